@@ -1,0 +1,766 @@
+/*
+ * lckv: language models with a layer-condensed KV cache.
+ *
+ * Most layers of such a model have no keys and values of their own: they attend to those of a few
+ * layers. lckv opens the checkpoint, keeps the keys and values of only those few layers, and drives
+ * token-by-token decoding of many sequences in a fixed amount of memory.
+ *
+ *     model    weights, layer plan, tokenizer; immutable, shared by any number of threads
+ *     cache    the KV memory of many sessions, and the threads that compute on it
+ *     session  one sequence of tokens
+ *
+ * Rules that hold for every function:
+ *
+ * - A call that can fail returns lckv_status. Results go through pointers that are written only when
+ *   the status is LCKV_OK, with two exceptions, each named where it applies: the needed size of a
+ *   caller's buffer, and the report of lckv_evaluate.
+ * - lckv_last_error() tells in words what was wrong with the last call that failed on this thread.
+ * - Options and results are structs whose first member is their size. In options, zero or NULL in
+ *   any member means its default, so `lckv_model_options o = {.size = sizeof o};` is valid, and a
+ *   NULL pointer means all defaults. Struct sizes only ever grow; smaller, older ones stay valid.
+ * - Text is (pointer, length) in UTF-8 and may hold any byte; paths are NUL-terminated.
+ * - Handles are counted. Children hold their parents, so handles may be released in any order, from
+ *   any thread, at any time; releasing NULL does nothing. A handle is not usable after its release.
+ * - A model and a plan may be used from any number of threads at once. While a call works on a cache,
+ *   other calls on it or on its sessions return LCKV_BUSY (lckv_cache_cancel, the statistics and the
+ *   releases excepted). Samplers and detokenizers belong to one thread at a time.
+ * - Callbacks run on the calling thread, and must not call back into the cache that they serve.
+ * - The library never prints, exits, aborts, installs handlers or changes the locale, and reads one
+ *   environment variable: LCKV_CPU, the default of lckv_model_options.kernel_set.
+ */
+#ifndef LCKV_H
+#define LCKV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LCKV_API __attribute__((visibility("default")))
+#else
+#define LCKV_API
+#endif
+
+/* ---- Library ------------------------------------------------------------------------------- */
+
+#define LCKV_VERSION_MAJOR 0
+#define LCKV_VERSION_MINOR 0
+#define LCKV_VERSION_PATCH 1
+#define LCKV_VERSION_STRING "0.0.1"
+
+/* The version of the library that runs: major * 10000 + minor * 100 + patch, and as text. */
+LCKV_API uint32_t lckv_version_number(void);
+LCKV_API const char *lckv_version_string(void);
+
+typedef int32_t lckv_status;
+enum {
+    LCKV_OK = 0,
+    LCKV_INVALID_ARGUMENT = 1, /* an argument breaks the contract of the call */
+    LCKV_OUT_OF_MEMORY = 2,    /* the allocator returned NULL */
+    LCKV_IO = 3,               /* the system could not open, read or write a file */
+    LCKV_BAD_FORMAT = 4,       /* a file or text is malformed */
+    LCKV_UNSUPPORTED = 5,      /* well formed, but something this version cannot do */
+    LCKV_BAD_PLAN = 6,         /* a layer plan is malformed, or the tensors contradict it */
+    LCKV_CACHE_FULL = 7,       /* the cache has too few free pages, sessions or rows */
+    LCKV_CANCELLED = 8,        /* lckv_cache_cancel or a callback asked to stop */
+    LCKV_BUSY = 9,             /* another call is working on this cache */
+    LCKV_BUFFER_TOO_SMALL = 10, /* the needed size has been written */
+    LCKV_MISMATCH = 11,        /* two things that must agree do not */
+    LCKV_OUT_OF_WINDOW = 12,   /* the position is older than what windowed layers keep */
+    LCKV_INTERNAL = 13         /* a defect of the library */
+};
+
+/* "LCKV_OK", "LCKV_INVALID_ARGUMENT", ...; "unknown status" for any other number. */
+LCKV_API const char *lckv_status_name(lckv_status status);
+
+/*
+ * What the last failed call on this thread had to say: what was wrong, where, what was expected.
+ * Never NULL, never cleared by a success; valid until the next failure on this thread.
+ */
+LCKV_API const char *lckv_last_error(void);
+
+/*
+ * Copies that message, cut to `capacity` - 1 bytes and NUL-terminated, for callers that cannot hold
+ * the pointer. Returns the length of the whole message. `buffer` may be NULL if `capacity` is 0.
+ */
+LCKV_API size_t lckv_last_error_copy(char *buffer, size_t capacity);
+
+/*
+ * Kernel sets, best last: "portable" is always first. The name of set `index`, or NULL past the end;
+ * whether this processor can run it.
+ */
+LCKV_API const char *lckv_kernel_set_name(size_t index);
+LCKV_API int32_t lckv_kernel_set_available(const char *name);
+
+typedef int32_t lckv_dtype; /* element types of weights and of keys and values */
+enum {
+    LCKV_DTYPE_DEFAULT = 0, /* in options: let the call choose */
+    LCKV_DTYPE_F32 = 1,
+    LCKV_DTYPE_F16 = 2,
+    LCKV_DTYPE_BF16 = 3,
+    LCKV_DTYPE_Q8_0 = 4,
+    LCKV_DTYPE_Q4_0 = 5,
+    LCKV_DTYPE_Q4_1 = 6,
+    LCKV_DTYPE_Q6_K = 7
+};
+
+/* "f32", "q4_0", ...; NULL for a type that this version does not know. */
+LCKV_API const char *lckv_dtype_name(lckv_dtype dtype);
+
+/* The type of that name, any case. LCKV_UNSUPPORTED if there is none. */
+LCKV_API lckv_status lckv_dtype_from_name(const char *name, lckv_dtype *dtype);
+
+/*
+ * The caller's memory. Both functions must be safe to call from several threads at once. `alloc`
+ * returns `size` bytes aligned to `align` (a power of two), or NULL; `free` gets the size that was
+ * asked for. Third-party parsers (JSON, patterns) use malloc all the same.
+ */
+typedef struct lckv_allocator {
+    size_t size; /* sizeof(lckv_allocator) */
+    void *user;
+    void *(*alloc)(void *user, size_t size, size_t align);
+    void (*free)(void *user, void *pointer, size_t size);
+} lckv_allocator;
+
+/* Remarks that are no errors (a missing tokenizer key, a row kept in f16). One line, no newline. */
+typedef void (*lckv_log_callback)(void *user, const char *text, size_t length);
+
+/* `done` of `total` bytes or tokens. Returning anything but 0 cancels the call. */
+typedef int32_t (*lckv_progress_callback)(void *user, uint64_t done, uint64_t total);
+
+/* ---- Layer plans --------------------------------------------------------------------------- */
+
+/*
+ * Which layer attends to whose keys and values: "0_6_6_6_6_6_6_7" gives each of 8 layers its source
+ * layer; a trailing `s` makes a layer attend to a sliding window. Only layers that are some layer's
+ * source compute keys and values and own a cache slot.
+ */
+typedef struct lckv_plan lckv_plan;
+
+/*
+ * Parses and checks a plan for `n_layers` layers. `text` NULL: the standard plan, every layer its
+ * own source. LCKV_BAD_PLAN names the entry that is wrong.
+ */
+LCKV_API lckv_status lckv_plan_parse(const char *text, size_t length, uint32_t n_layers,
+                                     lckv_plan **plan);
+LCKV_API void lckv_plan_retain(const lckv_plan *plan);
+LCKV_API void lckv_plan_release(const lckv_plan *plan);
+
+typedef struct lckv_plan_info {
+    size_t size;
+    uint32_t n_layers;
+    uint32_t n_slots;          /* layers that compute keys and values */
+    uint32_t n_windowed_slots; /* slots that only windowed layers read */
+    uint32_t n_upward;         /* layers whose source lies above them */
+    uint32_t n_groups;         /* groups of iterative encoding */
+    int32_t is_standard;       /* every layer reads itself, none is windowed */
+} lckv_plan_info;
+LCKV_API lckv_status lckv_plan_get_info(const lckv_plan *plan, lckv_plan_info *info);
+
+typedef struct lckv_layer_info {
+    size_t size;
+    uint32_t source;     /* the layer whose keys and values this layer attends to */
+    int32_t is_upward;   /* source > layer: attends to earlier positions only */
+    int32_t is_windowed; /* sliding-window attention */
+    int32_t slot;        /* the slot that this layer writes, or -1 */
+    uint32_t source_slot; /* the slot that this layer reads */
+    uint32_t reserved;
+} lckv_layer_info;
+LCKV_API lckv_status lckv_plan_get_layer(const lckv_plan *plan, uint32_t layer,
+                                         lckv_layer_info *info);
+
+typedef struct lckv_slot_info {
+    size_t size;
+    uint32_t layer;      /* the layer that writes the slot */
+    uint32_t n_readers;  /* the layers that read it */
+    int32_t is_windowed; /* only windowed layers read it, so it forgets old tokens */
+    uint32_t reserved;
+} lckv_slot_info;
+LCKV_API lckv_status lckv_plan_get_slot(const lckv_plan *plan, uint32_t slot, lckv_slot_info *info);
+
+typedef struct lckv_group_info {
+    size_t size;
+    uint32_t first;    /* the group's layers: first .. last */
+    uint32_t last;
+    int32_t is_cyclic; /* iterative encoding repeats it; others are computed once */
+    uint32_t reserved;
+} lckv_group_info;
+LCKV_API lckv_status lckv_plan_get_group(const lckv_plan *plan, uint32_t group,
+                                         lckv_group_info *info);
+
+/*
+ * The plan as text, in the plan language, NUL-terminated. `length` gets the length without the NUL,
+ * also with LCKV_BUFFER_TOO_SMALL (capacity 0 and buffer NULL ask for it).
+ */
+LCKV_API lckv_status lckv_plan_text(const lckv_plan *plan, char *buffer, size_t capacity,
+                                    size_t *length);
+
+/* The plan as a small picture for people: one line a layer, with what it reads and writes. */
+LCKV_API lckv_status lckv_plan_describe(const lckv_plan *plan, char *buffer, size_t capacity,
+                                        size_t *length);
+
+/* ---- Memory planner ------------------------------------------------------------------------ */
+
+/* A question: so many tokens a session, so many bytes. Needs no model. */
+typedef struct lckv_memory_request {
+    size_t size;
+    const lckv_plan *plan;   /* required */
+    uint32_t n_kv_heads;     /* required */
+    uint32_t head_dim;       /* required */
+    lckv_dtype kv_dtype;     /* F32 or F16; 0: f16 */
+    uint32_t sliding_window; /* tokens that windowed layers attend to; required if there are any */
+    uint32_t rollback;       /* as in lckv_cache_options; 0: 64 */
+    uint32_t page_positions; /* as in lckv_cache_options; 0: 64 */
+    uint64_t context;        /* tokens a session; 0: 4096 */
+    uint64_t budget_bytes;   /* for sessions_that_fit and context_that_fits; 0: not asked */
+    uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
+} lckv_memory_request;
+
+/* KV memory in whole pages; scratch and tables of a cache come on top (see lckv_cache_get_stats). */
+typedef struct lckv_memory_report {
+    size_t size;
+    uint64_t bytes_per_token;          /* 2 x slots x n_kv_heads x head_dim x element size */
+    uint64_t standard_bytes_per_token; /* the same for the standard plan */
+    uint64_t bytes_per_session;        /* at `context` tokens, windows counted as they are kept */
+    uint64_t standard_bytes_per_session;
+    uint64_t bytes_needed; /* bytes_per_session x n_sessions */
+    uint64_t sessions_that_fit;
+    uint64_t standard_sessions_that_fit;
+    uint64_t context_that_fits; /* for each of n_sessions; UINT64_MAX: no limit (all slots windowed) */
+} lckv_memory_report;
+LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
+                                          lckv_memory_report *report);
+
+/* ---- Models -------------------------------------------------------------------------------- */
+
+typedef struct lckv_model lckv_model;
+
+typedef int32_t lckv_precision;
+enum {
+    LCKV_PRECISION_DEFAULT = 0, /* fast */
+    LCKV_PRECISION_FULL = 1,    /* float32 activations and accumulation, whatever the weights */
+    LCKV_PRECISION_FAST = 2     /* 8-bit activations where the kernels gain from them */
+};
+
+typedef int32_t lckv_gemm;
+enum {
+    LCKV_GEMM_DEFAULT = 0, /* own, but openblas on the portable kernel set if built with it */
+    LCKV_GEMM_OWN = 1,
+    /*
+     * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on the
+     * shape of the product, so equality of logits between ways of feeding a prompt becomes a tolerance.
+     */
+    LCKV_GEMM_OPENBLAS = 2
+};
+
+typedef struct lckv_model_options {
+    size_t size;
+    const char *kernel_set; /* "portable", "avx2", ...; NULL: $LCKV_CPU, else the best available */
+    lckv_precision precision;
+    lckv_gemm gemm;
+    uint32_t sliding_window; /* tokens attended, the current one included; 0: what the file says */
+    uint32_t reserved;
+    const lckv_allocator *allocator; /* copied; NULL: the C library's */
+    lckv_log_callback log;           /* during the open only */
+    void *log_user;
+    lckv_progress_callback progress; /* during the open only, in bytes of weights */
+    void *progress_user;
+} lckv_model_options;
+
+/* Clears the options and sets their size: sizeof *options in the caller's program. */
+LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t size);
+
+/*
+ * Opens a GGUF file, or a Hugging Face directory (config.json, model.safetensors or its sharded
+ * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set; the
+ * file is not needed afterwards. Files that another process truncates during the open can raise
+ * SIGBUS: read such a file yourself and use lckv_model_open_memory.
+ */
+LCKV_API lckv_status lckv_model_open(const char *path, const lckv_model_options *options,
+                                     lckv_model **model);
+
+/* Opens the bytes of a GGUF file. They may be freed when the call returns. */
+LCKV_API lckv_status lckv_model_open_memory(const void *bytes, size_t length,
+                                            const lckv_model_options *options, lckv_model **model);
+LCKV_API void lckv_model_retain(const lckv_model *model);
+LCKV_API void lckv_model_release(const lckv_model *model);
+
+typedef struct lckv_model_info {
+    size_t size;
+    uint32_t n_layers;
+    uint32_t n_vocab;
+    uint32_t hidden_size;
+    uint32_t intermediate_size;
+    uint32_t n_heads;
+    uint32_t n_kv_heads;
+    uint32_t head_dim;
+    uint32_t context_length; /* what the model was trained for; a remark, not a limit */
+    uint32_t sliding_window; /* tokens attended by windowed layers; 0 if the plan has none */
+    uint32_t forward_passes; /* of the model's own iterated encoding */
+    uint32_t backward_passes;
+    int32_t use_sequential;
+    int32_t force_nodiag;
+    int32_t has_tokenizer;
+    int32_t is_tied; /* the output matrix is the token embedding */
+    lckv_precision precision;
+    float rope_theta;
+    float rms_norm_eps;
+    uint64_t n_parameters;
+    uint64_t weight_bytes;     /* resident, as packed */
+    const char *architecture;  /* "llama", "lckv-llama"; these four live as long as the model */
+    const char *name;          /* general.name or the directory's; may be "" */
+    const char *kernel_set;    /* the one in use */
+    const char *weight_dtypes; /* "q8_0", or several as "q4_1, q8_0, f32", most bytes first */
+} lckv_model_info;
+LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
+
+/* The model's plan; it lives as long as the model (retain it to keep it longer). */
+LCKV_API const lckv_plan *lckv_model_plan(const lckv_model *model);
+
+/* The text of this model's last failure on any thread, cut to capacity - 1; returns its length. */
+LCKV_API size_t lckv_model_last_error(const lckv_model *model, char *buffer, size_t capacity);
+
+/*
+ * A metadata value as text (arrays as JSON), by GGUF key ("general.name") or by config.json member.
+ * `length` as in lckv_plan_text. LCKV_INVALID_ARGUMENT if there is no such key.
+ */
+LCKV_API lckv_status lckv_model_metadata(const lckv_model *model, const char *key, char *buffer,
+                                         size_t capacity, size_t *length);
+
+/* The key of metadata entry `index`, or NULL past the end; it lives as long as the model. */
+LCKV_API const char *lckv_model_metadata_key(const lckv_model *model, size_t index);
+
+/* ---- Text ---------------------------------------------------------------------------------- */
+
+/* Every function here returns LCKV_UNSUPPORTED for a model that has no tokenizer. */
+
+typedef int32_t lckv_token;
+
+/* Flags of lckv_tokenize. Neither BOS flag: the model's own rule, which may add BOS and EOS. */
+enum {
+    LCKV_TOKENIZE_NO_SPECIAL = 1, /* text that looks like a special token is plain text */
+    LCKV_TOKENIZE_BOS = 2,        /* begin with BOS, and nothing at the end */
+    LCKV_TOKENIZE_NO_BOS = 4      /* add nothing at either end */
+};
+
+/*
+ * Tokens of any bytes, invalid UTF-8 and NUL included. `n_tokens` gets their number, also with
+ * LCKV_BUFFER_TOO_SMALL (capacity 0 and tokens NULL ask for it).
+ */
+LCKV_API lckv_status lckv_tokenize(const lckv_model *model, const char *text, size_t length,
+                                   uint32_t flags, lckv_token *tokens, size_t capacity,
+                                   size_t *n_tokens);
+
+/* Flags of the detokenizers. */
+enum { LCKV_DETOKENIZE_SPECIAL = 1 /* special tokens as their text; otherwise they give nothing */ };
+
+/* The bytes of tokens, not NUL-terminated. `length` gets their number, as above. */
+LCKV_API lckv_status lckv_detokenize(const lckv_model *model, const lckv_token *tokens,
+                                     size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
+                                     size_t *length);
+
+/* A detokenizer that takes one token at a time and never gives half a UTF-8 character. */
+typedef struct lckv_detokenizer lckv_detokenizer;
+LCKV_API lckv_status lckv_detokenizer_create(const lckv_model *model, uint32_t flags,
+                                             lckv_detokenizer **detokenizer);
+LCKV_API void lckv_detokenizer_release(lckv_detokenizer *detokenizer);
+
+/*
+ * Takes a token and gives the text that is complete now (perhaps none). The text belongs to the
+ * detokenizer until its next call.
+ */
+LCKV_API lckv_status lckv_detokenizer_push(lckv_detokenizer *detokenizer, lckv_token token,
+                                           const char **text, size_t *length);
+
+/* Gives what is left at the end, invalid bytes as they are, and starts anew. */
+LCKV_API lckv_status lckv_detokenizer_flush(lckv_detokenizer *detokenizer, const char **text,
+                                            size_t *length);
+
+typedef int32_t lckv_special;
+enum {
+    LCKV_SPECIAL_BOS = 0,
+    LCKV_SPECIAL_EOS = 1,
+    LCKV_SPECIAL_UNKNOWN = 2,
+    LCKV_SPECIAL_PADDING = 3,
+    LCKV_SPECIAL_EOT = 4 /* end of a turn */
+};
+
+/* The id of a special token, or -1. */
+LCKV_API lckv_token lckv_model_special_token(const lckv_model *model, lckv_special special);
+
+/* Whether generation ends with this token (EOS, end of turn and their kin). */
+LCKV_API int32_t lckv_model_is_end_token(const lckv_model *model, lckv_token token);
+
+typedef int32_t lckv_token_type;
+enum {
+    LCKV_TOKEN_NORMAL = 1, /* numbered as GGUF numbers them */
+    LCKV_TOKEN_UNKNOWN = 2,
+    LCKV_TOKEN_CONTROL = 3,
+    LCKV_TOKEN_USER_DEFINED = 4,
+    LCKV_TOKEN_UNUSED = 5,
+    LCKV_TOKEN_BYTE = 6
+};
+
+/* A token's bytes (they live as long as the model, not NUL-terminated) and its type. */
+LCKV_API lckv_status lckv_model_token(const lckv_model *model, lckv_token token, const char **text,
+                                      size_t *length, lckv_token_type *type);
+
+typedef struct lckv_message {
+    const char *role; /* "system", "user", "assistant" */
+    size_t role_length;
+    const char *content;
+    size_t content_length;
+} lckv_message;
+
+/* Flags of lckv_chat_format. */
+enum { LCKV_CHAT_ANSWER = 1 /* end with the opening of the assistant's answer */ };
+
+/*
+ * The messages as the model's chat template writes them. `stride` is sizeof(lckv_message); `length`
+ * as in lckv_plan_text, but without a NUL. LCKV_UNSUPPORTED for a template other than ChatML.
+ */
+LCKV_API lckv_status lckv_chat_format(const lckv_model *model, const lckv_message *messages,
+                                      size_t stride, size_t n_messages, uint32_t flags, char *buffer,
+                                      size_t capacity, size_t *length);
+
+/* ---- Conversion ---------------------------------------------------------------------------- */
+
+typedef int32_t lckv_convert_init;
+enum {
+    LCKV_CONVERT_MEAN = 0, /* k and v of a source layer: the mean over all layers that read it */
+    LCKV_CONVERT_COPY = 1  /* its own */
+};
+
+typedef struct lckv_convert_options {
+    size_t size;
+    const char *plan;  /* NUL-terminated; NULL: the model's own */
+    lckv_dtype dtype;  /* F32, F16, BF16, Q8_0 or Q4_0; 0: as the source has it */
+    lckv_convert_init init;
+    const lckv_allocator *allocator;
+    lckv_log_callback log; /* one line for each tensor that could not take `dtype` */
+    void *log_user;
+    lckv_progress_callback progress; /* in bytes written */
+    void *progress_user;
+} lckv_convert_options;
+
+LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, size_t size);
+
+typedef struct lckv_convert_report {
+    size_t size;
+    uint64_t n_tensors;
+    uint64_t n_kept_f16; /* matrices whose rows the block type cannot hold */
+    uint64_t file_bytes;
+} lckv_convert_report;
+
+/*
+ * Writes the model at `input` (as in lckv_model_open) to a GGUF file at `output`, which is replaced
+ * only when the whole file has been written. Norms and biases stay f32. `report` may be NULL.
+ */
+LCKV_API lckv_status lckv_convert(const char *input, const char *output,
+                                  const lckv_convert_options *options, lckv_convert_report *report);
+
+/* ---- Caches -------------------------------------------------------------------------------- */
+
+/* Threads that several caches share, taking turns. */
+typedef struct lckv_pool lckv_pool;
+
+/* `n_threads` 0: the physical cores that this process may use. The threads start with the first call. */
+LCKV_API lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool);
+LCKV_API void lckv_pool_release(lckv_pool *pool);
+
+typedef struct lckv_cache lckv_cache;
+
+typedef struct lckv_cache_options {
+    size_t size;
+    uint64_t budget_bytes;   /* pages, tables and scratch together; or */
+    uint64_t n_tokens;       /* room for so many tokens in all; neither: 4096 tokens */
+    uint32_t max_sessions;   /* 0: 16 */
+    lckv_dtype kv_dtype;     /* F32 or F16; 0: f16 */
+    uint32_t page_positions; /* a multiple of 16, at most 1024; 0: 64 */
+    uint32_t n_threads;      /* 0: as lckv_pool_create; ignored if there is a pool */
+    lckv_pool *pool;         /* NULL: threads of its own */
+    uint32_t max_rows;       /* tokens computed at once; bounds the scratch; 0: 256 */
+    uint32_t max_logit_rows; /* rows of logits that the cache itself holds; 0: max_sessions */
+    uint32_t rollback;       /* tokens beyond the window that windowed slots keep; 0: 64 */
+    uint32_t reserved;
+} lckv_cache_options;
+
+LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size);
+
+/* The budget is allocated here; nothing grows later. Memory comes from the model's allocator. */
+LCKV_API lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options *options,
+                                       lckv_cache **cache);
+LCKV_API void lckv_cache_retain(lckv_cache *cache);
+LCKV_API void lckv_cache_release(lckv_cache *cache);
+
+typedef struct lckv_cache_stats {
+    size_t size;
+    uint64_t bytes_per_token; /* of KV, in all slots */
+    uint64_t page_bytes;      /* `page_positions` positions of one slot */
+    uint64_t n_pages;
+    uint64_t n_pages_free;
+    uint64_t page_bytes_total; /* the three parts of the budget */
+    uint64_t table_bytes;
+    uint64_t scratch_bytes;
+    uint32_t n_sessions;
+    uint32_t max_sessions;
+    uint32_t n_threads;
+    uint32_t page_positions;
+    uint32_t max_rows;
+    uint32_t max_logit_rows;
+    lckv_dtype kv_dtype;
+    uint32_t rollback;
+} lckv_cache_stats;
+
+/* Also while another thread evaluates: the figures of before or after that call. */
+LCKV_API lckv_status lckv_cache_get_stats(lckv_cache *cache, lckv_cache_stats *stats);
+
+/*
+ * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed. Does
+ * nothing if there is none. From any thread, or a signal handler.
+ */
+LCKV_API void lckv_cache_cancel(lckv_cache *cache);
+
+/* As lckv_model_last_error. */
+LCKV_API size_t lckv_cache_last_error(lckv_cache *cache, char *buffer, size_t capacity);
+
+/* ---- Sessions ------------------------------------------------------------------------------ */
+
+typedef struct lckv_session lckv_session;
+
+LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session);
+LCKV_API void lckv_session_release(lckv_session *session);
+
+/* The number of tokens encoded. */
+LCKV_API lckv_status lckv_session_length(lckv_session *session, uint64_t *length);
+
+/* The shortest length that lckv_session_truncate can still go back to. 0 without windowed slots. */
+LCKV_API lckv_status lckv_session_min_length(lckv_session *session, uint64_t *length);
+
+/* The tokens encoded, oldest first. `n_tokens` as in lckv_tokenize. */
+LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,
+                                         size_t *n_tokens);
+
+/*
+ * Forgets all tokens from position `length` on. LCKV_OUT_OF_WINDOW below the minimal length, with the
+ * session unchanged. Logits of the shorter session come from truncating by one more and evaluating
+ * the last token again.
+ */
+LCKV_API lckv_status lckv_session_truncate(lckv_session *session, uint64_t length);
+
+/*
+ * The keys (after rotation; element d paired with d + head_dim/2) and values of slot `slot` at
+ * positions [begin, end), each as float32 [end - begin, n_kv_heads, head_dim] in the caller's arrays.
+ * Either array may be NULL. LCKV_OUT_OF_WINDOW for positions that the slot no longer keeps.
+ */
+LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t begin,
+                                          uint64_t end, float *keys, float *values);
+
+/* ---- Evaluation ---------------------------------------------------------------------------- */
+
+/* What an item wants back; one of the first three, and HIDDEN beside it. */
+enum {
+    LCKV_WANT_NOTHING = 0,
+    LCKV_WANT_LAST = 1,  /* logits after the last new token */
+    LCKV_WANT_ALL = 2,   /* logits after every new token */
+    LCKV_WANT_HIDDEN = 4 /* for the same positions: the hidden state after the final norm */
+};
+
+/* A session and the tokens to append to it. A decode step brings one token, a prompt many. */
+typedef struct lckv_item {
+    lckv_session *session; /* of the cache; at most once in a call */
+    const lckv_token *tokens;
+    size_t n_tokens; /* at least one */
+    uint32_t want;
+    uint32_t reserved;
+    /*
+     * The caller's arrays for the wanted rows, float32 [rows, n_vocab] and [rows, hidden_size]. NULL
+     * logits: the cache holds them (see lckv_session_logits). `hidden` is required with HIDDEN.
+     */
+    float *logits;
+    size_t logits_capacity; /* in floats */
+    float *hidden;
+    size_t hidden_capacity; /* in floats */
+} lckv_item;
+
+typedef int32_t lckv_prefill;
+enum {
+    LCKV_PREFILL_AUTO = 0,     /* the exact result, the fastest way that the plan allows */
+    LCKV_PREFILL_EXACT = 1,    /* token by token */
+    LCKV_PREFILL_ITERATED = 2, /* exactly forward_passes + backward_passes over each cyclic group */
+    LCKV_PREFILL_MODEL = 3     /* what the model's configuration asks for */
+};
+
+typedef struct lckv_evaluate_options {
+    size_t size;
+    lckv_prefill prefill;
+    uint32_t forward_passes; /* for ITERATED; both 0: the model's */
+    uint32_t backward_passes;
+    uint32_t reserved;
+    lckv_progress_callback progress; /* tokens encoded of all tokens; not 0 cancels */
+    void *progress_user;
+} lckv_evaluate_options;
+
+/* Written on LCKV_OK and on failure. */
+typedef struct lckv_evaluate_report {
+    size_t size;
+    int64_t failed_item; /* the index of the item that made the call fail, or -1 */
+    uint64_t pages_needed; /* new pages for all items; for CACHE_FULL, up to the failed one */
+    uint64_t pages_free;   /* before the call */
+    uint64_t n_tokens;     /* new tokens of all items */
+    uint64_t n_rows;       /* token rows sent through the layers: passes count each time */
+    uint64_t reserved;
+} lckv_evaluate_report;
+
+/*
+ * Appends tokens to sessions, all of them in one batch, and computes what the items want. `stride` is
+ * sizeof(lckv_item). Arguments are checked and every page is reserved before the first kernel runs,
+ * and the sessions grow at the very end: after LCKV_CACHE_FULL, LCKV_CANCELLED or any other failure
+ * they are as before. `options` and `report` may be NULL. An item of an iterated call may bring at most
+ * max_rows tokens.
+ */
+LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, size_t stride,
+                                   size_t n_items, const lckv_evaluate_options *options,
+                                   lckv_evaluate_report *report);
+
+/* The report that such a call would begin with, without computing: pages_needed and pages_free. */
+LCKV_API lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *items, size_t stride,
+                                        size_t n_items, const lckv_evaluate_options *options,
+                                        lckv_evaluate_report *report);
+
+/*
+ * The logits that the cache holds for this session since the last evaluate: float32
+ * [n_rows, n_vocab], valid until the next evaluate on the cache. LCKV_INVALID_ARGUMENT if the session
+ * wanted none there.
+ */
+LCKV_API lckv_status lckv_session_logits(lckv_session *session, const float **logits,
+                                         size_t *n_rows);
+
+/* ---- Sampling ------------------------------------------------------------------------------ */
+
+typedef struct lckv_sampler lckv_sampler;
+
+typedef struct lckv_logit_bias {
+    lckv_token token;
+    float bias; /* added to the logit; -INFINITY bans the token */
+} lckv_logit_bias;
+
+/*
+ * May change the logits before a token is chosen (grammars); float32 [n_vocab]. Returning anything but
+ * 0 makes the sample fail with LCKV_CANCELLED.
+ */
+typedef int32_t (*lckv_logits_callback)(void *user, float *logits, size_t n_vocab);
+
+typedef struct lckv_sampler_options {
+    size_t size;
+    float temperature;        /* 0: greedy, always the most likely token, the lower id of equals */
+    uint32_t top_k;           /* keep the k most likely; 0: all */
+    float top_p;              /* keep the most likely tokens up to this probability; 0 or 1: all */
+    float min_p;              /* keep tokens of at least this share of the top probability; 0: all */
+    float repetition_penalty; /* divides positive, multiplies negative logits of seen tokens; 0: 1 */
+    float frequency_penalty;  /* subtracted once for each time that the token was seen */
+    float presence_penalty;   /* subtracted once if it was seen */
+    uint32_t penalty_window;  /* how many of the last accepted tokens count as seen; 0: 64 */
+    uint64_t seed;
+    const lckv_logit_bias *logit_bias; /* copied */
+    size_t n_logit_bias;
+    lckv_logits_callback callback;
+    void *callback_user;
+    const lckv_allocator *allocator; /* copied; NULL: the C library's */
+} lckv_sampler_options;
+
+LCKV_API lckv_status lckv_sampler_options_init(lckv_sampler_options *options, size_t size);
+LCKV_API lckv_status lckv_sampler_create(const lckv_sampler_options *options,
+                                         lckv_sampler **sampler);
+LCKV_API void lckv_sampler_release(lckv_sampler *sampler);
+
+/* A second sampler in the same state: both give the same tokens for the same logits. */
+LCKV_API lckv_status lckv_sampler_clone(const lckv_sampler *sampler, lckv_sampler **clone);
+
+/* Back to the state after creation: nothing seen, the seed anew. */
+LCKV_API lckv_status lckv_sampler_reset(lckv_sampler *sampler);
+
+/*
+ * Chooses a token from logits, float32 [n_vocab], which stay as they are. Does not accept it. In
+ * order: bias, callback, penalties, temperature, top_k, top_p, min_p. The same options, accepted tokens
+ * and logits give the same token on every machine. LCKV_INVALID_ARGUMENT if no logit is finite or
+ * one is NaN.
+ */
+LCKV_API lckv_status lckv_sampler_sample(lckv_sampler *sampler, const float *logits, size_t n_vocab,
+                                         lckv_token *token);
+
+/* The same from the last row that the cache holds for the session. */
+LCKV_API lckv_status lckv_sampler_sample_session(lckv_sampler *sampler, lckv_session *session,
+                                                 lckv_token *token);
+
+/* Tells the sampler that a token was appended: penalties count it. */
+LCKV_API lckv_status lckv_sampler_accept(lckv_sampler *sampler, lckv_token token);
+
+/* log(softmax(logits)), float32 [n_vocab]; both arrays may be the same. */
+LCKV_API lckv_status lckv_log_probabilities(const float *logits, size_t n_vocab,
+                                            float *log_probabilities);
+
+/* ---- Generation ---------------------------------------------------------------------------- */
+
+typedef int32_t lckv_stop_reason;
+enum {
+    LCKV_STOP_LENGTH = 0,   /* max_tokens were generated */
+    LCKV_STOP_END = 1,      /* the model ended its text */
+    LCKV_STOP_STRING = 2,   /* a stop string came up */
+    LCKV_STOP_CALLBACK = 3, /* the callback asked to stop */
+    LCKV_STOP_FULL = 4,     /* the cache is full */
+    LCKV_STOP_CANCELLED = 5 /* lckv_cache_cancel */
+};
+
+/*
+ * Gets each token with the text that is complete now, whole UTF-8 characters, perhaps none; text
+ * that may be the beginning of a stop string is held back. At the end once more with token -1 and what
+ * is left. Returning anything but 0 stops. `text` is empty for a model without tokenizer.
+ */
+typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text, size_t length);
+
+typedef struct lckv_string {
+    const char *text;
+    size_t length;
+} lckv_string;
+
+typedef struct lckv_generate_options {
+    size_t size;
+    uint64_t max_tokens;      /* 0: 256 */
+    const lckv_string *stops; /* the text ends before the first of these */
+    size_t n_stops;
+    int32_t ignore_end;  /* not 0: go on after an end token */
+    lckv_prefill prefill; /* of the prompt; with the model's own passes */
+    lckv_token_callback callback;
+    void *callback_user;
+} lckv_generate_options;
+LCKV_API lckv_status lckv_generate_options_init(lckv_generate_options *options, size_t size);
+
+typedef struct lckv_generate_report {
+    size_t size;
+    lckv_stop_reason reason;
+    uint32_t reserved;
+    uint64_t n_prompt;
+    uint64_t n_generated; /* the end token, if one came, included */
+    double prompt_seconds;
+    double decode_seconds;
+} lckv_generate_report;
+
+/*
+ * Appends the prompt (at least one token) to the session, then samples, accepts and appends tokens
+ * until something ends it. The session then holds the prompt and every generated token but the last,
+ * which has not been evaluated. `sampler` NULL: greedy. `report` may be NULL. Needs one logit row.
+ */
+LCKV_API lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler,
+                                   const lckv_token *prompt, size_t n_prompt,
+                                   const lckv_generate_options *options,
+                                   lckv_generate_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

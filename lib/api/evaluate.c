@@ -1,0 +1,54 @@
+/*
+ * lckv_evaluate and lckv_evaluate_cost.
+ */
+#include "engine/evaluate.h"
+
+#include "api/options.h"
+#include "base/status.h"
+
+typedef lckv_status (*evaluate_function)(struct lckv_cache *cache, const lckv_item *items,
+                                         size_t stride, size_t n_items,
+                                         const lckv_evaluate_options *options,
+                                         lckv_evaluate_report *report);
+
+static lckv_status call(evaluate_function function, lckv_cache *cache, const lckv_item *items,
+                        size_t stride, size_t n_items, const lckv_evaluate_options *given,
+                        lckv_evaluate_report *report)
+{
+    if (cache == NULL || items == NULL || n_items == 0)
+        return fail(LCKV_INVALID_ARGUMENT, "lckv_evaluate: expected a cache and at least one item");
+    if (stride < sizeof(lckv_item) || stride % _Alignof(lckv_item) != 0)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "lckv_evaluate: stride is %zu; expected sizeof(lckv_item), %zu", stride,
+                    sizeof(lckv_item));
+    lckv_evaluate_options options;
+    lckv_status status = options_read(&options, sizeof options, given, "lckv_evaluate_options");
+    if (status == LCKV_OK && options.reserved != 0)
+        status = fail(LCKV_INVALID_ARGUMENT, "lckv_evaluate_options: reserved must be 0");
+    if (status == LCKV_OK && report != NULL)
+        status = result_check(report, sizeof *report, "lckv_evaluate_report");
+    if (status == LCKV_OK)
+        status = cache_enter(cache);
+    if (status != LCKV_OK)
+        return status;
+    lckv_evaluate_report full = {0};
+    status = failure_keep(&cache->failure,
+                          function(cache, items, stride, n_items, &options, &full));
+    if (report != NULL)
+        result_write(report, &full, sizeof full, "lckv_evaluate_report");
+    cache_leave(cache);
+    return status;
+}
+
+lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, size_t stride, size_t n_items,
+                          const lckv_evaluate_options *options, lckv_evaluate_report *report)
+{
+    return call(evaluate, cache, items, stride, n_items, options, report);
+}
+
+lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *items, size_t stride,
+                               size_t n_items, const lckv_evaluate_options *options,
+                               lckv_evaluate_report *report)
+{
+    return call(evaluate_cost, cache, items, stride, n_items, options, report);
+}

@@ -1,0 +1,155 @@
+/*
+ * lckv_model_*: opening, lifetime and facts of a model. Its texts and tokens are text.c's.
+ */
+#include "model/model.h"
+#include "api/options.h"
+#include "base/status.h"
+#include "model/architecture.h"
+
+lckv_status lckv_model_options_init(lckv_model_options *options, size_t size)
+{
+    return options_init(options, size, "lckv_model_options");
+}
+
+static lckv_status read_options(const lckv_model_options *given, lckv_model_options *options)
+{
+    lckv_status status = options_read(options, sizeof *options, given, "lckv_model_options");
+    if (status == LCKV_OK)
+        status = argument_reserved("lckv_model_options.reserved", options->reserved);
+    if (status != LCKV_OK)
+        return status;
+    if (options->precision < LCKV_PRECISION_DEFAULT || options->precision > LCKV_PRECISION_FAST)
+        return argument_range("lckv_model_options.precision", options->precision,
+                              "an LCKV_PRECISION_... value");
+    if (options->gemm < LCKV_GEMM_DEFAULT || options->gemm > LCKV_GEMM_OPENBLAS)
+        return argument_range("lckv_model_options.gemm", options->gemm, "an LCKV_GEMM_... value");
+    return LCKV_OK;
+}
+
+lckv_status lckv_model_open(const char *path, const lckv_model_options *options, lckv_model **model)
+{
+    if (path == NULL)
+        return argument_null(__func__, "path");
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    lckv_model_options full;
+    lckv_status status = read_options(options, &full);
+    return status == LCKV_OK ? model_open(path, NULL, 0, &full, model) : status;
+}
+
+lckv_status lckv_model_open_memory(const void *bytes, size_t length,
+                                   const lckv_model_options *options, lckv_model **model)
+{
+    if (bytes == NULL)
+        return argument_null(__func__, "bytes");
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    lckv_model_options full;
+    lckv_status status = read_options(options, &full);
+    return status == LCKV_OK ? model_open(NULL, bytes, length, &full, model) : status;
+}
+
+void lckv_model_retain(const lckv_model *model)
+{
+    if (model != NULL)
+        model_retain(model);
+}
+
+void lckv_model_release(const lckv_model *model)
+{
+    if (model != NULL)
+        model_release(model);
+}
+
+/* The window means nothing to a plan without windowed layers, whatever the file says. */
+static uint32_t sliding_window(const struct lckv_model *model)
+{
+    for (uint32_t layer = 0; layer < model->plan->n_layers; layer++) {
+        if (model->plan->layers[layer].windowed)
+            return model->hparams.sliding_window;
+    }
+    return 0;
+}
+
+static lckv_model_info model_info(const struct lckv_model *model)
+{
+    const struct hparams *hparams = &model->hparams;
+    return (lckv_model_info){
+        .n_layers = hparams->n_layers,
+        .n_vocab = hparams->n_vocab,
+        .hidden_size = hparams->hidden_size,
+        .intermediate_size = hparams->intermediate_size,
+        .n_heads = hparams->n_heads,
+        .n_kv_heads = hparams->n_kv_heads,
+        .head_dim = hparams->head_dim,
+        .context_length = hparams->context_length,
+        .sliding_window = sliding_window(model),
+        .forward_passes = hparams->forward_passes,
+        .backward_passes = hparams->backward_passes,
+        .use_sequential = hparams->use_sequential,
+        .force_nodiag = hparams->force_nodiag,
+        .has_tokenizer = model->tokenizer != NULL,
+        .is_tied = model->tied,
+        .precision = model->precision,
+        .rope_theta = (float)hparams->rope_theta,
+        .rms_norm_eps = hparams->rms_norm_eps,
+        .n_parameters = model->n_parameters,
+        .weight_bytes = model->weight_bytes,
+        .architecture = hparams->architecture->gguf_name,
+        .name = hparams->name.length > 0 ? hparams->name.bytes : "",
+        .kernel_set = model->kernels->name,
+        .weight_dtypes = model->weight_dtypes,
+    };
+}
+
+lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info)
+{
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    const lckv_model_info full = model_info(model);
+    return failure_keep(model->failure, result_write(info, &full, sizeof full, "lckv_model_info"));
+}
+
+const lckv_plan *lckv_model_plan(const lckv_model *model)
+{
+    return model != NULL ? model->plan : NULL;
+}
+
+size_t lckv_model_last_error(const lckv_model *model, char *buffer, size_t capacity)
+{
+    if (buffer == NULL)
+        capacity = 0;
+    else if (capacity > 0)
+        buffer[0] = '\0';
+    return model != NULL ? failure_copy(model->failure, buffer, capacity) : 0;
+}
+
+static lckv_status metadata(const struct lckv_model *model, const char *key, char *buffer,
+                            size_t capacity, size_t *length)
+{
+    if (key == NULL)
+        return argument_null("lckv_model_metadata", "key");
+    lckv_status status = argument_buffer("lckv_model_metadata", buffer, capacity, length);
+    if (status != LCKV_OK)
+        return status;
+    const struct metadata_value *value = metadata_find(&model->checkpoint.metadata, key);
+    if (value == NULL)
+        return fail(LCKV_INVALID_ARGUMENT, "the model has no metadata key %s",
+                    quoted_string(key).text);
+    return metadata_text(value, buffer, capacity, length);
+}
+
+lckv_status lckv_model_metadata(const lckv_model *model, const char *key, char *buffer,
+                                size_t capacity, size_t *length)
+{
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    return failure_keep(model->failure, metadata(model, key, buffer, capacity, length));
+}
+
+const char *lckv_model_metadata_key(const lckv_model *model, size_t index)
+{
+    if (model == NULL || index >= model->checkpoint.metadata.n_values)
+        return NULL;
+    return model->checkpoint.metadata.values[index].key.bytes;
+}

@@ -1,0 +1,24 @@
+/*
+ * lckv_memory_estimate: the memory planner.
+ */
+#include "plan/planner.h"
+#include "api/options.h"
+
+lckv_status lckv_memory_estimate(const lckv_memory_request *request, lckv_memory_report *report)
+{
+    if (request == NULL)
+        return argument_null(__func__, "request");
+    lckv_memory_request full;
+    lckv_status status = options_read(&full, sizeof full, request, "lckv_memory_request");
+    if (status == LCKV_OK)
+        status = result_check(report, sizeof *report, "lckv_memory_report");
+    if (status != LCKV_OK)
+        return status;
+    if (full.plan == NULL)
+        return argument_null(__func__, "request.plan");
+    lckv_memory_report answer = {.size = sizeof answer};
+    status = planner_estimate(&full, &answer);
+    if (status == LCKV_OK)
+        status = result_write(report, &answer, sizeof answer, "lckv_memory_report");
+    return status;
+}

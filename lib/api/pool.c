@@ -1,0 +1,23 @@
+/*
+ * lckv_pool_*: threads that several caches share.
+ */
+#include "base/pool.h"
+#include "api/options.h"
+
+/* Far above any machine's cores; a larger number is a mistake. */
+#define POOL_MOST_THREADS 1024
+
+lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool)
+{
+    if (pool == NULL)
+        return argument_null(__func__, "pool");
+    if (n_threads > POOL_MOST_THREADS)
+        return argument_range("n_threads", n_threads, "at most 1024");
+    return pool_create(n_threads, &memory_default_allocator, pool);
+}
+
+void lckv_pool_release(lckv_pool *pool)
+{
+    if (pool != NULL)
+        pool_release(pool);
+}

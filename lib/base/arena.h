@@ -1,0 +1,28 @@
+/*
+ * An arena: many small allocations that live and die together (names, metadata, vocabularies).
+ */
+#ifndef LCKV_BASE_ARENA_H
+#define LCKV_BASE_ARENA_H
+
+#include "base/memory.h"
+
+struct arena_block;
+
+struct arena {
+    lckv_allocator allocator;
+    struct arena_block *blocks;
+    size_t used;  /* of the first block */
+    size_t total; /* bytes of all blocks */
+};
+
+void arena_init(struct arena *arena, const lckv_allocator *allocator);
+void arena_release(struct arena *arena); /* frees everything; the arena may be used again */
+
+/* `count` x `size` zeroed bytes, aligned to 16. */
+lckv_status arena_alloc(struct arena *arena, size_t count, size_t size, const char *what,
+                        void *pointer);
+
+/* A copy of `length` bytes with a NUL behind them. */
+lckv_status arena_copy(struct arena *arena, const char *text, size_t length, const char **copy);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * Waiting: a short spin, because what one waits for inside a run is usually microseconds away, then
+ * sleep in futex(2). See event.h.
+ */
+#include "base/event.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPIN_NANOSECONDS 50000
+#define PAUSES_PER_LOOK 32 /* at the clock, about a microsecond apart */
+
+void event_init(struct event *event)
+{
+    atomic_init(&event->count, 0);
+    atomic_init(&event->sleepers, 0);
+}
+
+uint32_t event_count(const struct event *event)
+{
+    return atomic_load_explicit(&event->count, memory_order_acquire);
+}
+
+/* Tells the processor that this is a spin, so that it saves power and leaves the other
+ * hyper-thread. */
+static void spin_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void futex(_Atomic uint32_t *word, int operation, uint32_t value)
+{
+    syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
+}
+
+void event_wait(struct event *event, uint32_t seen, bool spin)
+{
+    if (event_count(event) != seen)
+        return;
+    if (spin) {
+        int64_t end = now() + SPIN_NANOSECONDS;
+        do {
+            for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+                if (event_count(event) != seen)
+                    return;
+                spin_pause();
+            }
+        } while (now() < end);
+    }
+    /*
+     * Sequentially consistent, as in event_raise(): either the raiser sees this sleeper, or the
+     * sleeper sees the new count. The kernel looks at the count once more before it puts the thread
+     * to sleep.
+     */
+    atomic_fetch_add(&event->sleepers, 1);
+    while (atomic_load(&event->count) == seen)
+        futex(&event->count, FUTEX_WAIT_PRIVATE, seen);
+    atomic_fetch_sub(&event->sleepers, 1);
+}
+
+void event_raise(struct event *event)
+{
+    atomic_fetch_add(&event->count, 1);
+    if (atomic_load(&event->sleepers) > 0)
+        futex(&event->count, FUTEX_WAKE_PRIVATE, INT_MAX);
+}

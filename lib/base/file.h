@@ -1,0 +1,51 @@
+/*
+ * Input files: opened read-only, mapped for their headers, read in pieces for their weights; and
+ * output files that replace the old one only when they are complete. Memory counts as a file, too.
+ */
+#ifndef LCKV_BASE_FILE_H
+#define LCKV_BASE_FILE_H
+
+#include "base/memory.h"
+
+struct file {
+    const char *name;     /* for messages; not owned */
+    int descriptor;       /* -1 for memory */
+    uint64_t length;
+    const uint8_t *bytes; /* the mapping, or the memory; NULL if not mapped */
+};
+
+/* Regular files only (LCKV_IO otherwise). `path` must outlive the file. */
+lckv_status file_open(struct file *file, const char *path);
+void file_open_memory(struct file *file, const void *bytes, size_t length, const char *name);
+
+/* Maps the whole file read-only into file->bytes; nothing to do for memory. Empty files map as "". */
+lckv_status file_map(struct file *file);
+void file_unmap(struct file *file);
+void file_close(struct file *file);
+
+/*
+ * Reads exactly `length` bytes at `offset` into `buffer`, with read(2), never through the mapping, so
+ * that weights do not count twice as resident. LCKV_BAD_FORMAT if the file ends before.
+ */
+lckv_status file_read(const struct file *file, uint64_t offset, void *buffer, size_t length);
+
+/* A whole small file into memory of `allocator` (with a NUL behind it); at most `limit` bytes. */
+lckv_status file_read_all(const char *path, size_t limit, const lckv_allocator *allocator,
+                          char **text, size_t *length);
+
+/* A file being written under a temporary name beside `path`. */
+struct output {
+    const char *path; /* not owned; must outlive the output */
+    char *temporary;
+    size_t temporary_size;
+    int descriptor;
+    uint64_t position;
+    lckv_allocator allocator;
+};
+lckv_status output_open(struct output *output, const char *path, const lckv_allocator *allocator);
+lckv_status output_write(struct output *output, const void *bytes, size_t length);
+lckv_status output_pad(struct output *output, uint32_t alignment); /* zeros up to a multiple of it */
+lckv_status output_commit(struct output *output); /* flushes, renames to `path`, closes */
+void output_discard(struct output *output);       /* removes what was written; fine after a commit */
+
+#endif

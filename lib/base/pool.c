@@ -1,0 +1,212 @@
+/*
+ * The thread pool. See pool.h; how threads wait is event.c's business.
+ *
+ * One run at a time: the mutex `turn` is held from its begin to its end, and everything that is not
+ * atomic is written by its holder only.
+ */
+#include "base/pool.h"
+
+#include "base/event.h"
+#include "base/processors.h"
+#include "base/status.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define POOL_MAX_THREADS 1024
+#define STACK_BYTES ((size_t)1 << 20)
+
+/* A thread beside the caller's. */
+struct member {
+    struct lckv_pool *pool;
+    pthread_t thread;
+    uint32_t index; /* as in struct worker: 1 and up */
+    uint32_t seen;  /* `begin` when it was created: the next run is its first */
+};
+
+struct lckv_pool {
+    _Atomic uint32_t references;
+    uint32_t n_threads; /* asked for, the caller's included */
+    lckv_allocator allocator;
+    struct member *members; /* [n_threads - 1] */
+    bool spin; /* every worker has a processor; else a spin would only keep another from its work */
+
+    _Atomic pid_t owner; /* the process that has the threads; see adopt() */
+    pthread_mutex_t turn;
+    uint32_t n_started; /* members that run */
+
+    pool_function function; /* NULL: the members end */
+    void *context;
+    uint32_t count; /* workers of this run */
+    struct event begin, end, barrier;
+    _Alignas(MEMORY_ALIGN) _Atomic uint32_t arrived; /* at the barrier */
+    _Alignas(MEMORY_ALIGN) _Atomic uint32_t working; /* members that have not ended this run */
+};
+
+lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
+                        struct lckv_pool **result)
+{
+    if (n_threads > POOL_MAX_THREADS)
+        return fail(LCKV_INVALID_ARGUMENT, "n_threads is %u, expected at most %d", n_threads,
+                    POOL_MAX_THREADS);
+    if (n_threads == 0)
+        n_threads = processors_cores();
+    if (n_threads > POOL_MAX_THREADS)
+        n_threads = POOL_MAX_THREADS;
+    struct lckv_pool *pool;
+    lckv_status status = memory_alloc(allocator, 1, sizeof *pool, "a thread pool", &pool);
+    if (status != LCKV_OK)
+        return status;
+    status = memory_alloc(allocator, n_threads - 1, sizeof *pool->members, "a thread pool",
+                          &pool->members);
+    if (status != LCKV_OK) {
+        memory_free(allocator, pool, 1, sizeof *pool);
+        return status;
+    }
+    pool->n_threads = n_threads;
+    pool->allocator = *allocator;
+    pool->spin = n_threads <= processors_usable();
+    atomic_init(&pool->references, 1);
+    atomic_init(&pool->owner, 0); /* nobody: the first run adopts it */
+    *result = pool;
+    return LCKV_OK;
+}
+
+void pool_retain(struct lckv_pool *pool)
+{
+    atomic_fetch_add_explicit(&pool->references, 1, memory_order_relaxed);
+}
+
+uint32_t pool_size(const struct lckv_pool *pool)
+{
+    return pool->n_threads;
+}
+
+static void *member_main(void *argument)
+{
+    struct member *member = argument;
+    struct lckv_pool *pool = member->pool;
+    uint32_t seen = member->seen;
+    for (;;) {
+        event_wait(&pool->begin, seen, false);
+        seen++;
+        if (pool->function == NULL)
+            return NULL;
+        struct worker worker = {pool, member->index, pool->count};
+        pool->function(&worker, pool->context);
+        if (atomic_fetch_sub_explicit(&pool->working, 1, memory_order_acq_rel) == 1)
+            event_raise(&pool->end);
+    }
+}
+
+void pool_release(struct lckv_pool *pool)
+{
+    if (pool == NULL || atomic_fetch_sub_explicit(&pool->references, 1, memory_order_acq_rel) != 1)
+        return;
+    /* In a child of fork(2) that never ran it, neither the threads nor a sound mutex exist. */
+    if (atomic_load(&pool->owner) == getpid()) {
+        pool->function = NULL;
+        event_raise(&pool->begin);
+        for (uint32_t i = 0; i < pool->n_started; i++)
+            pthread_join(pool->members[i].thread, NULL);
+        pthread_mutex_destroy(&pool->turn);
+    }
+    lckv_allocator allocator = pool->allocator;
+    memory_free(&allocator, pool->members, pool->n_threads - 1, sizeof *pool->members);
+    memory_free(&allocator, pool, 1, sizeof *pool);
+}
+
+/*
+ * Makes the pool this process's own: at its first run, and after fork(2), where the threads did not
+ * come along and the mutex may be locked for ever by one of them. A negative owner is a process one
+ * of whose threads is doing so; seen from a child of that process, it is nobody.
+ */
+static void adopt(struct lckv_pool *pool)
+{
+    const pid_t self = getpid();
+    pid_t owner = atomic_load_explicit(&pool->owner, memory_order_acquire);
+    while (owner != self) {
+        if (owner == -self) {
+            sched_yield();
+            owner = atomic_load_explicit(&pool->owner, memory_order_acquire);
+        } else if (atomic_compare_exchange_strong(&pool->owner, &owner, -self)) {
+            pthread_mutex_init(&pool->turn, NULL);
+            event_init(&pool->begin);
+            event_init(&pool->end);
+            event_init(&pool->barrier);
+            atomic_init(&pool->arrived, 0);
+            atomic_init(&pool->working, 0);
+            pool->n_started = 0;
+            atomic_store_explicit(&pool->owner, self, memory_order_release);
+            return;
+        }
+    }
+}
+
+/* Starts the threads that are missing, as far as the system allows. */
+static void start_members(struct lckv_pool *pool)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    if (pool->n_started + 1 == pool->n_threads || pthread_attr_init(&attributes) != 0)
+        return;
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    /* The host's signal handlers must not run on threads that it does not know. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool->n_started + 1 < pool->n_threads) {
+        struct member *member = &pool->members[pool->n_started];
+        member->pool = pool;
+        member->index = pool->n_started + 1;
+        member->seen = event_count(&pool->begin);
+        if (pthread_create(&member->thread, &attributes, member_main, member) != 0)
+            break;
+        pool->n_started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+}
+
+void pool_run(struct lckv_pool *pool, pool_function function, void *context)
+{
+    adopt(pool);
+    pthread_mutex_lock(&pool->turn);
+    start_members(pool);
+    pool->function = function;
+    pool->context = context;
+    pool->count = pool->n_started + 1;
+    atomic_store_explicit(&pool->working, pool->n_started, memory_order_relaxed);
+    const struct worker caller = {pool, 0, pool->count};
+    const uint32_t ended = event_count(&pool->end);
+    if (caller.count > 1)
+        event_raise(&pool->begin);
+    function(&caller, context);
+    if (caller.count > 1)
+        event_wait(&pool->end, ended, pool->spin);
+    pthread_mutex_unlock(&pool->turn);
+}
+
+void pool_barrier(const struct worker *worker)
+{
+    struct lckv_pool *pool = worker->pool;
+    if (worker->count == 1)
+        return;
+    /* Read before arriving: the barrier cannot open, nor the count change, without this worker. */
+    const uint32_t seen = event_count(&pool->barrier);
+    if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1 == worker->count) {
+        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+        event_raise(&pool->barrier);
+    } else {
+        event_wait(&pool->barrier, seen, pool->spin);
+    }
+}
+
+struct range pool_share(const struct worker *worker, size_t count)
+{
+    const size_t part = count / worker->count, rest = count % worker->count, i = worker->index;
+    const size_t begin = i * part + (i < rest ? i : rest);
+    return (struct range){begin, begin + part + (i < rest ? 1 : 0)};
+}

@@ -1,0 +1,122 @@
+/*
+ * The cache: pages of keys and values in a fixed budget, the sessions whose positions they hold, and
+ * who may work on it now.
+ *
+ * A page holds `page_positions` positions of one slot. Only this folder and plan/ know that slots are
+ * fewer than layers. What is computed is engine/'s.
+ */
+#ifndef LCKV_CACHE_CACHE_H
+#define LCKV_CACHE_CACHE_H
+
+#include "base/pool.h"
+#include "model/model.h"
+
+#define CACHE_DEFAULT_TOKENS 4096
+#define CACHE_DEFAULT_SESSIONS 16
+#define CACHE_DEFAULT_PAGE 64
+#define CACHE_DEFAULT_ROWS 256
+#define CACHE_DEFAULT_ROLLBACK 64
+#define CACHE_MAX_SESSIONS (1u << 20)
+#define CACHE_MAX_ROWS (1u << 16)
+
+/* The pages of one slot of one session: pages[i] holds page number first + i. */
+struct slot_pages {
+    uint8_t **pages; /* NULL where a page was dropped during the call that took it */
+    size_t capacity, count;
+    uint64_t first;
+    size_t kept; /* of `count`: what the session had before the call */
+};
+
+/* = lckv_session */
+struct lckv_session {
+    struct lckv_cache *cache; /* held */
+    struct lckv_session *next;
+    bool released;        /* by its owner, while a call ran */
+    uint64_t length;      /* tokens encoded */
+    uint64_t window_begin; /* the first position that windowed slots keep */
+    struct slot_pages *slots; /* [n_slots] */
+    lckv_token *tokens;       /* [length] */
+    size_t token_capacity;
+    const float *logits; /* of the computing call number `logits_of` */
+    size_t n_logit_rows;
+    uint64_t logits_of;
+    uint64_t growing_to; /* the length that the call in progress leads to */
+    uint64_t item_of; /* the evaluate call that has seen it as an item */
+};
+
+/* = lckv_cache */
+struct lckv_cache {
+    _Atomic uint32_t references;
+    const struct lckv_model *model; /* held */
+    lckv_allocator allocator;
+    struct lckv_pool *pool; /* held */
+    struct kv_layout layout;
+    lckv_dtype kv_dtype;
+    uint32_t max_sessions, max_rows, max_logit_rows, rollback;
+    uint8_t *arena; /* n_pages pages and KV_SLACK bytes */
+    size_t arena_bytes, n_pages;
+    uint8_t **free_pages; /* a stack */
+    size_t n_free;
+    uint8_t *scratch; /* engine/'s workspace */
+    size_t scratch_bytes;
+    pthread_mutex_t mutex; /* guards what follows */
+    bool busy;
+    struct lckv_session *sessions;
+    uint32_t n_sessions;
+    struct { /* what the statistics show while a call runs */
+        size_t n_free;
+        uint64_t table_bytes;
+    } shown;
+    _Atomic int cancelled;
+    uint64_t n_evaluates; /* numbers the evaluate calls, for item_of */
+    uint64_t n_computed;  /* and those that got as far as computing, for logits_of */
+    struct failure failure;
+};
+
+/*
+ * `options` of full size, zeros are defaults. `scratch_bytes` is what engine/ needs for the resolved
+ * options (cache_resolve).
+ */
+void cache_resolve(const struct lckv_model *model, lckv_cache_options *options);
+lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
+                         struct lckv_pool *pool, size_t scratch_bytes, struct lckv_cache **cache);
+void cache_retain(struct lckv_cache *cache);
+void cache_release(struct lckv_cache *cache);
+void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
+
+/*
+ * Every call that works on the cache or on its sessions stands between these two. LCKV_BUSY if another
+ * does. Leaving destroys the sessions that were released meanwhile.
+ */
+lckv_status cache_enter(struct lckv_cache *cache);
+void cache_leave(struct lckv_cache *cache);
+
+/* The rest needs the cache entered, but for session_release. */
+lckv_status session_create(struct lckv_cache *cache, struct lckv_session **session);
+void session_release(struct lckv_session *session);
+const struct lckv_model *session_model(const struct lckv_session *session);
+uint64_t session_min_length(const struct lckv_session *session);
+lckv_status session_truncate(struct lckv_session *session, uint64_t length);
+lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, uint64_t begin,
+                            uint64_t end, float *keys, float *values);
+
+/*
+ * Growing by `n_tokens`, at most `chunk` of them in one pass:
+ *
+ *     session_pages_needed   the most pages that it takes at any moment
+ *     session_reserve        room in the tables; nothing is taken yet
+ *     session_extend         pages for positions below `end`, those that a window has left behind (no
+ *                            position at or after `begin` attends to them) going back
+ *     session_commit         length and tokens; windowed slots let go of what is older than they keep
+ *     session_rollback       everything as before the call
+ */
+uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens, uint64_t chunk);
+lckv_status session_reserve(struct lckv_session *session, uint64_t n_tokens);
+lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end);
+void session_commit(struct lckv_session *session, const lckv_token *tokens, uint64_t n_tokens);
+void session_rollback(struct lckv_session *session);
+
+/* The page of `slot` that holds `position`. */
+uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position);
+
+#endif

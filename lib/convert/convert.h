@@ -1,0 +1,13 @@
+/*
+ * Conversion: a checkpoint to a GGUF file, with another element type or another plan.
+ */
+#ifndef LCKV_CONVERT_CONVERT_H
+#define LCKV_CONVERT_CONVERT_H
+
+#include "base/memory.h"
+
+/* As lckv_convert, options of full size. */
+lckv_status convert(const char *input, const char *output, const lckv_convert_options *options,
+                    lckv_convert_report *report);
+
+#endif

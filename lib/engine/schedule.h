@@ -1,0 +1,40 @@
+/*
+ * The schedule of a call: which rows go together into which pass.
+ */
+#ifndef LCKV_ENGINE_SCHEDULE_H
+#define LCKV_ENGINE_SCHEDULE_H
+
+#include "engine/forward.h"
+
+#define MAX_PASSES 65536
+
+enum encoding {
+    ENCODE_EXACT,    /* one token a pass, all sessions in lockstep */
+    ENCODE_PARALLEL, /* as many tokens a pass as fit; exact for plans without upward layers */
+    ENCODE_ITERATED  /* all new tokens of an item in one pass that repeats cyclic groups */
+};
+
+struct scheduled {
+    const lckv_item *item;
+    enum encoding encoding;
+    bool in_cache; /* its logits are rows of the cache */
+    float *logits, *hidden; /* of its wanted rows */
+    size_t done;            /* tokens that have gone through the layers */
+};
+
+struct schedule {
+    struct lckv_cache *cache;
+    struct workspace workspace;
+    struct scheduled *items;
+    size_t n_items;
+    uint64_t chunk; /* the most tokens of one item in a parallel pass */
+    uint32_t n_iterations;
+    uint64_t n_tokens, n_rows;
+    lckv_progress_callback progress;
+    void *progress_user;
+};
+
+/* Runs all passes. On failure the sessions hold pages that the caller rolls back. */
+lckv_status schedule_run(struct schedule *schedule);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * The layout of the workspace. See workspace.h.
+ */
+#include "engine/workspace.h"
+
+#include "base/status.h"
+#include "kernels/blas.h"
+
+#include <string.h>
+
+struct carver {
+    uint8_t *memory;
+    size_t used;
+    bool overflow;
+};
+
+/* The next `count` x `size` bytes, aligned; NULL when only measuring. */
+static void *carve(struct carver *carver, size_t count, size_t size)
+{
+    size_t bytes, end;
+    if (!checked_multiply(count, size, &bytes) ||
+        !checked_add(bytes, (size_t)(MEMORY_ALIGN - 1), &bytes) ||
+        !checked_add(carver->used, bytes / MEMORY_ALIGN * MEMORY_ALIGN, &end)) {
+        carver->overflow = true;
+        return NULL;
+    }
+    void *at = carver->memory != NULL ? carver->memory + carver->used : NULL;
+    carver->used = end;
+    return at;
+}
+
+/* Rows are padded to whole activation blocks, which are whole weight groups too. */
+static struct block carve_block(struct carver *carver, size_t rows, size_t columns)
+{
+    size_t stride = (columns + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK * ACTIVATION_BLOCK;
+    struct block block = {.stride = stride};
+    block.values = carve(carver, rows * stride, sizeof(float));
+    return block;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, uint32_t max_rows,
+                           uint32_t max_logit_rows, uint32_t n_threads, uint8_t *memory,
+                           size_t *n_bytes)
+{
+    const struct hparams *h = &model->hparams;
+    struct carver carver = {.memory = memory};
+    size_t n_query = (size_t)h->n_heads * h->head_dim, n_kv = (size_t)h->n_kv_heads * h->head_dim;
+    memset(w, 0, sizeof *w);
+    w->rows = carve(&carver, max_rows, sizeof *w->rows);
+    w->runs = carve(&carver, max_rows, sizeof *w->runs);
+    w->hidden = carve_block(&carver, max_rows, h->hidden_size);
+    if (model->plan->n_upward > 0)
+        w->saved = carve_block(&carver, max_rows, h->hidden_size);
+    w->x = carve_block(&carver, max_rows, h->hidden_size);
+    w->q = carve_block(&carver, max_rows, n_query);
+    w->k = carve_block(&carver, max_rows, n_kv);
+    w->v = carve_block(&carver, max_rows, n_kv);
+    w->attended = carve_block(&carver, max_rows, n_query);
+    w->delta = carve_block(&carver, max_rows, h->hidden_size);
+    w->gate = carve_block(&carver, max_rows, h->intermediate_size);
+    w->up = carve_block(&carver, max_rows, h->intermediate_size);
+    w->cosines = carve(&carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
+    w->sines = carve(&carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
+    if (model->precision == LCKV_PRECISION_FAST) {
+        size_t widest = larger(w->gate.stride, larger(w->attended.stride, w->x.stride));
+        w->quants = carve(&carver, max_rows * widest, 1);
+        w->scales = carve(&carver, max_rows * widest / ACTIVATION_BLOCK, sizeof(float));
+        w->sums = carve(&carver, max_rows * widest / ACTIVATION_BLOCK, sizeof(int32_t));
+    }
+    w->logit_tile = carve_block(&carver, LOGIT_TILE, h->n_vocab);
+    w->logits = carve(&carver, (size_t)max_logit_rows * h->n_vocab, sizeof(float));
+    w->attend_floats = (attend_scratch_floats(h->head_dim) + 15) / 16 * 16;
+    w->attend_scratch = carve(&carver, w->attend_floats * n_threads, sizeof(float));
+    if (model->use_openblas) {
+        size_t widest = larger(h->intermediate_size, larger(n_query, h->hidden_size));
+        w->blas_floats = (BLAS_ROWS * widest + 15) / 16 * 16;
+        w->blas_scratch = carve(&carver, w->blas_floats * n_threads, sizeof(float));
+    }
+    if (carver.overflow)
+        return fail(LCKV_OUT_OF_MEMORY, "max_rows %u and max_logit_rows %u need too much scratch",
+                    max_rows, max_logit_rows);
+    *n_bytes = carver.used;
+    return LCKV_OK;
+}

@@ -1,0 +1,62 @@
+/*
+ * A checkpoint: named tensors in one or more files, with what describes them. The common face of GGUF
+ * and Hugging Face directories; what the names mean is model/'s.
+ */
+#ifndef LCKV_FORMAT_CHECKPOINT_H
+#define LCKV_FORMAT_CHECKPOINT_H
+
+#include "base/file.h"
+#include "format/dtype.h"
+#include "format/metadata.h"
+
+#define TENSOR_MAX_DIMS 4
+
+struct tensor {
+    struct text name;
+    lckv_dtype dtype;
+    uint32_t n_dims;
+    uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first: [rows, columns]; unused ones are 1 */
+    uint32_t file;                   /* index into checkpoint.files */
+    uint64_t offset;                 /* in that file; offset + n_bytes is within it */
+    uint64_t n_bytes;
+};
+
+enum checkpoint_kind { CHECKPOINT_GGUF, CHECKPOINT_HF };
+
+struct checkpoint {
+    enum checkpoint_kind kind;
+    const char *name; /* the path, or "GGUF in memory" */
+    struct arena arena;
+    struct file *files;
+    size_t n_files;
+    struct tensor *tensors; /* sorted by name; no two alike */
+    size_t n_tensors;
+    struct metadata metadata;     /* GGUF only, otherwise empty */
+    struct text config;           /* config.json, HF only */
+    struct text tokenizer;        /* tokenizer.json; length 0 where there is none */
+    struct text tokenizer_config; /* tokenizer_config.json; length 0 where there is none */
+};
+
+/*
+ * Opens a GGUF file, a directory, or a .safetensors file's directory. Headers are read and checked
+ * whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor data is copied;
+ * the files stay open (not mapped) for checkpoint_read. The struct must not move afterwards.
+ */
+lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
+                            const lckv_allocator *allocator);
+
+/* GGUF bytes, which must outlive the checkpoint. */
+lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *bytes, size_t length,
+                                   const lckv_allocator *allocator);
+void checkpoint_close(struct checkpoint *checkpoint);
+
+/* Closes the files; names, shapes, metadata and texts stay until checkpoint_close. */
+void checkpoint_close_files(struct checkpoint *checkpoint);
+
+const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name);
+
+/* `length` bytes of the tensor's data from byte `begin` on. */
+lckv_status checkpoint_read(const struct checkpoint *checkpoint, const struct tensor *tensor,
+                            uint64_t begin, void *buffer, size_t length);
+
+#endif

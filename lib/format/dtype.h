@@ -1,0 +1,30 @@
+/*
+ * Element types: names, GGUF numbers, block sizes. The layout inside a block belongs to kernels/.
+ */
+#ifndef LCKV_FORMAT_DTYPE_H
+#define LCKV_FORMAT_DTYPE_H
+
+#include "lckv.h"
+
+#include <stdbool.h>
+
+struct dtype_info {
+    lckv_dtype dtype;
+    const char *name;        /* "q4_0" */
+    uint32_t gguf_type;      /* as GGUF tensor infos number it */
+    uint32_t block_elements; /* 1 for plain floats */
+    uint32_t block_bytes;
+};
+
+/* NULL for a type that this version does not know. */
+const struct dtype_info *dtype_info(lckv_dtype dtype);
+const struct dtype_info *dtype_from_gguf(uint32_t gguf_type);
+const struct dtype_info *dtype_from_name(const char *name); /* any case */
+
+/* The name of any GGUF tensor type that exists ("q3_K", "iq2_xxs", ...), for messages; else NULL. */
+const char *dtype_gguf_name(uint32_t gguf_type);
+
+/* The bytes of `n` elements; false if they are no whole blocks or the product overflows. */
+bool dtype_bytes(lckv_dtype dtype, uint64_t n, uint64_t *bytes);
+
+#endif

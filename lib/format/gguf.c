@@ -1,0 +1,161 @@
+/*
+ * Reads a GGUF header: counts, metadata, tensor infos. Tensor data is not looked at.
+ */
+#include "format/gguf.h"
+
+#include "base/status.h"
+#include "format/gguf_metadata.h"
+#include "format/tensor_table.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define DEFAULT_ALIGNMENT 32
+#define MIN_TENSOR_BYTES                                                     \
+    33 /* name length, one byte of name, n_dims, one dimension, type, offset \
+        */
+
+struct header {
+    uint64_t n_tensors;
+    uint64_t n_metadata;
+};
+
+static lckv_status read_header(struct reader *reader, struct header *header)
+{
+    const uint8_t *magic = reader_bytes(reader, 4, "magic");
+    if (magic != NULL && memcmp(magic, "GGUF", 4) != 0)
+        return fail(LCKV_BAD_FORMAT, "%s: no GGUF file: begins with %s, expected \"GGUF\"",
+                    reader->what, quoted((const char *)magic, 4).text);
+    uint32_t version = reader_u32(reader, "version");
+    if (reader->failed)
+        return reader_status(reader);
+    if (version != 0 && (version & 0xffff) == 0)
+        return fail(LCKV_UNSUPPORTED, "%s: big-endian GGUF, expected little-endian", reader->what);
+    if (version != 2 && version != 3)
+        return fail(LCKV_UNSUPPORTED, "%s: GGUF version %" PRIu32 ", expected 2 or 3", reader->what,
+                    version);
+    header->n_tensors = reader_u64(reader, "number of tensors");
+    header->n_metadata = reader_u64(reader, "number of metadata pairs");
+    return reader_status(reader);
+}
+
+static lckv_status read_alignment(const struct reader *reader, const struct metadata *metadata,
+                                  uint32_t *alignment)
+{
+    *alignment = DEFAULT_ALIGNMENT;
+    lckv_status status = metadata_get_u32(metadata, "general.alignment", alignment, NULL);
+    if (status != LCKV_OK)
+        return fail_in(status, "%s", reader->what);
+    if (*alignment == 0 || (*alignment & (*alignment - 1)) != 0 || *alignment > GGUF_MAX_ALIGNMENT)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: general.alignment %" PRIu32 ", expected a power of two up to %d",
+                    reader->what, *alignment, GGUF_MAX_ALIGNMENT);
+    return LCKV_OK;
+}
+
+static lckv_status choose_dtype(const char *what, struct tensor *tensor, uint32_t gguf_type)
+{
+    struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
+    const struct dtype_info *info = dtype_from_gguf(gguf_type);
+    const char *type_name = dtype_gguf_name(gguf_type);
+    if (info != NULL) {
+        tensor->dtype = info->dtype;
+        return LCKV_OK;
+    }
+    if (type_name != NULL)
+        return fail(
+            LCKV_UNSUPPORTED,
+            "%s: tensor %s: type %s is not supported, expected f32, f16, bf16, q8_0, q4_0, q4_1 "
+            "or q6_K",
+            what, name.text, type_name);
+    return fail(LCKV_UNSUPPORTED, "%s: tensor %s: unknown tensor type %" PRIu32, what, name.text,
+                gguf_type);
+}
+
+/* Leaves the offset relative to the data section, whose place is not known yet. */
+static lckv_status read_tensor(struct reader *reader, struct arena *arena, struct tensor *tensor)
+{
+    lckv_status status = gguf_read_name(reader, arena, "tensor name", &tensor->name);
+    if (status != LCKV_OK)
+        return status;
+    tensor->n_dims = reader_u32(reader, "tensor n_dims");
+    if (!reader->failed && (tensor->n_dims < 1 || tensor->n_dims > TENSOR_MAX_DIMS))
+        return fail(LCKV_UNSUPPORTED, "%s: tensor %s: %" PRIu32 " dimensions, expected 1 to %d",
+                    reader->what, quoted(tensor->name.bytes, tensor->name.length).text,
+                    tensor->n_dims, TENSOR_MAX_DIMS);
+    /* The file gives the innermost dimension first. */
+    for (uint32_t i = 0; !reader->failed && i < tensor->n_dims; i++)
+        tensor->shape[tensor->n_dims - 1 - i] = reader_u64(reader, "tensor dimension");
+    uint32_t gguf_type = reader_u32(reader, "tensor type");
+    tensor->offset = reader_u64(reader, "tensor offset");
+    if (reader->failed)
+        return reader_status(reader);
+    status = choose_dtype(reader->what, tensor, gguf_type);
+    return status == LCKV_OK ? tensor_table_measure(tensor, reader->what) : status;
+}
+
+static lckv_status place_tensor(const struct reader *reader, uint32_t alignment,
+                                uint64_t data_begin, struct tensor *tensor)
+{
+    struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
+    if (tensor->offset % alignment != 0)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: tensor %s: offset %" PRIu64
+                    ", expected a multiple of the alignment %" PRIu32,
+                    reader->what, name.text, tensor->offset, alignment);
+    uint64_t offset, end;
+    if (!checked_add64(data_begin, tensor->offset, &offset) ||
+        !checked_add64(offset, tensor->n_bytes, &end) || end > reader->length)
+        return fail(
+            LCKV_BAD_FORMAT,
+            "%s: tensor %s: %" PRIu64 " bytes at offset %" PRIu64
+            " of the data, which begin at byte %" PRIu64 ", end beyond the file's %zu bytes",
+            reader->what, name.text, tensor->n_bytes, tensor->offset, data_begin, reader->length);
+    tensor->offset = offset;
+    return LCKV_OK;
+}
+
+static lckv_status read_tensors(struct reader *reader, uint64_t count, uint32_t alignment,
+                                struct checkpoint *checkpoint)
+{
+    if (count > GGUF_MAX_TENSORS || count > reader_left(reader) / MIN_TENSOR_BYTES)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: claims %" PRIu64
+                    " tensors in %zu bytes, expected at most %d of at least %d "
+                    "bytes each",
+                    reader->what, count, reader_left(reader), GGUF_MAX_TENSORS, MIN_TENSOR_BYTES);
+    if (count == 0)
+        return LCKV_OK;
+    lckv_status status = arena_alloc(&checkpoint->arena, (size_t)count, sizeof *checkpoint->tensors,
+                                     "tensor infos", &checkpoint->tensors);
+    if (status != LCKV_OK)
+        return status;
+    for (uint64_t i = 0; i < count && status == LCKV_OK; i++)
+        status = read_tensor(reader, &checkpoint->arena, &checkpoint->tensors[i]);
+    uint64_t data_begin = ((uint64_t)reader->position + alignment - 1) / alignment * alignment;
+    for (uint64_t i = 0; i < count && status == LCKV_OK; i++)
+        status = place_tensor(reader, alignment, data_begin, &checkpoint->tensors[i]);
+    if (status != LCKV_OK)
+        return status;
+    checkpoint->n_tensors = (size_t)count;
+    return tensor_table_finish(checkpoint);
+}
+
+lckv_status gguf_read(struct checkpoint *checkpoint)
+{
+    const struct file *file = &checkpoint->files[0];
+    if (file->length > SIZE_MAX)
+        return fail(LCKV_UNSUPPORTED, "%s: too large for this machine's addresses", file->name);
+    struct reader reader;
+    reader_init(&reader, file->bytes, (size_t)file->length, file->name);
+    struct header header = {0, 0};
+    lckv_status status = read_header(&reader, &header);
+    if (status == LCKV_OK)
+        status = gguf_read_metadata(&reader, header.n_metadata, &checkpoint->metadata);
+    uint32_t alignment = DEFAULT_ALIGNMENT;
+    if (status == LCKV_OK)
+        status = read_alignment(&reader, &checkpoint->metadata, &alignment);
+    if (status == LCKV_OK)
+        status = read_tensors(&reader, header.n_tensors, alignment, checkpoint);
+    return status;
+}

@@ -1,0 +1,44 @@
+/*
+ * The GGUF container, versions 2 and 3: header to checkpoint, and the writer (version 3).
+ */
+#ifndef LCKV_FORMAT_GGUF_H
+#define LCKV_FORMAT_GGUF_H
+
+#include "format/checkpoint.h"
+
+#define GGUF_MAX_TENSORS 65536
+#define GGUF_MAX_METADATA 65536
+#define GGUF_MAX_ALIGNMENT 65536
+
+/* Fills in metadata and tensors of a checkpoint whose files[0] is mapped. */
+lckv_status gguf_read(struct checkpoint *checkpoint);
+
+/*
+ * The writer. Declare all metadata and tensors, begin, then give the data of each tensor in the order of
+ * declaration, in pieces of any size, and end.
+ */
+struct gguf_tensor {
+    const char *name;
+    lckv_dtype dtype;
+    uint32_t n_dims;
+    uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first */
+};
+
+struct gguf_writer {
+    struct output *output;
+    const struct gguf_tensor *tensors; /* the caller's, until the end */
+    size_t n_tensors;
+    size_t current;
+    uint64_t left; /* bytes that the current tensor still lacks */
+};
+
+/* Writes the header (alignment 32). */
+lckv_status gguf_writer_begin(struct gguf_writer *writer, struct output *output,
+                              const struct metadata *metadata, const struct gguf_tensor *tensors,
+                              size_t n_tensors);
+lckv_status gguf_writer_data(struct gguf_writer *writer, const void *bytes, size_t length);
+
+/* LCKV_INTERNAL if data are missing. The caller commits the output. */
+lckv_status gguf_writer_end(struct gguf_writer *writer);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * The key-value section of a GGUF header.
+ */
+#ifndef LCKV_FORMAT_GGUF_METADATA_H
+#define LCKV_FORMAT_GGUF_METADATA_H
+
+#include "format/metadata.h"
+
+/* A length-prefixed string in place: not NUL-terminated. NULL bytes if the reader has failed. */
+struct text gguf_read_string(struct reader *reader, const char *field);
+
+/*
+ * A name of one byte or more without NUL, as keys and tensors have, copied to the arena. `field`
+ * says which in messages.
+ */
+lckv_status gguf_read_name(struct reader *reader, struct arena *arena, const char *field,
+                           struct text *name);
+
+/* Reads `count` pairs into empty metadata, in the order of the file. Duplicate keys are refused. */
+lckv_status gguf_read_metadata(struct reader *reader, uint64_t count, struct metadata *metadata);
+
+#endif

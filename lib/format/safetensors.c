@@ -1,0 +1,199 @@
+/*
+ * A Hugging Face directory: one safetensors file, or the shards that an index names. What is inside
+ * a file is safetensors_header.c's.
+ */
+#include "format/safetensors.h"
+
+#include "base/status.h"
+#include "format/hf_directory.h"
+#include "format/json.h"
+#include "format/order.h"
+#include "format/safetensors_header.h"
+#include "format/tensor_table.h"
+
+#include <string.h>
+
+#define SINGLE_NAME "model.safetensors"
+#define INDEX_NAME "model.safetensors.index.json"
+#define SUFFIX ".safetensors"
+
+/*
+ * Opens the files of these paths and reads their headers; the tensors go into an array that is made
+ * for all of them at once.
+ */
+static lckv_status read_files(struct checkpoint *checkpoint, const char *const *paths,
+                              size_t n_paths)
+{
+    struct safetensors_header *headers = NULL;
+    const lckv_allocator *allocator = &checkpoint->arena.allocator;
+    lckv_status status = arena_alloc(&checkpoint->arena, n_paths, sizeof *checkpoint->files,
+                                     "the checkpoint's files", &checkpoint->files);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, n_paths, sizeof *headers, "safetensors headers", &headers);
+    if (status != LCKV_OK)
+        return status;
+
+    size_t n_tensors = 0;
+    for (size_t i = 0; i < n_paths && status == LCKV_OK; i++) {
+        status = file_open(&checkpoint->files[i], paths[i]);
+        if (status != LCKV_OK)
+            break;
+        checkpoint->n_files++;
+        status = safetensors_header_read(&headers[i], &checkpoint->files[i], allocator);
+        n_tensors += headers[i].n_tensors;
+    }
+    if (status == LCKV_OK && n_tensors > SAFETENSORS_MAX_TENSORS)
+        status = fail(LCKV_BAD_FORMAT, "%s: %zu tensors, expected at most %d", checkpoint->name,
+                      n_tensors, SAFETENSORS_MAX_TENSORS);
+    if (status == LCKV_OK && n_tensors > 0)
+        status = arena_alloc(&checkpoint->arena, n_tensors, sizeof *checkpoint->tensors,
+                             "the checkpoint's tensors", &checkpoint->tensors);
+    for (size_t i = 0; i < n_paths && status == LCKV_OK; i++)
+        status = safetensors_header_add(&headers[i], checkpoint, (uint32_t)i);
+    for (size_t i = 0; i < n_paths; i++)
+        safetensors_header_release(&headers[i]);
+    memory_free(allocator, headers, n_paths, sizeof *headers);
+    return status == LCKV_OK ? tensor_table_finish(checkpoint) : status;
+}
+
+/* ---- The index ---- */
+
+/* The shards that an index names, each once, in the order in which it names them. */
+struct shards {
+    const char *index; /* the index file's path */
+    const char *paths[SAFETENSORS_MAX_FILES];
+    const char *names[SAFETENSORS_MAX_FILES]; /* in the JSON object */
+    size_t count;
+};
+
+static bool is_shard_name(struct text name)
+{
+    size_t suffix = sizeof SUFFIX - 1;
+    return name.length > suffix && memchr(name.bytes, '/', name.length) == NULL &&
+           memchr(name.bytes, '\0', name.length) == NULL &&
+           memcmp(name.bytes + name.length - suffix, SUFFIX, suffix) == 0;
+}
+
+static size_t find_shard(const struct shards *shards, const char *name)
+{
+    size_t i = 0;
+    /* Neighbours mostly lie in the same shard, the last one found. */
+    if (shards->count > 0 && strcmp(shards->names[shards->count - 1], name) == 0)
+        return shards->count - 1;
+    while (i < shards->count && strcmp(shards->names[i], name) != 0)
+        i++;
+    return i;
+}
+
+static lckv_status collect_shards(struct checkpoint *checkpoint, const char *directory,
+                                  json_t *weight_map, struct shards *shards)
+{
+    const char *tensor;
+    json_t *value;
+    json_object_foreach(weight_map, tensor, value)
+    {
+        struct quoted quoted_tensor = quoted_string(tensor);
+        if (!json_is_string(value))
+            return fail(LCKV_BAD_FORMAT, "%s: weight_map: %s: expected a string", shards->index,
+                        quoted_tensor.text);
+        struct text name = {json_string_value(value), json_string_length(value)};
+        if (!is_shard_name(name))
+            return fail(LCKV_BAD_FORMAT,
+                        "%s: weight_map: %s: %s, expected the plain name of a " SUFFIX " file",
+                        shards->index, quoted_tensor.text, quoted(name.bytes, name.length).text);
+        if (find_shard(shards, name.bytes) < shards->count)
+            continue;
+        if (shards->count == SAFETENSORS_MAX_FILES)
+            return fail(LCKV_BAD_FORMAT, "%s: weight_map: more than %d files", shards->index,
+                        SAFETENSORS_MAX_FILES);
+        shards->names[shards->count] = name.bytes;
+        lckv_status status =
+            hf_directory_path(checkpoint, directory, name.bytes, &shards->paths[shards->count]);
+        if (status != LCKV_OK)
+            return status;
+        shards->count++;
+    }
+    if (shards->count == 0)
+        return fail(LCKV_BAD_FORMAT, "%s: weight_map is empty", shards->index);
+    return LCKV_OK;
+}
+
+/* Each tensor of the index must be in the shard that the index names. */
+static lckv_status check_index(const struct checkpoint *checkpoint, json_t *weight_map,
+                               const struct shards *shards)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(weight_map, name, value)
+    {
+        const struct tensor *tensor = checkpoint_find(checkpoint, name);
+        const char *shard = json_string_value(value);
+        if (tensor == NULL || tensor->file != find_shard(shards, shard))
+            return fail(LCKV_BAD_FORMAT, "%s: weight_map: tensor %s is not in %s", shards->index,
+                        quoted_string(name).text, quoted_string(shard).text);
+    }
+    return LCKV_OK;
+}
+
+static lckv_status read_shards(struct checkpoint *checkpoint, const char *directory,
+                               const json_t *index, struct shards *shards)
+{
+    json_t *weight_map = NULL;
+    lckv_status status = json_get_object(index, shards->index, "weight_map", &weight_map);
+    if (status == LCKV_OK && weight_map == NULL)
+        status = fail(LCKV_BAD_FORMAT, "%s: no weight_map", shards->index);
+    if (status == LCKV_OK && json_object_size(weight_map) > SAFETENSORS_MAX_TENSORS)
+        status = fail(LCKV_BAD_FORMAT, "%s: weight_map: more than %d tensors", shards->index,
+                      SAFETENSORS_MAX_TENSORS);
+    if (status == LCKV_OK)
+        status = collect_shards(checkpoint, directory, weight_map, shards);
+    if (status == LCKV_OK)
+        status = read_files(checkpoint, shards->paths, shards->count);
+    if (status == LCKV_OK)
+        status = check_index(checkpoint, weight_map, shards);
+    return status;
+}
+
+static lckv_status read_index(struct checkpoint *checkpoint, const char *directory,
+                              const char *index_path)
+{
+    const lckv_allocator *allocator = &checkpoint->arena.allocator;
+    char *text = NULL;
+    size_t length = 0;
+    lckv_status status = file_read_all(index_path, JSON_MAX_BYTES, allocator, &text, &length);
+    if (status != LCKV_OK)
+        return status;
+    json_t *index = NULL;
+    struct shards *shards = NULL;
+    status = json_parse(text, length, index_path, &index);
+    memory_free(allocator, text, length + 1, 1);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, 1, sizeof *shards, "the list of shards", &shards);
+    if (status == LCKV_OK) {
+        shards->index = index_path;
+        status = read_shards(checkpoint, directory, index, shards);
+    }
+    memory_free(allocator, shards, 1, sizeof *shards);
+    json_decref(index);
+    return status;
+}
+
+/* ---- The directory ---- */
+
+lckv_status safetensors_read_directory(struct checkpoint *checkpoint, const char *path)
+{
+    const char *single = NULL;
+    const char *index = NULL;
+    lckv_status status = hf_directory_read_texts(checkpoint, path);
+    if (status == LCKV_OK)
+        status = hf_directory_path(checkpoint, path, SINGLE_NAME, &single);
+    if (status == LCKV_OK)
+        status = hf_directory_path(checkpoint, path, INDEX_NAME, &index);
+    if (status != LCKV_OK)
+        return status;
+    if (hf_directory_has(single))
+        return read_files(checkpoint, &single, 1);
+    if (hf_directory_has(index))
+        return read_index(checkpoint, path, index);
+    return fail(LCKV_IO, "neither " SINGLE_NAME " nor " INDEX_NAME " in %s", path);
+}

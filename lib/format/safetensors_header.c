@@ -1,0 +1,206 @@
+/*
+ * One safetensors file: eight bytes of length, a JSON object, the data. Tensors are checked one by
+ * one here, and against each other by tensor_table.
+ */
+#include "format/safetensors_header.h"
+
+#include "base/reader.h"
+#include "base/status.h"
+#include "format/json.h"
+#include "format/order.h"
+#include "format/safetensors.h"
+#include "format/tensor_table.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LENGTH_BYTES 8
+#define METADATA_NAME "__metadata__"
+
+/* Where a tensor is, for messages. */
+struct place {
+    const char *file;
+    struct quoted tensor;
+};
+
+static lckv_status read_length(const struct file *file, uint64_t *length)
+{
+    uint8_t bytes[LENGTH_BYTES];
+    if (file->length < LENGTH_BYTES)
+        return fail(LCKV_BAD_FORMAT, "%s: %" PRIu64 " bytes, too short for a safetensors file",
+                    file->name, file->length);
+    lckv_status status = file_read(file, 0, bytes, sizeof bytes);
+    if (status != LCKV_OK)
+        return status;
+    struct reader reader;
+    reader_init(&reader, bytes, sizeof bytes, file->name);
+    *length = reader_u64(&reader, "header length");
+    if (*length > SAFETENSORS_MAX_HEADER || *length > file->length - LENGTH_BYTES)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: header of %" PRIu64 " bytes in a file of %" PRIu64 ", expected at most %u",
+                    file->name, *length, file->length, SAFETENSORS_MAX_HEADER);
+    return LCKV_OK;
+}
+
+/* Read, not mapped: a file that shrinks meanwhile is then an error and no SIGBUS. */
+static lckv_status read_object(const struct file *file, size_t length,
+                               const lckv_allocator *allocator, json_t **object)
+{
+    char *text = NULL;
+    lckv_status status = memory_alloc(allocator, length, 1, "a safetensors header", &text);
+    if (status != LCKV_OK)
+        return status;
+    status = file_read(file, LENGTH_BYTES, text, length);
+    if (status == LCKV_OK)
+        status = json_parse(text, length, file->name, object);
+    memory_free(allocator, text, length, 1);
+    if (status == LCKV_OK && !json_is_object(*object))
+        return fail(LCKV_BAD_FORMAT, "%s: header: expected an object", file->name);
+    return status;
+}
+
+lckv_status safetensors_header_read(struct safetensors_header *header, const struct file *file,
+                                    const lckv_allocator *allocator)
+{
+    *header = (struct safetensors_header){.object = NULL};
+    uint64_t length = 0;
+    lckv_status status = read_length(file, &length);
+    if (status == LCKV_OK)
+        status = read_object(file, (size_t)length, allocator, &header->object);
+    if (status != LCKV_OK)
+        return status;
+    header->data_begin = LENGTH_BYTES + length;
+    const json_t *metadata = json_object_get(header->object, METADATA_NAME);
+    if (metadata != NULL && !json_is_object(metadata))
+        return fail(LCKV_BAD_FORMAT, "%s: " METADATA_NAME ": expected an object", file->name);
+    header->n_tensors = json_object_size(header->object) - (metadata != NULL);
+    return LCKV_OK;
+}
+
+void safetensors_header_release(struct safetensors_header *header)
+{
+    json_decref(header->object);
+    header->object = NULL;
+}
+
+/* ---- Tensors ---- */
+
+static lckv_status bad_field(const struct place *place, const char *field, const char *expected)
+{
+    return fail(LCKV_BAD_FORMAT, "%s: tensor %s: %s: expected %s", place->file, place->tensor.text,
+                field, expected);
+}
+
+static lckv_status read_dtype(const json_t *info, const struct place *place, lckv_dtype *dtype)
+{
+    static const struct {
+        const char *name;
+        lckv_dtype dtype;
+    } dtypes[] = {{"F32", LCKV_DTYPE_F32}, {"F16", LCKV_DTYPE_F16}, {"BF16", LCKV_DTYPE_BF16}};
+
+    const json_t *value = json_object_get(info, "dtype");
+    if (!json_is_string(value))
+        return bad_field(place, "dtype", "a string");
+    struct text name = {json_string_value(value), json_string_length(value)};
+    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
+        if (text_equals(name, dtypes[i].name)) {
+            *dtype = dtypes[i].dtype;
+            return LCKV_OK;
+        }
+    }
+    return fail(LCKV_UNSUPPORTED,
+                "%s: tensor %s: dtype %s is not supported, expected F32, F16 or BF16", place->file,
+                place->tensor.text, quoted(name.bytes, name.length).text);
+}
+
+static bool is_size(const json_t *value)
+{
+    return json_is_integer(value) && json_integer_value(value) >= 0;
+}
+
+static lckv_status read_shape(const json_t *info, const struct place *place, struct tensor *tensor)
+{
+    const json_t *shape = json_object_get(info, "shape");
+    if (!json_is_array(shape))
+        return bad_field(place, "shape", "an array");
+    size_t n_dims = json_array_size(shape);
+    if (n_dims < 1 || n_dims > TENSOR_MAX_DIMS)
+        return fail(LCKV_UNSUPPORTED, "%s: tensor %s: %zu dimensions, expected 1 to %d",
+                    place->file, place->tensor.text, n_dims, TENSOR_MAX_DIMS);
+    tensor->n_dims = (uint32_t)n_dims;
+    for (size_t i = 0; i < n_dims; i++) {
+        const json_t *size = json_array_get(shape, i);
+        if (!is_size(size))
+            return bad_field(place, "shape", "integers");
+        tensor->shape[i] = (uint64_t)json_integer_value(size);
+    }
+    return LCKV_OK;
+}
+
+/* `left`: the bytes of the file behind the header. */
+static lckv_status read_offsets(const json_t *info, const struct place *place, uint64_t left,
+                                struct tensor *tensor)
+{
+    const json_t *offsets = json_object_get(info, "data_offsets");
+    if (!json_is_array(offsets) || json_array_size(offsets) != 2 ||
+        !is_size(json_array_get(offsets, 0)) || !is_size(json_array_get(offsets, 1)))
+        return bad_field(place, "data_offsets", "two integers");
+    uint64_t begin = (uint64_t)json_integer_value(json_array_get(offsets, 0));
+    uint64_t end = (uint64_t)json_integer_value(json_array_get(offsets, 1));
+    if (begin > end || end > left)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: tensor %s: data_offsets %" PRIu64 " to %" PRIu64
+                    " are not within the %" PRIu64 " bytes of data",
+                    place->file, place->tensor.text, begin, end, left);
+    if (end - begin != tensor->n_bytes)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: tensor %s: data_offsets hold %" PRIu64 " bytes, expected %" PRIu64
+                    " from dtype and shape",
+                    place->file, place->tensor.text, end - begin, tensor->n_bytes);
+    tensor->offset = begin;
+    return LCKV_OK;
+}
+
+static lckv_status read_tensor(const json_t *info, const struct file *file, uint64_t data_begin,
+                               struct tensor *tensor)
+{
+    struct place place = {file->name, quoted(tensor->name.bytes, tensor->name.length)};
+    if (tensor->name.length == 0)
+        return fail(LCKV_BAD_FORMAT, "%s: empty tensor name", file->name);
+    if (!json_is_object(info))
+        return fail(LCKV_BAD_FORMAT, "%s: tensor %s: expected an object", file->name,
+                    place.tensor.text);
+    lckv_status status = read_dtype(info, &place, &tensor->dtype);
+    if (status == LCKV_OK)
+        status = read_shape(info, &place, tensor);
+    if (status == LCKV_OK)
+        status = tensor_table_measure(tensor, file->name);
+    if (status == LCKV_OK)
+        status = read_offsets(info, &place, file->length - data_begin, tensor);
+    tensor->offset += data_begin;
+    return status;
+}
+
+lckv_status safetensors_header_add(const struct safetensors_header *header,
+                                   struct checkpoint *checkpoint, uint32_t file_index)
+{
+    const struct file *file = &checkpoint->files[file_index];
+    const char *key;
+    json_t *info;
+    json_object_foreach(header->object, key, info)
+    {
+        if (strcmp(key, METADATA_NAME) == 0)
+            continue;
+        struct tensor *tensor = &checkpoint->tensors[checkpoint->n_tensors];
+        *tensor = (struct tensor){.file = file_index};
+        tensor->name.length = strlen(key);
+        lckv_status status =
+            arena_copy(&checkpoint->arena, key, tensor->name.length, &tensor->name.bytes);
+        if (status == LCKV_OK)
+            status = read_tensor(info, file, header->data_begin, tensor);
+        if (status != LCKV_OK)
+            return status;
+        checkpoint->n_tensors++;
+    }
+    return LCKV_OK;
+}

@@ -1,0 +1,29 @@
+/*
+ * The header of one safetensors file.
+ */
+#ifndef LCKV_FORMAT_SAFETENSORS_HEADER_H
+#define LCKV_FORMAT_SAFETENSORS_HEADER_H
+
+#include "format/checkpoint.h"
+
+#include <jansson.h>
+
+struct safetensors_header {
+    json_t *object; /* of tensor names, and perhaps "__metadata__" */
+    size_t n_tensors;
+    uint64_t data_begin; /* byte of the file that offset 0 stands for */
+};
+
+/* Reads the header of an open file. The caller calls safetensors_header_release in any case. */
+lckv_status safetensors_header_read(struct safetensors_header *header, const struct file *file,
+                                    const lckv_allocator *allocator);
+void safetensors_header_release(struct safetensors_header *header);
+
+/*
+ * Appends its tensors, which lie in checkpoint->files[file_index], to checkpoint->tensors, where
+ * there is room for them.
+ */
+lckv_status safetensors_header_add(const struct safetensors_header *header,
+                                   struct checkpoint *checkpoint, uint32_t file_index);
+
+#endif

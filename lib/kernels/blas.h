@@ -1,0 +1,22 @@
+/*
+ * Products of packed weights with many rows through OpenBLAS's float GEMM, on CPUs without kernels of
+ * ours. Its sums depend on the shape of the call, so it never serves precision full or decoding.
+ */
+#ifndef LCKV_KERNELS_BLAS_H
+#define LCKV_KERNELS_BLAS_H
+
+#include "kernels/matrix.h"
+
+#include <stdbool.h>
+
+#define BLAS_MIN_ROWS 32 /* activation rows from which it pays to unpack the weights */
+#define BLAS_ROWS 64     /* weight rows that are unpacked at a time; a multiple of the group rows */
+
+/* Whether this build has it. */
+bool blas_available(void);
+
+/* As a multiply_function; `scratch` holds BLAS_ROWS x n_columns floats. */
+void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t group_begin,
+                   size_t group_end, float *out, size_t stride, float *scratch);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * Element types as files store them. See blocks.h.
+ */
+#include "kernels/blocks.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static float from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+float f16_to_f32(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = half & 0x7fffu;
+    if (rest >= 0x7c00) /* infinity and NaN */
+        return from_bits(sign | 0x7f800000u | (rest & 0x3ff) << 13);
+    if (rest < 0x400) { /* denormal: a multiple of 2^-24 */
+        float value = (float)rest * 0x1p-24f;
+        return sign != 0 ? -value : value;
+    }
+    return from_bits(sign | ((rest << 13) + (112u << 23)));
+}
+
+uint16_t f32_to_f16(float value)
+{
+    uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffffu;
+    if (rest > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00 | (rest >> 13 & 0x3ff));
+    if (rest >= 0x477ff000u) /* 65520 and more round to infinity */
+        return (uint16_t)(sign | 0x7c00);
+    if (rest < 0x38800000u) { /* below 2^-14: adding 0.5 leaves multiples of 2^-24 in the mantissa */
+        float shifted = from_bits(rest) + 0.5f;
+        return (uint16_t)(sign | (bits_of(shifted) - bits_of(0.5f)));
+    }
+    uint32_t odd = rest >> 13 & 1;
+    return (uint16_t)(sign | ((rest - (112u << 23) + 0xfff + odd) >> 13));
+}
+
+float bf16_to_f32(uint16_t value)
+{
+    return from_bits((uint32_t)value << 16);
+}
+
+uint16_t f32_to_bf16(float value)
+{
+    uint32_t bits = bits_of(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static uint16_t load16(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static void store16(uint8_t *bytes, uint16_t value)
+{
+    bytes[0] = (uint8_t)value;
+    bytes[1] = (uint8_t)(value >> 8);
+}
+
+static void dequantize_q8_0(const uint8_t *block, float *values)
+{
+    float d = f16_to_f32(load16(block));
+    for (size_t i = 0; i < 32; i++)
+        values[i] = d * (float)(int8_t)block[2 + i];
+}
+
+static void dequantize_q4_0(const uint8_t *block, float *values)
+{
+    float d = f16_to_f32(load16(block));
+    for (size_t i = 0; i < 16; i++) {
+        values[i] = d * (float)((block[2 + i] & 15) - 8);
+        values[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
+    }
+}
+
+static void dequantize_q4_1(const uint8_t *block, float *values)
+{
+    float d = f16_to_f32(load16(block)), m = f16_to_f32(load16(block + 2));
+    for (size_t i = 0; i < 16; i++) {
+        values[i] = d * (float)(block[4 + i] & 15) + m;
+        values[i + 16] = d * (float)(block[4 + i] >> 4) + m;
+    }
+}
+
+/* 256 numbers of six bits: 128 bytes of low nibbles, 64 of high pairs, 16 scales, then d. */
+static void dequantize_q6_k(const uint8_t *block, float *values)
+{
+    const uint8_t *low = block, *high = block + 128, *scales = block + 192;
+    float d = f16_to_f32(load16(block + 208));
+    for (size_t i = 0; i < 256; i++) {
+        size_t half = i / 128, quarter = i % 128 / 32, at = i % 32;
+        uint32_t nibble = low[64 * half + at + quarter % 2 * 32] >> (quarter / 2 * 4) & 15;
+        uint32_t pair = high[32 * half + at] >> (2 * quarter) & 3;
+        int32_t number = (int32_t)(nibble | pair << 4) - 32;
+        values[i] = d * (float)(int8_t)scales[i / 16] * (float)number;
+    }
+}
+
+void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *values)
+{
+    const struct dtype_info *info = dtype_info(dtype);
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < n; i += info->block_elements, at += info->block_bytes) {
+        switch (dtype) {
+        case LCKV_DTYPE_F32:
+            memcpy(values + i, at, sizeof *values);
+            break;
+        case LCKV_DTYPE_F16:
+            values[i] = f16_to_f32(load16(at));
+            break;
+        case LCKV_DTYPE_BF16:
+            values[i] = bf16_to_f32(load16(at));
+            break;
+        case LCKV_DTYPE_Q8_0:
+            dequantize_q8_0(at, values + i);
+            break;
+        case LCKV_DTYPE_Q4_0:
+            dequantize_q4_0(at, values + i);
+            break;
+        case LCKV_DTYPE_Q4_1:
+            dequantize_q4_1(at, values + i);
+            break;
+        case LCKV_DTYPE_Q6_K:
+            dequantize_q6_k(at, values + i);
+            break;
+        default:
+            values[i] = 0;
+        }
+    }
+}
+
+static void quantize_q8_0(const float *values, uint8_t *block)
+{
+    float largest = 0;
+    for (size_t i = 0; i < 32; i++)
+        largest = fmaxf(largest, fabsf(values[i]));
+    float d = largest / 127.0f, inverse = d != 0 ? 1.0f / d : 0;
+    store16(block, f32_to_f16(d));
+    for (size_t i = 0; i < 32; i++)
+        block[2 + i] = (uint8_t)(int8_t)roundf(values[i] * inverse);
+}
+
+/* The value of the largest magnitude becomes -8, so that its sign gets the wider side. */
+static void quantize_q4_0(const float *values, uint8_t *block)
+{
+    float largest = 0, extreme = 0;
+    for (size_t i = 0; i < 32; i++) {
+        if (fabsf(values[i]) > largest) {
+            largest = fabsf(values[i]);
+            extreme = values[i];
+        }
+    }
+    float d = extreme / -8, inverse = d != 0 ? 1.0f / d : 0;
+    uint8_t numbers[32];
+    for (size_t i = 0; i < 32; i++) {
+        int number = (int8_t)(values[i] * inverse + 8.5f);
+        numbers[i] = (uint8_t)(number < 15 ? number : 15);
+    }
+    store16(block, f32_to_f16(d));
+    for (size_t i = 0; i < 16; i++)
+        block[2 + i] = (uint8_t)(numbers[i] | numbers[i + 16] << 4);
+}
+
+void blocks_quantize(lckv_dtype dtype, const float *values, size_t n, void *bytes)
+{
+    const struct dtype_info *info = dtype_info(dtype);
+    uint8_t *at = bytes;
+    for (size_t i = 0; i < n; i += info->block_elements, at += info->block_bytes) {
+        switch (dtype) {
+        case LCKV_DTYPE_F32:
+            memcpy(at, values + i, sizeof *values);
+            break;
+        case LCKV_DTYPE_F16:
+            store16(at, f32_to_f16(values[i]));
+            break;
+        case LCKV_DTYPE_BF16:
+            store16(at, f32_to_bf16(values[i]));
+            break;
+        case LCKV_DTYPE_Q8_0:
+            quantize_q8_0(values + i, at);
+            break;
+        case LCKV_DTYPE_Q4_0:
+            quantize_q4_0(values + i, at);
+            break;
+        default:
+            break;
+        }
+    }
+}

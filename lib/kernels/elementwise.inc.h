@@ -1,0 +1,132 @@
+/*
+ * Template: the work on single rows, for a set's vectors: norms, rotary embedding, SwiGLU, the
+ * quantisation of activations, and the exponential that they and attention share.
+ */
+#include "kernels/matrix.h"
+
+#include <math.h>
+
+/*
+ * e^x for x <= 88, within 2 units in the last place; exactly 1 at 0, and 0 below -87 (-INFINITY too).
+ * x = n ln 2 + r with |r| <= ln 2 / 2, then a polynomial in r (Taylor to the 7th power: error 1e-8).
+ */
+static inline __attribute__((always_inline)) vf v_exp(vf x)
+{
+    const float log2_e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    vf clamped = v_max(x, v_set(-87.0f));
+    vf n = v_round(v_mul(clamped, v_set(log2_e)));
+    vf r = v_fma(n, v_set(-ln2_high), clamped);
+    r = v_fma(n, v_set(-ln2_low), r);
+    vf p = v_set(1.0f / 5040);
+    p = v_fma(p, r, v_set(1.0f / 720));
+    p = v_fma(p, r, v_set(1.0f / 120));
+    p = v_fma(p, r, v_set(1.0f / 24));
+    p = v_fma(p, r, v_set(1.0f / 6));
+    p = v_fma(p, r, v_set(0.5f));
+    p = v_fma(p, r, v_set(1.0f));
+    p = v_fma(p, r, v_set(1.0f));
+    return v_keep_if_at_least(x, -87.0f, v_mul(p, v_power_of_two(n)));
+}
+
+static float exp_one(float x)
+{
+    float lanes[LANES];
+    v_store(lanes, v_exp(v_set(x)));
+    return lanes[0];
+}
+
+static void rms_norm(const float *x, const float *weight, float epsilon, size_t n, float *out)
+{
+    vf squares = v_set(0);
+    float rest = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        squares = v_fma(v_load(x + i), v_load(x + i), squares);
+    for (; i < n; i++)
+        rest += x[i] * x[i];
+    float scale = 1.0f / sqrtf((v_sum(squares) + rest) / (float)n + epsilon);
+    for (i = 0; i + LANES <= n; i += LANES)
+        v_store(out + i, v_mul(v_mul(v_load(x + i), v_set(scale)), v_load(weight + i)));
+    for (; i < n; i++)
+        out[i] = x[i] * scale * weight[i];
+}
+
+static void add(float *x, const float *y, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(x + i, v_add(v_load(x + i), v_load(y + i)));
+    for (; i < n; i++)
+        x[i] += y[i];
+}
+
+static inline __attribute__((always_inline)) vf swiglu_lanes(vf gate, vf up)
+{
+    /* e^-gate is held finite; the quotient is then 0 to any float's precision. */
+    vf e = v_exp(v_sub(v_set(0), v_max(gate, v_set(-88.0f))));
+    return v_mul(v_div(gate, v_add(v_set(1), e)), up);
+}
+
+static void swiglu(float *gate, const float *up, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(gate + i, swiglu_lanes(v_load(gate + i), v_load(up + i)));
+    if (i < n) {
+        float g[LANES] = {0}, u[LANES] = {0};
+        memcpy(g, gate + i, (n - i) * sizeof *g);
+        memcpy(u, up + i, (n - i) * sizeof *u);
+        v_store(g, swiglu_lanes(v_load(g), v_load(u)));
+        memcpy(gate + i, g, (n - i) * sizeof *g);
+    }
+}
+
+static void rotate(float *x, const float *cosines, const float *sines, size_t n_heads,
+                   size_t head_dim)
+{
+    size_t half = head_dim / 2;
+    for (size_t h = 0; h < n_heads; h++, x += head_dim) {
+        size_t d = 0;
+        for (; d + LANES <= half; d += LANES) {
+            vf a = v_load(x + d), b = v_load(x + half + d);
+            vf c = v_load(cosines + d), s = v_load(sines + d);
+            v_store(x + d, v_sub(v_mul(a, c), v_mul(b, s)));
+            v_store(x + half + d, v_add(v_mul(b, c), v_mul(a, s)));
+        }
+        for (; d < half; d++) {
+            float a = x[d], b = x[half + d];
+            x[d] = a * cosines[d] - b * sines[d];
+            x[half + d] = b * cosines[d] + a * sines[d];
+        }
+    }
+}
+
+/* Rounds to the nearest, ties to even, through a sum that has no room for a fraction. */
+static inline int8_t to_quant(float x)
+{
+    const float magic = 12582912.0f; /* 1.5 * 2^23 */
+    float sum = x + magic;
+    int32_t bits;
+    memcpy(&bits, &sum, 4);
+    return (int8_t)((bits & 0x7fffff) - 0x400000);
+}
+
+static void quantize(const float *values, size_t n, int8_t *quants, float *scales, int32_t *sums)
+{
+    for (size_t b = 0; b < n / ACTIVATION_BLOCK; b++) {
+        const float *x = values + b * ACTIVATION_BLOCK;
+        int8_t *q = quants + b * ACTIVATION_BLOCK;
+        float largest = 0;
+        for (size_t i = 0; i < ACTIVATION_BLOCK; i++)
+            largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+        float inverse = largest > 0 ? 127.0f / largest : 0;
+        inverse = inverse <= 1e37f ? inverse : 0; /* a block of denormals is zero */
+        int32_t sum = 0;
+        for (size_t i = 0; i < ACTIVATION_BLOCK; i++) {
+            q[i] = to_quant(x[i] * inverse);
+            sum += q[i];
+        }
+        scales[b] = inverse > 0 ? largest / 127.0f : 0;
+        sums[b] = sum;
+    }
+}

@@ -1,0 +1,13 @@
+/*
+ * The portable kernel set: the templates over vectors in plain C. The reference for every other set.
+ */
+#include "kernels/kernels_sets.h"
+#include "kernels/simd_portable.h"
+
+#include "kernels/elementwise.inc.h"
+#include "kernels/multiply.inc.h"
+
+#include "kernels/attend.inc.h"
+#include "kernels/table.inc.h"
+
+const struct kernels kernels_portable = KERNELS_TABLE("portable");

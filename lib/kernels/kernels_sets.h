@@ -1,0 +1,14 @@
+/*
+ * The kernel sets of this build. For kernels/ only; others ask kernels_choose().
+ */
+#ifndef LCKV_KERNELS_KERNELS_SETS_H
+#define LCKV_KERNELS_KERNELS_SETS_H
+
+#include "kernels/kernels.h"
+
+extern const struct kernels kernels_portable;
+#if defined(__x86_64__)
+extern const struct kernels kernels_avx2;
+#endif
+
+#endif

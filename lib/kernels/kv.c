@@ -1,0 +1,103 @@
+/*
+ * Keys and values in their pages: the layout, storing and reading back. Attention is attend.inc.h's.
+ */
+#include "kernels/kv.h"
+
+#include "base/status.h"
+#include "kernels/blocks.h"
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
+                           uint32_t head_dim, uint32_t page_positions)
+{
+    if (dtype != LCKV_DTYPE_F32 && dtype != LCKV_DTYPE_F16) {
+        const struct dtype_info *info = dtype_info(dtype);
+        return fail(LCKV_UNSUPPORTED, "kv_dtype is %s; keys and values are kept as f32 or f16",
+                    info != NULL ? info->name : "unknown");
+    }
+    if (page_positions % KV_SUBTILE != 0 || page_positions == 0 || page_positions > 1024)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "page_positions is %u; expected a multiple of 16 up to 1024", page_positions);
+    layout->type = dtype == LCKV_DTYPE_F32 ? KV_F32 : KV_F16;
+    layout->n_kv_heads = n_kv_heads;
+    layout->head_dim = head_dim;
+    layout->page_positions = page_positions;
+    layout->element_bytes = dtype == LCKV_DTYPE_F32 ? 4 : 2;
+    layout->head_bytes = 2 * layout->element_bytes * head_dim * page_positions;
+    layout->page_bytes = layout->head_bytes * n_kv_heads;
+    return LCKV_OK;
+}
+
+/* The largest half is stored for what lies beyond: a value of infinity would turn 0 x inf into NaN. */
+static uint16_t saturate_f16(float x)
+{
+    return f32_to_f16(x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x);
+}
+
+static void put(const struct kv_layout *layout, uint8_t *base, size_t index, float x)
+{
+    if (layout->type == KV_F32) {
+        memcpy(base + 4 * index, &x, 4);
+    } else {
+        uint16_t half = saturate_f16(x);
+        memcpy(base + 2 * index, &half, 2);
+    }
+}
+
+static float get(const struct kv_layout *layout, const uint8_t *base, size_t index)
+{
+    float x;
+    uint16_t half;
+    if (layout->type == KV_F32) {
+        memcpy(&x, base + 4 * index, 4);
+        return x;
+    }
+    memcpy(&half, base + 2 * index, 2);
+    return f16_to_f32(half);
+}
+
+/* Element d of a position's key, counted from the head's first key. */
+static size_t key_index(const struct kv_layout *layout, uint32_t position, size_t d)
+{
+    return (size_t)(position / KV_SUBTILE) * KV_SUBTILE * layout->head_dim + d * KV_SUBTILE +
+           position % KV_SUBTILE;
+}
+
+void kv_store(const struct kv_layout *layout, uint8_t *page, uint32_t position, const float *k,
+              const float *v)
+{
+    size_t head_dim = layout->head_dim;
+    for (uint32_t head = 0; head < layout->n_kv_heads; head++) {
+        uint8_t *keys = page + head * layout->head_bytes, *values = keys + layout->head_bytes / 2;
+        for (size_t d = 0; d < head_dim; d++) {
+            put(layout, keys, key_index(layout, position, d), k[head * head_dim + d]);
+            put(layout, values, position * head_dim + d, v[head * head_dim + d]);
+        }
+    }
+}
+
+void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position, float *k,
+             float *v)
+{
+    size_t head_dim = layout->head_dim;
+    for (uint32_t head = 0; head < layout->n_kv_heads; head++) {
+        const uint8_t *keys = page + head * layout->head_bytes;
+        const uint8_t *values = keys + layout->head_bytes / 2;
+        for (size_t d = 0; d < head_dim; d++) {
+            if (k != NULL)
+                k[head * head_dim + d] = get(layout, keys, key_index(layout, position, d));
+            if (v != NULL)
+                v[head * head_dim + d] = get(layout, values, position * head_dim + d);
+        }
+    }
+}
+
+size_t attend_scratch_floats(uint32_t head_dim)
+{
+    size_t n_floats = (head_dim + 15) / 16 * 16;
+    return (size_t)KV_MAX_QUERIES * KV_TILE + (size_t)head_dim * KV_SUBTILE +
+           2 * KV_MAX_QUERIES * n_floats;
+}

@@ -1,0 +1,57 @@
+/*
+ * Keys and values as the cache stores them: pages of one slot, each holding for every KV head its keys
+ * and its values at `page_positions` positions. Keys stand in sub-tiles of 16 positions, transposed
+ * ([head_dim][16]); values row by row ([position][head_dim]). And the attention over them.
+ */
+#ifndef LCKV_KERNELS_KV_H
+#define LCKV_KERNELS_KV_H
+
+#include "base/memory.h"
+
+#define KV_SUBTILE 16   /* positions whose keys are interleaved: lanes of the scores */
+#define KV_TILE 128     /* positions between two updates of the running softmax */
+#define KV_SEGMENT 512  /* positions whose partial results are merged in order */
+#define KV_MAX_QUERIES 32 /* queries that one attend call takes */
+#define KV_SLACK 64 /* bytes behind the last page that vector loads may touch; zeroed */
+
+enum kv_type { KV_F32, KV_F16 };
+
+struct kv_layout {
+    enum kv_type type;
+    uint32_t n_kv_heads, head_dim, page_positions;
+    size_t element_bytes;
+    size_t head_bytes; /* keys and values of one head of a page */
+    size_t page_bytes;
+};
+
+/* LCKV_UNSUPPORTED for a head_dim that the type cannot hold. */
+lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
+                           uint32_t head_dim, uint32_t page_positions);
+
+/* Stores one position: k and v are float32 [n_kv_heads, head_dim]; f16 saturates. */
+void kv_store(const struct kv_layout *layout, uint8_t *page, uint32_t position_in_page,
+              const float *k, const float *v);
+
+/* The reverse; either array may be NULL. */
+void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page, float *k,
+             float *v);
+
+/*
+ * Attention of up to KV_MAX_QUERIES queries over one KV head of a slot. Query j attends to positions
+ * [begin[j], end[j]); an empty span gives zeros.
+ */
+struct attend_job {
+    const struct kv_layout *layout;
+    uint8_t *const *pages; /* pages[p / page_positions - first_page] holds position p */
+    uint64_t first_page;
+    uint32_t kv_head;
+    uint32_t n_queries;
+    const float *const *queries; /* each [head_dim], already scaled by 1 / sqrt(head_dim) */
+    const uint64_t *begin, *end;
+    float *const *out; /* each [head_dim] */
+    float *scratch;    /* attend_scratch_floats(head_dim), aligned */
+};
+typedef void (*attend_function)(const struct attend_job *job);
+size_t attend_scratch_floats(uint32_t head_dim);
+
+#endif

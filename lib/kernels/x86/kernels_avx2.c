@@ -1,0 +1,14 @@
+/*
+ * The AVX2 kernel set (AVX2, FMA, F16C): the templates over 8-lane vectors. The only file that is
+ * compiled with these instructions.
+ */
+#include "kernels/kernels_sets.h"
+#include "kernels/x86/simd_avx2.h"
+
+#include "kernels/elementwise.inc.h"
+#include "kernels/multiply.inc.h"
+
+#include "kernels/attend.inc.h"
+#include "kernels/table.inc.h"
+
+const struct kernels kernels_avx2 = KERNELS_TABLE("avx2");

@@ -1,0 +1,188 @@
+/*
+ * Vectors of 8 lanes with AVX2, FMA and F16C. See simd_portable.h for what each name means.
+ */
+#ifndef LCKV_KERNELS_X86_SIMD_AVX2_H
+#define LCKV_KERNELS_X86_SIMD_AVX2_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 8
+
+typedef __m256 vf;
+typedef __m256i vi;
+typedef __m256i vb;
+
+static inline vf v_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+static inline vf v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+static inline void v_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
+
+static inline vf v_load_f16(const void *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+static inline vf v_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+static inline vf v_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vf v_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vf v_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+static inline vf v_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline float v_sum(vf a)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+static inline float v_largest(vf a)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_shuffle_ps(m, m, 1)));
+}
+
+static inline vf v_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static inline vf v_power_of_two(vf n)
+{
+    __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 23));
+}
+
+static inline vf v_keep_if_at_least(vf x, float limit, vf a)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_GE_OQ), a);
+}
+
+static inline vi vi_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+static inline vi vi_mul(vi a, vi b)
+{
+    return _mm256_mullo_epi32(a, b);
+}
+
+static inline vi vi_load_i8(const void *p)
+{
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+
+static inline vf v_from_int(vi a)
+{
+    return _mm256_cvtepi32_ps(a);
+}
+
+static inline vb vb_load(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline vb vb_low_nibbles(vb a)
+{
+    return _mm256_and_si256(a, _mm256_set1_epi8(15));
+}
+
+static inline vb vb_high_nibbles(vb a)
+{
+    return _mm256_and_si256(_mm256_srli_epi32(a, 4), _mm256_set1_epi8(15));
+}
+
+static inline vb vb_two_bits(vb a, int shift)
+{
+    vb bits = _mm256_and_si256(_mm256_srli_epi32(a, shift), _mm256_set1_epi8(3));
+    return _mm256_slli_epi32(bits, 4);
+}
+
+static inline vb vb_or(vb a, vb b)
+{
+    return _mm256_or_si256(a, b);
+}
+
+static inline vb vb_minus_32(vb a)
+{
+    return _mm256_sub_epi8(a, _mm256_set1_epi8(32));
+}
+
+static inline vf v_from_byte(vb a, int i)
+{
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(a, 24 - 8 * i), 24));
+}
+
+static inline vf v_from_bf16(vb a, int odd)
+{
+    if (odd)
+        return _mm256_castsi256_ps(_mm256_and_si256(a, _mm256_set1_epi32((int)0xffff0000u)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(a, 16));
+}
+
+static inline __m256i broadcast_quad(const int8_t *x)
+{
+    int32_t quad;
+    memcpy(&quad, x, 4);
+    return _mm256_set1_epi32(quad);
+}
+
+/*
+ * vpmaddubsw wants one unsigned side: |w|, and x with w's sign. Two products of at most 128 x 127 fit
+ * 16 bits, so w = -128 is legal.
+ */
+static inline vi vi_dot_signed(vi sum, vb w, const int8_t *x)
+{
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(broadcast_quad(x), w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+static inline vi vi_dot_unsigned(vi sum, vb w, const int8_t *x)
+{
+    __m256i pairs = _mm256_maddubs_epi16(w, broadcast_quad(x));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+#endif

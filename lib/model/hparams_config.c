@@ -1,0 +1,230 @@
+/*
+ * Hyperparameters from config.json.
+ */
+#include "model/hparams_sources.h"
+
+#include "base/status.h"
+#include "format/json.h"
+#include "model/architecture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Keeps a text that points into JSON beyond the JSON's life. */
+static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
+{
+    return arena_copy(&checkpoint->arena, text->bytes, text->length, &text->bytes);
+}
+
+/* A list of kinds, one a layer, is not a plan: every layer reads itself, some through a window. */
+static lckv_status plan_from_list(struct checkpoint *checkpoint, const json_t *list, struct text *plan)
+{
+    size_t n = json_array_size(list), used = 0, capacity = n * 8 + 1;
+    char *text;
+    if (n == 0 || n > PLAN_MAX_LAYERS)
+        return fail(LCKV_BAD_FORMAT, "%s: layer_types has %zu entries", checkpoint->name, n);
+    lckv_status status = arena_alloc(&checkpoint->arena, capacity, 1, "a layer plan", &text);
+    if (status != LCKV_OK)
+        return status;
+    for (size_t i = 0; i < n; i++) {
+        const char *kind = json_string_value(json_array_get(list, i));
+        bool sliding = kind != NULL && strcmp(kind, "sliding_attention") == 0;
+        if (!sliding && (kind == NULL || strcmp(kind, "full_attention") != 0))
+            return fail(LCKV_UNSUPPORTED,
+                        "%s: layer_types entry %zu is %s; expected full_attention or "
+                        "sliding_attention",
+                        checkpoint->name, i, kind != NULL ? quoted_string(kind).text : "no string");
+        used += (size_t)snprintf(text + used, capacity - used, "%s%zu%s", i > 0 ? "_" : "", i,
+                                 sliding ? "s" : "");
+    }
+    *plan = (struct text){text, used};
+    return LCKV_OK;
+}
+
+static lckv_status read_plan(struct checkpoint *checkpoint, const json_t *config, struct hparams *h)
+{
+    const json_t *types = json_object_get(config, "layer_types");
+    if (types == NULL || json_is_null(types))
+        return LCKV_OK;
+    if (json_is_array(types))
+        return plan_from_list(checkpoint, types, &h->plan);
+    lckv_status status = json_get_text(config, checkpoint->name, "layer_types", &h->plan, NULL);
+    if (status == LCKV_OK && h->plan.length == 0)
+        status = fail(LCKV_BAD_PLAN, "%s: layer_types is empty", checkpoint->name);
+    return status == LCKV_OK ? keep_text(checkpoint, &h->plan) : status;
+}
+
+static lckv_status read_scaling(const struct checkpoint *checkpoint, const json_t *scaling,
+                                struct hparams *h)
+{
+    const char *what = checkpoint->name;
+    struct text kind = {"default", 7};
+    bool found = false;
+    lckv_status status = json_get_text(scaling, what, "rope_type", &kind, &found);
+    if (status == LCKV_OK && !found)
+        status = json_get_text(scaling, what, "type", &kind, NULL);
+    if (status != LCKV_OK)
+        return status;
+    if (strcmp(kind.bytes, "default") == 0)
+        return LCKV_OK;
+    if (strcmp(kind.bytes, "linear") == 0)
+        h->rope_scaling = ROPE_SCALING_LINEAR;
+    else if (strcmp(kind.bytes, "llama3") == 0)
+        h->rope_scaling = ROPE_SCALING_LLAMA3;
+    else
+        return fail(LCKV_UNSUPPORTED, "%s: rope scaling %s; expected default, linear or llama3", what,
+                    quoted(kind.bytes, kind.length).text);
+    h->rope_factor = 0; /* required now */
+    status = json_get_f64(scaling, what, "factor", &h->rope_factor, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "low_freq_factor", &h->rope_low_freq_factor, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "high_freq_factor", &h->rope_high_freq_factor, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "original_max_position_embeddings",
+                              &h->rope_original_context, NULL);
+    return status;
+}
+
+/* rope_theta and rope_scaling, or both in rope_parameters. */
+static lckv_status read_rope(const struct checkpoint *checkpoint, const json_t *config,
+                             struct hparams *h)
+{
+    const char *what = checkpoint->name;
+    json_t *parameters, *scaling;
+    lckv_status status = json_get_f64(config, what, "rope_theta", &h->rope_theta, NULL);
+    if (status == LCKV_OK)
+        status = json_get_object(config, what, "rope_scaling", &scaling);
+    if (status == LCKV_OK && scaling != NULL)
+        status = read_scaling(checkpoint, scaling, h);
+    if (status == LCKV_OK)
+        status = json_get_object(config, what, "rope_parameters", &parameters);
+    if (status != LCKV_OK || parameters == NULL)
+        return status;
+    status = json_get_f64(parameters, what, "rope_theta", &h->rope_theta, NULL);
+    return status == LCKV_OK ? read_scaling(checkpoint, parameters, h) : status;
+}
+
+static lckv_status read_shape(const struct checkpoint *checkpoint, const json_t *config,
+                              struct hparams *h)
+{
+    const struct {
+        const char *key;
+        uint32_t *value;
+        bool required;
+    } members[] = {
+        {"num_hidden_layers", &h->n_layers, true},
+        {"vocab_size", &h->n_vocab, true},
+        {"hidden_size", &h->hidden_size, true},
+        {"intermediate_size", &h->intermediate_size, true},
+        {"num_attention_heads", &h->n_heads, true},
+        {"num_key_value_heads", &h->n_kv_heads, false},
+        {"head_dim", &h->head_dim, false},
+        {"max_position_embeddings", &h->context_length, false},
+        {"forward_passes", &h->forward_passes, false},
+        {"backward_passes", &h->backward_passes, false},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        bool found = false;
+        lckv_status status =
+            json_get_u32(config, checkpoint->name, members[i].key, members[i].value, &found);
+        if (status != LCKV_OK)
+            return status;
+        if (members[i].required && !found)
+            return fail(LCKV_BAD_FORMAT, "%s: config.json has no %s", checkpoint->name,
+                        members[i].key);
+    }
+    if (h->n_kv_heads == 0)
+        h->n_kv_heads = h->n_heads;
+    if (h->head_dim == 0 && h->n_heads != 0)
+        h->head_dim = h->hidden_size / h->n_heads;
+    return LCKV_OK;
+}
+
+/* Absent: the published default. Null: none, which a plan with windows does not allow. */
+static lckv_status read_window(const struct checkpoint *checkpoint, const json_t *config,
+                               struct hparams *h)
+{
+    if (json_object_get(config, "sliding_window") == NULL) {
+        h->sliding_window = HPARAMS_SLIDING_WINDOW;
+        return LCKV_OK;
+    }
+    return json_get_u32(config, checkpoint->name, "sliding_window", &h->sliding_window, NULL);
+}
+
+static lckv_status read_rest(const struct checkpoint *checkpoint, const json_t *config,
+                             struct hparams *h)
+{
+    const char *what = checkpoint->name;
+    double epsilon = (double)h->rms_norm_eps;
+    struct text activation = {"silu", 4};
+    lckv_status status = json_get_f64(config, what, "rms_norm_eps", &epsilon, NULL);
+    h->rms_norm_eps = (float)epsilon;
+    if (status == LCKV_OK)
+        status = json_get_text(config, what, "hidden_act", &activation, NULL);
+    if (status == LCKV_OK && strcmp(activation.bytes, "silu") != 0)
+        status = fail(LCKV_UNSUPPORTED, "%s: hidden_act is %s; expected silu", what,
+                      quoted(activation.bytes, activation.length).text);
+    if (status == LCKV_OK)
+        status = json_get_bool(config, what, "tie_word_embeddings", &h->tie_embeddings, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(config, what, "force_nodiag", &h->force_nodiag, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(config, what, "use_sequential", &h->use_sequential, NULL);
+    return status;
+}
+
+static lckv_status read_architecture(const struct checkpoint *checkpoint, const json_t *config,
+                                     struct hparams *h)
+{
+    struct text type = {"", 0};
+    lckv_status status = json_get_text(config, checkpoint->name, "model_type", &type, NULL);
+    if (status != LCKV_OK)
+        return status;
+    h->architecture = architecture_from_hf(type);
+    if (h->architecture == NULL)
+        return fail(LCKV_UNSUPPORTED, "%s: model_type %s; expected llama or lckv-llama",
+                    checkpoint->name, quoted(type.bytes, type.length).text);
+    return LCKV_OK;
+}
+
+/* The last part of the directory's path. */
+static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text *name)
+{
+    const char *path = checkpoint->name;
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    *name = (struct text){path + begin, end - begin};
+    return keep_text(checkpoint, name);
+}
+
+lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h)
+{
+    json_t *config;
+    lckv_status status =
+        json_parse(checkpoint->config.bytes, checkpoint->config.length, checkpoint->name, &config);
+    if (status != LCKV_OK)
+        return status;
+    if (!json_is_object(config))
+        status = fail(LCKV_BAD_FORMAT, "%s: config.json is no object", checkpoint->name);
+    if (status == LCKV_OK)
+        status = read_architecture(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = read_shape(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = read_rope(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = read_plan(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = read_window(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = read_rest(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = name_of_directory(checkpoint, &h->name);
+    json_decref(config);
+    return status;
+}

@@ -1,0 +1,193 @@
+/*
+ * Hyperparameters from GGUF metadata.
+ */
+#include "model/hparams_sources.h"
+
+#include "base/status.h"
+#include "kernels/blocks.h"
+#include "model/architecture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_BYTES 128
+
+/* "<architecture>.<suffix>" */
+static void make_key(const struct hparams *h, const char *suffix, char key[KEY_BYTES])
+{
+    snprintf(key, KEY_BYTES, "%s.%s", h->architecture->gguf_name, suffix);
+}
+
+static lckv_status read_u32(const struct checkpoint *checkpoint, const struct hparams *h,
+                            const char *suffix, bool required, uint32_t *value)
+{
+    char key[KEY_BYTES];
+    bool found;
+    make_key(h, suffix, key);
+    lckv_status status = metadata_get_u32(&checkpoint->metadata, key, value, &found);
+    if (status == LCKV_OK && required && !found)
+        status = fail(LCKV_BAD_FORMAT, "no key %s", key);
+    return status;
+}
+
+static lckv_status read_shape(const struct checkpoint *checkpoint, struct hparams *h)
+{
+    uint32_t value_length = 0, rope_dimensions = 0;
+    const struct {
+        const char *suffix;
+        uint32_t *value;
+        bool required;
+    } keys[] = {
+        {"block_count", &h->n_layers, true},
+        {"embedding_length", &h->hidden_size, true},
+        {"feed_forward_length", &h->intermediate_size, true},
+        {"attention.head_count", &h->n_heads, true},
+        {"attention.head_count_kv", &h->n_kv_heads, false},
+        {"attention.key_length", &h->head_dim, false},
+        {"attention.value_length", &value_length, false},
+        {"rope.dimension_count", &rope_dimensions, false},
+        {"context_length", &h->context_length, false},
+        {"vocab_size", &h->n_vocab, false},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        lckv_status status =
+            read_u32(checkpoint, h, keys[i].suffix, keys[i].required, keys[i].value);
+        if (status != LCKV_OK)
+            return status;
+    }
+    if (h->n_kv_heads == 0)
+        h->n_kv_heads = h->n_heads;
+    if (h->head_dim == 0 && h->n_heads != 0)
+        h->head_dim = h->hidden_size / h->n_heads;
+    if (value_length != 0 && value_length != h->head_dim)
+        return fail(LCKV_UNSUPPORTED, "values of %u elements a head and keys of %u; expected the same",
+                    value_length, h->head_dim);
+    if (rope_dimensions != 0 && rope_dimensions != h->head_dim)
+        return fail(LCKV_UNSUPPORTED,
+                    "rope.dimension_count is %u and a head has %u elements; expected the same",
+                    rope_dimensions, h->head_dim);
+    return LCKV_OK;
+}
+
+/* The vocabulary's size is that of the embedding where no key gives it. */
+static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct hparams *h)
+{
+    char name[WEIGHT_NAME_BYTES];
+    weight_name(CHECKPOINT_GGUF, WEIGHT_TOKEN_EMBEDDING, 0, name);
+    const struct tensor *embedding = checkpoint_find(checkpoint, name);
+    if (embedding == NULL)
+        return fail(LCKV_BAD_FORMAT, "tensor %s is missing", name);
+    if (h->n_vocab == 0 && embedding->shape[0] <= UINT32_MAX)
+        h->n_vocab = (uint32_t)embedding->shape[0];
+    weight_name(CHECKPOINT_GGUF, WEIGHT_OUTPUT, 0, name);
+    h->tie_embeddings = checkpoint_find(checkpoint, name) == NULL;
+    return LCKV_OK;
+}
+
+static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
+{
+    char key[KEY_BYTES];
+    float theta = (float)h->rope_theta, factor = 1, old_factor = 1;
+    struct text kind = {"none", 4};
+    make_key(h, "rope.freq_base", key);
+    lckv_status status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
+    h->rope_theta = (double)theta;
+    make_key(h, "rope.scaling.type", key);
+    if (status == LCKV_OK)
+        status = metadata_get_text(&checkpoint->metadata, key, &kind, NULL);
+    make_key(h, "rope.scaling.factor", key);
+    if (status == LCKV_OK)
+        status = metadata_get_f32(&checkpoint->metadata, key, &factor, NULL);
+    make_key(h, "rope.scale_linear", key);
+    if (status == LCKV_OK)
+        status = metadata_get_f32(&checkpoint->metadata, key, &old_factor, NULL);
+    if (status != LCKV_OK)
+        return status;
+    bool linear = strcmp(kind.bytes, "linear") == 0;
+    if (!linear && strcmp(kind.bytes, "none") != 0)
+        return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
+                    quoted(kind.bytes, kind.length).text);
+    h->rope_factor = (double)(linear ? factor : old_factor);
+    h->rope_scaling = h->rope_factor != 1 ? ROPE_SCALING_LINEAR : ROPE_SCALING_NONE;
+    return LCKV_OK;
+}
+
+static lckv_status read_condensed(const struct checkpoint *checkpoint, struct hparams *h)
+{
+    const struct metadata *metadata = &checkpoint->metadata;
+    lckv_status status = metadata_get_text(metadata, "lckv.layer_types", &h->plan, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_u32(metadata, "lckv.forward_passes", &h->forward_passes, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_u32(metadata, "lckv.backward_passes", &h->backward_passes, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_u32(metadata, "lckv.sliding_window", &h->sliding_window, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_bool(metadata, "lckv.force_nodiag", &h->force_nodiag, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_bool(metadata, "lckv.use_sequential", &h->use_sequential, NULL);
+    return status;
+}
+
+static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
+{
+    char key[KEY_BYTES];
+    struct text name = {"", 0};
+    bool found;
+    lckv_status status =
+        metadata_get_text(&checkpoint->metadata, "general.architecture", &name, &found);
+    if (status != LCKV_OK)
+        return status;
+    h->architecture = architecture_from_gguf(name);
+    if (h->architecture == NULL)
+        return fail(LCKV_UNSUPPORTED, "general.architecture is %s; expected llama or lckv-llama",
+                    found ? quoted(name.bytes, name.length).text : "missing");
+    status = metadata_get_text(&checkpoint->metadata, "general.name", &h->name, NULL);
+    if (status == LCKV_OK)
+        status = read_shape(checkpoint, h);
+    if (status == LCKV_OK)
+        status = read_vocabulary(checkpoint, h);
+    make_key(h, "attention.layer_norm_rms_epsilon", key);
+    if (status == LCKV_OK)
+        status = metadata_get_f32(&checkpoint->metadata, key, &h->rms_norm_eps, NULL);
+    if (status == LCKV_OK)
+        status = read_rope(checkpoint, h);
+    if (status == LCKV_OK && h->architecture->condensed)
+        status = read_condensed(checkpoint, h);
+    return status;
+}
+
+lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *h)
+{
+    lckv_status status = read_all(checkpoint, h);
+    return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
+}
+
+lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hparams *h)
+{
+    char name[WEIGHT_NAME_BYTES];
+    uint32_t n = h->head_dim / 2;
+    float *factors;
+    uint8_t bytes[4 * HPARAMS_MAX_HEAD_DIM / 2];
+    weight_name(CHECKPOINT_GGUF, WEIGHT_ROPE_FACTORS, 0, name);
+    const struct tensor *tensor = checkpoint_find(checkpoint, name);
+    if (tensor == NULL)
+        return LCKV_OK;
+    if (tensor->dtype != LCKV_DTYPE_F32 || tensor->n_dims != 1 || tensor->shape[0] != n)
+        return fail(LCKV_BAD_FORMAT, "%s: tensor %s; expected f32 [%u]", checkpoint->name, name, n);
+    lckv_status status =
+        arena_alloc(&checkpoint->arena, n, sizeof *factors, "rope factors", &factors);
+    if (status == LCKV_OK)
+        status = checkpoint_read(checkpoint, tensor, 0, bytes, n * sizeof *factors);
+    if (status != LCKV_OK)
+        return status;
+    blocks_dequantize(LCKV_DTYPE_F32, bytes, n, factors);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!isfinite(factors[i]) || factors[i] <= 0)
+            return fail(LCKV_BAD_FORMAT, "%s: tensor %s: element %u is %g; expected a positive number",
+                        checkpoint->name, name, i, (double)factors[i]);
+    }
+    h->rope_factors = factors;
+    return LCKV_OK;
+}

@@ -1,0 +1,19 @@
+/*
+ * Where hyperparameters are read from. For hparams.c only.
+ */
+#ifndef LCKV_MODEL_HPARAMS_SOURCES_H
+#define LCKV_MODEL_HPARAMS_SOURCES_H
+
+#include "model/hparams.h"
+
+#define HPARAMS_FORWARD_PASSES 7 /* the defaults of the published configuration */
+#define HPARAMS_BACKWARD_PASSES 2
+#define HPARAMS_SLIDING_WINDOW 4096
+
+lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *hparams);
+lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *hparams);
+
+/* The tensor rope_freqs.weight, if there is one. */
+lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hparams *hparams);
+
+#endif

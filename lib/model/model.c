@@ -1,0 +1,217 @@
+/*
+ * Opening a model: checkpoint to hyperparameters, plan, tokenizer and packed weights.
+ *
+ * What tensors are called is architecture.c's, whether they are all there weights.c's, their bytes
+ * pack.c's.
+ */
+#include "model/model.h"
+
+#include "base/status.h"
+#include "format/json.h"
+#include "kernels/blas.h"
+#include "model/pack.h"
+#include "model/weights.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static lckv_status choose_kernels(struct lckv_model *model, const lckv_model_options *options)
+{
+    lckv_status status = kernels_choose(options->kernel_set, &model->kernels);
+    if (status != LCKV_OK)
+        return status;
+    if (options->precision < LCKV_PRECISION_DEFAULT || options->precision > LCKV_PRECISION_FAST)
+        return fail(LCKV_INVALID_ARGUMENT, "precision is %d; expected full or fast",
+                    (int)options->precision);
+    if (options->gemm < LCKV_GEMM_DEFAULT || options->gemm > LCKV_GEMM_OPENBLAS)
+        return fail(LCKV_INVALID_ARGUMENT, "gemm is %d; expected own or openblas",
+                    (int)options->gemm);
+    if (options->gemm == LCKV_GEMM_OPENBLAS && !blas_available())
+        return fail(LCKV_UNSUPPORTED, "gemm is openblas; this library was built without it");
+    model->precision = options->precision == LCKV_PRECISION_FULL ? LCKV_PRECISION_FULL
+                                                                 : LCKV_PRECISION_FAST;
+    bool portable = strcmp(model->kernels->name, "portable") == 0;
+    bool wanted = options->gemm == LCKV_GEMM_OPENBLAS ||
+                  (options->gemm == LCKV_GEMM_DEFAULT && portable && blas_available());
+    model->use_openblas = wanted && model->precision == LCKV_PRECISION_FAST;
+    return LCKV_OK;
+}
+
+/* The members of config.json, so that lckv_model_metadata serves both kinds of checkpoint. */
+static lckv_status config_to_metadata(struct lckv_model *model)
+{
+    const struct text *config = &model->checkpoint.config;
+    json_t *root, *value;
+    const char *key;
+    lckv_status status =
+        json_parse(config->bytes, config->length, model->checkpoint.name, &root);
+    if (status != LCKV_OK)
+        return status;
+    json_object_foreach(root, key, value)
+    {
+        if (json_is_string(value)) {
+            status = metadata_set_text(&model->checkpoint.metadata, key, json_string_value(value),
+                                       json_string_length(value));
+        } else {
+            char *text = json_dumps(value, JSON_ENCODE_ANY);
+            status = text == NULL ? fail(LCKV_OUT_OF_MEMORY, "no memory for config.json")
+                                  : metadata_set_text(&model->checkpoint.metadata, key, text,
+                                                      strlen(text));
+            free(text); /* jansson's own */
+        }
+        if (status != LCKV_OK)
+            break;
+    }
+    json_decref(root);
+    return status;
+}
+
+static lckv_status read_description(struct lckv_model *model, const lckv_model_options *options)
+{
+    struct hparams *h = &model->hparams;
+    lckv_status status = hparams_read(&model->checkpoint, h);
+    if (status != LCKV_OK)
+        return status;
+    if (options->sliding_window != 0)
+        h->sliding_window = options->sliding_window;
+    status = plan_parse(h->plan.length > 0 ? h->plan.bytes : NULL, h->plan.length, h->n_layers,
+                        &model->allocator, &model->plan);
+    if (status != LCKV_OK)
+        return fail_in(status, "%s", model->checkpoint.name);
+    double *frequencies;
+    status = arena_alloc(&model->arena, h->head_dim / 2, sizeof *frequencies, "rope frequencies",
+                         &frequencies);
+    if (status != LCKV_OK)
+        return status;
+    hparams_frequencies(h, frequencies);
+    model->frequencies = frequencies;
+    if (model->checkpoint.kind == CHECKPOINT_HF)
+        status = config_to_metadata(model);
+    return status;
+}
+
+/* A model runs without a tokenizer; text calls then say why there is none. */
+static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_options *options)
+{
+    lckv_status status =
+        tokenizer_create(&model->checkpoint, &model->allocator, &model->tokenizer);
+    if (status == LCKV_UNSUPPORTED) {
+        char reason[512];
+        size_t length = lckv_last_error_copy(reason, sizeof reason);
+        length = length < sizeof reason ? length : sizeof reason - 1;
+        if (options->log != NULL)
+            options->log(options->log_user, reason, length);
+        return arena_copy(&model->arena, reason, length, &model->no_tokenizer);
+    }
+    if (status != LCKV_OK)
+        return status;
+    if (model->tokenizer == NULL) {
+        model->no_tokenizer = "the model has no tokenizer";
+    } else if (tokenizer_n_tokens(model->tokenizer) > model->hparams.n_vocab) {
+        return fail(LCKV_MISMATCH, "%s: the tokenizer has %u tokens and the model %u",
+                    model->checkpoint.name, tokenizer_n_tokens(model->tokenizer),
+                    model->hparams.n_vocab);
+    }
+    return LCKV_OK;
+}
+
+/* "q4_1, q8_0, f32": the element types in the file, most bytes first; and the number of elements. */
+static lckv_status summarize_tensors(struct lckv_model *model)
+{
+    uint64_t bytes[LCKV_DTYPE_Q6_K + 1] = {0};
+    char text[128] = "";
+    for (size_t i = 0; i < model->checkpoint.n_tensors; i++) {
+        const struct tensor *tensor = &model->checkpoint.tensors[i];
+        bytes[tensor->dtype] += tensor->n_bytes;
+        model->n_parameters +=
+            tensor->shape[0] * tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
+    }
+    for (;;) {
+        lckv_dtype most = 0;
+        for (lckv_dtype d = LCKV_DTYPE_F32; d <= LCKV_DTYPE_Q6_K; d++)
+            most = bytes[d] > bytes[most] ? d : most;
+        if (bytes[most] == 0)
+            break;
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? ", " : "",
+                 dtype_info(most)->name);
+        bytes[most] = 0;
+    }
+    return arena_copy(&model->arena, text, strlen(text), &model->weight_dtypes);
+}
+
+lckv_status model_open(const char *path, const void *bytes, size_t length,
+                       const lckv_model_options *options, struct lckv_model **result)
+{
+    lckv_allocator allocator;
+    struct lckv_model *model;
+    lckv_status status = memory_choose(options->allocator, &allocator);
+    if (status == LCKV_OK)
+        status = memory_alloc(&allocator, 1, sizeof *model, "a model", &model);
+    if (status != LCKV_OK)
+        return status;
+    model->allocator = allocator;
+    atomic_init(&model->references, 1);
+    arena_init(&model->arena, &allocator);
+    status = memory_alloc(&allocator, 1, sizeof *model->failure, "a model", &model->failure);
+    if (status == LCKV_OK) {
+        failure_init(model->failure);
+        status = choose_kernels(model, options);
+    }
+    if (status == LCKV_OK)
+        status = path != NULL
+                     ? checkpoint_open(&model->checkpoint, path, &allocator)
+                     : checkpoint_open_memory(&model->checkpoint, bytes, length, &allocator);
+    model->opened = status == LCKV_OK;
+    if (status == LCKV_OK)
+        status = read_description(model, options);
+    if (status == LCKV_OK)
+        status = weights_check(&model->checkpoint, &model->hparams, model->plan, options->log,
+                               options->log_user);
+    if (status == LCKV_OK)
+        status = summarize_tensors(model);
+    if (status == LCKV_OK)
+        status = read_tokenizer(model, options);
+    if (status == LCKV_OK)
+        status = pack_weights(model, options->progress, options->progress_user);
+    if (status != LCKV_OK) {
+        model_release(model);
+        return status;
+    }
+    checkpoint_close_files(&model->checkpoint);
+    *result = model;
+    return LCKV_OK;
+}
+
+void model_retain(const struct lckv_model *model)
+{
+    /* Counting does not change what a const model is to its users. */
+    _Atomic uint32_t *references = (_Atomic uint32_t *)(uintptr_t)&model->references;
+    atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
+}
+
+static void destroy(struct lckv_model *model)
+{
+    lckv_allocator allocator = model->allocator;
+    unpack_weights(model);
+    tokenizer_release(model->tokenizer);
+    plan_release(model->plan);
+    if (model->opened)
+        checkpoint_close(&model->checkpoint);
+    if (model->failure != NULL)
+        failure_destroy(model->failure);
+    memory_free(&allocator, model->failure, 1, sizeof *model->failure);
+    arena_release(&model->arena);
+    memory_free(&allocator, model, 1, sizeof *model);
+}
+
+void model_release(const struct lckv_model *model)
+{
+    if (model == NULL)
+        return;
+    struct lckv_model *mutable = (struct lckv_model *)(uintptr_t)model;
+    if (atomic_fetch_sub_explicit(&mutable->references, 1, memory_order_acq_rel) == 1)
+        destroy(mutable);
+}

@@ -1,0 +1,54 @@
+/*
+ * A model: hyperparameters, plan, tokenizer, and the weights packed for a kernel set. Immutable once
+ * open; counted.
+ */
+#ifndef LCKV_MODEL_MODEL_H
+#define LCKV_MODEL_MODEL_H
+
+#include "base/failure.h"
+#include "kernels/kernels.h"
+#include "model/hparams.h"
+#include "text/tokenizer.h"
+
+struct model_layer {
+    const float *attention_norm; /* [hidden_size] */
+    const float *ffn_norm;
+    struct matrix q, k, v, o;            /* k and v only where the plan computes them */
+    struct matrix gate, up, down;
+    const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL where there is none */
+    const float *gate_bias, *up_bias, *down_bias;
+};
+
+/* = lckv_model */
+struct lckv_model {
+    _Atomic uint32_t references;
+    lckv_allocator allocator;
+    struct arena arena; /* texts, norms, biases */
+    struct hparams hparams;
+    struct lckv_plan *plan;
+    struct tokenizer *tokenizer; /* NULL: none */
+    const char *no_tokenizer;    /* why there is none */
+    struct checkpoint checkpoint; /* files closed; texts stay. Its metadata: as in the GGUF file, or the
+                                     members of config.json as texts */
+    bool opened;                  /* the checkpoint */
+    const struct kernels *kernels;
+    lckv_precision precision; /* resolved: full or fast */
+    bool use_openblas;        /* for prompt chunks in fast precision */
+    const double *frequencies; /* [head_dim / 2] radians per position */
+    struct matrix token_embedding;
+    struct matrix output; /* the same data as token_embedding if tied */
+    const float *output_norm;
+    struct model_layer *layers;
+    bool tied;
+    uint64_t n_parameters, weight_bytes;
+    const char *weight_dtypes;
+    struct failure *failure; /* apart, because it changes in a const model */
+};
+
+/* `options` of full size, or all defaults zero. Exactly one of path and bytes is given. */
+lckv_status model_open(const char *path, const void *bytes, size_t length,
+                       const lckv_model_options *options, struct lckv_model **model);
+void model_retain(const struct lckv_model *model);
+void model_release(const struct lckv_model *model);
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * Packing. Files are read in pieces of a few megabytes, row by row into place; q and k rows that GGUF
+ * pairs as (2d, 2d + 1) come back to the order (d, d + head_dim / 2) on the way.
+ */
+#include "model/pack.h"
+
+#include "base/status.h"
+#include "kernels/blocks.h"
+#include "model/weights.h"
+
+#include <string.h>
+
+#define PIECE_BYTES (2u << 20)
+
+struct packer {
+    struct lckv_model *model;
+    uint8_t *piece;
+    size_t piece_bytes;
+    uint64_t done, total; /* bytes of weights */
+    lckv_progress_callback progress;
+    void *progress_user;
+};
+
+static lckv_status advance(struct packer *packer, uint64_t bytes)
+{
+    packer->done += bytes;
+    if (packer->progress != NULL &&
+        packer->progress(packer->progress_user, packer->done, packer->total) != 0)
+        return fail(LCKV_CANCELLED, "%s: opening was cancelled", packer->model->checkpoint.name);
+    return LCKV_OK;
+}
+
+/* Room for at least one row. */
+static lckv_status size_piece(struct packer *packer, uint64_t row_bytes)
+{
+    if (row_bytes <= packer->piece_bytes)
+        return LCKV_OK;
+    const lckv_allocator *allocator = &packer->model->allocator;
+    size_t wanted = row_bytes > PIECE_BYTES ? (size_t)row_bytes : PIECE_BYTES;
+    memory_free(allocator, packer->piece, packer->piece_bytes, 1);
+    packer->piece = NULL;
+    packer->piece_bytes = 0;
+    lckv_status status = memory_alloc(allocator, wanted, 1, "a piece of weights", &packer->piece);
+    if (status == LCKV_OK)
+        packer->piece_bytes = wanted;
+    return status;
+}
+
+/* Where row `row` of a file's q or k belongs. */
+static uint32_t place_of_row(uint32_t row, uint32_t paired_head_dim)
+{
+    if (paired_head_dim == 0)
+        return row;
+    uint32_t head = row / paired_head_dim, in_head = row % paired_head_dim;
+    return head * paired_head_dim + in_head % 2 * (paired_head_dim / 2) + in_head / 2;
+}
+
+/* `paired_head_dim`: 0, or the head_dim of rows that the file pairs as neighbours. */
+static lckv_status pack_matrix(struct packer *packer, const struct tensor *tensor,
+                               uint32_t paired_head_dim, struct matrix *matrix)
+{
+    struct lckv_model *model = packer->model;
+    uint32_t n_rows = (uint32_t)tensor->shape[0], n_columns = (uint32_t)tensor->shape[1];
+    uint64_t row_bytes = tensor->n_bytes / n_rows;
+    lckv_status status = size_piece(packer, row_bytes);
+    if (status == LCKV_OK)
+        status = matrix_create(matrix, tensor->dtype, n_rows, n_columns,
+                               model->kernels->group_rows, &model->allocator);
+    uint32_t at_once = (uint32_t)(packer->piece_bytes / (row_bytes > 0 ? row_bytes : 1));
+    for (uint32_t row = 0; status == LCKV_OK && row < n_rows; row += at_once) {
+        uint32_t n = n_rows - row < at_once ? n_rows - row : at_once;
+        status = checkpoint_read(&model->checkpoint, tensor, row * row_bytes, packer->piece,
+                                 (size_t)(n * row_bytes));
+        for (uint32_t i = 0; status == LCKV_OK && i < n; i++)
+            matrix_pack_row(matrix, place_of_row(row + i, paired_head_dim),
+                            packer->piece + i * row_bytes);
+        if (status == LCKV_OK)
+            status = advance(packer, n * row_bytes);
+    }
+    if (status == LCKV_OK)
+        model->weight_bytes += matrix->n_bytes;
+    return status;
+}
+
+static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
+                               uint32_t paired_head_dim, const float **vector)
+{
+    struct lckv_model *model = packer->model;
+    uint32_t n = (uint32_t)tensor->shape[0];
+    float *values, *placed;
+    lckv_status status = size_piece(packer, tensor->n_bytes + (n + 1) * sizeof(float));
+    if (status == LCKV_OK)
+        status = arena_alloc(&model->arena, n, sizeof *placed, "a vector of weights", &placed);
+    if (status == LCKV_OK)
+        status = checkpoint_read(&model->checkpoint, tensor, 0, packer->piece,
+                                 (size_t)tensor->n_bytes);
+    if (status != LCKV_OK)
+        return status;
+    uint64_t aligned = (tensor->n_bytes + 3) / 4 * 4;
+    values = (float *)(void *)(packer->piece + aligned);
+    blocks_dequantize(tensor->dtype, packer->piece, n, values);
+    for (uint32_t i = 0; i < n; i++)
+        placed[place_of_row(i, paired_head_dim)] = values[i];
+    *vector = placed;
+    model->weight_bytes += n * sizeof *placed;
+    return advance(packer, tensor->n_bytes);
+}
+
+/* One weight of a layer: what it is, its shape, and where it goes (a matrix or a vector). */
+struct entry {
+    enum weight weight;
+    uint32_t n_rows, n_columns; /* n_columns 0: a vector */
+    bool required;
+    bool rotated; /* rows of q and k */
+    struct matrix *matrix;
+    const float **vector;
+};
+
+static lckv_status pack_entry(struct packer *packer, const struct entry *entry, uint32_t layer)
+{
+    const struct lckv_model *model = packer->model;
+    const struct tensor *tensor = NULL;
+    bool is_matrix = entry->matrix != NULL;
+    lckv_status status =
+        weight_find(&model->checkpoint, entry->weight, layer, is_matrix ? 2 : 1, entry->n_rows,
+                    is_matrix ? entry->n_columns : 1, entry->required, &tensor);
+    if (status != LCKV_OK || tensor == NULL)
+        return status;
+    bool paired = entry->rotated && model->checkpoint.kind == CHECKPOINT_GGUF &&
+                  model->hparams.architecture->gguf_rope_adjacent;
+    uint32_t head_dim = paired ? model->hparams.head_dim : 0;
+    return is_matrix ? pack_matrix(packer, tensor, head_dim, entry->matrix)
+                     : pack_vector(packer, tensor, head_dim, entry->vector);
+}
+
+static lckv_status pack_layer(struct packer *packer, uint32_t i)
+{
+    struct lckv_model *model = packer->model;
+    const struct hparams *h = &model->hparams;
+    struct model_layer *to = &model->layers[i];
+    bool kv = model->plan->layers[i].slot >= 0;
+    uint32_t query = h->n_heads * h->head_dim, key = h->n_kv_heads * h->head_dim;
+    uint32_t hidden = h->hidden_size, ffn = h->intermediate_size;
+    const struct entry entries[] = {
+        {WEIGHT_ATTENTION_NORM, hidden, 0, true, false, NULL, &to->attention_norm},
+        {WEIGHT_Q, query, hidden, true, true, &to->q, NULL},
+        {WEIGHT_Q_BIAS, query, 0, false, true, NULL, &to->q_bias},
+        {WEIGHT_O, hidden, query, true, false, &to->o, NULL},
+        {WEIGHT_O_BIAS, hidden, 0, false, false, NULL, &to->o_bias},
+        {WEIGHT_FFN_NORM, hidden, 0, true, false, NULL, &to->ffn_norm},
+        {WEIGHT_GATE, ffn, hidden, true, false, &to->gate, NULL},
+        {WEIGHT_GATE_BIAS, ffn, 0, false, false, NULL, &to->gate_bias},
+        {WEIGHT_UP, ffn, hidden, true, false, &to->up, NULL},
+        {WEIGHT_UP_BIAS, ffn, 0, false, false, NULL, &to->up_bias},
+        {WEIGHT_DOWN, hidden, ffn, true, false, &to->down, NULL},
+        {WEIGHT_DOWN_BIAS, hidden, 0, false, false, NULL, &to->down_bias},
+        /* only of layers that compute keys and values */
+        {WEIGHT_K, key, hidden, true, true, &to->k, NULL},
+        {WEIGHT_K_BIAS, key, 0, false, true, NULL, &to->k_bias},
+        {WEIGHT_V, key, hidden, true, false, &to->v, NULL},
+        {WEIGHT_V_BIAS, key, 0, false, false, NULL, &to->v_bias},
+    };
+    size_t n = sizeof entries / sizeof entries[0] - (kv ? 0 : 4);
+    lckv_status status = LCKV_OK;
+    for (size_t e = 0; status == LCKV_OK && e < n; e++)
+        status = pack_entry(packer, &entries[e], i);
+    return status;
+}
+
+static lckv_status pack_all(struct packer *packer)
+{
+    struct lckv_model *model = packer->model;
+    const struct hparams *h = &model->hparams;
+    const struct entry shared[] = {
+        {WEIGHT_TOKEN_EMBEDDING, h->n_vocab, h->hidden_size, true, false, &model->token_embedding,
+         NULL},
+        {WEIGHT_OUTPUT_NORM, h->hidden_size, 0, true, false, NULL, &model->output_norm},
+        {WEIGHT_OUTPUT, h->n_vocab, h->hidden_size, !h->tie_embeddings, false, &model->output, NULL},
+    };
+    size_t n = sizeof shared / sizeof shared[0] - (h->tie_embeddings ? 1 : 0);
+    lckv_status status = LCKV_OK;
+    for (size_t e = 0; status == LCKV_OK && e < n; e++)
+        status = pack_entry(packer, &shared[e], 0);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
+        status = pack_layer(packer, i);
+    if (status == LCKV_OK && h->tie_embeddings) {
+        model->tied = true;
+        model->output = model->token_embedding;
+    }
+    return status;
+}
+
+lckv_status pack_weights(struct lckv_model *model, lckv_progress_callback progress,
+                         void *progress_user)
+{
+    struct packer packer = {
+        .model = model, .progress = progress, .progress_user = progress_user};
+    for (size_t i = 0; i < model->checkpoint.n_tensors; i++)
+        packer.total += model->checkpoint.tensors[i].n_bytes;
+    lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,
+                                      sizeof *model->layers, "the layers", &model->layers);
+    if (status == LCKV_OK)
+        status = pack_all(&packer);
+    memory_free(&model->allocator, packer.piece, packer.piece_bytes, 1);
+    return status;
+}
+
+void unpack_weights(struct lckv_model *model)
+{
+    const lckv_allocator *allocator = &model->allocator;
+    if (!model->tied)
+        matrix_release(&model->output, allocator);
+    matrix_release(&model->token_embedding, allocator);
+    for (uint32_t i = 0; model->layers != NULL && i < model->hparams.n_layers; i++) {
+        struct model_layer *layer = &model->layers[i];
+        struct matrix *const matrices[] = {&layer->q,  &layer->k,    &layer->v,   &layer->o,
+                                           &layer->up, &layer->gate, &layer->down};
+        for (size_t m = 0; m < sizeof matrices / sizeof matrices[0]; m++)
+            matrix_release(matrices[m], allocator);
+    }
+    memory_free(allocator, model->layers, model->hparams.n_layers, sizeof *model->layers);
+    model->layers = NULL;
+}

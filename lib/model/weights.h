@@ -1,0 +1,25 @@
+/*
+ * Which tensors a model must have, may have and must not have, and of what shape.
+ */
+#ifndef LCKV_MODEL_WEIGHTS_H
+#define LCKV_MODEL_WEIGHTS_H
+
+#include "model/architecture.h"
+#include "model/hparams.h"
+
+/*
+ * The tensor that plays a role, of `n_dims` 1 ([rows]) or 2 ([rows, columns]). *tensor is NULL if it is
+ * missing and not required. LCKV_BAD_FORMAT names the tensor, what was expected and what is there.
+ */
+lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight, uint32_t layer,
+                        uint32_t n_dims, uint64_t rows, uint64_t columns, bool required,
+                        const struct tensor **tensor);
+
+/*
+ * Checks the names: k and v tensors stand exactly where the plan computes keys and values
+ * (LCKV_BAD_PLAN), and tensors that nothing reads are named to `log` (may be NULL).
+ */
+lckv_status weights_check(const struct checkpoint *checkpoint, const struct hparams *hparams,
+                          const struct lckv_plan *plan, lckv_log_callback log, void *log_user);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * The generation loop. See generate.h.
+ */
+#include "sample/generate.h"
+
+#include "cache/cache.h"
+#include "model/model.h"
+#include "sample/stops.h"
+
+#include <time.h>
+
+#define DEFAULT_MAX_TOKENS 256
+
+struct generation {
+    lckv_session *session;
+    lckv_sampler *sampler;
+    const lckv_generate_options *options;
+    const lckv_model *model;
+    lckv_detokenizer *detokenizer; /* NULL for a model without tokenizer */
+    struct stops stops;
+    lckv_generate_report report;
+    bool ended;      /* report.reason tells why */
+    bool stop_found; /* no more text comes out */
+};
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void end(struct generation *generation, lckv_stop_reason reason)
+{
+    if (!generation->ended)
+        generation->report.reason = reason;
+    generation->ended = true;
+}
+
+/* A cancel ends the generation, it is not a failure of it. */
+static lckv_status end_if_cancelled(struct generation *generation, lckv_status status)
+{
+    if (status != LCKV_CANCELLED)
+        return status;
+    end(generation, LCKV_STOP_CANCELLED);
+    return LCKV_OK;
+}
+
+static lckv_status append(struct generation *generation, const lckv_token *tokens, size_t n_tokens,
+                          lckv_prefill prefill)
+{
+    const lckv_item item = {.session = generation->session,
+                            .tokens = tokens,
+                            .n_tokens = n_tokens,
+                            .want = LCKV_WANT_LAST};
+    const lckv_evaluate_options options = {.size = sizeof options, .prefill = prefill};
+    return lckv_evaluate(generation->session->cache, &item, sizeof item, 1, &options, NULL);
+}
+
+/* Gives a token, or with -1 what is left at the end, to the callback. */
+static lckv_status give(struct generation *generation, lckv_token token)
+{
+    const lckv_generate_options *options = generation->options;
+    bool is_last = token < 0;
+    struct text piece = {"", 0};
+    lckv_status status = LCKV_OK;
+    if (generation->detokenizer != NULL && is_last)
+        status = lckv_detokenizer_flush(generation->detokenizer, &piece.bytes, &piece.length);
+    else if (generation->detokenizer != NULL)
+        status = lckv_detokenizer_push(generation->detokenizer, token, &piece.bytes, &piece.length);
+    if (status != LCKV_OK)
+        return status;
+
+    struct text ready = {"", 0};
+    if (!generation->stop_found) {
+        status = stops_push(&generation->stops, piece, is_last, &ready, &generation->stop_found);
+        if (status != LCKV_OK)
+            return status;
+        if (generation->stop_found)
+            end(generation, LCKV_STOP_STRING);
+    }
+    if (options->callback != NULL &&
+        options->callback(options->callback_user, token, ready.bytes, ready.length) != 0)
+        end(generation, LCKV_STOP_CALLBACK);
+    return LCKV_OK;
+}
+
+/* One token: chosen from the session's logits, given out and, unless it is the last, appended. */
+static lckv_status step(struct generation *generation, uint64_t max_tokens)
+{
+    lckv_token token;
+    lckv_status status =
+        lckv_sampler_sample_session(generation->sampler, generation->session, &token);
+    if (status != LCKV_OK)
+        return end_if_cancelled(generation, status);
+    status = lckv_sampler_accept(generation->sampler, token);
+    if (status != LCKV_OK)
+        return status;
+    generation->report.n_generated++;
+    bool is_end = generation->options->ignore_end == 0 &&
+                  lckv_model_is_end_token(generation->model, token) != 0;
+    if (is_end)
+        end(generation, LCKV_STOP_END);
+    status = give(generation, token);
+    if (status != LCKV_OK)
+        return status;
+    if (generation->report.n_generated == max_tokens)
+        end(generation, LCKV_STOP_LENGTH);
+    if (generation->ended)
+        return LCKV_OK;
+    status = append(generation, &token, 1, LCKV_PREFILL_AUTO);
+    if (status == LCKV_CACHE_FULL) {
+        end(generation, LCKV_STOP_FULL);
+        return LCKV_OK;
+    }
+    return end_if_cancelled(generation, status);
+}
+
+static lckv_status run(struct generation *generation, const lckv_token *prompt, size_t n_prompt)
+{
+    const lckv_generate_options *options = generation->options;
+    uint64_t max_tokens = options->max_tokens == 0 ? DEFAULT_MAX_TOKENS : options->max_tokens;
+
+    double start = seconds_now();
+    lckv_status status = append(generation, prompt, n_prompt, options->prefill);
+    double prompt_end = seconds_now();
+    generation->report.prompt_seconds = prompt_end - start;
+    if (status == LCKV_OK)
+        generation->report.n_prompt = n_prompt;
+    else
+        status = end_if_cancelled(generation, status);
+
+    while (status == LCKV_OK && !generation->ended)
+        status = step(generation, max_tokens);
+    if (status == LCKV_OK)
+        status = give(generation, -1);
+    generation->report.decode_seconds = seconds_now() - prompt_end;
+    return status;
+}
+
+/* What the loop needs of its own: a greedy sampler where there is none, and a detokenizer. */
+static lckv_status prepare(struct generation *generation, lckv_sampler **greedy)
+{
+    const lckv_sampler_options options = {.size = sizeof options,
+                                          .allocator = &generation->model->allocator};
+    if (generation->sampler == NULL) {
+        lckv_status status = lckv_sampler_create(&options, greedy);
+        if (status != LCKV_OK)
+            return status;
+        generation->sampler = *greedy;
+    }
+    /* Stop strings without a tokenizer are refused here, with the reason why there is none. */
+    if (generation->model->tokenizer == NULL && generation->options->n_stops == 0)
+        return LCKV_OK;
+    return lckv_detokenizer_create(generation->model, 0, &generation->detokenizer);
+}
+
+lckv_status generate(lckv_session *session, lckv_sampler *sampler, const lckv_token *prompt,
+                     size_t n_prompt, const lckv_generate_options *options,
+                     lckv_generate_report *report)
+{
+    struct generation generation = {.session = session,
+                                    .sampler = sampler,
+                                    .options = options,
+                                    .model = session_model(session)};
+    lckv_sampler *greedy = NULL;
+    stops_init(&generation.stops, options->stops, options->n_stops, &generation.model->allocator);
+    lckv_status status = prepare(&generation, &greedy);
+    if (status == LCKV_OK)
+        status = run(&generation, prompt, n_prompt);
+    if (status == LCKV_OK)
+        *report = generation.report;
+    stops_release(&generation.stops);
+    lckv_detokenizer_release(generation.detokenizer);
+    lckv_sampler_release(greedy);
+    return status;
+}

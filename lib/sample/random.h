@@ -1,0 +1,20 @@
+/*
+ * The random numbers of sampling: xoshiro256** of Blackman and Vigna, seeded through splitmix64.
+ * The sequence of a seed is part of the library's promise. Not for secrets.
+ */
+#ifndef LCKV_SAMPLE_RANDOM_H
+#define LCKV_SAMPLE_RANDOM_H
+
+#include <stdint.h>
+
+struct random {
+    uint64_t state[4];
+};
+
+void random_seed(struct random *random, uint64_t seed);
+uint64_t random_next(struct random *random);
+
+/* Uniform in [0, 1), a multiple of 2^-53. */
+double random_unit(struct random *random);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Tokenizers: bytes to token ids and back, with special tokens, from GGUF metadata or tokenizer.json.
+ *
+ * Chat templates are chat.h, pre-tokenizer patterns pretokenizer.h, streaming detokenizer.h.
+ */
+#ifndef LCKV_TEXT_TOKENIZER_H
+#define LCKV_TEXT_TOKENIZER_H
+
+#include "format/checkpoint.h"
+
+#define TOKENIZER_MAX_TOKENS (1u << 22)
+
+struct tokenizer; /* immutable once made; any number of threads may use one */
+
+/*
+ * Makes the tokenizer that the checkpoint describes; *tokenizer NULL with LCKV_OK if it describes none.
+ * LCKV_UNSUPPORTED for kinds that this version lacks, LCKV_BAD_FORMAT for malformed ones.
+ */
+lckv_status tokenizer_create(const struct checkpoint *checkpoint, const lckv_allocator *allocator,
+                             struct tokenizer **tokenizer);
+void tokenizer_release(struct tokenizer *tokenizer);
+
+uint32_t tokenizer_n_tokens(const struct tokenizer *tokenizer);
+
+/* As lckv_tokenize and lckv_detokenize, flags included. */
+lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                             uint32_t flags, lckv_token *tokens, size_t capacity, size_t *n_tokens);
+lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token *tokens,
+                             size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
+                             size_t *length);
+
+/* As lckv_model_token; LCKV_INVALID_ARGUMENT for an id out of range. */
+lckv_status tokenizer_token(const struct tokenizer *tokenizer, lckv_token token, struct text *text,
+                            lckv_token_type *type);
+lckv_token tokenizer_special(const struct tokenizer *tokenizer, lckv_special special);
+bool tokenizer_is_end(const struct tokenizer *tokenizer, lckv_token token);
+
+/* The chat template's source, length 0 if there is none. */
+struct text tokenizer_chat_template(const struct tokenizer *tokenizer);
+
+/* Writes the tokenizer.ggml.* keys (and tokenizer.chat_template) that describe it. */
+lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer, struct metadata *metadata);
+
+#endif

@@ -1,0 +1,216 @@
+#!/bin/bash
+#
+# What the `lckv` command promises beside its results: exit statuses, help with examples, JSON that
+# parses, messages on standard error. One line for each check.
+#
+#     tests/api/test_tool.sh build/lckv examples/models/MODEL.gguf
+
+set -u
+if [ $# -ne 2 ]; then
+    echo "usage: $0 TOOL MODEL" >&2
+    exit 2
+fi
+tool=$1
+model=$2
+failures=0
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+
+report() { # WHAT TRUE-OR-FALSE
+    if [ "$2" = true ]; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1"
+        sed 's/^/      /' "$work/err" 2>/dev/null | head -n 5
+        failures=$((failures + 1))
+    fi
+}
+
+# Runs the tool; its output is in $work/out and $work/err, its exit status in $status.
+run() {
+    "$tool" "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+}
+
+# exits STATUS WORD ARGUMENTS...: the exit status, and a word that standard error (for failures) or
+# standard output (for successes) holds.
+exits() {
+    local expected=$1 word=$2 file=$work/err
+    shift 2
+    run "$@"
+    [ "$expected" -eq 0 ] && file=$work/out
+    local ok=false
+    if [ "$status" -eq "$expected" ] && grep -qF -e "$word" "$file"; then
+        ok=true
+        # A failure prints nothing but its message.
+        if [ "$expected" -ne 0 ] && { [ -s "$work/out" ] || ! grep -q '^lckv: ' "$work/err"; }; then
+            ok=false
+        fi
+    fi
+    report "exit $expected, '$word': lckv $(printf '%.60s' "$*")" $ok
+}
+
+# json EXPRESSION ARGUMENTS...: the output is JSON, of which the Python expression over `d` holds.
+json() {
+    local expression=$1 ok=false
+    shift
+    run "$@"
+    if [ "$status" -eq 0 ] && python3 -m json.tool "$work/out" >"$work/json" &&
+        python3 -c "import json, sys
+d = json.load(open(sys.argv[1]))
+sys.exit(not ($expression))" "$work/out" 2>>"$work/err"; then
+        ok=true
+    fi
+    report "JSON, $expression: lckv $(printf '%.60s' "$*")" $ok
+}
+
+commands="info plan tokenize detokenize logits generate chat perplexity convert bench"
+
+# The program itself.
+exits 0 "lckv " --version
+exits 0 "kernel sets: portable" --version
+for command in $commands; do
+    exits 0 "  $command " --help
+    exits 0 "  lckv $command " "$command" --help # an example
+    exits 0 "Usage: lckv $command" "$command" -h
+    exits 2 "unknown option --wrong" "$command" --wrong
+done
+exits 2 "no command 'wrong'" wrong
+run
+ok=false
+[ "$status" -eq 2 ] && [ ! -s "$work/out" ] && grep -q '^Usage: lckv' "$work/err" && ok=true
+report "exit 2 and the usage on standard error: lckv" $ok
+
+# Wrong use names the option and what was expected.
+exits 2 "MODEL is missing" info
+exits 2 "unexpected argument 'more'" info "$model" more
+exits 2 "--json takes no value" info "$model" --json=1
+exits 2 "--threads needs a value" generate "$model" --threads
+exits 2 "--threads: expected a whole number from 1 to" generate "$model" --threads 0
+exits 2 "--threads: expected" generate "$model" -t two
+exits 2 "--n-tokens: expected" generate "$model" -n -1
+exits 2 "--n-tokens: expected" generate "$model" -n 99999999999999999999999
+exits 2 "--temp: expected a number" generate "$model" --temp nan
+exits 2 "--precision: expected one of full, fast" generate "$model" --precision half
+exits 2 "exclude each other" generate "$model" -p a -f b
+exits 2 "--prefill: expected" logits "$model" --tokens 1 -o "$work/x" --prefill iterated:0+0
+exits 2 "--prefill: expected" logits "$model" --tokens 1 -o "$work/x" --prefill iterated:7
+exits 2 "--kv-type: expected one of f32, f16" logits "$model" --tokens 1 -o "$work/x" --kv-type q8_0
+exits 2 "--tokens: expected token ids" logits "$model" --tokens 1,,2 -o "$work/x"
+exits 2 "--tokens: expected token ids" logits "$model" --tokens 1,-2 -o "$work/x"
+exits 2 "--tokens: expected token ids" logits "$model" --tokens 2147483648 -o "$work/x"
+exits 2 "--tokens: expected at least one" logits "$model" --tokens '' -o "$work/x"
+exits 2 "--tokens is missing" logits "$model" -o "$work/x"
+exits 2 "--output is missing" logits "$model" --tokens 1
+exits 2 "--tokens is missing" detokenize "$model"
+exits 2 "--bos and --no-bos" tokenize "$model" --bos --no-bos
+exits 2 "one of --file and --tokens-file" perplexity "$model"
+exits 2 "--init needs --plan" convert "$model" "$work/x.gguf" --init copy
+exits 2 "OUT.gguf is missing" convert "$model"
+exits 2 "--type: expected one of" convert "$model" "$work/x.gguf" --type q3
+exits 2 "nothing to measure" bench "$model" -p 0 -n 0
+exits 2 "--threads: expected" bench "$model" -t 1,0
+exits 2 "PLAN is missing" plan
+exits 2 "needs --layers" plan standard
+exits 2 "--memory: expected a size" plan 0_1 --memory 8GG
+exits 2 "--model excludes" plan --model "$model" --layers 3
+
+# Things that go wrong.
+exits 1 "nonexistent" info "$work/nonexistent"
+exits 1 "cannot read $work/nonexistent" generate "$model" -f "$work/nonexistent"
+exits 1 "cannot read $work/nonexistent" logits "$model" --tokens "@$work/nonexistent" -o "$work/x"
+exits 1 "cannot write $work/none/x.npy" logits "$model" --tokens 1 -o "$work/none/x.npy"
+exits 1 "lckv: " logits "$model" --tokens 2147483647 -o "$work/x.npy"
+report "no half file is left: lckv logits" "$([ ! -e "$work/x.npy" ] && echo true)"
+exits 1 "lckv: " plan 0_9_1
+exits 1 "lckv: " plan 0_1_2 --layers 4
+# Longer than any page, so that rounding up does not make room for it.
+exits 1 "--context" generate "$model" -p "$(printf 'word %.0s' {1..400})" -c 1 -n 1
+exits 1 "less than one window" perplexity "$model" --tokens-file <(echo 1 2 3) -c 4
+if [ -w /dev/full ]; then
+    "$tool" plan 0_1 >/dev/full 2>"$work/err"
+    status=$?
+    report "exit 1 when standard output is full" \
+        "$([ $status -eq 1 ] && grep -q 'cannot write standard output' "$work/err" && echo true)"
+fi
+{
+    "$tool" plan 0_1 2>"$work/err"
+    echo $? >"$work/status"
+} | true
+# The pipe may close before or after the write: either way no signal ends the tool.
+report "a closed pipe is no crash" "$([ "$(cat "$work/status")" -le 1 ] && echo true)"
+
+# Facts as JSON.
+json "d['n_slots'] == 3 and d['n_layers'] == 8 and len(d['layers']) == 8" plan 0_6_6_6_6_6_6_7 --json
+json "d['bytes_per_token'] == 2 * 3 * 4 * 32 * 2 and d['standard_bytes_per_token'] == 4096" \
+    plan 0_6_6_6_6_6_6_7 --kv-heads 4 --head-dim 32 --json
+json "d['sessions_that_fit'] > d['standard_sessions_that_fit'] > 0 and d['is_shape_assumed']" \
+    plan 0_6_6_6_6_6_6_7 --memory 8GiB --json
+json "d['memory'] == 3 * 2 ** 29" plan standard --layers 4 --memory 1.5GiB --json
+json "[g['is_cyclic'] for g in d['groups']] == [False, True, False]" plan 0_6_6_6_6_6_6_7 --json
+json "d['sliding_window'] == 4096 and d['n_windowed_slots'] == 2" plan 0s_1s_2_2 --json
+json "d['n_layers'] == len(d['plan'].split('_')) and d['n_vocab'] > 0" info "$model" --json
+json "any(e['key'] == 'general.architecture' for e in d['metadata'])" info "$model" --json --metadata
+json "d['n_layers'] == len(d['layers']) and not d['is_shape_assumed']" plan --model "$model" --json
+json "all(isinstance(t, int) for t in d['tokens']) and d['tokens']" \
+    tokenize "$model" --text 'Once "upon" a time' --json
+json "d['tokens'] == []" tokenize "$model" --no-bos --text '' --json
+json "d['n_generated'] == 5 == len(d['tokens']) and d['reason'] == 'length'" \
+    generate "$model" -p "Once upon a time" -n 5 --ignore-eos --json
+json "d['perplexity'] > 1 and d['n_tokens'] == 2 * 7" \
+    perplexity "$model" --tokens-file <(seq 100 115) -c 8 --all-positions --json
+json "d['perplexity'] > 1 and d['n_tokens'] == 2 * 3" \
+    perplexity "$model" --tokens-file <(seq 100 116) -c 8 --json
+json "[t['test'] for t in d['tests']] == ['prompt', 'decode']" bench "$model" -p 4 -n 2 -t 1 -r 1 --json
+
+# Text and tokens come back as they went in.
+for text in 'Once upon a time' $'two\nlines, a tab\t and "quotes"' 'ümläut €' $'\xff\xfe'; do
+    run tokenize "$model" --no-bos --no-special --text "$text"
+    cp "$work/out" "$work/ids"
+    run detokenize "$model" --tokens "@$work/ids"
+    report "tokens and back: $(printf '%q' "$text")" \
+        "$([ "$status" -eq 0 ] && [ "$(cat "$work/out")" = "$text" ] && echo true)"
+done
+
+# Logits: the shape, and that the ways of feeding do not matter.
+run logits "$model" --tokens 1,2,3,4,5 -o "$work/all.npy"
+report "a .npy file of version 1" "$([ "$status" -eq 0 ] && [ "$(head -c 8 "$work/all.npy" | od -An -tx1 | tr -d ' ')" = \
+    934e554d50590100 ] && echo true)"
+for way in "--chunk 2" "--split 3" "--split 3 --chunk 2" "--prefill exact" "--threads 1"; do
+    # shellcheck disable=SC2086
+    run logits "$model" --tokens 1,2,3,4,5 $way -o "$work/other.npy"
+    report "the same logits with $way" "$(cmp -s "$work/all.npy" "$work/other.npy" && echo true)"
+done
+run logits "$model" --tokens 1,2,3,4,5 --last -o "$work/last.npy"
+row=$(($(stat -c %s "$work/last.npy") - 128))
+report "--last is the last row" \
+    "$(cmp -s <(tail -c $row "$work/all.npy") <(tail -c $row "$work/last.npy") && echo true)"
+
+# Generation.
+run generate "$model" -p "Once upon a time" -n 8
+report "figures on standard error" \
+    "$([ "$status" -eq 0 ] && grep -q 'tokens/s.*bytes/token' "$work/err" && echo true)"
+cp "$work/out" "$work/text"
+run generate "$model" -f <(printf 'Once upon a time') -n 8
+report "--file is --prompt" "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
+run generate "$model" -p "Once upon a time" -n 8 --temp 0.8 --seed 5
+cp "$work/out" "$work/text"
+run generate "$model" -p "Once upon a time" -n 8 --temp 0.8 --seed 5 -t 1
+report "a seed gives the same text" \
+    "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
+run generate "$model" -p "Once" -n 2000 -c 10 --ignore-eos
+report "a full cache ends the text" \
+    "$([ "$status" -eq 0 ] && grep -q 'cache of 10 tokens is full' "$work/err" && echo true)"
+printf 'Hello\n' | "$tool" chat "$model" -n 4 >"$work/out" 2>"$work/err"
+status=$?
+report "chat reads lines from a pipe" "$([ $status -eq 0 ] && [ -s "$work/out" ] && echo true)"
+
+# Conversion: written and read back.
+run convert "$model" "$work/f16.gguf" --type f16 --json
+report "convert" "$([ "$status" -eq 0 ] && python3 -m json.tool "$work/out" >/dev/null && echo true)"
+json "d['weight_types'].startswith('f16')" info "$work/f16.gguf" --json
+
+if [ $failures -ne 0 ]; then
+    echo "$failures checks failed"
+    exit 1
+fi

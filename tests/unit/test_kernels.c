@@ -1,0 +1,361 @@
+/*
+ * Kernels: packing keeps every bit; products agree with plain sums over dequantised weights; results
+ * do not depend on the shape of the tile; attention agrees with its definition; for every kernel set
+ * that this machine runs.
+ */
+#include "support.h"
+
+#include "kernels/blocks.h"
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32,  LCKV_DTYPE_F16,  LCKV_DTYPE_BF16,
+                                    LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0, LCKV_DTYPE_Q4_1,
+                                    LCKV_DTYPE_Q6_K};
+#define N_DTYPES ((int)(sizeof dtypes / sizeof dtypes[0]))
+
+static uint64_t seed;
+static double uniform(void) /* -1 .. 1 */
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (double)(seed >> 11) / (1ull << 52) - 1;
+}
+
+static lckv_allocator plain_allocator(void)
+{
+    return memory_default_allocator;
+}
+
+/* Random file bytes of a type with sane scales. */
+static void random_row(lckv_dtype dtype, size_t n, uint8_t *bytes)
+{
+    const struct dtype_info *info = dtype_info(dtype);
+    size_t n_blocks = n / info->block_elements;
+    for (size_t b = 0; b < n_blocks; b++) {
+        uint8_t *block = bytes + b * info->block_bytes;
+        float value = (float)uniform();
+        uint16_t half = f32_to_f16(value);
+        for (size_t i = 0; i < info->block_bytes; i++)
+            block[i] = (uint8_t)(int)(128 + 127 * uniform());
+        switch (dtype) {
+        case LCKV_DTYPE_F32:
+            memcpy(block, &value, 4);
+            break;
+        case LCKV_DTYPE_F16:
+            memcpy(block, &half, 2);
+            break;
+        case LCKV_DTYPE_BF16:
+            half = f32_to_bf16(value);
+            memcpy(block, &half, 2);
+            break;
+        case LCKV_DTYPE_Q6_K:
+            memcpy(block + 208, &half, 2);
+            break;
+        case LCKV_DTYPE_Q4_1:
+            memcpy(block, &half, 2);
+            half = f32_to_f16((float)uniform());
+            memcpy(block + 2, &half, 2);
+            break;
+        default:
+            memcpy(block, &half, 2);
+        }
+    }
+}
+
+enum { ROWS = 37, COLUMNS = 512, TOKENS = 13 };
+
+struct fixture {
+    struct matrix matrix;
+    uint8_t *bytes;
+    size_t row_bytes;
+    float weights[ROWS][COLUMNS];
+};
+
+static void make(struct fixture *f, lckv_dtype dtype, uint32_t group_rows, uint32_t columns)
+{
+    lckv_allocator allocator = plain_allocator();
+    uint64_t row_bytes;
+    seed = 7;
+    ck_assert(dtype_bytes(dtype, columns, &row_bytes));
+    f->row_bytes = row_bytes;
+    f->bytes = malloc(ROWS * row_bytes);
+    ck_assert_ok(matrix_create(&f->matrix, dtype, ROWS, columns, group_rows, &allocator));
+    for (uint32_t r = 0; r < ROWS; r++) {
+        random_row(dtype, columns, f->bytes + r * row_bytes);
+        blocks_dequantize(dtype, f->bytes + r * row_bytes, columns, f->weights[r]);
+        matrix_pack_row(&f->matrix, r, f->bytes + r * row_bytes);
+    }
+}
+
+static void unmake(struct fixture *f)
+{
+    lckv_allocator allocator = plain_allocator();
+    matrix_release(&f->matrix, &allocator);
+    free(f->bytes);
+}
+
+START_TEST(packing_keeps_every_value)
+{
+    static struct fixture f;
+    float row[COLUMNS];
+    for (uint32_t group = 8; group <= 16; group += 8) {
+        make(&f, dtypes[_i], group, COLUMNS);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            matrix_unpack_row(&f.matrix, r, row);
+            ck_assert_msg(memcmp(row, f.weights[r], sizeof row) == 0, "%s row %u differs",
+                          lckv_dtype_name(dtypes[_i]), r);
+        }
+        unmake(&f);
+    }
+}
+END_TEST
+
+struct inputs {
+    float values[TOKENS][COLUMNS];
+    int8_t quants[TOKENS][COLUMNS];
+    float scales[TOKENS][COLUMNS / 32];
+    int32_t sums[TOKENS][COLUMNS / 32];
+};
+
+static struct activations fill(const struct kernels *kernels, struct inputs *in, size_t columns)
+{
+    for (size_t m = 0; m < TOKENS; m++) {
+        for (size_t c = 0; c < COLUMNS; c++)
+            in->values[m][c] = c < columns ? (float)uniform() : 0;
+        kernels->quantize(in->values[m], COLUMNS, in->quants[m], in->scales[m], in->sums[m]);
+    }
+    struct activations x = {.n_rows = TOKENS,
+                            .n_columns = columns,
+                            .values = in->values[0],
+                            .stride = COLUMNS,
+                            .quants = in->quants[0],
+                            .scales = in->scales[0],
+                            .sums = in->sums[0]};
+    return x;
+}
+
+static double plain_product(const struct fixture *f, const struct inputs *in, size_t m, uint32_t row,
+                            size_t columns, bool quantized, double *magnitude)
+{
+    double sum = 0;
+    *magnitude = 0;
+    for (size_t c = 0; c < columns; c++) {
+        double x = quantized ? (double)in->quants[m][c] * in->scales[m][c / 32] : in->values[m][c];
+        sum += x * f->weights[row][c];
+        *magnitude += fabs(x * f->weights[row][c]);
+    }
+    return sum;
+}
+
+static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool fast,
+                           uint32_t columns)
+{
+    static struct fixture f;
+    static struct inputs in;
+    static float out[TOKENS][48], tiled[TOKENS][48];
+    make(&f, dtype, kernels->group_rows, columns);
+    struct activations x = fill(kernels, &in, columns);
+    multiply_function multiply = kernels_multiply(kernels, dtype, fast);
+    multiply(&f.matrix, &x, 0, f.matrix.n_groups, out[0], 48);
+    bool quantized = fast && kernels_quantizes(kernels, dtype);
+    for (size_t m = 0; m < TOKENS; m++) {
+        for (uint32_t r = 0; r < ROWS; r++) {
+            double magnitude;
+            double expected = plain_product(&f, &in, m, r, columns, quantized, &magnitude);
+            ck_assert_msg(fabs(out[m][r] - expected) <= 3e-6 * magnitude + 1e-7,
+                          "%s %s %s [%zu][%u]: %g, expected %g", kernels->name,
+                          lckv_dtype_name(dtype), fast ? "fast" : "full", m, r, (double)out[m][r],
+                          expected);
+        }
+    }
+    /* One row and one group at a time, and an odd split, give the same bits. */
+    for (size_t m = 0; m < TOKENS; m++) {
+        struct activations one = x;
+        one.n_rows = 1;
+        one.values += m * COLUMNS;
+        one.quants += m * COLUMNS;
+        one.scales += m * (COLUMNS / 32);
+        one.sums += m * (COLUMNS / 32);
+        for (size_t g = 0; g < f.matrix.n_groups; g++)
+            multiply(&f.matrix, &one, g, g + 1, tiled[m], 48);
+        ck_assert(memcmp(tiled[m], out[m], ROWS * sizeof(float)) == 0);
+    }
+    unmake(&f);
+}
+
+START_TEST(products_agree_with_plain_sums)
+{
+    size_t count;
+    const struct kernels *const *sets = kernels_all(&count);
+    for (size_t s = 0; s < count; s++) {
+        if (!kernels_available(sets[s]))
+            continue;
+        check_products(sets[s], dtypes[_i], false, COLUMNS);
+        check_products(sets[s], dtypes[_i], true, COLUMNS);
+        if (dtype_info(dtypes[_i])->block_elements == 1) {
+            check_products(sets[s], dtypes[_i], false, 75);
+            check_products(sets[s], dtypes[_i], false, 24);
+        }
+    }
+}
+END_TEST
+
+START_TEST(quantised_activations_are_within_half_a_step)
+{
+    size_t count;
+    const struct kernels *const *sets = kernels_all(&count);
+    static struct inputs in;
+    for (size_t s = 0; s < count; s++) {
+        if (!kernels_available(sets[s]))
+            continue;
+        fill(sets[s], &in, COLUMNS);
+        for (size_t c = 0; c < COLUMNS; c++) {
+            float back = in.scales[0][c / 32] * (float)in.quants[0][c];
+            ck_assert(fabsf(back - in.values[0][c]) <= 0.501f * in.scales[0][c / 32]);
+        }
+    }
+    float extreme[32] = {0}, scale;
+    int8_t quants[32];
+    int32_t sum;
+    extreme[3] = 1e-42f; /* denormal */
+    sets[count - 1]->quantize(extreme, 32, quants, &scale, &sum);
+    ck_assert(scale == 0 && sum == 0);
+}
+END_TEST
+
+enum { POSITIONS = 1100, HEADS = 3, QUERIES = 5 };
+
+static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, uint32_t head_dim,
+                            uint32_t page_positions)
+{
+    struct kv_layout layout;
+    ck_assert_ok(kv_layout_init(&layout, kv_dtype, HEADS, head_dim, page_positions));
+    size_t n_pages = (POSITIONS + page_positions - 1) / page_positions;
+    uint8_t *arena = NULL, **pages = calloc(n_pages, sizeof *pages);
+    float *k = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *k);
+    float *v = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *v);
+    ck_assert(posix_memalign((void **)&arena, 64, n_pages * layout.page_bytes + KV_SLACK) == 0);
+    memset(arena, 0, n_pages * layout.page_bytes + KV_SLACK);
+    for (size_t p = 0; p < n_pages; p++)
+        pages[p] = arena + p * layout.page_bytes;
+    for (size_t p = 0; p < POSITIONS; p++) {
+        float *kp = k + p * HEADS * head_dim, *vp = v + p * HEADS * head_dim;
+        for (size_t d = 0; d < HEADS * head_dim; d++) {
+            kp[d] = (float)uniform();
+            vp[d] = (float)uniform();
+        }
+        kv_store(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
+        kv_load(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
+    }
+    const uint64_t begin[QUERIES] = {0, 0, 40, 1000, 7}, end[QUERIES] = {1, 1100, 700, 1090, 7};
+    static float q[QUERIES][512], out[QUERIES][512], alone[512];
+    const float *queries[QUERIES];
+    float *outs[QUERIES], *scratch = NULL;
+    ck_assert(posix_memalign((void **)&scratch, 64, attend_scratch_floats(head_dim) * 4) == 0);
+    for (size_t j = 0; j < QUERIES; j++) {
+        for (size_t d = 0; d < head_dim; d++)
+            q[j][d] = (float)uniform();
+        queries[j] = q[j];
+        outs[j] = out[j];
+    }
+    struct attend_job job = {.layout = &layout,
+                             .pages = pages,
+                             .kv_head = 1,
+                             .n_queries = QUERIES,
+                             .queries = queries,
+                             .begin = begin,
+                             .end = end,
+                             .out = outs,
+                             .scratch = scratch};
+    kernels->attend[layout.type](&job);
+    for (size_t j = 0; j < QUERIES; j++) {
+        static double expected[512];
+        double total = 0;
+        memset(expected, 0, sizeof expected);
+        for (uint64_t p = begin[j]; p < end[j]; p++) {
+            double score = 0;
+            const float *kp = k + (p * HEADS + 1) * head_dim, *vp = v + (p * HEADS + 1) * head_dim;
+            for (size_t d = 0; d < head_dim; d++)
+                score += (double)q[j][d] * kp[d];
+            total += exp(score);
+            for (size_t d = 0; d < head_dim; d++)
+                expected[d] += exp(score) * vp[d];
+        }
+        for (size_t d = 0; d < head_dim; d++)
+            ck_assert_msg(fabs(out[j][d] - (total > 0 ? expected[d] / total : 0)) < 2e-6,
+                          "%s query %zu element %zu: %g, expected %g", kernels->name, j, d,
+                          (double)out[j][d], expected[d] / total);
+        /* Alone, and with the pages outside its span gone. */
+        struct attend_job one = job;
+        uint8_t **kept = calloc(n_pages, sizeof *kept);
+        for (size_t p = 0; p < n_pages; p++) {
+            if ((p + 1) * page_positions > begin[j] && p * page_positions < end[j])
+                kept[p] = pages[p];
+        }
+        float *one_out = alone;
+        one.pages = kept;
+        one.n_queries = 1;
+        one.queries += j;
+        one.begin += j;
+        one.end += j;
+        one.out = &one_out;
+        kernels->attend[layout.type](&one);
+        ck_assert(memcmp(alone, out[j], head_dim * sizeof(float)) == 0);
+        free(kept);
+    }
+    free(arena);
+    free(pages);
+    free(scratch);
+    free(k);
+    free(v);
+}
+
+START_TEST(attention_agrees_with_its_definition)
+{
+    size_t count;
+    const struct kernels *const *sets = kernels_all(&count);
+    for (size_t s = 0; s < count; s++) {
+        if (!kernels_available(sets[s]))
+            continue;
+        for (int dtype = LCKV_DTYPE_F32; dtype <= LCKV_DTYPE_F16; dtype++) {
+            check_attention(sets[s], dtype, 64, 64);
+            check_attention(sets[s], dtype, 12, 16);
+            check_attention(sets[s], dtype, 18, 1024);
+            check_attention(sets[s], dtype, 128, 48);
+        }
+    }
+}
+END_TEST
+
+START_TEST(kernel_sets_are_chosen_by_name)
+{
+    const struct kernels *kernels;
+    ck_assert_ok(kernels_choose("portable", &kernels));
+    ck_assert_str_eq(kernels->name, "portable");
+    ck_assert_status(kernels_choose("sse7", &kernels), LCKV_UNSUPPORTED);
+    ck_assert_error_has("portable");
+    ck_assert_int_eq(setenv("LCKV_CPU", "portable", 1), 0);
+    ck_assert_ok(kernels_choose(NULL, &kernels));
+    ck_assert_str_eq(kernels->name, "portable");
+    ck_assert_int_eq(setenv("LCKV_CPU", "nonsense", 1), 0);
+    ck_assert_status(kernels_choose(NULL, &kernels), LCKV_UNSUPPORTED);
+    ck_assert_error_has("LCKV_CPU");
+    ck_assert_int_eq(unsetenv("LCKV_CPU"), 0);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("kernels");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, packing_keeps_every_value, 0, N_DTYPES);
+    tcase_add_loop_test(tcase, products_agree_with_plain_sums, 0, N_DTYPES);
+    tcase_add_test(tcase, quantised_activations_are_within_half_a_step);
+    tcase_add_test(tcase, attention_agrees_with_its_definition);
+    tcase_add_test(tcase, kernel_sets_are_chosen_by_name);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("kernels", add_all)

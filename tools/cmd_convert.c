@@ -1,0 +1,94 @@
+/*
+ * lckv convert: a checkpoint to GGUF, perhaps with another element type or another layer plan.
+ */
+#include "commands.h"
+#include "common_options.h"
+#include "json.h"
+#include "progress.h"
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void print_report(const char *output, const lckv_convert_report *report, bool as_json)
+{
+    if (as_json) {
+        struct json json = json_open(stdout);
+        json_add_string(&json, "output", output);
+        json_add_unsigned(&json, "n_tensors", report->n_tensors);
+        json_add_unsigned(&json, "n_kept_f16", report->n_kept_f16);
+        json_add_unsigned(&json, "file_bytes", report->file_bytes);
+        json_close(&json);
+        return;
+    }
+    printf("%s: %" PRIu64 " tensors, %s", output, report->n_tensors,
+           human_bytes(report->file_bytes).text);
+    if (report->n_kept_f16 > 0)
+        printf("; %" PRIu64 " kept in f16, because blocks do not divide their rows",
+               report->n_kept_f16);
+    putchar('\n');
+}
+
+int cmd_convert(int argc, char **argv)
+{
+    enum { INIT_NONE = -1 };
+    static const struct choice types[] = {{"f32", LCKV_DTYPE_F32},   {"f16", LCKV_DTYPE_F16},
+                                          {"bf16", LCKV_DTYPE_BF16}, {"q8_0", LCKV_DTYPE_Q8_0},
+                                          {"q4_0", LCKV_DTYPE_Q4_0}, {NULL, 0}};
+    static const struct choice inits[] = {
+        {"mean", LCKV_CONVERT_MEAN}, {"copy", LCKV_CONVERT_COPY}, {NULL, 0}};
+    const char *input = NULL, *output = NULL;
+    bool as_json = false;
+    int32_t init = INIT_NONE;
+    struct progress progress = progress_begin("writing");
+    lckv_convert_options convert = {
+        .size = sizeof convert,
+        .log = log_remark,
+        .progress = progress_update,
+        .progress_user = &progress,
+    };
+    const struct argument arguments[] = {
+        {"IN", &input, false}, {"OUT.gguf", &output, false}, {NULL, NULL, false}};
+    const struct option options[] = {
+        {.name = "type",
+         .kind = OPTION_CHOICE,
+         .to.choice = &convert.dtype,
+         .value = "TYPE",
+         .help = "f32, f16, bf16, q8_0 or q4_0 (default: as IN has\nit); norms and biases stay f32",
+         .choices = types},
+        {.name = "plan",
+         .kind = OPTION_TEXT,
+         .to.text = &convert.plan,
+         .value = "PLAN",
+         .help = "give the model this layer plan (default: its own);\nit needs training then"},
+        {.name = "init",
+         .kind = OPTION_CHOICE,
+         .to.choice = &init,
+         .value = "mean|copy",
+         .help = "with --plan, keys and values of a source layer:\n"
+                 "the mean over the layers that read it (default),\nor its own",
+         .choices = inits},
+        option_json(&as_json),
+        {.name = NULL},
+    };
+    const struct command_line line = {
+        "convert",
+        "Writes a Hugging Face directory or a GGUF file as GGUF. OUT.gguf is replaced only when\n"
+        "the whole file has been written.",
+        "lckv convert stories-lckv stories-lckv.gguf --type q8_0\n"
+        "lckv convert llama.gguf condensed.gguf --plan 0_6_6_6_6_6_6_7 --init mean",
+        arguments, options};
+    int status;
+    if (!options_parse(&line, argc, argv, &status))
+        return status;
+    if (init != INIT_NONE && convert.plan == NULL)
+        return fail_usage("convert", "--init needs --plan");
+    convert.init = init == INIT_NONE ? LCKV_CONVERT_MEAN : init;
+    lckv_convert_report report = {.size = sizeof report};
+    lckv_status result = lckv_convert(input, output, &convert, &report);
+    progress_end(&progress);
+    if (result != LCKV_OK)
+        return fail_library();
+    print_report(output, &report, as_json);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,222 @@
+/*
+ * lckv info: what a model is, what its plan saves, and its metadata.
+ */
+#include "commands.h"
+#include "common_options.h"
+#include "json.h"
+#include "report.h"
+#include "setup.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A metadata value from malloc; NULL after a complaint. */
+static char *metadata_value(const lckv_model *model, const char *key, size_t *length)
+{
+    lckv_status status = lckv_model_metadata(model, key, NULL, 0, length);
+    if (status != LCKV_OK && status != LCKV_BUFFER_TOO_SMALL) {
+        fail_library();
+        return NULL;
+    }
+    char *text = malloc(*length + 1);
+    if (text == NULL)
+        fail_memory();
+    else if (lckv_model_metadata(model, key, text, *length + 1, length) != LCKV_OK) {
+        fail_library();
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int print_metadata(const lckv_model *model, struct json *json)
+{
+    enum { SHOWN = 60 };
+    const char *key;
+    for (size_t i = 0; (key = lckv_model_metadata_key(model, i)) != NULL; i++) {
+        size_t length = 0;
+        char *value = metadata_value(model, key, &length);
+        if (value == NULL)
+            return EXIT_FAILURE;
+        if (json != NULL) {
+            json_begin_object(json);
+            json_add_string(json, "key", key);
+            json_add_text(json, "value", value, length);
+            json_end_object(json);
+        } else {
+            printf("  %s = ", key);
+            for (size_t at = 0; at < length && at < SHOWN; at++) {
+                unsigned char byte = (unsigned char)value[at];
+                putchar(byte < 0x20 || byte == 0x7f ? ' ' : byte);
+            }
+            if (length > SHOWN)
+                printf(" ... (%zu bytes)", length);
+            putchar('\n');
+        }
+        free(value);
+    }
+    return EXIT_SUCCESS;
+}
+
+/* All that info knows about a model. */
+struct facts {
+    const lckv_model *model;
+    lckv_model_info info;
+    lckv_plan_info plan;
+    lckv_memory_report memory; /* f16 keys and values at context_length tokens */
+    char *plan_text;
+    char *picture;
+};
+
+static const char *precision_name(lckv_precision precision)
+{
+    return precision == LCKV_PRECISION_FULL ? "full" : "fast";
+}
+
+static int print_text(const struct facts *facts, bool with_metadata)
+{
+    const lckv_model_info *info = &facts->info;
+    const lckv_memory_report *memory = &facts->memory;
+    printf("name             %s\n", info->name[0] != '\0' ? info->name : "(none)");
+    printf("architecture     %s\n", info->architecture);
+    printf("parameters       %.1f million\n", (double)info->n_parameters / 1e6);
+    printf("weights          %s, %s in memory\n", info->weight_dtypes,
+           human_bytes(info->weight_bytes).text);
+    printf("layers           %" PRIu32 "\n", info->n_layers);
+    printf("hidden size      %" PRIu32 ", MLP %" PRIu32 "\n", info->hidden_size,
+           info->intermediate_size);
+    printf("heads            %" PRIu32 ", %" PRIu32 " for keys and values, of %" PRIu32 "\n",
+           info->n_heads, info->n_kv_heads, info->head_dim);
+    printf("vocabulary       %" PRIu32 "%s%s\n", info->n_vocab, info->is_tied ? ", tied" : "",
+           info->has_tokenizer ? "" : ", no tokenizer");
+    printf("context          %" PRIu32 " tokens in training\n", info->context_length);
+    printf("rope theta       %g\n", (double)info->rope_theta);
+    printf("norm epsilon     %g\n", (double)info->rms_norm_eps);
+    printf("kernel set       %s, precision %s\n", info->kernel_set,
+           precision_name(info->precision));
+    printf("plan             %s\n", facts->plan_text);
+    printf("slots            %" PRIu32 " of %" PRIu32 " layers compute keys and values\n",
+           facts->plan.n_slots, facts->plan.n_layers);
+    if (info->sliding_window != 0)
+        printf("sliding window   %" PRIu32 " tokens\n", info->sliding_window);
+    if (facts->plan.n_upward != 0)
+        printf("passes           %" PRIu32 " forward, %" PRIu32 " backward (prefill iterated)%s\n",
+               info->forward_passes, info->backward_passes,
+               info->use_sequential ? ", sequential asked for" : "");
+    if (info->force_nodiag)
+        printf("no diagonal      tokens do not attend to themselves\n");
+    printf("KV per token     %" PRIu64 " bytes in f16; standard plan %" PRIu64 " (%.2f times)\n",
+           memory->bytes_per_token, memory->standard_bytes_per_token,
+           (double)memory->standard_bytes_per_token / (double)memory->bytes_per_token);
+    printf("\n%s", facts->picture);
+    size_t length = strlen(facts->picture);
+    if (length == 0 || facts->picture[length - 1] != '\n')
+        putchar('\n');
+    if (!with_metadata)
+        return EXIT_SUCCESS;
+    printf("\nmetadata\n");
+    return print_metadata(facts->model, NULL);
+}
+
+static int print_json(const struct facts *facts, bool with_metadata)
+{
+    const lckv_model_info *info = &facts->info;
+    struct json json = json_open(stdout);
+    json_add_string(&json, "name", info->name);
+    json_add_string(&json, "architecture", info->architecture);
+    json_add_unsigned(&json, "n_parameters", info->n_parameters);
+    json_add_string(&json, "weight_types", info->weight_dtypes);
+    json_add_unsigned(&json, "weight_bytes", info->weight_bytes);
+    json_add_unsigned(&json, "n_layers", info->n_layers);
+    json_add_unsigned(&json, "n_vocab", info->n_vocab);
+    json_add_unsigned(&json, "hidden_size", info->hidden_size);
+    json_add_unsigned(&json, "intermediate_size", info->intermediate_size);
+    json_add_unsigned(&json, "n_heads", info->n_heads);
+    json_add_unsigned(&json, "n_kv_heads", info->n_kv_heads);
+    json_add_unsigned(&json, "head_dim", info->head_dim);
+    json_add_unsigned(&json, "context_length", info->context_length);
+    json_add_real(&json, "rope_theta", (double)info->rope_theta);
+    json_add_real(&json, "rms_norm_eps", (double)info->rms_norm_eps);
+    json_add_bool(&json, "is_tied", info->is_tied);
+    json_add_bool(&json, "has_tokenizer", info->has_tokenizer);
+    json_add_string(&json, "kernel_set", info->kernel_set);
+    json_add_string(&json, "precision", precision_name(info->precision));
+    json_add_string(&json, "plan", facts->plan_text);
+    json_add_bool(&json, "is_standard", facts->plan.is_standard);
+    json_add_unsigned(&json, "n_slots", facts->plan.n_slots);
+    json_add_unsigned(&json, "n_windowed_slots", facts->plan.n_windowed_slots);
+    json_add_unsigned(&json, "n_upward", facts->plan.n_upward);
+    json_add_unsigned(&json, "sliding_window", info->sliding_window);
+    json_add_unsigned(&json, "forward_passes", info->forward_passes);
+    json_add_unsigned(&json, "backward_passes", info->backward_passes);
+    json_add_bool(&json, "use_sequential", info->use_sequential);
+    json_add_bool(&json, "force_nodiag", info->force_nodiag);
+    json_add_unsigned(&json, "kv_bytes_per_token", facts->memory.bytes_per_token);
+    json_add_unsigned(&json, "standard_kv_bytes_per_token", facts->memory.standard_bytes_per_token);
+    int status = EXIT_SUCCESS;
+    if (with_metadata) {
+        json_key(&json, "metadata");
+        json_begin_array(&json);
+        status = print_metadata(facts->model, &json);
+        json_end_array(&json);
+    }
+    json_close(&json);
+    return status;
+}
+
+static int show(const lckv_model *model, bool as_json, bool with_metadata)
+{
+    struct facts facts = {
+        .model = model, .info = {.size = sizeof facts.info}, .plan = {.size = sizeof facts.plan}};
+    const lckv_plan *plan = lckv_model_plan(model);
+    if (lckv_model_get_info(model, &facts.info) != LCKV_OK ||
+        lckv_plan_get_info(plan, &facts.plan) != LCKV_OK)
+        return fail_library();
+    int status = model_memory(model, LCKV_DTYPE_F16, facts.info.context_length, &facts.memory);
+    if (status != EXIT_SUCCESS)
+        return status;
+    facts.plan_text = plan_string(plan, lckv_plan_text);
+    facts.picture = plan_string(plan, lckv_plan_describe);
+    if (facts.plan_text == NULL || facts.picture == NULL)
+        status = EXIT_FAILURE;
+    else
+        status = as_json ? print_json(&facts, with_metadata) : print_text(&facts, with_metadata);
+    free(facts.plan_text);
+    free(facts.picture);
+    return status;
+}
+
+int cmd_info(int argc, char **argv)
+{
+    struct model_settings settings = {0};
+    bool as_json = false, with_metadata = false;
+    const struct argument arguments[] = {{"MODEL", &settings.path, false}, {NULL, NULL, false}};
+    const struct option options[] = {
+        {.name = "metadata",
+         .kind = OPTION_FLAG,
+         .to.flag = &with_metadata,
+         .help = "show the file's metadata too"},
+        option_precision(&settings.precision),
+        option_gemm(&settings.gemm),
+        option_kernel_set(&settings.kernel_set),
+        option_sliding_window(&settings.sliding_window),
+        option_json(&as_json),
+        {.name = NULL},
+    };
+    const struct command_line line = {
+        "info",
+        "Shows what a model is: its shape, its layer plan and the KV memory of a token. MODEL\n"
+        "is a GGUF file or a Hugging Face directory.",
+        "lckv info model.gguf\nlckv info --json --metadata model.gguf", arguments, options};
+    int status;
+    if (!options_parse(&line, argc, argv, &status))
+        return status;
+    lckv_model *model;
+    status = open_model(&settings, log_remark, &model);
+    if (status != EXIT_SUCCESS)
+        return status;
+    status = show(model, as_json, with_metadata);
+    lckv_model_release(model);
+    return status;
+}

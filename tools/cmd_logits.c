@@ -1,0 +1,205 @@
+/*
+ * lckv logits: the logits after given tokens, for comparison with other implementations.
+ */
+#include "commands.h"
+#include "common_options.h"
+#include "npy.h"
+#include "progress.h"
+#include "report.h"
+#include "setup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct settings {
+    struct model_settings model;
+    struct token_list tokens;
+    struct prefill prefill;
+    lckv_dtype kv_type;
+    uint64_t n_threads;
+    uint64_t chunk; /* tokens a call; 0: no limit */
+    uint64_t split; /* the first call ends here; 0: nowhere */
+    bool only_last;
+    const char *output;
+};
+
+/* How many tokens the call takes that begins at token `at`. */
+static size_t call_length(const struct settings *settings, size_t at)
+{
+    size_t end = settings->tokens.count;
+    if (at < settings->split && settings->split < end)
+        end = (size_t)settings->split;
+    size_t n = end - at;
+    return settings->chunk != 0 && settings->chunk < n ? (size_t)settings->chunk : n;
+}
+
+static size_t longest_call(const struct settings *settings)
+{
+    size_t longest = 0;
+    for (size_t at = 0; at < settings->tokens.count;) {
+        size_t n = call_length(settings, at);
+        longest = n > longest ? n : longest;
+        at += n;
+    }
+    return longest;
+}
+
+static int fail_output(const struct settings *settings)
+{
+    complain("cannot write %s: %s", settings->output, strerror(errno));
+    return EXIT_FAILURE;
+}
+
+/* Feeds all tokens to the session and writes the rows that are wanted. */
+static int write_rows(const struct settings *settings, lckv_cache *cache, lckv_session *session,
+                      float *logits, size_t n_vocab, FILE *file)
+{
+    size_t n_tokens = settings->tokens.count;
+    lckv_evaluate_options options = evaluate_options(settings->prefill);
+    struct progress progress = progress_begin("computing");
+    int status = EXIT_SUCCESS;
+    for (size_t at = 0; at < n_tokens && status == EXIT_SUCCESS;) {
+        size_t n = call_length(settings, at);
+        size_t n_rows = settings->only_last ? at + n == n_tokens : n;
+        lckv_item item = {
+            .session = session,
+            .tokens = settings->tokens.ids + at,
+            .n_tokens = n,
+            .want = n_rows == 0           ? LCKV_WANT_NOTHING
+                    : settings->only_last ? LCKV_WANT_LAST
+                                          : LCKV_WANT_ALL,
+            .logits = n_rows > 0 ? logits : NULL,
+            .logits_capacity = n_rows * n_vocab,
+        };
+        if (lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL) != LCKV_OK)
+            status = fail_library();
+        else if (!npy_write(file, logits, n_rows * n_vocab))
+            status = fail_output(settings);
+        at += n;
+        progress_update(&progress, at, n_tokens);
+    }
+    progress_end(&progress);
+    return status;
+}
+
+static int compute(const struct settings *settings, lckv_cache *cache, size_t n_vocab)
+{
+    size_t n_rows = settings->only_last ? 1 : longest_call(settings);
+    lckv_session *session;
+    if (lckv_session_create(cache, &session) != LCKV_OK)
+        return fail_library();
+    int status = EXIT_FAILURE;
+    float *logits = n_vocab > 0 && n_rows <= SIZE_MAX / sizeof *logits / n_vocab
+                        ? malloc(n_rows * n_vocab * sizeof *logits)
+                        : NULL;
+    FILE *file = logits != NULL ? fopen(settings->output, "wb") : NULL;
+    if (logits == NULL) {
+        complain("out of memory for %zu rows of logits; --chunk makes calls shorter", n_rows);
+    } else if (file == NULL) {
+        fail_output(settings);
+    } else {
+        status = npy_begin(file, settings->only_last ? 1 : settings->tokens.count, n_vocab)
+                     ? write_rows(settings, cache, session, logits, n_vocab, file)
+                     : fail_output(settings);
+        if (fclose(file) != 0 && status == EXIT_SUCCESS)
+            status = fail_output(settings);
+        if (status != EXIT_SUCCESS)
+            remove(settings->output); /* half an array would look like a whole one's beginning */
+    }
+    free(logits);
+    lckv_session_release(session);
+    return status;
+}
+
+static int run(const struct settings *settings)
+{
+    lckv_model *model;
+    int status = open_model(&settings->model, NULL, &model);
+    if (status != EXIT_SUCCESS)
+        return status;
+    size_t longest = longest_call(settings);
+    lckv_cache_options options = {
+        .size = sizeof options,
+        .n_tokens = settings->tokens.count,
+        .max_sessions = 1,
+        .kv_dtype = settings->kv_type,
+        .n_threads = (uint32_t)settings->n_threads,
+    };
+    if (prefill_takes_whole(settings->prefill) && longest > 256 && longest <= UINT32_MAX)
+        options.max_rows = (uint32_t)longest;
+    lckv_model_info info = {.size = sizeof info};
+    lckv_cache *cache = NULL;
+    if (lckv_model_get_info(model, &info) != LCKV_OK ||
+        lckv_cache_create(model, &options, &cache) != LCKV_OK)
+        status = fail_library();
+    else
+        status = compute(settings, cache, info.n_vocab);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    return status;
+}
+
+int cmd_logits(int argc, char **argv)
+{
+    struct settings settings = {.model.precision = LCKV_PRECISION_FULL, .kv_type = LCKV_DTYPE_F32};
+    const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
+                                         {NULL, NULL, false}};
+    const struct option options[] = {
+        {.name = "tokens",
+         .kind = OPTION_TOKENS,
+         .to.tokens = &settings.tokens,
+         .value = "IDS",
+         .help = "token ids: 1,2,3, or @FILE with such a list"},
+        {.name = "output",
+         .letter = 'o',
+         .kind = OPTION_TEXT,
+         .to.text = &settings.output,
+         .value = "FILE",
+         .help = "the .npy file to write"},
+        {.name = "last",
+         .kind = OPTION_FLAG,
+         .to.flag = &settings.only_last,
+         .help = "only the row after the last token"},
+        {.name = "chunk",
+         .kind = OPTION_NUMBER,
+         .to.number = &settings.chunk,
+         .value = "N",
+         .help = "feed the tokens in calls of N",
+         .least = 1},
+        {.name = "split",
+         .kind = OPTION_NUMBER,
+         .to.number = &settings.split,
+         .value = "N",
+         .help = "feed the first N tokens, then the rest",
+         .least = 1},
+        option_prefill(&settings.prefill),
+        option_precision(&settings.model.precision),
+        option_gemm(&settings.model.gemm),
+        option_kernel_set(&settings.model.kernel_set),
+        option_sliding_window(&settings.model.sliding_window),
+        option_kv_type(&settings.kv_type),
+        option_threads(&settings.n_threads),
+        {.name = NULL},
+    };
+    const struct command_line line = {
+        "logits",
+        "Writes the logits after each token as float32 [n_tokens, n_vocab], a NumPy file. Here\n"
+        "full precision and f32 keys and values are the default.",
+        "lckv logits model.gguf --tokens 1,2,3 --output logits.npy\n"
+        "lckv logits model.gguf --tokens @ids.txt --prefill iterated:7+2 --last -o last.npy",
+        arguments, options};
+    int status;
+    if (options_parse(&line, argc, argv, &status)) {
+        if (settings.tokens.ids == NULL)
+            status = fail_usage("logits", "--tokens is missing");
+        else if (settings.tokens.count == 0)
+            status = fail_usage("logits", "--tokens: expected at least one token");
+        else if (settings.output == NULL)
+            status = fail_usage("logits", "--output is missing");
+        else
+            status = run(&settings);
+    }
+    free(settings.tokens.ids);
+    return status;
+}

@@ -1,0 +1,295 @@
+/*
+ * lckv perplexity: cuts a text into windows or lines and measures them.
+ */
+#include "commands.h"
+#include "common_options.h"
+#include "json.h"
+#include "perplexity.h"
+#include "report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct settings {
+    struct model_settings model;
+    const char *file;
+    const char *tokens_file;
+    uint64_t context;
+    bool all_positions;
+    bool per_line;
+    struct prefill prefill;
+    lckv_dtype kv_type;
+    uint64_t n_threads;
+    bool as_json;
+};
+
+/* The documents and the tokens that they point into. */
+struct corpus {
+    struct token_list tokens;
+    struct document *documents;
+    size_t n_documents;
+    uint64_t context; /* tokens of a window; 0: lines */
+};
+
+static int read_input(const char *path, struct bytes *bytes)
+{
+    if (read_whole(path, bytes))
+        return EXIT_SUCCESS;
+    complain("cannot read %s: %s", path, strerror(errno));
+    return EXIT_FAILURE;
+}
+
+/* The whole text as one run of tokens, in which nothing is a special token but the BOS of the rule.
+ */
+static int load_tokens(const struct settings *settings, const lckv_model *model,
+                       struct token_list *tokens)
+{
+    bool is_text = settings->tokens_file == NULL;
+    const char *path = is_text ? settings->file : settings->tokens_file;
+    struct bytes input = {0};
+    int status = read_input(path, &input);
+    if (status != EXIT_SUCCESS)
+        return status;
+    if (is_text) {
+        uint32_t flags = model_adds_bos(model) ? LCKV_TOKENIZE_BOS : LCKV_TOKENIZE_NO_BOS;
+        status = tokenize_text(model, input.data, input.length, flags | LCKV_TOKENIZE_NO_SPECIAL,
+                               tokens);
+    } else if (!parse_tokens(input.data, input.length, tokens)) {
+        complain("%s: expected token ids with commas or blanks between them", path);
+        status = EXIT_FAILURE;
+    }
+    free(input.data);
+    return status;
+}
+
+/*
+ * Windows of N tokens side by side, an unfinished one dropped. Where the model's texts begin with
+ * BOS, BOS takes the place of each window's first token, as llama.cpp does it.
+ */
+static int cut_windows(const struct settings *settings, const lckv_model *model,
+                       struct corpus *corpus)
+{
+    lckv_model_info info = {.size = sizeof info};
+    if (lckv_model_get_info(model, &info) != LCKV_OK)
+        return fail_library();
+    uint64_t context = settings->context;
+    if (context == 0)
+        context = info.context_length >= 4 && info.context_length < 512 ? info.context_length : 512;
+    int status = load_tokens(settings, model, &corpus->tokens);
+    if (status != EXIT_SUCCESS)
+        return status;
+    lckv_token *ids = corpus->tokens.ids;
+    size_t n_windows = (size_t)(corpus->tokens.count / context);
+    if (n_windows == 0) {
+        complain("the text has %zu tokens, less than one window of %" PRIu64
+                 "; --context makes windows shorter",
+                 corpus->tokens.count, context);
+        return EXIT_FAILURE;
+    }
+    corpus->documents = calloc(n_windows, sizeof *corpus->documents);
+    if (corpus->documents == NULL)
+        return fail_memory();
+    bool adds_bos = model_adds_bos(model);
+    for (size_t i = 0; i < n_windows; i++) {
+        lckv_token *window = ids + i * (size_t)context;
+        if (adds_bos)
+            window[0] = lckv_model_special_token(model, LCKV_SPECIAL_BOS);
+        corpus->documents[i] = (struct document){window, (size_t)context,
+                                                 settings->all_positions ? 0 : (size_t)context / 2};
+    }
+    corpus->n_documents = n_windows;
+    corpus->context = context;
+    return EXIT_SUCCESS;
+}
+
+/* Appends BOS, the tokens of the line and EOS to corpus->tokens. */
+static int append_line(const lckv_model *model, const char *line, size_t length,
+                       struct corpus *corpus, size_t *capacity)
+{
+    struct token_list tokens = {0};
+    int status = tokenize_text(model, line, length, LCKV_TOKENIZE_NO_BOS | LCKV_TOKENIZE_NO_SPECIAL,
+                               &tokens);
+    if (status != EXIT_SUCCESS)
+        return status;
+    struct token_list *all = &corpus->tokens;
+    size_t needed = all->count + tokens.count + 2;
+    if (needed > *capacity) {
+        size_t larger = needed * 2;
+        lckv_token *ids = realloc(all->ids, larger * sizeof *ids);
+        if (ids == NULL) {
+            free(tokens.ids);
+            return fail_memory();
+        }
+        all->ids = ids;
+        *capacity = larger;
+    }
+    all->ids[all->count++] = lckv_model_special_token(model, LCKV_SPECIAL_BOS);
+    memcpy(all->ids + all->count, tokens.ids, tokens.count * sizeof *tokens.ids);
+    all->count += tokens.count;
+    all->ids[all->count++] = lckv_model_special_token(model, LCKV_SPECIAL_EOS);
+    corpus->documents[corpus->n_documents++] = (struct document){.n_tokens = tokens.count + 2};
+    free(tokens.ids);
+    return EXIT_SUCCESS;
+}
+
+/* Each line a document from BOS to EOS; empty lines are none. */
+static int cut_lines(const struct settings *settings, const lckv_model *model,
+                     struct corpus *corpus)
+{
+    if (lckv_model_special_token(model, LCKV_SPECIAL_BOS) < 0 ||
+        lckv_model_special_token(model, LCKV_SPECIAL_EOS) < 0) {
+        complain("--per-line needs a model with BOS and EOS tokens");
+        return EXIT_FAILURE;
+    }
+    struct bytes input = {0};
+    int status = read_input(settings->file, &input);
+    if (status != EXIT_SUCCESS)
+        return status;
+    size_t n_lines = 1, capacity = 0;
+    for (size_t i = 0; i < input.length; i++)
+        n_lines += input.data[i] == '\n';
+    corpus->documents = calloc(n_lines, sizeof *corpus->documents);
+    status = corpus->documents != NULL ? EXIT_SUCCESS : fail_memory();
+    for (size_t at = 0; at < input.length && status == EXIT_SUCCESS;) {
+        const char *line = input.data + at;
+        const char *newline = memchr(line, '\n', input.length - at);
+        size_t length = newline != NULL ? (size_t)(newline - line) : input.length - at;
+        at += length + 1;
+        if (length > 0 && line[length - 1] == '\r')
+            length--;
+        if (length > 0)
+            status = append_line(model, line, length, corpus, &capacity);
+    }
+    free(input.data);
+    /* Only now do the tokens stay where they are. */
+    const lckv_token *tokens = corpus->tokens.ids;
+    for (size_t i = 0; i < corpus->n_documents; i++) {
+        corpus->documents[i].tokens = tokens;
+        tokens += corpus->documents[i].n_tokens;
+    }
+    if (status == EXIT_SUCCESS && corpus->n_documents == 0) {
+        complain("%s: expected at least one line that is not empty", settings->file);
+        status = EXIT_FAILURE;
+    }
+    return status;
+}
+
+static void print_result(const struct settings *settings, const struct corpus *corpus,
+                         const struct perplexity_result *result)
+{
+    double mean = result->nll / (double)result->n_tokens;
+    double speed = per_second((double)result->n_encoded, result->seconds);
+    if (settings->as_json) {
+        struct json json = json_open(stdout);
+        json_add_real(&json, "perplexity", exp(mean));
+        json_add_unsigned(&json, "n_tokens", result->n_tokens);
+        json_add_real(&json, "mean_nll", mean);
+        json_add_unsigned(&json, "n_documents", corpus->n_documents);
+        if (corpus->context != 0)
+            json_add_unsigned(&json, "context", corpus->context);
+        json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
+        json_add_real(&json, "tokens_per_second", speed);
+        json_close(&json);
+        return;
+    }
+    printf("perplexity %.5f over %" PRIu64 " tokens of %zu ", exp(mean), result->n_tokens,
+           corpus->n_documents);
+    if (corpus->context != 0)
+        printf("windows of %" PRIu64, corpus->context);
+    else
+        printf("lines");
+    printf(" (%.1f tokens/s)\n", speed);
+}
+
+static int run(const struct settings *settings)
+{
+    lckv_model *model;
+    int status = open_model(&settings->model, NULL, &model);
+    if (status != EXIT_SUCCESS)
+        return status;
+    struct corpus corpus = {0};
+    status = settings->per_line ? cut_lines(settings, model, &corpus)
+                                : cut_windows(settings, model, &corpus);
+    if (status == EXIT_SUCCESS) {
+        struct perplexity_job job = {
+            .model = model,
+            .documents = corpus.documents,
+            .n_documents = corpus.n_documents,
+            .prefill = settings->prefill,
+            .kv_type = settings->kv_type,
+            .n_threads = (uint32_t)settings->n_threads,
+        };
+        struct perplexity_result result;
+        status = perplexity_measure(&job, &result);
+        if (status == EXIT_SUCCESS)
+            print_result(settings, &corpus, &result);
+    }
+    free(corpus.documents);
+    free(corpus.tokens.ids);
+    lckv_model_release(model);
+    return status;
+}
+
+int cmd_perplexity(int argc, char **argv)
+{
+    struct settings settings = {.kv_type = LCKV_DTYPE_F16};
+    const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
+                                         {NULL, NULL, false}};
+    const struct option options[] = {
+        {.name = "file",
+         .letter = 'f',
+         .kind = OPTION_TEXT,
+         .to.text = &settings.file,
+         .value = "FILE",
+         .help = "the text (-: standard input)"},
+        {.name = "tokens-file",
+         .kind = OPTION_TEXT,
+         .to.text = &settings.tokens_file,
+         .value = "FILE",
+         .help = "token ids instead of a text"},
+        {.name = "context",
+         .letter = 'c',
+         .kind = OPTION_NUMBER,
+         .to.number = &settings.context,
+         .value = "N",
+         .help = "tokens of a window (default: the model's context,\nat most 512)",
+         .least = 4},
+        {.name = "all-positions",
+         .kind = OPTION_FLAG,
+         .to.flag = &settings.all_positions,
+         .help = "count whole windows, not their second halves"},
+        {.name = "per-line",
+         .kind = OPTION_FLAG,
+         .to.flag = &settings.per_line,
+         .help = "each line is a text of its own, from BOS to EOS,\nand counted whole"},
+        option_prefill(&settings.prefill),
+        option_precision(&settings.model.precision),
+        option_gemm(&settings.model.gemm),
+        option_kernel_set(&settings.model.kernel_set),
+        option_sliding_window(&settings.model.sliding_window),
+        option_kv_type(&settings.kv_type),
+        option_threads(&settings.n_threads),
+        option_json(&settings.as_json),
+        {.name = NULL},
+    };
+    const struct command_line line = {
+        "perplexity",
+        "Measures how well the model predicts a text. The text is cut into windows, and the\n"
+        "second half of each is counted, as llama.cpp does it.",
+        "lckv perplexity model.gguf -f text.txt\n"
+        "lckv perplexity model.gguf -f stories.txt --per-line --precision full --json",
+        arguments, options};
+    int status;
+    if (!options_parse(&line, argc, argv, &status))
+        return status;
+    if ((settings.file == NULL) == (settings.tokens_file == NULL))
+        return fail_usage("perplexity", "expected one of --file and --tokens-file");
+    if (settings.per_line && settings.tokens_file != NULL)
+        return fail_usage("perplexity", "--per-line needs a text, so not --tokens-file");
+    if (settings.per_line && settings.context != 0)
+        return fail_usage("perplexity", "--per-line and --context exclude each other");
+    return run(&settings);
+}

@@ -1,0 +1,202 @@
+/*
+ * lckv plan: what a layer plan computes, and the memory it needs beside the standard plan. Needs no
+ * model.
+ */
+#include "commands.h"
+#include "common_options.h"
+#include "plan_report.h"
+#include "report.h"
+#include "setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A question as typed; 0 where nothing was. */
+struct question {
+    const char *plan;
+    struct model_settings model;
+    uint64_t n_layers;
+    uint64_t n_kv_heads;
+    uint64_t head_dim;
+    uint64_t sliding_window;
+    uint64_t context;
+    uint64_t memory;
+    uint64_t n_sessions;
+    lckv_dtype kv_type;
+};
+
+/* Answers for a plan whose shape is in `answer->request`. */
+static int show(struct plan_answer *answer, const struct question *question, bool as_json)
+{
+    enum { ASSUMED_WINDOW = 4096 };
+    lckv_memory_request *request = &answer->request;
+    answer->info.size = sizeof answer->info;
+    answer->report.size = sizeof answer->report;
+    if (lckv_plan_get_info(answer->plan, &answer->info) != LCKV_OK)
+        return fail_library();
+    if (question->sliding_window != 0)
+        request->sliding_window = (uint32_t)question->sliding_window;
+    bool has_windows = false;
+    for (uint32_t i = 0; i < answer->info.n_layers; i++) {
+        lckv_layer_info layer = {.size = sizeof layer};
+        if (lckv_plan_get_layer(answer->plan, i, &layer) != LCKV_OK)
+            return fail_library();
+        has_windows = has_windows || layer.is_windowed;
+    }
+    if (has_windows && request->sliding_window == 0)
+        request->sliding_window = ASSUMED_WINDOW;
+    request->size = sizeof *request;
+    request->plan = answer->plan;
+    request->kv_dtype = question->kv_type;
+    request->context = question->context;
+    request->budget_bytes = question->memory;
+    request->n_sessions = question->n_sessions;
+    if (lckv_memory_estimate(request, &answer->report) != LCKV_OK)
+        return fail_library();
+    int status = EXIT_FAILURE;
+    answer->text = plan_string(answer->plan, lckv_plan_text);
+    answer->picture = plan_string(answer->plan, lckv_plan_describe);
+    if (answer->text != NULL && answer->picture != NULL)
+        status = as_json ? plan_print_json(answer) : plan_print_text(answer);
+    free(answer->text);
+    free(answer->picture);
+    return status;
+}
+
+static uint32_t count_entries(const char *plan)
+{
+    uint32_t n = 1;
+    for (; *plan != '\0'; plan++)
+        n += *plan == '_' && n < UINT32_MAX;
+    return n;
+}
+
+static int parse_and_show(struct plan_answer *answer, const struct question *question,
+                          uint32_t n_layers, bool as_json)
+{
+    bool is_standard = strcmp(question->plan, "standard") == 0;
+    const char *text = is_standard ? NULL : question->plan;
+    lckv_plan *plan;
+    if (lckv_plan_parse(text, text != NULL ? strlen(text) : 0, n_layers, &plan) != LCKV_OK)
+        return fail_library();
+    answer->plan = plan;
+    int status = show(answer, question, as_json);
+    lckv_plan_release(plan);
+    return status;
+}
+
+static int show_for_model(const struct question *question, bool as_json)
+{
+    lckv_model *model;
+    int status = open_model(&question->model, NULL, &model);
+    if (status != EXIT_SUCCESS)
+        return status;
+    lckv_model_info info = {.size = sizeof info};
+    if (lckv_model_get_info(model, &info) != LCKV_OK) {
+        status = fail_library();
+    } else {
+        struct plan_answer answer = {.plan = lckv_model_plan(model)};
+        answer.request.n_kv_heads = info.n_kv_heads;
+        answer.request.head_dim = info.head_dim;
+        answer.request.sliding_window = info.sliding_window;
+        status = question->plan == NULL ? show(&answer, question, as_json)
+                                        : parse_and_show(&answer, question, info.n_layers, as_json);
+    }
+    lckv_model_release(model);
+    return status;
+}
+
+static int show_for_shape(const struct question *question, bool as_json)
+{
+    enum { ASSUMED_KV_HEADS = 8, ASSUMED_HEAD_DIM = 128 };
+    struct plan_answer answer = {.is_assumed =
+                                     question->n_kv_heads == 0 || question->head_dim == 0};
+    answer.request.n_kv_heads =
+        question->n_kv_heads != 0 ? (uint32_t)question->n_kv_heads : ASSUMED_KV_HEADS;
+    answer.request.head_dim =
+        question->head_dim != 0 ? (uint32_t)question->head_dim : ASSUMED_HEAD_DIM;
+    uint32_t n_layers =
+        question->n_layers != 0 ? (uint32_t)question->n_layers : count_entries(question->plan);
+    return parse_and_show(&answer, question, n_layers, as_json);
+}
+
+int cmd_plan(int argc, char **argv)
+{
+    struct question question = {.context = 4096, .n_sessions = 1, .kv_type = LCKV_DTYPE_F16};
+    bool as_json = false;
+    const struct argument arguments[] = {{"PLAN", &question.plan, true}, {NULL, NULL, false}};
+    const struct option options[] = {
+        {.name = "layers",
+         .kind = OPTION_NUMBER,
+         .to.number = &question.n_layers,
+         .value = "N",
+         .help = "layers (default: as many as PLAN has entries)",
+         .least = 1},
+        {.name = "kv-heads",
+         .kind = OPTION_NUMBER,
+         .to.number = &question.n_kv_heads,
+         .value = "N",
+         .help = "heads of keys and values (8 is assumed)",
+         .least = 1},
+        {.name = "head-dim",
+         .kind = OPTION_NUMBER,
+         .to.number = &question.head_dim,
+         .value = "N",
+         .help = "elements of a head (128 is assumed)",
+         .least = 1},
+        {.name = "model",
+         .kind = OPTION_TEXT,
+         .to.text = &question.model.path,
+         .value = "MODEL",
+         .help = "layers and shape of this model; without PLAN also\nits plan"},
+        option_kv_type(&question.kv_type),
+        {.name = "context",
+         .letter = 'c',
+         .kind = OPTION_NUMBER,
+         .to.number = &question.context,
+         .value = "N",
+         .help = "tokens a session (default 4096)",
+         .least = 1},
+        {.name = "sessions",
+         .kind = OPTION_NUMBER,
+         .to.number = &question.n_sessions,
+         .value = "N",
+         .help = "sessions that share the memory (default 1)",
+         .least = 1},
+        {.name = "memory",
+         .letter = 'm',
+         .kind = OPTION_SIZE,
+         .to.number = &question.memory,
+         .value = "SIZE",
+         .help = "how much fits into SIZE: 512MiB, 8GiB, ..."},
+        {.name = "sliding-window",
+         .kind = OPTION_NUMBER,
+         .to.number = &question.sliding_window,
+         .value = "N",
+         .help = "tokens that layers with s attend to (default: the\nmodel's, else 4096)",
+         .least = 1},
+        option_json(&as_json),
+        {.name = NULL},
+    };
+    const struct command_line line = {
+        "plan",
+        "Shows a layer plan: the slots and groups it makes, and the KV memory it needs beside\n"
+        "the standard plan. PLAN is 0_6_6_6_6_6_6_7 and the like, or standard (with --layers).",
+        "lckv plan 0_6_6_6_6_6_6_7 --kv-heads 8 --head-dim 128 --memory 8GiB\n"
+        "lckv plan standard --layers 32 --context 32768\n"
+        "lckv plan --model model.gguf --json",
+        arguments, options};
+    int status;
+    if (!options_parse(&line, argc, argv, &status))
+        return status;
+    bool has_shape = question.n_layers != 0 || question.n_kv_heads != 0 || question.head_dim != 0;
+    if (question.model.path != NULL && has_shape)
+        return fail_usage("plan", "--model excludes --layers, --kv-heads and --head-dim");
+    if (question.model.path != NULL)
+        return show_for_model(&question, as_json);
+    if (question.plan == NULL)
+        return fail_usage("plan", "PLAN is missing");
+    if (strcmp(question.plan, "standard") == 0 && question.n_layers == 0)
+        return fail_usage("plan", "the plan standard needs --layers");
+    return show_for_shape(&question, as_json);
+}

@@ -1,0 +1,168 @@
+/*
+ * lckv tokenize and lckv detokenize: text to token ids and back.
+ */
+#include "commands.h"
+#include "common_options.h"
+#include "json.h"
+#include "report.h"
+#include "setup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int print_tokens(const lckv_model *model, const char *text, size_t length, uint32_t flags,
+                        bool as_json)
+{
+    struct token_list tokens = {0};
+    int status = tokenize_text(model, text, length, flags, &tokens);
+    if (status != EXIT_SUCCESS)
+        return status;
+    if (as_json) {
+        struct json json = json_open(stdout);
+        json_add_tokens(&json, "tokens", tokens.ids, tokens.count);
+        json_close(&json);
+    } else {
+        for (size_t i = 0; i < tokens.count; i++)
+            printf("%s%d", i > 0 ? "," : "", (int)tokens.ids[i]);
+        putchar('\n');
+    }
+    free(tokens.ids);
+    return EXIT_SUCCESS;
+}
+
+int cmd_tokenize(int argc, char **argv)
+{
+    struct model_settings settings = {0};
+    const char *text = NULL, *path = NULL;
+    bool no_special = false, bos = false, no_bos = false, as_json = false;
+    const struct argument arguments[] = {{"MODEL", &settings.path, false}, {NULL, NULL, false}};
+    const struct option options[] = {
+        {.name = "text",
+         .kind = OPTION_TEXT,
+         .to.text = &text,
+         .value = "TEXT",
+         .help = "the text (default: standard input)"},
+        {.name = "file",
+         .letter = 'f',
+         .kind = OPTION_TEXT,
+         .to.text = &path,
+         .value = "FILE",
+         .help = "the text is in FILE"},
+        {.name = "no-special",
+         .kind = OPTION_FLAG,
+         .to.flag = &no_special,
+         .help = "text that looks like a special token is plain text"},
+        {.name = "bos",
+         .kind = OPTION_FLAG,
+         .to.flag = &bos,
+         .help = "begin with BOS (default: the model's own rule)"},
+        {.name = "no-bos",
+         .kind = OPTION_FLAG,
+         .to.flag = &no_bos,
+         .help = "add nothing at either end"},
+        option_json(&as_json),
+        {.name = NULL},
+    };
+    const struct command_line line = {
+        "tokenize",
+        "Prints the token ids of a text. Any bytes are a text, and no newline is removed.",
+        "lckv tokenize model.gguf --text 'Once upon a time'\n"
+        "lckv tokenize model.gguf --json < story.txt",
+        arguments, options};
+    int status;
+    if (!options_parse(&line, argc, argv, &status))
+        return status;
+    if (bos && no_bos)
+        return fail_usage(line.command, "--bos and --no-bos exclude each other");
+    if (text != NULL && path != NULL)
+        return fail_usage(line.command, "--text and --file exclude each other");
+    lckv_model *model;
+    status = open_model(&settings, NULL, &model);
+    if (status != EXIT_SUCCESS)
+        return status;
+    uint32_t flags = (no_special ? LCKV_TOKENIZE_NO_SPECIAL : 0u) | (bos ? LCKV_TOKENIZE_BOS : 0u) |
+                     (no_bos ? LCKV_TOKENIZE_NO_BOS : 0u);
+    struct bytes input = {0};
+    if (text != NULL) {
+        status = print_tokens(model, text, strlen(text), flags, as_json);
+    } else if (read_whole(path != NULL ? path : "-", &input)) {
+        status = print_tokens(model, input.data, input.length, flags, as_json);
+    } else {
+        complain("cannot read %s: %s", path != NULL ? path : "standard input", strerror(errno));
+        status = EXIT_FAILURE;
+    }
+    free(input.data);
+    lckv_model_release(model);
+    return status;
+}
+
+static int print_text(const lckv_model *model, const struct token_list *tokens, uint32_t flags,
+                      bool as_json)
+{
+    size_t length = 0;
+    lckv_status status =
+        lckv_detokenize(model, tokens->ids, tokens->count, flags, NULL, 0, &length);
+    if (status != LCKV_OK && status != LCKV_BUFFER_TOO_SMALL)
+        return fail_library();
+    char *text = malloc(length + 1);
+    if (text == NULL)
+        return fail_memory();
+    if (lckv_detokenize(model, tokens->ids, tokens->count, flags, text, length, &length) !=
+        LCKV_OK) {
+        free(text);
+        return fail_library();
+    }
+    if (as_json) {
+        struct json json = json_open(stdout);
+        json_add_text(&json, "text", text, length);
+        json_close(&json);
+    } else {
+        fwrite(text, 1, length, stdout);
+        if (isatty(STDOUT_FILENO) == 1 && length > 0 && text[length - 1] != '\n')
+            putchar('\n');
+    }
+    free(text);
+    return EXIT_SUCCESS;
+}
+
+int cmd_detokenize(int argc, char **argv)
+{
+    struct model_settings settings = {0};
+    struct token_list tokens = {0};
+    bool special = false, as_json = false;
+    const struct argument arguments[] = {{"MODEL", &settings.path, false}, {NULL, NULL, false}};
+    const struct option options[] = {
+        {.name = "tokens",
+         .kind = OPTION_TOKENS,
+         .to.tokens = &tokens,
+         .value = "IDS",
+         .help = "token ids: 1,2,3, or @FILE with such a list"},
+        {.name = "special",
+         .kind = OPTION_FLAG,
+         .to.flag = &special,
+         .help = "show special tokens as their text"},
+        option_json(&as_json),
+        {.name = NULL},
+    };
+    const struct command_line line = {
+        "detokenize",
+        "Prints the text of tokens, byte for byte; a newline is added on a terminal only.",
+        "lckv detokenize model.gguf --tokens 1,2,3\n"
+        "lckv tokenize model.gguf --text Hi | lckv detokenize model.gguf --tokens @-",
+        arguments, options};
+    int status;
+    lckv_model *model = NULL;
+    if (options_parse(&line, argc, argv, &status)) {
+        if (tokens.ids == NULL)
+            status = fail_usage(line.command, "--tokens is missing");
+        else
+            status = open_model(&settings, NULL, &model);
+        if (status == EXIT_SUCCESS)
+            status = print_text(model, &tokens, special ? LCKV_DETOKENIZE_SPECIAL : 0u, as_json);
+    }
+    lckv_model_release(model);
+    free(tokens.ids);
+    return status;
+}

@@ -1,0 +1,184 @@
+/*
+ * See conversation.h.
+ */
+#include "conversation.h"
+
+#include "interrupt.h"
+#include "report.h"
+#include "setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool conversation_add(struct conversation *conversation, const char *role, const char *text,
+                      size_t length)
+{
+    if (conversation->n_messages == conversation->capacity) {
+        size_t larger = conversation->capacity * 2 + 16;
+        lckv_message *messages = realloc(conversation->messages, larger * sizeof *messages);
+        if (messages == NULL) {
+            fail_memory();
+            return false;
+        }
+        conversation->messages = messages;
+        conversation->capacity = larger;
+    }
+    char *content = malloc(length + 1);
+    if (content == NULL) {
+        fail_memory();
+        return false;
+    }
+    if (length > 0)
+        memcpy(content, text, length);
+    content[length] = '\0';
+    conversation->messages[conversation->n_messages++] =
+        (lckv_message){role, strlen(role), content, length};
+    return true;
+}
+
+void conversation_cut(struct conversation *conversation, size_t n_messages)
+{
+    while (conversation->n_messages > n_messages) {
+        /* The one cast from const in the tool: the struct is the library's, the text is ours. */
+        const char *content = conversation->messages[--conversation->n_messages].content;
+        free((void *)(uintptr_t)content);
+    }
+}
+
+void conversation_end(struct conversation *conversation)
+{
+    conversation_cut(conversation, 0);
+    free(conversation->messages);
+    conversation->messages = NULL;
+    lckv_session_release(conversation->session);
+    conversation->session = NULL;
+}
+
+bool conversation_has_template(const lckv_model *model)
+{
+    const lckv_message message = {"user", 4, "x", 1};
+    size_t length = 0;
+    lckv_status status =
+        lckv_chat_format(model, &message, sizeof message, 1, LCKV_CHAT_ANSWER, NULL, 0, &length);
+    return status == LCKV_OK || status == LCKV_BUFFER_TOO_SMALL;
+}
+
+/* The tokens of the whole conversation, up to where the answer begins. */
+static int tokenize_conversation(const struct conversation *conversation, struct token_list *tokens)
+{
+    const lckv_message *messages = conversation->messages;
+    size_t n_messages = conversation->n_messages, length = 0;
+    if (!conversation->has_template) {
+        const lckv_message *last = &messages[n_messages - 1];
+        return tokenize_prompt(conversation->model, last->content, last->content_length, tokens);
+    }
+    lckv_status status = lckv_chat_format(conversation->model, messages, sizeof *messages,
+                                          n_messages, LCKV_CHAT_ANSWER, NULL, 0, &length);
+    if (status != LCKV_OK && status != LCKV_BUFFER_TOO_SMALL)
+        return fail_library();
+    char *text = malloc(length + 1);
+    if (text == NULL)
+        return fail_memory();
+    status = lckv_chat_format(conversation->model, messages, sizeof *messages, n_messages,
+                              LCKV_CHAT_ANSWER, text, length, &length);
+    int result = status == LCKV_OK ? tokenize_prompt(conversation->model, text, length, tokens)
+                                   : fail_library();
+    free(text);
+    return result;
+}
+
+/*
+ * Makes the session a beginning of `tokens`, as long as it can be while leaving one to evaluate.
+ * An answer's tokens are not always those of its text, so the session is compared, not trusted.
+ */
+static int rewind_session(struct conversation *conversation, const struct token_list *tokens,
+                          size_t *n_common)
+{
+    size_t n_held = 0;
+    lckv_token *held = NULL;
+    *n_common = 0;
+    if (conversation->session != NULL) {
+        lckv_session *session = conversation->session;
+        uint64_t length;
+        if (lckv_session_length(session, &length) != LCKV_OK)
+            return fail_library();
+        held = calloc((size_t)length + 1, sizeof *held);
+        if (held == NULL)
+            return fail_memory();
+        if (lckv_session_tokens(session, held, (size_t)length, &n_held) != LCKV_OK) {
+            free(held);
+            return fail_library();
+        }
+    }
+    size_t common = 0;
+    while (common < n_held && common + 1 < tokens->count && held[common] == tokens->ids[common])
+        common++;
+    free(held);
+    if (conversation->session != NULL &&
+        lckv_session_truncate(conversation->session, common) == LCKV_OK) {
+        *n_common = common;
+        return EXIT_SUCCESS;
+    }
+    /* No session yet, or windowed layers have forgotten what follows the common beginning. */
+    lckv_session_release(conversation->session);
+    conversation->session = NULL;
+    return lckv_session_create(conversation->cache, &conversation->session) == LCKV_OK
+               ? EXIT_SUCCESS
+               : fail_library();
+}
+
+/* Generates the answer into `stream`. */
+static enum answer answer(struct conversation *conversation, struct stream *stream)
+{
+    struct token_list tokens = {0};
+    size_t n_common = 0;
+    if (tokenize_conversation(conversation, &tokens) != EXIT_SUCCESS ||
+        rewind_session(conversation, &tokens, &n_common) != EXIT_SUCCESS) {
+        free(tokens.ids);
+        return ANSWER_FAILED;
+    }
+    lckv_generate_options options = {
+        .size = sizeof options,
+        .max_tokens = conversation->max_tokens,
+        .callback = stream_take,
+        .callback_user = stream,
+    };
+    lckv_generate_report report = {.size = sizeof report};
+    lckv_status status =
+        tokens.count == 0
+            ? LCKV_OK /* an empty line without a template, and no BOS */
+            : lckv_generate(conversation->session, conversation->sampler, tokens.ids + n_common,
+                            tokens.count - n_common, &options, &report);
+    free(tokens.ids);
+    if (status == LCKV_CACHE_FULL)
+        return ANSWER_FULL;
+    if (status == LCKV_CANCELLED && interrupt_came())
+        return ANSWER_CUT;
+    if (status != LCKV_OK) {
+        fail_library();
+        return ANSWER_FAILED;
+    }
+    if (stream->has_failed)
+        return ANSWER_FAILED;
+    if (report.reason == LCKV_STOP_FULL)
+        return ANSWER_FULL;
+    return report.reason == LCKV_STOP_END ? ANSWER_WHOLE : ANSWER_CUT;
+}
+
+enum answer conversation_say(struct conversation *conversation, const char *text, size_t length)
+{
+    size_t n_before = conversation->n_messages;
+    if (!conversation_add(conversation, "user", text, length))
+        return ANSWER_FAILED;
+    struct stream stream = {.prints = true};
+    enum answer result = answer(conversation, &stream);
+    if (stream.text.length > 0)
+        stream_end_line(&stream);
+    bool is_kept =
+        conversation->has_template && stream.text.length > 0 &&
+        conversation_add(conversation, "assistant", stream.text.data, stream.text.length);
+    if (!is_kept)
+        conversation_cut(conversation, n_before);
+    stream_free(&stream);
+    return result;
+}

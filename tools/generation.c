@@ -1,0 +1,225 @@
+/*
+ * See generation.h.
+ */
+#include "generation.h"
+
+#include "interrupt.h"
+#include "json.h"
+#include "report.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the model was given and what came of it. */
+struct generation {
+    const struct generate_settings *settings;
+    const lckv_model *model;
+    struct token_list prompt;
+    struct stream stream;
+    lckv_generate_report report;
+    lckv_memory_report memory;
+    uint64_t context;
+};
+
+static int load_prompt(struct generation *generation)
+{
+    const struct generate_settings *settings = generation->settings;
+    const lckv_model *model = generation->model;
+    struct token_list *prompt = &generation->prompt;
+    if (settings->tokens.ids != NULL) {
+        prompt->ids = calloc(settings->tokens.count + 1, sizeof *prompt->ids);
+        if (prompt->ids == NULL)
+            return fail_memory();
+        memcpy(prompt->ids, settings->tokens.ids, settings->tokens.count * sizeof *prompt->ids);
+        prompt->count = settings->tokens.count;
+    } else if (settings->file != NULL) {
+        struct bytes text;
+        if (!read_whole(settings->file, &text)) {
+            complain("cannot read %s: %s", settings->file, strerror(errno));
+            return EXIT_FAILURE;
+        }
+        int status = tokenize_prompt(model, text.data, text.length, prompt);
+        free(text.data);
+        if (status != EXIT_SUCCESS)
+            return status;
+    } else if (settings->prompt != NULL) {
+        int status = tokenize_prompt(model, settings->prompt, strlen(settings->prompt), prompt);
+        if (status != EXIT_SUCCESS)
+            return status;
+    }
+    if (prompt->count > 0)
+        return EXIT_SUCCESS;
+    /* Nothing to continue: the beginning of a text. */
+    lckv_token bos = lckv_model_special_token(model, LCKV_SPECIAL_BOS);
+    if (bos < 0) {
+        complain("the prompt is empty, and the model has no BOS token to begin with");
+        return EXIT_FAILURE;
+    }
+    free(prompt->ids);
+    *prompt = (struct token_list){calloc(1, sizeof *prompt->ids), 1};
+    if (prompt->ids == NULL)
+        return fail_memory();
+    prompt->ids[0] = bos;
+    return EXIT_SUCCESS;
+}
+
+/* Prompt tokens per second, and tokens per second after the first, which the prompt gave. */
+static double prompt_speed(const lckv_generate_report *report)
+{
+    return per_second((double)report->n_prompt, report->prompt_seconds);
+}
+
+static double decode_speed(const lckv_generate_report *report)
+{
+    uint64_t n = report->n_generated > 0 ? report->n_generated - 1 : 0;
+    return per_second((double)n, report->decode_seconds);
+}
+
+static double saved_times(const lckv_memory_report *memory)
+{
+    return (double)memory->standard_bytes_per_token / (double)memory->bytes_per_token;
+}
+
+static const char *reason_name(lckv_stop_reason reason)
+{
+    static const char *const names[] = {"length", "end", "stop", "callback", "full", "cancelled"};
+    bool is_known = reason >= 0 && (size_t)reason < sizeof names / sizeof names[0];
+    return is_known ? names[reason] : "unknown";
+}
+
+static void print_json(const struct generation *generation)
+{
+    const lckv_generate_report *report = &generation->report;
+    const lckv_memory_report *memory = &generation->memory;
+    struct json json = json_open(stdout);
+    json_add_text(&json, "text", generation->stream.text.data, generation->stream.text.length);
+    json_add_string(&json, "reason", interrupt_came() ? "cancelled" : reason_name(report->reason));
+    json_add_tokens(&json, "prompt_tokens", generation->prompt.ids, generation->prompt.count);
+    json_add_tokens(&json, "tokens", generation->stream.tokens.ids,
+                    generation->stream.tokens.count);
+    json_add_unsigned(&json, "n_prompt", report->n_prompt);
+    json_add_unsigned(&json, "n_generated", report->n_generated);
+    json_add_real(&json, "prompt_seconds", report->prompt_seconds);
+    json_add_real(&json, "decode_seconds", report->decode_seconds);
+    json_add_real(&json, "prompt_tokens_per_second", prompt_speed(report));
+    json_add_real(&json, "decode_tokens_per_second", decode_speed(report));
+    json_add_unsigned(&json, "kv_bytes_per_token", memory->bytes_per_token);
+    json_add_unsigned(&json, "standard_kv_bytes_per_token", memory->standard_bytes_per_token);
+    json_add_real(&json, "kv_ratio", saved_times(memory));
+    json_close(&json);
+}
+
+static void print_figures(const struct generation *generation)
+{
+    const lckv_generate_report *report = &generation->report;
+    const lckv_memory_report *memory = &generation->memory;
+    fprintf(stderr,
+            "prompt %" PRIu64 " tokens, %.1f tokens/s; generated %" PRIu64
+            " tokens, %.1f tokens/s; KV cache %" PRIu64 " bytes/token, standard plan %" PRIu64
+            " (%.2f times)\n",
+            report->n_prompt, prompt_speed(report), report->n_generated, decode_speed(report),
+            memory->bytes_per_token, memory->standard_bytes_per_token, saved_times(memory));
+}
+
+static int finish(const struct generation *generation)
+{
+    if (generation->stream.has_failed)
+        return EXIT_FAILURE;
+    if (generation->settings->as_json)
+        print_json(generation);
+    else
+        stream_end_line(&generation->stream);
+    print_figures(generation);
+    if (generation->report.reason == LCKV_STOP_FULL)
+        complain("the cache of %" PRIu64 " tokens is full; --context makes it larger",
+                 generation->context);
+    return interrupt_came() ? EXIT_INTERRUPTED : EXIT_SUCCESS;
+}
+
+static int generate(struct generation *generation, lckv_cache *cache, lckv_session *session,
+                    lckv_sampler *sampler)
+{
+    const struct generate_settings *settings = generation->settings;
+    lckv_generate_options options = {
+        .size = sizeof options,
+        .max_tokens = settings->n_tokens,
+        .stops = settings->stops.items,
+        .n_stops = settings->stops.count,
+        .ignore_end = settings->ignore_eos,
+        .prefill = settings->prefill,
+        .callback = stream_take,
+        .callback_user = &generation->stream,
+    };
+    if (settings->echo && !settings->as_json && settings->prompt != NULL)
+        fputs(settings->prompt, stdout);
+    generation->report.size = sizeof generation->report;
+    interrupt_watch(cache);
+    lckv_status status = lckv_generate(session, sampler, generation->prompt.ids,
+                                       generation->prompt.count, &options, &generation->report);
+    interrupt_unwatch();
+    if (status == LCKV_CANCELLED && interrupt_came())
+        return EXIT_INTERRUPTED;
+    if (status == LCKV_CACHE_FULL)
+        complain("%s; --context makes the cache larger", lckv_last_error());
+    else if (status != LCKV_OK)
+        fail_library();
+    return status == LCKV_OK ? finish(generation) : EXIT_FAILURE;
+}
+
+static int run_with_cache(struct generation *generation)
+{
+    const struct generate_settings *settings = generation->settings;
+    generation->context = settings->context != 0
+                              ? settings->context
+                              : (uint64_t)generation->prompt.count + settings->n_tokens;
+    lckv_cache_options options = {
+        .size = sizeof options,
+        .n_tokens = generation->context,
+        .max_sessions = 1,
+        .kv_dtype = settings->kv_type,
+        .n_threads = (uint32_t)settings->n_threads,
+    };
+    struct prefill prefill = {.mode = settings->prefill};
+    if (prefill_takes_whole(prefill) && generation->prompt.count > 256)
+        options.max_rows = (uint32_t)generation->prompt.count;
+    lckv_cache *cache = NULL;
+    lckv_session *session = NULL;
+    lckv_sampler *sampler = NULL;
+    int status = create_sampler(&settings->sampling, &sampler);
+    if (status == EXIT_SUCCESS && (lckv_cache_create(generation->model, &options, &cache) ||
+                                   lckv_session_create(cache, &session)))
+        status = fail_library();
+    if (status == EXIT_SUCCESS)
+        status = generate(generation, cache, session, sampler);
+    lckv_sampler_release(sampler);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    return status;
+}
+
+int generate_run(const struct generate_settings *settings)
+{
+    lckv_model *model;
+    int status = open_model(&settings->model, NULL, &model);
+    if (status != EXIT_SUCCESS)
+        return status;
+    struct generation generation = {.settings = settings, .model = model};
+    lckv_model_info info = {.size = sizeof info};
+    if (lckv_model_get_info(model, &info) != LCKV_OK)
+        status = fail_library();
+    generation.stream.prints = !settings->as_json;
+    generation.stream.shows_ids = !info.has_tokenizer;
+    if (status == EXIT_SUCCESS)
+        status = load_prompt(&generation);
+    if (status == EXIT_SUCCESS)
+        status = model_memory(model, settings->kv_type, 0, &generation.memory);
+    if (status == EXIT_SUCCESS)
+        status = run_with_cache(&generation);
+    free(generation.prompt.ids);
+    stream_free(&generation.stream);
+    lckv_model_release(model);
+    return status;
+}

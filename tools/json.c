@@ -1,0 +1,210 @@
+/*
+ * See json.h.
+ */
+#include "json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Writes what stands between the item before and this one. */
+static void separate(struct json *json, bool is_object)
+{
+    if (json->after_key) {
+        json->after_key = false;
+        return;
+    }
+    uint32_t bit = UINT32_C(1) << json->depth;
+    bool is_first = !(json->has_items & bit);
+    if (!is_first)
+        fputc(',', json->file);
+    json->has_items |= bit;
+    /* One line for each member of the document and for each object in an array. */
+    if (json->depth == 1)
+        fputs("\n  ", json->file);
+    else if (is_object && (json->is_array & bit))
+        fputs("\n    ", json->file);
+    else if (!is_first)
+        fputc(' ', json->file);
+}
+
+static void begin(struct json *json, bool is_array)
+{
+    fputc(is_array ? '[' : '{', json->file);
+    json->depth++;
+    uint32_t bit = UINT32_C(1) << json->depth;
+    json->has_items &= ~bit;
+    json->is_array = is_array ? json->is_array | bit : json->is_array & ~bit;
+}
+
+struct json json_open(FILE *file)
+{
+    struct json json = {.file = file};
+    begin(&json, false);
+    return json;
+}
+
+void json_close(struct json *json)
+{
+    fputs("\n}\n", json->file);
+    json->depth--;
+}
+
+void json_key(struct json *json, const char *key)
+{
+    separate(json, false);
+    fprintf(json->file, "\"%s\": ", key);
+    json->after_key = true;
+}
+
+void json_begin_object(struct json *json)
+{
+    separate(json, true);
+    begin(json, false);
+}
+
+void json_end_object(struct json *json)
+{
+    fputc('}', json->file);
+    json->depth--;
+}
+
+void json_begin_array(struct json *json)
+{
+    separate(json, false);
+    begin(json, true);
+}
+
+void json_end_array(struct json *json)
+{
+    fputc(']', json->file);
+    json->depth--;
+}
+
+/* The length of the UTF-8 character at `text`, 0 if there is none (overlong, a surrogate, cut). */
+static size_t character_length(const unsigned char *text, size_t length)
+{
+    static const struct {
+        unsigned char mask, lead, length;
+        uint32_t least;
+    } forms[] = {{0x80, 0x00, 1, 0x0},
+                 {0xe0, 0xc0, 2, 0x80},
+                 {0xf0, 0xe0, 3, 0x800},
+                 {0xf8, 0xf0, 4, 0x10000}};
+    for (size_t form = 0; form < sizeof forms / sizeof forms[0]; form++) {
+        if ((text[0] & forms[form].mask) != forms[form].lead)
+            continue;
+        if (forms[form].length > length)
+            return 0;
+        uint32_t code = text[0] & (unsigned char)~forms[form].mask;
+        for (size_t i = 1; i < forms[form].length; i++) {
+            if ((text[i] & 0xc0) != 0x80)
+                return 0;
+            code = code << 6 | (text[i] & 0x3f);
+        }
+        bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+        return code >= forms[form].least && code <= 0x10ffff && !is_surrogate ? forms[form].length
+                                                                              : 0;
+    }
+    return 0;
+}
+
+void json_text(struct json *json, const char *text, size_t length)
+{
+    separate(json, false);
+    fputc('"', json->file);
+    for (size_t i = 0; i < length;) {
+        size_t n = character_length((const unsigned char *)text + i, length - i);
+        unsigned char byte = (unsigned char)text[i];
+        if (n == 0)
+            fputs("\\ufffd", json->file);
+        else if (byte == '"' || byte == '\\')
+            fprintf(json->file, "\\%c", byte);
+        else if (byte == '\n')
+            fputs("\\n", json->file);
+        else if (byte < 0x20 || byte == 0x7f)
+            fprintf(json->file, "\\u%04x", byte);
+        else
+            fwrite(text + i, 1, n, json->file);
+        i += n > 0 ? n : 1;
+    }
+    fputc('"', json->file);
+}
+
+void json_string(struct json *json, const char *text)
+{
+    json_text(json, text, strlen(text));
+}
+
+void json_unsigned(struct json *json, uint64_t number)
+{
+    separate(json, false);
+    fprintf(json->file, "%" PRIu64, number);
+}
+
+void json_signed(struct json *json, int64_t number)
+{
+    separate(json, false);
+    fprintf(json->file, "%" PRId64, number);
+}
+
+void json_real(struct json *json, double number)
+{
+    separate(json, false);
+    if (!isfinite(number)) {
+        fputs("null", json->file);
+        return;
+    }
+    /* The shorter of the two that reads back as the same number. */
+    char text[40];
+    snprintf(text, sizeof text, "%.15g", number);
+    if (strtod(text, NULL) < number || strtod(text, NULL) > number)
+        snprintf(text, sizeof text, "%.17g", number);
+    fputs(text, json->file);
+}
+
+void json_bool(struct json *json, bool value)
+{
+    separate(json, false);
+    fputs(value ? "true" : "false", json->file);
+}
+
+void json_add_text(struct json *json, const char *key, const char *text, size_t length)
+{
+    json_key(json, key);
+    json_text(json, text, length);
+}
+
+void json_add_string(struct json *json, const char *key, const char *text)
+{
+    json_key(json, key);
+    json_string(json, text);
+}
+
+void json_add_unsigned(struct json *json, const char *key, uint64_t number)
+{
+    json_key(json, key);
+    json_unsigned(json, number);
+}
+
+void json_add_real(struct json *json, const char *key, double number)
+{
+    json_key(json, key);
+    json_real(json, number);
+}
+
+void json_add_bool(struct json *json, const char *key, bool value)
+{
+    json_key(json, key);
+    json_bool(json, value);
+}
+
+void json_add_tokens(struct json *json, const char *key, const int32_t *tokens, size_t n_tokens)
+{
+    json_key(json, key);
+    json_begin_array(json);
+    for (size_t i = 0; i < n_tokens; i++)
+        json_signed(json, tokens[i]);
+    json_end_array(json);
+}

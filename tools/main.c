@@ -1,0 +1,86 @@
+/*
+ * The `lckv` command: finds the subcommand, and answers --help and --version itself.
+ */
+#include "commands.h"
+#include "lckv.h"
+#include "report.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"info", "show what a model is: shape, plan, memory, metadata", cmd_info},
+    {"plan", "show what a layer plan computes and what memory it needs", cmd_plan},
+    {"tokenize", "turn text into token ids", cmd_tokenize},
+    {"detokenize", "turn token ids into text", cmd_detokenize},
+    {"logits", "write the logits of given tokens as a NumPy file", cmd_logits},
+    {"generate", "continue a prompt", cmd_generate},
+    {"chat", "talk with a model", cmd_chat},
+    {"perplexity", "measure how well a model predicts a text", cmd_perplexity},
+    {"convert", "write a checkpoint as GGUF, perhaps with another plan or type", cmd_convert},
+    {"bench", "measure prompt and decode speed", cmd_bench},
+};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *file)
+{
+    fputs("Usage: lckv COMMAND [arguments]\n\n"
+          "Language models with a layer-condensed KV cache.\n\nCommands:\n",
+          file);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(file, "  %-12s%s\n", commands[i].name, commands[i].summary);
+    fputs("\nlckv COMMAND --help tells more, with an example.\n"
+          "lckv --version shows the version.\n",
+          file);
+}
+
+static void print_version(void)
+{
+    printf("lckv %s", LCKV_VERSION_STRING);
+    if (strcmp(lckv_version_string(), LCKV_VERSION_STRING) != 0)
+        printf(" (library %s)", lckv_version_string());
+    printf("\nkernel sets:");
+    for (size_t i = 0; lckv_kernel_set_name(i) != NULL; i++) {
+        const char *name = lckv_kernel_set_name(i);
+        printf(" %s%s", name, lckv_kernel_set_available(name) ? "" : " (not on this processor)");
+    }
+    putchar('\n');
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        print_version();
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    complain("no command '%s' (see lckv --help)", name);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    /* Line editing must know whether the terminal speaks UTF-8. Numbers stay as in the C locale. */
+    setlocale(LC_CTYPE, "");
+    /* A closed pipe is then a write error, which close_output() reports. */
+    signal(SIGPIPE, SIG_IGN);
+    return close_output(run(argc, argv));
+}

@@ -1,0 +1,37 @@
+/*
+ * Measures how well a model predicts documents: the sum of -log p of their tokens.
+ *
+ * Cutting a text into documents is the caller's.
+ */
+#ifndef TOOLS_PERPLEXITY_H
+#define TOOLS_PERPLEXITY_H
+
+#include "setup.h"
+
+/* Tokens that are predicted from those before them in the same document. */
+struct document {
+    const lckv_token *tokens;
+    size_t n_tokens;
+    size_t first; /* predictions after tokens first .. n_tokens - 2 are counted */
+};
+
+struct perplexity_job {
+    const lckv_model *model;
+    const struct document *documents;
+    size_t n_documents;
+    struct prefill prefill;
+    lckv_dtype kv_type;
+    uint32_t n_threads;
+};
+
+struct perplexity_result {
+    double nll;         /* the sum of -log p, natural */
+    uint64_t n_tokens;  /* counted */
+    uint64_t n_encoded; /* sent through the model */
+    double seconds;
+};
+
+/* Complains and returns an exit status. */
+int perplexity_measure(const struct perplexity_job *job, struct perplexity_result *result);
+
+#endif

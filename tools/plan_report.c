@@ -1,0 +1,209 @@
+/*
+ * See plan_report.h.
+ */
+#include "plan_report.h"
+
+#include "json.h"
+#include "report.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double ratio(uint64_t standard, uint64_t condensed)
+{
+    return condensed > 0 ? (double)standard / (double)condensed : 0;
+}
+
+static int print_groups(const struct plan_answer *answer)
+{
+    printf("groups           ");
+    for (uint32_t i = 0; i < answer->info.n_groups; i++) {
+        lckv_group_info group = {.size = sizeof group};
+        if (lckv_plan_get_group(answer->plan, i, &group) != LCKV_OK)
+            return fail_library();
+        printf("%s%" PRIu32, i > 0 ? ", " : "", group.first);
+        if (group.last != group.first)
+            printf("-%" PRIu32, group.last);
+        printf(group.is_cyclic ? " iterated" : " once");
+    }
+    putchar('\n');
+    return EXIT_SUCCESS;
+}
+
+static void print_row(const char *label, const char *mine, const char *standard, double times)
+{
+    printf("%-24s %14s %14s", label, mine, standard);
+    if (times > 0)
+        printf("   %.2f times", times);
+    putchar('\n');
+}
+
+static void print_memory(const struct plan_answer *answer)
+{
+    const lckv_memory_request *request = &answer->request;
+    const lckv_memory_report *report = &answer->report;
+    char label[64], mine[32], standard[32];
+    print_row("", "this plan", "standard", 0);
+    print_row("KV per token", human_bytes(report->bytes_per_token).text,
+              human_bytes(report->standard_bytes_per_token).text,
+              ratio(report->standard_bytes_per_token, report->bytes_per_token));
+    snprintf(label, sizeof label, "%" PRIu64 " tokens", request->context);
+    print_row(label, human_bytes(report->bytes_per_session).text,
+              human_bytes(report->standard_bytes_per_session).text,
+              ratio(report->standard_bytes_per_session, report->bytes_per_session));
+    if (request->n_sessions > 1) {
+        snprintf(label, sizeof label, "%" PRIu64 " such sessions", request->n_sessions);
+        print_row(label, human_bytes(report->bytes_needed).text, "", 0);
+    }
+    if (request->budget_bytes == 0)
+        return;
+    snprintf(label, sizeof label, "sessions in %s", human_bytes(request->budget_bytes).text);
+    snprintf(mine, sizeof mine, "%" PRIu64, report->sessions_that_fit);
+    snprintf(standard, sizeof standard, "%" PRIu64, report->standard_sessions_that_fit);
+    print_row(label, mine, standard,
+              ratio(report->sessions_that_fit, report->standard_sessions_that_fit));
+    if (report->context_that_fits == UINT64_MAX)
+        snprintf(mine, sizeof mine, "no limit");
+    else
+        snprintf(mine, sizeof mine, "%" PRIu64, report->context_that_fits);
+    snprintf(label, sizeof label, "tokens for %" PRIu64 " session%s", request->n_sessions,
+             request->n_sessions > 1 ? "s" : "");
+    print_row(label, mine, "", 0);
+}
+
+int plan_print_text(const struct plan_answer *answer)
+{
+    const lckv_plan_info *info = &answer->info;
+    printf("plan             %s\n", answer->text);
+    printf("layers           %" PRIu32 ", %" PRIu32 " of them read a layer above\n", info->n_layers,
+           info->n_upward);
+    printf("slots            %" PRIu32, info->n_slots);
+    if (info->n_windowed_slots > 0)
+        printf(", %" PRIu32 " of them windowed (%" PRIu32 " tokens)", info->n_windowed_slots,
+               answer->request.sliding_window);
+    putchar('\n');
+    int status = print_groups(answer);
+    if (status != EXIT_SUCCESS)
+        return status;
+    printf("shape            %" PRIu32 " KV heads of %" PRIu32 " in %s%s\n\n",
+           answer->request.n_kv_heads, answer->request.head_dim,
+           lckv_dtype_name(answer->request.kv_dtype),
+           answer->is_assumed ? " (assumed; see --kv-heads, --head-dim)" : "");
+    print_memory(answer);
+    printf("\n%s", answer->picture);
+    size_t length = strlen(answer->picture);
+    if (length == 0 || answer->picture[length - 1] != '\n')
+        putchar('\n');
+    return EXIT_SUCCESS;
+}
+
+static int add_layers(struct json *json, const struct plan_answer *answer)
+{
+    json_key(json, "layers");
+    json_begin_array(json);
+    for (uint32_t i = 0; i < answer->info.n_layers; i++) {
+        lckv_layer_info layer = {.size = sizeof layer};
+        if (lckv_plan_get_layer(answer->plan, i, &layer) != LCKV_OK)
+            return fail_library();
+        json_begin_object(json);
+        json_add_unsigned(json, "layer", i);
+        json_add_unsigned(json, "source", layer.source);
+        json_add_bool(json, "is_upward", layer.is_upward);
+        json_add_bool(json, "is_windowed", layer.is_windowed);
+        json_key(json, "slot"); /* -1: computes no keys and values */
+        json_signed(json, layer.slot);
+        json_add_unsigned(json, "source_slot", layer.source_slot);
+        json_end_object(json);
+    }
+    json_end_array(json);
+    return EXIT_SUCCESS;
+}
+
+static int add_slots(struct json *json, const struct plan_answer *answer)
+{
+    json_key(json, "slots");
+    json_begin_array(json);
+    for (uint32_t i = 0; i < answer->info.n_slots; i++) {
+        lckv_slot_info slot = {.size = sizeof slot};
+        if (lckv_plan_get_slot(answer->plan, i, &slot) != LCKV_OK)
+            return fail_library();
+        json_begin_object(json);
+        json_add_unsigned(json, "layer", slot.layer);
+        json_add_unsigned(json, "n_readers", slot.n_readers);
+        json_add_bool(json, "is_windowed", slot.is_windowed);
+        json_end_object(json);
+    }
+    json_end_array(json);
+    return EXIT_SUCCESS;
+}
+
+static int add_groups(struct json *json, const struct plan_answer *answer)
+{
+    json_key(json, "groups");
+    json_begin_array(json);
+    for (uint32_t i = 0; i < answer->info.n_groups; i++) {
+        lckv_group_info group = {.size = sizeof group};
+        if (lckv_plan_get_group(answer->plan, i, &group) != LCKV_OK)
+            return fail_library();
+        json_begin_object(json);
+        json_add_unsigned(json, "first", group.first);
+        json_add_unsigned(json, "last", group.last);
+        json_add_bool(json, "is_cyclic", group.is_cyclic);
+        json_end_object(json);
+    }
+    json_end_array(json);
+    return EXIT_SUCCESS;
+}
+
+static void add_memory(struct json *json, const struct plan_answer *answer)
+{
+    const lckv_memory_request *request = &answer->request;
+    const lckv_memory_report *report = &answer->report;
+    json_add_unsigned(json, "n_kv_heads", request->n_kv_heads);
+    json_add_unsigned(json, "head_dim", request->head_dim);
+    json_add_bool(json, "is_shape_assumed", answer->is_assumed);
+    json_add_string(json, "kv_type", lckv_dtype_name(request->kv_dtype));
+    json_add_unsigned(json, "sliding_window", request->sliding_window);
+    json_add_unsigned(json, "context", request->context);
+    json_add_unsigned(json, "bytes_per_token", report->bytes_per_token);
+    json_add_unsigned(json, "standard_bytes_per_token", report->standard_bytes_per_token);
+    json_add_real(json, "ratio", ratio(report->standard_bytes_per_token, report->bytes_per_token));
+    json_add_unsigned(json, "bytes_per_session", report->bytes_per_session);
+    json_add_unsigned(json, "standard_bytes_per_session", report->standard_bytes_per_session);
+    json_add_unsigned(json, "n_sessions", request->n_sessions);
+    json_add_unsigned(json, "bytes_needed", report->bytes_needed);
+    if (request->budget_bytes == 0)
+        return;
+    json_add_unsigned(json, "memory", request->budget_bytes);
+    json_add_unsigned(json, "sessions_that_fit", report->sessions_that_fit);
+    json_add_unsigned(json, "standard_sessions_that_fit", report->standard_sessions_that_fit);
+    json_key(json, "context_that_fits"); /* null: no limit */
+    if (report->context_that_fits == UINT64_MAX)
+        json_real(json, INFINITY);
+    else
+        json_unsigned(json, report->context_that_fits);
+}
+
+int plan_print_json(const struct plan_answer *answer)
+{
+    const lckv_plan_info *info = &answer->info;
+    struct json json = json_open(stdout);
+    json_add_string(&json, "plan", answer->text);
+    json_add_bool(&json, "is_standard", info->is_standard);
+    json_add_unsigned(&json, "n_layers", info->n_layers);
+    json_add_unsigned(&json, "n_slots", info->n_slots);
+    json_add_unsigned(&json, "n_windowed_slots", info->n_windowed_slots);
+    json_add_unsigned(&json, "n_upward", info->n_upward);
+    json_add_unsigned(&json, "n_groups", info->n_groups);
+    add_memory(&json, answer);
+    int status = add_layers(&json, answer);
+    if (status == EXIT_SUCCESS)
+        status = add_slots(&json, answer);
+    if (status == EXIT_SUCCESS)
+        status = add_groups(&json, answer);
+    if (status == EXIT_SUCCESS)
+        json_close(&json);
+    return status;
+}

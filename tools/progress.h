@@ -1,0 +1,27 @@
+/*
+ * A line on standard error that tells how far a long work has come.
+ *
+ * Shows nothing unless standard error is a terminal; never used for results.
+ */
+#ifndef TOOLS_PROGRESS_H
+#define TOOLS_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+    const char *label; /* "reading weights" */
+    bool is_shown;     /* standard error is a terminal */
+    bool is_dirty;     /* the line is on the screen */
+    double shown_at;
+};
+
+struct progress progress_begin(const char *label);
+
+/* An lckv_progress_callback; `user` is the struct progress. Never cancels. */
+int32_t progress_update(void *user, uint64_t done, uint64_t total);
+
+/* Removes the line. */
+void progress_end(struct progress *progress);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * See report.h.
+ */
+#include "report.h"
+
+#include "lckv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void complain(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("lckv: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+int fail_library(void)
+{
+    complain("%s", lckv_last_error());
+    return EXIT_FAILURE;
+}
+
+int fail_memory(void)
+{
+    complain("out of memory");
+    return EXIT_FAILURE;
+}
+
+int close_output(int status)
+{
+    int had_failed = ferror(stdout);
+    errno = 0;
+    if (fclose(stdout) == 0 && !had_failed)
+        return status;
+    complain("cannot write standard output%s%s", errno != 0 ? ": " : "",
+             errno != 0 ? strerror(errno) : "");
+    return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
+void log_remark(void *user, const char *text, size_t length)
+{
+    (void)user;
+    fprintf(stderr, "lckv: note: %.*s\n", (int)length, text);
+}
+
+struct human_bytes human_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    struct human_bytes human;
+    if (bytes < 100000) {
+        snprintf(human.text, sizeof human.text, "%llu bytes", (unsigned long long)bytes);
+        return human;
+    }
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(human.text, sizeof human.text, "%.*f %s", value < 100 ? 1 : 0, value, units[unit]);
+    return human;
+}
+
+double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+double per_second(double count, double seconds)
+{
+    return seconds > 0 ? count / seconds : 0;
+}

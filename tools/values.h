@@ -1,0 +1,70 @@
+/*
+ * Values that people type (numbers, sizes, lists, prefill modes) and whole files, made into data.
+ *
+ * Nothing here prints: callers know which option a value belongs to.
+ */
+#ifndef TOOLS_VALUES_H
+#define TOOLS_VALUES_H
+
+#include "lckv.h"
+
+#include <stdbool.h>
+
+/* A file's bytes, or a text; `data` is from malloc and has a NUL after the last byte. */
+struct bytes {
+    char *data;
+    size_t length;
+};
+
+/* All from malloc; NULL and 0 are the empty list. */
+struct token_list {
+    lckv_token *ids;
+    size_t count;
+};
+
+struct number_list {
+    uint64_t *items;
+    size_t count;
+};
+
+struct string_list {
+    lckv_string *items; /* the texts belong to the command line */
+    size_t count;
+};
+
+/* The three prefill members of lckv_evaluate_options. */
+struct prefill {
+    lckv_prefill mode;
+    uint32_t forward_passes;
+    uint32_t backward_passes;
+};
+
+/* A whole decimal number, nothing before or after it. */
+bool parse_number(const char *text, uint64_t *number);
+
+/* A finite decimal number, perhaps with a fraction or an exponent. */
+bool parse_real(const char *text, double *number);
+
+/* Bytes: "123", "8GiB", "1.5 GB". K, M, G and T alone mean the binary unit. */
+bool parse_size(const char *text, uint64_t *bytes);
+
+/* "auto", "exact", "model", "iterated" (the model's passes) or "iterated:M+B". */
+bool parse_prefill(const char *text, struct prefill *prefill);
+
+/* The text that parse_prefill would take. */
+struct prefill_text {
+    char text[48];
+};
+struct prefill_text prefill_text(struct prefill prefill);
+
+/*
+ * Numbers with commas or blanks between them, perhaps in one pair of brackets. False and `errno` 0:
+ * malformed; false and ENOMEM: out of memory. The list is replaced only on success.
+ */
+bool parse_tokens(const char *text, size_t length, struct token_list *tokens);
+bool parse_numbers(const char *text, struct number_list *numbers);
+
+/* Reads all of a file, or of standard input if `path` is "-". False: `errno` tells why. */
+bool read_whole(const char *path, struct bytes *bytes);
+
+#endif
