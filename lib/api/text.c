@@ -10,8 +10,7 @@
 lckv_status text_check_tokenizer(const struct lckv_model *model)
 {
     if (model->tokenizer == NULL)
-        return fail(LCKV_UNSUPPORTED, "the model has no tokenizer: %s",
-                    model->no_tokenizer != NULL ? model->no_tokenizer : "its files describe none");
+        return fail(LCKV_UNSUPPORTED, "text is unavailable: %s", model->no_tokenizer);
     return LCKV_OK;
 }
 

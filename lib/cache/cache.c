@@ -48,7 +48,8 @@ static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_t
     const struct lckv_plan *plan = cache->model->plan;
     uint64_t positions = cache->layout.page_positions, total = 0;
     uint64_t all = n_tokens / positions + (n_tokens % positions != 0) + cache->max_sessions - 1;
-    uint64_t window = (uint64_t)cache->model->hparams.sliding_window + cache->rollback;
+    uint64_t beyond = cache->rollback > KV_SUBTILE ? cache->rollback : KV_SUBTILE;
+    uint64_t window = cache->model->hparams.sliding_window + beyond;
     uint64_t windowed = (window / positions + 2) * cache->max_sessions;
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         uint64_t needed = plan->slots[s].windowed && windowed < all ? windowed : all;

@@ -157,8 +157,7 @@ void plan_retain(const struct lckv_plan *plan)
 
 void plan_release(const struct lckv_plan *plan)
 {
-    if (plan != NULL &&
-        atomic_fetch_sub_explicit(references(plan), 1, memory_order_acq_rel) == 1)
+    if (plan != NULL && atomic_fetch_sub_explicit(references(plan), 1, memory_order_acq_rel) == 1)
         destroy((struct lckv_plan *)(uintptr_t)plan);
 }
 

@@ -1,0 +1,180 @@
+# lckv: make help lists the targets.
+#
+# Everything is built in build/. CC, CFLAGS, LDFLAGS, PREFIX, LIBDIR and DESTDIR are yours; BLAS=none
+# builds without OpenBLAS; WERROR=1 makes warnings errors (make check sets it).
+
+VERSION := $(shell sed -n 's/^\#define LCKV_VERSION_STRING "\(.*\)"/\1/p' include/lckv.h)
+SONAME := liblckv.so.0
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+BLAS ?= openblas
+BUILD ?= build
+PKG_CONFIG ?= pkg-config
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
+            -Wmissing-prototypes -Wwrite-strings -Wundef -Wvla
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
+
+ifeq ($(BLAS),openblas)
+BLAS_PACKAGE := openblas
+DEFINES := -DLCKV_HAVE_OPENBLAS
+endif
+PACKAGES := jansson libpcre2-8 libutf8proc $(BLAS_PACKAGE)
+PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+
+# What every C file is compiled with, whatever CFLAGS says.
+C11 := -std=c11 -D_GNU_SOURCE -ffp-contract=off -MMD -MP $(WARNINGS)
+LIB_FLAGS := $(C11) -fPIC -fvisibility=hidden -Iinclude -Ilib $(DEFINES) $(PACKAGE_CFLAGS)
+TOOL_FLAGS := $(C11) -Iinclude -Itools
+LIBS := $(PACKAGE_LIBS) -lm -lpthread
+
+# ---- The library ----------------------------------------------------------------------------------
+
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+SOURCES := $(wildcard lib/*/*.c) $(if $(filter x86_64,$(ARCH)),$(wildcard lib/kernels/x86/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+HEADERS := $(wildcard include/*.h lib/*/*.h lib/*/*/*.h tools/*.h tests/*.h)
+
+# Only a kernel set's own files get its instructions.
+$(BUILD)/lib/kernels/x86/%_avx2.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
+
+.PHONY: all help check check-sanitize check-valgrind demo examples tests install uninstall dist lint clean
+all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
+
+help:
+	@echo "all             build/liblckv.so, build/liblckv.a, build/lckv"
+	@echo "demo            writes a story with the bundled model"
+	@echo "check           builds and runs every test"
+	@echo "check-sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "check-valgrind  the tests under valgrind"
+	@echo "examples        build/examples/*"
+	@echo "lint            formatting, include order, banned calls, exports, static analysis"
+	@echo "install         to PREFIX ($(PREFIX)), under DESTDIR; uninstall removes it"
+	@echo "dist            build/lckv-$(VERSION).tar.gz"
+	@echo "clean           removes build/"
+
+$(BUILD)/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(LIB_FLAGS) $(CFLAGS) $(OPTIMIZE) $(ISA) -c $< -o $@
+
+$(BUILD)/liblckv.so.$(VERSION): $(OBJECTS) lib/lckv.map
+	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/lckv.map -Wl,-z,defs \
+	    -Wl,--as-needed $(CFLAGS) $(LDFLAGS) $(OBJECTS) $(LIBS) -o $@
+$(BUILD)/liblckv.so: $(BUILD)/liblckv.so.$(VERSION)
+	ln -sf liblckv.so.$(VERSION) $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+# One object whose other symbols are local: a program's own names cannot collide with ours.
+$(BUILD)/exports.txt: lib/lckv.map
+	@mkdir -p $(@D)
+	grep -o 'lckv_[a-z0-9_]*;' $< | tr -d ';' | sort > $@
+$(BUILD)/liblckv.a: $(OBJECTS) $(BUILD)/exports.txt
+	$(CC) -r -nostdlib $(OBJECTS) -o $(BUILD)/liblckv.o
+	objcopy --keep-global-symbols=$(BUILD)/exports.txt $(BUILD)/liblckv.o
+	rm -f $@
+	ar rcs $@ $(BUILD)/liblckv.o
+
+# ---- The command ----------------------------------------------------------------------------------
+
+TOOL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c))
+EDIT_CFLAGS = $(shell $(PKG_CONFIG) --cflags libedit)
+EDIT_LIBS = $(shell $(PKG_CONFIG) --libs libedit)
+
+$(BUILD)/tools/%.o: tools/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TOOL_FLAGS) $(EDIT_CFLAGS) $(CFLAGS) -c $< -o $@
+$(BUILD)/lckv: $(TOOL_OBJECTS) $(BUILD)/liblckv.a
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(EDIT_LIBS) -o $@
+
+BUNDLED := examples/models/stories-lckv-q8_0.gguf
+demo: $(BUILD)/lckv
+	@$(BUILD)/lckv generate $(BUNDLED) -p "Once upon a time" -n 160 --temp 0.7 --seed 7
+	@echo
+	@echo "What the layer-condensed cache of this model saves:"
+	@$(BUILD)/lckv plan --model $(BUNDLED) --memory 64MiB --context 512
+
+# ---- Examples: on the installed interface only ------------------------------------------------------
+
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c)) \
+            $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(wildcard examples/*.cpp))
+examples: $(EXAMPLES) $(BUILD)/liblckv.so
+$(BUILD)/examples/%: examples/%.c $(BUILD)/liblckv.a
+	@mkdir -p $(@D)
+	$(CC) $(C11) -Iinclude $(CFLAGS) $(LDFLAGS) $< $(BUILD)/liblckv.a $(LIBS) -o $@
+$(BUILD)/examples/%: examples/%.cpp $(BUILD)/liblckv.a
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -Iinclude $(CFLAGS) $(LDFLAGS) $< \
+	    $(BUILD)/liblckv.a $(LIBS) -o $@
+
+# ---- Tests ------------------------------------------------------------------------------------------
+# unit/ sees the inside: all objects. The others see what a user sees: the header and the library.
+
+CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check jansson)
+CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+API_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/test_*.c))
+GOLDEN_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/test_*.c))
+tests: $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS)
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(C11) -Iinclude -Ilib -Itests $(CHECK_CFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
+	    $(OBJECTS) $(LIBS) $(CHECK_LIBS) -o $@
+$(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a
+	@mkdir -p $(@D)
+	$(CC) $(C11) -Iinclude -Itests $(CHECK_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
+	    $(BUILD)/liblckv.a $(LIBS) $(CHECK_LIBS) -o $@
+
+JOBS := $(shell nproc)
+check:
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all examples tests
+	@tests/run.sh $(BUILD)
+
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+check-sanitize:
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 BUILD=build/sanitize CFLAGS="$(SANITIZE)" all tests
+	@tests/run.sh build/sanitize programs
+
+check-valgrind:
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all tests
+	@tests/run.sh $(BUILD) valgrind
+
+lint:
+	@tests/lint.sh
+
+# ---- Installing -------------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig \
+	    $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 include/lckv.h $(DESTDIR)$(PREFIX)/include/
+	install -m 755 $(BUILD)/lckv $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/liblckv.a $(DESTDIR)$(LIBDIR)/
+	install -m 755 $(BUILD)/liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
+	ln -sf liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liblckv.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@PACKAGES@|$(PACKAGES)|' lckv.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc
+	install -m 644 docs/man/lckv.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/include/lckv.h $(DESTDIR)$(PREFIX)/bin/lckv \
+	    $(DESTDIR)$(LIBDIR)/liblckv.a $(DESTDIR)$(LIBDIR)/liblckv.so \
+	    $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/liblckv.so.$(VERSION) \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc $(DESTDIR)$(PREFIX)/share/man/man1/lckv.1
+
+dist:
+	@mkdir -p $(BUILD)
+	git archive --prefix=lckv-$(VERSION)/ -o $(BUILD)/lckv-$(VERSION).tar.gz HEAD
+
+clean:
+	rm -rf build
+
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Writes a GGUF file with random weights, of any shape, layer plan and element type.
+
+    bench/make_model.py --preset tinyllama --type q4_0 tinyllama-q4_0.gguf
+    bench/make_model.py --layers 12 --hidden 768 --heads 12 --kv-heads 12 --ffn 2048 --vocab 32000 \\
+        --plan 0_10_10_10_10_10_10_10_10_10_10_11 --type q8_0 small.gguf
+
+Needs nothing but Python's standard library. The weights make no sense; their size and layout do, so
+the files serve to measure speed and memory. The same arguments give the same file.
+"""
+
+import argparse
+import random
+import struct
+
+PRESETS = {  # layers, hidden, heads, kv heads, ffn, vocabulary
+    "tinyllama": (22, 2048, 32, 4, 5632, 32000),
+    "110m": (12, 768, 12, 12, 2048, 32000),
+    "smollm2": (30, 576, 9, 3, 1536, 49152),
+}
+TYPES = {  # name: GGUF number, elements and bytes of a block
+    "f32": (0, 1, 4),
+    "f16": (1, 1, 2),
+    "bf16": (30, 1, 2),
+    "q4_0": (2, 32, 18),
+    "q4_1": (3, 32, 20),
+    "q8_0": (8, 32, 34),
+    "q6_k": (14, 256, 210),
+}
+ALIGNMENT = 32
+POOL_BLOCKS = 4096  # random blocks that the weights are made of
+
+
+def random_block(rng, kind):
+    """One block of weights of about 0.02, as files store it."""
+    scale = struct.pack("<e", rng.uniform(0.5, 1.5) * 0.02 / {"q8_0": 64, "q6_k": 2000}.get(kind, 4))
+    if kind == "f32":
+        return struct.pack("<f", rng.gauss(0, 0.02))
+    if kind == "f16":
+        return struct.pack("<e", rng.gauss(0, 0.02))
+    if kind == "bf16":
+        return struct.pack("<f", rng.gauss(0, 0.02))[2:]
+    if kind == "q4_1":
+        return scale + struct.pack("<e", -0.04) + rng.randbytes(16)
+    if kind == "q6_k":
+        return rng.randbytes(208) + scale
+    return scale + rng.randbytes(TYPES[kind][2] - 2)
+
+
+def text(value):
+    value = value.encode()
+    return struct.pack("<Q", len(value)) + value
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("output")
+    parser.add_argument("--preset", choices=PRESETS)
+    parser.add_argument("--type", choices=TYPES, default="q4_0")
+    for name in ("layers", "hidden", "heads", "kv-heads", "ffn", "vocab"):
+        parser.add_argument("--" + name, type=int)
+    parser.add_argument("--plan", help="a layer plan; standard if absent")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    names = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab")
+    shape = dict(zip(names, PRESETS.get(options.preset, (None,) * len(names))))
+    shape.update({n: getattr(options, n) for n in names if getattr(options, n) is not None})
+    missing = [n for n in names if shape[n] is None]
+    if missing:
+        parser.error("give --preset, or also: " + ", ".join("--" + n.replace("_", "-") for n in missing))
+
+    layers, hidden, ffn = shape["layers"], shape["hidden"], shape["ffn"]
+    head_dim = hidden // shape["heads"]
+    key = shape["kv_heads"] * head_dim
+    plan = options.plan or "_".join(map(str, range(layers)))
+    sources = {int(entry.rstrip("s")) for entry in plan.split("_")}
+
+    tensors = [("token_embd.weight", (shape["vocab"], hidden)), ("output_norm.weight", (hidden,)),
+               ("output.weight", (shape["vocab"], hidden))]
+    for i in range(layers):
+        tensors += [(f"blk.{i}.attn_norm.weight", (hidden,)), (f"blk.{i}.attn_q.weight", (hidden, hidden))]
+        if i in sources:
+            tensors += [(f"blk.{i}.attn_k.weight", (key, hidden)), (f"blk.{i}.attn_v.weight", (key, hidden))]
+        tensors += [(f"blk.{i}.attn_output.weight", (hidden, hidden)), (f"blk.{i}.ffn_norm.weight", (hidden,)),
+                    (f"blk.{i}.ffn_gate.weight", (ffn, hidden)), (f"blk.{i}.ffn_up.weight", (ffn, hidden)),
+                    (f"blk.{i}.ffn_down.weight", (hidden, ffn))]
+
+    architecture = "lckv-llama" if options.plan else "llama"
+    metadata = [("general.architecture", 8, architecture), ("general.name", 8, "random weights")]
+    metadata += [(f"{architecture}.{k}", 4, v) for k, v in {
+        "block_count": layers, "context_length": 32768, "embedding_length": hidden,
+        "feed_forward_length": ffn, "attention.head_count": shape["heads"],
+        "attention.head_count_kv": shape["kv_heads"], "vocab_size": shape["vocab"]}.items()]
+    metadata += [(f"{architecture}.attention.layer_norm_rms_epsilon", 6, 1e-5)]
+    if options.plan:
+        metadata += [("lckv.layer_types", 8, plan), ("lckv.sliding_window", 4, 1024)]
+
+    header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(metadata))
+    for name, kind, value in metadata:
+        header += text(name) + struct.pack("<I", kind)
+        header += text(value) if kind == 8 else struct.pack("<f" if kind == 6 else "<I", value)
+    offset, sizes = 0, []
+    for name, dims in tensors:
+        number, elements, size = TYPES[options.type if len(dims) == 2 else "f32"]
+        if dims[-1] % elements:
+            parser.error(f"{name}: rows of {dims[-1]} elements cannot be {options.type}")
+        header += text(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *reversed(dims))
+        header += struct.pack("<IQ", number, offset)
+        count = 1
+        for dim in dims:
+            count *= dim
+        sizes.append(count // elements * size)
+        offset += -(-sizes[-1] // ALIGNMENT) * ALIGNMENT
+
+    rng = random.Random(options.seed)
+    pool = b"".join(random_block(rng, options.type) for _ in range(POOL_BLOCKS)) * 64
+    with open(options.output, "wb") as file:
+        file.write(header + b"\0" * (-len(header) % ALIGNMENT))
+        for (name, dims), size in zip(tensors, sizes):
+            if len(dims) == 1:
+                data = struct.pack("<f", 1.0) * dims[0]
+                file.write(data + b"\0" * (-size % ALIGNMENT))
+                continue
+            left = size
+            while left > 0:
+                file.write(pool[:left])
+                left -= min(left, len(pool))
+            file.write(b"\0" * (-size % ALIGNMENT))
+
+
+if __name__ == "__main__":
+    main()

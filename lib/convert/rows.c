@@ -1,0 +1,113 @@
+/*
+ * The data of one converted tensor. See rows.h.
+ */
+#include "convert/rows.h"
+
+#include "kernels/blocks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void rows_message(char *text, size_t capacity, const char *name, lckv_dtype dtype, uint64_t columns)
+{
+    snprintf(text, capacity, "%s: rows of %llu elements cannot be written as %s; kept as f16", name,
+             (unsigned long long)columns, dtype_info(dtype)->name);
+}
+
+/* The source row that becomes row `row`. */
+static uint64_t source_row(const struct rows *rows, uint64_t row)
+{
+    uint64_t head_dim = rows->paired_head_dim;
+    if (head_dim == 0)
+        return row;
+    uint64_t in_head = row % head_dim;
+    return row - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
+}
+
+struct buffers {
+    uint8_t *source, *out;
+    float *values, *sum;
+    size_t source_bytes, out_bytes, n_columns;
+};
+
+static void release(struct buffers *b, const lckv_allocator *allocator)
+{
+    memory_free(allocator, b->source, b->source_bytes, 1);
+    memory_free(allocator, b->out, b->out_bytes, 1);
+    memory_free(allocator, b->values, b->n_columns, sizeof *b->values);
+    memory_free(allocator, b->sum, b->n_columns, sizeof *b->sum);
+}
+
+static lckv_status allocate(struct buffers *b, const lckv_allocator *allocator)
+{
+    lckv_status status = memory_alloc(allocator, b->source_bytes, 1, "a row", &b->source);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, b->out_bytes, 1, "a row", &b->out);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, b->n_columns, sizeof *b->values, "a row", &b->values);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, b->n_columns, sizeof *b->sum, "a row", &b->sum);
+    return status;
+}
+
+/* The mean of the sources' rows, as float32 in b->sum. */
+static lckv_status mean_row(const struct rows *rows, const struct checkpoint *in, uint64_t row,
+                            struct buffers *b)
+{
+    memset(b->sum, 0, b->n_columns * sizeof *b->sum);
+    for (size_t s = 0; s < rows->n_sources; s++) {
+        const struct tensor *source = rows->sources[s];
+        uint64_t bytes = 0;
+        dtype_bytes(source->dtype, b->n_columns, &bytes);
+        lckv_status status = checkpoint_read(in, source, row * bytes, b->source, (size_t)bytes);
+        if (status != LCKV_OK)
+            return status;
+        blocks_dequantize(source->dtype, b->source, b->n_columns, b->values);
+        for (size_t i = 0; i < b->n_columns; i++)
+            b->sum[i] += b->values[i];
+    }
+    for (size_t i = 0; i < b->n_columns; i++)
+        b->sum[i] /= (float)rows->n_sources;
+    return LCKV_OK;
+}
+
+lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
+                       const struct gguf_tensor *to, const lckv_allocator *allocator,
+                       struct gguf_writer *writer, rows_progress progress, void *user)
+{
+    if (rows->values != NULL) {
+        size_t bytes = (size_t)to->shape[0] * sizeof *rows->values;
+        lckv_status status = gguf_writer_data(writer, rows->values, bytes);
+        return status == LCKV_OK ? progress(user, bytes) : status;
+    }
+    /* A vector is a matrix of one column here, so that its elements can change places. */
+    uint64_t n_rows = to->shape[0], n_columns = to->n_dims > 1 ? to->shape[1] : 1, out_bytes = 0;
+    struct buffers b = {.n_columns = (size_t)n_columns};
+    uint64_t most = 0;
+    bool copy = rows->n_sources == 1 && rows->sources[0]->dtype == to->dtype;
+    dtype_bytes(to->dtype, n_columns, &out_bytes);
+    for (size_t s = 0; s < rows->n_sources; s++) {
+        uint64_t bytes = 0;
+        dtype_bytes(rows->sources[s]->dtype, n_columns, &bytes);
+        most = bytes > most ? bytes : most;
+    }
+    b.source_bytes = (size_t)most;
+    b.out_bytes = (size_t)out_bytes;
+    lckv_status status = allocate(&b, allocator);
+    for (uint64_t row = 0; status == LCKV_OK && row < n_rows; row++) {
+        uint64_t from = source_row(rows, row);
+        if (copy) {
+            status = checkpoint_read(in, rows->sources[0], from * out_bytes, b.out, b.out_bytes);
+        } else {
+            status = mean_row(rows, in, from, &b);
+            if (status == LCKV_OK)
+                blocks_quantize(to->dtype, b.sum, b.n_columns, b.out);
+        }
+        if (status == LCKV_OK)
+            status = gguf_writer_data(writer, b.out, b.out_bytes);
+        if (status == LCKV_OK)
+            status = progress(user, b.out_bytes);
+    }
+    release(&b, allocator);
+    return status;
+}

@@ -1,0 +1,28 @@
+/*
+ * The data of one converted tensor: rows of its sources, put in order, averaged, and written in
+ * another type, a few at a time.
+ */
+#ifndef LCKV_CONVERT_ROWS_H
+#define LCKV_CONVERT_ROWS_H
+
+#include "format/gguf.h"
+
+struct rows {
+    const struct tensor **sources; /* of one shape; more than one: their mean */
+    size_t n_sources;
+    uint32_t paired_head_dim; /* not 0: rows (d, d + head_dim / 2) become neighbours */
+    const float *values;      /* instead of sources: a ready vector of float32 */
+};
+
+/* Gets the bytes written; anything but LCKV_OK ends the work. */
+typedef lckv_status (*rows_progress)(void *user, size_t bytes);
+
+/* Writes all rows as `to` says. Sources of that very type are copied bit for bit. */
+lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
+                       const struct gguf_tensor *to, const lckv_allocator *allocator,
+                       struct gguf_writer *writer, rows_progress progress, void *user);
+
+/* "blk.0.ffn_down.weight: rows of 100 elements cannot be q8_0; kept as f16". */
+void rows_message(char *text, size_t capacity, const char *name, lckv_dtype dtype, uint64_t columns);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * The memory planner: whole pages, slot by slot. See planner.h.
+ *
+ * Counts the pages of keys and values only; what else a cache allocates is the cache's to tell.
+ */
+#include "plan/planner.h"
+
+#include "base/status.h"
+
+#define DEFAULT_ROLLBACK 64
+#define DEFAULT_PAGE_POSITIONS 64
+#define DEFAULT_CONTEXT 4096
+#define PAGE_POSITIONS_STEP 16
+#define MOST_PAGE_POSITIONS 1024
+
+/* What a session's memory depends on. */
+struct shape {
+    uint64_t n_slots, n_windowed_slots;
+    uint64_t kept; /* positions that a windowed slot keeps: sliding window and rollback */
+    uint64_t page_positions;
+    uint64_t position_bytes; /* keys and values of one position in one slot */
+    uint64_t page_bytes;
+};
+
+static uint64_t pages_for(const struct shape *shape, uint64_t positions)
+{
+    return positions / shape->page_positions + (positions % shape->page_positions != 0);
+}
+
+/* Bytes of a session of `context` tokens; false if they overflow. */
+static bool session_bytes(const struct shape *shape, uint64_t context, uint64_t *bytes)
+{
+    const uint64_t all = pages_for(shape, context);
+    /* One more, because what is kept need not begin where a page begins. */
+    const uint64_t most = pages_for(shape, shape->kept) + 1;
+    const uint64_t windowed = shape->kept >= context || all < most ? all : most;
+    uint64_t full_pages, windowed_pages, pages;
+    return checked_multiply64(shape->n_slots - shape->n_windowed_slots, all, &full_pages) &&
+           checked_multiply64(shape->n_windowed_slots, windowed, &windowed_pages) &&
+           checked_add64(full_pages, windowed_pages, &pages) &&
+           checked_multiply64(pages, shape->page_bytes, bytes);
+}
+
+/* The longest context whose session takes at most `share` bytes. */
+static uint64_t longest_context(const struct shape *shape, uint64_t share)
+{
+    uint64_t bytes, fits = 0, fails = UINT64_MAX;
+    if (session_bytes(shape, UINT64_MAX, &bytes) && bytes <= share)
+        return UINT64_MAX;
+    while (fails - fits > 1) {
+        const uint64_t middle = fits + (fails - fits) / 2;
+        if (session_bytes(shape, middle, &bytes) && bytes <= share)
+            fits = middle;
+        else
+            fails = middle;
+    }
+    return fits;
+}
+
+/* Replaces defaults, and refuses what no cache could be made of. */
+static lckv_status complete(lckv_memory_request *request)
+{
+    if (request->kv_dtype == LCKV_DTYPE_DEFAULT)
+        request->kv_dtype = LCKV_DTYPE_F16;
+    if (request->rollback == 0)
+        request->rollback = DEFAULT_ROLLBACK;
+    if (request->page_positions == 0)
+        request->page_positions = DEFAULT_PAGE_POSITIONS;
+    if (request->context == 0)
+        request->context = DEFAULT_CONTEXT;
+    if (request->n_sessions == 0)
+        request->n_sessions = 1;
+    if (request->plan == NULL)
+        return fail(LCKV_INVALID_ARGUMENT, "memory request: plan is NULL");
+    if (request->n_kv_heads == 0)
+        return fail(LCKV_INVALID_ARGUMENT, "memory request: n_kv_heads is 0, expected at least 1");
+    if (request->head_dim == 0 || request->head_dim % 2 != 0)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "memory request: head_dim is %u, expected an even number above 0",
+                    request->head_dim);
+    if (request->kv_dtype != LCKV_DTYPE_F32 && request->kv_dtype != LCKV_DTYPE_F16)
+        return fail(LCKV_UNSUPPORTED,
+                    "memory request: kv_dtype is %d, expected f32 (%d) or f16 (%d)",
+                    request->kv_dtype, LCKV_DTYPE_F32, LCKV_DTYPE_F16);
+    if (request->page_positions % PAGE_POSITIONS_STEP != 0 ||
+        request->page_positions > MOST_PAGE_POSITIONS)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "memory request: page_positions is %u, expected a multiple of %d up to %d",
+                    request->page_positions, PAGE_POSITIONS_STEP, MOST_PAGE_POSITIONS);
+    bool has_windows = false;
+    for (uint32_t i = 0; i < request->plan->n_layers; i++)
+        has_windows |= request->plan->layers[i].windowed;
+    if (has_windows && request->sliding_window == 0)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "memory request: sliding_window is 0, but the plan has windowed layers");
+    return LCKV_OK;
+}
+
+static lckv_status fail_overflow(void)
+{
+    return fail(LCKV_INVALID_ARGUMENT, "memory request: its bytes exceed 64 bits");
+}
+
+lckv_status planner_estimate(const lckv_memory_request *given, lckv_memory_report *report)
+{
+    lckv_memory_request request = *given;
+    lckv_status status = complete(&request);
+    if (status != LCKV_OK)
+        return status;
+    const uint64_t element_bytes = request.kv_dtype == LCKV_DTYPE_F32 ? 4 : 2;
+    struct shape shape = {
+        .n_slots = request.plan->n_slots,
+        .n_windowed_slots = request.plan->n_windowed_slots,
+        .kept = (uint64_t)request.sliding_window + request.rollback,
+        .page_positions = request.page_positions,
+    };
+    if (!checked_multiply64((uint64_t)request.n_kv_heads * request.head_dim, 2 * element_bytes,
+                            &shape.position_bytes) ||
+        !checked_multiply64(shape.position_bytes, shape.page_positions, &shape.page_bytes))
+        return fail_overflow();
+    struct shape standard = shape;
+    standard.n_slots = request.plan->n_layers;
+    standard.n_windowed_slots = 0;
+
+    lckv_memory_report answer = {.size = report->size};
+    if (!checked_multiply64(shape.n_slots, shape.position_bytes, &answer.bytes_per_token) ||
+        !checked_multiply64(standard.n_slots, shape.position_bytes,
+                            &answer.standard_bytes_per_token) ||
+        !session_bytes(&shape, request.context, &answer.bytes_per_session) ||
+        !session_bytes(&standard, request.context, &answer.standard_bytes_per_session) ||
+        !checked_multiply64(answer.bytes_per_session, request.n_sessions, &answer.bytes_needed))
+        return fail_overflow();
+    if (request.budget_bytes > 0) {
+        answer.sessions_that_fit = request.budget_bytes / answer.bytes_per_session;
+        answer.standard_sessions_that_fit =
+            request.budget_bytes / answer.standard_bytes_per_session;
+        answer.context_that_fits =
+            longest_context(&shape, request.budget_bytes / request.n_sessions);
+    }
+    *report = answer;
+    return LCKV_OK;
+}

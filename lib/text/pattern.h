@@ -1,0 +1,20 @@
+/*
+ * Patterns: the regular expressions of tokenizer files, which are written for Oniguruma, as PCRE2
+ * patterns that match the same text. What means something else there is refused, so a file can ask
+ * for no recursion, callout or back reference either.
+ */
+#ifndef LCKV_TEXT_PATTERN_H
+#define LCKV_TEXT_PATTERN_H
+
+#include "format/metadata.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#define PATTERN_MAX_LENGTH 8192
+
+/* Compiles a pattern, or a string to be found as it is if `literal`. */
+lckv_status pattern_compile(struct text pattern, bool literal, const lckv_allocator *allocator,
+                            pcre2_general_context *memory, pcre2_code **code);
+
+#endif

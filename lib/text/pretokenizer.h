@@ -1,0 +1,70 @@
+/*
+ * The pre-tokenizer: cuts text into words, which BPE then never joins. A list of patterns; each cuts
+ * what the one before left, into what it matches and what lies between.
+ */
+#ifndef LCKV_TEXT_PRETOKENIZER_H
+#define LCKV_TEXT_PRETOKENIZER_H
+
+#include "text/pattern.h"
+
+#define PRETOKENIZER_MAX_STEPS 16
+
+/* The pattern of GPT-2's byte-level pre-tokenizer. */
+#define PRETOKENIZER_GPT2                                                                          \
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+struct pretokenizer_step {
+    struct text pattern; /* as in the file */
+    bool literal;
+    pcre2_code *code;
+};
+
+struct pretokenizer {
+    struct arena *arena;
+    pcre2_general_context *memory; /* allocates as the arena does */
+    struct pretokenizer_step steps[PRETOKENIZER_MAX_STEPS];
+    size_t n_steps; /* 0: all text is one word */
+};
+
+/* The pretokenizer must not move afterwards. Release it before the arena. */
+lckv_status pretokenizer_init(struct pretokenizer *pretokenizer, struct arena *arena);
+void pretokenizer_release(struct pretokenizer *pretokenizer);
+
+/* Adds a pattern (copied), or a string to be found as it is if `literal`. */
+lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern, bool literal);
+
+/* What GGUF files name in tokenizer.ggml.pre. */
+struct pretokenizer_kind {
+    const char *name;
+    const char *patterns[4];
+    bool ignore_merges;
+    bool add_bos; /* unless the file says otherwise */
+};
+
+/* The kind of that name; the first kind with the steps of this pre-tokenizer. NULL if there is none. */
+const struct pretokenizer_kind *pretokenizer_find_kind(struct text name);
+const struct pretokenizer_kind *pretokenizer_kind_of(const struct pretokenizer *pretokenizer);
+lckv_status pretokenizer_add_kind(struct pretokenizer *pretokenizer,
+                                  const struct pretokenizer_kind *kind);
+
+typedef lckv_status (*pretokenizer_function)(void *context, const char *word, size_t length);
+
+/* One call's way through the pre-tokenizer, which any number of threads may share. */
+struct splitter {
+    const struct pretokenizer *pretokenizer;
+    pcre2_match_data *match;
+    pcre2_match_context *limits;
+    pretokenizer_function function;
+    void *context;
+};
+lckv_status splitter_init(struct splitter *splitter, const struct pretokenizer *pretokenizer,
+                          pretokenizer_function function, void *context);
+void splitter_release(struct splitter *splitter);
+
+/*
+ * Gives the words of the text, which is valid UTF-8, one after the other; together they are the text.
+ * LCKV_UNSUPPORTED if a pattern takes too many steps on it.
+ */
+lckv_status splitter_run(struct splitter *splitter, const char *text, size_t length);
+
+#endif

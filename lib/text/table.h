@@ -1,0 +1,34 @@
+/*
+ * A hash table from bytes to numbers, of a size fixed when it is made. Keys stay where they are.
+ */
+#ifndef LCKV_TEXT_TABLE_H
+#define LCKV_TEXT_TABLE_H
+
+#include "base/arena.h"
+
+#include <stdint.h>
+
+struct table_slot {
+    const void *key; /* NULL: empty */
+    uint32_t length;
+    uint32_t value;
+};
+
+struct table {
+    struct table_slot *slots; /* a power of two, at most half of them taken */
+    size_t n_slots;
+};
+
+/* Room for `n_keys` keys. */
+lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, const char *what);
+
+/*
+ * Adds a key, or leaves the table as it is if it holds it already: *added tells. LCKV_BAD_FORMAT for
+ * keys made to collide.
+ */
+lckv_status table_add(struct table *table, const void *key, size_t length, uint32_t value,
+                      bool *added);
+
+bool table_find(const struct table *table, const void *key, size_t length, uint32_t *value);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * What the tokenizers need to know of Unicode, through utf8proc: white space, word characters, NFC.
+ */
+#ifndef LCKV_TEXT_UNICODE_H
+#define LCKV_TEXT_UNICODE_H
+
+#include "base/memory.h"
+
+/* Of the whole text, which is valid UTF-8: the bytes of white space at its start and at its end. */
+size_t unicode_space_at_start(const char *text, size_t length);
+size_t unicode_space_at_end(const char *text, size_t length);
+
+/* Whether the text starts or ends with a letter, mark, decimal digit or connecting punctuation. */
+bool unicode_word_at_start(const char *text, size_t length);
+bool unicode_word_at_end(const char *text, size_t length);
+
+/* A buffer that keeps its memory from one use to the next. */
+struct unicode_buffer {
+    const lckv_allocator *allocator;
+    char *bytes;
+    size_t length, capacity;
+    int32_t *characters;
+    size_t characters_capacity;
+};
+void unicode_buffer_release(struct unicode_buffer *buffer);
+
+/* Valid UTF-8 in normalisation form C, in buffer->bytes. */
+lckv_status unicode_nfc(const char *text, size_t length, struct unicode_buffer *buffer);
+
+#endif

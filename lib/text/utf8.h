@@ -1,0 +1,20 @@
+/*
+ * UTF-8: which bytes are whole characters. Strict (no surrogates, no overlong forms, nothing above
+ * U+10FFFF), so that what passes here may go to PCRE2 and utf8proc unchecked.
+ */
+#ifndef LCKV_TEXT_UTF8_H
+#define LCKV_TEXT_UTF8_H
+
+#include <stddef.h>
+
+/* The bytes of the character at the start of the text, 0 if there is none. */
+size_t utf8_character(const char *text, size_t length);
+
+/* The bytes at the start of the text that are whole characters; and those before the first one. */
+size_t utf8_valid_run(const char *text, size_t length);
+size_t utf8_invalid_run(const char *text, size_t length);
+
+/* The bytes at the end (0 to 3) that may become a character when more bytes come. */
+size_t utf8_unfinished(const char *text, size_t length);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * The vocabulary: see vocabulary.h.
+ */
+#include "text/vocabulary.h"
+
+#include "base/status.h"
+#include "text/byte_level.h"
+#include "text/tokenizer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens)
+{
+    if (n_tokens == 0 || n_tokens > TOKENIZER_MAX_TOKENS)
+        return fail(LCKV_BAD_FORMAT, "%" PRIu64 " tokens, expected 1 to %u", n_tokens,
+                    TOKENIZER_MAX_TOKENS);
+    vocabulary->arena = arena;
+    vocabulary->n_tokens = (uint32_t)n_tokens;
+    return arena_alloc(arena, (size_t)n_tokens, sizeof vocabulary->tokens[0], "a vocabulary",
+                       &vocabulary->tokens);
+}
+
+lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
+                           int64_t type)
+{
+    if (id >= vocabulary->n_tokens)
+        return fail(LCKV_BAD_FORMAT, "token %s has id %" PRIu64 ", expected less than %" PRIu32,
+                    quoted(spelling.bytes, spelling.length).text, id, vocabulary->n_tokens);
+    if (type < LCKV_TOKEN_NORMAL || type > LCKV_TOKEN_BYTE)
+        return fail(LCKV_BAD_FORMAT, "token %" PRIu64 " has type %" PRId64 ", expected 1 to 6", id,
+                    type);
+    struct vocabulary_token *token = &vocabulary->tokens[id];
+    if (token->type != 0)
+        return fail(LCKV_BAD_FORMAT, "tokens %s and %s have the same id %" PRIu64,
+                    quoted(token->spelling.bytes, token->spelling.length).text,
+                    quoted(spelling.bytes, spelling.length).text, id);
+    lckv_status status =
+        arena_copy(vocabulary->arena, spelling.bytes, spelling.length, &token->spelling.bytes);
+    if (status != LCKV_OK)
+        return status;
+    token->spelling.length = spelling.length;
+    token->type = (lckv_token_type)type;
+    return LCKV_OK;
+}
+
+/* Ids without a token get one that text never becomes, spelled as the field's converters do. */
+static lckv_status fill_holes(struct vocabulary *vocabulary)
+{
+    uint32_t n_holes = 0;
+    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
+        if (vocabulary->tokens[id].type != 0)
+            continue;
+        if (++n_holes > VOCABULARY_MAX_HOLES)
+            return fail(LCKV_BAD_FORMAT,
+                        "more than %d ids below %" PRIu32 " have no token, expected dense ids",
+                        VOCABULARY_MAX_HOLES, vocabulary->n_tokens);
+        char spelling[sizeof "[PAD]" + 10] = "[PAD";
+        char digits[10];
+        size_t length = 4, n_digits = 0;
+        for (uint32_t rest = id; rest > 0 || n_digits == 0; rest /= 10)
+            digits[n_digits++] = (char)('0' + rest % 10);
+        while (n_digits > 0)
+            spelling[length++] = digits[--n_digits];
+        spelling[length++] = ']';
+        lckv_status status = vocabulary_set(vocabulary, id, (struct text){spelling, length},
+                                            LCKV_TOKEN_UNUSED);
+        if (status != LCKV_OK)
+            return status;
+    }
+    return LCKV_OK;
+}
+
+/* `bytes` has room for the longest spelling. */
+static lckv_status derive_text(struct vocabulary *vocabulary, struct vocabulary_token *token,
+                               char *bytes)
+{
+    struct text spelling = token->spelling;
+    size_t n_bytes = 0;
+    token->text = spelling;
+    bool spelled = token->type == LCKV_TOKEN_NORMAL || token->type == LCKV_TOKEN_BYTE;
+    if (!spelled || !byte_level_bytes(spelling.bytes, spelling.length, bytes, &n_bytes))
+        return LCKV_OK;
+    if (n_bytes == spelling.length) /* all of it ASCII, so the same */
+        return LCKV_OK;
+    token->text.length = n_bytes;
+    return arena_copy(vocabulary->arena, bytes, n_bytes, &token->text.bytes);
+}
+
+lckv_status vocabulary_finish(struct vocabulary *vocabulary)
+{
+    lckv_status status = fill_holes(vocabulary);
+    if (status == LCKV_OK)
+        status = table_init(&vocabulary->ids, vocabulary->arena, vocabulary->n_tokens,
+                            "a vocabulary's index");
+    for (uint32_t id = 0; status == LCKV_OK && id < vocabulary->n_tokens; id++) {
+        struct text spelling = vocabulary->tokens[id].spelling;
+        bool added = true;
+        if (spelling.length > vocabulary->longest_spelling)
+            vocabulary->longest_spelling = spelling.length;
+        status = table_add(&vocabulary->ids, spelling.bytes, spelling.length, id, &added);
+        if (status == LCKV_OK && !added)
+            status = fail(LCKV_BAD_FORMAT, "tokens %d and %" PRIu32 " are both %s",
+                          vocabulary_find(vocabulary, spelling), id,
+                          quoted(spelling.bytes, spelling.length).text);
+    }
+    char *bytes = NULL;
+    if (status == LCKV_OK)
+        status = arena_alloc(vocabulary->arena, vocabulary->longest_spelling + 1, 1,
+                             "a token's text", &bytes);
+    for (uint32_t id = 0; status == LCKV_OK && id < vocabulary->n_tokens; id++)
+        status = derive_text(vocabulary, &vocabulary->tokens[id], bytes);
+    if (status != LCKV_OK)
+        return status;
+    for (int byte = 0; byte < 256; byte++) {
+        char spelling[BYTE_LEVEL_MAX];
+        size_t length = byte_level_spell((uint8_t)byte, spelling);
+        vocabulary->bytes[byte] = vocabulary_find(vocabulary, (struct text){spelling, length});
+    }
+    return LCKV_OK;
+}
+
+lckv_token vocabulary_find(const struct vocabulary *vocabulary, struct text spelling)
+{
+    uint32_t id;
+    if (!table_find(&vocabulary->ids, spelling.bytes, spelling.length, &id))
+        return -1;
+    return (lckv_token)id;
+}
+
+bool vocabulary_is_hidden(const struct vocabulary *vocabulary, lckv_token token)
+{
+    lckv_token_type type = vocabulary->tokens[token].type;
+    return type == LCKV_TOKEN_CONTROL || type == LCKV_TOKEN_UNKNOWN || type == LCKV_TOKEN_UNUSED;
+}

@@ -1,0 +1,52 @@
+/*
+ * The vocabulary: for each token its spelling in the file, the bytes it stands for, and its type.
+ *
+ * How text becomes tokens is bpe.h's and special_tokens.h's.
+ */
+#ifndef LCKV_TEXT_VOCABULARY_H
+#define LCKV_TEXT_VOCABULARY_H
+
+#include "format/metadata.h"
+#include "text/table.h"
+
+#define VOCABULARY_MAX_HOLES 65536 /* ids that no token has */
+
+/* What an added token does to the text around it. */
+enum {
+    TOKEN_STRIP_LEFT = 1,  /* takes the white space before it */
+    TOKEN_STRIP_RIGHT = 2, /* and behind it */
+    TOKEN_SINGLE_WORD = 4  /* matches only between characters that belong to no word */
+};
+
+struct vocabulary_token {
+    struct text spelling;
+    struct text text; /* for tokens of types other than normal and byte the spelling itself */
+    lckv_token_type type; /* 0 only while the vocabulary is being filled */
+    uint32_t flags;
+};
+
+struct vocabulary {
+    struct arena *arena;
+    struct vocabulary_token *tokens;
+    uint32_t n_tokens;
+    size_t longest_spelling;
+    struct table ids;         /* of spellings */
+    lckv_token bytes[256];    /* the token of each byte, or -1 */
+};
+
+lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens);
+
+/* Copies the spelling. LCKV_BAD_FORMAT if the id is taken or out of range. */
+lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
+                           int64_t type);
+
+/* Fills holes with unused tokens, derives the texts and indexes the spellings, which must differ. */
+lckv_status vocabulary_finish(struct vocabulary *vocabulary);
+
+/* The token of a spelling, or -1. */
+lckv_token vocabulary_find(const struct vocabulary *vocabulary, struct text spelling);
+
+/* Whether detokenizing leaves the token out unless special tokens are asked for. */
+bool vocabulary_is_hidden(const struct vocabulary *vocabulary, lckv_token token);
+
+#endif

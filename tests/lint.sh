@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# What make lint checks: formatting, the order of folders, calls that the library must not make, prefaces,
+# the exports, and what cppcheck and shellcheck find.
+set -u
+failed=0
+complain() {
+    failed=1
+    echo "lint: $1"
+    if [ -n "${2-}" ]; then printf '%s\n' "$2" | sed 's/^/    /' | head -20; fi
+}
+
+mapfile -t sources < <(git ls-files '*.c' '*.h' '*.cpp')
+mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+
+unformatted=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep -o '^[^ :]*' | sort -u)
+[ -z "$unformatted" ] || complain "not formatted (clang-format -i):" "$unformatted"
+
+# A folder of lib/ includes only itself and those before it.
+order=(base format plan text kernels model convert cache engine sample api)
+for i in "${!order[@]}"; do
+    for later in "${order[@]:i+1}"; do
+        hits=$(grep -rn "#include \"$later/" "lib/${order[i]}" || true)
+        [ -z "$hits" ] || complain "lib/${order[i]} includes lib/$later, which comes after it:" "$hits"
+    done
+done
+inside=$(grep -rnE '#include "(base|format|plan|text|kernels|model|convert|cache|engine|sample|api)/' tools examples tests/api tests/golden || true)
+[ -z "$inside" ] || complain "only lckv.h is for users:" "$inside"
+
+banned='\b(abort|_?exit|assert|printf|fprintf|puts|perror|getenv|setenv|signal|setlocale|atoi|atof|strcpy|strcat|sprintf|gets|malloc|calloc|realloc)[[:space:]]*\('
+hits=$(grep -rnE "$banned" lib --include='*.c' --include='*.h' | grep -vE '^[^:]*:[0-9]+:[[:space:]]*(\*|/\*)|lib/kernels/kernels\.c:.*getenv\("LCKV_CPU"\)|format\(printf' || true)
+[ -z "$hits" ] || complain "calls that the library must not make:" "$hits"
+
+for file in "${sources[@]}"; do
+    head -c 2 "$file" | grep -q '/\*' || complain "$file does not begin with a preface"
+done
+
+declared=$(tr '\n' ' ' <include/lckv.h | grep -oE 'LCKV_API [^;(]*\(' | grep -oE 'lckv_[a-z0-9_]+ *\($' | tr -d ' (' | sort)
+listed=$(grep -o 'lckv_[a-z0-9_]*;' lib/lckv.map | tr -d ';' | sort)
+[ "$declared" = "$listed" ] || complain "lib/lckv.map is not what lckv.h declares:" "$(diff <(echo "$declared") <(echo "$listed"))"
+
+found=$(cppcheck --quiet --enable=warning,portability --inline-suppr --std=c11 -Iinclude -Ilib \
+    --suppress=missingIncludeSystem --suppress=unknownMacro -j 2 lib tools 2>&1 | grep -E '(error|warning|portability):' || true)
+[ -z "$found" ] || complain "cppcheck:" "$found"
+
+[ ${#scripts[@]} -eq 0 ] || shellcheck "${scripts[@]}" || complain "shellcheck"
+[ $failed -eq 0 ] && echo "lint: clean"
+exit $failed

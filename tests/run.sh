@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Runs the tests that a build folder holds: run.sh BUILD [all|programs|valgrind].
+#
+# all       programs, scripts, examples, and the golden tests under every kernel set
+# programs  the Check programs only (for sanitizers)
+# valgrind  the Check programs under valgrind, without the long ones
+set -u
+build=$1
+what=${2:-all}
+model=examples/models/stories-lckv-q8_0.gguf
+passed=0
+failed=0
+export ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=1}
+
+run() { # NAME COMMAND...
+    local name=$1
+    shift
+    if "$@" >"$build/test.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $name"
+        sed -n 's/^skipped.*/      &/p' "$build/test.log"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        tail -n 40 "$build/test.log"
+    fi
+}
+
+programs=("$build"/tests/unit/test_* "$build"/tests/api/test_*)
+if [ "$what" = valgrind ]; then
+    export CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 LCKV_TEST_SHORT=1
+    for program in "${programs[@]}"; do
+        [ -x "$program" ] && [ -f "$program" ] || continue
+        run "valgrind $(basename "$program")" valgrind -q --error-exitcode=9 --leak-check=full \
+            --errors-for-leak-kinds=definite,indirect "$program"
+    done
+else
+    for program in "${programs[@]}"; do
+        [ -x "$program" ] && [ -f "$program" ] || continue
+        run "$(basename "$program")" "$program"
+    done
+    for set in $("$build/lckv" --version | sed -n "s/^kernel sets://p" | sed "s/[a-z0-9]* (not[^)]*)//g"); do
+        for program in "$build"/tests/golden/test_*; do
+            [ -x "$program" ] && [ -f "$program" ] || continue
+            run "$(basename "$program") ($set)" env LCKV_CPU="$set" "$program"
+        done
+    done
+fi
+if [ "$what" = all ]; then
+    for script in tests/abi/*.sh tests/api/*.sh; do
+        [ -f "$script" ] && run "$script" bash "$script" "$build/lckv" "$model" "$build"
+    done
+    run examples bash examples/run.sh "$build"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,80 @@
+/*
+ * A reader of golden files for tests, independent of the library's: the arrays of one safetensors file
+ * and the `split` of its metadata. Trusts its input.
+ */
+#ifndef LCKV_TESTS_SAFETENSORS_H
+#define LCKV_TESTS_SAFETENSORS_H
+
+#include <check.h>
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAFETENSORS_MAX_ARRAYS 64
+
+struct safetensors_array {
+    char name[64];
+    const void *data;
+    size_t n_elements; /* of four bytes */
+};
+
+struct safetensors {
+    char *bytes;
+    struct safetensors_array arrays[SAFETENSORS_MAX_ARRAYS];
+    size_t n_arrays;
+    long split;
+};
+
+static inline void safetensors_open(struct safetensors *file, const char *path)
+{
+    memset(file, 0, sizeof *file);
+    FILE *stream = fopen(path, "rb");
+    ck_assert_msg(stream != NULL, "no file %s", path);
+    fseek(stream, 0, SEEK_END);
+    size_t size = (size_t)ftell(stream);
+    rewind(stream);
+    file->bytes = malloc(size);
+    ck_assert_uint_eq(fread(file->bytes, 1, size, stream), size);
+    fclose(stream);
+    uint64_t header;
+    memcpy(&header, file->bytes, sizeof header);
+    json_t *root = json_loadb(file->bytes + 8, header, 0, NULL), *value;
+    ck_assert_ptr_nonnull(root);
+    const char *name;
+    json_object_foreach(root, name, value)
+    {
+        if (strcmp(name, "__metadata__") == 0) {
+            const char *split = json_string_value(json_object_get(value, "split"));
+            file->split = split != NULL ? strtol(split, NULL, 10) : 0;
+            continue;
+        }
+        struct safetensors_array *array = &file->arrays[file->n_arrays++];
+        json_t *offsets = json_object_get(value, "data_offsets");
+        size_t begin = (size_t)json_integer_value(json_array_get(offsets, 0));
+        size_t end = (size_t)json_integer_value(json_array_get(offsets, 1));
+        snprintf(array->name, sizeof array->name, "%s", name);
+        array->data = file->bytes + 8 + header + begin;
+        array->n_elements = (end - begin) / 4;
+    }
+    json_decref(root);
+}
+
+static inline const struct safetensors_array *safetensors_find(const struct safetensors *file,
+                                                               const char *name)
+{
+    for (size_t i = 0; i < file->n_arrays; i++) {
+        if (strcmp(file->arrays[i].name, name) == 0)
+            return &file->arrays[i];
+    }
+    ck_abort_msg("no array %s", name);
+    return NULL;
+}
+
+static inline void safetensors_close(struct safetensors *file)
+{
+    free(file->bytes);
+}
+
+#endif

@@ -1,0 +1,313 @@
+/*
+ * The thread pool: every worker runs, barriers hold, callers take turns, children of fork(2) start
+ * anew.
+ */
+#include "base/pool.h"
+#include "base/processors.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support.h"
+
+#define MOST_WORKERS 16
+
+static struct lckv_pool *make_pool(uint32_t n_threads)
+{
+    struct lckv_pool *pool;
+    ck_assert_ok(pool_create(n_threads, &memory_default_allocator, &pool));
+    return pool;
+}
+
+/* Threads of this process, by the kernel's own count. */
+static int n_threads_alive(void)
+{
+    char line[256];
+    int n = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "Threads: %d", &n) == 1)
+            break;
+    fclose(file);
+    return n;
+}
+
+struct visits {
+    atomic_int of[MOST_WORKERS];
+    atomic_int count;
+    pthread_t caller;
+};
+
+static void visit(const struct worker *worker, void *context)
+{
+    struct visits *visits = context;
+    atomic_fetch_add(&visits->of[worker->index], 1);
+    atomic_store(&visits->count, (int)worker->count);
+    if (worker->index == 0)
+        ck_assert(pthread_equal(pthread_self(), visits->caller));
+}
+
+START_TEST(every_worker_runs_once_a_run)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 7};
+    struct visits visits = {.caller = pthread_self()};
+    struct lckv_pool *pool = make_pool(sizes[_i]);
+    ck_assert_uint_eq(pool_size(pool), sizes[_i]);
+    for (int run = 1; run <= 200; run++) {
+        pool_run(pool, visit, &visits);
+        ck_assert_int_eq(atomic_load(&visits.count), (int)sizes[_i]);
+        for (uint32_t i = 0; i < MOST_WORKERS; i++)
+            ck_assert_int_eq(atomic_load(&visits.of[i]), i < sizes[_i] ? run : 0);
+    }
+    pool_release(pool);
+}
+END_TEST
+
+/* Each worker writes its cell, and after the barrier reads its neighbour's: plain memory. */
+struct ring {
+    int rounds;
+    int cells[MOST_WORKERS];
+    atomic_int n_wrong;
+};
+
+static void go_round(const struct worker *worker, void *context)
+{
+    struct ring *ring = context;
+    const uint32_t next = (worker->index + 1) % worker->count;
+    for (int round = 1; round <= ring->rounds; round++) {
+        ring->cells[worker->index] = round;
+        pool_barrier(worker);
+        if (ring->cells[next] != round)
+            atomic_fetch_add(&ring->n_wrong, 1);
+        pool_barrier(worker);
+    }
+}
+
+START_TEST(barriers_order_all_memory)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 7, 16};
+    struct ring ring = {.rounds = 1000};
+    struct lckv_pool *pool = make_pool(sizes[_i]);
+    pool_run(pool, go_round, &ring);
+    pool_run(pool, go_round, &ring);
+    ck_assert_int_eq(atomic_load(&ring.n_wrong), 0);
+    pool_release(pool);
+}
+END_TEST
+
+struct caller {
+    struct lckv_pool *pool;
+    struct ring ring;
+};
+
+static void *call_often(void *argument)
+{
+    struct caller *caller = argument;
+    for (int i = 0; i < 50; i++)
+        pool_run(caller->pool, go_round, &caller->ring);
+    pool_release(caller->pool);
+    return NULL;
+}
+
+START_TEST(callers_take_turns_and_the_last_release_ends_the_threads)
+{
+    struct caller callers[3] = {{.ring.rounds = 5}, {.ring.rounds = 5}, {.ring.rounds = 5}};
+    pthread_t threads[3];
+    struct lckv_pool *pool = make_pool(3);
+    for (int i = 0; i < 3; i++) {
+        callers[i].pool = pool;
+        pool_retain(pool);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
+    }
+    pool_release(pool);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_int_eq(atomic_load(&callers[i].ring.n_wrong), 0);
+    }
+}
+END_TEST
+
+START_TEST(threads_start_with_the_first_run_and_end_with_the_pool)
+{
+    struct visits visits = {.caller = pthread_self()};
+    const int before = n_threads_alive();
+    struct lckv_pool *pool = make_pool(4);
+    ck_assert_int_eq(n_threads_alive(), before);
+    pool_run(pool, visit, &visits);
+    ck_assert_int_eq(n_threads_alive(), before + 3);
+    pool_run(pool, visit, &visits);
+    ck_assert_int_eq(n_threads_alive(), before + 3);
+    pool_release(pool);
+    /* A joined thread may still be on its way out of the kernel. */
+    for (int i = 0; i < 1000 && n_threads_alive() != before; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    ck_assert_int_eq(n_threads_alive(), before);
+}
+END_TEST
+
+START_TEST(nothing_runs_between_runs)
+{
+    struct visits visits = {.caller = pthread_self()};
+    struct timespec begin, end;
+    struct lckv_pool *pool = make_pool(4);
+    pool_run(pool, visit, &visits);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    const double used =
+        (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    ck_assert_msg(used < 0.02, "%g s of processor time in 0.2 s of rest", used);
+    pool_release(pool);
+}
+END_TEST
+
+static void look_at_signals(const struct worker *worker, void *context)
+{
+    atomic_int *n_open = context;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (worker->index > 0 && !sigismember(&blocked, SIGINT))
+        atomic_fetch_add(n_open, 1);
+    if (worker->index == 0 && sigismember(&blocked, SIGINT))
+        atomic_fetch_add(n_open, 1);
+}
+
+START_TEST(only_the_callers_thread_takes_signals)
+{
+    atomic_int n_open = 0;
+    struct lckv_pool *pool = make_pool(3);
+    pool_run(pool, look_at_signals, &n_open);
+    ck_assert_int_eq(atomic_load(&n_open), 0);
+    pool_release(pool);
+}
+END_TEST
+
+/* ThreadSanitizer does not support new threads in the child of a process with threads. */
+#if !defined(__SANITIZE_THREAD__)
+START_TEST(a_child_of_fork_starts_its_own_threads)
+{
+    struct ring ring = {.rounds = 10};
+    struct lckv_pool *pool = make_pool(3), *idle = make_pool(3);
+    pool_run(pool, go_round, &ring);
+    pool_run(idle, go_round, &ring);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        alarm(10);
+        struct visits visits = {.caller = pthread_self()};
+        pool_run(pool, visit, &visits);
+        pool_run(pool, go_round, &ring);
+        int good = atomic_load(&visits.of[2]) == 1 && atomic_load(&ring.n_wrong) == 0;
+        good = good && n_threads_alive() == 3;
+        pool_release(pool);
+        pool_release(idle);
+        _exit(good ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "wait status %d", status);
+    pool_run(pool, go_round, &ring);
+    ck_assert_int_eq(atomic_load(&ring.n_wrong), 0);
+    pool_release(pool);
+    pool_release(idle);
+}
+END_TEST
+#endif
+
+START_TEST(shares_cover_the_range_in_order)
+{
+    static const size_t counts[] = {0, 1, 2, 6, 7, 8, 100, SIZE_MAX};
+    for (uint32_t n = 1; n <= 8; n++) {
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+            size_t end = 0;
+            for (uint32_t i = 0; i < n; i++) {
+                const struct worker worker = {.index = i, .count = n};
+                struct range range = pool_share(&worker, counts[c]);
+                ck_assert_uint_eq(range.begin, end);
+                ck_assert_uint_ge(range.end, range.begin);
+                ck_assert_uint_le(range.end - range.begin, counts[c] / n + 1);
+                end = range.end;
+            }
+            ck_assert_uint_eq(end, counts[c]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_default_is_the_physical_cores)
+{
+    struct lckv_pool *pool = make_pool(0);
+    ck_assert_uint_ge(pool_size(pool), 1);
+    ck_assert_uint_eq(pool_size(pool), processors_cores());
+    ck_assert_uint_le(processors_cores(), processors_usable());
+    pool_release(pool);
+    pool_release(NULL);
+}
+END_TEST
+
+START_TEST(absurd_numbers_of_threads_are_refused)
+{
+    struct lckv_pool *pool = NULL;
+    ck_assert_status(pool_create(100000, &memory_default_allocator, &pool), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("n_threads is 100000, expected at most 1024");
+    ck_assert_ptr_null(pool);
+}
+END_TEST
+
+static void *refuse(void *user, size_t size, size_t align)
+{
+    int *left = user;
+    void *pointer;
+    if ((*left)-- == 0 || posix_memalign(&pointer, align, size) != 0)
+        return NULL;
+    return pointer;
+}
+
+static void give_back(void *user, void *pointer, size_t size)
+{
+    (void)user;
+    (void)size;
+    free(pointer);
+}
+
+START_TEST(refused_memory_is_survived)
+{
+    for (int allowed = 0; allowed < 2; allowed++) {
+        int left = allowed;
+        const lckv_allocator allocator = {sizeof allocator, &left, refuse, give_back};
+        struct lckv_pool *pool = NULL;
+        ck_assert_status(pool_create(3, &allocator, &pool), LCKV_OUT_OF_MEMORY);
+        ck_assert_ptr_null(pool);
+    }
+}
+END_TEST
+
+static void add_pool(Suite *suite)
+{
+    TCase *tcase = tcase_create("pool");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, every_worker_runs_once_a_run, 0, 4);
+    tcase_add_loop_test(tcase, barriers_order_all_memory, 0, 5);
+    tcase_add_test(tcase, callers_take_turns_and_the_last_release_ends_the_threads);
+    tcase_add_test(tcase, threads_start_with_the_first_run_and_end_with_the_pool);
+    tcase_add_test(tcase, nothing_runs_between_runs);
+    tcase_add_test(tcase, only_the_callers_thread_takes_signals);
+#if !defined(__SANITIZE_THREAD__)
+    tcase_add_test(tcase, a_child_of_fork_starts_its_own_threads);
+#endif
+    tcase_add_test(tcase, shares_cover_the_range_in_order);
+    tcase_add_test(tcase, the_default_is_the_physical_cores);
+    tcase_add_test(tcase, absurd_numbers_of_threads_are_refused);
+    tcase_add_test(tcase, refused_memory_is_survived);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("pool", add_pool)
