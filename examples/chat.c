@@ -1,6 +1,6 @@
 /*
- * A conversation in one session: each line of the user is formatted by the model's chat template and
- * appended; what came before stays in the cache. A model without a template continues the text.
+ * A conversation in one session: each line of the user is formatted by the model's chat template
+ * and appended; what came before stays in the cache. A model without a template continues the text.
  *
  *     cc chat.c $(pkg-config --cflags --libs lckv) -o chat && ./chat MODEL
  */
@@ -30,8 +30,8 @@ static int check(lckv_status status)
 static int format(const lckv_model *model, const char *line, char text[MAX_TEXT], size_t *length)
 {
     lckv_message message = {"user", 4, line, strlen(line)};
-    lckv_status status = lckv_chat_format(model, &message, sizeof message, 1, LCKV_CHAT_ANSWER, text,
-                                          MAX_TEXT, length);
+    lckv_status status = lckv_chat_format(model, &message, sizeof message, 1, LCKV_CHAT_ANSWER,
+                                          text, MAX_TEXT, length);
     if (status != LCKV_UNSUPPORTED)
         return check(status);
     *length = strlen(line);

@@ -1,8 +1,9 @@
 /*
- * Many sessions, one call a step: each lckv_evaluate appends one token to every session, so the weights
- * are read once for all of them. This is what a server does.
+ * Many sessions, one call a step: each lckv_evaluate appends one token to every session, so the
+ * weights are read once for all of them. This is what a server does.
  *
- *     cc many_sessions.c $(pkg-config --cflags --libs lckv) -o many_sessions && ./many_sessions MODEL
+ *     cc many_sessions.c $(pkg-config --cflags --libs lckv) -o many_sessions && ./many_sessions
+ * MODEL
  */
 #include <lckv.h>
 #include <stdio.h>
@@ -78,8 +79,8 @@ static int show(lckv_model *model, lckv_cache *cache, const struct story *storie
     char text[4096];
     for (int i = 0; i < N_SESSIONS; i++) {
         size_t length;
-        if (check(lckv_detokenize(model, stories[i].tokens, stories[i].n_tokens, 0, text, sizeof text,
-                                  &length)))
+        if (check(lckv_detokenize(model, stories[i].tokens, stories[i].n_tokens, 0, text,
+                                  sizeof text, &length)))
             return 1;
         printf("%d: %.*s\n", i + 1, (int)length, text);
     }

@@ -1,6 +1,6 @@
 /*
- * The memory planner: what layer plans cost, for one model shape, before any model is trained. Needs no
- * model file.
+ * The memory planner: what layer plans cost, for one model shape, before any model is trained.
+ * Needs no model file.
  *
  *     cc planner.c $(pkg-config --cflags --libs lckv) -o planner && ./planner
  */
@@ -37,15 +37,14 @@ int main(void)
                                        .sliding_window = 1024,
                                        .context = 8192,
                                        .budget_bytes = (uint64_t)16 << 30};
-        int failed =
-            lckv_plan_get_info(plan, &info) || lckv_memory_estimate(&request, &report);
+        int failed = lckv_plan_get_info(plan, &info) || lckv_memory_estimate(&request, &report);
         lckv_plan_release(plan);
         if (failed) {
             fprintf(stderr, "%s\n", lckv_last_error());
             return 1;
         }
-        printf("%-12s %6" PRIu32 " %12" PRIu64 " %14.1f %9" PRIu64 "\n", plans[i].name, info.n_slots,
-               report.bytes_per_token, (double)report.bytes_per_session / (1 << 20),
+        printf("%-12s %6" PRIu32 " %12" PRIu64 " %14.1f %9" PRIu64 "\n", plans[i].name,
+               info.n_slots, report.bytes_per_token, (double)report.bytes_per_session / (1 << 20),
                report.sessions_that_fit);
     }
     return 0;

@@ -1,6 +1,6 @@
 /*
- * C++: handles as unique_ptr, and a decode loop of one's own with the streaming detokenizer, which never
- * gives half a UTF-8 character.
+ * C++: handles as unique_ptr, and a decode loop of one's own with the streaming detokenizer, which
+ * never gives half a UTF-8 character.
  *
  *     c++ -std=c++17 stream.cpp $(pkg-config --cflags --libs lckv) -o stream && ./stream MODEL
  */
@@ -13,7 +13,8 @@
 #include <string_view>
 #include <vector>
 
-namespace {
+namespace
+{
 
 template <auto release> struct Releaser {
     template <class T> void operator()(T *handle) const

@@ -11,9 +11,9 @@
  *
  * Rules that hold for every function:
  *
- * - A call that can fail returns lckv_status. Results go through pointers that are written only when
- *   the status is LCKV_OK, with two exceptions, each named where it applies: the needed size of a
- *   caller's buffer, and the report of lckv_evaluate.
+ * - A call that can fail returns lckv_status. Results go through pointers that are written only
+ *   when the status is LCKV_OK, with two exceptions, each named where it applies: the needed size
+ *   of a caller's buffer, and the report of lckv_evaluate.
  * - lckv_last_error() tells in words what was wrong with the last call that failed on this thread.
  * - Options and results are structs whose first member is their size. In options, zero or NULL in
  *   any member means its default, so `lckv_model_options o = {.size = sizeof o};` is valid, and a
@@ -21,9 +21,9 @@
  * - Text is (pointer, length) in UTF-8 and may hold any byte; paths are NUL-terminated.
  * - Handles are counted. Children hold their parents, so handles may be released in any order, from
  *   any thread, at any time; releasing NULL does nothing. A handle is not usable after its release.
- * - A model and a plan may be used from any number of threads at once. While a call works on a cache,
- *   other calls on it or on its sessions return LCKV_BUSY (lckv_cache_cancel, the statistics and the
- *   releases excepted). Samplers and detokenizers belong to one thread at a time.
+ * - A model and a plan may be used from any number of threads at once. While a call works on a
+ *   cache, other calls on it or on its sessions return LCKV_BUSY (lckv_cache_cancel, the statistics
+ *   and the releases excepted). Samplers and detokenizers belong to one thread at a time.
  * - Callbacks run on the calling thread, and must not call back into the cache that they serve.
  * - The library never prints, exits, aborts, installs handlers or changes the locale, and reads one
  *   environment variable: LCKV_CPU, the default of lckv_model_options.kernel_set.
@@ -58,19 +58,19 @@ LCKV_API const char *lckv_version_string(void);
 typedef int32_t lckv_status;
 enum {
     LCKV_OK = 0,
-    LCKV_INVALID_ARGUMENT = 1, /* an argument breaks the contract of the call */
-    LCKV_OUT_OF_MEMORY = 2,    /* the allocator returned NULL */
-    LCKV_IO = 3,               /* the system could not open, read or write a file */
-    LCKV_BAD_FORMAT = 4,       /* a file or text is malformed */
-    LCKV_UNSUPPORTED = 5,      /* well formed, but something this version cannot do */
-    LCKV_BAD_PLAN = 6,         /* a layer plan is malformed, or the tensors contradict it */
-    LCKV_CACHE_FULL = 7,       /* the cache has too few free pages, sessions or rows */
-    LCKV_CANCELLED = 8,        /* lckv_cache_cancel or a callback asked to stop */
-    LCKV_BUSY = 9,             /* another call is working on this cache */
+    LCKV_INVALID_ARGUMENT = 1,  /* an argument breaks the contract of the call */
+    LCKV_OUT_OF_MEMORY = 2,     /* the allocator returned NULL */
+    LCKV_IO = 3,                /* the system could not open, read or write a file */
+    LCKV_BAD_FORMAT = 4,        /* a file or text is malformed */
+    LCKV_UNSUPPORTED = 5,       /* well formed, but something this version cannot do */
+    LCKV_BAD_PLAN = 6,          /* a layer plan is malformed, or the tensors contradict it */
+    LCKV_CACHE_FULL = 7,        /* the cache has too few free pages, sessions or rows */
+    LCKV_CANCELLED = 8,         /* lckv_cache_cancel or a callback asked to stop */
+    LCKV_BUSY = 9,              /* another call is working on this cache */
     LCKV_BUFFER_TOO_SMALL = 10, /* the needed size has been written */
-    LCKV_MISMATCH = 11,        /* two things that must agree do not */
-    LCKV_OUT_OF_WINDOW = 12,   /* the position is older than what windowed layers keep */
-    LCKV_INTERNAL = 13         /* a defect of the library */
+    LCKV_MISMATCH = 11,         /* two things that must agree do not */
+    LCKV_OUT_OF_WINDOW = 12,    /* the position is older than what windowed layers keep */
+    LCKV_INTERNAL = 13          /* a defect of the library */
 };
 
 /* "LCKV_OK", "LCKV_INVALID_ARGUMENT", ...; "unknown status" for any other number. */
@@ -89,8 +89,8 @@ LCKV_API const char *lckv_last_error(void);
 LCKV_API size_t lckv_last_error_copy(char *buffer, size_t capacity);
 
 /*
- * Kernel sets, best last: "portable" is always first. The name of set `index`, or NULL past the end;
- * whether this processor can run it.
+ * Kernel sets, best last: "portable" is always first. The name of set `index`, or NULL past the
+ * end; whether this processor can run it.
  */
 LCKV_API const char *lckv_kernel_set_name(size_t index);
 LCKV_API int32_t lckv_kernel_set_available(const char *name);
@@ -162,10 +162,10 @@ LCKV_API lckv_status lckv_plan_get_info(const lckv_plan *plan, lckv_plan_info *i
 
 typedef struct lckv_layer_info {
     size_t size;
-    uint32_t source;     /* the layer whose keys and values this layer attends to */
-    int32_t is_upward;   /* source > layer: attends to earlier positions only */
-    int32_t is_windowed; /* sliding-window attention */
-    int32_t slot;        /* the slot that this layer writes, or -1 */
+    uint32_t source;      /* the layer whose keys and values this layer attends to */
+    int32_t is_upward;    /* source > layer: attends to earlier positions only */
+    int32_t is_windowed;  /* sliding-window attention */
+    int32_t slot;         /* the slot that this layer writes, or -1 */
     uint32_t source_slot; /* the slot that this layer reads */
     uint32_t reserved;
 } lckv_layer_info;
@@ -183,7 +183,7 @@ LCKV_API lckv_status lckv_plan_get_slot(const lckv_plan *plan, uint32_t slot, lc
 
 typedef struct lckv_group_info {
     size_t size;
-    uint32_t first;    /* the group's layers: first .. last */
+    uint32_t first; /* the group's layers: first .. last */
     uint32_t last;
     int32_t is_cyclic; /* iterative encoding repeats it; others are computed once */
     uint32_t reserved;
@@ -219,7 +219,8 @@ typedef struct lckv_memory_request {
     uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
 } lckv_memory_request;
 
-/* KV memory in whole pages; scratch and tables of a cache come on top (see lckv_cache_get_stats). */
+/* KV memory in whole pages; scratch and tables of a cache come on top (see lckv_cache_get_stats).
+ */
 typedef struct lckv_memory_report {
     size_t size;
     uint64_t bytes_per_token;          /* 2 x slots x n_kv_heads x head_dim x element size */
@@ -229,7 +230,8 @@ typedef struct lckv_memory_report {
     uint64_t bytes_needed; /* bytes_per_session x n_sessions */
     uint64_t sessions_that_fit;
     uint64_t standard_sessions_that_fit;
-    uint64_t context_that_fits; /* for each of n_sessions; UINT64_MAX: no limit (all slots windowed) */
+    uint64_t
+        context_that_fits; /* for each of n_sessions; UINT64_MAX: no limit (all slots windowed) */
 } lckv_memory_report;
 LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
                                           lckv_memory_report *report);
@@ -250,8 +252,9 @@ enum {
     LCKV_GEMM_DEFAULT = 0, /* own, but openblas on the portable kernel set if built with it */
     LCKV_GEMM_OWN = 1,
     /*
-     * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on the
-     * shape of the product, so equality of logits between ways of feeding a prompt becomes a tolerance.
+     * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on
+     * the shape of the product, so equality of logits between ways of feeding a prompt becomes a
+     * tolerance.
      */
     LCKV_GEMM_OPENBLAS = 2
 };
@@ -275,8 +278,8 @@ LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t
 
 /*
  * Opens a GGUF file, or a Hugging Face directory (config.json, model.safetensors or its sharded
- * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set; the
- * file is not needed afterwards. Files that another process truncates during the open can raise
+ * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set;
+ * the file is not needed afterwards. Files that another process truncates during the open can raise
  * SIGBUS: read such a file yourself and use lckv_model_open_memory.
  */
 LCKV_API lckv_status lckv_model_open(const char *path, const lckv_model_options *options,
@@ -355,7 +358,9 @@ LCKV_API lckv_status lckv_tokenize(const lckv_model *model, const char *text, si
                                    size_t *n_tokens);
 
 /* Flags of the detokenizers. */
-enum { LCKV_DETOKENIZE_SPECIAL = 1 /* special tokens as their text; otherwise they give nothing */ };
+enum {
+    LCKV_DETOKENIZE_SPECIAL = 1 /* special tokens as their text; otherwise they give nothing */
+};
 
 /* The bytes of tokens, not NUL-terminated. `length` gets their number, as above. */
 LCKV_API lckv_status lckv_detokenize(const lckv_model *model, const lckv_token *tokens,
@@ -423,8 +428,8 @@ enum { LCKV_CHAT_ANSWER = 1 /* end with the opening of the assistant's answer */
  * as in lckv_plan_text, but without a NUL. LCKV_UNSUPPORTED for a template other than ChatML.
  */
 LCKV_API lckv_status lckv_chat_format(const lckv_model *model, const lckv_message *messages,
-                                      size_t stride, size_t n_messages, uint32_t flags, char *buffer,
-                                      size_t capacity, size_t *length);
+                                      size_t stride, size_t n_messages, uint32_t flags,
+                                      char *buffer, size_t capacity, size_t *length);
 
 /* ---- Conversion ---------------------------------------------------------------------------- */
 
@@ -436,8 +441,8 @@ enum {
 
 typedef struct lckv_convert_options {
     size_t size;
-    const char *plan;  /* NUL-terminated; NULL: the model's own */
-    lckv_dtype dtype;  /* F32, F16, BF16, Q8_0 or Q4_0; 0: as the source has it */
+    const char *plan; /* NUL-terminated; NULL: the model's own */
+    lckv_dtype dtype; /* F32, F16, BF16, Q8_0 or Q4_0; 0: as the source has it */
     lckv_convert_init init;
     const lckv_allocator *allocator;
     lckv_log_callback log; /* one line for each tensor that could not take `dtype` */
@@ -467,7 +472,8 @@ LCKV_API lckv_status lckv_convert(const char *input, const char *output,
 /* Threads that several caches share, taking turns. */
 typedef struct lckv_pool lckv_pool;
 
-/* `n_threads` 0: the physical cores that this process may use. The threads start with the first call. */
+/* `n_threads` 0: the physical cores that this process may use. The threads start with the first
+ * call. */
 LCKV_API lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool);
 LCKV_API void lckv_pool_release(lckv_pool *pool);
 
@@ -519,8 +525,8 @@ typedef struct lckv_cache_stats {
 LCKV_API lckv_status lckv_cache_get_stats(lckv_cache *cache, lckv_cache_stats *stats);
 
 /*
- * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed. Does
- * nothing if there is none. From any thread, or a signal handler.
+ * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed.
+ * Does nothing if there is none. From any thread, or a signal handler.
  */
 LCKV_API void lckv_cache_cancel(lckv_cache *cache);
 
@@ -545,16 +551,16 @@ LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *toke
                                          size_t *n_tokens);
 
 /*
- * Forgets all tokens from position `length` on. LCKV_OUT_OF_WINDOW below the minimal length, with the
- * session unchanged. Logits of the shorter session come from truncating by one more and evaluating
- * the last token again.
+ * Forgets all tokens from position `length` on. LCKV_OUT_OF_WINDOW below the minimal length, with
+ * the session unchanged. Logits of the shorter session come from truncating by one more and
+ * evaluating the last token again.
  */
 LCKV_API lckv_status lckv_session_truncate(lckv_session *session, uint64_t length);
 
 /*
  * The keys (after rotation; element d paired with d + head_dim/2) and values of slot `slot` at
- * positions [begin, end), each as float32 [end - begin, n_kv_heads, head_dim] in the caller's arrays.
- * Either array may be NULL. LCKV_OUT_OF_WINDOW for positions that the slot no longer keeps.
+ * positions [begin, end), each as float32 [end - begin, n_kv_heads, head_dim] in the caller's
+ * arrays. Either array may be NULL. LCKV_OUT_OF_WINDOW for positions that the slot no longer keeps.
  */
 LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t begin,
                                           uint64_t end, float *keys, float *values);
@@ -577,8 +583,9 @@ typedef struct lckv_item {
     uint32_t want;
     uint32_t reserved;
     /*
-     * The caller's arrays for the wanted rows, float32 [rows, n_vocab] and [rows, hidden_size]. NULL
-     * logits: the cache holds them (see lckv_session_logits). `hidden` is required with HIDDEN.
+     * The caller's arrays for the wanted rows, float32 [rows, n_vocab] and [rows, hidden_size].
+     * NULL logits: the cache holds them (see lckv_session_logits). `hidden` is required with
+     * HIDDEN.
      */
     float *logits;
     size_t logits_capacity; /* in floats */
@@ -607,7 +614,7 @@ typedef struct lckv_evaluate_options {
 /* Written on LCKV_OK and on failure. */
 typedef struct lckv_evaluate_report {
     size_t size;
-    int64_t failed_item; /* the index of the item that made the call fail, or -1 */
+    int64_t failed_item;   /* the index of the item that made the call fail, or -1 */
     uint64_t pages_needed; /* new pages for all items; for CACHE_FULL, up to the failed one */
     uint64_t pages_free;   /* before the call */
     uint64_t n_tokens;     /* new tokens of all items */
@@ -616,11 +623,11 @@ typedef struct lckv_evaluate_report {
 } lckv_evaluate_report;
 
 /*
- * Appends tokens to sessions, all of them in one batch, and computes what the items want. `stride` is
- * sizeof(lckv_item). Arguments are checked and every page is reserved before the first kernel runs,
- * and the sessions grow at the very end: after LCKV_CACHE_FULL, LCKV_CANCELLED or any other failure
- * they are as before. `options` and `report` may be NULL. An item of an iterated call may bring at most
- * max_rows tokens.
+ * Appends tokens to sessions, all of them in one batch, and computes what the items want. `stride`
+ * is sizeof(lckv_item). Arguments are checked and every page is reserved before the first kernel
+ * runs, and the sessions grow at the very end: after LCKV_CACHE_FULL, LCKV_CANCELLED or any other
+ * failure they are as before. `options` and `report` may be NULL. An item of an iterated call may
+ * bring at most max_rows tokens.
  */
 LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, size_t stride,
                                    size_t n_items, const lckv_evaluate_options *options,
@@ -633,8 +640,8 @@ LCKV_API lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *item
 
 /*
  * The logits that the cache holds for this session since the last evaluate: float32
- * [n_rows, n_vocab], valid until the next evaluate on the cache. LCKV_INVALID_ARGUMENT if the session
- * wanted none there.
+ * [n_rows, n_vocab], valid until the next evaluate on the cache. LCKV_INVALID_ARGUMENT if the
+ * session wanted none there.
  */
 LCKV_API lckv_status lckv_session_logits(lckv_session *session, const float **logits,
                                          size_t *n_rows);
@@ -649,21 +656,22 @@ typedef struct lckv_logit_bias {
 } lckv_logit_bias;
 
 /*
- * May change the logits before a token is chosen (grammars); float32 [n_vocab]. Returning anything but
- * 0 makes the sample fail with LCKV_CANCELLED.
+ * May change the logits before a token is chosen (grammars); float32 [n_vocab]. Returning anything
+ * but 0 makes the sample fail with LCKV_CANCELLED.
  */
 typedef int32_t (*lckv_logits_callback)(void *user, float *logits, size_t n_vocab);
 
 typedef struct lckv_sampler_options {
     size_t size;
-    float temperature;        /* 0: greedy, always the most likely token, the lower id of equals */
-    uint32_t top_k;           /* keep the k most likely; 0: all */
-    float top_p;              /* keep the most likely tokens up to this probability; 0 or 1: all */
-    float min_p;              /* keep tokens of at least this share of the top probability; 0: all */
-    float repetition_penalty; /* divides positive, multiplies negative logits of seen tokens; 0: 1 */
-    float frequency_penalty;  /* subtracted once for each time that the token was seen */
-    float presence_penalty;   /* subtracted once if it was seen */
-    uint32_t penalty_window;  /* how many of the last accepted tokens count as seen; 0: 64 */
+    float temperature; /* 0: greedy, always the most likely token, the lower id of equals */
+    uint32_t top_k;    /* keep the k most likely; 0: all */
+    float top_p;       /* keep the most likely tokens up to this probability; 0 or 1: all */
+    float min_p;       /* keep tokens of at least this share of the top probability; 0: all */
+    float
+        repetition_penalty;  /* divides positive, multiplies negative logits of seen tokens; 0: 1 */
+    float frequency_penalty; /* subtracted once for each time that the token was seen */
+    float presence_penalty;  /* subtracted once if it was seen */
+    uint32_t penalty_window; /* how many of the last accepted tokens count as seen; 0: 64 */
     uint64_t seed;
     const lckv_logit_bias *logit_bias; /* copied */
     size_t n_logit_bias;
@@ -685,9 +693,9 @@ LCKV_API lckv_status lckv_sampler_reset(lckv_sampler *sampler);
 
 /*
  * Chooses a token from logits, float32 [n_vocab], which stay as they are. Does not accept it. In
- * order: bias, callback, penalties, temperature, top_k, top_p, min_p. The same options, accepted tokens
- * and logits give the same token on every machine. LCKV_INVALID_ARGUMENT if no logit is finite or
- * one is NaN.
+ * order: bias, callback, penalties, temperature, top_k, top_p, min_p. The same options, accepted
+ * tokens and logits give the same token on every machine. LCKV_INVALID_ARGUMENT if no logit is
+ * finite or one is NaN.
  */
 LCKV_API lckv_status lckv_sampler_sample(lckv_sampler *sampler, const float *logits, size_t n_vocab,
                                          lckv_token *token);
@@ -717,10 +725,11 @@ enum {
 
 /*
  * Gets each token with the text that is complete now, whole UTF-8 characters, perhaps none; text
- * that may be the beginning of a stop string is held back. At the end once more with token -1 and what
- * is left. Returning anything but 0 stops. `text` is empty for a model without tokenizer.
+ * that may be the beginning of a stop string is held back. At the end once more with token -1 and
+ * what is left. Returning anything but 0 stops. `text` is empty for a model without tokenizer.
  */
-typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text, size_t length);
+typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text,
+                                       size_t length);
 
 typedef struct lckv_string {
     const char *text;
@@ -732,7 +741,7 @@ typedef struct lckv_generate_options {
     uint64_t max_tokens;      /* 0: 256 */
     const lckv_string *stops; /* the text ends before the first of these */
     size_t n_stops;
-    int32_t ignore_end;  /* not 0: go on after an end token */
+    int32_t ignore_end;   /* not 0: go on after an end token */
     lckv_prefill prefill; /* of the prompt; with the model's own passes */
     lckv_token_callback callback;
     void *callback_user;
@@ -751,8 +760,9 @@ typedef struct lckv_generate_report {
 
 /*
  * Appends the prompt (at least one token) to the session, then samples, accepts and appends tokens
- * until something ends it. The session then holds the prompt and every generated token but the last,
- * which has not been evaluated. `sampler` NULL: greedy. `report` may be NULL. Needs one logit row.
+ * until something ends it. The session then holds the prompt and every generated token but the
+ * last, which has not been evaluated. `sampler` NULL: greedy. `report` may be NULL. Needs one logit
+ * row.
  */
 LCKV_API lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler,
                                    const lckv_token *prompt, size_t n_prompt,

@@ -26,22 +26,24 @@ run() { # NAME COMMAND...
     fi
 }
 
+runnable() { [ -x "$1" ] && [ -f "$1" ] && [ "${1%.d}" = "$1" ]; }
+
 programs=("$build"/tests/unit/test_* "$build"/tests/api/test_*)
 if [ "$what" = valgrind ]; then
     export CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 LCKV_TEST_SHORT=1
     for program in "${programs[@]}"; do
-        [ -x "$program" ] && [ -f "$program" ] || continue
+        runnable "$program" || continue
         run "valgrind $(basename "$program")" valgrind -q --error-exitcode=9 --leak-check=full \
             --errors-for-leak-kinds=definite,indirect "$program"
     done
 else
     for program in "${programs[@]}"; do
-        [ -x "$program" ] && [ -f "$program" ] || continue
+        runnable "$program" || continue
         run "$(basename "$program")" "$program"
     done
     for set in $("$build/lckv" --version | sed -n "s/^kernel sets://p" | sed "s/[a-z0-9]* (not[^)]*)//g"); do
         for program in "$build"/tests/golden/test_*; do
-            [ -x "$program" ] && [ -f "$program" ] || continue
+            runnable "$program" || continue
             run "$(basename "$program") ($set)" env LCKV_CPU="$set" "$program"
         done
     done

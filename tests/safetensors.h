@@ -1,6 +1,6 @@
 /*
- * A reader of golden files for tests, independent of the library's: the arrays of one safetensors file
- * and the `split` of its metadata. Trusts its input.
+ * A reader of golden files for tests, independent of the library's: the arrays of one safetensors
+ * file and the `split` of its metadata. Trusts its input.
  */
 #ifndef LCKV_TESTS_SAFETENSORS_H
 #define LCKV_TESTS_SAFETENSORS_H

@@ -12,18 +12,18 @@
 #include <string.h>
 
 /* Fails unless `expression` has status `expected`; shows both names and the message. */
-#define ck_assert_status(expression, expected)                                                     \
-    do {                                                                                           \
-        lckv_status status_ = (expression);                                                        \
-        ck_assert_msg(status_ == (expected), "%s: got %s, expected %s; last error: %s",            \
-                      #expression, lckv_status_name(status_), lckv_status_name(expected),          \
-                      lckv_last_error());                                                          \
+#define ck_assert_status(expression, expected)                                            \
+    do {                                                                                  \
+        lckv_status status_ = (expression);                                               \
+        ck_assert_msg(status_ == (expected), "%s: got %s, expected %s; last error: %s",   \
+                      #expression, lckv_status_name(status_), lckv_status_name(expected), \
+                      lckv_last_error());                                                 \
     } while (0)
 #define ck_assert_ok(expression) ck_assert_status(expression, LCKV_OK)
 
 /* Fails unless the last error contains `part`. */
-#define ck_assert_error_has(part)                                                                  \
-    ck_assert_msg(strstr(lckv_last_error(), (part)) != NULL, "the message \"%s\" lacks \"%s\"",    \
+#define ck_assert_error_has(part)                                                               \
+    ck_assert_msg(strstr(lckv_last_error(), (part)) != NULL, "the message \"%s\" lacks \"%s\"", \
                   lckv_last_error(), (part))
 
 /* TEST_MAIN("plan", add_parsing, add_groups): each takes a Suite * and adds its TCases. */
@@ -39,11 +39,11 @@ static int run_suite(const char *name, const add_cases *adds, size_t n_adds)
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
-#define TEST_MAIN(name, ...)                                                                       \
-    int main(void)                                                                                 \
-    {                                                                                              \
-        const add_cases adds[] = {__VA_ARGS__};                                                    \
-        return run_suite(name, adds, sizeof adds / sizeof adds[0]);                                \
+#define TEST_MAIN(name, ...)                                        \
+    int main(void)                                                  \
+    {                                                               \
+        const add_cases adds[] = {__VA_ARGS__};                     \
+        return run_suite(name, adds, sizeof adds / sizeof adds[0]); \
     }
 
 #endif

@@ -32,8 +32,8 @@ static lckv_status call(evaluate_function function, lckv_cache *cache, const lck
     if (status != LCKV_OK)
         return status;
     lckv_evaluate_report full = {0};
-    status = failure_keep(&cache->failure,
-                          function(cache, items, stride, n_items, &options, &full));
+    status =
+        failure_keep(&cache->failure, function(cache, items, stride, n_items, &options, &full));
     if (report != NULL)
         result_write(report, &full, sizeof full, "lckv_evaluate_report");
     cache_leave(cache);

@@ -43,7 +43,8 @@ static lckv_status check_options(const lckv_cache_options *options)
 }
 
 /* Pages for `n_tokens` tokens that are spread over all sessions in the worst way. */
-static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_tokens, size_t *pages)
+static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_tokens,
+                                    size_t *pages)
 {
     const struct lckv_plan *plan = cache->model->plan;
     uint64_t positions = cache->layout.page_positions, total = 0;
@@ -60,7 +61,8 @@ static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_t
     return LCKV_OK;
 }
 
-/* Bytes of tables that come with `n_pages` pages: the free list, the sessions' tables, the tokens. */
+/* Bytes of tables that come with `n_pages` pages: the free list, the sessions' tables, the tokens.
+ */
 static uint64_t bytes_of_tables(const struct lckv_cache *cache, uint64_t n_pages)
 {
     uint64_t tokens = n_pages / cache->model->plan->n_slots * cache->layout.page_positions;
@@ -85,12 +87,13 @@ static lckv_status size_arena(struct lckv_cache *cache, const lckv_cache_options
             bytes_of_tables(cache, 0) / cache->model->plan->n_slots;
         uint64_t least = fixed + per_page * cache->model->plan->n_slots;
         if (options->budget_bytes < least)
-            return fail(LCKV_INVALID_ARGUMENT,
-                        "budget_bytes is %llu; with max_rows %u, max_logit_rows %u and max_sessions "
-                        "%u the scratch alone takes %llu and the least that works is %llu",
-                        (unsigned long long)options->budget_bytes, cache->max_rows,
-                        cache->max_logit_rows, cache->max_sessions,
-                        (unsigned long long)cache->scratch_bytes, (unsigned long long)least);
+            return fail(
+                LCKV_INVALID_ARGUMENT,
+                "budget_bytes is %llu; with max_rows %u, max_logit_rows %u and max_sessions "
+                "%u the scratch alone takes %llu and the least that works is %llu",
+                (unsigned long long)options->budget_bytes, cache->max_rows, cache->max_logit_rows,
+                cache->max_sessions, (unsigned long long)cache->scratch_bytes,
+                (unsigned long long)least);
         n_pages = (size_t)((options->budget_bytes - fixed) / per_page);
     }
     cache->n_pages = n_pages;
@@ -102,8 +105,8 @@ static lckv_status size_arena(struct lckv_cache *cache, const lckv_cache_options
 
 static lckv_status allocate(struct lckv_cache *cache)
 {
-    lckv_status status = memory_alloc(&cache->allocator, cache->arena_bytes, 1, "the pages of a cache",
-                                      &cache->arena);
+    lckv_status status = memory_alloc(&cache->allocator, cache->arena_bytes, 1,
+                                      "the pages of a cache", &cache->arena);
     if (status == LCKV_OK)
         status = memory_alloc(&cache->allocator, cache->n_pages, sizeof(uint8_t *),
                               "the free list of a cache", &cache->free_pages);
@@ -200,8 +203,7 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     pthread_mutex_lock(&cache->mutex);
     if (!cache->busy) {
         cache->shown.n_free = cache->n_free;
-        cache->shown.table_bytes =
-            cache->n_pages * sizeof(uint8_t *) + session_table_bytes(cache);
+        cache->shown.table_bytes = cache->n_pages * sizeof(uint8_t *) + session_table_bytes(cache);
     }
     stats->n_pages_free = cache->shown.n_free;
     stats->table_bytes = cache->shown.table_bytes;
@@ -228,8 +230,7 @@ lckv_status cache_enter(struct lckv_cache *cache)
     bool busy = cache->busy;
     if (!busy) {
         cache->shown.n_free = cache->n_free;
-        cache->shown.table_bytes =
-            cache->n_pages * sizeof(uint8_t *) + session_table_bytes(cache);
+        cache->shown.table_bytes = cache->n_pages * sizeof(uint8_t *) + session_table_bytes(cache);
         cache->busy = true;
         atomic_store(&cache->cancelled, 0);
         cache_retain(cache); /* it may be released while the call runs */

@@ -1,9 +1,9 @@
 /*
- * The cache: pages of keys and values in a fixed budget, the sessions whose positions they hold, and
- * who may work on it now.
+ * The cache: pages of keys and values in a fixed budget, the sessions whose positions they hold,
+ * and who may work on it now.
  *
- * A page holds `page_positions` positions of one slot. Only this folder and plan/ know that slots are
- * fewer than layers. What is computed is engine/'s.
+ * A page holds `page_positions` positions of one slot. Only this folder and plan/ know that slots
+ * are fewer than layers. What is computed is engine/'s.
  */
 #ifndef LCKV_CACHE_CACHE_H
 #define LCKV_CACHE_CACHE_H
@@ -31,9 +31,9 @@ struct slot_pages {
 struct lckv_session {
     struct lckv_cache *cache; /* held */
     struct lckv_session *next;
-    bool released;        /* by its owner, while a call ran */
-    uint64_t length;      /* tokens encoded */
-    uint64_t window_begin; /* the first position that windowed slots keep */
+    bool released;            /* by its owner, while a call ran */
+    uint64_t length;          /* tokens encoded */
+    uint64_t window_begin;    /* the first position that windowed slots keep */
     struct slot_pages *slots; /* [n_slots] */
     lckv_token *tokens;       /* [length] */
     size_t token_capacity;
@@ -41,7 +41,7 @@ struct lckv_session {
     size_t n_logit_rows;
     uint64_t logits_of;
     uint64_t growing_to; /* the length that the call in progress leads to */
-    uint64_t item_of; /* the evaluate call that has seen it as an item */
+    uint64_t item_of;    /* the evaluate call that has seen it as an item */
 };
 
 /* = lckv_cache */
@@ -74,8 +74,8 @@ struct lckv_cache {
 };
 
 /*
- * `options` of full size, zeros are defaults. `scratch_bytes` is what engine/ needs for the resolved
- * options (cache_resolve).
+ * `options` of full size, zeros are defaults. `scratch_bytes` is what engine/ needs for the
+ * resolved options (cache_resolve).
  */
 void cache_resolve(const struct lckv_model *model, lckv_cache_options *options);
 lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
@@ -85,8 +85,8 @@ void cache_release(struct lckv_cache *cache);
 void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
 
 /*
- * Every call that works on the cache or on its sessions stands between these two. LCKV_BUSY if another
- * does. Leaving destroys the sessions that were released meanwhile.
+ * Every call that works on the cache or on its sessions stands between these two. LCKV_BUSY if
+ * another does. Leaving destroys the sessions that were released meanwhile.
  */
 lckv_status cache_enter(struct lckv_cache *cache);
 void cache_leave(struct lckv_cache *cache);
@@ -105,12 +105,13 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
  *
  *     session_pages_needed   the most pages that it takes at any moment
  *     session_reserve        room in the tables; nothing is taken yet
- *     session_extend         pages for positions below `end`, those that a window has left behind (no
- *                            position at or after `begin` attends to them) going back
- *     session_commit         length and tokens; windowed slots let go of what is older than they keep
- *     session_rollback       everything as before the call
+ *     session_extend         pages for positions below `end`, those that a window has left behind
+ * (no position at or after `begin` attends to them) going back session_commit         length and
+ * tokens; windowed slots let go of what is older than they keep session_rollback       everything
+ * as before the call
  */
-uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens, uint64_t chunk);
+uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
+                              uint64_t chunk);
 lckv_status session_reserve(struct lckv_session *session, uint64_t n_tokens);
 lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end);
 void session_commit(struct lckv_session *session, const lckv_token *tokens, uint64_t n_tokens);

@@ -152,14 +152,15 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
     const struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
     if (slot >= plan->n_slots)
-        return fail(LCKV_INVALID_ARGUMENT, "slot is %u; the plan has %u slots", slot, plan->n_slots);
+        return fail(LCKV_INVALID_ARGUMENT, "slot is %u; the plan has %u slots", slot,
+                    plan->n_slots);
     if (begin > end || end > session->length)
         return fail(LCKV_INVALID_ARGUMENT, "positions %llu to %llu; the session has %llu tokens",
                     (unsigned long long)begin, (unsigned long long)end,
                     (unsigned long long)session->length);
     if (plan->slots[slot].windowed && begin < end && begin < session->window_begin)
-        return fail(LCKV_OUT_OF_WINDOW, "slot %u keeps positions from %llu on; asked for %llu", slot,
-                    (unsigned long long)session->window_begin, (unsigned long long)begin);
+        return fail(LCKV_OUT_OF_WINDOW, "slot %u keeps positions from %llu on; asked for %llu",
+                    slot, (unsigned long long)session->window_begin, (unsigned long long)begin);
     size_t row = (size_t)cache->layout.n_kv_heads * cache->layout.head_dim;
     for (uint64_t p = begin; p < end; p++)
         kv_load(&cache->layout, session_page(session, slot, p),
@@ -174,7 +175,8 @@ uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tok
     const struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
     uint64_t positions = cache->layout.page_positions, total = 0;
-    uint64_t fresh = pages_for(cache, session->length + n_tokens) - pages_for(cache, session->length);
+    uint64_t fresh =
+        pages_for(cache, session->length + n_tokens) - pages_for(cache, session->length);
     uint64_t beyond = chunk > cache->rollback ? chunk : cache->rollback;
     uint64_t moving = (cache->model->hparams.sliding_window + beyond) / positions + 2;
     for (uint32_t s = 0; s < plan->n_slots; s++)
@@ -192,16 +194,16 @@ lckv_status session_reserve(struct lckv_session *session, uint64_t n_tokens)
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
         slot->kept = slot->count;
-        status = memory_grow(&cache->allocator, &slot->pages, &slot->capacity,
-                             (size_t)(end - slot->first), sizeof *slot->pages,
-                             "a session's page table");
+        status =
+            memory_grow(&cache->allocator, &slot->pages, &slot->capacity,
+                        (size_t)(end - slot->first), sizeof *slot->pages, "a session's page table");
     }
     return status;
 }
 
 /*
- * Gives back the pages that this call took and that lie before position `begin`. What the session had
- * before the call stays, in case the call fails.
+ * Gives back the pages that this call took and that lie before position `begin`. What the session
+ * had before the call stays, in case the call fails.
  */
 static void recycle(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
 {
@@ -221,7 +223,8 @@ lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
         uint64_t attended = plan_slot_begin(&plan->slots[s], begin, window, 0);
-        uint64_t kept = plan_slot_begin(&plan->slots[s], session->growing_to, window, cache->rollback);
+        uint64_t kept =
+            plan_slot_begin(&plan->slots[s], session->growing_to, window, cache->rollback);
         recycle(cache, slot, attended < kept ? attended : kept);
         while (slot->first + slot->count < pages_for(cache, end)) {
             if (cache->n_free == 0)

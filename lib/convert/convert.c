@@ -60,7 +60,8 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     weight_name(CHECKPOINT_GGUF, weight, layer, name);
     lckv_status status = arena_copy(&c->arena, name, strlen(name), &to->name);
     if (status == LCKV_OK)
-        status = arena_alloc(&c->arena, n_sources, sizeof *rows->sources, "sources", &rows->sources);
+        status =
+            arena_alloc(&c->arena, n_sources, sizeof *rows->sources, "sources", &rows->sources);
     if (status != LCKV_OK)
         return status;
     memcpy(rows->sources, sources, n_sources * sizeof *sources);
@@ -82,7 +83,8 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
 /* The shape that a weight must have. */
 static void shape_of(const struct hparams *h, enum weight weight, uint64_t *rows, uint64_t *columns)
 {
-    uint64_t query = (uint64_t)h->n_heads * h->head_dim, key = (uint64_t)h->n_kv_heads * h->head_dim;
+    uint64_t query = (uint64_t)h->n_heads * h->head_dim,
+             key = (uint64_t)h->n_kv_heads * h->head_dim;
     const struct {
         uint64_t rows, columns;
     } shapes[WEIGHT_COUNT] = {
@@ -130,8 +132,8 @@ static bool is_optional(const struct converter *c, enum weight weight)
     }
 }
 
-static lckv_status find(const struct converter *c, enum weight weight, uint32_t layer, bool required,
-                        const struct tensor **tensor)
+static lckv_status find(const struct converter *c, enum weight weight, uint32_t layer,
+                        bool required, const struct tensor **tensor)
 {
     uint64_t rows, columns;
     shape_of(&c->hparams, weight, &rows, &columns);
@@ -176,8 +178,8 @@ static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t laye
             n_missing++;
     }
     if (n > 0 && n_missing > 0)
-        return fail(LCKV_MISMATCH, "%s: some of the layers to average have biases and some have none",
-                    c->in.name);
+        return fail(LCKV_MISMATCH,
+                    "%s: some of the layers to average have biases and some have none", c->in.name);
     return n > 0 ? add_tensor(c, weight, layer, sources, n) : LCKV_OK;
 }
 
@@ -203,10 +205,8 @@ static lckv_status add_rope_factors(struct converter *c)
     for (uint32_t d = 0; d < n; d++)
         factors[d] = (float)(unscaled[d] / scaled[d]);
     struct gguf_tensor *to = &c->tensors[c->n_tensors];
-    *to = (struct gguf_tensor){.name = "rope_freqs.weight",
-                               .dtype = LCKV_DTYPE_F32,
-                               .n_dims = 1,
-                               .shape = {n, 1, 1, 1}};
+    *to = (struct gguf_tensor){
+        .name = "rope_freqs.weight", .dtype = LCKV_DTYPE_F32, .n_dims = 1, .shape = {n, 1, 1, 1}};
     c->rows[c->n_tensors++].values = factors;
     c->total += n * sizeof *factors;
     return LCKV_OK;
@@ -316,7 +316,8 @@ static lckv_status write_file(struct converter *c, const char *path, uint64_t *f
         return status;
     status = gguf_writer_begin(&writer, &output, &c->metadata, c->tensors, c->n_tensors);
     for (size_t i = 0; status == LCKV_OK && i < c->n_tensors; i++)
-        status = rows_write(&c->rows[i], &c->in, &c->tensors[i], &c->allocator, &writer, progress, c);
+        status =
+            rows_write(&c->rows[i], &c->in, &c->tensors[i], &c->allocator, &writer, progress, c);
     if (status == LCKV_OK)
         status = gguf_writer_end(&writer);
     *file_bytes = output.position;
@@ -345,8 +346,8 @@ static lckv_status open_input(struct converter *c, const char *input)
         status = plan_parse(own->length > 0 ? own->bytes : NULL, own->length, c->hparams.n_layers,
                             &c->allocator, &c->old_plan);
     if (status == LCKV_OK)
-        status = weights_check(&c->in, &c->hparams, c->old_plan, c->options->log,
-                               c->options->log_user);
+        status =
+            weights_check(&c->in, &c->hparams, c->old_plan, c->options->log, c->options->log_user);
     if (status != LCKV_OK)
         return status;
     if (plan == NULL) {
@@ -361,8 +362,8 @@ static lckv_status open_input(struct converter *c, const char *input)
         c->same_plan &= c->plan->layers[i].source == c->old_plan->layers[i].source;
     for (uint32_t i = 0; status == LCKV_OK && i < c->plan->n_layers; i++) {
         if (c->plan->layers[i].windowed && c->hparams.sliding_window == 0)
-            status = fail(LCKV_BAD_PLAN, "the plan has sliding windows, but %s gives no sliding_window",
-                          input);
+            status = fail(LCKV_BAD_PLAN,
+                          "the plan has sliding windows, but %s gives no sliding_window", input);
     }
     return status;
 }

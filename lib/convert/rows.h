@@ -23,6 +23,7 @@ lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
                        struct gguf_writer *writer, rows_progress progress, void *user);
 
 /* "blk.0.ffn_down.weight: rows of 100 elements cannot be q8_0; kept as f16". */
-void rows_message(char *text, size_t capacity, const char *name, lckv_dtype dtype, uint64_t columns);
+void rows_message(char *text, size_t capacity, const char *name, lckv_dtype dtype,
+                  uint64_t columns);
 
 #endif

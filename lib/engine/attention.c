@@ -18,8 +18,7 @@ void attention_runs(struct pass *pass)
     pass->n_runs = 0;
     for (uint32_t m = 0; m < pass->n_rows; m++) {
         struct run *run = pass->n_runs > 0 ? &w->runs[pass->n_runs - 1] : NULL;
-        if (run != NULL && run->count < most &&
-            w->rows[run->first].session == w->rows[m].session)
+        if (run != NULL && run->count < most && w->rows[run->first].session == w->rows[m].session)
             run->count++;
         else
             w->runs[pass->n_runs++] = (struct run){m, 1};
@@ -41,8 +40,8 @@ static void attend_run(const struct pass *pass, const struct plan_layer *layer,
     for (uint32_t first = 0; first < shared; first += at_once) {
         uint32_t n = 0;
         for (uint32_t m = run->first; m < run->first + run->count; m++) {
-            struct plan_span span = plan_span(layer, w->rows[m].position, h->sliding_window,
-                                              h->force_nodiag);
+            struct plan_span span =
+                plan_span(layer, w->rows[m].position, h->sliding_window, h->force_nodiag);
             for (uint32_t i = first; i < first + at_once && i < shared; i++, n++) {
                 size_t at = (size_t)(kv_head * shared + i) * h->head_dim;
                 queries[n] = w->q.values + m * w->q.stride + at;
@@ -72,5 +71,6 @@ void attention(const struct worker *worker, const struct pass *pass, const struc
     float *scratch = w->attend_scratch + worker->index * w->attend_floats;
     /* Later runs attend to more positions: dealing units in turn evens the workers out. */
     for (size_t unit = worker->index; unit < pass->n_runs * n_kv_heads; unit += worker->count)
-        attend_run(pass, layer, &w->runs[unit / n_kv_heads], (uint32_t)(unit % n_kv_heads), scratch);
+        attend_run(pass, layer, &w->runs[unit / n_kv_heads], (uint32_t)(unit % n_kv_heads),
+                   scratch);
 }

@@ -10,6 +10,7 @@
 void attention_runs(struct pass *pass);
 
 /* attended = attention of q over the slot that the layer reads. */
-void attention(const struct worker *worker, const struct pass *pass, const struct plan_layer *layer);
+void attention(const struct worker *worker, const struct pass *pass,
+               const struct plan_layer *layer);
 
 #endif

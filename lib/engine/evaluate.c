@@ -1,6 +1,6 @@
 /*
- * One evaluate call, from checked items to grown sessions. The forward pass itself is forward.c's; how
- * rows are put together into passes is schedule.c's.
+ * One evaluate call, from checked items to grown sessions. The forward pass itself is forward.c's;
+ * how rows are put together into passes is schedule.c's.
  */
 #include "engine/evaluate.h"
 
@@ -50,10 +50,11 @@ static lckv_status check_item(struct lckv_cache *cache, const lckv_item *item, s
     if (item->n_tokens > UINT32_MAX || item->session->length > UINT32_MAX)
         return fail(LCKV_UNSUPPORTED, "item %zu: sessions end at 2^32 tokens", i);
     if (logits > LCKV_WANT_ALL || item->reserved != 0)
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "item %zu: want is %u; expected NOTHING, LAST or ALL, and HIDDEN beside it; and "
-                    "reserved must be 0",
-                    i, item->want);
+        return fail(
+            LCKV_INVALID_ARGUMENT,
+            "item %zu: want is %u; expected NOTHING, LAST or ALL, and HIDDEN beside it; and "
+            "reserved must be 0",
+            i, item->want);
     for (size_t t = 0; t < item->n_tokens; t++) {
         if (item->tokens[t] < 0 || (uint32_t)item->tokens[t] >= h->n_vocab)
             return fail(LCKV_INVALID_ARGUMENT,
@@ -90,8 +91,9 @@ static lckv_status check_logit_rows(const struct lckv_cache *cache, const lckv_i
 }
 
 /* How an item is encoded, once the plan and the model's own mode are taken into account. */
-static enum encoding choose_encoding(const struct lckv_model *model, const struct schedule *schedule,
-                                     lckv_prefill prefill, size_t n_tokens)
+static enum encoding choose_encoding(const struct lckv_model *model,
+                                     const struct schedule *schedule, lckv_prefill prefill,
+                                     size_t n_tokens)
 {
     bool upward = model->plan->n_upward > 0;
     if (prefill == LCKV_PREFILL_MODEL) {
@@ -238,13 +240,13 @@ static void commit(struct schedule *schedule)
     }
 }
 
-lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride, size_t n_items,
-                     const lckv_evaluate_options *options, lckv_evaluate_report *report)
+lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride,
+                     size_t n_items, const lckv_evaluate_options *options,
+                     lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
     size_t n_reserved = 0, n_bytes;
-    lckv_status status =
-        prepare(cache, items, stride, n_items, options, &schedule, report);
+    lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
     for (; status == LCKV_OK && n_reserved < n_items; n_reserved++) {
         status = session_reserve(schedule.items[n_reserved].item->session,
                                  schedule.items[n_reserved].item->n_tokens);
@@ -252,9 +254,9 @@ lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t st
             report->failed_item = (int64_t)n_reserved;
     }
     if (status == LCKV_OK)
-        status = workspace_init(&schedule.workspace, cache->model, cache->max_rows,
-                                cache->max_logit_rows, pool_size(cache->pool), cache->scratch,
-                                &n_bytes);
+        status =
+            workspace_init(&schedule.workspace, cache->model, cache->max_rows,
+                           cache->max_logit_rows, pool_size(cache->pool), cache->scratch, &n_bytes);
     if (status == LCKV_OK) {
         cache->n_computed++; /* from here on the cache's logits are this call's */
         place_logits(&schedule);
@@ -274,8 +276,7 @@ lckv_status evaluate_cost(struct lckv_cache *cache, const lckv_item *items, size
                           lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
-    lckv_status status =
-        prepare(cache, items, stride, n_items, options, &schedule, report);
+    lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
     memory_free(&cache->allocator, schedule.items, n_items, sizeof *schedule.items);
     return status;
 }

@@ -6,9 +6,11 @@
 
 #include "cache/cache.h"
 
-/* The cache must be held by the caller (cache_enter). Items at the given stride; options of full size. */
-lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride, size_t n_items,
-                     const lckv_evaluate_options *options, lckv_evaluate_report *report);
+/* The cache must be held by the caller (cache_enter). Items at the given stride; options of full
+ * size. */
+lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride,
+                     size_t n_items, const lckv_evaluate_options *options,
+                     lckv_evaluate_report *report);
 lckv_status evaluate_cost(struct lckv_cache *cache, const lckv_item *items, size_t stride,
                           size_t n_items, const lckv_evaluate_options *options,
                           lckv_evaluate_report *report);

@@ -1,5 +1,6 @@
 /*
- * The forward pass: rows of tokens through the layers, as section 2 of the layer-plan semantics says.
+ * The forward pass: rows of tokens through the layers, as section 2 of the layer-plan semantics
+ * says.
  */
 #ifndef LCKV_ENGINE_FORWARD_H
 #define LCKV_ENGINE_FORWARD_H
@@ -13,9 +14,9 @@ struct pass {
     struct workspace *workspace;
     size_t n_rows; /* of workspace->rows; their sessions have pages for their positions */
     size_t n_runs;
-    bool iterated;     /* cyclic groups are computed `n_iterations` times over all rows */
+    bool iterated; /* cyclic groups are computed `n_iterations` times over all rows */
     uint32_t n_iterations;
-    bool openblas; /* this pass may use it */
+    bool openblas;       /* this pass may use it */
     size_t n_layer_rows; /* counts rows through layers, for the report */
     bool stop;           /* set between layers when the call was cancelled */
 };

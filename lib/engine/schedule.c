@@ -47,7 +47,8 @@ static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
 }
 
 /* How many tokens of the item the next pass takes when it has `room` rows left; 0: none. */
-static size_t next_tokens(const struct schedule *schedule, const struct scheduled *item, size_t room)
+static size_t next_tokens(const struct schedule *schedule, const struct scheduled *item,
+                          size_t room)
 {
     size_t left = item->item->n_tokens - item->done;
     size_t most = item->encoding == ENCODE_EXACT      ? 1
@@ -60,8 +61,8 @@ static size_t next_tokens(const struct schedule *schedule, const struct schedule
 }
 
 /*
- * One pass with rows of as many items of this encoding as fit, beginning with item *next, going round.
- * Sets *empty if none has tokens left.
+ * One pass with rows of as many items of this encoding as fit, beginning with item *next, going
+ * round. Sets *empty if none has tokens left.
  */
 static lckv_status next_pass(struct schedule *schedule, enum encoding encoding, size_t *next,
                              bool *empty)

@@ -17,7 +17,7 @@ enum encoding {
 struct scheduled {
     const lckv_item *item;
     enum encoding encoding;
-    bool in_cache; /* its logits are rows of the cache */
+    bool in_cache;          /* its logits are rows of the cache */
     float *logits, *hidden; /* of its wanted rows */
     size_t done;            /* tokens that have gone through the layers */
 };

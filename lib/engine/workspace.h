@@ -1,6 +1,6 @@
 /*
- * The workspace: the activations of one pass, carved out of the cache's scratch. Sized once, when the
- * cache is created, by max_rows and max_logit_rows.
+ * The workspace: the activations of one pass, carved out of the cache's scratch. Sized once, when
+ * the cache is created, by max_rows and max_logit_rows.
  */
 #ifndef LCKV_ENGINE_WORKSPACE_H
 #define LCKV_ENGINE_WORKSPACE_H
@@ -36,8 +36,8 @@ struct workspace {
     struct block hidden, saved; /* the residual stream, and what a cyclic group began with */
     struct block x;             /* normed input of the products */
     struct block q, k, v, attended, delta, gate, up;
-    float *cosines, *sines;     /* [max_rows, head_dim / 2] */
-    struct activations input;   /* quantised input of the products, whichever it is */
+    float *cosines, *sines;   /* [max_rows, head_dim / 2] */
+    struct activations input; /* quantised input of the products, whichever it is */
     int8_t *quants;
     float *scales;
     int32_t *sums;

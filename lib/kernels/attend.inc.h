@@ -1,11 +1,11 @@
 /*
  * Template: attention of a few queries over one KV head, for a set's vectors.
  *
- * Positions are taken in tiles of 128 and segments of 512 at absolute multiples. A running softmax goes
- * through the tiles of a segment; the results of the segments are merged in order. A query's sums run
- * over positions in ascending order and skip only what its span leaves out, so they do not depend on
- * the other queries of the call. Sub-tiles that no query attends to are not touched: their pages may
- * be gone.
+ * Positions are taken in tiles of 128 and segments of 512 at absolute multiples. A running softmax
+ * goes through the tiles of a segment; the results of the segments are merged in order. A query's
+ * sums run over positions in ascending order and skip only what its span leaves out, so they do not
+ * depend on the other queries of the call. Sub-tiles that no query attends to are not touched:
+ * their pages may be gone.
  */
 #include "kernels/kv.h"
 
@@ -78,8 +78,8 @@ static void score_subtile(const struct attend_job *job, struct attend_scratch *s
 }
 
 /*
- * Turns a query's scores of a tile into probabilities relative to the running maximum and rescales what
- * it has so far. Positions [from, to) of the tile count.
+ * Turns a query's scores of a tile into probabilities relative to the running maximum and rescales
+ * what it has so far. Positions [from, to) of the tile count.
  */
 static void softmax_tile(float *scores, size_t from, size_t to, struct attend_state *state,
                          size_t n_floats)
@@ -105,7 +105,8 @@ static void softmax_tile(float *scores, size_t from, size_t to, struct attend_st
         v_store(state->values + d, v_mul(v_load(state->values + d), v_set(scale)));
 }
 
-/* Adds probability times value for the 16 positions of a sub-tile, two vectors of head_dim at a time. */
+/* Adds probability times value for the 16 positions of a sub-tile, two vectors of head_dim at a
+ * time. */
 INLINE void add_values(lckv_dtype dtype, const uint8_t *bytes, size_t head_dim, const float *scores,
                        struct attend_state *states, size_t n)
 {

@@ -1,6 +1,6 @@
 /*
- * Products of packed weights with many rows through OpenBLAS's float GEMM, on CPUs without kernels of
- * ours. Its sums depend on the shape of the call, so it never serves precision full or decoding.
+ * Products of packed weights with many rows through OpenBLAS's float GEMM, on CPUs without kernels
+ * of ours. Its sums depend on the shape of the call, so it never serves precision full or decoding.
  */
 #ifndef LCKV_KERNELS_BLAS_H
 #define LCKV_KERNELS_BLAS_H

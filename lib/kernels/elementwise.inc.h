@@ -7,8 +7,9 @@
 #include <math.h>
 
 /*
- * e^x for x <= 88, within 2 units in the last place; exactly 1 at 0, and 0 below -87 (-INFINITY too).
- * x = n ln 2 + r with |r| <= ln 2 / 2, then a polynomial in r (Taylor to the 7th power: error 1e-8).
+ * e^x for x <= 88, within 2 units in the last place; exactly 1 at 0, and 0 below -87 (-INFINITY
+ * too). x = n ln 2 + r with |r| <= ln 2 / 2, then a polynomial in r (Taylor to the 7th power: error
+ * 1e-8).
  */
 static inline __attribute__((always_inline)) vf v_exp(vf x)
 {

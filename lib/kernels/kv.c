@@ -1,5 +1,6 @@
 /*
- * Keys and values in their pages: the layout, storing and reading back. Attention is attend.inc.h's.
+ * Keys and values in their pages: the layout, storing and reading back. Attention is
+ * attend.inc.h's.
  */
 #include "kernels/kv.h"
 
@@ -31,7 +32,8 @@ lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t 
     return LCKV_OK;
 }
 
-/* The largest half is stored for what lies beyond: a value of infinity would turn 0 x inf into NaN. */
+/* The largest half is stored for what lies beyond: a value of infinity would turn 0 x inf into NaN.
+ */
 static uint16_t saturate_f16(float x)
 {
     return f32_to_f16(x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x);

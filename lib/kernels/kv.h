@@ -1,6 +1,7 @@
 /*
- * Keys and values as the cache stores them: pages of one slot, each holding for every KV head its keys
- * and its values at `page_positions` positions. Keys stand in sub-tiles of 16 positions, transposed
+ * Keys and values as the cache stores them: pages of one slot, each holding for every KV head its
+ * keys and its values at `page_positions` positions. Keys stand in sub-tiles of 16 positions,
+ * transposed
  * ([head_dim][16]); values row by row ([position][head_dim]). And the attention over them.
  */
 #ifndef LCKV_KERNELS_KV_H
@@ -8,11 +9,11 @@
 
 #include "base/memory.h"
 
-#define KV_SUBTILE 16   /* positions whose keys are interleaved: lanes of the scores */
-#define KV_TILE 128     /* positions between two updates of the running softmax */
-#define KV_SEGMENT 512  /* positions whose partial results are merged in order */
+#define KV_SUBTILE 16     /* positions whose keys are interleaved: lanes of the scores */
+#define KV_TILE 128       /* positions between two updates of the running softmax */
+#define KV_SEGMENT 512    /* positions whose partial results are merged in order */
 #define KV_MAX_QUERIES 32 /* queries that one attend call takes */
-#define KV_SLACK 64 /* bytes behind the last page that vector loads may touch; zeroed */
+#define KV_SLACK 64       /* bytes behind the last page that vector loads may touch; zeroed */
 
 enum kv_type { KV_F32, KV_F16 };
 
@@ -33,12 +34,12 @@ void kv_store(const struct kv_layout *layout, uint8_t *page, uint32_t position_i
               const float *k, const float *v);
 
 /* The reverse; either array may be NULL. */
-void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page, float *k,
-             float *v);
+void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page,
+             float *k, float *v);
 
 /*
- * Attention of up to KV_MAX_QUERIES queries over one KV head of a slot. Query j attends to positions
- * [begin[j], end[j]); an empty span gives zeros.
+ * Attention of up to KV_MAX_QUERIES queries over one KV head of a slot. Query j attends to
+ * positions [begin[j], end[j]); an empty span gives zeros.
  */
 struct attend_job {
     const struct kv_layout *layout;

@@ -54,8 +54,8 @@ void matrix_release(struct matrix *matrix, const lckv_allocator *allocator)
 
 /*
  * Integer types stand as quads: for each lane four neighbouring columns, so that one instruction
- * multiplies and adds them. Where a byte holds two nibbles, the low one belongs to quad j, the high one
- * to the quad 16 columns further on.
+ * multiplies and adds them. Where a byte holds two nibbles, the low one belongs to quad j, the high
+ * one to the quad 16 columns further on.
  */
 struct q6_k {
     uint8_t low[128], high[64];

@@ -1,7 +1,7 @@
 /*
- * Packed weights: the rows of a matrix interleaved in groups of 8 or 16, so that a vector lane is an
- * output row and each output sums over the input in one order whatever the tile. And the activations
- * that they are multiplied with. docs/kernels.md draws the layouts.
+ * Packed weights: the rows of a matrix interleaved in groups of 8 or 16, so that a vector lane is
+ * an output row and each output sums over the input in one order whatever the tile. And the
+ * activations that they are multiplied with. docs/kernels.md draws the layouts.
  */
 #ifndef LCKV_KERNELS_MATRIX_H
 #define LCKV_KERNELS_MATRIX_H
@@ -9,14 +9,14 @@
 #include "base/memory.h"
 #include "format/dtype.h"
 
-#define ACTIVATION_BLOCK 32  /* elements that share a scale */
+#define ACTIVATION_BLOCK 32 /* elements that share a scale */
 #define MATRIX_MAX_GROUP 16
 
 struct matrix {
     lckv_dtype dtype; /* 0: no matrix */
     uint32_t n_rows, n_columns;
     uint32_t group_rows;
-    uint32_t n_groups;   /* n_rows / group_rows, rounded up; missing rows are zero */
+    uint32_t n_groups; /* n_rows / group_rows, rounded up; missing rows are zero */
     size_t group_bytes;
     uint8_t *data; /* n_groups x group_bytes, aligned to MEMORY_ALIGN */
     size_t n_bytes;

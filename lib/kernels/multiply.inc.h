@@ -1,18 +1,20 @@
 /*
  * Template: products of packed weights with activations, for a set's vectors (LANES = group rows).
  *
- * A lane is an output row. Each output adds its columns in ascending order into one accumulator, so its
- * bits do not depend on how many rows or groups share a tile. In full precision a block of 32 columns is
- * turned into floats once for a tile of rows; in fast precision bytes are multiplied with 8-bit
- * activations and each block of 32 is scaled into the accumulator.
+ * A lane is an output row. Each output adds its columns in ascending order into one accumulator, so
+ * its bits do not depend on how many rows or groups share a tile. In full precision a block of 32
+ * columns is turned into floats once for a tile of rows; in fast precision bytes are multiplied
+ * with 8-bit activations and each block of 32 is scaled into the accumulator.
  */
 #include "kernels/matrix.h"
 
-#define TILE_ROWS 8   /* activation rows that share a block turned into floats */
-#define TILE_GROUPS 4 /* weight groups side by side for a single row: independent sums hide latency */
+#define TILE_ROWS 8 /* activation rows that share a block turned into floats */
+#define TILE_GROUPS \
+    4 /* weight groups side by side for a single row: independent sums hide latency */
 #define INLINE static inline __attribute__((always_inline))
 
-/* ---- A block of 32 columns as floats: out[column * LANES + lane] ---------------------------------- */
+/* ---- A block of 32 columns as floats: out[column * LANES + lane]
+ * ---------------------------------- */
 
 typedef void (*unpack_function)(const uint8_t *block, float *out);
 
@@ -69,7 +71,8 @@ struct q6_k_part {
 
 INLINE struct q6_k_part q6_k_part(const uint8_t *super, size_t b)
 {
-    const uint8_t *scales = super + 2 * LANES, *low = scales + 16 * LANES, *high = low + 128 * LANES;
+    const uint8_t *scales = super + 2 * LANES, *low = scales + 16 * LANES,
+                  *high = low + 128 * LANES;
     struct q6_k_part part = {super, scales + 2 * b * LANES, low + b * 16 * LANES,
                              high + b / 2 * 16 * LANES, (int)(b % 2) * 4};
     return part;
@@ -93,7 +96,8 @@ INLINE void unpack_q6_k_part(const uint8_t *super, size_t b, float *out)
     }
 }
 
-/* ---- Full precision ------------------------------------------------------------------------------- */
+/* ---- Full precision
+ * ------------------------------------------------------------------------------- */
 
 /* Columns [32 b, 32 b + n) of a group as floats: in place for f32, otherwise in `buffer`. */
 INLINE const float *full_block(lckv_dtype dtype, const uint8_t *group, size_t b, float *buffer)
@@ -171,7 +175,8 @@ INLINE void full_tile(lckv_dtype dtype, const struct matrix *matrix, const struc
     }
 }
 
-/* ---- Fast precision ------------------------------------------------------------------------------- */
+/* ---- Fast precision
+ * ------------------------------------------------------------------------------- */
 
 /* The sums of products of one block of 32 columns with one row's quants, scaled into `sum`. */
 INLINE vf fast_q8_0(const uint8_t *block, const int8_t *x, float scale, vf sum)
@@ -237,8 +242,8 @@ INLINE void fast_tile(lckv_dtype dtype, const struct matrix *matrix, const struc
                 size_t at = (first_row + m) * row_blocks + b;
                 const int8_t *quants = x->quants + at * 32;
                 if (dtype == LCKV_DTYPE_Q8_0)
-                    sums[g][m] = fast_q8_0(group + b * 34 * LANES, quants, x->scales[at],
-                                           sums[g][m]);
+                    sums[g][m] =
+                        fast_q8_0(group + b * 34 * LANES, quants, x->scales[at], sums[g][m]);
                 else if (dtype == LCKV_DTYPE_Q4_0)
                     sums[g][m] = fast_q4_0(group + b * 18 * LANES, quants, x->scales[at],
                                            x->sums[at], sums[g][m]);
@@ -257,7 +262,8 @@ INLINE void fast_tile(lckv_dtype dtype, const struct matrix *matrix, const struc
     }
 }
 
-/* ---- Tiles ---------------------------------------------------------------------------------------- */
+/* ---- Tiles
+ * ---------------------------------------------------------------------------------------- */
 
 /* Walks over rows and groups in tiles of constant shape, which the compiler unrolls. */
 #define DEFINE_MULTIPLY(name, tile, dtype)                                                         \

@@ -1,6 +1,6 @@
 /*
- * Vectors of 8 lanes in plain C, for the templates *.inc.h. Compilers turn the loops into whatever the
- * target has; every set with intrinsics offers the same names.
+ * Vectors of 8 lanes in plain C, for the templates *.inc.h. Compilers turn the loops into whatever
+ * the target has; every set with intrinsics offers the same names.
  *
  * A vf holds floats, a vi 32-bit integers, a vb four bytes in each lane.
  */

@@ -1,6 +1,6 @@
 /*
- * Architectures: for each, a name and the names of its tensors in GGUF and Hugging Face files. A new
- * architecture is a table entry here, not a copy of the forward pass.
+ * Architectures: for each, a name and the names of its tensors in GGUF and Hugging Face files. A
+ * new architecture is a table entry here, not a copy of the forward pass.
  */
 #ifndef LCKV_MODEL_ARCHITECTURE_H
 #define LCKV_MODEL_ARCHITECTURE_H
@@ -36,8 +36,9 @@ enum weight {
 struct architecture {
     const char *gguf_name;     /* general.architecture */
     const char *hf_model_type; /* config.json model_type */
-    bool gguf_rope_adjacent;   /* GGUF files pair elements 2d and 2d + 1, so q and k rows are permuted */
-    bool condensed;            /* reads lckv.* keys: layer plans and force_nodiag */
+    bool gguf_rope_adjacent; /* GGUF files pair elements 2d and 2d + 1, so q and k rows are permuted
+                              */
+    bool condensed;          /* reads lckv.* keys: layer plans and force_nodiag */
 };
 
 /* NULL if there is none of that name. */

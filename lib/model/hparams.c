@@ -1,6 +1,6 @@
 /*
- * Hyperparameters: the checks that hold for every source, and the rotation frequencies. Reading GGUF
- * metadata is hparams_gguf.c's, config.json hparams_config.c's, writing hparams_write.c's.
+ * Hyperparameters: the checks that hold for every source, and the rotation frequencies. Reading
+ * GGUF metadata is hparams_gguf.c's, config.json hparams_config.c's, writing hparams_write.c's.
  */
 #include "model/hparams.h"
 
@@ -34,7 +34,8 @@ static lckv_status check_counts(const struct checkpoint *checkpoint, const struc
         return fail(LCKV_BAD_FORMAT, "%s: the head dimension is %u; expected an even number",
                     checkpoint->name, h->head_dim);
     if (h->n_heads % h->n_kv_heads != 0)
-        return fail(LCKV_BAD_FORMAT, "%s: %u attention heads; expected a multiple of the %u key-value heads",
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: %u attention heads; expected a multiple of the %u key-value heads",
                     checkpoint->name, h->n_heads, h->n_kv_heads);
     if (h->forward_passes > 65536 || h->backward_passes > 65536 ||
         h->forward_passes + h->backward_passes == 0)
@@ -43,7 +44,8 @@ static lckv_status check_counts(const struct checkpoint *checkpoint, const struc
     return LCKV_OK;
 }
 
-static lckv_status check_positive(const struct checkpoint *checkpoint, const char *name, double value)
+static lckv_status check_positive(const struct checkpoint *checkpoint, const char *name,
+                                  double value)
 {
     if (isfinite(value) && value > 0 && value < 1e30)
         return LCKV_OK;
@@ -96,14 +98,16 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h)
     if (status == LCKV_OK)
         status = check_numbers(checkpoint, h);
     if (status == LCKV_OK && plan_has_windows(h->plan) && h->sliding_window == 0)
-        status = fail(LCKV_BAD_FORMAT, "%s: the plan has sliding windows but no sliding_window is given",
-                      checkpoint->name);
+        status =
+            fail(LCKV_BAD_FORMAT, "%s: the plan has sliding windows but no sliding_window is given",
+                 checkpoint->name);
     if (status == LCKV_OK && checkpoint->kind == CHECKPOINT_GGUF)
         status = hparams_read_rope_factors(checkpoint, h);
     return status;
 }
 
-/* Frequencies far below the trained context's are divided, those far above kept, the rest between. */
+/* Frequencies far below the trained context's are divided, those far above kept, the rest between.
+ */
 static double llama3_frequency(const struct hparams *h, double frequency)
 {
     const double two_pi = 6.283185307179586477;

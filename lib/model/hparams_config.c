@@ -17,7 +17,8 @@ static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
 }
 
 /* A list of kinds, one a layer, is not a plan: every layer reads itself, some through a window. */
-static lckv_status plan_from_list(struct checkpoint *checkpoint, const json_t *list, struct text *plan)
+static lckv_status plan_from_list(struct checkpoint *checkpoint, const json_t *list,
+                                  struct text *plan)
 {
     size_t n = json_array_size(list), used = 0, capacity = n * 8 + 1;
     char *text;
@@ -72,8 +73,8 @@ static lckv_status read_scaling(const struct checkpoint *checkpoint, const json_
     else if (strcmp(kind.bytes, "llama3") == 0)
         h->rope_scaling = ROPE_SCALING_LLAMA3;
     else
-        return fail(LCKV_UNSUPPORTED, "%s: rope scaling %s; expected default, linear or llama3", what,
-                    quoted(kind.bytes, kind.length).text);
+        return fail(LCKV_UNSUPPORTED, "%s: rope scaling %s; expected default, linear or llama3",
+                    what, quoted(kind.bytes, kind.length).text);
     h->rope_factor = 0; /* required now */
     status = json_get_f64(scaling, what, "factor", &h->rope_factor, NULL);
     if (status == LCKV_OK)
@@ -91,7 +92,7 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, const json_t *
                              struct hparams *h)
 {
     const char *what = checkpoint->name;
-    json_t *parameters, *scaling;
+    json_t *parameters = NULL, *scaling = NULL;
     lckv_status status = json_get_f64(config, what, "rope_theta", &h->rope_theta, NULL);
     if (status == LCKV_OK)
         status = json_get_object(config, what, "rope_scaling", &scaling);

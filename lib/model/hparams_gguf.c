@@ -61,8 +61,9 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, struct hparam
     if (h->head_dim == 0 && h->n_heads != 0)
         h->head_dim = h->hidden_size / h->n_heads;
     if (value_length != 0 && value_length != h->head_dim)
-        return fail(LCKV_UNSUPPORTED, "values of %u elements a head and keys of %u; expected the same",
-                    value_length, h->head_dim);
+        return fail(LCKV_UNSUPPORTED,
+                    "values of %u elements a head and keys of %u; expected the same", value_length,
+                    h->head_dim);
     if (rope_dimensions != 0 && rope_dimensions != h->head_dim)
         return fail(LCKV_UNSUPPORTED,
                     "rope.dimension_count is %u and a head has %u elements; expected the same",
@@ -185,7 +186,8 @@ lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hpar
     blocks_dequantize(LCKV_DTYPE_F32, bytes, n, factors);
     for (uint32_t i = 0; i < n; i++) {
         if (!isfinite(factors[i]) || factors[i] <= 0)
-            return fail(LCKV_BAD_FORMAT, "%s: tensor %s: element %u is %g; expected a positive number",
+            return fail(LCKV_BAD_FORMAT,
+                        "%s: tensor %s: element %u is %g; expected a positive number",
                         checkpoint->name, name, i, (double)factors[i]);
     }
     h->rope_factors = factors;

@@ -51,19 +51,14 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         const char *suffix;
         uint32_t value;
     } counts[] = {
-        {"block_count", h->n_layers},
-        {"context_length", h->context_length},
-        {"embedding_length", h->hidden_size},
-        {"feed_forward_length", h->intermediate_size},
-        {"attention.head_count", h->n_heads},
-        {"attention.head_count_kv", h->n_kv_heads},
-        {"attention.key_length", h->head_dim},
-        {"attention.value_length", h->head_dim},
-        {"rope.dimension_count", h->head_dim},
-        {"vocab_size", h->n_vocab},
+        {"block_count", h->n_layers},          {"context_length", h->context_length},
+        {"embedding_length", h->hidden_size},  {"feed_forward_length", h->intermediate_size},
+        {"attention.head_count", h->n_heads},  {"attention.head_count_kv", h->n_kv_heads},
+        {"attention.key_length", h->head_dim}, {"attention.value_length", h->head_dim},
+        {"rope.dimension_count", h->head_dim}, {"vocab_size", h->n_vocab},
     };
-    lckv_status status = metadata_set_text(metadata, "general.architecture", architecture,
-                                           strlen(architecture));
+    lckv_status status =
+        metadata_set_text(metadata, "general.architecture", architecture, strlen(architecture));
     if (status == LCKV_OK && h->name.length > 0)
         status = metadata_set_text(metadata, "general.name", h->name.bytes, h->name.length);
     for (size_t i = 0; status == LCKV_OK && i < sizeof counts / sizeof counts[0]; i++) {

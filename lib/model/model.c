@@ -30,8 +30,8 @@ static lckv_status choose_kernels(struct lckv_model *model, const lckv_model_opt
                     (int)options->gemm);
     if (options->gemm == LCKV_GEMM_OPENBLAS && !blas_available())
         return fail(LCKV_UNSUPPORTED, "gemm is openblas; this library was built without it");
-    model->precision = options->precision == LCKV_PRECISION_FULL ? LCKV_PRECISION_FULL
-                                                                 : LCKV_PRECISION_FAST;
+    model->precision =
+        options->precision == LCKV_PRECISION_FULL ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST;
     bool portable = strcmp(model->kernels->name, "portable") == 0;
     bool wanted = options->gemm == LCKV_GEMM_OPENBLAS ||
                   (options->gemm == LCKV_GEMM_DEFAULT && portable && blas_available());
@@ -45,8 +45,7 @@ static lckv_status config_to_metadata(struct lckv_model *model)
     const struct text *config = &model->checkpoint.config;
     json_t *root, *value;
     const char *key;
-    lckv_status status =
-        json_parse(config->bytes, config->length, model->checkpoint.name, &root);
+    lckv_status status = json_parse(config->bytes, config->length, model->checkpoint.name, &root);
     if (status != LCKV_OK)
         return status;
     json_object_foreach(root, key, value)
@@ -56,9 +55,9 @@ static lckv_status config_to_metadata(struct lckv_model *model)
                                        json_string_length(value));
         } else {
             char *text = json_dumps(value, JSON_ENCODE_ANY);
-            status = text == NULL ? fail(LCKV_OUT_OF_MEMORY, "no memory for config.json")
-                                  : metadata_set_text(&model->checkpoint.metadata, key, text,
-                                                      strlen(text));
+            status = text == NULL
+                         ? fail(LCKV_OUT_OF_MEMORY, "no memory for config.json")
+                         : metadata_set_text(&model->checkpoint.metadata, key, text, strlen(text));
             free(text); /* jansson's own */
         }
         if (status != LCKV_OK)
@@ -95,8 +94,7 @@ static lckv_status read_description(struct lckv_model *model, const lckv_model_o
 /* A model runs without a tokenizer; text calls then say why there is none. */
 static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_options *options)
 {
-    lckv_status status =
-        tokenizer_create(&model->checkpoint, &model->allocator, &model->tokenizer);
+    lckv_status status = tokenizer_create(&model->checkpoint, &model->allocator, &model->tokenizer);
     if (status == LCKV_UNSUPPORTED) {
         char reason[512];
         size_t length = lckv_last_error_copy(reason, sizeof reason);
@@ -117,7 +115,8 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
     return LCKV_OK;
 }
 
-/* "q4_1, q8_0, f32": the element types in the file, most bytes first; and the number of elements. */
+/* "q4_1, q8_0, f32": the element types in the file, most bytes first; and the number of elements.
+ */
 static lckv_status summarize_tensors(struct lckv_model *model)
 {
     uint64_t bytes[LCKV_DTYPE_Q6_K + 1] = {0};

@@ -1,6 +1,6 @@
 /*
- * A model: hyperparameters, plan, tokenizer, and the weights packed for a kernel set. Immutable once
- * open; counted.
+ * A model: hyperparameters, plan, tokenizer, and the weights packed for a kernel set. Immutable
+ * once open; counted.
  */
 #ifndef LCKV_MODEL_MODEL_H
 #define LCKV_MODEL_MODEL_H
@@ -13,7 +13,7 @@
 struct model_layer {
     const float *attention_norm; /* [hidden_size] */
     const float *ffn_norm;
-    struct matrix q, k, v, o;            /* k and v only where the plan computes them */
+    struct matrix q, k, v, o; /* k and v only where the plan computes them */
     struct matrix gate, up, down;
     const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL where there is none */
     const float *gate_bias, *up_bias, *down_bias;
@@ -26,14 +26,14 @@ struct lckv_model {
     struct arena arena; /* texts, norms, biases */
     struct hparams hparams;
     struct lckv_plan *plan;
-    struct tokenizer *tokenizer; /* NULL: none */
-    const char *no_tokenizer;    /* why there is none */
-    struct checkpoint checkpoint; /* files closed; texts stay. Its metadata: as in the GGUF file, or the
-                                     members of config.json as texts */
+    struct tokenizer *tokenizer;  /* NULL: none */
+    const char *no_tokenizer;     /* why there is none */
+    struct checkpoint checkpoint; /* files closed; texts stay. Its metadata: as in the GGUF file, or
+                                     the members of config.json as texts */
     bool opened;                  /* the checkpoint */
     const struct kernels *kernels;
-    lckv_precision precision; /* resolved: full or fast */
-    bool use_openblas;        /* for prompt chunks in fast precision */
+    lckv_precision precision;  /* resolved: full or fast */
+    bool use_openblas;         /* for prompt chunks in fast precision */
     const double *frequencies; /* [head_dim / 2] radians per position */
     struct matrix token_embedding;
     struct matrix output; /* the same data as token_embedding if tied */

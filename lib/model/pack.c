@@ -1,6 +1,6 @@
 /*
- * Packing. Files are read in pieces of a few megabytes, row by row into place; q and k rows that GGUF
- * pairs as (2d, 2d + 1) come back to the order (d, d + head_dim / 2) on the way.
+ * Packing. Files are read in pieces of a few megabytes, row by row into place; q and k rows that
+ * GGUF pairs as (2d, 2d + 1) come back to the order (d, d + head_dim / 2) on the way.
  */
 #include "model/pack.h"
 
@@ -64,8 +64,8 @@ static lckv_status pack_matrix(struct packer *packer, const struct tensor *tenso
     uint64_t row_bytes = tensor->n_bytes / n_rows;
     lckv_status status = size_piece(packer, row_bytes);
     if (status == LCKV_OK)
-        status = matrix_create(matrix, tensor->dtype, n_rows, n_columns,
-                               model->kernels->group_rows, &model->allocator);
+        status = matrix_create(matrix, tensor->dtype, n_rows, n_columns, model->kernels->group_rows,
+                               &model->allocator);
     uint32_t at_once = (uint32_t)(packer->piece_bytes / (row_bytes > 0 ? row_bytes : 1));
     for (uint32_t row = 0; status == LCKV_OK && row < n_rows; row += at_once) {
         uint32_t n = n_rows - row < at_once ? n_rows - row : at_once;
@@ -92,8 +92,8 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
     if (status == LCKV_OK)
         status = arena_alloc(&model->arena, n, sizeof *placed, "a vector of weights", &placed);
     if (status == LCKV_OK)
-        status = checkpoint_read(&model->checkpoint, tensor, 0, packer->piece,
-                                 (size_t)tensor->n_bytes);
+        status =
+            checkpoint_read(&model->checkpoint, tensor, 0, packer->piece, (size_t)tensor->n_bytes);
     if (status != LCKV_OK)
         return status;
     uint64_t aligned = (tensor->n_bytes + 3) / 4 * 4;
@@ -175,7 +175,8 @@ static lckv_status pack_all(struct packer *packer)
         {WEIGHT_TOKEN_EMBEDDING, h->n_vocab, h->hidden_size, true, false, &model->token_embedding,
          NULL},
         {WEIGHT_OUTPUT_NORM, h->hidden_size, 0, true, false, NULL, &model->output_norm},
-        {WEIGHT_OUTPUT, h->n_vocab, h->hidden_size, !h->tie_embeddings, false, &model->output, NULL},
+        {WEIGHT_OUTPUT, h->n_vocab, h->hidden_size, !h->tie_embeddings, false, &model->output,
+         NULL},
     };
     size_t n = sizeof shared / sizeof shared[0] - (h->tie_embeddings ? 1 : 0);
     lckv_status status = LCKV_OK;
@@ -193,8 +194,7 @@ static lckv_status pack_all(struct packer *packer)
 lckv_status pack_weights(struct lckv_model *model, lckv_progress_callback progress,
                          void *progress_user)
 {
-    struct packer packer = {
-        .model = model, .progress = progress, .progress_user = progress_user};
+    struct packer packer = {.model = model, .progress = progress, .progress_user = progress_user};
     for (size_t i = 0; i < model->checkpoint.n_tensors; i++)
         packer.total += model->checkpoint.tensors[i].n_bytes;
     lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,

@@ -1,5 +1,6 @@
 /*
- * Packing: a checkpoint's tensors into the model's matrices and vectors, in the kernel set's layout.
+ * Packing: a checkpoint's tensors into the model's matrices and vectors, in the kernel set's
+ * layout.
  */
 #ifndef LCKV_MODEL_PACK_H
 #define LCKV_MODEL_PACK_H

@@ -17,9 +17,8 @@ lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight,
     const struct tensor *found = name[0] != '\0' ? checkpoint_find(checkpoint, name) : NULL;
     if (found == NULL && required)
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s is missing", checkpoint->name, name);
-    bool fits = found == NULL ||
-                (found->n_dims == n_dims && found->shape[0] == rows &&
-                 (n_dims == 1 || found->shape[1] == columns));
+    bool fits = found == NULL || (found->n_dims == n_dims && found->shape[0] == rows &&
+                                  (n_dims == 1 || found->shape[1] == columns));
     if (!fits && n_dims == 1)
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s has shape [%llu, %llu]; expected [%llu]",
                     checkpoint->name, name, (unsigned long long)found->shape[0],
@@ -57,7 +56,8 @@ static bool is_known(const struct checkpoint *checkpoint, const struct hparams *
         char expected[WEIGHT_NAME_BYTES];
         if (weight_is_per_layer((enum weight)w) != (*layer >= 0))
             continue;
-        weight_name(checkpoint->kind, (enum weight)w, (uint32_t)(*layer >= 0 ? *layer : 0), expected);
+        weight_name(checkpoint->kind, (enum weight)w, (uint32_t)(*layer >= 0 ? *layer : 0),
+                    expected);
         if (strcmp(name, expected) == 0) {
             *weight = (enum weight)w;
             return true;
@@ -75,7 +75,8 @@ lckv_status weights_check(const struct checkpoint *checkpoint, const struct hpar
         int64_t layer;
         if (!is_known(checkpoint, hparams, name, &weight, &layer)) {
             char text[192];
-            int length = snprintf(text, sizeof text, "tensor %s is not used", quoted_string(name).text);
+            int length =
+                snprintf(text, sizeof text, "tensor %s is not used", quoted_string(name).text);
             if (log != NULL && length > 0)
                 log(log_user, text, (size_t)length);
             continue;
@@ -83,10 +84,11 @@ lckv_status weights_check(const struct checkpoint *checkpoint, const struct hpar
         bool kv = weight == WEIGHT_K || weight == WEIGHT_V || weight == WEIGHT_K_BIAS ||
                   weight == WEIGHT_V_BIAS;
         if (kv && plan->layers[layer].slot < 0)
-            return fail(LCKV_BAD_PLAN,
-                        "%s: tensor %s is there, but no layer of the plan reads the keys and values "
-                        "of layer %lld",
-                        checkpoint->name, name, (long long)layer);
+            return fail(
+                LCKV_BAD_PLAN,
+                "%s: tensor %s is there, but no layer of the plan reads the keys and values "
+                "of layer %lld",
+                checkpoint->name, name, (long long)layer);
     }
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         char name[WEIGHT_NAME_BYTES];

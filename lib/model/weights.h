@@ -8,8 +8,9 @@
 #include "model/hparams.h"
 
 /*
- * The tensor that plays a role, of `n_dims` 1 ([rows]) or 2 ([rows, columns]). *tensor is NULL if it is
- * missing and not required. LCKV_BAD_FORMAT names the tensor, what was expected and what is there.
+ * The tensor that plays a role, of `n_dims` 1 ([rows]) or 2 ([rows, columns]). *tensor is NULL if
+ * it is missing and not required. LCKV_BAD_FORMAT names the tensor, what was expected and what is
+ * there.
  */
 lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight, uint32_t layer,
                         uint32_t n_dims, uint64_t rows, uint64_t columns, bool required,

@@ -1,7 +1,7 @@
 /*
- * The contract of caches, sessions and lckv_evaluate, on the public header only: what is checked before
- * anything changes, what a failed call leaves as it was, who may release what and when, and that logits
- * depend on nothing but the tokens before them.
+ * The contract of caches, sessions and lckv_evaluate, on the public header only: what is checked
+ * before anything changes, what a failed call leaves as it was, who may release what and when, and
+ * that logits depend on nothing but the tokens before them.
  */
 #include "support.h"
 
@@ -11,7 +11,8 @@
 
 #define UPWARD "tests/data/goldens/lckv-w2"
 #define DOWNWARD "tests/data/goldens/cla2"
-#define WINDOWED "tests/data/goldens/yoco-windows" /* windows of 7 in slots 0 to 2; slot 3 is full */
+#define WINDOWED \
+    "tests/data/goldens/yoco-windows" /* windows of 7 in slots 0 to 2; slot 3 is full */
 #define ALL_WINDOWED_SLOT 0
 #define N_VOCAB 160
 #define N_TOKENS 40
@@ -97,7 +98,8 @@ START_TEST(logits_do_not_depend_on_threads_pages_batches_or_splits)
     lckv_model *model =
         open_model(models[_i % 3], _i < 3 ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
     reference_logits(model, expected);
-    const uint32_t threads[] = {1, 2, 3, 7}, pages[] = {16, 64, 128, 1024}, rows[] = {256, 5, 1, 33};
+    const uint32_t threads[] = {1, 2, 3, 7}, pages[] = {16, 64, 128, 1024},
+                   rows[] = {256, 5, 1, 33};
     const size_t splits[] = {40, 13, 1, 7};
     for (int k = 0; k < 4; k++) {
         lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = threads[k],
@@ -203,7 +205,8 @@ START_TEST(bad_items_change_nothing)
     ck_assert_status(lckv_evaluate(cache, &good, sizeof good - 8, 1, NULL, NULL),
                      LCKV_INVALID_ARGUMENT);
     ck_assert_status(lckv_evaluate(cache, NULL, sizeof good, 1, NULL, NULL), LCKV_INVALID_ARGUMENT);
-    ck_assert_status(lckv_evaluate(cache, &good, sizeof good, 0, NULL, NULL), LCKV_INVALID_ARGUMENT);
+    ck_assert_status(lckv_evaluate(cache, &good, sizeof good, 0, NULL, NULL),
+                     LCKV_INVALID_ARGUMENT);
     lckv_item many = item_of(session, 0, 17, got[0]);
     ck_assert_status(run(cache, &many, 1, LCKV_PREFILL_ITERATED), LCKV_INVALID_ARGUMENT);
     ck_assert_error_has("max_rows");

@@ -1,7 +1,7 @@
 /*
- * The golden fixtures: sixteen tiny models with the logits that they must give, from the published code
- * and an independent oracle (tests/data/goldens/README.md). Runs under the kernel set that LCKV_CPU
- * names, on the public header only.
+ * The golden fixtures: sixteen tiny models with the logits that they must give, from the published
+ * code and an independent oracle (tests/data/goldens/README.md). Runs under the kernel set that
+ * LCKV_CPU names, on the public header only.
  */
 #include "support.h"
 
@@ -13,10 +13,10 @@
 #define TOLERANCE 5e-4
 
 static const char *const fixtures[] = {
-    "all-top",        "cla2",           "cycle3-window",   "deep13-sequential",
-    "lckv-w10like",   "lckv-w2",        "mixattention",    "nodiag-standard",
-    "nodiag-w10like", "overlap-groups", "pizza-bottom",    "rope-llama3-tied",
-    "sandwich-middle", "standard-llama", "two-groups",     "yoco-windows"};
+    "all-top",         "cla2",           "cycle3-window", "deep13-sequential",
+    "lckv-w10like",    "lckv-w2",        "mixattention",  "nodiag-standard",
+    "nodiag-w10like",  "overlap-groups", "pizza-bottom",  "rope-llama3-tied",
+    "sandwich-middle", "standard-llama", "two-groups",    "yoco-windows"};
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 
 struct golden {
@@ -113,7 +113,8 @@ START_TEST(iterated_encoding_gives_the_published_logits)
     static const struct {
         const char *array;
         uint32_t m, b;
-    } cases[] = {{"logits_iter_m7b2", 7, 2}, {"logits_iter_m1b1", 1, 1}, {"logits_iter_m3b2", 3, 2}};
+    } cases[] = {
+        {"logits_iter_m7b2", 7, 2}, {"logits_iter_m1b1", 1, 1}, {"logits_iter_m3b2", 3, 2}};
     struct golden golden;
     open_golden(&golden, _i, LCKV_PRECISION_FULL);
     lckv_cache *cache = make_cache(&golden, 2);
@@ -182,8 +183,8 @@ START_TEST(exact_encoding_gives_the_oracles_logits_keys_and_tokens)
     float *row = golden.logits + (golden.n_tokens - 1) * n_vocab;
     for (size_t i = 0; i < greedy->n_elements; i++) {
         lckv_token token = most_likely(row, n_vocab);
-        ck_assert_msg(token == expected[i], "%s: greedy token %zu is %d, expected %d", golden.name, i,
-                      (int)token, (int)expected[i]);
+        ck_assert_msg(token == expected[i], "%s: greedy token %zu is %d, expected %d", golden.name,
+                      i, (int)token, (int)expected[i]);
         lckv_item item = {.session = session,
                           .tokens = &token,
                           .n_tokens = 1,
@@ -202,7 +203,8 @@ END_TEST
 START_TEST(exact_logits_are_bitwise_the_same_however_they_are_asked_for)
 {
     struct golden golden;
-    open_golden(&golden, _i % N_FIXTURES, _i < N_FIXTURES ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    open_golden(&golden, _i % N_FIXTURES,
+                _i < N_FIXTURES ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
     size_t n = golden.n_tokens * golden.info.n_vocab;
     float *first = calloc(n, sizeof *first);
     const uint32_t threads[] = {1, 2, 3, 7};
@@ -234,7 +236,8 @@ static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("goldens");
     tcase_set_timeout(tcase, 300);
-    tcase_add_loop_test(tcase, exact_encoding_gives_the_oracles_logits_keys_and_tokens, 0, N_FIXTURES);
+    tcase_add_loop_test(tcase, exact_encoding_gives_the_oracles_logits_keys_and_tokens, 0,
+                        N_FIXTURES);
     tcase_add_loop_test(tcase, iterated_encoding_gives_the_published_logits, 0, N_FIXTURES);
     tcase_add_loop_test(tcase, exact_logits_are_bitwise_the_same_however_they_are_asked_for, 0,
                         2 * N_FIXTURES);

@@ -1,7 +1,7 @@
 /*
- * Kernels: packing keeps every bit; products agree with plain sums over dequantised weights; results
- * do not depend on the shape of the tile; attention agrees with its definition; for every kernel set
- * that this machine runs.
+ * Kernels: packing keeps every bit; products agree with plain sums over dequantised weights;
+ * results do not depend on the shape of the tile; attention agrees with its definition; for every
+ * kernel set that this machine runs.
  */
 #include "support.h"
 
@@ -136,8 +136,8 @@ static struct activations fill(const struct kernels *kernels, struct inputs *in,
     return x;
 }
 
-static double plain_product(const struct fixture *f, const struct inputs *in, size_t m, uint32_t row,
-                            size_t columns, bool quantized, double *magnitude)
+static double plain_product(const struct fixture *f, const struct inputs *in, size_t m,
+                            uint32_t row, size_t columns, bool quantized, double *magnitude)
 {
     double sum = 0;
     *magnitude = 0;

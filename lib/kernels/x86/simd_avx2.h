@@ -170,12 +170,13 @@ static inline __m256i broadcast_quad(const int8_t *x)
 }
 
 /*
- * vpmaddubsw wants one unsigned side: |w|, and x with w's sign. Two products of at most 128 x 127 fit
- * 16 bits, so w = -128 is legal.
+ * vpmaddubsw wants one unsigned side: |w|, and x with w's sign. Two products of at most 128 x 127
+ * fit 16 bits, so w = -128 is legal.
  */
 static inline vi vi_dot_signed(vi sum, vb w, const int8_t *x)
 {
-    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(broadcast_quad(x), w));
+    __m256i pairs =
+        _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(broadcast_quad(x), w));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 

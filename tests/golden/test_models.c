@@ -1,0 +1,306 @@
+/*
+ * The trained models: the bundled one always; the directories it was trained beside where
+ * LCKV_TEST_MODELS names the folder that holds them; SmolLM2-135M-Instruct Q4_1 where LCKV_TEST_SMOLLM2
+ * names its GGUF file. References: tests/data/README.md. On the public header only.
+ */
+#include "support.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#define BUNDLED "examples/models/stories-lckv-q8_0.gguf"
+#define MAX_TOKENS 8192
+
+static lckv_model *open_model(const char *path, lckv_precision precision)
+{
+    lckv_model *model;
+    lckv_model_options options = {.size = sizeof options, .precision = precision};
+    ck_assert_ok(lckv_model_open(path, &options, &model));
+    lckv_model_info info = {.size = sizeof info};
+    ck_assert_ok(lckv_model_get_info(model, &info));
+    if (getenv("LCKV_CPU") != NULL)
+        ck_assert_str_eq(info.kernel_set, getenv("LCKV_CPU"));
+    return model;
+}
+
+static uint32_t n_vocab_of(const lckv_model *model)
+{
+    lckv_model_info info = {.size = sizeof info};
+    ck_assert_ok(lckv_model_get_info(model, &info));
+    return info.n_vocab;
+}
+
+static lckv_cache *make_cache(const lckv_model *model, lckv_dtype kv_dtype)
+{
+    lckv_cache *cache;
+    lckv_cache_options options = {.size = sizeof options, .kv_dtype = kv_dtype, .max_rows = 512};
+    ck_assert_ok(lckv_cache_create(model, &options, &cache));
+    return cache;
+}
+
+static json_t *load(const char *path)
+{
+    json_error_t error;
+    json_t *root = json_load_file(path, 0, &error);
+    ck_assert_msg(root != NULL, "%s: %s", path, error.text);
+    return root;
+}
+
+static size_t ids_of(const json_t *list, lckv_token *ids)
+{
+    size_t n = json_array_size(list);
+    ck_assert_uint_le(n, MAX_TOKENS);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (lckv_token)json_integer_value(json_array_get(list, i));
+    return n;
+}
+
+/* All logits of some tokens in a new session, in f32 [n, n_vocab]. */
+static float *logits_of(lckv_cache *cache, const lckv_token *ids, size_t n, uint32_t n_vocab)
+{
+    float *logits = calloc(n * n_vocab, sizeof *logits);
+    lckv_session *session;
+    ck_assert_ok(lckv_session_create(cache, &session));
+    lckv_item item = {.session = session,
+                      .tokens = ids,
+                      .n_tokens = n,
+                      .want = LCKV_WANT_ALL,
+                      .logits = logits,
+                      .logits_capacity = n * n_vocab};
+    ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL));
+    lckv_session_release(session);
+    return logits;
+}
+
+static size_t most_likely(const float *logits, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        best = logits[i] > logits[best] ? i : best;
+    return best;
+}
+
+static double nll(const float *logits, size_t n, lckv_token token)
+{
+    double largest = (double)logits[most_likely(logits, n)], sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)logits[i] - largest);
+    return log(sum) + largest - (double)logits[token];
+}
+
+/* Perplexity of every `step`th line of the held-out text, each from BOS to EOS. */
+static double perplexity(const lckv_model *model, int step, long *n_predicted)
+{
+    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
+    uint32_t n_vocab = n_vocab_of(model);
+    static char line[1 << 16];
+    static lckv_token ids[MAX_TOKENS];
+    double total = 0;
+    long n_all = 0, number = 0;
+    FILE *file = fopen("tests/data/heldout.txt", "r");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        size_t length = strcspn(line, "\n"), n;
+        if (number++ % step != 0)
+            continue;
+        ck_assert_ok(lckv_tokenize(model, line, length, LCKV_TOKENIZE_BOS, ids, MAX_TOKENS - 1, &n));
+        ids[n++] = lckv_model_special_token(model, LCKV_SPECIAL_EOS);
+        float *logits = logits_of(cache, ids, n - 1, n_vocab);
+        for (size_t i = 1; i < n; i++)
+            total += nll(logits + (i - 1) * n_vocab, n_vocab, ids[i]);
+        n_all += (long)n - 1;
+        free(logits);
+    }
+    fclose(file);
+    lckv_cache_release(cache);
+    *n_predicted = n_all;
+    return exp(total / (double)n_all);
+}
+
+static void check_perplexity(const char *path, lckv_precision precision, double expected,
+                             double tolerance)
+{
+    long n;
+    lckv_model *model = open_model(path, precision);
+    double value = perplexity(model, 1, &n);
+    ck_assert_int_eq(n, 50942);
+    ck_assert_msg(fabs(value / expected - 1) < tolerance, "%s: perplexity %.5f, expected %.5f", path,
+                  value, expected);
+    lckv_model_release(model);
+}
+
+/* Every 24th line took this perplexity in float32 on the bfloat16 weights; the quantised file is near. */
+START_TEST(the_bundled_model_has_its_perplexity)
+{
+    if (getenv("LCKV_CPU") != NULL && strcmp(getenv("LCKV_CPU"), "portable") == 0 &&
+        getenv("LCKV_TEST_MODELS") == NULL) {
+        printf("skipped: the whole held-out text under the portable set\n");
+        return;
+    }
+    check_perplexity(BUNDLED, _i == 0 ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST, 2.66815,
+                     _i == 0 ? 0.003 : 0.006);
+}
+END_TEST
+
+static void check_continuation(const lckv_model *model, const json_t *item)
+{
+    static lckv_token prompt[MAX_TOKENS], expected[MAX_TOKENS], got[MAX_TOKENS];
+    const char *text = json_string_value(json_object_get(item, "prompt"));
+    uint32_t n_vocab = n_vocab_of(model);
+    size_t n_prompt = ids_of(json_object_get(item, "prompt_ids"), prompt), n;
+    ck_assert_ok(lckv_tokenize(model, text, strlen(text), 0, got, MAX_TOKENS, &n));
+    ck_assert_uint_eq(n, n_prompt);
+    ck_assert(memcmp(got, prompt, n * sizeof *got) == 0);
+    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
+    float *logits = logits_of(cache, prompt, n_prompt, n_vocab);
+    const json_t *top = json_object_get(item, "top10_last_prompt_position");
+    for (size_t i = 0; i < json_array_size(top); i++) {
+        const json_t *entry = json_array_get(top, i);
+        double logit = json_number_value(json_object_get(entry, "logit"));
+        size_t id = (size_t)json_integer_value(json_object_get(entry, "id"));
+        ck_assert(fabs((double)logits[(n_prompt - 1) * n_vocab + id] - logit) < 2e-3);
+    }
+    ck_assert_uint_eq(json_array_size(top), 10);
+    free(logits);
+    size_t n_expected = ids_of(json_object_get(item, "continuation_ids"), expected);
+    lckv_session *session;
+    ck_assert_ok(lckv_session_create(cache, &session));
+    lckv_generate_options options = {
+        .size = sizeof options, .max_tokens = n_expected, .ignore_end = 1};
+    lckv_generate_report report = {.size = sizeof report};
+    ck_assert_ok(lckv_generate(session, NULL, prompt, n_prompt, &options, &report));
+    ck_assert_uint_eq(report.n_generated, n_expected);
+    ck_assert_ok(lckv_session_tokens(session, got, MAX_TOKENS, &n));
+    ck_assert_uint_eq(n, n_prompt + n_expected - 1); /* the last one is not evaluated */
+    ck_assert(memcmp(got + n_prompt, expected, (n_expected - 1) * sizeof *got) == 0);
+    char buffer[4096];
+    ck_assert_ok(lckv_detokenize(model, expected, n_expected, 0, buffer, sizeof buffer, &n));
+    const char *continuation = json_string_value(json_object_get(item, "continuation_text"));
+    ck_assert(n == strlen(continuation) && memcmp(buffer, continuation, n) == 0);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+}
+
+START_TEST(the_trained_models_give_their_references)
+{
+    static const struct {
+        const char *name;
+        double perplexity;
+    } trained[] = {{"stories-lckv", 2.66815}, {"stories-mid", 2.65273}, {"stories-std", 2.66455}};
+    const char *folder = getenv("LCKV_TEST_MODELS");
+    char path[512];
+    if (folder == NULL) {
+        printf("skipped: LCKV_TEST_MODELS is not set\n");
+        return;
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, trained[_i].name);
+    check_perplexity(path, LCKV_PRECISION_FULL, trained[_i].perplexity, 0.002);
+    if (_i != 0)
+        return;
+    lckv_model *model = open_model(path, LCKV_PRECISION_FULL);
+    json_t *golden = load("tests/data/golden-stories-lckv.json");
+    const json_t *cases = json_object_get(golden, "cases");
+    ck_assert_uint_gt(json_array_size(cases), 0);
+    for (size_t i = 0; i < json_array_size(cases); i++)
+        check_continuation(model, json_array_get(cases, i));
+    json_decref(golden);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* Fed with the reference's ids, the argmax where the margin is clear, and the top-10 logits. */
+static void check_greedy(const lckv_model *model, const json_t *item, double margin, double tolerance)
+{
+    static lckv_token ids[MAX_TOKENS];
+    uint32_t n_vocab = n_vocab_of(model);
+    size_t n_prompt = ids_of(json_object_get(item, "prompt_ids"), ids);
+    size_t n = n_prompt + ids_of(json_object_get(item, "ids"), ids + n_prompt);
+    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
+    float *logits = logits_of(cache, ids, n, n_vocab);
+    const json_t *margins = json_object_get(item, "top1_minus_top2");
+    for (size_t i = 0; i < json_array_size(margins) && n_prompt + i < n; i++) {
+        size_t best = most_likely(logits + (n_prompt - 1 + i) * n_vocab, n_vocab);
+        if (json_number_value(json_array_get(margins, i)) > margin)
+            ck_assert_uint_eq(best, ids[n_prompt + i]);
+    }
+    const json_t *top = json_object_get(item, "top10");
+    for (size_t i = 0; i < json_array_size(top); i++) {
+        const json_t *entry = json_array_get(top, i);
+        size_t id = (size_t)json_integer_value(json_object_get(entry, "id"));
+        double off = fabs((double)logits[(n_prompt - 1) * n_vocab + id] -
+                          json_number_value(json_object_get(entry, "logit")));
+        ck_assert_msg(off < tolerance, "logit of token %zu is off by %g", id, off);
+    }
+    free(logits);
+    lckv_cache_release(cache);
+}
+
+/* Windows of 512 tokens, the second half of each counted. */
+static double windows_perplexity(const lckv_model *model, const json_t *reference)
+{
+    static lckv_token ids[MAX_TOKENS];
+    uint32_t n_vocab = n_vocab_of(model);
+    size_t n = ids_of(json_object_get(reference, "ids"), ids), counted = 0;
+    double total = 0;
+    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
+    for (size_t begin = 0; begin + 512 <= n; begin += 512) {
+        float *logits = logits_of(cache, ids + begin, 512, n_vocab);
+        for (size_t i = 256; i < 511; i++, counted++)
+            total += nll(logits + i * n_vocab, n_vocab, ids[begin + i + 1]);
+        free(logits);
+    }
+    lckv_cache_release(cache);
+    ck_assert_uint_eq(counted, 2040);
+    return exp(total / (double)counted);
+}
+
+static void check_tokens(const lckv_model *model, const json_t *item)
+{
+    static lckv_token expected[MAX_TOKENS], got[MAX_TOKENS];
+    static const char *const lists[] = {"ids", "ids_no_parse_special"};
+    const json_t *text = json_object_get(item, "text");
+    for (uint32_t k = 0; k < 2; k++) {
+        size_t n, n_expected = ids_of(json_object_get(item, lists[k]), expected);
+        ck_assert_ok(lckv_tokenize(model, json_string_value(text), json_string_length(text),
+                                   k == 1 ? LCKV_TOKENIZE_NO_SPECIAL : 0, got, MAX_TOKENS, &n));
+        ck_assert_uint_eq(n, n_expected);
+        ck_assert(memcmp(got, expected, n * sizeof *got) == 0);
+    }
+}
+
+START_TEST(smollm2_gives_its_reference)
+{
+    const char *path = getenv("LCKV_TEST_SMOLLM2");
+    if (path == NULL) {
+        printf("skipped: LCKV_TEST_SMOLLM2 is not set\n");
+        return;
+    }
+    bool full = _i == 0;
+    lckv_model *model = open_model(path, full ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    json_t *reference = load("tests/data/smollm2/reference.json");
+    const json_t *strings = json_object_get(reference, "tokenize"), *value;
+    size_t i;
+    json_array_foreach(strings, i, value)
+        check_tokens(model, value);
+    json_array_foreach(json_object_get(reference, "greedy"), i, value)
+        check_greedy(model, value, full ? 0.05 : 1.5, full ? 2e-2 : 1.2);
+    double got = windows_perplexity(model, json_object_get(reference, "perplexity"));
+    ck_assert_msg(fabs(got / 18.34178 - 1) < (full ? 0.002 : 0.006), "perplexity %.5f", got);
+    json_decref(reference);
+    lckv_model_release(model);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("models");
+    tcase_set_timeout(tcase, 1200);
+    tcase_add_loop_test(tcase, the_bundled_model_has_its_perplexity, 0, 2);
+    tcase_add_loop_test(tcase, the_trained_models_give_their_references, 0, 3);
+    tcase_add_loop_test(tcase, smollm2_gives_its_reference, 0, 2);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("models", add_all)
