@@ -252,9 +252,10 @@ enum {
     LCKV_GEMM_DEFAULT = 0, /* own, but openblas on the portable kernel set if built with it */
     LCKV_GEMM_OWN = 1,
     /*
-     * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on
-     * the shape of the product, so equality of logits between ways of feeding a prompt becomes a
-     * tolerance.
+     * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on the
+     * shape of the product, so equality of logits between ways of feeding a prompt becomes a
+     * tolerance. Its serial build is not safe for two threads at once: lckv calls it under a lock of
+     * its own, which a program that calls the same OpenBLAS meanwhile does not take.
      */
     LCKV_GEMM_OPENBLAS = 2
 };

@@ -145,8 +145,12 @@ static void activate(const struct worker *worker, const struct pass *pass,
         linear_quantize(pass, &w->gate, share);
 }
 
-/* Layer i over all rows. `tail`: after its keys and values, only the wanted rows go on. */
-static void layer(const struct worker *worker, struct pass *pass, uint32_t i, bool tail)
+/*
+ * Layer i over all rows. `tail`: after its keys and values, only the wanted rows go on. False if the
+ * call was cancelled. All workers learn that at the same barrier, so none may look at pass->stop later:
+ * worker 0 may already have set it for the next layer.
+ */
+static bool layer(const struct worker *worker, struct pass *pass, uint32_t i, bool tail)
 {
     const struct lckv_model *model = pass->model;
     const struct hparams *h = &model->hparams;
@@ -161,7 +165,7 @@ static void layer(const struct worker *worker, struct pass *pass, uint32_t i, bo
         pass->stop = atomic_load_explicit(&pass->cache->cancelled, memory_order_relaxed) != 0;
     pool_barrier(worker);
     if (pass->stop)
-        return;
+        return false;
     if (plan->slot >= 0) {
         linear(worker, pass, &weights->k, &w->x, &w->k);
         linear(worker, pass, &weights->v, &w->x, &w->v);
@@ -211,6 +215,7 @@ static void layer(const struct worker *worker, struct pass *pass, uint32_t i, bo
     add_rows(worker, pass, weights->down_bias);
     if (worker->index == 0)
         pass->n_layer_rows += pass->n_rows;
+    return true;
 }
 
 /* Logits and hidden states of the wanted rows, a few rows at a time. */
@@ -260,7 +265,7 @@ static void clear_group_slots(const struct worker *worker, const struct pass *pa
 }
 
 /* The authors' iterated encoding of a cyclic group: every pass begins with the same input. */
-static void iterate_group(const struct worker *worker, struct pass *pass,
+static bool iterate_group(const struct worker *worker, struct pass *pass,
                           const struct plan_group *group)
 {
     struct workspace *w = pass->workspace;
@@ -269,38 +274,53 @@ static void iterate_group(const struct worker *worker, struct pass *pass,
     memcpy(w->saved.values + begin, w->hidden.values + begin, n * sizeof(float));
     clear_group_slots(worker, pass, group);
     pool_barrier(worker);
-    for (uint32_t p = 0; p < pass->n_iterations && !pass->stop; p++) {
+    bool going = true;
+    for (uint32_t p = 0; going && p < pass->n_iterations; p++) {
         memcpy(w->hidden.values + begin, w->saved.values + begin, n * sizeof(float));
-        for (uint32_t i = group->first; i <= group->last && !pass->stop; i++)
-            layer(worker, pass, i, false);
+        for (uint32_t i = group->first; going && i <= group->last; i++)
+            going = layer(worker, pass, i, false);
     }
+    return going;
+}
+
+/* Group by group, cyclic ones several times; only then do the unwanted rows go. */
+static bool iterated_layers(const struct worker *worker, struct pass *pass)
+{
+    const struct lckv_plan *plan = pass->model->plan;
+    bool going = true;
+    for (uint32_t g = 0; going && g < plan->n_groups; g++) {
+        const struct plan_group *group = &plan->groups[g];
+        if (group->cyclic)
+            going = iterate_group(worker, pass, group);
+        for (uint32_t i = group->first; going && !group->cyclic && i <= group->last; i++)
+            going = layer(worker, pass, i, false);
+    }
+    pool_barrier(worker);
+    if (worker->index == 0)
+        keep_wanted_rows(pass);
+    pool_barrier(worker);
+    return going;
+}
+
+/* Every layer once, bottom up. */
+static bool plain_layers(const struct worker *worker, struct pass *pass)
+{
+    const struct lckv_plan *plan = pass->model->plan;
+    bool going = true;
+    for (uint32_t i = 0; going && i < plan->n_layers; i++) {
+        going = layer(worker, pass, i, i == plan->last_kv_layer);
+        if (i >= plan->last_kv_layer && pass->n_rows == 0)
+            break;
+    }
+    return going;
 }
 
 static void forward_worker(const struct worker *worker, void *context)
 {
     struct pass *pass = context;
-    const struct lckv_plan *plan = pass->model->plan;
     embed(worker, pass);
-    if (pass->iterated) {
-        for (uint32_t g = 0; g < plan->n_groups && !pass->stop; g++) {
-            const struct plan_group *group = &plan->groups[g];
-            if (group->cyclic)
-                iterate_group(worker, pass, group);
-            for (uint32_t i = group->first; !group->cyclic && i <= group->last && !pass->stop; i++)
-                layer(worker, pass, i, false);
-        }
-        pool_barrier(worker);
-        if (worker->index == 0)
-            keep_wanted_rows(pass);
-        pool_barrier(worker);
-    } else {
-        for (uint32_t i = 0; i < plan->n_layers && !pass->stop; i++) {
-            layer(worker, pass, i, i == plan->last_kv_layer);
-            if (pass->n_rows == 0)
-                return;
-        }
-    }
-    if (!pass->stop && pass->n_rows > 0)
+    bool going = pass->iterated ? iterated_layers(worker, pass) : plain_layers(worker, pass);
+    if (going && pass->n_rows > 0)
         head(worker, pass);
 }
 

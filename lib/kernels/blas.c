@@ -5,6 +5,13 @@
 
 #ifdef LCKV_HAVE_OPENBLAS
 #include <cblas.h>
+#include <pthread.h>
+
+/*
+ * Debian's serial build shares its scratch between calls without a lock: two at once give wrong sums
+ * (seen, by whole units). Rows are unpacked in parallel; the product itself takes turns.
+ */
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 bool blas_available(void)
 {
@@ -22,9 +29,11 @@ void blas_multiply(const struct matrix *matrix, const struct activations *x, siz
         uint32_t n = end - row < BLAS_ROWS ? end - row : BLAS_ROWS;
         for (uint32_t i = 0; i < n; i++)
             matrix_unpack_row(matrix, row + i, scratch + (size_t)i * columns);
+        pthread_mutex_lock(&one_at_a_time);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)x->n_rows, (blasint)n,
                     (blasint)columns, 1.0f, x->values, (blasint)x->stride, scratch,
                     (blasint)columns, 0.0f, out + row, (blasint)stride);
+        pthread_mutex_unlock(&one_at_a_time);
     }
 }
 #else

@@ -11,7 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define NONE UINT32_MAX /* no neighbour; or the token of a symbol that has been joined to its left */
+#define NONE \
+    UINT32_MAX /* no neighbour; or the token of a symbol that has been joined to its left */
 
 struct bpe_symbol {
     uint32_t token;

@@ -40,8 +40,8 @@ static int byte_of(uint32_t character)
             return (int)(0x7F + index - N_LOW);
         return index == N_LOW + N_MIDDLE ? SOFT_HYPHEN : -1;
     }
-    bool other = character < N_LOW || (character >= 0x7F && character <= 0xA0) ||
-                 character == SOFT_HYPHEN;
+    bool other =
+        character < N_LOW || (character >= 0x7F && character <= 0xA0) || character == SOFT_HYPHEN;
     return other ? -1 : (int)character;
 }
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* White_Space of Unicode; PCRE2's own \s has U+180E, too. */
-#define SPACES                                                                                     \
-    "\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}"                \
+#define SPACES                                                                               \
+    "\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}" \
     "\\x{3000}"
 
 #define MAX_GROUPS 100 /* nesting */
@@ -69,8 +69,7 @@ static void put_no_space(struct translation *t)
 {
     static const char outside[] = "[^" SPACES "]";
     static const char inside[] = "\\S\\x{180E}";
-    put(t, t->in_class ? inside : outside,
-        t->in_class ? sizeof inside - 1 : sizeof outside - 1);
+    put(t, t->in_class ? inside : outside, t->in_class ? sizeof inside - 1 : sizeof outside - 1);
 }
 
 static bool is_hexadecimal(char c)
@@ -182,7 +181,7 @@ static lckv_status translate_next(struct translation *t)
     return LCKV_OK;
 }
 
-static lckv_status compile(struct text pattern, struct text translated, bool literal,
+static lckv_status compile(struct text pattern, struct text translated,
                            pcre2_general_context *memory, pcre2_code **code)
 {
     /* In Ruby's syntax ^ and $ match at every line. */
@@ -194,8 +193,8 @@ static lckv_status compile(struct text pattern, struct text translated, bool lit
     pcre2_set_parens_nest_limit(context, MAX_GROUPS);
     int error;
     PCRE2_SIZE offset;
-    *code = pcre2_compile((PCRE2_SPTR)translated.bytes, translated.length,
-                          literal ? PCRE2_UTF | PCRE2_LITERAL : options, &error, &offset, context);
+    *code = pcre2_compile((PCRE2_SPTR)translated.bytes, translated.length, options, &error, &offset,
+                          context);
     pcre2_compile_context_free(context);
     if (*code != NULL)
         return LCKV_OK;
@@ -207,7 +206,7 @@ static lckv_status compile(struct text pattern, struct text translated, bool lit
                 (const char *)message);
 }
 
-lckv_status pattern_compile(struct text pattern, bool literal, const lckv_allocator *allocator,
+lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
                             pcre2_general_context *memory, pcre2_code **code)
 {
     if (pattern.length > PATTERN_MAX_LENGTH)
@@ -218,11 +217,11 @@ lckv_status pattern_compile(struct text pattern, bool literal, const lckv_alloca
     lckv_status status = memory_alloc(allocator, capacity, 1, "a pattern", &translation.out);
     if (status != LCKV_OK)
         return status;
-    while (status == LCKV_OK && !literal && translation.at < pattern.length)
+    while (status == LCKV_OK && translation.at < pattern.length)
         status = translate_next(&translation);
     struct text translated = {translation.out, translation.length};
     if (status == LCKV_OK)
-        status = compile(pattern, literal ? pattern : translated, literal, memory, code);
+        status = compile(pattern, translated, memory, code);
     memory_free(allocator, translation.out, capacity, 1);
     return status;
 }

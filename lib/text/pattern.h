@@ -13,8 +13,7 @@
 
 #define PATTERN_MAX_LENGTH 8192
 
-/* Compiles a pattern, or a string to be found as it is if `literal`. */
-lckv_status pattern_compile(struct text pattern, bool literal, const lckv_allocator *allocator,
+lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
                             pcre2_general_context *memory, pcre2_code **code);
 
 #endif

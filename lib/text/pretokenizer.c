@@ -58,17 +58,16 @@ void pretokenizer_release(struct pretokenizer *pretokenizer)
     pcre2_general_context_free(pretokenizer->memory);
 }
 
-lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern, bool literal)
+lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern)
 {
     if (pretokenizer->n_steps == PRETOKENIZER_MAX_STEPS)
         return fail(LCKV_UNSUPPORTED, "more than %d pre-tokenizer steps", PRETOKENIZER_MAX_STEPS);
     struct pretokenizer_step *step = &pretokenizer->steps[pretokenizer->n_steps];
-    step->literal = literal;
     step->pattern.length = pattern.length;
     lckv_status status =
         arena_copy(pretokenizer->arena, pattern.bytes, pattern.length, &step->pattern.bytes);
     if (status == LCKV_OK)
-        status = pattern_compile(step->pattern, literal, &pretokenizer->arena->allocator,
+        status = pattern_compile(step->pattern, &pretokenizer->arena->allocator,
                                  pretokenizer->memory, &step->code);
     if (status == LCKV_OK)
         pretokenizer->n_steps++;
@@ -78,8 +77,8 @@ lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text patt
 lckv_status splitter_init(struct splitter *splitter, const struct pretokenizer *pretokenizer,
                           pretokenizer_function function, void *context)
 {
-    *splitter = (struct splitter){.pretokenizer = pretokenizer, .function = function,
-                                  .context = context};
+    *splitter =
+        (struct splitter){.pretokenizer = pretokenizer, .function = function, .context = context};
     splitter->match = pcre2_match_data_create(1, pretokenizer->memory);
     splitter->limits = pcre2_match_context_create(pretokenizer->memory);
     if (splitter->match != NULL && splitter->limits != NULL) {
@@ -108,9 +107,10 @@ static lckv_status match_failed(int error, const struct pretokenizer_step *step)
     case PCRE2_ERROR_MATCHLIMIT:
     case PCRE2_ERROR_DEPTHLIMIT:
     case PCRE2_ERROR_HEAPLIMIT:
-        return fail(LCKV_UNSUPPORTED,
-                    "the tokenizer's pattern %s needs too many steps or too much memory on this text",
-                    pattern.text);
+        return fail(
+            LCKV_UNSUPPORTED,
+            "the tokenizer's pattern %s needs too many steps or too much memory on this text",
+            pattern.text);
     default:
         return fail(LCKV_INTERNAL, "matching pattern %s: PCRE2 error %d", pattern.text, error);
     }

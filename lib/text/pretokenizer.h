@@ -10,12 +10,11 @@
 #define PRETOKENIZER_MAX_STEPS 16
 
 /* The pattern of GPT-2's byte-level pre-tokenizer. */
-#define PRETOKENIZER_GPT2                                                                          \
+#define PRETOKENIZER_GPT2 \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 struct pretokenizer_step {
     struct text pattern; /* as in the file */
-    bool literal;
     pcre2_code *code;
 };
 
@@ -30,8 +29,8 @@ struct pretokenizer {
 lckv_status pretokenizer_init(struct pretokenizer *pretokenizer, struct arena *arena);
 void pretokenizer_release(struct pretokenizer *pretokenizer);
 
-/* Adds a pattern (copied), or a string to be found as it is if `literal`. */
-lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern, bool literal);
+/* Adds a pattern, which is copied. */
+lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern);
 
 /* What GGUF files name in tokenizer.ggml.pre. */
 struct pretokenizer_kind {

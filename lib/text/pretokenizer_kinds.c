@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-#define LLAMA3                                                                                     \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"                      \
+#define LLAMA3                                                                \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|" \
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define QWEN2                                                                                      \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"                           \
+#define QWEN2                                                            \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|" \
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 static const struct pretokenizer_kind kinds[] = {
@@ -52,8 +52,7 @@ static bool has_steps_of(const struct pretokenizer *pretokenizer,
     if (pretokenizer->n_steps != count_patterns(kind))
         return false;
     for (size_t i = 0; i < pretokenizer->n_steps; i++) {
-        const struct pretokenizer_step *step = &pretokenizer->steps[i];
-        if (step->literal || !text_equals(step->pattern, kind->patterns[i]))
+        if (!text_equals(pretokenizer->steps[i].pattern, kind->patterns[i]))
             return false;
     }
     return true;
@@ -74,7 +73,7 @@ lckv_status pretokenizer_add_kind(struct pretokenizer *pretokenizer,
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < count_patterns(kind); i++) {
         struct text pattern = {kind->patterns[i], strlen(kind->patterns[i])};
-        status = pretokenizer_add(pretokenizer, pattern, false);
+        status = pretokenizer_add(pretokenizer, pattern);
     }
     return status;
 }

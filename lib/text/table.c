@@ -39,8 +39,7 @@ lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, 
         if (!checked_multiply(n_slots, 2, &n_slots))
             return fail(LCKV_OUT_OF_MEMORY, "out of memory for %s", what);
     }
-    lckv_status status =
-        arena_alloc(arena, n_slots, sizeof table->slots[0], what, &table->slots);
+    lckv_status status = arena_alloc(arena, n_slots, sizeof table->slots[0], what, &table->slots);
     if (status == LCKV_OK)
         table->n_slots = n_slots;
     return status;
@@ -66,8 +65,7 @@ lckv_status table_add(struct table *table, const void *key, size_t length, uint3
         return fail(LCKV_BAD_FORMAT, "a key of %zu bytes, expected less than 4 GiB", length);
     struct table_slot *slot = probe(table, key, length);
     if (slot == NULL)
-        return fail(LCKV_BAD_FORMAT, "too many colliding keys, at %s",
-                    quoted(key, length).text);
+        return fail(LCKV_BAD_FORMAT, "too many colliding keys, at %s", quoted(key, length).text);
     *added = slot->key == NULL;
     if (*added)
         *slot = (struct table_slot){key, (uint32_t)length, value};

@@ -128,8 +128,8 @@ static lckv_status append_composed(struct unicode_buffer *buffer, const char *te
     if (n < 0)
         return fail(LCKV_INTERNAL, "NFC: %s", utf8proc_errmsg(n));
     lckv_status status =
-        memory_grow(buffer->allocator, &buffer->characters, &buffer->characters_capacity,
-                    (size_t)n, sizeof buffer->characters[0], "decomposed text");
+        memory_grow(buffer->allocator, &buffer->characters, &buffer->characters_capacity, (size_t)n,
+                    sizeof buffer->characters[0], "decomposed text");
     if (status != LCKV_OK)
         return status;
     n = utf8proc_decompose(bytes, (utf8proc_ssize_t)length, buffer->characters, n, options);

@@ -63,8 +63,8 @@ static lckv_status fill_holes(struct vocabulary *vocabulary)
         while (n_digits > 0)
             spelling[length++] = digits[--n_digits];
         spelling[length++] = ']';
-        lckv_status status = vocabulary_set(vocabulary, id, (struct text){spelling, length},
-                                            LCKV_TOKEN_UNUSED);
+        lckv_status status =
+            vocabulary_set(vocabulary, id, (struct text){spelling, length}, LCKV_TOKEN_UNUSED);
         if (status != LCKV_OK)
             return status;
     }
@@ -128,8 +128,7 @@ lckv_token vocabulary_find(const struct vocabulary *vocabulary, struct text spel
     return (lckv_token)id;
 }
 
-bool vocabulary_is_hidden(const struct vocabulary *vocabulary, lckv_token token)
+bool vocabulary_hides(lckv_token_type type)
 {
-    lckv_token_type type = vocabulary->tokens[token].type;
     return type == LCKV_TOKEN_CONTROL || type == LCKV_TOKEN_UNKNOWN || type == LCKV_TOKEN_UNUSED;
 }

@@ -20,7 +20,7 @@ enum {
 
 struct vocabulary_token {
     struct text spelling;
-    struct text text; /* for tokens of types other than normal and byte the spelling itself */
+    struct text text;     /* for tokens of types other than normal and byte the spelling itself */
     lckv_token_type type; /* 0 only while the vocabulary is being filled */
     uint32_t flags;
 };
@@ -30,8 +30,8 @@ struct vocabulary {
     struct vocabulary_token *tokens;
     uint32_t n_tokens;
     size_t longest_spelling;
-    struct table ids;         /* of spellings */
-    lckv_token bytes[256];    /* the token of each byte, or -1 */
+    struct table ids;      /* of spellings */
+    lckv_token bytes[256]; /* the token of each byte, or -1 */
 };
 
 lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens);
@@ -46,7 +46,7 @@ lckv_status vocabulary_finish(struct vocabulary *vocabulary);
 /* The token of a spelling, or -1. */
 lckv_token vocabulary_find(const struct vocabulary *vocabulary, struct text spelling);
 
-/* Whether detokenizing leaves the token out unless special tokens are asked for. */
-bool vocabulary_is_hidden(const struct vocabulary *vocabulary, lckv_token token);
+/* Whether detokenizing leaves out tokens of the type unless special tokens are asked for. */
+bool vocabulary_hides(lckv_token_type type);
 
 #endif

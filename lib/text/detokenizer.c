@@ -1,0 +1,75 @@
+/*
+ * The streaming detokenizer. Its buffer holds what was given last, a NUL, and up to three bytes that
+ * wait for the rest of their character.
+ */
+#include "text/detokenizer.h"
+
+#include "base/status.h"
+#include "text/utf8.h"
+#include "text/vocabulary.h"
+
+#include <string.h>
+
+void detokenizer_init(struct detokenizer *detokenizer, const struct tokenizer *tokenizer,
+                      uint32_t flags, const lckv_allocator *allocator)
+{
+    *detokenizer =
+        (struct detokenizer){.tokenizer = tokenizer, .allocator = *allocator, .flags = flags};
+}
+
+void detokenizer_release(struct detokenizer *detokenizer)
+{
+    memory_free(&detokenizer->allocator, detokenizer->buffer, detokenizer->capacity, 1);
+    detokenizer->buffer = NULL;
+    detokenizer->capacity = detokenizer->given = detokenizer->waiting = 0;
+}
+
+/* Moves the waiting bytes to the front; nothing counts as given any more. */
+static void take_back(struct detokenizer *detokenizer)
+{
+    if (detokenizer->waiting > 0)
+        memmove(detokenizer->buffer, detokenizer->buffer + detokenizer->given + 1,
+                detokenizer->waiting);
+    detokenizer->given = 0;
+}
+
+lckv_status detokenizer_push(struct detokenizer *detokenizer, lckv_token token, struct text *text)
+{
+    struct text added;
+    lckv_token_type type;
+    lckv_status status = tokenizer_token(detokenizer->tokenizer, token, &added, &type);
+    if (status != LCKV_OK)
+        return status;
+    if (vocabulary_hides(type) && (detokenizer->flags & LCKV_DETOKENIZE_SPECIAL) == 0)
+        added.length = 0;
+
+    /* Room for a NUL behind what was given, one behind what will be, and all that lies between. */
+    size_t needed = detokenizer->given + detokenizer->waiting + 2;
+    if (!checked_add(needed, added.length, &needed))
+        return fail(LCKV_OUT_OF_MEMORY, "out of memory for a token's text");
+    status = memory_grow(&detokenizer->allocator, &detokenizer->buffer, &detokenizer->capacity,
+                         needed, 1, "a token's text");
+    if (status != LCKV_OK)
+        return status;
+    take_back(detokenizer);
+    char *buffer = detokenizer->buffer;
+    memcpy(buffer + detokenizer->waiting, added.bytes, added.length);
+    size_t length = detokenizer->waiting + added.length;
+    detokenizer->waiting = utf8_unfinished(buffer, length);
+    detokenizer->given = length - detokenizer->waiting;
+    memmove(buffer + detokenizer->given + 1, buffer + detokenizer->given, detokenizer->waiting);
+    buffer[detokenizer->given] = '\0';
+    *text = (struct text){buffer, detokenizer->given};
+    return LCKV_OK;
+}
+
+struct text detokenizer_flush(struct detokenizer *detokenizer)
+{
+    if (detokenizer->buffer == NULL)
+        return (struct text){"", 0};
+    take_back(detokenizer);
+    detokenizer->given = detokenizer->waiting;
+    detokenizer->waiting = 0;
+    detokenizer->buffer[detokenizer->given] = '\0';
+    return (struct text){detokenizer->buffer, detokenizer->given};
+}

@@ -1,0 +1,132 @@
+/*
+ * Bytes to tokens: special tokens are found first; what lies between them is normalised, cut into words
+ * and each word encoded. Invalid UTF-8 makes words of its own, so that no byte is an error.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "base/status.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+#include <string.h>
+
+/* Positions in a word have 32 bits, and so have PCRE2's step counts. */
+#define MAX_TEXT (1u << 30)
+
+/* One call of tokenizer_encode. */
+struct encoding {
+    const struct tokenizer *tokenizer;
+    struct splitter splitter;
+    struct bpe_workspace workspace;
+    struct unicode_buffer normalised;
+    struct token_list tokens;
+};
+
+static lckv_status encode_word(void *context, const char *word, size_t length)
+{
+    struct encoding *encoding = context;
+    return bpe_encode(&encoding->tokenizer->bpe, &encoding->workspace, word, length,
+                      &encoding->tokens);
+}
+
+static lckv_status encode_valid(struct encoding *encoding, const char *text, size_t length)
+{
+    if (!encoding->tokenizer->nfc)
+        return splitter_run(&encoding->splitter, text, length);
+    lckv_status status = unicode_nfc(text, length, &encoding->normalised);
+    if (status != LCKV_OK)
+        return status;
+    return splitter_run(&encoding->splitter, encoding->normalised.bytes,
+                        encoding->normalised.length);
+}
+
+/* Text without special tokens. */
+static lckv_status encode_plain(struct encoding *encoding, const char *text, size_t length)
+{
+    lckv_status status = LCKV_OK;
+    for (size_t at = 0; status == LCKV_OK && at < length;) {
+        size_t valid = utf8_valid_run(text + at, length - at);
+        if (valid > 0)
+            status = encode_valid(encoding, text + at, valid);
+        at += valid;
+        size_t invalid = utf8_invalid_run(text + at, length - at);
+        if (status == LCKV_OK && invalid > 0)
+            status = encode_word(encoding, text + at, invalid);
+        at += invalid;
+    }
+    return status;
+}
+
+static lckv_status encode_text(struct encoding *encoding, const char *text, size_t length,
+                               uint32_t flags)
+{
+    bool controls = (flags & LCKV_TOKENIZE_NO_SPECIAL) == 0;
+    struct special_match match;
+    size_t at = 0;
+    while (special_tokens_find(&encoding->tokenizer->special_tokens, text, length, at, controls,
+                               &match)) {
+        lckv_status status = encode_plain(encoding, text + at, match.begin - at);
+        if (status == LCKV_OK)
+            status = token_list_add(&encoding->tokens, match.id);
+        if (status != LCKV_OK)
+            return status;
+        at = match.end;
+    }
+    return encode_plain(encoding, text + at, length - at);
+}
+
+static lckv_status encode_all(struct encoding *encoding, const char *text, size_t length,
+                              uint32_t flags)
+{
+    const struct tokenizer *tokenizer = encoding->tokenizer;
+    lckv_token bos = tokenizer->special[LCKV_SPECIAL_BOS];
+    lckv_token eos = tokenizer->special[LCKV_SPECIAL_EOS];
+    bool own_rule = (flags & (LCKV_TOKENIZE_BOS | LCKV_TOKENIZE_NO_BOS)) == 0;
+    if (bos < 0 && (flags & LCKV_TOKENIZE_BOS) != 0)
+        return fail(LCKV_UNSUPPORTED, "the tokenizer has no BOS token to begin with");
+
+    lckv_status status = LCKV_OK;
+    if ((flags & LCKV_TOKENIZE_BOS) != 0 || (own_rule && tokenizer->add_bos && bos >= 0))
+        status = token_list_add(&encoding->tokens, bos);
+    if (status == LCKV_OK)
+        status = encode_text(encoding, text, length, flags);
+    if (status == LCKV_OK && own_rule && tokenizer->add_eos && eos >= 0)
+        status = token_list_add(&encoding->tokens, eos);
+    return status;
+}
+
+static lckv_status give(const struct token_list *list, lckv_token *tokens, size_t capacity,
+                        size_t *n_tokens)
+{
+    *n_tokens = list->count;
+    if (list->count > capacity)
+        return fail(LCKV_BUFFER_TOO_SMALL, "the text has %zu tokens, the buffer room for %zu",
+                    list->count, capacity);
+    if (list->count > 0)
+        memcpy(tokens, list->tokens, list->count * sizeof tokens[0]);
+    return LCKV_OK;
+}
+
+lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                             uint32_t flags, lckv_token *tokens, size_t capacity, size_t *n_tokens)
+{
+    const lckv_allocator *allocator = &tokenizer->arena.allocator;
+    if (length > MAX_TEXT)
+        return fail(LCKV_INVALID_ARGUMENT, "a text of %zu bytes, expected at most %u", length,
+                    MAX_TEXT);
+    struct encoding encoding = {.tokenizer = tokenizer,
+                                .workspace.allocator = allocator,
+                                .normalised.allocator = allocator,
+                                .tokens.allocator = allocator};
+    lckv_status status =
+        splitter_init(&encoding.splitter, &tokenizer->pretokenizer, encode_word, &encoding);
+    if (status == LCKV_OK)
+        status = encode_all(&encoding, text, length, flags);
+    if (status == LCKV_OK)
+        status = give(&encoding.tokens, tokens, capacity, n_tokens);
+    splitter_release(&encoding.splitter);
+    bpe_workspace_release(&encoding.workspace);
+    unicode_buffer_release(&encoding.normalised);
+    token_list_release(&encoding.tokens);
+    return status;
+}

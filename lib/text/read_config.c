@@ -1,0 +1,64 @@
+/*
+ * tokenizer_config.json: which tokens are special for what, the chat template, and rules that override
+ * tokenizer.json's.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "base/status.h"
+#include "format/order.h"
+
+#define CONFIG "tokenizer_config.json"
+
+/* A token as "text" or {"content": "text"}. Names of no token are left alone, as the field does. */
+static lckv_status read_special(struct tokenizer *tokenizer, const json_t *config, const char *key,
+                                lckv_token *token)
+{
+    struct text text = {"", 0};
+    bool found;
+    const json_t *value = json_object_get(config, key);
+    lckv_status status = json_is_object(value)
+                             ? json_get_text(value, CONFIG, "content", &text, &found)
+                             : json_get_text(config, CONFIG, key, &text, &found);
+    if (status == LCKV_OK && found)
+        *token = vocabulary_find(&tokenizer->vocabulary, text);
+    return status;
+}
+
+/* A string, or a list of named ones, of which "default" counts. */
+static lckv_status read_chat_template(struct tokenizer *tokenizer, const json_t *config)
+{
+    struct text source = {"", 0};
+    const json_t *value = json_object_get(config, "chat_template");
+    lckv_status status = LCKV_OK;
+    if (!json_is_array(value))
+        status = json_get_text(config, CONFIG, "chat_template", &source, NULL);
+    for (size_t i = 0; status == LCKV_OK && i < json_array_size(value); i++) {
+        const json_t *entry = json_array_get(value, i);
+        struct text name = {"", 0};
+        status = json_get_text(entry, CONFIG ": chat_template", "name", &name, NULL);
+        if (status == LCKV_OK && text_equals(name, "default"))
+            status = json_get_text(entry, CONFIG ": chat_template", "template", &source, NULL);
+    }
+    if (status != LCKV_OK)
+        return status;
+    tokenizer->chat_template.length = source.length;
+    return arena_copy(&tokenizer->arena, source.bytes, source.length,
+                      &tokenizer->chat_template.bytes);
+}
+
+lckv_status tokenizer_read_config(struct tokenizer *tokenizer, const json_t *config)
+{
+    static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < sizeof keys / sizeof keys[0]; i++)
+        status = read_special(tokenizer, config, keys[i], &tokenizer->special[i]);
+    return status == LCKV_OK ? read_chat_template(tokenizer, config) : status;
+}
+
+lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer, const json_t *config)
+{
+    lckv_status status = json_get_bool(config, CONFIG, "add_bos_token", &tokenizer->add_bos, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(config, CONFIG, "add_eos_token", &tokenizer->add_eos, NULL);
+    return status;
+}

@@ -1,0 +1,259 @@
+/*
+ * A tokenizer from a Hugging Face directory: the model and the added tokens of tokenizer.json. What
+ * happens to text around the model is read_pipeline.c's, tokenizer_config.json is read_config.c's.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "base/status.h"
+#include "format/order.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TOKENIZER "tokenizer.json"
+#define MODEL TOKENIZER ": model"
+#define ADDED TOKENIZER ": added_tokens"
+#define CONFIG "tokenizer_config.json"
+
+/* Options of the model that must be absent, null, false, 0 or "". */
+static lckv_status check_unused_options(const json_t *model)
+{
+    static const char *const options[] = {"dropout", "continuing_subword_prefix",
+                                          "end_of_word_suffix", "byte_fallback"};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        const json_t *value = json_object_get(model, options[i]);
+        bool unused = value == NULL || json_is_null(value) || json_is_false(value) ||
+                      (json_is_number(value) && json_number_value(value) == 0) ||
+                      (json_is_string(value) && json_string_length(value) == 0);
+        if (!unused)
+            return fail(LCKV_UNSUPPORTED, MODEL ": %s is not supported", options[i]);
+    }
+    return LCKV_OK;
+}
+
+static lckv_status check_model(const json_t *model)
+{
+    struct text type = {"BPE", 3}; /* old files leave it out */
+    lckv_status status = json_get_text(model, MODEL, "type", &type, NULL);
+    if (status == LCKV_OK && !text_equals(type, "BPE"))
+        return fail(LCKV_UNSUPPORTED, MODEL ": type %s is not supported, expected \"BPE\"",
+                    quoted(type.bytes, type.length).text);
+    return status == LCKV_OK ? check_unused_options(model) : status;
+}
+
+static lckv_status check_id(const json_t *id, const char *token, size_t length)
+{
+    if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+        json_integer_value(id) >= TOKENIZER_MAX_TOKENS)
+        return fail(LCKV_BAD_FORMAT, MODEL ": vocab: the id of %s: expected an integer below %u",
+                    quoted(token, length).text, TOKENIZER_MAX_TOKENS);
+    return LCKV_OK;
+}
+
+/* One more than the largest id. */
+static lckv_status count_tokens(json_t *vocab, const json_t *added, uint64_t *n_tokens)
+{
+    json_int_t largest = -1;
+    for (void *i = json_object_iter(vocab); i != NULL; i = json_object_iter_next(vocab, i)) {
+        const json_t *id = json_object_iter_value(i);
+        lckv_status status = check_id(id, json_object_iter_key(i), json_object_iter_key_len(i));
+        if (status != LCKV_OK)
+            return status;
+        if (json_integer_value(id) > largest)
+            largest = json_integer_value(id);
+    }
+    for (size_t i = 0; i < json_array_size(added); i++) {
+        uint32_t id = 0;
+        bool found;
+        lckv_status status = json_get_u32(json_array_get(added, i), ADDED, "id", &id, &found);
+        if (status != LCKV_OK)
+            return status;
+        if (!found || id >= TOKENIZER_MAX_TOKENS)
+            return fail(LCKV_BAD_FORMAT, ADDED ": id of entry %zu: expected an integer below %u", i,
+                        TOKENIZER_MAX_TOKENS);
+        if (id > largest)
+            largest = id;
+    }
+    *n_tokens = (uint64_t)(largest + 1);
+    return LCKV_OK;
+}
+
+static lckv_status set_added_token(struct vocabulary *vocabulary, const json_t *entry)
+{
+    static const char *const flag_names[N_TOKEN_FLAGS] = {"lstrip", "rstrip", "single_word"};
+    uint32_t id = 0;
+    struct text content = {"", 0};
+    bool found = false, special = false, flags[N_TOKEN_FLAGS] = {false};
+    lckv_status status = json_get_u32(entry, ADDED, "id", &id, NULL);
+    if (status == LCKV_OK)
+        status = json_get_text(entry, ADDED, "content", &content, &found);
+    if (status == LCKV_OK && !found)
+        return fail(LCKV_BAD_FORMAT, ADDED ": content of id %" PRIu32 ": expected a string", id);
+    if (status == LCKV_OK)
+        status = json_get_bool(entry, ADDED, "special", &special, NULL);
+    for (size_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
+        status = json_get_bool(entry, ADDED, flag_names[i], &flags[i], NULL);
+    if (status != LCKV_OK)
+        return status;
+
+    struct vocabulary_token *token = &vocabulary->tokens[id];
+    lckv_token_type type = special ? LCKV_TOKEN_CONTROL : LCKV_TOKEN_USER_DEFINED;
+    if (token->type == LCKV_TOKEN_NORMAL && text_compare(token->spelling, content) == 0)
+        token->type = type; /* the vocabulary lists it, too */
+    else
+        status = vocabulary_set(vocabulary, id, content, type);
+    for (uint32_t i = 0; i < N_TOKEN_FLAGS; i++)
+        token->flags |= flags[i] ? 1u << i : 0;
+    return status;
+}
+
+static lckv_status read_vocabulary(struct tokenizer *tokenizer, json_t *vocab, const json_t *added)
+{
+    struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    uint64_t n_tokens = 0;
+    lckv_status status = count_tokens(vocab, added, &n_tokens);
+    if (status == LCKV_OK)
+        status = vocabulary_init(vocabulary, &tokenizer->arena, n_tokens);
+    void *i = json_object_iter(vocab);
+    for (; status == LCKV_OK && i != NULL; i = json_object_iter_next(vocab, i)) {
+        struct text spelling = {json_object_iter_key(i), json_object_iter_key_len(i)};
+        uint64_t id = (uint64_t)json_integer_value(json_object_iter_value(i));
+        status = vocabulary_set(vocabulary, id, spelling, LCKV_TOKEN_NORMAL);
+    }
+    for (size_t j = 0; status == LCKV_OK && j < json_array_size(added); j++)
+        status = set_added_token(vocabulary, json_array_get(added, j));
+    if (status == LCKV_OK)
+        status = vocabulary_finish(vocabulary);
+    return status == LCKV_OK ? status : fail_in(status, TOKENIZER);
+}
+
+static struct text string_text(const json_t *string)
+{
+    return (struct text){json_string_value(string), json_string_length(string)};
+}
+
+/* "left right" or ["left", "right"]; false for anything else. */
+static bool parse_merge(const json_t *merge, struct text *left, struct text *right)
+{
+    if (json_is_string(merge)) {
+        struct text both = string_text(merge);
+        const char *space = memchr(both.bytes, ' ', both.length);
+        if (space == NULL)
+            return false;
+        *left = (struct text){both.bytes, (size_t)(space - both.bytes)};
+        *right = (struct text){space + 1, both.length - left->length - 1};
+    } else {
+        const json_t *first = json_array_get(merge, 0), *second = json_array_get(merge, 1);
+        if (json_array_size(merge) != 2 || !json_is_string(first) || !json_is_string(second))
+            return false;
+        *left = string_text(first);
+        *right = string_text(second);
+    }
+    return left->length > 0 && right->length > 0 &&
+           memchr(left->bytes, ' ', left->length) == NULL &&
+           memchr(right->bytes, ' ', right->length) == NULL;
+}
+
+static lckv_status read_merges(struct tokenizer *tokenizer, const json_t *merges)
+{
+    lckv_status status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, json_array_size(merges));
+    for (size_t i = 0; status == LCKV_OK && i < json_array_size(merges); i++) {
+        struct text left, right;
+        if (!parse_merge(json_array_get(merges, i), &left, &right))
+            return fail(
+                LCKV_BAD_FORMAT,
+                MODEL ": merges: entry %zu: expected \"left right\" or [\"left\", \"right\"]", i);
+        bool known = false;
+        status = bpe_add_merge(&tokenizer->bpe, left, right, &known);
+        if (status == LCKV_OK && !known)
+            return fail(LCKV_BAD_FORMAT,
+                        MODEL ": merges: entry %zu: %s and %s: expected tokens that make a token",
+                        i, quoted(left.bytes, left.length).text,
+                        quoted(right.bytes, right.length).text);
+    }
+    return status == LCKV_OK ? status : fail_in(status, MODEL);
+}
+
+/* model.unk_token, which stands for bytes that have no token. */
+static lckv_status read_unknown(struct tokenizer *tokenizer, const json_t *model)
+{
+    struct text unknown = {"", 0};
+    bool found, fuse = false, complete = true;
+    lckv_status status = json_get_text(model, MODEL, "unk_token", &unknown, &found);
+    if (status == LCKV_OK)
+        status = json_get_bool(model, MODEL, "fuse_unk", &fuse, NULL);
+    for (int byte = 0; byte < 256; byte++)
+        complete = complete && tokenizer->vocabulary.bytes[byte] >= 0;
+    if (status != LCKV_OK || !found || complete)
+        return status;
+    if (fuse)
+        return fail(LCKV_UNSUPPORTED, MODEL ": fuse_unk is not supported");
+    tokenizer->bpe.unknown = vocabulary_find(&tokenizer->vocabulary, unknown);
+    if (tokenizer->bpe.unknown < 0)
+        return fail(LCKV_BAD_FORMAT, MODEL ": unk_token %s: expected a token",
+                    quoted(unknown.bytes, unknown.length).text);
+    return LCKV_OK;
+}
+
+static lckv_status read_model(struct tokenizer *tokenizer, const json_t *root)
+{
+    json_t *model = NULL, *vocab = NULL, *merges = NULL, *added = NULL;
+    lckv_status status = json_get_object(root, TOKENIZER, "model", &model);
+    if (status == LCKV_OK && model == NULL)
+        return fail(LCKV_BAD_FORMAT, TOKENIZER ": model is missing, expected an object");
+    if (status == LCKV_OK)
+        status = check_model(model);
+    if (status == LCKV_OK)
+        status = json_get_object(model, MODEL, "vocab", &vocab);
+    if (status == LCKV_OK)
+        status = json_get_array(model, MODEL, "merges", &merges);
+    if (status == LCKV_OK && (vocab == NULL || merges == NULL))
+        return fail(LCKV_BAD_FORMAT, MODEL ": vocab or merges is missing");
+    if (status == LCKV_OK)
+        status = json_get_array(root, TOKENIZER, "added_tokens", &added);
+    if (status == LCKV_OK)
+        status = read_vocabulary(tokenizer, vocab, added);
+    if (status == LCKV_OK)
+        status = read_merges(tokenizer, merges);
+    if (status == LCKV_OK)
+        status = json_get_bool(model, MODEL, "ignore_merges", &tokenizer->bpe.ignore_merges, NULL);
+    if (status == LCKV_OK)
+        status = read_unknown(tokenizer, model);
+    return status;
+}
+
+static lckv_status read_both(struct tokenizer *tokenizer, const json_t *root, const json_t *config)
+{
+    json_t *normalizer = NULL, *pretokenizer = NULL, *postprocessor = NULL;
+    lckv_status status = read_model(tokenizer, root);
+    if (status == LCKV_OK && config != NULL)
+        status = tokenizer_read_config(tokenizer, config);
+    if (status == LCKV_OK)
+        status = json_get_object(root, TOKENIZER, "normalizer", &normalizer);
+    if (status == LCKV_OK)
+        status = tokenizer_read_normalizer(tokenizer, normalizer);
+    if (status == LCKV_OK)
+        status = json_get_object(root, TOKENIZER, "pre_tokenizer", &pretokenizer);
+    if (status == LCKV_OK)
+        status = tokenizer_read_pretokenizer(tokenizer, pretokenizer);
+    if (status == LCKV_OK)
+        status = json_get_object(root, TOKENIZER, "post_processor", &postprocessor);
+    if (status == LCKV_OK)
+        status = tokenizer_read_postprocessor(tokenizer, postprocessor);
+    if (status == LCKV_OK && config != NULL)
+        status = tokenizer_read_config_rules(tokenizer, config);
+    return status;
+}
+
+lckv_status tokenizer_read_json(struct tokenizer *tokenizer, struct text json, struct text config)
+{
+    json_t *root = NULL, *config_root = NULL;
+    lckv_status status = json_parse(json.bytes, json.length, TOKENIZER, &root);
+    if (status == LCKV_OK && config.length > 0)
+        status = json_parse(config.bytes, config.length, CONFIG, &config_root);
+    if (status == LCKV_OK)
+        status = read_both(tokenizer, root, config_root);
+    json_decref(root);
+    json_decref(config_root);
+    return status;
+}

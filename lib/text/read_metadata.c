@@ -1,0 +1,200 @@
+/*
+ * A tokenizer from the tokenizer.ggml.* keys of a GGUF file.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "base/status.h"
+#include "format/order.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const char *const tokenizer_special_keys[N_SPECIALS] = {
+    [LCKV_SPECIAL_BOS] = "tokenizer.ggml.bos_token_id",
+    [LCKV_SPECIAL_EOS] = "tokenizer.ggml.eos_token_id",
+    [LCKV_SPECIAL_UNKNOWN] = "tokenizer.ggml.unknown_token_id",
+    [LCKV_SPECIAL_PADDING] = "tokenizer.ggml.padding_token_id",
+    [LCKV_SPECIAL_EOT] = "tokenizer.ggml.eot_token_id",
+};
+
+const char *const tokenizer_flag_keys[N_TOKEN_FLAGS] = {KEY_STRIP_LEFT, KEY_STRIP_RIGHT,
+                                                        KEY_SINGLE_WORD};
+
+/* The array of that key, *value NULL if it is missing. */
+static lckv_status get_array(const struct metadata *metadata, const char *key, uint32_t type,
+                             const struct metadata_value **value)
+{
+    *value = metadata_find(metadata, key);
+    if (*value == NULL)
+        return LCKV_OK;
+    bool is_type = (*value)->element_type == type ||
+                   (type == METADATA_I32 && (*value)->element_type == METADATA_U32);
+    if ((*value)->type != METADATA_ARRAY || !is_type)
+        return fail(LCKV_BAD_FORMAT, "%s: expected an array of %s", key,
+                    type == METADATA_STRING ? "strings" : "32-bit integers");
+    return LCKV_OK;
+}
+
+static lckv_status require_array(const struct metadata *metadata, const char *key, uint32_t type,
+                                 const struct metadata_value **value)
+{
+    lckv_status status = get_array(metadata, key, type, value);
+    if (status == LCKV_OK && *value == NULL)
+        return fail(LCKV_BAD_FORMAT, "%s is missing, expected an array", key);
+    return status;
+}
+
+static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct metadata *metadata)
+{
+    const struct metadata_value *tokens, *types;
+    lckv_status status = require_array(metadata, KEY_TOKENS, METADATA_STRING, &tokens);
+    if (status == LCKV_OK)
+        status = get_array(metadata, KEY_TYPES, METADATA_I32, &types);
+    if (status != LCKV_OK)
+        return status;
+    if (types != NULL && types->count != tokens->count)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: %" PRIu64 " types, expected one for each of %" PRIu64 " tokens", KEY_TYPES,
+                    types->count, tokens->count);
+    struct reader reader;
+    if (types != NULL)
+        reader_init(&reader, types->as.elements, (size_t)types->count * sizeof(int32_t), KEY_TYPES);
+    status = vocabulary_init(&tokenizer->vocabulary, &tokenizer->arena, tokens->count);
+    for (uint64_t id = 0; status == LCKV_OK && id < tokens->count; id++) {
+        int32_t type = LCKV_TOKEN_NORMAL;
+        if (types != NULL)
+            type = (int32_t)reader_u32(&reader, "a token's type");
+        status = vocabulary_set(&tokenizer->vocabulary, id, tokens->as.strings[id], type);
+    }
+    if (status == LCKV_OK && types != NULL)
+        status = reader_status(&reader);
+    if (status == LCKV_OK)
+        status = vocabulary_finish(&tokenizer->vocabulary);
+    return status == LCKV_OK ? status : fail_in(status, "%s", KEY_TOKENS);
+}
+
+/* "left right". Merges of what is no token are skipped, as in llama.cpp no text ever gets there. */
+static lckv_status read_merges(struct tokenizer *tokenizer, const struct metadata *metadata)
+{
+    const struct metadata_value *merges;
+    lckv_status status = require_array(metadata, KEY_MERGES, METADATA_STRING, &merges);
+    if (status == LCKV_OK)
+        status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, merges->count);
+    for (uint64_t i = 0; status == LCKV_OK && i < merges->count; i++) {
+        struct text merge = merges->as.strings[i];
+        const char *space = merge.length > 0 ? memchr(merge.bytes, ' ', merge.length) : NULL;
+        size_t left = space != NULL ? (size_t)(space - merge.bytes) : 0;
+        if (left == 0 || left + 1 == merge.length)
+            return fail(LCKV_BAD_FORMAT,
+                        "%s: merge %" PRIu64 " is %s, expected two tokens and a "
+                        "space",
+                        KEY_MERGES, i, quoted(merge.bytes, merge.length).text);
+        bool known;
+        struct text right = {space + 1, merge.length - left - 1};
+        status = bpe_add_merge(&tokenizer->bpe, (struct text){merge.bytes, left}, right, &known);
+        if (status != LCKV_OK)
+            status = fail_in(status, "%s", KEY_MERGES);
+    }
+    return status;
+}
+
+static lckv_status read_pretokenizer(struct tokenizer *tokenizer, const struct metadata *metadata)
+{
+    struct text name = {"default", strlen("default")};
+    lckv_status status = metadata_get_text(metadata, KEY_PRE, &name, NULL);
+    if (status != LCKV_OK)
+        return status;
+    if (text_equals(name, PRE_OWN)) {
+        const struct metadata_value *patterns;
+        status = get_array(metadata, KEY_PATTERNS, METADATA_STRING, &patterns);
+        for (uint64_t i = 0; status == LCKV_OK && patterns != NULL && i < patterns->count; i++)
+            status = pretokenizer_add(&tokenizer->pretokenizer, patterns->as.strings[i]);
+        return status == LCKV_OK ? status : fail_in(status, "%s", KEY_PATTERNS);
+    }
+    const struct pretokenizer_kind *kind = pretokenizer_find_kind(name);
+    if (kind == NULL)
+        return fail(LCKV_UNSUPPORTED, "%s: pre-tokenizer %s is not supported", KEY_PRE,
+                    quoted(name.bytes, name.length).text);
+    tokenizer->bpe.ignore_merges = kind->ignore_merges;
+    tokenizer->add_bos = kind->add_bos;
+    return pretokenizer_add_kind(&tokenizer->pretokenizer, kind);
+}
+
+/* *token stays if the key is missing, or holds the -1 that some converters write. */
+static lckv_status read_token(const struct tokenizer *tokenizer, const struct metadata *metadata,
+                              const char *key, lckv_token *token)
+{
+    uint32_t id = UINT32_MAX;
+    lckv_status status = metadata_get_u32(metadata, key, &id, NULL);
+    if (status != LCKV_OK || id == UINT32_MAX)
+        return status;
+    if (id >= tokenizer->vocabulary.n_tokens)
+        return fail(LCKV_BAD_FORMAT, "%s is %" PRIu32 ", expected less than %" PRIu32, key, id,
+                    tokenizer->vocabulary.n_tokens);
+    *token = (lckv_token)id;
+    return LCKV_OK;
+}
+
+static lckv_status read_flags(struct tokenizer *tokenizer, const struct metadata *metadata,
+                              const char *key, uint32_t flag)
+{
+    const struct metadata_value *ids;
+    lckv_status status = get_array(metadata, key, METADATA_I32, &ids);
+    if (status != LCKV_OK || ids == NULL)
+        return status;
+    struct reader reader;
+    reader_init(&reader, ids->as.elements, (size_t)ids->count * sizeof(int32_t), key);
+    for (uint64_t i = 0; i < ids->count; i++) {
+        uint32_t id = reader_u32(&reader, "a token");
+        if (id >= tokenizer->vocabulary.n_tokens)
+            return fail(LCKV_BAD_FORMAT, "%s has %" PRIu32 ", expected less than %" PRIu32, key, id,
+                        tokenizer->vocabulary.n_tokens);
+        tokenizer->vocabulary.tokens[id].flags |= flag;
+    }
+    return reader_status(&reader);
+}
+
+static lckv_status read_rules(struct tokenizer *tokenizer, const struct metadata *metadata)
+{
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < N_SPECIALS; i++)
+        status = read_token(tokenizer, metadata, tokenizer_special_keys[i], &tokenizer->special[i]);
+    for (uint32_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
+        status = read_flags(tokenizer, metadata, tokenizer_flag_keys[i], 1u << i);
+    if (status == LCKV_OK)
+        status = read_token(tokenizer, metadata, KEY_UNKNOWN_BYTE, &tokenizer->bpe.unknown);
+    if (status == LCKV_OK)
+        status = metadata_get_bool(metadata, KEY_ADD_BOS, &tokenizer->add_bos, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_bool(metadata, KEY_ADD_EOS, &tokenizer->add_eos, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_bool(metadata, KEY_NFC, &tokenizer->nfc, NULL);
+    if (status == LCKV_OK)
+        status =
+            metadata_get_bool(metadata, KEY_IGNORE_MERGES, &tokenizer->bpe.ignore_merges, NULL);
+    return status;
+}
+
+lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer, const struct metadata *metadata)
+{
+    struct text model = {"", 0}, chat_template = {"", 0};
+    lckv_status status = metadata_get_text(metadata, KEY_MODEL, &model, NULL);
+    if (status == LCKV_OK && !text_equals(model, "gpt2"))
+        return fail(LCKV_UNSUPPORTED, "%s: tokenizer %s is not supported, expected \"gpt2\"",
+                    KEY_MODEL, quoted(model.bytes, model.length).text);
+    if (status == LCKV_OK)
+        status = read_vocabulary(tokenizer, metadata);
+    if (status == LCKV_OK)
+        status = read_merges(tokenizer, metadata);
+    if (status == LCKV_OK)
+        status = read_pretokenizer(tokenizer, metadata);
+    if (status == LCKV_OK)
+        status = read_rules(tokenizer, metadata);
+    if (status == LCKV_OK)
+        status = metadata_get_text(metadata, KEY_CHAT_TEMPLATE, &chat_template, NULL);
+    if (status != LCKV_OK)
+        return status;
+    tokenizer->chat_template.length = chat_template.length;
+    return arena_copy(&tokenizer->arena, chat_template.bytes, chat_template.length,
+                      &tokenizer->chat_template.bytes);
+}

@@ -1,0 +1,145 @@
+/*
+ * A tokenizer as GGUF metadata, so that reading it back gives the same tokenizer. What other programs
+ * know is written in their keys; the rest in keys of lckv's own, which are left out where they would
+ * say the default.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "base/status.h"
+
+#include <string.h>
+
+static lckv_status write_vocabulary(const struct vocabulary *vocabulary, struct metadata *metadata,
+                                    struct arena *scratch)
+{
+    struct text *spellings;
+    int32_t *types;
+    lckv_status status = arena_alloc(scratch, vocabulary->n_tokens, sizeof spellings[0],
+                                     "the vocabulary to write", &spellings);
+    if (status == LCKV_OK)
+        status = arena_alloc(scratch, vocabulary->n_tokens, sizeof types[0],
+                             "the token types to write", &types);
+    if (status != LCKV_OK)
+        return status;
+    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
+        spellings[id] = vocabulary->tokens[id].spelling;
+        types[id] = vocabulary->tokens[id].type;
+    }
+    status = metadata_set_texts(metadata, KEY_TOKENS, spellings, vocabulary->n_tokens);
+    if (status == LCKV_OK)
+        status = metadata_set_i32s(metadata, KEY_TYPES, types, vocabulary->n_tokens);
+    return status;
+}
+
+/* "left right", in the arena. */
+static lckv_status join(const struct vocabulary *vocabulary, const struct bpe_merge *merge,
+                        struct arena *scratch, struct text *joined)
+{
+    struct text left = vocabulary->tokens[merge->left].spelling;
+    struct text right = vocabulary->tokens[merge->right].spelling;
+    char *bytes;
+    joined->length = left.length + 1 + right.length;
+    lckv_status status = arena_alloc(scratch, joined->length + 1, 1, "a merge to write", &bytes);
+    if (status != LCKV_OK)
+        return status;
+    memcpy(bytes, left.bytes, left.length);
+    bytes[left.length] = ' ';
+    memcpy(bytes + left.length + 1, right.bytes, right.length);
+    joined->bytes = bytes;
+    return LCKV_OK;
+}
+
+static lckv_status write_merges(const struct bpe *bpe, struct metadata *metadata,
+                                struct arena *scratch)
+{
+    struct text *merges;
+    lckv_status status =
+        arena_alloc(scratch, bpe->n_merges, sizeof merges[0], "the merges to write", &merges);
+    for (uint32_t i = 0; status == LCKV_OK && i < bpe->n_merges; i++)
+        status = join(bpe->vocabulary, &bpe->merges[i], scratch, &merges[i]);
+    if (status == LCKV_OK)
+        status = metadata_set_texts(metadata, KEY_MERGES, merges, bpe->n_merges);
+    return status;
+}
+
+static lckv_status write_pretokenizer(const struct tokenizer *tokenizer, struct metadata *metadata)
+{
+    const struct pretokenizer *pretokenizer = &tokenizer->pretokenizer;
+    const struct pretokenizer_kind *kind = pretokenizer_kind_of(pretokenizer);
+    const char *name = kind != NULL ? kind->name : PRE_OWN;
+    bool ignore_merges = kind != NULL && kind->ignore_merges;
+    lckv_status status = metadata_set_text(metadata, KEY_PRE, name, strlen(name));
+    if (status == LCKV_OK && kind == NULL && pretokenizer->n_steps > 0) {
+        struct text patterns[PRETOKENIZER_MAX_STEPS];
+        for (size_t i = 0; i < pretokenizer->n_steps; i++)
+            patterns[i] = pretokenizer->steps[i].pattern;
+        status = metadata_set_texts(metadata, KEY_PATTERNS, patterns, pretokenizer->n_steps);
+    }
+    if (status == LCKV_OK && tokenizer->nfc)
+        status = metadata_set_bool(metadata, KEY_NFC, true);
+    if (status == LCKV_OK && tokenizer->bpe.ignore_merges != ignore_merges)
+        status = metadata_set_bool(metadata, KEY_IGNORE_MERGES, tokenizer->bpe.ignore_merges);
+    if (status == LCKV_OK && tokenizer->bpe.unknown >= 0)
+        status = metadata_set_u32(metadata, KEY_UNKNOWN_BYTE, (uint32_t)tokenizer->bpe.unknown);
+    return status;
+}
+
+static lckv_status write_flag(const struct vocabulary *vocabulary, const char *key, uint32_t flag,
+                              struct metadata *metadata, struct arena *scratch)
+{
+    size_t count = 0;
+    for (uint32_t id = 0; id < vocabulary->n_tokens; id++)
+        count += (vocabulary->tokens[id].flags & flag) != 0;
+    if (count == 0)
+        return LCKV_OK;
+    int32_t *ids;
+    lckv_status status = arena_alloc(scratch, count, sizeof ids[0], "token flags to write", &ids);
+    if (status != LCKV_OK)
+        return status;
+    count = 0;
+    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
+        if ((vocabulary->tokens[id].flags & flag) != 0)
+            ids[count++] = (int32_t)id;
+    }
+    return metadata_set_i32s(metadata, key, ids, count);
+}
+
+static lckv_status write_rules(const struct tokenizer *tokenizer, struct metadata *metadata)
+{
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < N_SPECIALS; i++) {
+        if (tokenizer->special[i] >= 0)
+            status = metadata_set_u32(metadata, tokenizer_special_keys[i],
+                                      (uint32_t)tokenizer->special[i]);
+    }
+    if (status == LCKV_OK)
+        status = metadata_set_bool(metadata, KEY_ADD_BOS, tokenizer->add_bos);
+    if (status == LCKV_OK)
+        status = metadata_set_bool(metadata, KEY_ADD_EOS, tokenizer->add_eos);
+    if (status == LCKV_OK)
+        status = metadata_set_bool(metadata, KEY_SPACE_PREFIX, false);
+    if (status == LCKV_OK && tokenizer->chat_template.length > 0)
+        status = metadata_set_text(metadata, KEY_CHAT_TEMPLATE, tokenizer->chat_template.bytes,
+                                   tokenizer->chat_template.length);
+    return status;
+}
+
+lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer, struct metadata *metadata)
+{
+    struct arena scratch;
+    arena_init(&scratch, &tokenizer->arena.allocator);
+    lckv_status status = metadata_set_text(metadata, KEY_MODEL, "gpt2", strlen("gpt2"));
+    if (status == LCKV_OK)
+        status = write_vocabulary(&tokenizer->vocabulary, metadata, &scratch);
+    if (status == LCKV_OK)
+        status = write_merges(&tokenizer->bpe, metadata, &scratch);
+    if (status == LCKV_OK)
+        status = write_pretokenizer(tokenizer, metadata);
+    for (uint32_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
+        status =
+            write_flag(&tokenizer->vocabulary, tokenizer_flag_keys[i], 1u << i, metadata, &scratch);
+    if (status == LCKV_OK)
+        status = write_rules(tokenizer, metadata);
+    arena_release(&scratch);
+    return status;
+}
