@@ -28,9 +28,10 @@ run() { # NAME COMMAND...
 
 runnable() { [ -x "$1" ] && [ -f "$1" ] && [ "${1%.d}" = "$1" ]; }
 
+[ "$what" = all ] || export LCKV_TEST_SHORT=1
 programs=("$build"/tests/unit/test_* "$build"/tests/api/test_*)
 if [ "$what" = valgrind ]; then
-    export CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 LCKV_TEST_SHORT=1
+    export CK_FORK=no CK_TIMEOUT_MULTIPLIER=50
     for program in "${programs[@]}"; do
         runnable "$program" || continue
         run "valgrind $(basename "$program")" valgrind -q --error-exitcode=9 --leak-check=full \
@@ -49,8 +50,11 @@ else
     done
 fi
 if [ "$what" = all ]; then
-    for script in tests/abi/*.sh tests/api/*.sh; do
-        [ -f "$script" ] && run "$script" bash "$script" "$build/lckv" "$model" "$build"
+    for script in tests/abi/*.sh; do
+        run "$script" bash "$script" "$build/lckv" "$model" "$build"
+    done
+    for script in tests/api/*.sh; do
+        run "$script" bash "$script" "$build/lckv" "$model"
     done
     run examples bash examples/run.sh "$build"
 fi

@@ -8,6 +8,7 @@
 #include "lckv.h"
 
 #include <check.h>
+#undef fail /* an old name of ck_abort_msg, and ours for failures */
 #include <stdlib.h>
 #include <string.h>
 

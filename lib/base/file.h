@@ -8,8 +8,8 @@
 #include "base/memory.h"
 
 struct file {
-    const char *name;     /* for messages; not owned */
-    int descriptor;       /* -1 for memory */
+    const char *name; /* for messages; not owned */
+    int descriptor;   /* -1 for memory */
     uint64_t length;
     const uint8_t *bytes; /* the mapping, or the memory; NULL if not mapped */
 };
@@ -44,8 +44,9 @@ struct output {
 };
 lckv_status output_open(struct output *output, const char *path, const lckv_allocator *allocator);
 lckv_status output_write(struct output *output, const void *bytes, size_t length);
-lckv_status output_pad(struct output *output, uint32_t alignment); /* zeros up to a multiple of it */
+lckv_status output_pad(struct output *output,
+                       uint32_t alignment);       /* zeros up to a multiple of it */
 lckv_status output_commit(struct output *output); /* flushes, renames to `path`, closes */
-void output_discard(struct output *output);       /* removes what was written; fine after a commit */
+void output_discard(struct output *output); /* removes what was written; fine after a commit */
 
 #endif

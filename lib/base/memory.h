@@ -23,8 +23,8 @@ lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy);
  * that may be freed. LCKV_OUT_OF_MEMORY, with a message that names `what`, if the product overflows or
  * the allocator refuses.
  */
-lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size, const char *what,
-                         void *pointer);
+lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
+                         const char *what, void *pointer);
 
 /* Gives back what memory_alloc gave for the same count and size. NULL is fine. */
 void memory_free(const lckv_allocator *allocator, void *pointer, size_t count, size_t size);
@@ -33,8 +33,8 @@ void memory_free(const lckv_allocator *allocator, void *pointer, size_t count, s
  * Makes room for `needed` elements of `size` bytes in the array `*(void **)array`, which has room for
  * `*capacity`: doubles, keeps the contents, zeroes the rest. On failure all is as before.
  */
-lckv_status memory_grow(const lckv_allocator *allocator, void *array, size_t *capacity, size_t needed,
-                        size_t size, const char *what);
+lckv_status memory_grow(const lckv_allocator *allocator, void *array, size_t *capacity,
+                        size_t needed, size_t size, const char *what);
 
 /* a * b and a + b; false, with *result untouched, if they overflow. */
 bool checked_multiply(size_t a, size_t b, size_t *result);

@@ -21,7 +21,8 @@ struct worker {
 typedef void (*pool_function)(const struct worker *worker, void *context);
 
 /* `n_threads` 0: the physical cores that this process may use (affinity mask, hyper-threads once). */
-lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator, struct lckv_pool **pool);
+lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
+                        struct lckv_pool **pool);
 void pool_retain(struct lckv_pool *pool);
 void pool_release(struct lckv_pool *pool);
 uint32_t pool_size(const struct lckv_pool *pool);

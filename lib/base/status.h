@@ -19,7 +19,8 @@ __attribute__((format(printf, 2, 3))) lckv_status fail(lckv_status status, const
  * Puts "context: " before the current message, so that a caller adds the file or the tensor to what a
  * callee said. Returns `status`.
  */
-__attribute__((format(printf, 2, 3))) lckv_status fail_in(lckv_status status, const char *format, ...);
+__attribute__((format(printf, 2, 3))) lckv_status fail_in(lckv_status status, const char *format,
+                                                          ...);
 
 /* This thread's message, and the name of a status. */
 const char *status_message(void);

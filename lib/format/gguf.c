@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define DEFAULT_ALIGNMENT 32
-#define MIN_TENSOR_BYTES                                                     \
+#define MIN_TENSOR_BYTES \
     33 /* name length, one byte of name, n_dims, one dimension, type, offset \
         */
 

@@ -29,7 +29,8 @@ lckv_status json_get_text(const json_t *object, const char *what, const char *ke
                           struct text *value, bool *found); /* points into the object */
 
 /* A borrowed object or array member, or NULL in *value if it is missing or null. */
-lckv_status json_get_object(const json_t *object, const char *what, const char *key, json_t **value);
+lckv_status json_get_object(const json_t *object, const char *what, const char *key,
+                            json_t **value);
 lckv_status json_get_array(const json_t *object, const char *what, const char *key, json_t **value);
 
 #endif

@@ -9,19 +9,19 @@
 #include "base/reader.h"
 
 enum metadata_type { /* as in the file */
-    METADATA_U8 = 0,
-    METADATA_I8 = 1,
-    METADATA_U16 = 2,
-    METADATA_I16 = 3,
-    METADATA_U32 = 4,
-    METADATA_I32 = 5,
-    METADATA_F32 = 6,
-    METADATA_BOOL = 7,
-    METADATA_STRING = 8,
-    METADATA_ARRAY = 9,
-    METADATA_U64 = 10,
-    METADATA_I64 = 11,
-    METADATA_F64 = 12
+                     METADATA_U8 = 0,
+                     METADATA_I8 = 1,
+                     METADATA_U16 = 2,
+                     METADATA_I16 = 3,
+                     METADATA_U32 = 4,
+                     METADATA_I32 = 5,
+                     METADATA_F32 = 6,
+                     METADATA_BOOL = 7,
+                     METADATA_STRING = 8,
+                     METADATA_ARRAY = 9,
+                     METADATA_U64 = 10,
+                     METADATA_I64 = 11,
+                     METADATA_F64 = 12
 };
 
 struct text {
@@ -39,8 +39,8 @@ struct metadata_value {
         int64_t i;
         double f;
         struct text string;
-        const struct text *strings;   /* array of strings */
-        const uint8_t *elements;      /* other arrays: packed little-endian, as in the file */
+        const struct text *strings; /* array of strings */
+        const uint8_t *elements;    /* other arrays: packed little-endian, as in the file */
     } as;
 };
 

@@ -50,7 +50,8 @@ void plan_release(const struct lckv_plan *plan);
 
 /* As lckv_plan_text and lckv_plan_describe. */
 lckv_status plan_text(const struct lckv_plan *plan, char *buffer, size_t capacity, size_t *length);
-lckv_status plan_describe(const struct lckv_plan *plan, char *buffer, size_t capacity, size_t *length);
+lckv_status plan_describe(const struct lckv_plan *plan, char *buffer, size_t capacity,
+                          size_t *length);
 
 /* The mask: layer `layer` at position t attends to positions [begin, end) (section 2). */
 struct plan_span {

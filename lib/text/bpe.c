@@ -197,6 +197,8 @@ lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace, c
                        size_t length, struct token_list *list)
 {
     lckv_status status = LCKV_OK;
+    if (length == 0)
+        return status;
     if (bpe->ignore_merges) {
         lckv_token whole;
         status = find_whole(bpe, workspace, word, length, &whole);
@@ -208,18 +210,14 @@ lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace, c
     if (status != LCKV_OK)
         return status;
     struct bpe_symbol *symbols = workspace->symbols;
-    uint32_t count = 0;
-    for (size_t i = 0; i < length; i++) {
+    uint32_t count = (uint32_t)length;
+    for (uint32_t i = 0; i < count; i++) {
         lckv_token token = bpe->vocabulary->bytes[(uint8_t)word[i]];
-        if (token < 0)
-            token = bpe->unknown;
-        if (token < 0)
-            continue;
-        symbols[count] = (struct bpe_symbol){(uint32_t)token, count - 1, count + 1};
-        count++;
+        uint32_t symbol = token >= 0 ? (uint32_t)token : NONE;
+        if (token < 0 && bpe->unknown >= 0)
+            symbol = (uint32_t)bpe->unknown;
+        symbols[i] = (struct bpe_symbol){symbol, i - 1, i + 1};
     }
-    if (count == 0)
-        return LCKV_OK;
     symbols[0].previous = NONE;
     symbols[count - 1].next = NONE;
 
@@ -228,7 +226,9 @@ lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace, c
         status = consider(bpe, workspace, i);
     if (status == LCKV_OK)
         status = merge_symbols(bpe, workspace);
-    for (uint32_t i = 0; status == LCKV_OK && i != NONE; i = symbols[i].next)
-        status = token_list_add(list, (lckv_token)symbols[i].token);
+    for (uint32_t i = 0; status == LCKV_OK && i != NONE; i = symbols[i].next) {
+        if (symbols[i].token != NONE)
+            status = token_list_add(list, (lckv_token)symbols[i].token);
+    }
     return status;
 }

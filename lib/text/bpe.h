@@ -20,8 +20,9 @@ struct bpe {
     char *joined;       /* room for the longest spelling, while merges are added */
     bool ignore_merges; /* a word that is a token stays whole, whatever the merges */
     /*
-     * What stands for a byte that has no token; -1: nothing, as in the field's tools. Vocabularies
-     * without some bytes exist: those that UTF-8 never has, or a few control characters.
+     * What stands for a byte that has no token; -1: nothing, as in the field's tools. There are
+     * vocabularies without some bytes, SmolLM2's for one: bytes that UTF-8 never has, and a few
+     * control characters.
      */
     lckv_token unknown;
 };

@@ -7,8 +7,8 @@
 #include "text/tokenizer.h"
 
 /* As lckv_chat_format, arguments already checked. */
-lckv_status chat_format(const struct tokenizer *tokenizer, const lckv_message *messages, size_t stride,
-                        size_t n_messages, uint32_t flags, char *buffer, size_t capacity,
-                        size_t *length);
+lckv_status chat_format(const struct tokenizer *tokenizer, const lckv_message *messages,
+                        size_t stride, size_t n_messages, uint32_t flags, char *buffer,
+                        size_t capacity, size_t *length);
 
 #endif

@@ -13,6 +13,8 @@
 /* Positions in a word have 32 bits, and so have PCRE2's step counts. */
 #define MAX_TEXT (1u << 30)
 
+#define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
+
 /* One call of tokenizer_encode. */
 struct encoding {
     const struct tokenizer *tokenizer;
@@ -40,6 +42,29 @@ static lckv_status encode_valid(struct encoding *encoding, const char *text, siz
                         encoding->normalised.length);
 }
 
+/*
+ * Bytes that are no UTF-8. Where the vocabulary lacks one of them (some have no token for bytes that
+ * UTF-8 never has), U+FFFD stands for it, which is what the field's tools make of all such bytes.
+ */
+static lckv_status encode_invalid(struct encoding *encoding, const char *text, size_t length)
+{
+    const lckv_token *known = encoding->tokenizer->vocabulary.bytes;
+    lckv_status status = LCKV_OK;
+    for (size_t at = 0; status == LCKV_OK && at < length;) {
+        size_t end = at;
+        while (end < length && known[(uint8_t)text[end]] >= 0)
+            end++;
+        if (end > at) {
+            status = encode_word(encoding, text + at, end - at);
+            at = end;
+        } else {
+            status = encode_word(encoding, REPLACEMENT, strlen(REPLACEMENT));
+            at++;
+        }
+    }
+    return status;
+}
+
 /* Text without special tokens. */
 static lckv_status encode_plain(struct encoding *encoding, const char *text, size_t length)
 {
@@ -51,7 +76,7 @@ static lckv_status encode_plain(struct encoding *encoding, const char *text, siz
         at += valid;
         size_t invalid = utf8_invalid_run(text + at, length - at);
         if (status == LCKV_OK && invalid > 0)
-            status = encode_word(encoding, text + at, invalid);
+            status = encode_invalid(encoding, text + at, invalid);
         at += invalid;
     }
     return status;

@@ -13,7 +13,7 @@
  * utf8proc sorts a run of combining marks in quadratic time. Runs that no writing system has are
  * normalised in parts of so many characters (as Unicode's Stream-Safe Text Format cuts at 30).
  */
-#define MAX_MARKS 1024
+#define MAX_MARKS 256
 
 /* The character at the start and its length; U+FFFD for an invalid byte. */
 static int32_t character_at(const char *text, size_t length, size_t *n_bytes)

@@ -135,7 +135,7 @@ static const struct {
     {"a\nb\tc\r", 6, "\"a\\nb\\tc\\r\""},
     {"\x1b[31m\x7f\0!", 8, "\"\\x1b[31m\\x7f\\x00!\""},
     {"say \"\\\"", 7, "\"say \\\"\\\\\\\"\""},
-    {"naïve 語 🙂", 16, "\"naïve 語 🙂\""},
+    {"naïve 語 🙂", 15, "\"naïve 語 🙂\""},
     {"\xC3", 1, "\"\\xc3\""},                            /* half a character */
     {"\xC0\xAF", 2, "\"\\xc0\\xaf\""},                   /* overlong */
     {"\xED\xA0\x80", 3, "\"\\xed\\xa0\\x80\""},          /* a surrogate */

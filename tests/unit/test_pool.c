@@ -233,7 +233,7 @@ START_TEST(shares_cover_the_range_in_order)
                 struct range range = pool_share(&worker, counts[c]);
                 ck_assert_uint_eq(range.begin, end);
                 ck_assert_uint_ge(range.end, range.begin);
-                ck_assert_uint_le(range.end - range.begin, counts[c] / n + 1);
+                ck_assert_uint_le(range.end - range.begin - counts[c] / n, 1);
                 end = range.end;
             }
             ck_assert_uint_eq(end, counts[c]);

@@ -1,0 +1,263 @@
+/*
+ * Tokenizers that are malformed, hostile or of a kind that this version lacks.
+ */
+#include "text_support.h"
+
+/* ---- tokenizer.json ---- */
+
+#define MODEL(model) "{\"model\":" model ",\"pre_tokenizer\":" SMALL_BYTE_LEVEL "}"
+#define PRE(step) "{\"model\":" SMALL_MODEL("") ",\"pre_tokenizer\":" step "}"
+#define SPLIT(pattern)                                                                             \
+    PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"behavior\":\"Isolated\"," \
+        "\"pattern\":" pattern "}," SMALL_BYTE_LEVEL "]}")
+#define TEMPLATE(single, specials)                                                       \
+    SMALL_JSON(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":" single \
+               ",\"special_tokens\":" specials "}")
+
+static const struct {
+    const char *json;
+    lckv_status status;
+    const char *message;
+} bad_json[] = {
+    {"{", LCKV_BAD_FORMAT, "directory: tokenizer.json"},
+    {"[]", LCKV_BAD_FORMAT, "expected an object"},
+    {"{}", LCKV_BAD_FORMAT, "model is missing"},
+    {"{\"model\":7}", LCKV_BAD_FORMAT, "model: expected an object"},
+    {MODEL("{\"type\":\"Unigram\"}"), LCKV_UNSUPPORTED, "\"Unigram\""},
+    {MODEL("{\"type\":\"WordPiece\"}"), LCKV_UNSUPPORTED, "\"WordPiece\""},
+    {MODEL(SMALL_MODEL(",\"byte_fallback\":true")), LCKV_UNSUPPORTED, "byte_fallback"},
+    {MODEL(SMALL_MODEL(",\"dropout\":0.1")), LCKV_UNSUPPORTED, "dropout"},
+    {MODEL(SMALL_MODEL(",\"end_of_word_suffix\":\"</w>\"")), LCKV_UNSUPPORTED,
+     "end_of_word_suffix"},
+    {MODEL(SMALL_MODEL(",\"unk_token\":\"?\"")), LCKV_BAD_FORMAT, "unk_token \"?\""},
+    {MODEL("{\"merges\":[]}"), LCKV_BAD_FORMAT, "vocab or merges is missing"},
+    {MODEL("{\"vocab\":{},\"merges\":[]}"), LCKV_BAD_FORMAT, "0 tokens"},
+    {MODEL("{\"vocab\":[],\"merges\":[]}"), LCKV_BAD_FORMAT, "vocab: expected an object"},
+    {MODEL("{\"vocab\":{\"a\":-1},\"merges\":[]}"), LCKV_BAD_FORMAT, "the id of \"a\""},
+    {MODEL("{\"vocab\":{\"a\":4194304},\"merges\":[]}"), LCKV_BAD_FORMAT, "below 4194304"},
+    {MODEL("{\"vocab\":{\"a\":1e3},\"merges\":[]}"), LCKV_BAD_FORMAT, "the id of \"a\""},
+    {MODEL("{\"vocab\":{\"a\":4194303},\"merges\":[]}"), LCKV_BAD_FORMAT, "expected dense ids"},
+    {MODEL("{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}"), LCKV_BAD_FORMAT, "the same id 0"},
+    {MODEL("{\"vocab\":{\"[PAD1]\":0,\"a\":2},\"merges\":[]}"), LCKV_BAD_FORMAT,
+     "are both \"[PAD1]\""},
+    {MODEL("{\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}"), LCKV_BAD_FORMAT,
+     "entry 0: \"a\" and \"b\""},
+    {MODEL("{\"vocab\":{\"a\":0},\"merges\":[\"a a\"]}"), LCKV_BAD_FORMAT, "that make a token"},
+    {MODEL("{\"vocab\":{\"a\":0},\"merges\":[\"a\"]}"), LCKV_BAD_FORMAT, "entry 0: expected"},
+    {MODEL("{\"vocab\":{\"a\":0},\"merges\":[\"a a a\"]}"), LCKV_BAD_FORMAT, "entry 0: expected"},
+    {MODEL("{\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}"), LCKV_BAD_FORMAT, "entry 0: expected"},
+    {MODEL("{\"vocab\":{\"a\":0},\"merges\":[7]}"), LCKV_BAD_FORMAT, "entry 0: expected"},
+    {MODEL("{\"vocab\":{\"a\":0,\"aa\":1},\"merges\":[\"a a\",\"a a\"]}"), LCKV_BAD_FORMAT,
+     "twice"},
+    {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"id\":2,\"content\":\"z\"}]}",
+     LCKV_BAD_FORMAT, "the same id 2"},
+    {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"id\":99,\"content\":\"a\"}]}",
+     LCKV_BAD_FORMAT, "are both \"a\""},
+    {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"id\":11}]}", LCKV_BAD_FORMAT,
+     "content of id 11"},
+    {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"content\":\"z\"}]}", LCKV_BAD_FORMAT,
+     "id of entry 0"},
+    {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[7]}", LCKV_BAD_FORMAT, "expected an object"},
+    {SMALL_JSON(",\"normalizer\":{\"type\":\"NFKC\"}"), LCKV_UNSUPPORTED, "normalizer: \"NFKC\""},
+    {SMALL_JSON(",\"normalizer\":{}"), LCKV_BAD_FORMAT, "normalizer: type is missing"},
+    {PRE("null"), LCKV_UNSUPPORTED, "expected ByteLevel as the last step"},
+    {PRE("{\"type\":\"Metaspace\"}"), LCKV_UNSUPPORTED, "\"Metaspace\""},
+    {PRE("{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"), LCKV_UNSUPPORTED,
+     "add_prefix_space"},
+    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL ",{\"type\":\"Digits\"}]}"),
+     LCKV_UNSUPPORTED, "expected ByteLevel as the last step"},
+    {PRE("{\"type\":\"Split\",\"behavior\":\"Contiguous\",\"pattern\":{\"String\":\" \"}}"),
+     LCKV_UNSUPPORTED, "\"Contiguous\""},
+    {SPLIT("{}"), LCKV_BAD_FORMAT, "expected a Regex or a String"},
+    {SPLIT("{\"Regex\":\"(\"}"), LCKV_BAD_FORMAT, "pattern \"(\""},
+    {SPLIT("{\"Regex\":\"[a\"}"), LCKV_BAD_FORMAT, "pattern \"[a\""},
+    {SPLIT("{\"Regex\":\"\\\\p{Nonsense}\"}"), LCKV_BAD_FORMAT, "Nonsense"},
+    {SPLIT("{\"Regex\":\"(?R)\"}"), LCKV_UNSUPPORTED, "this kind of group at byte 0"},
+    {SPLIT("{\"Regex\":\"(*LIMIT_MATCH=9)a\"}"), LCKV_UNSUPPORTED, "a verb"},
+    {SPLIT("{\"Regex\":\"(a)\\\\1\"}"), LCKV_UNSUPPORTED, "this escape at byte 3"},
+    {SPLIT("{\"Regex\":\"\\\\w+\"}"), LCKV_UNSUPPORTED, "this escape at byte 0"},
+    {SPLIT("{\"Regex\":\"a\\\\\"}"), LCKV_UNSUPPORTED, "a backslash with nothing behind it"},
+    {SPLIT("{\"Regex\":\"[a&&[b]]\"}"), LCKV_UNSUPPORTED, "a set inside a set"},
+    {SPLIT("{\"Regex\":\"a{1,2}+\"}"), LCKV_UNSUPPORTED, "+ behind a count"},
+    {SPLIT("{\"Regex\":\"((a{1,9999}){1,9999}){1,9999}\"}"), LCKV_BAD_FORMAT, "too large"},
+    {SMALL_JSON(",\"post_processor\":{\"type\":\"BertProcessing\"}"), LCKV_UNSUPPORTED,
+     "\"BertProcessing\""},
+    {TEMPLATE("[]", "{}"), LCKV_BAD_FORMAT, "0 sequences"},
+    {TEMPLATE("[{\"SpecialToken\":{\"id\":\"B\"}}]", "{}"), LCKV_BAD_FORMAT,
+     "special_tokens: \"B\""},
+    {TEMPLATE("[{\"SpecialToken\":{\"id\":\"B\"}}]", "{\"B\":{\"ids\":[99]}}"), LCKV_BAD_FORMAT,
+     "\"B\""},
+    {TEMPLATE("[{\"SpecialToken\":{\"id\":\"B\"}},{\"SpecialToken\":{\"id\":\"B\"}}]",
+              "{\"B\":{\"ids\":[1]}}"),
+     LCKV_UNSUPPORTED, "other than BOS and EOS"},
+};
+
+START_TEST(bad_json_is_refused_by_name)
+{
+    struct checkpoint checkpoint = checkpoint_of_json(bad_json[_i].json, "");
+    struct tokenizer *tokenizer = NULL;
+    ck_assert_status(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer),
+                     bad_json[_i].status);
+    ck_assert_error_has(bad_json[_i].message);
+    ck_assert_ptr_null(tokenizer);
+}
+END_TEST
+
+START_TEST(bad_config_is_refused_by_name)
+{
+    static const char *const configs[] = {"[]", "{\"bos_token\":7}", "{\"chat_template\":7}",
+                                          "{\"add_bos_token\":\"yes\"}",
+                                          "{\"eos_token\":{\"content\":7}}"};
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        struct checkpoint checkpoint = checkpoint_of_json(SMALL_JSON(""), configs[i]);
+        struct tokenizer *tokenizer = NULL;
+        ck_assert_status(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer),
+                         LCKV_BAD_FORMAT);
+        ck_assert_error_has("tokenizer_config.json");
+    }
+}
+END_TEST
+
+/* Compiles, but would match for ever: the text is refused, the tokenizer stays. */
+START_TEST(hostile_patterns_stop_at_a_limit)
+{
+    struct tokenizer *tokenizer =
+        tokenizer_of_json(SPLIT("{\"Regex\":\"(?:a+)+$|(?:a|b)*(?=c)\"}"), "");
+    char text[4096];
+    size_t n_tokens = 0;
+    memset(text, 'a', sizeof text);
+    text[sizeof text - 1] = 'b';
+    ck_assert_status(tokenizer_encode(tokenizer, text, sizeof text, 0, NULL, 0, &n_tokens),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("too many steps");
+    check_pieces(tokenizer, "abc", 0, "ab|c");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* ---- GGUF metadata ---- */
+
+/* What to spoil in the metadata of the small tokenizer. */
+enum spoil {
+    NO_TOKENS,
+    TOKENS_ARE_NUMBERS,
+    EMPTY_TOKENS,
+    SAME_TOKENS,
+    FEW_TYPES,
+    TYPE_0,
+    TYPE_7,
+    NO_MERGES,
+    MERGE_WITHOUT_SPACE,
+    MERGE_WITH_ONE_SIDE,
+    UNKNOWN_PRE,
+    PRE_IS_NUMBER,
+    OTHER_MODEL,
+    BOS_TOO_LARGE,
+    ADD_BOS_IS_TEXT,
+    FLAG_TOO_LARGE,
+    BAD_PATTERN,
+    N_SPOILS
+};
+
+static const struct {
+    lckv_status status;
+    const char *message;
+} bad_metadata[N_SPOILS] = {
+    [NO_TOKENS] = {LCKV_BAD_FORMAT, "rewritten: tokenizer.ggml.tokens is missing"},
+    [TOKENS_ARE_NUMBERS] = {LCKV_BAD_FORMAT, "tokenizer.ggml.tokens: expected an array of strings"},
+    [EMPTY_TOKENS] = {LCKV_BAD_FORMAT, "0 t"},
+    [SAME_TOKENS] = {LCKV_BAD_FORMAT, "tokens 0 and 1 are both \"a\""},
+    [FEW_TYPES] = {LCKV_BAD_FORMAT, "1 types, expected one for each of 12"},
+    [TYPE_0] = {LCKV_BAD_FORMAT, "token 0 has type 0"},
+    [TYPE_7] = {LCKV_BAD_FORMAT, "token 0 has type 7"},
+    [NO_MERGES] = {LCKV_BAD_FORMAT, "tokenizer.ggml.merges is missing"},
+    [MERGE_WITHOUT_SPACE] = {LCKV_BAD_FORMAT, "merge 0 is \"ab\""},
+    [MERGE_WITH_ONE_SIDE] = {LCKV_BAD_FORMAT, "merge 0 is \"a \""},
+    [UNKNOWN_PRE] = {LCKV_UNSUPPORTED, "\"mystery\""},
+    [PRE_IS_NUMBER] = {LCKV_BAD_FORMAT, "tokenizer.ggml.pre"},
+    [OTHER_MODEL] = {LCKV_UNSUPPORTED, "\"llama\""},
+    [BOS_TOO_LARGE] = {LCKV_BAD_FORMAT, "tokenizer.ggml.bos_token_id is 12"},
+    [ADD_BOS_IS_TEXT] = {LCKV_BAD_FORMAT, "tokenizer.ggml.add_bos_token"},
+    [FLAG_TOO_LARGE] = {LCKV_BAD_FORMAT, "lckv.tokenizer.lstrip_ids has 12"},
+    [BAD_PATTERN] = {LCKV_BAD_FORMAT, "lckv.tokenizer.patterns"},
+};
+
+static lckv_status spoil(struct metadata *metadata, enum spoil what)
+{
+    const struct text same[12] = {{"a", 1}, {"a", 1}}, merge = {"ab", 2}, one = {"a ", 2},
+                      open = {"(", 1};
+    int32_t numbers[12] = {12};
+    for (int i = 0; i < 12; i++)
+        numbers[i] = what == TYPE_0 ? 0 : what == TYPE_7 ? 7 : 12;
+    switch (what) {
+    case NO_TOKENS:
+        metadata_remove(metadata, "tokenizer.ggml.tokens");
+        return LCKV_OK;
+    case TOKENS_ARE_NUMBERS:
+        return metadata_set_i32s(metadata, "tokenizer.ggml.tokens", numbers, 12);
+    case EMPTY_TOKENS:
+        return metadata_set_texts(metadata, "tokenizer.ggml.tokens", same, 0);
+    case SAME_TOKENS:
+        return metadata_set_texts(metadata, "tokenizer.ggml.tokens", same, 12);
+    case FEW_TYPES:
+        return metadata_set_i32s(metadata, "tokenizer.ggml.token_type", numbers, 1);
+    case TYPE_0:
+    case TYPE_7:
+        return metadata_set_i32s(metadata, "tokenizer.ggml.token_type", numbers, 12);
+    case NO_MERGES:
+        metadata_remove(metadata, "tokenizer.ggml.merges");
+        return LCKV_OK;
+    case MERGE_WITHOUT_SPACE:
+        return metadata_set_texts(metadata, "tokenizer.ggml.merges", &merge, 1);
+    case MERGE_WITH_ONE_SIDE:
+        return metadata_set_texts(metadata, "tokenizer.ggml.merges", &one, 1);
+    case UNKNOWN_PRE:
+        return metadata_set_text(metadata, "tokenizer.ggml.pre", "mystery", 7);
+    case PRE_IS_NUMBER:
+        return metadata_set_u32(metadata, "tokenizer.ggml.pre", 7);
+    case OTHER_MODEL:
+        return metadata_set_text(metadata, "tokenizer.ggml.model", "llama", 5);
+    case BOS_TOO_LARGE:
+        return metadata_set_u32(metadata, "tokenizer.ggml.bos_token_id", 12);
+    case ADD_BOS_IS_TEXT:
+        return metadata_set_text(metadata, "tokenizer.ggml.add_bos_token", "yes", 3);
+    case FLAG_TOO_LARGE:
+        return metadata_set_i32s(metadata, "lckv.tokenizer.lstrip_ids", numbers, 1);
+    default:
+        return metadata_set_texts(metadata, "lckv.tokenizer.patterns", &open, 1);
+    }
+}
+
+START_TEST(bad_metadata_are_refused_by_name)
+{
+    struct tokenizer *small = tokenizer_of_json(SMALL_JSON(""), ""), *tokenizer = NULL;
+    struct checkpoint checkpoint = {.kind = CHECKPOINT_GGUF, .name = "rewritten"};
+    struct arena arena;
+    arena_init(&arena, &memory_default_allocator);
+    metadata_init(&checkpoint.metadata, &arena);
+    ck_assert_ok(tokenizer_to_metadata(small, &checkpoint.metadata));
+    ck_assert_ok(spoil(&checkpoint.metadata, (enum spoil)_i));
+    if (_i == EMPTY_TOKENS)
+        metadata_remove(&checkpoint.metadata, "tokenizer.ggml.token_type");
+    ck_assert_status(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer),
+                     bad_metadata[_i].status);
+    ck_assert_error_has(bad_metadata[_i].message);
+    ck_assert_ptr_null(tokenizer);
+    arena_release(&arena);
+    tokenizer_release(small);
+}
+END_TEST
+
+static void add_malformed(Suite *suite)
+{
+    TCase *tcase = tcase_create("malformed");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, bad_json_is_refused_by_name, 0,
+                        (int)(sizeof bad_json / sizeof bad_json[0]));
+    tcase_add_test(tcase, bad_config_is_refused_by_name);
+    tcase_add_test(tcase, hostile_patterns_stop_at_a_limit);
+    tcase_add_loop_test(tcase, bad_metadata_are_refused_by_name, 0, N_SPOILS);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("text_malformed", add_malformed)

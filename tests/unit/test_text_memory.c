@@ -1,0 +1,99 @@
+/*
+ * Tokenizers when memory runs out, at every place it can.
+ */
+#include "text/detokenizer.h"
+
+#include "text_support.h"
+
+struct budget {
+    int left; /* allocations that still succeed */
+    int live; /* those not freed yet */
+};
+
+static void *budget_alloc(void *user, size_t size, size_t align)
+{
+    struct budget *budget = user;
+    if (budget->left-- <= 0)
+        return NULL;
+    budget->live++;
+    return memory_default_allocator.alloc(memory_default_allocator.user, size, align);
+}
+
+static void budget_free(void *user, void *pointer, size_t size)
+{
+    struct budget *budget = user;
+    budget->live--;
+    memory_default_allocator.free(memory_default_allocator.user, pointer, size);
+}
+
+static const char *const text = "Once upon e\xCC\x81 time <|bos|>\xFF 123";
+
+/* Tokenizes the text, and gives it back token by token. */
+static lckv_status use(const struct tokenizer *tokenizer, const lckv_allocator *allocator)
+{
+    lckv_token tokens[MAX_TOKENS];
+    size_t n_tokens = 0;
+    struct detokenizer detokenizer;
+    struct text piece;
+    lckv_status status =
+        tokenizer_encode(tokenizer, text, strlen(text), 0, tokens, MAX_TOKENS, &n_tokens);
+    ck_assert_int_eq(status == LCKV_OK, n_tokens > 0);
+    detokenizer_init(&detokenizer, tokenizer, 0, allocator);
+    for (size_t i = 0; status == LCKV_OK && i < n_tokens; i++)
+        status = detokenizer_push(&detokenizer, tokens[i], &piece);
+    detokenizer_release(&detokenizer);
+    return status;
+}
+
+/* Creates, uses, writes and reads back the tokenizer; LCKV_OK if the allocations were enough. */
+static lckv_status use_with(const struct checkpoint *checkpoint, struct budget *budget)
+{
+    const lckv_allocator allocator = {sizeof allocator, budget, budget_alloc, budget_free};
+    struct tokenizer *tokenizer = NULL, *second = NULL;
+    struct checkpoint rewritten = {.kind = CHECKPOINT_GGUF, .name = "rewritten"};
+    struct arena arena;
+    arena_init(&arena, &allocator);
+    metadata_init(&rewritten.metadata, &arena);
+    lckv_status status = tokenizer_create(checkpoint, &allocator, &tokenizer);
+    if (status == LCKV_OK)
+        status = use(tokenizer, &allocator);
+    if (status == LCKV_OK)
+        status = tokenizer_to_metadata(tokenizer, &rewritten.metadata);
+    if (status == LCKV_OK)
+        status = tokenizer_create(&rewritten, &allocator, &second);
+    if (status == LCKV_OK)
+        status = use(second, &allocator);
+    tokenizer_release(second);
+    tokenizer_release(tokenizer);
+    arena_release(&arena);
+    ck_assert_int_eq(budget->live, 0);
+    return status;
+}
+
+START_TEST(every_failed_allocation_is_survived)
+{
+    char *json = read_data("llama3");
+    struct checkpoint checkpoint = checkpoint_of_json(json, "");
+    lckv_status status = LCKV_OUT_OF_MEMORY;
+    int n = 0;
+    for (; status != LCKV_OK && n < 1000; n++) {
+        struct budget budget = {n, 0};
+        status = use_with(&checkpoint, &budget);
+        if (status != LCKV_OK)
+            ck_assert_int_eq(status, LCKV_OUT_OF_MEMORY);
+    }
+    ck_assert_ok(status);
+    ck_assert_int_gt(n, 10);
+    free(json);
+}
+END_TEST
+
+static void add_memory(Suite *suite)
+{
+    TCase *tcase = tcase_create("memory");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, every_failed_allocation_is_survived);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("text_memory", add_memory)
