@@ -263,7 +263,8 @@ static lckv_status copy_metadata(struct converter *c)
         const struct metadata_value *value = &c->in.metadata.values[i];
         const char *key = value->key.bytes;
         bool replaced = (strncmp(key, old, length) == 0 && key[length] == '.') ||
-                        strncmp(key, "lckv.", 5) == 0 || strcmp(key, "general.alignment") == 0;
+                        strncmp(key, "lckv.", 5) == 0 || strcmp(key, "general.alignment") == 0 ||
+                        strcmp(key, "general.architecture") == 0;
         if (!replaced)
             status = metadata_set_value(&c->metadata, value);
     }
@@ -274,17 +275,15 @@ static lckv_status describe(struct converter *c)
 {
     struct tokenizer *tokenizer = NULL;
     metadata_init(&c->metadata, &c->arena);
-    lckv_status status = LCKV_OK;
-    if (c->in.kind == CHECKPOINT_GGUF) {
+    lckv_status status = hparams_to_metadata(&c->hparams, c->plan, &c->metadata);
+    if (status == LCKV_OK && c->in.kind == CHECKPOINT_GGUF) {
         status = copy_metadata(c);
-    } else {
+    } else if (status == LCKV_OK) {
         status = tokenizer_create(&c->in, &c->allocator, &tokenizer);
         if (status == LCKV_OK && tokenizer != NULL)
             status = tokenizer_to_metadata(tokenizer, &c->metadata);
         tokenizer_release(tokenizer);
     }
-    if (status == LCKV_OK)
-        status = hparams_to_metadata(&c->hparams, c->plan, &c->metadata);
     lckv_dtype main = LCKV_DTYPE_F32; /* that of the first matrix of a layer */
     for (size_t i = 0; i < c->n_tensors; i++) {
         if (c->tensors[i].n_dims == 2)

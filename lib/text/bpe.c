@@ -1,6 +1,6 @@
 /*
- * Byte-pair encoding with a heap of candidates over a linked list of symbols: a word of n bytes takes
- * O(n log n), so a megabyte without a space is no attack.
+ * Byte-pair encoding with a heap of candidates over a linked list of symbols: a word of n bytes
+ * takes O(n log n), so a megabyte without a space is no attack.
  */
 #include "text/bpe.h"
 
@@ -11,8 +11,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define NONE \
-    UINT32_MAX /* no neighbour; or the token of a symbol that has been joined to its left */
+/*
+ * No neighbour; or no token: the symbol has been joined to its left, or is a byte that has none,
+ * which gives nothing but keeps its neighbours apart.
+ */
+#define NONE UINT32_MAX
 
 struct bpe_symbol {
     uint32_t token;

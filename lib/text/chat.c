@@ -1,7 +1,7 @@
 /*
- * ChatML: "<|im_start|>role\ncontent<|im_end|>\n" for each message. Templates are Jinja programs, which
- * nothing here runs; one is taken for ChatML if it has both markers, and searched for the system
- * message that it puts before a conversation without one.
+ * ChatML: "<|im_start|>role\ncontent<|im_end|>\n" for each message. Templates are Jinja programs,
+ * which nothing here runs; one is taken for ChatML if it has both markers, and searched for the
+ * system message that it puts before a conversation without one.
  */
 #include "text/chat.h"
 

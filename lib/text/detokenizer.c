@@ -1,6 +1,6 @@
 /*
- * The streaming detokenizer. Its buffer holds what was given last, a NUL, and up to three bytes that
- * wait for the rest of their character.
+ * The streaming detokenizer. Its buffer holds what was given last, a NUL, and up to three bytes
+ * that wait for the rest of their character.
  */
 #include "text/detokenizer.h"
 

@@ -1,6 +1,6 @@
 /*
- * Bytes to tokens: special tokens are found first; what lies between them is normalised, cut into words
- * and each word encoded. Invalid UTF-8 makes words of its own, so that no byte is an error.
+ * Bytes to tokens: special tokens are found first; what lies between them is normalised, cut into
+ * words and each word encoded. Invalid UTF-8 makes words of its own, so that no byte is an error.
  */
 #include "text/tokenizer_parts.h"
 
@@ -43,8 +43,9 @@ static lckv_status encode_valid(struct encoding *encoding, const char *text, siz
 }
 
 /*
- * Bytes that are no UTF-8. Where the vocabulary lacks one of them (some have no token for bytes that
- * UTF-8 never has), U+FFFD stands for it, which is what the field's tools make of all such bytes.
+ * Bytes that are no UTF-8. Where the vocabulary lacks one of them (some have no token for bytes
+ * that UTF-8 never has), U+FFFD stands for it, which is what the field's tools make of all such
+ * bytes.
  */
 static lckv_status encode_invalid(struct encoding *encoding, const char *text, size_t length)
 {

@@ -1,6 +1,6 @@
 /*
- * The pre-tokenizer: cuts text into words, which BPE then never joins. A list of patterns; each cuts
- * what the one before left, into what it matches and what lies between.
+ * The pre-tokenizer: cuts text into words, which BPE then never joins. A list of patterns; each
+ * cuts what the one before left, into what it matches and what lies between.
  */
 #ifndef LCKV_TEXT_PRETOKENIZER_H
 #define LCKV_TEXT_PRETOKENIZER_H
@@ -40,7 +40,10 @@ struct pretokenizer_kind {
     bool add_bos; /* unless the file says otherwise */
 };
 
-/* The kind of that name; the first kind with the steps of this pre-tokenizer. NULL if there is none. */
+/*
+ * The kind of that name; the first kind with the steps of this pre-tokenizer. NULL if there is
+ * none.
+ */
 const struct pretokenizer_kind *pretokenizer_find_kind(struct text name);
 const struct pretokenizer_kind *pretokenizer_kind_of(const struct pretokenizer *pretokenizer);
 lckv_status pretokenizer_add_kind(struct pretokenizer *pretokenizer,
@@ -61,8 +64,8 @@ lckv_status splitter_init(struct splitter *splitter, const struct pretokenizer *
 void splitter_release(struct splitter *splitter);
 
 /*
- * Gives the words of the text, which is valid UTF-8, one after the other; together they are the text.
- * LCKV_UNSUPPORTED if a pattern takes too many steps on it.
+ * Gives the words of the text, which is valid UTF-8, one after the other; together they are the
+ * text. LCKV_UNSUPPORTED if a pattern takes too many steps on it.
  */
 lckv_status splitter_run(struct splitter *splitter, const char *text, size_t length);
 

@@ -1,6 +1,6 @@
 /*
- * tokenizer_config.json: which tokens are special for what, the chat template, and rules that override
- * tokenizer.json's.
+ * tokenizer_config.json: which tokens are special for what, the chat template, and rules that
+ * override tokenizer.json's.
  */
 #include "text/tokenizer_parts.h"
 

@@ -1,6 +1,6 @@
 /*
- * What tokenizer.json does to text around the model: normalizer, pre-tokenizer, post-processor. Kinds
- * that this version lacks are refused by name.
+ * What tokenizer.json does to text around the model: normalizer, pre-tokenizer, post-processor.
+ * Kinds that this version lacks are refused by name.
  */
 #include "text/tokenizer_parts.h"
 
@@ -84,7 +84,8 @@ static lckv_status add_string(struct tokenizer *tokenizer, struct text string)
 
 /*
  * Matches become words, and so does what lies between them. "Removed" of an inverted pattern keeps
- * only matches in Hugging Face's tokenizers; such patterns match all text, and here no byte is lost.
+ * only matches in Hugging Face's tokenizers; such patterns match all text, and here no byte is
+ * lost.
  */
 static lckv_status read_split(struct tokenizer *tokenizer, const json_t *split)
 {

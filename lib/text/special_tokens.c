@@ -53,7 +53,10 @@ lckv_status special_tokens_init(struct special_tokens *specials,
     return LCKV_OK;
 }
 
-/* The first token of [begin, end) whose byte `depth` is `byte` or more. All are longer than `depth`. */
+/*
+ * The first token of [begin, end) whose byte `depth` is `byte` or more. All are longer than
+ * `depth`.
+ */
 static size_t lower_bound(const struct special_tokens *specials, size_t begin, size_t end,
                           size_t depth, unsigned byte)
 {

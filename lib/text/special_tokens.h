@@ -1,6 +1,6 @@
 /*
- * Special tokens in text: control and user-defined tokens are found as they are written, the leftmost
- * first, the longest of several, before anything else looks at the text.
+ * Special tokens in text: control and user-defined tokens are found as they are written, the
+ * leftmost first, the longest of several, before anything else looks at the text.
  */
 #ifndef LCKV_TEXT_SPECIAL_TOKENS_H
 #define LCKV_TEXT_SPECIAL_TOKENS_H

@@ -23,8 +23,8 @@ struct table {
 lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, const char *what);
 
 /*
- * Adds a key, or leaves the table as it is if it holds it already: *added tells. LCKV_BAD_FORMAT for
- * keys made to collide.
+ * Adds a key, or leaves the table as it is if it holds it already: *added tells. LCKV_BAD_FORMAT
+ * for keys made to collide.
  */
 lckv_status table_add(struct table *table, const void *key, size_t length, uint32_t value,
                       bool *added);

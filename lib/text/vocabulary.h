@@ -40,7 +40,9 @@ lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, 
 lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
                            int64_t type);
 
-/* Fills holes with unused tokens, derives the texts and indexes the spellings, which must differ. */
+/*
+ * Fills holes with unused tokens, derives the texts and indexes the spellings, which must differ.
+ */
 lckv_status vocabulary_finish(struct vocabulary *vocabulary);
 
 /* The token of a spelling, or -1. */

@@ -1,7 +1,7 @@
 /*
- * A tokenizer as GGUF metadata, so that reading it back gives the same tokenizer. What other programs
- * know is written in their keys; the rest in keys of lckv's own, which are left out where they would
- * say the default.
+ * A tokenizer as GGUF metadata, so that reading it back gives the same tokenizer. What other
+ * programs know is written in their keys; the rest in keys of lckv's own, which are left out where
+ * they would say the default.
  */
 #include "text/tokenizer_parts.h"
 

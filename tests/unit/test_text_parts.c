@@ -1,6 +1,6 @@
 /*
- * The parts of tokenizers by themselves: UTF-8, the byte-level alphabet, the hash table, Unicode, and
- * what patterns match.
+ * The parts of tokenizers by themselves: UTF-8, the byte-level alphabet, the hash table, Unicode,
+ * and what patterns match.
  */
 #include "text/byte_level.h"
 #include "text/pretokenizer.h"

@@ -1,6 +1,6 @@
 /*
- * What the tests of lib/text share: tokenizers from the files in tests/data/text, from JSON text and
- * from metadata, without a model around them.
+ * What the tests of lib/text share: tokenizers from the files in tests/data/text, from JSON text
+ * and from metadata, without a model around them.
  */
 #ifndef LCKV_TESTS_TEXT_SUPPORT_H
 #define LCKV_TESTS_TEXT_SUPPORT_H

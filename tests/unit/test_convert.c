@@ -1,0 +1,200 @@
+/*
+ * Conversion: what is written is the same model, bit for bit where nothing has to change; plans take the
+ * means of the weights; failures leave the old file.
+ */
+#include "support.h"
+
+#include "format/checkpoint.h"
+#include "kernels/blocks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define STANDARD "tests/data/goldens/standard-llama"
+
+static char folder[] = "/tmp/lckv-convert-XXXXXX";
+static char first[64], second[64];
+
+static void set_up(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(first, sizeof first, "%s/first.gguf", folder);
+    snprintf(second, sizeof second, "%s/second.gguf", folder);
+}
+
+static void tear_down(void)
+{
+    unlink(first);
+    unlink(second);
+    rmdir(folder);
+    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
+}
+
+/* Exact logits of a few tokens, [8, 160]. */
+static void logits_of(const char *path, float *logits)
+{
+    static const lckv_token tokens[8] = {1, 5, 9, 2, 130, 7, 7, 3};
+    lckv_model *model;
+    lckv_cache *cache;
+    lckv_session *session;
+    lckv_model_options options = {.size = sizeof options, .precision = LCKV_PRECISION_FULL};
+    ck_assert_ok(lckv_model_open(path, &options, &model));
+    ck_assert_ok(lckv_cache_create(model, NULL, &cache));
+    ck_assert_ok(lckv_session_create(cache, &session));
+    lckv_item item = {.session = session,
+                      .tokens = tokens,
+                      .n_tokens = 8,
+                      .want = LCKV_WANT_ALL,
+                      .logits = logits,
+                      .logits_capacity = 8 * 160};
+    ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL));
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+
+static const char *const fixtures[] = {"lckv-w2",      "standard-llama",   "nodiag-w10like",
+                                       "yoco-windows", "rope-llama3-tied", "cla2"};
+
+START_TEST(a_converted_model_is_the_same_model)
+{
+    static float before[8 * 160], after[8 * 160];
+    char path[128];
+    snprintf(path, sizeof path, "tests/data/goldens/%s", fixtures[_i]);
+    ck_assert_ok(lckv_convert(path, first, NULL, NULL));
+    logits_of(path, before);
+    logits_of(first, after);
+    bool scaled = strcmp(fixtures[_i], "rope-llama3-tied") == 0; /* its factors are stored as f32 */
+    for (size_t i = 0; i < 8 * 160; i++)
+        ck_assert(scaled ? fabsf(before[i] - after[i]) < 1e-3f : before[i] == after[i]);
+    /* Reading it and writing it again changes no byte. */
+    ck_assert_ok(lckv_convert(first, second, NULL, NULL));
+    FILE *a = fopen(first, "rb"), *b = fopen(second, "rb");
+    int x, y;
+    do {
+        x = getc(a);
+        y = getc(b);
+        ck_assert_int_eq(x, y);
+    } while (x != EOF);
+    fclose(a);
+    fclose(b);
+}
+END_TEST
+
+static void read_matrix(struct checkpoint *checkpoint, const char *name, float *values, size_t n)
+{
+    const struct tensor *tensor = checkpoint_find(checkpoint, name);
+    ck_assert_ptr_nonnull(tensor);
+    uint8_t *bytes = malloc(tensor->n_bytes);
+    ck_assert_uint_eq(tensor->shape[0] * tensor->shape[1], n);
+    ck_assert_ok(checkpoint_read(checkpoint, tensor, 0, bytes, tensor->n_bytes));
+    blocks_dequantize(tensor->dtype, bytes, n, values);
+    free(bytes);
+}
+
+/* k of a source layer: the mean over its readers, its rows paired as neighbours; v as it is. */
+static void check_source(struct checkpoint *old, struct checkpoint *new, const char *kind,
+                         bool paired, bool copied)
+{
+    enum { N = 64 * 64, HEAD = 16 };
+    static float sum[N], one[N], got[N];
+    char name[96];
+    memset(sum, 0, sizeof sum);
+    for (int i = copied ? 6 : 1; i <= 6; i++) { /* layers 1 to 6 read layer 6 */
+        snprintf(name, sizeof name, "model.layers.%d.self_attn.%s_proj.weight", i, kind);
+        read_matrix(old, name, one, N);
+        for (size_t k = 0; k < N; k++)
+            sum[k] += one[k] / (copied ? 1 : 6);
+    }
+    snprintf(name, sizeof name, "blk.6.attn_%s.weight", kind);
+    read_matrix(new, name, got, N);
+    for (size_t row = 0; row < 64; row++) {
+        size_t in_head = row % HEAD;
+        size_t from = !paired ? row : row - in_head + in_head % 2 * (HEAD / 2) + in_head / 2;
+        for (size_t c = 0; c < 64; c++)
+            ck_assert(fabsf(got[row * 64 + c] - sum[from * 64 + c]) < 1e-6f);
+    }
+}
+
+START_TEST(plans_take_the_means_of_their_readers)
+{
+    struct checkpoint old, new;
+    lckv_convert_options options = {.size = sizeof options,
+                                    .plan = "0_6_6_6_6_6_6_7",
+                                    .init = _i == 0 ? LCKV_CONVERT_MEAN : LCKV_CONVERT_COPY};
+    ck_assert_ok(lckv_convert(STANDARD, first, &options, NULL));
+    ck_assert_ok(checkpoint_open(&old, STANDARD, &memory_default_allocator));
+    ck_assert_ok(checkpoint_open(&new, first, &memory_default_allocator));
+    check_source(&old, &new, "k", true, _i == 1);
+    check_source(&old, &new, "v", false, _i == 1);
+    ck_assert_ptr_null(checkpoint_find(&new, "blk.3.attn_k.weight"));
+    ck_assert_ptr_nonnull(checkpoint_find(&new, "blk.3.attn_q.weight"));
+    struct text name = {"", 0};
+    ck_assert_ok(metadata_get_text(&new.metadata, "general.architecture", &name, NULL));
+    ck_assert_str_eq(name.bytes, "lckv-llama");
+    checkpoint_close(&old);
+    checkpoint_close(&new);
+    static float logits[8 * 160];
+    logits_of(first, logits); /* and it runs */
+    for (size_t i = 0; i < 8 * 160; i++)
+        ck_assert(isfinite(logits[i]));
+}
+END_TEST
+
+START_TEST(rows_that_no_block_holds_stay_f16)
+{
+    lckv_convert_options options = {.size = sizeof options, .dtype = LCKV_DTYPE_Q8_0};
+    lckv_convert_report report = {.size = sizeof report};
+    ck_assert_ok(lckv_convert("tests/data/goldens/mixattention", first, &options, &report));
+    ck_assert_uint_gt(report.n_kept_f16, 0); /* rows of 72 and of 100 */
+    ck_assert_uint_gt(report.file_bytes, 0);
+    lckv_model *model;
+    ck_assert_ok(lckv_model_open(first, NULL, &model));
+    lckv_model_release(model);
+}
+END_TEST
+
+static int32_t cancel(void *user, uint64_t done, uint64_t total)
+{
+    (void)user, (void)done, (void)total;
+    return 1;
+}
+
+START_TEST(failures_leave_the_old_file)
+{
+    FILE *file = fopen(first, "w");
+    fputs("precious", file);
+    fclose(file);
+    lckv_convert_options options = {.size = sizeof options, .progress = cancel};
+    ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_CANCELLED);
+    options = (lckv_convert_options){.size = sizeof options, .plan = "0_1"};
+    ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_BAD_PLAN);
+    options = (lckv_convert_options){.size = sizeof options, .plan = "0_1_2_3_4_5_6_7"};
+    ck_assert_status(lckv_convert("tests/data/goldens/lckv-w2", first, &options, NULL),
+                     LCKV_MISMATCH); /* keys that the model does not have */
+    ck_assert_error_has("layer");
+    options = (lckv_convert_options){.size = sizeof options, .dtype = LCKV_DTYPE_Q6_K};
+    ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_UNSUPPORTED);
+    char text[16] = "";
+    file = fopen(first, "r");
+    ck_assert_uint_eq(fread(text, 1, sizeof text, file), 8);
+    fclose(file);
+    ck_assert_str_eq(text, "precious");
+    ck_assert_status(lckv_convert(STANDARD, "/nonexistent/x.gguf", NULL, NULL), LCKV_IO);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("convert");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_set_timeout(tcase, 120);
+    tcase_add_loop_test(tcase, a_converted_model_is_the_same_model, 0, 6);
+    tcase_add_loop_test(tcase, plans_take_the_means_of_their_readers, 0, 2);
+    tcase_add_test(tcase, rows_that_no_block_holds_stay_f16);
+    tcase_add_test(tcase, failures_leave_the_old_file);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("convert", add_all)
