@@ -29,14 +29,14 @@ lckv_status options_read(void *full, size_t full_size, const void *given, const 
 lckv_status options_init(void *options, size_t size, const char *name);
 
 /*
- * Whether a caller's result struct has a size that can be; for calls that do work before they write.
- * `full_size` is this version's.
+ * Whether a caller's result struct has a size that can be; for calls that do work before they
+ * write. `full_size` is this version's.
  */
 lckv_status result_check(const void *given, size_t full_size, const char *name);
 
 /*
- * Copies `full`, of `full_size` bytes, to the caller's struct as far as that goes, zeroes the rest of
- * a longer one and keeps its size. Fails only where result_check does.
+ * Copies `full`, of `full_size` bytes, to the caller's struct as far as that goes, zeroes the rest
+ * of a longer one and keeps its size. Fails only where result_check does.
  */
 lckv_status result_write(void *given, const void *full, size_t full_size, const char *name);
 

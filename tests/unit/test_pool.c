@@ -191,7 +191,16 @@ START_TEST(only_the_callers_thread_takes_signals)
 END_TEST
 
 /* ThreadSanitizer does not support new threads in the child of a process with threads. */
-#if !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WITHOUT_FORK
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define WITHOUT_FORK
+#endif
+
+#if !defined(WITHOUT_FORK)
 START_TEST(a_child_of_fork_starts_its_own_threads)
 {
     struct ring ring = {.rounds = 10};
@@ -300,7 +309,7 @@ static void add_pool(Suite *suite)
     tcase_add_test(tcase, threads_start_with_the_first_run_and_end_with_the_pool);
     tcase_add_test(tcase, nothing_runs_between_runs);
     tcase_add_test(tcase, only_the_callers_thread_takes_signals);
-#if !defined(__SANITIZE_THREAD__)
+#if !defined(WITHOUT_FORK)
     tcase_add_test(tcase, a_child_of_fork_starts_its_own_threads);
 #endif
     tcase_add_test(tcase, shares_cover_the_range_in_order);

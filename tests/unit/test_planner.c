@@ -1,0 +1,294 @@
+/*
+ * The memory planner. The shape of most tests makes sums easy: 1 KV head of dimension 2 in f32 takes 16
+ * bytes per position and slot, so a page of 16 positions takes 256.
+ */
+#include "plan/planner.h"
+
+#include <string.h>
+
+#include "support.h"
+
+static struct lckv_plan *plan;
+
+static void parse(const char *text, uint32_t n_layers)
+{
+    plan_release(plan);
+    plan = NULL;
+    ck_assert_ok(plan_parse(text, strlen(text), n_layers, &memory_default_allocator, &plan));
+}
+
+static void make_plan(void)
+{
+    parse("0_2_2_3", 4);
+}
+
+static void release_plan(void)
+{
+    plan_release(plan);
+    plan = NULL;
+}
+
+static lckv_memory_request small_request(void)
+{
+    return (lckv_memory_request){.size = sizeof(lckv_memory_request),
+                                 .plan = plan,
+                                 .n_kv_heads = 1,
+                                 .head_dim = 2,
+                                 .kv_dtype = LCKV_DTYPE_F32,
+                                 .page_positions = 16,
+                                 .context = 100};
+}
+
+static lckv_memory_report estimate(const lckv_memory_request *request)
+{
+    lckv_memory_report report = {.size = sizeof report};
+    ck_assert_ok(planner_estimate(request, &report));
+    ck_assert_uint_eq(report.size, sizeof report);
+    return report;
+}
+
+START_TEST(whole_pages_are_counted)
+{
+    lckv_memory_request request = small_request();
+    lckv_memory_report report = estimate(&request);
+    ck_assert_uint_eq(report.bytes_per_token, 3 * 16);
+    ck_assert_uint_eq(report.standard_bytes_per_token, 4 * 16);
+    ck_assert_uint_eq(report.bytes_per_session, 3 * 7 * 256);
+    ck_assert_uint_eq(report.standard_bytes_per_session, 4 * 7 * 256);
+    ck_assert_uint_eq(report.bytes_needed, report.bytes_per_session);
+    request.context = 96;
+    ck_assert_uint_eq(estimate(&request).bytes_per_session, 3 * 6 * 256);
+    request.n_sessions = 5;
+    ck_assert_uint_eq(estimate(&request).bytes_needed, 5 * 3 * 6 * 256);
+}
+END_TEST
+
+START_TEST(a_budget_holds_so_many_sessions)
+{
+    lckv_memory_request request = small_request();
+    request.budget_bytes = 2 * 3 * 7 * 256;
+    lckv_memory_report report = estimate(&request);
+    ck_assert_uint_eq(report.sessions_that_fit, 2);
+    ck_assert_uint_eq(report.standard_sessions_that_fit, 1);
+    request.budget_bytes--;
+    ck_assert_uint_eq(estimate(&request).sessions_that_fit, 1);
+    request.budget_bytes = 1;
+    report = estimate(&request);
+    ck_assert_uint_eq(report.sessions_that_fit, 0);
+    ck_assert_uint_eq(report.context_that_fits, 0);
+    request.budget_bytes = 0;
+    report = estimate(&request);
+    ck_assert_uint_eq(report.sessions_that_fit, 0);
+    ck_assert_uint_eq(report.context_that_fits, 0);
+}
+END_TEST
+
+START_TEST(a_budget_holds_so_long_a_context)
+{
+    lckv_memory_request request = small_request();
+    request.budget_bytes = 3 * 7 * 256;
+    ck_assert_uint_eq(estimate(&request).context_that_fits, 7 * 16);
+    request.budget_bytes--;
+    ck_assert_uint_eq(estimate(&request).context_that_fits, 6 * 16);
+    request.n_sessions = 2;
+    ck_assert_uint_eq(estimate(&request).context_that_fits, 3 * 16);
+    request.budget_bytes = UINT64_MAX;
+    request.n_sessions = 1;
+    ck_assert_uint_eq(estimate(&request).context_that_fits, UINT64_MAX / (3 * 256) * 16);
+}
+END_TEST
+
+START_TEST(the_longest_context_fits_and_one_more_does_not)
+{
+    parse("0s_3_2s_3", 4);
+    lckv_memory_request request = small_request();
+    request.sliding_window = 40;
+    request.rollback = 5;
+    for (uint64_t budget = 256; budget < 100 * 256; budget += 100) {
+        request.budget_bytes = budget;
+        request.context = 1;
+        const uint64_t longest = estimate(&request).context_that_fits;
+        if (longest > 0) {
+            request.context = longest;
+            ck_assert_uint_le(estimate(&request).bytes_per_session, budget);
+        }
+        request.context = longest + 1;
+        ck_assert_uint_gt(estimate(&request).bytes_per_session, budget);
+    }
+}
+END_TEST
+
+/* One full slot and one windowed one that keeps 20 + 10 positions: 2 pages and one for its begin. */
+static const struct {
+    uint64_t context;
+    uint64_t windowed_pages, full_pages;
+} windowed[] = {
+    {1, 1, 1},  {16, 1, 1}, {17, 2, 2}, {30, 2, 2},    {31, 2, 2},
+    {33, 3, 3}, {48, 3, 3}, {49, 3, 4}, {1000, 3, 63},
+};
+
+START_TEST(a_windowed_slot_stops_growing)
+{
+    parse("0s_1", 2);
+    lckv_memory_request request = small_request();
+    request.sliding_window = 20;
+    request.rollback = 10;
+    request.context = windowed[_i].context;
+    lckv_memory_report report = estimate(&request);
+    ck_assert_uint_eq(report.bytes_per_session,
+                      256 * (windowed[_i].windowed_pages + windowed[_i].full_pages));
+    ck_assert_uint_eq(report.standard_bytes_per_session, 256 * 2 * windowed[_i].full_pages);
+}
+END_TEST
+
+START_TEST(windows_alone_have_no_longest_context)
+{
+    parse("0s_0s", 2);
+    lckv_memory_request request = small_request();
+    request.sliding_window = 20;
+    request.rollback = 10;
+    request.budget_bytes = 3 * 256;
+    ck_assert_uint_eq(estimate(&request).context_that_fits, UINT64_MAX);
+    request.budget_bytes--;
+    ck_assert_uint_eq(estimate(&request).context_that_fits, 2 * 16);
+}
+END_TEST
+
+START_TEST(zero_means_the_default)
+{
+    parse("0s_1", 2);
+    lckv_memory_request request = {.size = sizeof request,
+                                   .plan = plan,
+                                   .n_kv_heads = 4,
+                                   .head_dim = 64,
+                                   .sliding_window = 64};
+    lckv_memory_report report = estimate(&request);
+    /* f16, 4096 tokens in pages of 64; the window and 64 tokens of rollback take two pages and one. */
+    ck_assert_uint_eq(report.bytes_per_token, 2 * 2 * 4 * 64 * 2);
+    ck_assert_uint_eq(report.bytes_per_session, (64 + 3) * 64ull * 2 * 4 * 64 * 2);
+    ck_assert_uint_eq(report.bytes_needed, report.bytes_per_session);
+}
+END_TEST
+
+START_TEST(tinyllama_with_ten_warm_up_layers)
+{
+    /* The shape of the paper's small model: 22 layers, 4 KV heads of 64. */
+    parse("0_1_2_3_4_16_16_16_16_16_16_16_16_16_16_16_16_17_18_19_20_21", 22);
+    lckv_memory_request request = {.size = sizeof request,
+                                   .plan = plan,
+                                   .n_kv_heads = 4,
+                                   .head_dim = 64,
+                                   .context = 2048,
+                                   .budget_bytes = 1ull << 30};
+    lckv_memory_report report = estimate(&request);
+    ck_assert_uint_eq(report.bytes_per_token, 11264);
+    ck_assert_uint_eq(report.standard_bytes_per_token, 22528);
+    ck_assert_uint_eq(report.sessions_that_fit, 46);
+    ck_assert_uint_eq(report.standard_sessions_that_fit, 23);
+}
+END_TEST
+
+enum change {
+    NO_PLAN,
+    NO_HEADS,
+    NO_HEAD_DIM,
+    ODD_HEAD_DIM,
+    QUANTISED,
+    UNKNOWN_DTYPE,
+    ODD_PAGES,
+    LARGE_PAGES,
+    NO_WINDOW,
+    HUGE_SHAPE,
+    HUGE_CONTEXT,
+    HUGE_SESSIONS,
+    N_CHANGES
+};
+
+static const struct {
+    lckv_status status;
+    const char *message;
+} refusals[N_CHANGES] = {
+    [NO_PLAN] = {LCKV_INVALID_ARGUMENT, "plan is NULL"},
+    [NO_HEADS] = {LCKV_INVALID_ARGUMENT, "n_kv_heads is 0"},
+    [NO_HEAD_DIM] = {LCKV_INVALID_ARGUMENT, "head_dim is 0"},
+    [ODD_HEAD_DIM] = {LCKV_INVALID_ARGUMENT, "head_dim is 63, expected an even number"},
+    [QUANTISED] = {LCKV_UNSUPPORTED, "expected f32 (1) or f16 (2)"},
+    [UNKNOWN_DTYPE] = {LCKV_UNSUPPORTED, "kv_dtype is -3"},
+    [ODD_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 24, expected a multiple of 16"},
+    [LARGE_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 1040"},
+    [NO_WINDOW] = {LCKV_INVALID_ARGUMENT, "sliding_window is 0"},
+    [HUGE_SHAPE] = {LCKV_INVALID_ARGUMENT, "exceed 64 bits"},
+    [HUGE_CONTEXT] = {LCKV_INVALID_ARGUMENT, "exceed 64 bits"},
+    [HUGE_SESSIONS] = {LCKV_INVALID_ARGUMENT, "exceed 64 bits"},
+};
+
+START_TEST(wrong_requests_are_refused_by_member)
+{
+    /* Layer 1 is windowed, but no slot is: layer 0 reads the same slot whole. */
+    parse("0_0s", 2);
+    lckv_memory_request request = small_request();
+    request.sliding_window = 8;
+    lckv_memory_report report = {.size = sizeof report, .bytes_needed = 77};
+    switch (_i) {
+    case NO_PLAN:
+        request.plan = NULL;
+        break;
+    case NO_HEADS:
+        request.n_kv_heads = 0;
+        break;
+    case NO_HEAD_DIM:
+        request.head_dim = 0;
+        break;
+    case ODD_HEAD_DIM:
+        request.head_dim = 63;
+        break;
+    case QUANTISED:
+        request.kv_dtype = LCKV_DTYPE_Q8_0;
+        break;
+    case UNKNOWN_DTYPE:
+        request.kv_dtype = -3;
+        break;
+    case ODD_PAGES:
+        request.page_positions = 24;
+        break;
+    case LARGE_PAGES:
+        request.page_positions = 1040;
+        break;
+    case NO_WINDOW:
+        request.sliding_window = 0;
+        break;
+    case HUGE_SHAPE:
+        request.n_kv_heads = UINT32_MAX;
+        request.head_dim = UINT32_MAX - 1;
+        break;
+    case HUGE_CONTEXT:
+        request.context = UINT64_MAX;
+        break;
+    default:
+        request.n_sessions = UINT64_MAX;
+        break;
+    }
+    ck_assert_status(planner_estimate(&request, &report), refusals[_i].status);
+    ck_assert_error_has(refusals[_i].message);
+    ck_assert_uint_eq(report.bytes_needed, 77);
+}
+END_TEST
+
+static void add_planner(Suite *suite)
+{
+    TCase *tcase = tcase_create("planner");
+    tcase_add_checked_fixture(tcase, make_plan, release_plan);
+    tcase_add_test(tcase, whole_pages_are_counted);
+    tcase_add_test(tcase, a_budget_holds_so_many_sessions);
+    tcase_add_test(tcase, a_budget_holds_so_long_a_context);
+    tcase_add_test(tcase, the_longest_context_fits_and_one_more_does_not);
+    tcase_add_loop_test(tcase, a_windowed_slot_stops_growing, 0,
+                        sizeof windowed / sizeof windowed[0]);
+    tcase_add_test(tcase, windows_alone_have_no_longest_context);
+    tcase_add_test(tcase, zero_means_the_default);
+    tcase_add_test(tcase, tinyllama_with_ten_warm_up_layers);
+    tcase_add_loop_test(tcase, wrong_requests_are_refused_by_member, 0, N_CHANGES);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("planner", add_planner)
