@@ -219,8 +219,7 @@ typedef struct lckv_memory_request {
     uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
 } lckv_memory_request;
 
-/* KV memory in whole pages; scratch and tables of a cache come on top (see lckv_cache_get_stats).
- */
+/* KV memory in whole pages; a cache's scratch and tables come on top (lckv_cache_get_stats). */
 typedef struct lckv_memory_report {
     size_t size;
     uint64_t bytes_per_token;          /* 2 x slots x n_kv_heads x head_dim x element size */
@@ -252,10 +251,10 @@ enum {
     LCKV_GEMM_DEFAULT = 0, /* own, but openblas on the portable kernel set if built with it */
     LCKV_GEMM_OWN = 1,
     /*
-     * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on the
-     * shape of the product, so equality of logits between ways of feeding a prompt becomes a
-     * tolerance. Its serial build is not safe for two threads at once: lckv calls it under a lock of
-     * its own, which a program that calls the same OpenBLAS meanwhile does not take.
+     * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on
+     * the shape of the product, so equality of logits between ways of feeding a prompt becomes a
+     * tolerance. Its serial build is not safe for two threads at once: lckv calls it under a lock
+     * of its own, which a program that calls the same OpenBLAS meanwhile does not take.
      */
     LCKV_GEMM_OPENBLAS = 2
 };
@@ -473,8 +472,9 @@ LCKV_API lckv_status lckv_convert(const char *input, const char *output,
 /* Threads that several caches share, taking turns. */
 typedef struct lckv_pool lckv_pool;
 
-/* `n_threads` 0: the physical cores that this process may use. The threads start with the first
- * call. */
+/*
+ * `n_threads` 0: the physical cores that this process may use. Threads start with the first call.
+ */
 LCKV_API lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool);
 LCKV_API void lckv_pool_release(lckv_pool *pool);
 
@@ -497,7 +497,10 @@ typedef struct lckv_cache_options {
 
 LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size);
 
-/* The budget is allocated here; nothing grows later. Memory comes from the model's allocator. */
+/*
+ * Pages and scratch are allocated here, once; later calls allocate only small tables (a session's
+ * tokens and pages). Memory comes from the model's allocator.
+ */
 LCKV_API lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options *options,
                                        lckv_cache **cache);
 LCKV_API void lckv_cache_retain(lckv_cache *cache);
@@ -726,8 +729,9 @@ enum {
 
 /*
  * Gets each token with the text that is complete now, whole UTF-8 characters, perhaps none; text
- * that may be the beginning of a stop string is held back. At the end once more with token -1 and
- * what is left. Returning anything but 0 stops. `text` is empty for a model without tokenizer.
+ * that may be the beginning of a stop string is held back. At the end, whatever the reason, once
+ * more with token -1 and what is left. Returning anything but 0 stops. `text` is empty for a model
+ * without tokenizer.
  */
 typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text,
                                        size_t length);
@@ -762,8 +766,9 @@ typedef struct lckv_generate_report {
 /*
  * Appends the prompt (at least one token) to the session, then samples, accepts and appends tokens
  * until something ends it. The session then holds the prompt and every generated token but the
- * last, which has not been evaluated. `sampler` NULL: greedy. `report` may be NULL. Needs one logit
- * row.
+ * last, which has not been evaluated. Penalties see generated tokens only: accept the prompt's
+ * before the call to count them. A cancel is no failure: the reason tells, and n_prompt is 0 if it
+ * came during the prompt. `sampler` NULL: greedy. `report` may be NULL. Needs one logit row.
  */
 LCKV_API lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler,
                                    const lckv_token *prompt, size_t n_prompt,

@@ -15,6 +15,9 @@ mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 unformatted=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep -o '^[^ :]*' | sort -u)
 [ -z "$unformatted" ] || complain "not formatted (clang-format -i):" "$unformatted"
 
+wide=$(awk 'length > 100 {print FILENAME ":" FNR}' "${sources[@]}")
+[ -z "$wide" ] || complain "wider than 100 columns:" "$wide"
+
 # A folder of lib/ includes only itself and those before it.
 order=(base format plan text kernels model convert cache engine sample api)
 for i in "${!order[@]}"; do

@@ -18,14 +18,16 @@ struct file {
 lckv_status file_open(struct file *file, const char *path);
 void file_open_memory(struct file *file, const void *bytes, size_t length, const char *name);
 
-/* Maps the whole file read-only into file->bytes; nothing to do for memory. Empty files map as "". */
+/*
+ * Maps the whole file read-only into file->bytes; nothing to do for memory. Empty files map as "".
+ */
 lckv_status file_map(struct file *file);
 void file_unmap(struct file *file);
 void file_close(struct file *file);
 
 /*
- * Reads exactly `length` bytes at `offset` into `buffer`, with read(2), never through the mapping, so
- * that weights do not count twice as resident. LCKV_BAD_FORMAT if the file ends before.
+ * Reads exactly `length` bytes at `offset` into `buffer`, with read(2), never through the mapping,
+ * so that weights do not count twice as resident. LCKV_BAD_FORMAT if the file ends before.
  */
 lckv_status file_read(const struct file *file, uint64_t offset, void *buffer, size_t length);
 

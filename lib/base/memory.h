@@ -19,9 +19,9 @@ extern const lckv_allocator memory_default_allocator;
 lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy);
 
 /*
- * `count` x `size` zeroed bytes aligned to MEMORY_ALIGN, in `*pointer`. A count of 0 gives a pointer
- * that may be freed. LCKV_OUT_OF_MEMORY, with a message that names `what`, if the product overflows or
- * the allocator refuses.
+ * `count` x `size` zeroed bytes aligned to MEMORY_ALIGN, in `*pointer`. A count of 0 gives a
+ * pointer that may be freed. LCKV_OUT_OF_MEMORY, with a message that names `what`, if the product
+ * overflows or the allocator refuses.
  */
 lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
                          const char *what, void *pointer);
@@ -30,8 +30,8 @@ lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t s
 void memory_free(const lckv_allocator *allocator, void *pointer, size_t count, size_t size);
 
 /*
- * Makes room for `needed` elements of `size` bytes in the array `*(void **)array`, which has room for
- * `*capacity`: doubles, keeps the contents, zeroes the rest. On failure all is as before.
+ * Makes room for `needed` elements of `size` bytes in the array `*(void **)array`, which has room
+ * for `*capacity`: doubles, keeps the contents, zeroes the rest. On failure all is as before.
  */
 lckv_status memory_grow(const lckv_allocator *allocator, void *array, size_t *capacity,
                         size_t needed, size_t size, const char *what);

@@ -2,8 +2,8 @@
  * The thread pool: runs one function on all workers at once, with barriers inside it.
  *
  * Workers split work by range with pool_share(), so who computes what depends on nothing but the
- * number of workers. Threads start with the first run, spin for at most 50 microseconds at a barrier,
- * then sleep; nothing runs between runs. After fork(2) the child starts its own threads.
+ * number of workers. Threads start with the first run, spin for at most 50 microseconds at a
+ * barrier, then sleep; nothing runs between runs. After fork(2) the child starts its own threads.
  */
 #ifndef LCKV_BASE_POOL_H
 #define LCKV_BASE_POOL_H
@@ -20,7 +20,9 @@ struct worker {
 
 typedef void (*pool_function)(const struct worker *worker, void *context);
 
-/* `n_threads` 0: the physical cores that this process may use (affinity mask, hyper-threads once). */
+/*
+ * `n_threads` 0: the physical cores that this process may use (affinity mask, hyper-threads once).
+ */
 lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
                         struct lckv_pool **pool);
 void pool_retain(struct lckv_pool *pool);
@@ -28,8 +30,8 @@ void pool_release(struct lckv_pool *pool);
 uint32_t pool_size(const struct lckv_pool *pool);
 
 /*
- * Runs `function` on every worker and returns when all have ended. Several callers take turns. If the
- * system refuses threads, the run goes on with those that there are (worker->count tells).
+ * Runs `function` on every worker and returns when all have ended. Several callers take turns. If
+ * the system refuses threads, the run goes on with those that there are (worker->count tells).
  */
 void pool_run(struct lckv_pool *pool, pool_function function, void *context);
 

@@ -1,8 +1,8 @@
 /*
  * The bounds-checked reader: the only way to look at untrusted bytes. Little-endian.
  *
- * The first failure sticks: later reads give zeros and the cursor stays, so that code may read a whole
- * record and check once. reader_status() then tells where it ran out.
+ * The first failure sticks: later reads give zeros and the cursor stays, so that code may read a
+ * whole record and check once. reader_status() then tells where it ran out.
  */
 #ifndef LCKV_BASE_READER_H
 #define LCKV_BASE_READER_H
@@ -36,7 +36,10 @@ const uint8_t *reader_bytes(struct reader *reader, uint64_t length, const char *
 
 size_t reader_left(const struct reader *reader);
 
-/* LCKV_OK, or LCKV_BAD_FORMAT: "<what>: truncated at byte <position>: <field> needs <n> bytes, ...". */
+/*
+ * LCKV_OK, or LCKV_BAD_FORMAT: "<what>: truncated at byte <position>: <field> needs <n> bytes,
+ * ...".
+ */
 lckv_status reader_status(const struct reader *reader);
 
 #endif

@@ -16,8 +16,8 @@
 __attribute__((format(printf, 2, 3))) lckv_status fail(lckv_status status, const char *format, ...);
 
 /*
- * Puts "context: " before the current message, so that a caller adds the file or the tensor to what a
- * callee said. Returns `status`.
+ * Puts "context: " before the current message, so that a caller adds the file or the tensor to what
+ * a callee said. Returns `status`.
  */
 __attribute__((format(printf, 2, 3))) lckv_status fail_in(lckv_status status, const char *format,
                                                           ...);
@@ -27,8 +27,8 @@ const char *status_message(void);
 const char *status_name(lckv_status status);
 
 /*
- * Untrusted bytes as printable text in quotes, cut to a readable length, in a buffer of this struct:
- * `fail(..., "no key %s", quoted(text, length).text)`.
+ * Untrusted bytes as printable text in quotes, cut to a readable length, in a buffer of this
+ * struct: `fail(..., "no key %s", quoted(text, length).text)`.
  */
 struct quoted {
     char text[96];

@@ -105,10 +105,10 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
  *
  *     session_pages_needed   the most pages that it takes at any moment
  *     session_reserve        room in the tables; nothing is taken yet
- *     session_extend         pages for positions below `end`, those that a window has left behind
- * (no position at or after `begin` attends to them) going back session_commit         length and
- * tokens; windowed slots let go of what is older than they keep session_rollback       everything
- * as before the call
+ *     session_extend         pages for positions below `end`; those that a window left behind (no
+ *                            position at or after `begin` attends to them) go back
+ *     session_commit         length and tokens; windowed slots drop what is older than they keep
+ *     session_rollback       everything as before the call
  */
 uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
                               uint64_t chunk);

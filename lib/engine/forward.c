@@ -146,9 +146,9 @@ static void activate(const struct worker *worker, const struct pass *pass,
 }
 
 /*
- * Layer i over all rows. `tail`: after its keys and values, only the wanted rows go on. False if the
- * call was cancelled. All workers learn that at the same barrier, so none may look at pass->stop later:
- * worker 0 may already have set it for the next layer.
+ * Layer i over all rows. `tail`: after its keys and values, only the wanted rows go on. False if
+ * the call was cancelled. All workers learn that at the same barrier, so none may look at
+ * pass->stop later: worker 0 may already have set it for the next layer.
  */
 static bool layer(const struct worker *worker, struct pass *pass, uint32_t i, bool tail)
 {

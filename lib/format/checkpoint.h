@@ -1,6 +1,6 @@
 /*
- * A checkpoint: named tensors in one or more files, with what describes them. The common face of GGUF
- * and Hugging Face directories; what the names mean is model/'s.
+ * A checkpoint: named tensors in one or more files, with what describes them. The common face of
+ * GGUF and Hugging Face directories; what the names mean is model/'s.
  */
 #ifndef LCKV_FORMAT_CHECKPOINT_H
 #define LCKV_FORMAT_CHECKPOINT_H
@@ -39,8 +39,9 @@ struct checkpoint {
 
 /*
  * Opens a GGUF file, a directory, or a .safetensors file's directory. Headers are read and checked
- * whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor data is copied;
- * the files stay open (not mapped) for checkpoint_read. The struct must not move afterwards.
+ * whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor data is
+ * copied; the files stay open (not mapped) for checkpoint_read. The struct must not move
+ * afterwards.
  */
 lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
                             const lckv_allocator *allocator);

@@ -21,7 +21,9 @@ const struct dtype_info *dtype_info(lckv_dtype dtype);
 const struct dtype_info *dtype_from_gguf(uint32_t gguf_type);
 const struct dtype_info *dtype_from_name(const char *name); /* any case */
 
-/* The name of any GGUF tensor type that exists ("q3_K", "iq2_xxs", ...), for messages; else NULL. */
+/*
+ * The name of any GGUF tensor type that exists ("q3_K", "iq2_xxs", ...), for messages; else NULL.
+ */
 const char *dtype_gguf_name(uint32_t gguf_type);
 
 /* The bytes of `n` elements; false if they are no whole blocks or the product overflows. */

@@ -14,8 +14,8 @@
 lckv_status gguf_read(struct checkpoint *checkpoint);
 
 /*
- * The writer. Declare all metadata and tensors, begin, then give the data of each tensor in the order of
- * declaration, in pieces of any size, and end.
+ * The writer. Declare all metadata and tensors, begin, then give the data of each tensor in the
+ * order of declaration, in pieces of any size, and end.
  */
 struct gguf_tensor {
     const char *name;

@@ -1,6 +1,6 @@
 /*
- * JSON from untrusted bytes, through jansson: limits on size and nesting, duplicate keys refused, and
- * typed look-ups whose messages name the file and the member.
+ * JSON from untrusted bytes, through jansson: limits on size and nesting, duplicate keys refused,
+ * and typed look-ups whose messages name the file and the member.
  */
 #ifndef LCKV_FORMAT_JSON_H
 #define LCKV_FORMAT_JSON_H
@@ -12,7 +12,9 @@
 #define JSON_MAX_BYTES (256u << 20)
 #define JSON_MAX_DEPTH 64
 
-/* `what` names the text in messages. The caller owns *value (json_decref). NUL in strings is fine. */
+/*
+ * `what` names the text in messages. The caller owns *value (json_decref). NUL in strings is fine.
+ */
 lckv_status json_parse(const char *bytes, size_t length, const char *what, json_t **value);
 
 /*

@@ -60,9 +60,9 @@ void metadata_init(struct metadata *metadata, struct arena *arena);
 const struct metadata_value *metadata_find(const struct metadata *metadata, const char *key);
 
 /*
- * Typed look-ups. A missing key leaves *value alone and returns LCKV_OK with *found false (`found` may
- * be NULL); a value of another kind, out of range or not finite is LCKV_BAD_FORMAT with a message that
- * names the key and the type expected. Any integer type serves u32 if it fits.
+ * Typed look-ups. A missing key leaves *value alone and returns LCKV_OK with *found false (`found`
+ * may be NULL); a value of another kind, out of range or not finite is LCKV_BAD_FORMAT with a
+ * message that names the key and the type expected. Any integer type serves u32 if it fits.
  */
 lckv_status metadata_get_u32(const struct metadata *metadata, const char *key, uint32_t *value,
                              bool *found);
@@ -86,7 +86,9 @@ lckv_status metadata_set_i32s(struct metadata *metadata, const char *key, const 
 lckv_status metadata_set_value(struct metadata *metadata, const struct metadata_value *value);
 void metadata_remove(struct metadata *metadata, const char *key);
 
-/* A value as text for people and scripts: strings as they are, numbers, arrays as JSON. Two-call. */
+/*
+ * A value as text for people and scripts: strings as they are, numbers, arrays as JSON. Two-call.
+ */
 lckv_status metadata_text(const struct metadata_value *value, char *buffer, size_t capacity,
                           size_t *length);
 

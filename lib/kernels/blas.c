@@ -8,8 +8,8 @@
 #include <pthread.h>
 
 /*
- * Debian's serial build shares its scratch between calls without a lock: two at once give wrong sums
- * (seen, by whole units). Rows are unpacked in parallel; the product itself takes turns.
+ * Debian's serial build shares its scratch between calls without a lock: two at once give wrong
+ * sums (seen, by whole units). Rows are unpacked in parallel; the product itself takes turns.
  */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 

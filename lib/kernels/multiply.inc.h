@@ -13,8 +13,7 @@
     4 /* weight groups side by side for a single row: independent sums hide latency */
 #define INLINE static inline __attribute__((always_inline))
 
-/* ---- A block of 32 columns as floats: out[column * LANES + lane]
- * ---------------------------------- */
+/* ---- A block of 32 columns as floats: out[column * LANES + lane] */
 
 typedef void (*unpack_function)(const uint8_t *block, float *out);
 
@@ -96,8 +95,7 @@ INLINE void unpack_q6_k_part(const uint8_t *super, size_t b, float *out)
     }
 }
 
-/* ---- Full precision
- * ------------------------------------------------------------------------------- */
+/* ---- Full precision */
 
 /* Columns [32 b, 32 b + n) of a group as floats: in place for f32, otherwise in `buffer`. */
 INLINE const float *full_block(lckv_dtype dtype, const uint8_t *group, size_t b, float *buffer)
@@ -175,8 +173,7 @@ INLINE void full_tile(lckv_dtype dtype, const struct matrix *matrix, const struc
     }
 }
 
-/* ---- Fast precision
- * ------------------------------------------------------------------------------- */
+/* ---- Fast precision */
 
 /* The sums of products of one block of 32 columns with one row's quants, scaled into `sum`. */
 INLINE vf fast_q8_0(const uint8_t *block, const int8_t *x, float scale, vf sum)
@@ -262,8 +259,7 @@ INLINE void fast_tile(lckv_dtype dtype, const struct matrix *matrix, const struc
     }
 }
 
-/* ---- Tiles
- * ---------------------------------------------------------------------------------------- */
+/* ---- Tiles */
 
 /* Walks over rows and groups in tiles of constant shape, which the compiler unrolls. */
 #define DEFINE_MULTIPLY(name, tile, dtype)                                                         \

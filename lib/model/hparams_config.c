@@ -207,9 +207,9 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
 {
     json_t *config;
     lckv_status status =
-        json_parse(checkpoint->config.bytes, checkpoint->config.length, checkpoint->name, &config);
+        json_parse(checkpoint->config.bytes, checkpoint->config.length, "config.json", &config);
     if (status != LCKV_OK)
-        return status;
+        return fail_in(status, "%s", checkpoint->name);
     if (!json_is_object(config))
         status = fail(LCKV_BAD_FORMAT, "%s: config.json is no object", checkpoint->name);
     if (status == LCKV_OK)

@@ -7,8 +7,8 @@
 #include "lckv.h"
 
 /*
- * As lckv_generate, options and report of full size. Built on the public calls on purpose: it is what
- * a caller would write.
+ * As lckv_generate, options and report of full size. Built on the public calls on purpose: it is
+ * what a caller would write.
  */
 lckv_status generate(lckv_session *session, lckv_sampler *sampler, const lckv_token *prompt,
                      size_t n_prompt, const lckv_generate_options *options,

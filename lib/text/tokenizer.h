@@ -1,5 +1,6 @@
 /*
- * Tokenizers: bytes to token ids and back, with special tokens, from GGUF metadata or tokenizer.json.
+ * Tokenizers: bytes to token ids and back, with special tokens, from GGUF metadata or
+ * tokenizer.json.
  *
  * Chat templates are chat.h, pre-tokenizer patterns pretokenizer.h, streaming detokenizer.h.
  */
@@ -13,8 +14,8 @@
 struct tokenizer; /* immutable once made; any number of threads may use one */
 
 /*
- * Makes the tokenizer that the checkpoint describes; *tokenizer NULL with LCKV_OK if it describes none.
- * LCKV_UNSUPPORTED for kinds that this version lacks, LCKV_BAD_FORMAT for malformed ones.
+ * Makes the tokenizer that the checkpoint describes; *tokenizer NULL with LCKV_OK if it describes
+ * none. LCKV_UNSUPPORTED for kinds that this version lacks, LCKV_BAD_FORMAT for malformed ones.
  */
 lckv_status tokenizer_create(const struct checkpoint *checkpoint, const lckv_allocator *allocator,
                              struct tokenizer **tokenizer);

@@ -1,7 +1,8 @@
 /*
  * The trained models: the bundled one always; the directories it was trained beside where
- * LCKV_TEST_MODELS names the folder that holds them; SmolLM2-135M-Instruct Q4_1 where LCKV_TEST_SMOLLM2
- * names its GGUF file. References: tests/data/README.md. On the public header only.
+ * LCKV_TEST_MODELS names the folder that holds them; SmolLM2-135M-Instruct Q4_1 where
+ * LCKV_TEST_SMOLLM2 names its GGUF file. References: tests/data/README.md. On the public header
+ * only.
  */
 #include "support.h"
 

@@ -1,6 +1,6 @@
 /*
- * Conversion: what is written is the same model, bit for bit where nothing has to change; plans take the
- * means of the weights; failures leave the old file.
+ * Conversion: what is written is the same model, bit for bit where nothing has to change; plans
+ * take the means of the weights; failures leave the old file.
  */
 #include "support.h"
 

@@ -1,6 +1,6 @@
 /*
- * Layer plans: parsing, sources and slots, groups, masks, and plans as text. The expected groups and
- * slots were worked out by hand from the rules of iterative encoding.
+ * Layer plans: parsing, sources and slots, groups, masks, and plans as text. The expected groups
+ * and slots were worked out by hand from the rules of iterative encoding.
  */
 #include "plan/plan.h"
 
@@ -38,7 +38,9 @@ static const struct {
     {"0_1s_1s_3s_3s_0_6s_6s", 8, "0 1* 3* 6* ", "0-7 ", 0},
     {"1_1_3_3", 4, "1 3 ", "0-1* 2-3* ", 2},
     {"1_2s_0", 3, "0 1 2* ", "0-2* ", 2},
-    /* The group of layer 0 reaches 2, layer 1 inside it reads 4, so it reaches 4; so does layer 2. */
+    /*
+     * The group of layer 0 reaches 2, layer 1 inside it reads 4, so it reaches 4; so does layer 2.
+     */
     {"2_4_2_3_4_5", 6, "2 3 4 5 ", "0-4* 5-5 ", 2},
     /* A chain: 1, whose reader of 3 raises it to 3, whose reader of 5 raises it to 5. */
     {"1_3_2_5_4_5_6", 7, "1 2 3 4 5 6 ", "0-5* 6-6 ", 3},

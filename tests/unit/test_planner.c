@@ -1,6 +1,6 @@
 /*
- * The memory planner. The shape of most tests makes sums easy: 1 KV head of dimension 2 in f32 takes 16
- * bytes per position and slot, so a page of 16 positions takes 256.
+ * The memory planner. The shape of most tests makes sums easy: 1 KV head of dimension 2 in f32
+ * takes 16 bytes per position and slot, so a page of 16 positions takes 256.
  */
 #include "plan/planner.h"
 
@@ -118,7 +118,9 @@ START_TEST(the_longest_context_fits_and_one_more_does_not)
 }
 END_TEST
 
-/* One full slot and one windowed one that keeps 20 + 10 positions: 2 pages and one for its begin. */
+/*
+ * One full slot and one windowed one that keeps 20 + 10 positions: 2 pages and one for its begin.
+ */
 static const struct {
     uint64_t context;
     uint64_t windowed_pages, full_pages;
@@ -163,7 +165,9 @@ START_TEST(zero_means_the_default)
                                    .head_dim = 64,
                                    .sliding_window = 64};
     lckv_memory_report report = estimate(&request);
-    /* f16, 4096 tokens in pages of 64; the window and 64 tokens of rollback take two pages and one. */
+    /*
+     * f16, 4096 tokens in pages of 64; the window and 64 tokens of rollback take two pages and one.
+     */
     ck_assert_uint_eq(report.bytes_per_token, 2 * 2 * 4 * 64 * 2);
     ck_assert_uint_eq(report.bytes_per_session, (64 + 3) * 64ull * 2 * 4 * 64 * 2);
     ck_assert_uint_eq(report.bytes_needed, report.bytes_per_session);

@@ -1,0 +1,281 @@
+/*
+ * Models whose parts are well formed alone but wrong as a model: configurations, GGUF keys, plans
+ * and tensors that contradict them. Each is refused with a status and a message that names the
+ * culprit, and the good model still opens afterwards.
+ */
+#include "support.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define SOURCE "tests/data/goldens/lckv-w2" /* plan 0_6_6_6_6_6_6_7, hidden 64, 160 tokens */
+
+static char folder[] = "/tmp/lckv-malformed-XXXXXX";
+static char config_path[64], weights_path[64], gguf_path[64];
+
+struct bytes {
+    char *data;
+    size_t length;
+};
+
+static struct bytes read_whole(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    ck_assert_ptr_nonnull(file);
+    fseek(file, 0, SEEK_END);
+    struct bytes bytes = {.length = (size_t)ftell(file)};
+    rewind(file);
+    bytes.data = malloc(bytes.length);
+    ck_assert_uint_eq(fread(bytes.data, 1, bytes.length, file), bytes.length);
+    fclose(file);
+    return bytes;
+}
+
+static void write_whole(const char *path, const void *data, size_t length)
+{
+    FILE *file = fopen(path, "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(data, 1, length, file), length);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void set_up(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(config_path, sizeof config_path, "%s/config.json", folder);
+    snprintf(weights_path, sizeof weights_path, "%s/model.safetensors", folder);
+    snprintf(gguf_path, sizeof gguf_path, "%s/model.gguf", folder);
+}
+
+static void tear_down(void)
+{
+    unlink(config_path);
+    unlink(weights_path);
+    unlink(gguf_path);
+    rmdir(folder);
+    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
+}
+
+/* Opening fails so, leaves the result alone, and does no harm to the next open. */
+static void check_refused(const char *path, const struct bytes *gguf, lckv_status status,
+                          const char *message)
+{
+    lckv_model *model = NULL;
+    if (path != NULL)
+        ck_assert_status(lckv_model_open(path, NULL, &model), status);
+    else
+        ck_assert_status(lckv_model_open_memory(gguf->data, gguf->length, NULL, &model), status);
+    ck_assert_error_has(message);
+    ck_assert_error_has(path != NULL ? folder : "memory");
+    ck_assert_ptr_null(model);
+    ck_assert_ok(lckv_model_open(SOURCE, NULL, &model));
+    lckv_model_release(model);
+}
+
+/* ---- config.json: members replaced; "null" takes a member away ---- */
+
+static const struct {
+    const char *changes;
+    lckv_status status;
+    const char *message;
+} bad_configs[] = {
+    {"{\"model_type\":\"mamba\"}", LCKV_UNSUPPORTED, "model_type \"mamba\""},
+    {"{\"model_type\":null}", LCKV_UNSUPPORTED, "model_type \"\""},
+    {"{\"model_type\":7}", LCKV_BAD_FORMAT, "model_type"},
+    {"{\"num_hidden_layers\":null}", LCKV_BAD_FORMAT, "no num_hidden_layers"},
+    {"{\"num_hidden_layers\":0}", LCKV_BAD_FORMAT, "number of layers is 0"},
+    {"{\"num_hidden_layers\":1025}", LCKV_BAD_FORMAT, "number of layers is 1025"},
+    {"{\"num_hidden_layers\":-1}", LCKV_BAD_FORMAT, "num_hidden_layers"},
+    {"{\"num_hidden_layers\":\"8\"}", LCKV_BAD_FORMAT, "num_hidden_layers"},
+    {"{\"num_hidden_layers\":8.5}", LCKV_BAD_FORMAT, "num_hidden_layers"},
+    {"{\"num_hidden_layers\":7}", LCKV_BAD_PLAN, "8 entries"},
+    {"{\"vocab_size\":null}", LCKV_BAD_FORMAT, "no vocab_size"},
+    {"{\"vocab_size\":4294967295}", LCKV_BAD_FORMAT, "vocabulary size is 4294967295"},
+    {"{\"vocab_size\":4294967296}", LCKV_BAD_FORMAT, "vocab_size"},
+    {"{\"vocab_size\":161}", LCKV_BAD_FORMAT, "expected [161, 64]"},
+    {"{\"hidden_size\":null}", LCKV_BAD_FORMAT, "no hidden_size"},
+    {"{\"hidden_size\":262145}", LCKV_BAD_FORMAT, "hidden size is 262145"},
+    {"{\"hidden_size\":128}", LCKV_BAD_FORMAT, "has shape"},
+    {"{\"intermediate_size\":0}", LCKV_BAD_FORMAT, "intermediate size is 0"},
+    {"{\"intermediate_size\":127}", LCKV_BAD_FORMAT, "expected [127, 64]"},
+    {"{\"num_attention_heads\":0}", LCKV_BAD_FORMAT, "attention heads is 0"},
+    {"{\"num_attention_heads\":4097}", LCKV_BAD_FORMAT, "attention heads is 4097"},
+    {"{\"num_key_value_heads\":3}", LCKV_BAD_FORMAT, "multiple of the 3"},
+    {"{\"head_dim\":15}", LCKV_BAD_FORMAT, "even number"},
+    {"{\"head_dim\":514}", LCKV_BAD_FORMAT, "head dimension is 514"},
+    {"{\"head_dim\":32}", LCKV_BAD_FORMAT, "q_proj.weight"},
+    {"{\"rms_norm_eps\":0}", LCKV_BAD_FORMAT, "epsilon is 0"},
+    {"{\"rms_norm_eps\":-1e-5}", LCKV_BAD_FORMAT, "epsilon"},
+    {"{\"rms_norm_eps\":\"1e-5\"}", LCKV_BAD_FORMAT, "rms_norm_eps"},
+    {"{\"rope_theta\":0}", LCKV_BAD_FORMAT, "rope theta is 0"},
+    {"{\"rope_theta\":1e300}", LCKV_BAD_FORMAT, "rope theta"},
+    {"{\"rope_scaling\":7}", LCKV_BAD_FORMAT, "rope_scaling"},
+    {"{\"rope_scaling\":{\"rope_type\":\"yarn\"}}", LCKV_UNSUPPORTED, "\"yarn\""},
+    {"{\"rope_scaling\":{\"rope_type\":\"linear\"}}", LCKV_BAD_FORMAT, "factor is 0"},
+    {"{\"rope_scaling\":{\"type\":\"linear\",\"factor\":-2}}", LCKV_BAD_FORMAT, "factor is -2"},
+    {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", LCKV_BAD_FORMAT,
+     "low_freq_factor"},
+    {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
+     "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
+     LCKV_BAD_FORMAT, "high_freq_factor must be greater"},
+    {"{\"hidden_act\":\"gelu\"}", LCKV_UNSUPPORTED, "hidden_act is \"gelu\""},
+    {"{\"tie_word_embeddings\":1}", LCKV_BAD_FORMAT, "tie_word_embeddings"},
+    {"{\"force_nodiag\":\"no\"}", LCKV_BAD_FORMAT, "force_nodiag"},
+    {"{\"forward_passes\":0,\"backward_passes\":0}", LCKV_BAD_FORMAT, "0 forward and 0 backward"},
+    {"{\"forward_passes\":65537}", LCKV_BAD_FORMAT, "65537 forward"},
+    {"{\"layer_types\":\"\"}", LCKV_BAD_PLAN, "layer_types is empty"},
+    {"{\"layer_types\":\"0_6_6_6_6_6_6_8\"}", LCKV_BAD_PLAN, "8"},
+    {"{\"layer_types\":\"0_6_6_6_6_6_6\"}", LCKV_BAD_PLAN, "7 entries"},
+    {"{\"layer_types\":\"0_6_6_x_6_6_6_7\"}", LCKV_BAD_PLAN, "entry 3"},
+    {"{\"layer_types\":\"0_6_6_6_6_6_5_7\"}", LCKV_BAD_PLAN, "layer"},
+    {"{\"layer_types\":[]}", LCKV_BAD_FORMAT, "layer_types has 0 entries"},
+    {"{\"layer_types\":[7]}", LCKV_UNSUPPORTED, "layer_types entry 0"},
+    {"{\"layer_types\":[\"mixed\"]}", LCKV_UNSUPPORTED, "entry 0 is \"mixed\""},
+    {"{\"layer_types\":7}", LCKV_BAD_FORMAT, "layer_types"},
+    {"{\"layer_types\":\"0_6s_6_6_6_6_6_7\",\"sliding_window\":0}", LCKV_BAD_FORMAT,
+     "no sliding_window"},
+    /* k and v of layers 0, 6 and 7 are there. */
+    {"{\"layer_types\":\"0_7_7_7_7_7_7_7\"}", LCKV_BAD_PLAN, "of layer 6"},
+    {"{\"layer_types\":\"0_1_6_6_6_6_6_7\"}", LCKV_BAD_PLAN, "layers.1.self_attn.k_proj.weight"},
+};
+
+START_TEST(a_bad_config_is_refused)
+{
+    json_t *config = json_load_file(SOURCE "/config.json", 0, NULL), *value;
+    json_t *changes = json_loads(bad_configs[_i].changes, 0, NULL);
+    const char *key;
+    json_object_foreach(changes, key, value)
+    {
+        if (json_is_null(value))
+            json_object_del(config, key);
+        else
+            json_object_set(config, key, value);
+    }
+    ck_assert_int_eq(json_dump_file(config, config_path, 0), 0);
+    json_decref(changes);
+    json_decref(config);
+    struct bytes weights = read_whole(SOURCE "/model.safetensors");
+    write_whole(weights_path, weights.data, weights.length);
+    free(weights.data);
+    check_refused(folder, NULL, bad_configs[_i].status, bad_configs[_i].message);
+}
+END_TEST
+
+static const struct {
+    const char *text, *message;
+} bad_config_texts[] = {
+    {"", "config.json"},
+    {"[]", "config.json"},
+    {"{\"model_type\":\"llama\"", "config.json"},
+    {"{\"model_type\":\"llama\",\"rms_norm_eps\":NaN}", "config.json"},
+    {"{\"model_type\":\"llama\",\"rope_theta\":1e999}", "config.json"},
+    {"{\"model_type\":\"llama\",\"vocab_size\":99999999999999999999}", "config.json"},
+};
+
+START_TEST(a_config_that_is_no_config_is_refused)
+{
+    write_whole(config_path, bad_config_texts[_i].text, strlen(bad_config_texts[_i].text));
+    struct bytes weights = read_whole(SOURCE "/model.safetensors");
+    write_whole(weights_path, weights.data, weights.length);
+    free(weights.data);
+    check_refused(folder, NULL, LCKV_BAD_FORMAT, bad_config_texts[_i].message);
+}
+END_TEST
+
+/* ---- GGUF: bytes replaced by as many ---- */
+
+/* The first place of `what`, after which `offset` bytes on `with` is written. */
+static void replace(struct bytes *bytes, const char *what, size_t offset, const void *with,
+                    size_t length)
+{
+    size_t n = strlen(what);
+    for (size_t i = 0; i + n + offset + length <= bytes->length; i++) {
+        if (memcmp(bytes->data + i, what, n) == 0) {
+            memcpy(bytes->data + i + offset, with, length);
+            return;
+        }
+    }
+    ck_abort_msg("no %s", what);
+}
+
+static struct bytes good_gguf(void)
+{
+    ck_assert_ok(lckv_convert(SOURCE, gguf_path, NULL, NULL));
+    return read_whole(gguf_path);
+}
+
+static const struct {
+    const char *what, *with;
+    lckv_status status;
+    const char *message;
+} bad_names[] = {
+    {"blk.0.attn_k.weight", "blk.1.attn_k.weight", LCKV_BAD_PLAN, "of layer 1"},
+    {"blk.6.attn_v.weight", "blk.6.attn_x.weight", LCKV_BAD_PLAN, "blk.6.attn_v.weight"},
+    {"blk.3.attn_q.weight", "blk.3.attn_x.weight", LCKV_BAD_FORMAT, "blk.3.attn_q.weight"},
+    {"blk.3.ffn_norm.weight", "blk.9.ffn_norm.weight", LCKV_BAD_FORMAT, "blk.3.ffn_norm.weight"},
+    {"blk.3.ffn_norm.weight", "blk.2.ffn_norm.weight", LCKV_BAD_FORMAT, "blk.2.ffn_norm.weight"},
+    {"token_embd.weight", "token_embx.weight", LCKV_BAD_FORMAT, "token_embd.weight"},
+    {"output_norm.weight", "output_norx.weight", LCKV_BAD_FORMAT, "output_norm.weight"},
+    {"0_6_6_6_6_6_6_7", "0_6_6_6_6_6_6_9", LCKV_BAD_PLAN, "9"},
+    {"0_6_6_6_6_6_6_7", "0_6_6_6_6_6__67", LCKV_BAD_PLAN, "entry"},
+    {"lckv-llama", "lckv-mamba", LCKV_UNSUPPORTED, "\"lckv-mamba\""},
+};
+
+START_TEST(a_gguf_with_wrong_names_is_refused)
+{
+    struct bytes gguf = good_gguf();
+    replace(&gguf, bad_names[_i].what, 0, bad_names[_i].with, strlen(bad_names[_i].with));
+    check_refused(NULL, &gguf, bad_names[_i].status, bad_names[_i].message);
+    free(gguf.data);
+}
+END_TEST
+
+enum { U32 = 4, F32 = 6 };
+
+static const struct {
+    const char *key;
+    uint32_t type, bits;
+    const char *message;
+} bad_values[] = {
+    {"lckv-llama.block_count", U32, 0, "number of layers is 0"},
+    {"lckv-llama.block_count", U32, 0xffffffff, "number of layers"},
+    {"lckv-llama.block_count", F32, 0x41000000, "lckv-llama.block_count"},
+    {"lckv-llama.embedding_length", U32, 0x80000000, "hidden size"},
+    {"lckv-llama.feed_forward_length", U32, 0, "intermediate size is 0"},
+    {"lckv-llama.attention.head_count", U32, 0, "attention heads is 0"},
+    {"lckv-llama.attention.layer_norm_rms_epsilon", F32, 0x7fc00000, "layer_norm_rms_epsilon"},
+    {"lckv-llama.attention.layer_norm_rms_epsilon", F32, 0x7f800000, "layer_norm_rms_epsilon"},
+    {"lckv-llama.attention.layer_norm_rms_epsilon", F32, 0x80000000, "epsilon"},
+    {"lckv-llama.rope.freq_base", F32, 0xff800000, "rope.freq_base"},
+    {"lckv-llama.rope.freq_base", F32, 0, "rope theta is 0"},
+    {"lckv.forward_passes", U32, 0xffffffff, "forward"},
+};
+
+START_TEST(a_gguf_with_wrong_values_is_refused)
+{
+    struct bytes gguf = good_gguf();
+    size_t at = strlen(bad_values[_i].key);
+    const uint32_t pair[2] = {bad_values[_i].type, bad_values[_i].bits};
+    replace(&gguf, bad_values[_i].key, at, pair, sizeof pair);
+    check_refused(NULL, &gguf, LCKV_BAD_FORMAT, bad_values[_i].message);
+    free(gguf.data);
+}
+END_TEST
+
+static void add_models(Suite *suite)
+{
+    TCase *tcase = tcase_create("models");
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_loop_test(tcase, a_bad_config_is_refused, 0,
+                        sizeof bad_configs / sizeof bad_configs[0]);
+    tcase_add_loop_test(tcase, a_config_that_is_no_config_is_refused, 0,
+                        sizeof bad_config_texts / sizeof bad_config_texts[0]);
+    tcase_add_loop_test(tcase, a_gguf_with_wrong_names_is_refused, 0,
+                        sizeof bad_names / sizeof bad_names[0]);
+    tcase_add_loop_test(tcase, a_gguf_with_wrong_values_is_refused, 0,
+                        sizeof bad_values / sizeof bad_values[0]);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("model malformed", add_models)
