@@ -43,6 +43,8 @@ HEADERS := $(wildcard include/*.h lib/*/*.h lib/*/*/*.h tools/*.h tests/*.h)
 
 # Only a kernel set's own files get its instructions.
 $(BUILD)/lib/kernels/x86/%_avx2.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl \
+    -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
 .PHONY: all help check check-sanitize check-valgrind demo examples tests install uninstall dist lint clean

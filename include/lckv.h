@@ -104,7 +104,9 @@ enum {
     LCKV_DTYPE_Q8_0 = 4,
     LCKV_DTYPE_Q4_0 = 5,
     LCKV_DTYPE_Q4_1 = 6,
-    LCKV_DTYPE_Q6_K = 7
+    LCKV_DTYPE_Q6_K = 7,
+    LCKV_DTYPE_Q4_K = 8,
+    LCKV_DTYPE_Q5_K = 9
 };
 
 /* "f32", "q4_0", ...; NULL for a type that this version does not know. */

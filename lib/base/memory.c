@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static void *default_alloc(void *user, size_t size, size_t align)
 {
@@ -15,7 +18,13 @@ static void *default_alloc(void *user, size_t size, size_t align)
     void *pointer = NULL;
     if (align < sizeof(void *))
         align = sizeof(void *);
-    return posix_memalign(&pointer, align, size) == 0 ? pointer : NULL;
+    if (size >= 2 * HUGE_PAGE)
+        align = HUGE_PAGE;
+    if (posix_memalign(&pointer, align, size) != 0)
+        return NULL;
+    if (size >= 2 * HUGE_PAGE) /* a hint: weights and pages are read from end to end */
+        madvise(pointer, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return pointer;
 }
 
 static void default_free(void *user, void *pointer, size_t size)
@@ -59,15 +68,26 @@ static size_t asked(size_t product)
     return product > 0 ? product : 1;
 }
 
+lckv_status memory_alloc_raw(const lckv_allocator *allocator, size_t bytes, const char *what,
+                             void *pointer)
+{
+    void *memory = allocator->alloc(allocator->user, asked(bytes), MEMORY_ALIGN);
+    if (memory == NULL)
+        return fail(LCKV_OUT_OF_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
+    memcpy(pointer, &memory, sizeof memory);
+    return LCKV_OK;
+}
+
 lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
                          const char *what, void *pointer)
 {
     size_t product;
+    void *memory = NULL;
     if (!checked_multiply(count, size, &product))
         return fail(LCKV_OUT_OF_MEMORY, "out of memory: %zu x %zu bytes for %s", count, size, what);
-    void *memory = allocator->alloc(allocator->user, asked(product), MEMORY_ALIGN);
-    if (memory == NULL)
-        return fail(LCKV_OUT_OF_MEMORY, "out of memory: %zu bytes for %s", product, what);
+    lckv_status status = memory_alloc_raw(allocator, product, what, &memory);
+    if (status != LCKV_OK)
+        return status;
     memset(memory, 0, asked(product));
     memcpy(pointer, &memory, sizeof memory);
     return LCKV_OK;

@@ -26,6 +26,13 @@ lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy);
 lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
                          const char *what, void *pointer);
 
+/*
+ * The same with undefined contents, for large blocks whose pages the threads that fill them should
+ * touch first. Free it as `bytes` x 1.
+ */
+lckv_status memory_alloc_raw(const lckv_allocator *allocator, size_t bytes, const char *what,
+                             void *pointer);
+
 /* Gives back what memory_alloc gave for the same count and size. NULL is fine. */
 void memory_free(const lckv_allocator *allocator, void *pointer, size_t count, size_t size);
 

@@ -4,13 +4,18 @@
 #ifndef LCKV_ENGINE_ATTENTION_H
 #define LCKV_ENGINE_ATTENTION_H
 
-#include "engine/forward.h"
+#include "engine/task.h"
 
 /* Groups the pass's rows into runs; call again whenever the rows change. */
 void attention_runs(struct pass *pass);
 
-/* attended = attention of q over the slot that the layer reads. */
-void attention(const struct worker *worker, const struct pass *pass,
-               const struct plan_layer *layer);
+/* Keys, rotated, and values that the layer has computed for all rows into its slot; one step. */
+void attention_store(struct task *task, const struct plan_layer *layer);
+
+/*
+ * Rotates queries and leaves in `attended` their attention over the slot that the layer reads.
+ * `store`: keys and values have been computed and are stored first.
+ */
+void attention(struct task *task, const struct plan_layer *layer, bool store);
 
 #endif

@@ -25,80 +25,53 @@ static void rotations(const struct pass *pass, size_t m)
     }
 }
 
-static void embed(const struct worker *worker, const struct pass *pass)
+static void embed(const struct task *task)
 {
-    struct workspace *w = pass->workspace;
-    struct range share = pool_share(worker, pass->n_rows);
-    for (size_t m = share.begin; m < share.end; m++) {
-        matrix_unpack_row(&pass->model->token_embedding, (uint32_t)w->rows[m].token,
-                          w->hidden.values + m * w->hidden.stride);
+    const struct pass *pass = task->pass;
+    const struct row *rows = pass->workspace->rows;
+    const struct block *hidden = &task->stream->hidden;
+    for (size_t m = task->rows.begin; m < task->rows.end; m++)
+        matrix_unpack_row(&pass->model->token_embedding, (uint32_t)rows[m].token,
+                          hidden->values + m * hidden->stride);
+    struct range share = pool_share(task->worker, pass->n_rows);
+    for (size_t m = share.begin; m < share.end; m++)
         rotations(pass, m);
-    }
 }
 
-/* x = norm(hidden), ready for the products that `readers` name. */
-static void norm_rows(const struct worker *worker, const struct pass *pass, const float *weight,
-                      bool quantized)
+/* What a step before has left in delta comes to the residual stream. */
+static void add_delta(const struct task *task)
 {
-    const struct lckv_model *model = pass->model;
-    struct workspace *w = pass->workspace;
-    struct range share = pool_share(worker, pass->n_rows);
-    for (size_t m = share.begin; m < share.end; m++)
-        model->kernels->rms_norm(w->hidden.values + m * w->hidden.stride, weight,
+    const struct pass *pass = task->pass;
+    const struct block *hidden = &task->stream->hidden, *delta = &pass->workspace->delta;
+    for (size_t m = task->rows.begin; m < task->rows.end; m++)
+        pass->model->kernels->add(hidden->values + m * hidden->stride,
+                                  delta->values + m * delta->stride,
+                                  pass->model->hparams.hidden_size);
+}
+
+/* x = norm(hidden), ready for the products. */
+static struct activations normed(const struct task *task, const float *weight,
+                                 const struct product *products, size_t n_products)
+{
+    const struct lckv_model *model = task->pass->model;
+    const struct block *hidden = &task->stream->hidden, *x = &task->stream->x;
+    for (size_t m = task->rows.begin; m < task->rows.end; m++)
+        model->kernels->rms_norm(hidden->values + m * hidden->stride, weight,
                                  model->hparams.rms_norm_eps, model->hparams.hidden_size,
-                                 w->x.values + m * w->x.stride);
-    if (quantized)
-        linear_quantize(pass, &w->x, share);
-}
-
-static void rotate_heads(const struct pass *pass, const struct block *block, uint32_t n_heads,
-                         struct range share)
-{
-    struct workspace *w = pass->workspace;
-    size_t head_dim = pass->model->hparams.head_dim;
-    for (size_t m = share.begin; m < share.end; m++)
-        pass->model->kernels->rotate(block->values + m * block->stride,
-                                     w->cosines + m * head_dim / 2, w->sines + m * head_dim / 2,
-                                     n_heads, head_dim);
-}
-
-/* The layer's own keys and values, rotated, into its slot. */
-static void store_kv(const struct worker *worker, const struct pass *pass, uint32_t slot)
-{
-    struct workspace *w = pass->workspace;
-    const struct kv_layout *layout = &pass->cache->layout;
-    struct range share = pool_share(worker, pass->n_rows);
-    rotate_heads(pass, &w->k, layout->n_kv_heads, share);
-    for (size_t m = share.begin; m < share.end; m++) {
-        const struct row *row = &w->rows[m];
-        kv_store(layout, session_page(row->session, slot, row->position),
-                 (uint32_t)(row->position % layout->page_positions), w->k.values + m * w->k.stride,
-                 w->v.values + m * w->v.stride);
-    }
-}
-
-/* Rotated queries, scaled for the softmax. */
-static void prepare_queries(const struct worker *worker, const struct pass *pass)
-{
-    const struct hparams *h = &pass->model->hparams;
-    struct workspace *w = pass->workspace;
-    struct range share = pool_share(worker, pass->n_rows);
-    float scale = 1.0f / sqrtf((float)h->head_dim);
-    rotate_heads(pass, &w->q, h->n_heads, share);
-    for (size_t m = share.begin; m < share.end; m++) {
-        float *q = w->q.values + m * w->q.stride;
-        for (size_t d = 0; d < (size_t)h->n_heads * h->head_dim; d++)
-            q[d] *= scale;
-    }
+                                 x->values + m * x->stride);
+    struct activations input = linear_input(task->pass, x, task->stream, products, n_products);
+    linear_prepare(task->pass, &input, task->rows);
+    return input;
 }
 
 /*
  * Keeps only the rows that something is wanted of. Once the last slot is written, nothing but their
  * logits and hidden states depends on the rest.
  */
-static void keep_wanted_rows(struct pass *pass)
+static void drop_unwanted_rows(struct pass *pass)
 {
     struct workspace *w = pass->workspace;
+    const struct block *moved[] = {&w->shared.hidden, &w->shared.x};
     size_t half = pass->model->hparams.head_dim / 2, kept = 0;
     for (size_t m = 0; m < pass->n_rows; m++) {
         if (w->rows[m].want == 0)
@@ -107,11 +80,9 @@ static void keep_wanted_rows(struct pass *pass)
             w->rows[kept] = w->rows[m];
             memcpy(w->cosines + kept * half, w->cosines + m * half, half * sizeof(float));
             memcpy(w->sines + kept * half, w->sines + m * half, half * sizeof(float));
-            memcpy(w->hidden.values + kept * w->hidden.stride,
-                   w->hidden.values + m * w->hidden.stride, w->hidden.stride * sizeof(float));
-            memcpy(w->x.values + kept * w->x.stride, w->x.values + m * w->x.stride,
-                   w->x.stride * sizeof(float));
-            linear_move_row(pass, &w->x, m, kept);
+            for (size_t b = 0; b < 2; b++)
+                memcpy(moved[b]->values + kept * moved[b]->stride,
+                       moved[b]->values + m * moved[b]->stride, moved[b]->stride * sizeof(float));
         }
         kept++;
     }
@@ -119,213 +90,221 @@ static void keep_wanted_rows(struct pass *pass)
     attention_runs(pass);
 }
 
-static void add_rows(const struct worker *worker, const struct pass *pass, const float *bias)
+/* The same for all workers, in a step of its own. Not where rows are few: then all are wanted. */
+static void keep_wanted_rows(struct task *task)
 {
-    struct workspace *w = pass->workspace;
-    size_t n = pass->model->hparams.hidden_size;
-    struct range share = pool_share(worker, pass->n_rows);
-    linear_bias(pass, &w->delta, bias, n, share);
-    for (size_t m = share.begin; m < share.end; m++)
-        pass->model->kernels->add(w->hidden.values + m * w->hidden.stride,
-                                  w->delta.values + m * w->delta.stride, n);
-}
-
-static void activate(const struct worker *worker, const struct pass *pass,
-                     const struct model_layer *weights)
-{
-    struct workspace *w = pass->workspace;
-    size_t n = pass->model->hparams.intermediate_size;
-    struct range share = pool_share(worker, pass->n_rows);
-    linear_bias(pass, &w->gate, weights->gate_bias, n, share);
-    linear_bias(pass, &w->up, weights->up_bias, n, share);
-    for (size_t m = share.begin; m < share.end; m++)
-        pass->model->kernels->swiglu(w->gate.values + m * w->gate.stride,
-                                     w->up.values + m * w->up.stride, n);
-    if (linear_quantizes(pass, &weights->down))
-        linear_quantize(pass, &w->gate, share);
+    if (task->pass->few)
+        return;
+    if (task->worker->index == 0)
+        drop_unwanted_rows(task->pass);
+    task_barrier(task);
+    task_share_rows(task);
 }
 
 /*
- * Layer i over all rows. `tail`: after its keys and values, only the wanted rows go on. False if
- * the call was cancelled. All workers learn that at the same barrier, so none may look at
- * pass->stop later: worker 0 may already have set it for the next layer.
+ * Attention's queries, keys and values. `tail`: after the keys and values, only the wanted rows go on.
+ * False if the call was cancelled. All workers learn that at the same barrier, and four more come
+ * before worker 0 may set it for the next layer.
  */
-static bool layer(const struct worker *worker, struct pass *pass, uint32_t i, bool tail)
+static bool project(struct task *task, uint32_t i, bool tail)
 {
-    const struct lckv_model *model = pass->model;
-    const struct hparams *h = &model->hparams;
-    const struct plan_layer *plan = &model->plan->layers[i];
-    const struct model_layer *weights = &model->layers[i];
-    struct workspace *w = pass->workspace;
-    bool quantized = linear_quantizes(pass, &weights->q) || linear_quantizes(pass, &weights->k) ||
-                     linear_quantizes(pass, &weights->v);
-
-    norm_rows(worker, pass, weights->attention_norm, quantized);
-    if (worker->index == 0)
+    struct pass *pass = task->pass;
+    const struct workspace *w = pass->workspace;
+    const struct plan_layer *plan = &pass->model->plan->layers[i];
+    const struct model_layer *weights = &pass->model->layers[i];
+    const struct product products[] = {{&weights->q, weights->q_bias, &w->q},
+                                       {&weights->k, weights->k_bias, &w->k},
+                                       {&weights->v, weights->v_bias, &w->v}};
+    size_t n = plan->slot >= 0 ? 3 : 1;
+    struct activations x = normed(task, weights->attention_norm, products, n);
+    if (task->worker->index == 0)
         pass->stop = atomic_load_explicit(&pass->cache->cancelled, memory_order_relaxed) != 0;
-    pool_barrier(worker);
+    task_rows_ready(task);
+    if (!tail) {
+        linear(task, &x, products, n);
+        task_barrier(task);
+        return !pass->stop;
+    }
+    linear(task, &x, products + 1, 2);
+    task_barrier(task);
     if (pass->stop)
         return false;
-    if (plan->slot >= 0) {
-        linear(worker, pass, &weights->k, &w->x, &w->k);
-        linear(worker, pass, &weights->v, &w->x, &w->v);
-    }
-    if (!tail)
-        linear(worker, pass, &weights->q, &w->x, &w->q);
-    pool_barrier(worker);
-    if (plan->slot >= 0) {
-        struct range share = pool_share(worker, pass->n_rows);
-        size_t n_kv = (size_t)h->n_kv_heads * h->head_dim;
-        linear_bias(pass, &w->k, weights->k_bias, n_kv, share);
-        linear_bias(pass, &w->v, weights->v_bias, n_kv, share);
-        store_kv(worker, pass, (uint32_t)plan->slot);
-    }
-    if (tail) {
-        pool_barrier(worker);
-        if (worker->index == 0)
-            keep_wanted_rows(pass);
-        pool_barrier(worker);
-        linear(worker, pass, &weights->q, &w->x, &w->q);
-        pool_barrier(worker);
-    }
-    linear_bias(pass, &w->q, weights->q_bias, (size_t)h->n_heads * h->head_dim,
-                pool_share(worker, pass->n_rows));
-    prepare_queries(worker, pass);
-    pool_barrier(worker);
-    attention(worker, pass, plan);
-    pool_barrier(worker);
-    if (linear_quantizes(pass, &weights->o)) {
-        linear_quantize(pass, &w->attended, pool_share(worker, pass->n_rows));
-        pool_barrier(worker);
-    }
-    linear(worker, pass, &weights->o, &w->attended, &w->delta);
-    pool_barrier(worker);
-    add_rows(worker, pass, weights->o_bias);
+    attention_store(task, plan);
+    keep_wanted_rows(task);
+    if (pass->n_rows == 0)
+        return true;
+    x = linear_input(pass, &task->stream->x, task->stream, products, 1);
+    linear_prepare(pass, &x, task->rows);
+    task_barrier(task);
+    linear(task, &x, products, 1);
+    task_barrier(task);
+    return true;
+}
 
-    norm_rows(worker, pass, weights->ffn_norm,
-              linear_quantizes(pass, &weights->gate) || linear_quantizes(pass, &weights->up));
-    pool_barrier(worker);
-    linear(worker, pass, &weights->gate, &w->x, &w->gate);
-    linear(worker, pass, &weights->up, &w->x, &w->up);
-    pool_barrier(worker);
-    activate(worker, pass, weights);
-    pool_barrier(worker);
-    linear(worker, pass, &weights->down, &w->gate, &w->delta);
-    pool_barrier(worker);
-    add_rows(worker, pass, weights->down_bias);
-    if (worker->index == 0)
+/* One output projection of attention or the MLP: delta = x matrix^T + bias. */
+static void project_back(struct task *task, const struct activations *x,
+                         const struct matrix *matrix, const float *bias)
+{
+    const struct product product = {matrix, bias, &task->pass->workspace->delta};
+    linear(task, x, &product, 1);
+    task_barrier(task);
+}
+
+static void feed_forward(struct task *task, const struct model_layer *weights)
+{
+    struct pass *pass = task->pass;
+    struct workspace *w = pass->workspace;
+    const struct product both[] = {{&weights->gate, weights->gate_bias, &w->gate},
+                                   {&weights->up, weights->up_bias, &w->up}};
+    const struct product down = {&weights->down, weights->down_bias, &w->delta};
+    struct activations x = normed(task, weights->ffn_norm, both, 2);
+    struct activations activated = linear_input(pass, &w->gate, &w->activated, &down, 1);
+    task_rows_ready(task);
+    linear_swiglu(task, &x, &both[0], &both[1], &activated);
+    task_barrier(task);
+    project_back(task, &activated, &weights->down, weights->down_bias);
+}
+
+/* Layer i over all rows; `tail` as above. False if the call was cancelled. */
+static bool layer(struct task *task, uint32_t i, bool tail)
+{
+    struct pass *pass = task->pass;
+    const struct plan_layer *plan = &pass->model->plan->layers[i];
+    const struct model_layer *weights = &pass->model->layers[i];
+    struct workspace *w = pass->workspace;
+    if (!project(task, i, tail))
+        return false;
+    if (pass->n_rows == 0)
+        return true;
+    attention(task, plan, plan->slot >= 0 && !tail);
+
+    const struct product o = {&weights->o, weights->o_bias, &w->delta};
+    struct activations attended = linear_input(pass, &w->attended, task->stream, &o, 1);
+    linear_prepare(pass, &attended, task->rows);
+    task_rows_ready(task);
+    project_back(task, &attended, &weights->o, weights->o_bias);
+    add_delta(task);
+    feed_forward(task, weights);
+    add_delta(task);
+    if (task->worker->index == 0)
         pass->n_layer_rows += pass->n_rows;
     return true;
 }
 
-/* Logits and hidden states of the wanted rows, a few rows at a time. */
-static void head(const struct worker *worker, struct pass *pass)
+/* Logits and hidden states of the wanted rows. */
+static void head(struct task *task)
 {
+    struct pass *pass = task->pass;
     const struct lckv_model *model = pass->model;
-    const struct hparams *h = &model->hparams;
     struct workspace *w = pass->workspace;
-    norm_rows(worker, pass, model->output_norm, linear_quantizes(pass, &model->output));
-    pool_barrier(worker);
-    for (size_t first = 0; first < pass->n_rows; first += LOGIT_TILE) {
-        size_t n = pass->n_rows - first < LOGIT_TILE ? pass->n_rows - first : LOGIT_TILE;
-        linear_rows(worker, pass, &model->output, &w->x, first, n, &w->logit_tile);
-        pool_barrier(worker);
-        struct range share = pool_share(worker, n);
-        for (size_t m = share.begin; m < share.end; m++) {
-            const struct row *row = &w->rows[first + m];
-            if (row->logits != NULL)
-                memcpy(row->logits, w->logit_tile.values + m * w->logit_tile.stride,
-                       h->n_vocab * sizeof(float));
-            if (row->hidden != NULL)
-                memcpy(row->hidden, w->x.values + (first + m) * w->x.stride,
-                       h->hidden_size * sizeof(float));
-        }
-        pool_barrier(worker);
+    const struct product output = {&model->output, NULL, NULL};
+    struct activations x = normed(task, model->output_norm, &output, 1);
+    size_t group_rows = model->kernels->layout.group_rows, n_vocab = model->hparams.n_vocab;
+    for (size_t m = task->rows.begin; m < task->rows.end; m++) {
+        if (w->rows[m].hidden != NULL && (!pass->few || task->worker->index == 0))
+            memcpy(w->rows[m].hidden, x.values + m * x.stride,
+                   model->hparams.hidden_size * sizeof(float));
     }
+    task_rows_ready(task);
+    float *scratch = w->head_scratch + task->worker->index * w->head_floats;
+    struct range claim;
+    while (task_claim(task, model->output.n_groups, 2, HEAD_COLUMNS / group_rows, &claim)) {
+        linear_groups(task, &model->output, &x, claim.begin, claim.end, scratch, HEAD_COLUMNS);
+        size_t begin = claim.begin * group_rows, end = claim.end * group_rows;
+        end = end < n_vocab ? end : n_vocab;
+        for (size_t m = 0; m < pass->n_rows; m++) {
+            if (w->rows[m].logits != NULL)
+                memcpy(w->rows[m].logits + begin, scratch + m * HEAD_COLUMNS,
+                       (end - begin) * sizeof(float));
+        }
+    }
+    task_barrier(task);
 }
 
 /* Zero keys and values at the new positions of the slots that upward layers of the group read. */
-static void clear_group_slots(const struct worker *worker, const struct pass *pass,
-                              const struct plan_group *group)
+static void clear_group_slots(const struct task *task, const struct plan_group *group)
 {
+    const struct pass *pass = task->pass;
     struct workspace *w = pass->workspace;
     const struct kv_layout *layout = &pass->cache->layout;
-    struct range share = pool_share(worker, pass->n_rows);
-    for (size_t m = share.begin; m < share.end; m++) {
-        memset(w->k.values + m * w->k.stride, 0, w->k.stride * sizeof(float));
+    for (size_t m = task->rows.begin; m < task->rows.end; m++) {
+        const struct row *row = &w->rows[m];
+        float *zeros = w->k.values + m * w->k.stride;
+        memset(zeros, 0, layout->head_dim * sizeof(float));
         for (uint32_t i = group->first; i <= group->last; i++) {
             const struct plan_layer *plan = &pass->model->plan->layers[i];
-            const struct row *row = &w->rows[m];
-            if (plan->upward)
-                kv_store(layout, session_page(row->session, plan->source_slot, row->position),
-                         (uint32_t)(row->position % layout->page_positions),
-                         w->k.values + m * w->k.stride, w->k.values + m * w->k.stride);
+            for (uint32_t head = 0; plan->upward && head < layout->n_kv_heads; head++)
+                pass->model->kernels->kv_store[layout->type](
+                    layout, session_page(row->session, plan->source_slot, row->position),
+                    (uint32_t)(row->position % layout->page_positions), head, zeros, zeros);
         }
     }
 }
 
 /* The authors' iterated encoding of a cyclic group: every pass begins with the same input. */
-static bool iterate_group(const struct worker *worker, struct pass *pass,
-                          const struct plan_group *group)
+static bool iterate_group(struct task *task, const struct plan_group *group)
 {
-    struct workspace *w = pass->workspace;
-    struct range share = pool_share(worker, pass->n_rows);
-    size_t begin = share.begin * w->hidden.stride, n = (share.end - share.begin) * w->hidden.stride;
-    memcpy(w->saved.values + begin, w->hidden.values + begin, n * sizeof(float));
-    clear_group_slots(worker, pass, group);
-    pool_barrier(worker);
+    struct pass *pass = task->pass;
+    const struct block *hidden = &pass->workspace->shared.hidden;
+    float *now = hidden->values + task->rows.begin * hidden->stride;
+    float *saved = pass->workspace->saved.values + task->rows.begin * hidden->stride;
+    size_t n_bytes = (task->rows.end - task->rows.begin) * hidden->stride * sizeof(float);
+    memcpy(saved, now, n_bytes);
+    clear_group_slots(task, group);
+    task_barrier(task);
     bool going = true;
     for (uint32_t p = 0; going && p < pass->n_iterations; p++) {
-        memcpy(w->hidden.values + begin, w->saved.values + begin, n * sizeof(float));
+        memcpy(now, saved, n_bytes);
         for (uint32_t i = group->first; going && i <= group->last; i++)
-            going = layer(worker, pass, i, false);
+            going = layer(task, i, false);
     }
     return going;
 }
 
 /* Group by group, cyclic ones several times; only then do the unwanted rows go. */
-static bool iterated_layers(const struct worker *worker, struct pass *pass)
+static bool iterated_layers(struct task *task)
 {
-    const struct lckv_plan *plan = pass->model->plan;
+    const struct lckv_plan *plan = task->pass->model->plan;
     bool going = true;
     for (uint32_t g = 0; going && g < plan->n_groups; g++) {
         const struct plan_group *group = &plan->groups[g];
         if (group->cyclic)
-            going = iterate_group(worker, pass, group);
+            going = iterate_group(task, group);
         for (uint32_t i = group->first; going && !group->cyclic && i <= group->last; i++)
-            going = layer(worker, pass, i, false);
+            going = layer(task, i, false);
     }
-    pool_barrier(worker);
-    if (worker->index == 0)
-        keep_wanted_rows(pass);
-    pool_barrier(worker);
+    task_barrier(task);
+    keep_wanted_rows(task);
     return going;
 }
 
 /* Every layer once, bottom up. */
-static bool plain_layers(const struct worker *worker, struct pass *pass)
+static bool plain_layers(struct task *task)
 {
+    struct pass *pass = task->pass;
     const struct lckv_plan *plan = pass->model->plan;
     bool going = true;
-    for (uint32_t i = 0; going && i < plan->n_layers; i++) {
-        going = layer(worker, pass, i, i == plan->last_kv_layer);
-        if (i >= plan->last_kv_layer && pass->n_rows == 0)
-            break;
-    }
+    for (uint32_t i = 0; going && pass->n_rows > 0 && i < plan->n_layers; i++)
+        going = layer(task, i, i == plan->last_kv_layer && !pass->few);
     return going;
 }
 
 static void forward_worker(const struct worker *worker, void *context)
 {
     struct pass *pass = context;
-    embed(worker, pass);
-    bool going = pass->iterated ? iterated_layers(worker, pass) : plain_layers(worker, pass);
+    struct task task = task_begin(worker, pass);
+    embed(&task);
+    bool going = pass->iterated ? iterated_layers(&task) : plain_layers(&task);
     if (going && pass->n_rows > 0)
-        head(worker, pass);
+        head(&task);
 }
 
 lckv_status forward(struct pass *pass)
 {
+    size_t n_wanted = 0;
+    for (size_t m = 0; m < pass->n_rows; m++)
+        n_wanted += pass->workspace->rows[m].want != 0;
+    pass->few = pass->n_rows <= FEW_ROWS && n_wanted == pass->n_rows && !pass->iterated;
     pass->stop = false;
     attention_runs(pass);
     pool_run(pass->cache->pool, forward_worker, pass);

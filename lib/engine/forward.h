@@ -7,6 +7,11 @@
 
 #include "engine/workspace.h"
 
+/* A counter that workers claim units from, on a cache line of its own. */
+struct claims {
+    _Alignas(MEMORY_ALIGN) _Atomic size_t next;
+};
+
 /* One pass: what all its workers share. */
 struct pass {
     struct lckv_cache *cache;
@@ -14,11 +19,14 @@ struct pass {
     struct workspace *workspace;
     size_t n_rows; /* of workspace->rows; their sessions have pages for their positions */
     size_t n_runs;
-    bool iterated; /* cyclic groups are computed `n_iterations` times over all rows */
+    bool runs_alone; /* no session has two runs */
+    bool few;        /* each worker prepares all rows for itself */
+    bool iterated;   /* cyclic groups are computed `n_iterations` times over all rows */
     uint32_t n_iterations;
     bool openblas;       /* this pass may use it */
     size_t n_layer_rows; /* counts rows through layers, for the report */
     bool stop;           /* set between layers when the call was cancelled */
+    struct claims claimed[3];
 };
 
 /* Runs the pass on the cache's threads. LCKV_CANCELLED if lckv_cache_cancel asked for it. */

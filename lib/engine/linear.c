@@ -5,70 +5,103 @@
 
 #include "kernels/blas.h"
 
-#include <string.h>
+#define CLAIM_GROUPS 2 /* groups that a claim counts in: what kernels take side by side */
 
-bool linear_quantizes(const struct pass *pass, const struct matrix *matrix)
+static bool is_fast(const struct pass *pass)
 {
-    return pass->model->precision == LCKV_PRECISION_FAST && matrix->dtype != LCKV_DTYPE_DEFAULT &&
-           kernels_quantizes(pass->model->kernels, matrix->dtype);
+    return pass->model->precision == LCKV_PRECISION_FAST;
 }
 
-void linear_quantize(const struct pass *pass, const struct block *input, struct range rows)
+struct activations linear_input(const struct pass *pass, const struct block *block,
+                                const struct stream *stream, const struct product *products,
+                                size_t n_products)
 {
-    struct workspace *w = pass->workspace;
-    size_t blocks = input->stride / ACTIVATION_BLOCK;
-    for (size_t m = rows.begin; m < rows.end; m++)
-        pass->model->kernels->quantize(input->values + m * input->stride, input->stride,
-                                       w->quants + m * input->stride, w->scales + m * blocks,
-                                       w->sums + m * blocks);
-}
-
-void linear_move_row(const struct pass *pass, const struct block *input, size_t from, size_t to)
-{
-    struct workspace *w = pass->workspace;
-    size_t blocks = input->stride / ACTIVATION_BLOCK;
-    if (w->quants == NULL)
-        return;
-    memcpy(w->quants + to * input->stride, w->quants + from * input->stride, input->stride);
-    memcpy(w->scales + to * blocks, w->scales + from * blocks, blocks * sizeof *w->scales);
-    memcpy(w->sums + to * blocks, w->sums + from * blocks, blocks * sizeof *w->sums);
-}
-
-void linear_rows(const struct worker *worker, const struct pass *pass, const struct matrix *matrix,
-                 const struct block *input, size_t first, size_t n, struct block *out)
-{
-    struct workspace *w = pass->workspace;
-    struct range share = pool_share(worker, matrix->n_groups);
-    size_t blocks = input->stride / ACTIVATION_BLOCK;
-    struct activations x = {.n_rows = n,
-                            .n_columns = matrix->n_columns,
-                            .values = input->values + first * input->stride,
-                            .stride = input->stride};
-    if (linear_quantizes(pass, matrix)) {
-        x.quants = w->quants + first * input->stride;
-        x.scales = w->scales + first * blocks;
-        x.sums = w->sums + first * blocks;
+    struct activations x = {
+        .n_rows = pass->n_rows, .stride = block->stride, .values = block->values};
+    for (size_t i = 0; i < n_products; i++) {
+        const struct matrix *matrix = products[i].matrix;
+        enum input_form form = kernels_input(pass->model->kernels, matrix->dtype, is_fast(pass));
+        x.n_columns = matrix->n_columns;
+        x.int8 = form == INPUT_INT8 ? stream->int8 : x.int8;
+        x.bf16 = form == INPUT_BF16 ? stream->bf16 : x.bf16;
     }
-    if (pass->openblas && n >= BLAS_MIN_ROWS)
-        blas_multiply(matrix, &x, share.begin, share.end, out->values, out->stride,
-                      w->blas_scratch + worker->index * w->blas_floats);
-    else
-        kernels_multiply(pass->model->kernels, matrix->dtype,
-                         pass->model->precision == LCKV_PRECISION_FAST)(
-            matrix, &x, share.begin, share.end, out->values, out->stride);
+    return x;
 }
 
-void linear(const struct worker *worker, const struct pass *pass, const struct matrix *matrix,
-            const struct block *input, struct block *out)
+void linear_prepare(const struct pass *pass, const struct activations *x, struct range rows)
 {
-    linear_rows(worker, pass, matrix, input, 0, pass->n_rows, out);
-}
-
-void linear_bias(const struct pass *pass, struct block *block, const float *bias, size_t n,
-                 struct range rows)
-{
-    if (bias == NULL)
-        return;
     for (size_t m = rows.begin; m < rows.end; m++)
-        pass->model->kernels->add(block->values + m * block->stride, bias, n);
+        kernels_prepare(pass->model->kernels, x, m, 0, x->stride);
+}
+
+void linear_groups(const struct task *task, const struct matrix *matrix,
+                   const struct activations *x, size_t begin, size_t end, float *out, size_t stride)
+{
+    const struct pass *pass = task->pass;
+    if (pass->openblas && x->n_rows >= BLAS_MIN_ROWS) {
+        struct workspace *w = pass->workspace;
+        blas_multiply(matrix, x, begin, end, out, stride,
+                      w->blas_scratch + task->worker->index * w->blas_floats);
+    } else {
+        kernels_multiply(pass->model->kernels, matrix->dtype, is_fast(pass))(matrix, x, begin, end,
+                                                                             out, stride);
+    }
+}
+
+/* The columns of a product that groups [begin, end) make, with their bias. */
+static struct range product_groups(const struct task *task, const struct product *product,
+                                   const struct activations *x, size_t begin, size_t end)
+{
+    const struct matrix *matrix = product->matrix;
+    size_t group_rows = matrix->layout.group_rows, stride = product->out->stride;
+    struct range columns = {begin * group_rows, end * group_rows};
+    columns.end = columns.end < matrix->n_rows ? columns.end : matrix->n_rows;
+    float *out = product->out->values + columns.begin;
+    linear_groups(task, matrix, x, begin, end, out, stride);
+    for (size_t m = 0; product->bias != NULL && m < x->n_rows; m++)
+        task->pass->model->kernels->add(out + m * stride, product->bias + columns.begin,
+                                        columns.end - columns.begin);
+    return columns;
+}
+
+void linear(struct task *task, const struct activations *x, const struct product *products,
+            size_t n_products)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n_products; i++)
+        total += products[i].matrix->n_groups;
+    struct range claim;
+    while (task_claim(task, total, CLAIM_GROUPS, total, &claim)) {
+        size_t first = 0;
+        for (size_t i = 0; i < n_products; i++) {
+            size_t n = products[i].matrix->n_groups;
+            size_t begin = claim.begin > first ? claim.begin - first : 0;
+            size_t end = claim.end > first ? claim.end - first : 0;
+            end = end < n ? end : n;
+            if (begin < end)
+                product_groups(task, &products[i], x, begin, end);
+            first += n;
+        }
+    }
+}
+
+void linear_swiglu(struct task *task, const struct activations *x, const struct product *gate,
+                   const struct product *up, const struct activations *activated)
+{
+    const struct kernels *kernels = task->pass->model->kernels;
+    /* Whole activation blocks, so that each worker prepares what it has computed. */
+    size_t align = ACTIVATION_BLOCK / kernels->layout.group_rows;
+    size_t n_groups = gate->matrix->n_groups, stride = gate->out->stride;
+    struct range claim;
+    while (task_claim(task, n_groups, align, n_groups, &claim)) {
+        product_groups(task, up, x, claim.begin, claim.end);
+        struct range columns = product_groups(task, gate, x, claim.begin, claim.end);
+        size_t end = (columns.end + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK * ACTIVATION_BLOCK;
+        for (size_t m = 0; m < x->n_rows; m++) {
+            kernels->swiglu(gate->out->values + m * stride + columns.begin,
+                            up->out->values + m * stride + columns.begin,
+                            columns.end - columns.begin);
+            kernels_prepare(kernels, activated, m, columns.begin, end);
+        }
+    }
 }

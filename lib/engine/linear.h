@@ -1,28 +1,40 @@
 /*
- * Linear layers over the rows of a pass: each worker computes its share of the output columns.
+ * Linear layers over the rows of a pass. Workers claim weight rows; the activations are prepared once,
+ * in the forms that the products read.
  */
 #ifndef LCKV_ENGINE_LINEAR_H
 #define LCKV_ENGINE_LINEAR_H
 
-#include "engine/forward.h"
+#include "engine/task.h"
 
-/* Whether products with this matrix read 8-bit activations in this pass. */
-bool linear_quantizes(const struct pass *pass, const struct matrix *matrix);
+/* out = x matrix^T + bias; `bias` [n_rows of the matrix] or NULL. */
+struct product {
+    const struct matrix *matrix;
+    const float *bias;
+    const struct block *out;
+};
 
-/* Quantises rows of `input`; products with the same block then read them. */
-void linear_quantize(const struct pass *pass, const struct block *input, struct range rows);
+/* The input of products: the pass's rows of `block`, with room in `stream` for the forms they read. */
+struct activations linear_input(const struct pass *pass, const struct block *block,
+                                const struct stream *stream, const struct product *products,
+                                size_t n_products);
 
-/* Moves the quantised form of row `from` of `input` to row `to`. */
-void linear_move_row(const struct pass *pass, const struct block *input, size_t from, size_t to);
+/* Makes those forms for some rows. */
+void linear_prepare(const struct pass *pass, const struct activations *x, struct range rows);
 
-/* out = input x matrix^T for all rows; linear_rows: for rows [first, first + n), to out's row 0. */
-void linear(const struct worker *worker, const struct pass *pass, const struct matrix *matrix,
-            const struct block *input, struct block *out);
-void linear_rows(const struct worker *worker, const struct pass *pass, const struct matrix *matrix,
-                 const struct block *input, size_t first, size_t n, struct block *out);
+/* All products of one input, in one step. */
+void linear(struct task *task, const struct activations *x, const struct product *products,
+            size_t n_products);
 
-/* Adds bias [n] to rows; NULL adds nothing. */
-void linear_bias(const struct pass *pass, struct block *block, const float *bias, size_t n,
-                 struct range rows);
+/*
+ * silu(gate) * up into gate's block, in the forms that `activated` has room for too; one step.
+ */
+void linear_swiglu(struct task *task, const struct activations *x, const struct product *gate,
+                   const struct product *up, const struct activations *activated);
+
+/* Output columns of weight rows [begin, end) groups, all rows of x, to out[row * stride + column]. */
+void linear_groups(const struct task *task, const struct matrix *matrix,
+                   const struct activations *x, size_t begin, size_t end, float *out,
+                   size_t stride);
 
 #endif

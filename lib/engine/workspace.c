@@ -43,6 +43,27 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Panels for inputs of any product up to `columns`, in the forms that the precision may read. */
+static void carve_panels(struct carver *carver, const struct lckv_model *model, size_t rows,
+                         size_t columns, struct stream *stream)
+{
+    size_t n_blocks = (columns + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK;
+    bool fast = model->precision == LCKV_PRECISION_FAST;
+    bool bf16 = fast && model->kernels->multiply_bf16 != NULL;
+    stream->int8 = fast ? carve(carver, rows * n_blocks, INT8_BLOCK_BYTES) : NULL;
+    stream->bf16 = bf16 ? carve(carver, rows * n_blocks, BF16_BLOCK_BYTES) : NULL;
+}
+
+static void carve_stream(struct carver *carver, const struct lckv_model *model, size_t rows,
+                         struct stream *stream)
+{
+    const struct hparams *h = &model->hparams;
+    stream->hidden = carve_block(carver, rows, h->hidden_size);
+    stream->x = carve_block(carver, rows, h->hidden_size);
+    carve_panels(carver, model, rows, larger((size_t)h->n_heads * h->head_dim, h->hidden_size),
+                 stream);
+}
+
 lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, uint32_t max_rows,
                            uint32_t max_logit_rows, uint32_t n_threads, uint8_t *memory,
                            size_t *n_bytes)
@@ -50,13 +71,20 @@ lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, 
     const struct hparams *h = &model->hparams;
     struct carver carver = {.memory = memory};
     size_t n_query = (size_t)h->n_heads * h->head_dim, n_kv = (size_t)h->n_kv_heads * h->head_dim;
+    size_t widest = larger(h->intermediate_size, larger(n_query, h->hidden_size));
     memset(w, 0, sizeof *w);
     w->rows = carve(&carver, max_rows, sizeof *w->rows);
     w->runs = carve(&carver, max_rows, sizeof *w->runs);
-    w->hidden = carve_block(&carver, max_rows, h->hidden_size);
+    carve_stream(&carver, model, max_rows, &w->shared);
+    w->own = carve(&carver, n_threads, sizeof *w->own);
+    for (uint32_t t = 0; t < n_threads; t++) {
+        struct stream own;
+        carve_stream(&carver, model, FEW_ROWS, &own);
+        if (memory != NULL)
+            w->own[t] = own;
+    }
     if (model->plan->n_upward > 0)
         w->saved = carve_block(&carver, max_rows, h->hidden_size);
-    w->x = carve_block(&carver, max_rows, h->hidden_size);
     w->q = carve_block(&carver, max_rows, n_query);
     w->k = carve_block(&carver, max_rows, n_kv);
     w->v = carve_block(&carver, max_rows, n_kv);
@@ -64,20 +92,15 @@ lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, 
     w->delta = carve_block(&carver, max_rows, h->hidden_size);
     w->gate = carve_block(&carver, max_rows, h->intermediate_size);
     w->up = carve_block(&carver, max_rows, h->intermediate_size);
+    carve_panels(&carver, model, max_rows, h->intermediate_size, &w->activated);
     w->cosines = carve(&carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
     w->sines = carve(&carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
-    if (model->precision == LCKV_PRECISION_FAST) {
-        size_t widest = larger(w->gate.stride, larger(w->attended.stride, w->x.stride));
-        w->quants = carve(&carver, max_rows * widest, 1);
-        w->scales = carve(&carver, max_rows * widest / ACTIVATION_BLOCK, sizeof(float));
-        w->sums = carve(&carver, max_rows * widest / ACTIVATION_BLOCK, sizeof(int32_t));
-    }
-    w->logit_tile = carve_block(&carver, LOGIT_TILE, h->n_vocab);
     w->logits = carve(&carver, (size_t)max_logit_rows * h->n_vocab, sizeof(float));
+    w->head_floats = (size_t)max_rows * HEAD_COLUMNS;
+    w->head_scratch = carve(&carver, w->head_floats * n_threads, sizeof(float));
     w->attend_floats = (attend_scratch_floats(h->head_dim) + 15) / 16 * 16;
     w->attend_scratch = carve(&carver, w->attend_floats * n_threads, sizeof(float));
     if (model->use_openblas) {
-        size_t widest = larger(h->intermediate_size, larger(n_query, h->hidden_size));
         w->blas_floats = (BLAS_ROWS * widest + 15) / 16 * 16;
         w->blas_scratch = carve(&carver, w->blas_floats * n_threads, sizeof(float));
     }

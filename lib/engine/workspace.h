@@ -7,7 +7,8 @@
 
 #include "cache/cache.h"
 
-#define LOGIT_TILE 16 /* rows whose logits are computed before they are copied out */
+#define FEW_ROWS 4       /* so few rows each worker prepares for itself: cheaper than a barrier */
+#define HEAD_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
 
 /* A token on its way through the layers. */
 struct row {
@@ -30,22 +31,28 @@ struct block {
     size_t stride;
 };
 
+/* Rows on their way: the residual stream, the input of the next products, and its other forms. */
+struct stream {
+    struct block hidden, x;
+    uint8_t *int8, *bf16; /* panels for the widest input; NULL where the model needs none */
+};
+
 struct workspace {
     struct row *rows;
     struct run *runs;
-    struct block hidden, saved; /* the residual stream, and what a cyclic group began with */
-    struct block x;             /* normed input of the products */
-    struct block q, k, v, attended, delta, gate, up;
-    float *cosines, *sines;   /* [max_rows, head_dim / 2] */
-    struct activations input; /* quantised input of the products, whichever it is */
-    int8_t *quants;
-    float *scales;
-    int32_t *sums;
-    struct block logit_tile; /* [LOGIT_TILE, n_vocab padded] */
+    struct stream shared;           /* [max_rows] */
+    struct stream *own;             /* of each thread, [FEW_ROWS] */
+    struct block saved;             /* hidden, as a cyclic group began with it */
+    struct block q, k, v, attended; /* [max_rows] */
+    struct block delta, gate, up;
+    struct stream activated; /* the other forms of gate; no rows of its own */
+    float *cosines, *sines;  /* [max_rows, head_dim / 2] */
     float *logits;           /* [max_logit_rows, n_vocab]: what the cache hands out */
-    float *attend_scratch;   /* one for each thread */
+    float *head_scratch;     /* of each thread, [max_rows, HEAD_COLUMNS] */
+    size_t head_floats;
+    float *attend_scratch; /* of each thread */
     size_t attend_floats;
-    float *blas_scratch; /* one for each thread; NULL without OpenBLAS */
+    float *blas_scratch; /* of each thread; NULL without OpenBLAS */
     size_t blas_floats;
 };
 

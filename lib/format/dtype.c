@@ -10,7 +10,8 @@ static const struct dtype_info dtypes[] = {
     {LCKV_DTYPE_F32, "f32", 0, 1, 4},        {LCKV_DTYPE_F16, "f16", 1, 1, 2},
     {LCKV_DTYPE_BF16, "bf16", 30, 1, 2},     {LCKV_DTYPE_Q8_0, "q8_0", 8, 32, 34},
     {LCKV_DTYPE_Q4_0, "q4_0", 2, 32, 18},    {LCKV_DTYPE_Q4_1, "q4_1", 3, 32, 20},
-    {LCKV_DTYPE_Q6_K, "q6_K", 14, 256, 210},
+    {LCKV_DTYPE_Q6_K, "q6_K", 14, 256, 210}, {LCKV_DTYPE_Q4_K, "q4_K", 12, 256, 144},
+    {LCKV_DTYPE_Q5_K, "q5_K", 13, 256, 176},
 };
 
 #define N_DTYPES (sizeof dtypes / sizeof dtypes[0])

@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#define DTYPE_COUNT (LCKV_DTYPE_Q5_K + 1) /* for tables by type */
+
 struct dtype_info {
     lckv_dtype dtype;
     const char *name;        /* "q4_0" */

@@ -9,12 +9,10 @@
  */
 #include "kernels/kv.h"
 
-#define HEAD_VECTORS_MAX_FLOATS(head_dim) (((head_dim) + 15) / 16 * 16)
-
 /* Where a query stands: the running maximum, sum of exponentials and weighted sum of values. */
 struct attend_state {
     float largest, sum;
-    float *values; /* [HEAD_VECTORS_MAX_FLOATS(head_dim)] */
+    float *values; /* [attend_head_floats(head_dim)] */
 };
 
 struct attend_scratch {
@@ -37,24 +35,26 @@ static const uint8_t *attend_values(const struct attend_job *job, uint64_t posit
     return attend_keys(job, position) + job->layout->head_bytes / 2;
 }
 
-/* scores of one sub-tile for up to four queries; keys are float32 [head_dim][KV_SUBTILE]. */
+/* Scores of one sub-tile for up to ATTEND_ROWS queries; keys are float32 [head_dim][KV_SUBTILE]. */
 INLINE void score_queries(const float *keys, const float *const *queries, size_t n, size_t head_dim,
                           float *scores)
 {
-    vf sums[4][KV_SUBTILE / LANES];
-    for (size_t j = 0; j < n; j++) {
-        for (size_t v = 0; v < KV_SUBTILE / LANES; v++)
-            sums[j][v] = v_set(0);
+    vf sums[ATTEND_ROWS][KV_SUBTILE / LANES];
+    UNROLL for (size_t j = 0; j < n; j++)
+    {
+        UNROLL for (size_t v = 0; v < KV_SUBTILE / LANES; v++) sums[j][v] = v_set(0);
     }
     for (size_t d = 0; d < head_dim; d++) {
-        for (size_t v = 0; v < KV_SUBTILE / LANES; v++) {
+        UNROLL for (size_t v = 0; v < KV_SUBTILE / LANES; v++)
+        {
             vf k = v_load(keys + d * KV_SUBTILE + v * LANES);
-            for (size_t j = 0; j < n; j++)
-                sums[j][v] = v_fma(k, v_set(queries[j][d]), sums[j][v]);
+            UNROLL for (size_t j = 0; j < n; j++) sums[j][v] =
+                v_fma(k, v_set(queries[j][d]), sums[j][v]);
         }
     }
-    for (size_t j = 0; j < n; j++) {
-        for (size_t v = 0; v < KV_SUBTILE / LANES; v++)
+    UNROLL for (size_t j = 0; j < n; j++)
+    {
+        UNROLL for (size_t v = 0; v < KV_SUBTILE / LANES; v++)
             v_store(scores + j * KV_TILE + v * LANES, sums[j][v]);
     }
 }
@@ -71,8 +71,12 @@ static void score_subtile(const struct attend_job *job, struct attend_scratch *s
         keys = scratch->keys;
     }
     size_t j = 0;
-    for (; j + 4 <= job->n_queries; j += 4)
+    for (; j + ATTEND_ROWS <= job->n_queries; j += ATTEND_ROWS)
+        score_queries(keys, job->queries + j, ATTEND_ROWS, head_dim, scores + j * KV_TILE);
+    for (; ATTEND_ROWS > 4 && j + 4 <= job->n_queries; j += 4)
         score_queries(keys, job->queries + j, 4, head_dim, scores + j * KV_TILE);
+    for (; j + 2 <= job->n_queries; j += 2)
+        score_queries(keys, job->queries + j, 2, head_dim, scores + j * KV_TILE);
     for (; j < job->n_queries; j++)
         score_queries(keys, job->queries + j, 1, head_dim, scores + j * KV_TILE);
 }
@@ -110,27 +114,29 @@ static void softmax_tile(float *scores, size_t from, size_t to, struct attend_st
 INLINE void add_values(lckv_dtype dtype, const uint8_t *bytes, size_t head_dim, const float *scores,
                        struct attend_state *states, size_t n)
 {
-    size_t n_floats = HEAD_VECTORS_MAX_FLOATS(head_dim), element = dtype == LCKV_DTYPE_F16 ? 2 : 4;
+    size_t n_floats = attend_head_floats(head_dim), element = dtype == LCKV_DTYPE_F16 ? 2 : 4;
     for (size_t d = 0; d < n_floats; d += 2 * LANES) {
-        vf sums[4][2];
-        for (size_t j = 0; j < n; j++) {
+        vf sums[ATTEND_ROWS][2];
+        UNROLL for (size_t j = 0; j < n; j++)
+        {
             sums[j][0] = v_load(states[j].values + d);
             sums[j][1] = v_load(states[j].values + d + LANES);
         }
         for (size_t p = 0; p < KV_SUBTILE; p++) {
             const uint8_t *at = bytes + (p * head_dim + d) * element;
             vf v[2];
-            for (size_t i = 0; i < 2; i++)
-                v[i] = dtype == LCKV_DTYPE_F16
-                           ? v_load_f16(at + i * 2 * LANES)
-                           : v_load((const float *)(const void *)(at + i * 4 * LANES));
-            for (size_t j = 0; j < n; j++) {
+            UNROLL for (size_t i = 0; i < 2; i++) v[i] =
+                dtype == LCKV_DTYPE_F16 ? v_load_f16(at + i * 2 * LANES)
+                                        : v_load((const float *)(const void *)(at + i * 4 * LANES));
+            UNROLL for (size_t j = 0; j < n; j++)
+            {
                 vf probability = v_set(scores[j * KV_TILE + p]);
                 sums[j][0] = v_fma(probability, v[0], sums[j][0]);
                 sums[j][1] = v_fma(probability, v[1], sums[j][1]);
             }
         }
-        for (size_t j = 0; j < n; j++) {
+        UNROLL for (size_t j = 0; j < n; j++)
+        {
             v_store(states[j].values + d, sums[j][0]);
             v_store(states[j].values + d + LANES, sums[j][1]);
         }
@@ -142,8 +148,12 @@ INLINE void add_subtile(lckv_dtype dtype, const struct attend_job *job,
 {
     size_t head_dim = job->layout->head_dim, j = 0;
     const uint8_t *bytes = attend_values(job, position);
-    for (; j + 4 <= job->n_queries; j += 4)
+    for (; j + ATTEND_ROWS <= job->n_queries; j += ATTEND_ROWS)
+        add_values(dtype, bytes, head_dim, scores + j * KV_TILE, scratch->segment + j, ATTEND_ROWS);
+    for (; ATTEND_ROWS > 4 && j + 4 <= job->n_queries; j += 4)
         add_values(dtype, bytes, head_dim, scores + j * KV_TILE, scratch->segment + j, 4);
+    for (; j + 2 <= job->n_queries; j += 2)
+        add_values(dtype, bytes, head_dim, scores + j * KV_TILE, scratch->segment + j, 2);
     for (; j < job->n_queries; j++)
         add_values(dtype, bytes, head_dim, scores + j * KV_TILE, scratch->segment + j, 1);
 }
@@ -184,7 +194,7 @@ INLINE void attend_tile(lckv_dtype dtype, const struct attend_job *job,
     uint64_t last = clip(end, tile, tile + KV_TILE);
     for (uint64_t p = first; p < last; p += KV_SUBTILE)
         score_subtile(job, scratch, p, scratch->scores + (p - tile));
-    size_t n_floats = HEAD_VECTORS_MAX_FLOATS(job->layout->head_dim);
+    size_t n_floats = attend_head_floats(job->layout->head_dim);
     for (size_t j = 0; j < job->n_queries; j++) {
         uint64_t from = clip(job->begin[j], tile, tile + KV_TILE);
         uint64_t to = clip(job->end[j], tile, tile + KV_TILE);
@@ -201,7 +211,7 @@ INLINE void attend_tile(lckv_dtype dtype, const struct attend_job *job,
 INLINE void attend(lckv_dtype dtype, const struct attend_job *job)
 {
     size_t n = job->n_queries, head_dim = job->layout->head_dim;
-    size_t n_floats = HEAD_VECTORS_MAX_FLOATS(head_dim);
+    size_t n_floats = attend_head_floats(head_dim);
     struct attend_scratch scratch;
     scratch.scores = job->scratch;
     scratch.keys = scratch.scores + KV_MAX_QUERIES * KV_TILE;
@@ -231,6 +241,54 @@ INLINE void attend(lckv_dtype dtype, const struct attend_job *job)
         for (size_t d = 0; d < head_dim; d++)
             job->out[j][d] = total->sum > 0 ? total->values[d] * inverse : 0;
     }
+}
+
+/* Up to LANES floats as the cache keeps them. */
+INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
+{
+    float floats[LANES] = {0};
+    uint16_t halves[LANES];
+    memcpy(floats, from, n * sizeof *from);
+    if (dtype == LCKV_DTYPE_F16) {
+        v_store_f16(halves, v_load(floats));
+        memcpy(to, halves, sizeof halves);
+    } else {
+        memcpy(to, floats, sizeof floats);
+    }
+}
+
+/*
+ * Stores a head's key and value. The largest half is stored for what lies beyond: a value of infinity
+ * would turn 0 x inf into NaN.
+ */
+INLINE void kv_store(lckv_dtype dtype, const struct kv_layout *layout, uint8_t *page,
+                     uint32_t position, uint32_t head, const float *k, const float *v)
+{
+    size_t head_dim = layout->head_dim, element = dtype == LCKV_DTYPE_F16 ? 2 : 4;
+    uint8_t *keys = page + head * layout->head_bytes;
+    uint8_t *values = keys + layout->head_bytes / 2 + position * head_dim * element;
+    keys += (position / KV_SUBTILE * KV_SUBTILE * head_dim + position % KV_SUBTILE) * element;
+    for (size_t d = 0; d < head_dim; d += LANES) {
+        size_t n = head_dim - d < LANES ? head_dim - d : LANES;
+        uint8_t key[4 * LANES], value[4 * LANES];
+        to_kv(dtype, k + d, n, key);
+        to_kv(dtype, v + d, n, value);
+        for (size_t i = 0; i < n; i++)
+            memcpy(keys + (d + i) * KV_SUBTILE * element, key + i * element, element);
+        memcpy(values + d * element, value, n * element);
+    }
+}
+
+static void kv_store_f32(const struct kv_layout *layout, uint8_t *page, uint32_t position,
+                         uint32_t head, const float *k, const float *v)
+{
+    kv_store(LCKV_DTYPE_F32, layout, page, position, head, k, v);
+}
+
+static void kv_store_f16(const struct kv_layout *layout, uint8_t *page, uint32_t position,
+                         uint32_t head, const float *k, const float *v)
+{
+    kv_store(LCKV_DTYPE_F16, layout, page, position, head, k, v);
 }
 
 static void attend_f32(const struct attend_job *job)

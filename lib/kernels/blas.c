@@ -22,8 +22,8 @@ void blas_multiply(const struct matrix *matrix, const struct activations *x, siz
                    size_t group_end, float *out, size_t stride, float *scratch)
 {
     uint32_t columns = matrix->n_columns;
-    uint32_t begin = (uint32_t)group_begin * matrix->group_rows;
-    uint32_t end = (uint32_t)group_end * matrix->group_rows;
+    uint32_t begin = (uint32_t)group_begin * matrix->layout.group_rows;
+    uint32_t end = (uint32_t)group_end * matrix->layout.group_rows;
     end = end < matrix->n_rows ? end : matrix->n_rows;
     for (uint32_t row = begin; row < end; row += BLAS_ROWS) {
         uint32_t n = end - row < BLAS_ROWS ? end - row : BLAS_ROWS;
@@ -32,7 +32,7 @@ void blas_multiply(const struct matrix *matrix, const struct activations *x, siz
         pthread_mutex_lock(&one_at_a_time);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)x->n_rows, (blasint)n,
                     (blasint)columns, 1.0f, x->values, (blasint)x->stride, scratch,
-                    (blasint)columns, 0.0f, out + row, (blasint)stride);
+                    (blasint)columns, 0.0f, out + (row - begin), (blasint)stride);
         pthread_mutex_unlock(&one_at_a_time);
     }
 }

@@ -5,9 +5,8 @@
 #ifndef LCKV_KERNELS_BLAS_H
 #define LCKV_KERNELS_BLAS_H
 
+#include "kernels/activations.h"
 #include "kernels/matrix.h"
-
-#include <stdbool.h>
 
 #define BLAS_MIN_ROWS 32 /* activation rows from which it pays to unpack the weights */
 #define BLAS_ROWS 64     /* weight rows that are unpacked at a time; a multiple of the group rows */

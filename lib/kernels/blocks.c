@@ -3,6 +3,8 @@
  */
 #include "kernels/blocks.h"
 
+#include "kernels/kquants.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -97,18 +99,11 @@ static void dequantize_q4_1(const uint8_t *block, float *values)
     }
 }
 
-/* 256 numbers of six bits: 128 bytes of low nibbles, 64 of high pairs, 16 scales, then d. */
-static void dequantize_q6_k(const uint8_t *block, float *values)
+static void dequantize_kquant(lckv_dtype dtype, const uint8_t *block, float *values)
 {
-    const uint8_t *low = block, *high = block + 128, *scales = block + 192;
-    float d = f16_to_f32(load16(block + 208));
-    for (size_t i = 0; i < 256; i++) {
-        size_t half = i / 128, quarter = i % 128 / 32, at = i % 32;
-        uint32_t nibble = low[64 * half + at + quarter % 2 * 32] >> (quarter / 2 * 4) & 15;
-        uint32_t pair = high[32 * half + at] >> (2 * quarter) & 3;
-        int32_t number = (int32_t)(nibble | pair << 4) - 32;
-        values[i] = d * (float)(int8_t)scales[i / 16] * (float)number;
-    }
+    struct kquant parts;
+    kquant_read(dtype, block, &parts);
+    kquant_values(dtype, &parts, values);
 }
 
 void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *values)
@@ -135,8 +130,10 @@ void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *val
         case LCKV_DTYPE_Q4_1:
             dequantize_q4_1(at, values + i);
             break;
+        case LCKV_DTYPE_Q4_K:
+        case LCKV_DTYPE_Q5_K:
         case LCKV_DTYPE_Q6_K:
-            dequantize_q6_k(at, values + i);
+            dequantize_kquant(dtype, at, values + i);
             break;
         default:
             values[i] = 0;

@@ -2,7 +2,7 @@
  * Template: the work on single rows, for a set's vectors: norms, rotary embedding, SwiGLU, the
  * quantisation of activations, and the exponential that they and attention share.
  */
-#include "kernels/matrix.h"
+#include "kernels/activations.h"
 
 #include <math.h>
 
@@ -82,52 +82,46 @@ static void swiglu(float *gate, const float *up, size_t n)
     }
 }
 
-static void rotate(float *x, const float *cosines, const float *sines, size_t n_heads,
-                   size_t head_dim)
+static void rotate(float *x, const float *cosines, const float *sines, float scale, size_t head_dim)
 {
-    size_t half = head_dim / 2;
-    for (size_t h = 0; h < n_heads; h++, x += head_dim) {
-        size_t d = 0;
-        for (; d + LANES <= half; d += LANES) {
-            vf a = v_load(x + d), b = v_load(x + half + d);
-            vf c = v_load(cosines + d), s = v_load(sines + d);
-            v_store(x + d, v_sub(v_mul(a, c), v_mul(b, s)));
-            v_store(x + half + d, v_add(v_mul(b, c), v_mul(a, s)));
-        }
-        for (; d < half; d++) {
-            float a = x[d], b = x[half + d];
-            x[d] = a * cosines[d] - b * sines[d];
-            x[half + d] = b * cosines[d] + a * sines[d];
-        }
+    size_t half = head_dim / 2, d = 0;
+    for (; d + LANES <= half; d += LANES) {
+        vf a = v_load(x + d), b = v_load(x + half + d);
+        vf c = v_load(cosines + d), s = v_load(sines + d);
+        v_store(x + d, v_mul(v_sub(v_mul(a, c), v_mul(b, s)), v_set(scale)));
+        v_store(x + half + d, v_mul(v_add(v_mul(b, c), v_mul(a, s)), v_set(scale)));
+    }
+    for (; d < half; d++) {
+        float a = x[d], b = x[half + d];
+        x[d] = (a * cosines[d] - b * sines[d]) * scale;
+        x[half + d] = (b * cosines[d] + a * sines[d]) * scale;
     }
 }
 
-/* Rounds to the nearest, ties to even, through a sum that has no room for a fraction. */
-static inline int8_t to_quant(float x)
+static void quantize(const float *values, size_t n, struct panel_row to)
 {
-    const float magic = 12582912.0f; /* 1.5 * 2^23 */
-    float sum = x + magic;
-    int32_t bits;
-    memcpy(&bits, &sum, 4);
-    return (int8_t)((bits & 0x7fffff) - 0x400000);
-}
-
-static void quantize(const float *values, size_t n, int8_t *quants, float *scales, int32_t *sums)
-{
-    for (size_t b = 0; b < n / ACTIVATION_BLOCK; b++) {
-        const float *x = values + b * ACTIVATION_BLOCK;
-        int8_t *q = quants + b * ACTIVATION_BLOCK;
-        float largest = 0;
-        for (size_t i = 0; i < ACTIVATION_BLOCK; i++)
-            largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-        float inverse = largest > 0 ? 127.0f / largest : 0;
+    for (size_t b = 0; b < n / ACTIVATION_BLOCK; b++, values += ACTIVATION_BLOCK) {
+        uint8_t *block = to.panel + b * to.height * INT8_BLOCK_BYTES;
+        int8_t *quants = (int8_t *)block + to.row * ACTIVATION_BLOCK;
+        vf most = v_abs(v_load(values));
+        for (size_t i = LANES; i < ACTIVATION_BLOCK; i += LANES)
+            most = v_max(v_abs(v_load(values + i)), most);
+        float largest = v_largest(most), inverse = largest > 0 ? 127.0f / largest : 0;
         inverse = inverse <= 1e37f ? inverse : 0; /* a block of denormals is zero */
-        int32_t sum = 0;
-        for (size_t i = 0; i < ACTIVATION_BLOCK; i++) {
-            q[i] = to_quant(x[i] * inverse);
-            sum += q[i];
+        int32_t sum = 0, half = 0;
+        for (size_t i = 0; i < ACTIVATION_BLOCK; i += LANES) {
+            vi rounded = vi_round(v_mul(v_load(values + i), v_set(inverse)));
+            vi_store_bytes(quants + i, rounded);
+            sum += vi_total(rounded);
+            half = i + LANES == ACTIVATION_BLOCK / 2 ? sum : half;
         }
-        scales[b] = inverse > 0 ? largest / 127.0f : 0;
-        sums[b] = sum;
+        float scale = inverse > 0 ? largest / 127.0f : 0;
+        void *tail = block + to.height * ACTIVATION_BLOCK;
+        float *floats = (float *)tail + to.row;
+        int32_t *integers = (int32_t *)tail + to.row;
+        floats[0] = scale;
+        integers[to.height] = -128 * sum;
+        integers[2 * to.height] = -128 * half;
+        floats[3 * to.height] = scale * (float)sum;
     }
 }

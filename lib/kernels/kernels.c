@@ -13,12 +13,15 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* The operating system saves the upper halves of the vector registers (XCR0 bits 1 and 2). */
-static bool system_saves_avx(void)
+/* What the operating system saves of the vector registers: bits of XCR0. */
+#define XCR0_AVX 0x6u     /* the upper halves of 16 registers */
+#define XCR0_AVX512 0xe6u /* and masks, upper halves of 512 bits, 16 more registers */
+
+static bool system_saves(uint32_t wanted)
 {
     uint32_t low, high;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (low & 6) == 6;
+    return (low & wanted) == wanted;
 }
 
 static bool has_avx2(void)
@@ -27,9 +30,23 @@ static bool has_avx2(void)
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return false;
     const unsigned needed = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
-    if ((c & needed) != needed || !system_saves_avx())
+    if ((c & needed) != needed || !system_saves(XCR0_AVX))
         return false;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2) != 0;
+}
+
+static bool has_avx512(void)
+{
+    unsigned a, b, c, d;
+    const unsigned needed = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    return has_avx2() && system_saves(XCR0_AVX512) && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (b & needed) == needed && (c & bit_AVX512VNNI) != 0;
+}
+
+static bool has_avx512bf16(void)
+{
+    unsigned a, b, c, d;
+    return has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16) != 0;
 }
 #endif
 
@@ -37,6 +54,8 @@ static const struct kernels *const sets[] = {
     &kernels_portable,
 #if defined(__x86_64__)
     &kernels_avx2,
+    &kernels_avx512,
+    &kernels_avx512bf16,
 #endif
 };
 #define N_SETS (sizeof sets / sizeof sets[0])
@@ -52,6 +71,10 @@ bool kernels_available(const struct kernels *kernels)
 #if defined(__x86_64__)
     if (kernels == &kernels_avx2)
         return has_avx2();
+    if (kernels == &kernels_avx512)
+        return has_avx512();
+    if (kernels == &kernels_avx512bf16)
+        return has_avx512bf16();
 #endif
     return kernels == &kernels_portable;
 }
@@ -79,13 +102,38 @@ lckv_status kernels_choose(const char *name, const struct kernels **kernels)
                 quoted_string(name).text, names);
 }
 
-multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast)
+enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast)
 {
-    multiply_function function = fast ? kernels->multiply_fast[dtype] : NULL;
-    return function != NULL ? function : kernels->multiply_full[dtype];
+    if (fast && dtype == LCKV_DTYPE_BF16 && kernels->multiply_bf16 != NULL)
+        return INPUT_BF16;
+    return fast && kernels->multiply_int8[dtype] != NULL ? INPUT_INT8 : INPUT_FLOAT;
 }
 
-bool kernels_quantizes(const struct kernels *kernels, lckv_dtype dtype)
+multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast)
 {
-    return kernels->multiply_fast[dtype] != NULL;
+    switch (kernels_input(kernels, dtype, fast)) {
+    case INPUT_INT8:
+        return kernels->multiply_int8[dtype];
+    case INPUT_BF16:
+        return kernels->multiply_bf16;
+    default:
+        return kernels->multiply_full[dtype];
+    }
+}
+
+void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
+                     size_t begin, size_t end)
+{
+    const float *values = x->values + row * x->stride + begin;
+    size_t first = begin / ACTIVATION_BLOCK;
+    if (x->int8 != NULL) {
+        struct panel_row to = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, row);
+        to.panel += first * to.height * INT8_BLOCK_BYTES;
+        kernels->quantize(values, end - begin, to);
+    }
+    if (x->bf16 != NULL) {
+        struct panel_row to = panel_row(x->bf16, BF16_BLOCK_BYTES, x->stride, x->n_rows, row);
+        to.panel += first * to.height * BF16_BLOCK_BYTES;
+        kernels->round_bf16(values, end - begin, to);
+    }
 }

@@ -8,35 +8,39 @@
 #ifndef LCKV_KERNELS_KERNELS_H
 #define LCKV_KERNELS_KERNELS_H
 
+#include "kernels/activations.h"
 #include "kernels/kv.h"
 #include "kernels/matrix.h"
 
-#include <stdbool.h>
-
-/* out[row * stride + n] for weight rows n of groups [group_begin, group_end), all activation rows.
+/*
+ * The weight rows of groups [group_begin, group_end) times all activation rows. Weight row n goes to
+ * out[row * stride + n - group_begin * group_rows]; whole groups are written.
  */
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
                                   size_t group_begin, size_t group_end, float *out, size_t stride);
 
 struct kernels {
     const char *name;
-    uint32_t group_rows; /* weight rows that are interleaved: the lanes of a vector */
+    struct matrix_layout layout;
 
-    multiply_function multiply_full[LCKV_DTYPE_Q6_K + 1]; /* float32 activations */
-    multiply_function multiply_fast[LCKV_DTYPE_Q6_K + 1]; /* NULL: as full */
+    multiply_function multiply_full[DTYPE_COUNT]; /* reads float32 activations */
+    multiply_function multiply_int8[DTYPE_COUNT]; /* in fast precision; NULL: as full */
+    multiply_function multiply_bf16;              /* bfloat16 weights in fast; NULL: as full */
 
-    /* One row of `n` float32 (padded with zeros to whole blocks) to 8-bit blocks of
-     * ACTIVATION_BLOCK. */
-    void (*quantize)(const float *values, size_t n, int8_t *quants, float *scales, int32_t *sums);
+    /* One row of `n` float32 (zeros up to whole blocks) into its panel of INPUT_INT8 or INPUT_BF16;
+     * the latter is there if multiply_bf16 is. */
+    void (*quantize)(const float *values, size_t n, struct panel_row to);
+    void (*round_bf16)(const float *values, size_t n, struct panel_row to);
 
     void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t n, float *out);
     void (*add)(float *x, const float *y, size_t n);        /* x += y */
     void (*swiglu)(float *gate, const float *up, size_t n); /* gate = silu(gate) * up */
-    /* Rotates `n_heads` heads in place, element d paired with d + head_dim / 2. */
-    void (*rotate)(float *x, const float *cosines, const float *sines, size_t n_heads,
+    /* Rotates a head in place, element d paired with d + head_dim / 2, and scales it. */
+    void (*rotate)(float *x, const float *cosines, const float *sines, float scale,
                    size_t head_dim);
 
-    attend_function attend[2]; /* by enum kv_type */
+    kv_store_function kv_store[KV_TYPES]; /* by enum kv_type */
+    attend_function attend[KV_TYPES];
 };
 
 /* Every set that this build knows, best last; `count` gets their number. */
@@ -51,10 +55,15 @@ bool kernels_available(const struct kernels *kernels);
  */
 lckv_status kernels_choose(const char *name, const struct kernels **kernels);
 
-/* The product for a matrix, by its type and the precision. */
+/* The product for a matrix, by its type and the precision, and the form of activations it reads. */
 multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast);
+enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 
-/* Whether products of this type read 8-bit activations in fast precision. */
-bool kernels_quantizes(const struct kernels *kernels, lckv_dtype dtype);
+/*
+ * Makes the forms of a row that `x` has room for from its float32 values; of columns
+ * [begin, end), whole blocks.
+ */
+void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
+                     size_t begin, size_t end);
 
 #endif

@@ -6,9 +6,12 @@
 #include "kernels/simd_portable.h"
 
 #include "kernels/elementwise.inc.h"
-#include "kernels/multiply.inc.h"
+#include "kernels/unpack.inc.h"
+
+#include "kernels/multiply_fast.inc.h"
+#include "kernels/multiply_full.inc.h"
 
 #include "kernels/attend.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_portable = KERNELS_TABLE("portable");
+const struct kernels kernels_portable = {KERNELS_TABLE("portable")};

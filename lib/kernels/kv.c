@@ -1,5 +1,5 @@
 /*
- * Keys and values in their pages: the layout, storing and reading back. Attention is
+ * Keys and values in their pages: the layout and reading back. Storing and attention are
  * attend.inc.h's.
  */
 #include "kernels/kv.h"
@@ -8,7 +8,6 @@
 #include "kernels/blocks.h"
 #include "kernels/kernels.h"
 
-#include <math.h>
 #include <string.h>
 
 lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
@@ -32,23 +31,6 @@ lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t 
     return LCKV_OK;
 }
 
-/* The largest half is stored for what lies beyond: a value of infinity would turn 0 x inf into NaN.
- */
-static uint16_t saturate_f16(float x)
-{
-    return f32_to_f16(x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x);
-}
-
-static void put(const struct kv_layout *layout, uint8_t *base, size_t index, float x)
-{
-    if (layout->type == KV_F32) {
-        memcpy(base + 4 * index, &x, 4);
-    } else {
-        uint16_t half = saturate_f16(x);
-        memcpy(base + 2 * index, &half, 2);
-    }
-}
-
 static float get(const struct kv_layout *layout, const uint8_t *base, size_t index)
 {
     float x;
@@ -66,19 +48,6 @@ static size_t key_index(const struct kv_layout *layout, uint32_t position, size_
 {
     return (size_t)(position / KV_SUBTILE) * KV_SUBTILE * layout->head_dim + d * KV_SUBTILE +
            position % KV_SUBTILE;
-}
-
-void kv_store(const struct kv_layout *layout, uint8_t *page, uint32_t position, const float *k,
-              const float *v)
-{
-    size_t head_dim = layout->head_dim;
-    for (uint32_t head = 0; head < layout->n_kv_heads; head++) {
-        uint8_t *keys = page + head * layout->head_bytes, *values = keys + layout->head_bytes / 2;
-        for (size_t d = 0; d < head_dim; d++) {
-            put(layout, keys, key_index(layout, position, d), k[head * head_dim + d]);
-            put(layout, values, position * head_dim + d, v[head * head_dim + d]);
-        }
-    }
 }
 
 void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position, float *k,
@@ -99,7 +68,7 @@ void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t posit
 
 size_t attend_scratch_floats(uint32_t head_dim)
 {
-    size_t n_floats = (head_dim + 15) / 16 * 16;
+    size_t n_floats = attend_head_floats(head_dim);
     return (size_t)KV_MAX_QUERIES * KV_TILE + (size_t)head_dim * KV_SUBTILE +
            2 * KV_MAX_QUERIES * n_floats;
 }

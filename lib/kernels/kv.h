@@ -13,9 +13,9 @@
 #define KV_TILE 128       /* positions between two updates of the running softmax */
 #define KV_SEGMENT 512    /* positions whose partial results are merged in order */
 #define KV_MAX_QUERIES 32 /* queries that one attend call takes */
-#define KV_SLACK 64       /* bytes behind the last page that vector loads may touch; zeroed */
+#define KV_SLACK 128      /* bytes behind the last page that vector loads may touch; zeroed */
 
-enum kv_type { KV_F32, KV_F16 };
+enum kv_type { KV_F32, KV_F16, KV_TYPES };
 
 struct kv_layout {
     enum kv_type type;
@@ -29,11 +29,12 @@ struct kv_layout {
 lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
                            uint32_t head_dim, uint32_t page_positions);
 
-/* Stores one position: k and v are float32 [n_kv_heads, head_dim]; f16 saturates. */
-void kv_store(const struct kv_layout *layout, uint8_t *page, uint32_t position_in_page,
-              const float *k, const float *v);
+/* Stores one head of one position: k and v are float32 [head_dim]; f16 saturates. */
+typedef void (*kv_store_function)(const struct kv_layout *layout, uint8_t *page,
+                                  uint32_t position_in_page, uint32_t head, const float *k,
+                                  const float *v);
 
-/* The reverse; either array may be NULL. */
+/* All heads of one position back, float32 [n_kv_heads, head_dim]; either array may be NULL. */
 void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page,
              float *k, float *v);
 
@@ -54,5 +55,11 @@ struct attend_job {
 };
 typedef void (*attend_function)(const struct attend_job *job);
 size_t attend_scratch_floats(uint32_t head_dim);
+
+/* A head's floats in whole steps of the kernels: two vectors of the widest set. */
+static inline size_t attend_head_floats(size_t head_dim)
+{
+    return (head_dim + 31) / 32 * 32;
+}
 
 #endif

@@ -1,31 +1,56 @@
 /*
  * Packing: rows as files store them into groups of interleaved rows, and back.
  *
- * One layout for each type, for any number of rows a group; the products are multiply.inc.h's.
+ * One layout for each type, for any number of rows a group; the products are multiply*.inc.h's.
  */
 #include "kernels/matrix.h"
 
 #include "base/status.h"
 #include "kernels/blocks.h"
+#include "kernels/kquants.h"
 
 #include <string.h>
 
-/* The bytes that `group_rows` interleaved rows take for one block of the type. */
-static size_t packed_block_bytes(lckv_dtype dtype, uint32_t group_rows)
+/* The bytes of a packed block for each row, and the columns that it covers. */
+struct packed_form {
+    uint32_t columns, head, body;
+};
+
+static struct packed_form packed_form(lckv_dtype dtype)
 {
-    if (dtype == LCKV_DTYPE_BF16)
-        return (size_t)group_rows * 4; /* a pair of columns */
-    return (size_t)group_rows * dtype_info(dtype)->block_bytes;
+    switch (dtype) {
+    case LCKV_DTYPE_F32:
+        return (struct packed_form){1, 0, 4};
+    case LCKV_DTYPE_F16:
+        return (struct packed_form){1, 0, 2};
+    case LCKV_DTYPE_BF16:
+        return (struct packed_form){2, 0, 4}; /* pairs of columns, for vdpbf16ps */
+    case LCKV_DTYPE_Q8_0:
+        return (struct packed_form){32, 2, 32};
+    case LCKV_DTYPE_Q4_0:
+        return (struct packed_form){32, 2, 16};
+    case LCKV_DTYPE_Q4_1:
+        return (struct packed_form){32, 4, 16};
+    case LCKV_DTYPE_Q4_K:
+        return (struct packed_form){256, 16, 128};
+    case LCKV_DTYPE_Q5_K:
+        return (struct packed_form){256, 16, 160};
+    case LCKV_DTYPE_Q6_K:
+        return (struct packed_form){256, 18, 192};
+    default:
+        return (struct packed_form){1, 0, 0};
+    }
 }
 
-static size_t packed_blocks(lckv_dtype dtype, uint32_t n_columns)
+static size_t packed_blocks(const struct matrix *matrix)
 {
-    size_t elements = dtype == LCKV_DTYPE_BF16 ? 2 : dtype_info(dtype)->block_elements;
-    return (n_columns + elements - 1) / elements;
+    size_t columns = packed_form(matrix->dtype).columns;
+    return (matrix->n_columns + columns - 1) / columns;
 }
 
 lckv_status matrix_create(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
-                          uint32_t n_columns, uint32_t group_rows, const lckv_allocator *allocator)
+                          uint32_t n_columns, struct matrix_layout layout,
+                          const lckv_allocator *allocator)
 {
     const struct dtype_info *info = dtype_info(dtype);
     if (info == NULL || n_columns % info->block_elements != 0)
@@ -34,13 +59,15 @@ lckv_status matrix_create(struct matrix *matrix, lckv_dtype dtype, uint32_t n_ro
     struct matrix made = {.dtype = dtype,
                           .n_rows = n_rows,
                           .n_columns = n_columns,
-                          .group_rows = group_rows,
-                          .n_groups = (n_rows + group_rows - 1) / group_rows};
-    if (!checked_multiply(packed_blocks(dtype, n_columns), packed_block_bytes(dtype, group_rows),
-                          &made.group_bytes) ||
-        !checked_multiply(made.group_bytes, made.n_groups, &made.n_bytes))
+                          .layout = layout,
+                          .n_groups = (n_rows + layout.group_rows - 1) / layout.group_rows};
+    struct packed_form form = packed_form(dtype);
+    size_t lanes = (size_t)layout.group_rows * packed_blocks(&made); /* of all blocks of a group */
+    made.body = (lanes * form.head + 63) / 64 * 64;
+    made.group_bytes = (made.body + lanes * form.body + 63) / 64 * 64;
+    if (!checked_multiply(made.group_bytes, made.n_groups, &made.n_bytes))
         return fail(LCKV_OUT_OF_MEMORY, "a matrix of %u x %u is too large", n_rows, n_columns);
-    lckv_status status = memory_alloc(allocator, made.n_bytes, 1, "weights", &made.data);
+    lckv_status status = memory_alloc_raw(allocator, made.n_bytes, "weights", &made.data);
     if (status == LCKV_OK)
         *matrix = made;
     return status;
@@ -52,159 +79,218 @@ void matrix_release(struct matrix *matrix, const lckv_allocator *allocator)
     memset(matrix, 0, sizeof *matrix);
 }
 
+/* ---- Blocks of k-quants: numbers taken apart and put together in quads */
+
 /*
- * Integer types stand as quads: for each lane four neighbouring columns, so that one instruction
- * multiplies and adds them. Where a byte holds two nibbles, the low one belongs to quad j, the high
- * one to the quad 16 columns further on.
+ * Numbers of up to eight bits stand as quads: for each lane four neighbouring columns, so that one
+ * instruction multiplies and adds them. Where a byte holds two nibbles, the low one belongs to quad
+ * q of a block of 32 columns, the high one to quad q + 4.
  */
-struct q6_k {
-    uint8_t low[128], high[64];
-    int8_t scales[16];
-    uint8_t d[2];
-};
-
-/* The 256 six-bit numbers of a file's block, in order. */
-static void q6_k_numbers(const struct q6_k *block, uint8_t numbers[256])
+static size_t nibble_at(size_t column, size_t rows, size_t lane, unsigned *shift)
 {
-    for (size_t half = 0; half < 2; half++) {
-        const uint8_t *low = block->low + 64 * half, *high = block->high + 32 * half;
-        for (size_t i = 0; i < 32; i++) {
-            uint8_t *out = numbers + 128 * half + i;
-            out[0] = (uint8_t)((low[i] & 15) | ((high[i] & 3) << 4));
-            out[32] = (uint8_t)((low[i + 32] & 15) | ((high[i] >> 2 & 3) << 4));
-            out[64] = (uint8_t)((low[i] >> 4) | ((high[i] >> 4 & 3) << 4));
-            out[96] = (uint8_t)((low[i + 32] >> 4) | ((high[i] >> 6 & 3) << 4));
+    size_t quad = column % 16 / 4;
+    *shift = column % 32 < 16 ? 0 : 4;
+    return ((column / 32 * 4 + quad) * rows + lane) * 4 + column % 4;
+}
+
+/*
+ * The eight scales and eight minimums of q4_K and q5_K, six bits each: three words, each with five of
+ * the numbers and two bits of the sixteenth.
+ */
+static void pack_scales(const uint8_t numbers[16], uint8_t *words, size_t rows, size_t lane)
+{
+    for (size_t w = 0; w < 3; w++) {
+        uint32_t word = (uint32_t)(numbers[15] >> (2 * w) & 3) << 30;
+        for (size_t i = 0; i < 5; i++)
+            word |= (uint32_t)numbers[5 * w + i] << (6 * i);
+        memcpy(words + (w * rows + lane) * 4, &word, 4);
+    }
+}
+
+static void unpack_scales(const uint8_t *words, size_t rows, size_t lane, uint8_t numbers[16])
+{
+    numbers[15] = 0;
+    for (size_t w = 0; w < 3; w++) {
+        uint32_t word;
+        memcpy(&word, words + (w * rows + lane) * 4, 4);
+        for (size_t i = 0; i < 5; i++)
+            numbers[5 * w + i] = (uint8_t)(word >> (6 * i) & 63);
+        numbers[15] = (uint8_t)(numbers[15] | (word >> 30) << (2 * w));
+    }
+}
+
+static void pack_kquant(lckv_dtype dtype, uint8_t *head, uint8_t *body, size_t rows, size_t lane,
+                        const uint8_t *bytes)
+{
+    struct kquant block;
+    kquant_read(dtype, bytes, &block);
+    memcpy(head + 2 * lane, &block.d, 2);
+    if (dtype == LCKV_DTYPE_Q6_K) {
+        for (size_t s = 0; s < 16; s++)
+            head[2 * rows + s * rows + lane] = block.scales[s];
+    } else {
+        memcpy(head + 2 * rows + 2 * lane, &block.d_min, 2);
+        pack_scales(block.scales, head + 4 * rows, rows, lane);
+    }
+    uint8_t *high = body + 128 * rows;
+    for (size_t c = 0; c < 256; c++) {
+        unsigned shift;
+        uint8_t *low = body + nibble_at(c, rows, lane, &shift), number = block.numbers[c];
+        *low = (uint8_t)(*low | (number & 15) << shift);
+        if (dtype == LCKV_DTYPE_Q6_K) { /* two bits: columns 16 k .. 16 k + 15 of 64 at bits 2 k */
+            uint8_t *to = high + ((c / 64 * 4 + c % 16 / 4) * rows + lane) * 4 + c % 4;
+            *to = (uint8_t)(*to | (number >> 4) << (2 * (c % 64 / 16)));
+        } else if (dtype == LCKV_DTYPE_Q5_K) { /* one bit: quad q of 32 columns at bit q */
+            uint8_t *to = high + (c / 32 * rows + lane) * 4 + c % 4;
+            *to = (uint8_t)(*to | (number >> 4) << (c % 32 / 4));
         }
     }
 }
 
-static void q6_k_from_numbers(struct q6_k *block, const uint8_t numbers[256])
+static void unpack_kquant(lckv_dtype dtype, const uint8_t *head, const uint8_t *body, size_t rows,
+                          size_t lane, float *values)
 {
-    for (size_t half = 0; half < 2; half++) {
-        for (size_t i = 0; i < 32; i++) {
-            const uint8_t *in = numbers + 128 * half + i;
-            block->low[64 * half + i] = (uint8_t)((in[0] & 15) | (in[64] & 15) << 4);
-            block->low[64 * half + i + 32] = (uint8_t)((in[32] & 15) | (in[96] & 15) << 4);
-            block->high[32 * half + i] = (uint8_t)(in[0] >> 4 | (in[32] >> 4) << 2 |
-                                                   (in[64] >> 4) << 4 | (in[96] >> 4) << 6);
+    struct kquant block;
+    memcpy(&block.d, head + 2 * lane, 2);
+    if (dtype == LCKV_DTYPE_Q6_K) {
+        for (size_t s = 0; s < 16; s++)
+            block.scales[s] = head[2 * rows + s * rows + lane];
+    } else {
+        memcpy(&block.d_min, head + 2 * rows + 2 * lane, 2);
+        unpack_scales(head + 4 * rows, rows, lane, block.scales);
+    }
+    const uint8_t *high = body + 128 * rows;
+    for (size_t c = 0; c < 256; c++) {
+        unsigned shift;
+        size_t low = nibble_at(c, rows, lane, &shift);
+        uint32_t number = body[low] >> shift & 15;
+        if (dtype == LCKV_DTYPE_Q6_K)
+            number |= (uint32_t)(high[((c / 64 * 4 + c % 16 / 4) * rows + lane) * 4 + c % 4] >>
+                                     (2 * (c % 64 / 16)) &
+                                 3)
+                      << 4;
+        else if (dtype == LCKV_DTYPE_Q5_K)
+            number |= (uint32_t)(high[(c / 32 * rows + lane) * 4 + c % 4] >> (c % 32 / 4) & 1) << 4;
+        block.numbers[c] = (uint8_t)number;
+    }
+    kquant_values(dtype, &block, values);
+}
+
+/* ---- Groups */
+
+/* Copies quads of every lane, from byte `from` of its block on: the inner loop of opening. */
+static void pack_quads(uint8_t *to, const uint8_t *const *blocks, size_t rows, size_t from,
+                       size_t n_quads, uint32_t flip)
+{
+    for (size_t q = 0; q < n_quads; q++) {
+        for (size_t lane = 0; lane < rows; lane++) {
+            uint32_t quad;
+            memcpy(&quad, blocks[lane] + from + 4 * q, 4);
+            quad ^= flip;
+            memcpy(to + (q * rows + lane) * 4, &quad, 4);
         }
     }
 }
 
-static void pack_q6_k(uint8_t *packed, size_t rows, size_t lane, const uint8_t *bytes)
+static void pack_halves(uint8_t *to, const uint8_t *const *blocks, size_t rows, size_t from)
 {
-    struct q6_k block;
-    uint8_t numbers[256];
-    memcpy(&block, bytes, sizeof block);
-    q6_k_numbers(&block, numbers);
-    memcpy(packed + 2 * lane, block.d, 2);
-    uint8_t *scales = packed + 2 * rows, *low = scales + 16 * rows, *high = low + 128 * rows;
-    for (size_t s = 0; s < 16; s++)
-        scales[s * rows + lane] = (uint8_t)block.scales[s];
-    for (size_t c = 0; c < 256; c++) {
-        size_t in32 = c % 32, quad = in32 % 16 / 4, second = in32 / 16;
-        uint8_t *to_low = low + ((c / 32 * 4 + quad) * rows + lane) * 4 + c % 4;
-        uint8_t *to_high = high + ((c / 64 * 4 + quad) * rows + lane) * 4 + c % 4;
-        *to_low = (uint8_t)(*to_low | (numbers[c] & 15) << (4 * second));
-        *to_high = (uint8_t)(*to_high | (numbers[c] >> 4) << (2 * (c % 64 / 16)));
-    }
+    for (size_t lane = 0; lane < rows; lane++)
+        memcpy(to + 2 * lane, blocks[lane] + from, 2);
 }
 
-static void unpack_q6_k(const uint8_t *packed, size_t rows, size_t lane, uint8_t *bytes)
+/* One block of every row; `odd_end`: a pair of bfloat16 of which the matrix has only the first. */
+static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks, uint8_t *head,
+                       uint8_t *body, bool odd_end)
 {
-    struct q6_k block;
-    uint8_t numbers[256];
-    memcpy(block.d, packed + 2 * lane, 2);
-    const uint8_t *scales = packed + 2 * rows, *low = scales + 16 * rows, *high = low + 128 * rows;
-    for (size_t s = 0; s < 16; s++)
-        block.scales[s] = (int8_t)scales[s * rows + lane];
-    for (size_t c = 0; c < 256; c++) {
-        size_t in32 = c % 32, quad = in32 % 16 / 4, second = in32 / 16;
-        uint8_t from_low = low[((c / 32 * 4 + quad) * rows + lane) * 4 + c % 4];
-        uint8_t from_high = high[((c / 64 * 4 + quad) * rows + lane) * 4 + c % 4];
-        numbers[c] = (uint8_t)((from_low >> (4 * second) & 15) |
-                               (from_high >> (2 * (c % 64 / 16)) & 3) << 4);
-    }
-    q6_k_from_numbers(&block, numbers);
-    memcpy(bytes, &block, sizeof block);
-}
-
-/* Copies one block between its file form and its lane of a packed group, either way. */
-static void move_block(lckv_dtype dtype, uint8_t *packed, size_t rows, size_t lane, uint8_t *bytes,
-                       bool pack)
-{
-    size_t head, n_quads; /* bytes of scales and minimums, then quads of four bytes */
-    switch (dtype) {
-    case LCKV_DTYPE_Q8_0:
-        head = 2, n_quads = 8;
-        break;
-    case LCKV_DTYPE_Q4_0:
-        head = 2, n_quads = 4;
-        break;
-    case LCKV_DTYPE_Q4_1:
-        head = 4, n_quads = 4;
-        break;
+    size_t rows = matrix->layout.group_rows;
+    switch (matrix->dtype) {
     case LCKV_DTYPE_F32:
-        head = 0, n_quads = 1;
+        pack_quads(body, blocks, rows, 0, 1, 0);
         break;
     case LCKV_DTYPE_F16:
-        head = 2, n_quads = 0;
+        pack_halves(body, blocks, rows, 0);
         break;
-    case LCKV_DTYPE_Q6_K:
-        if (pack)
-            pack_q6_k(packed, rows, lane, bytes);
-        else
-            unpack_q6_k(packed, rows, lane, bytes);
-        return;
+    case LCKV_DTYPE_BF16:
+        for (size_t lane = 0; lane < rows; lane++)
+            memcpy(body + 4 * lane, blocks[lane], odd_end ? 2 : 4);
+        break;
+    case LCKV_DTYPE_Q8_0:
+        pack_halves(head, blocks, rows, 0);
+        pack_quads(body, blocks, rows, 2, 8,
+                   matrix->layout.unsigned_bytes ? UINT32_C(0x80808080) : 0);
+        break;
+    case LCKV_DTYPE_Q4_0:
+        pack_halves(head, blocks, rows, 0);
+        pack_quads(body, blocks, rows, 2, 4, 0);
+        break;
+    case LCKV_DTYPE_Q4_1:
+        pack_halves(head, blocks, rows, 0);
+        pack_halves(head + 2 * rows, blocks, rows, 2);
+        pack_quads(body, blocks, rows, 4, 4, 0);
+        break;
     default:
-        return;
-    }
-    for (size_t h = 0; h < head; h += 2) {
-        uint8_t *there = packed + h * rows + 2 * lane;
-        memcpy(pack ? there : bytes + h, pack ? bytes + h : there, 2);
-    }
-    for (size_t q = 0; q < n_quads; q++) {
-        uint8_t *there = packed + head * rows + (q * rows + lane) * 4;
-        uint8_t *here = bytes + head + 4 * q;
-        memcpy(pack ? there : here, pack ? here : there, 4);
+        for (size_t lane = 0; lane < rows; lane++)
+            pack_kquant(matrix->dtype, head, body, rows, lane, blocks[lane]);
     }
 }
 
-void matrix_pack_row(struct matrix *matrix, uint32_t row, const void *bytes)
+void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *const *rows)
 {
-    const struct dtype_info *info = dtype_info(matrix->dtype);
-    size_t rows = matrix->group_rows, lane = row % rows;
-    uint8_t *group = matrix->data + row / rows * matrix->group_bytes;
-    const uint8_t *source = bytes;
-    if (matrix->dtype == LCKV_DTYPE_BF16) { /* blocks of one column, packed as pairs */
-        for (size_t c = 0; c < matrix->n_columns; c++)
-            memcpy(group + c / 2 * 4 * rows + 4 * lane + c % 2 * 2, source + 2 * c, 2);
-        return;
+    static const uint8_t zeros[256]; /* a block of any type whose values are all 0 */
+    const struct packed_form form = packed_form(matrix->dtype);
+    size_t n_rows = matrix->layout.group_rows, n_blocks = packed_blocks(matrix);
+    size_t file_bytes =
+        matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
+    uint8_t *head = matrix->data + group * matrix->group_bytes, *body = head + matrix->body;
+    const uint8_t *blocks[MATRIX_MAX_GROUP];
+    if (form.columns == 256) /* numbers are put together bit by bit */
+        memset(head, 0, matrix->group_bytes);
+    for (size_t b = 0; b < n_blocks; b++) {
+        for (size_t lane = 0; lane < n_rows; lane++)
+            blocks[lane] = rows[lane] != NULL ? rows[lane] + b * file_bytes : zeros;
+        pack_block(matrix, blocks, head + b * n_rows * form.head, body + b * n_rows * form.body,
+                   b * form.columns + form.columns > matrix->n_columns);
     }
-    size_t block_bytes = packed_block_bytes(matrix->dtype, matrix->group_rows);
-    for (size_t b = 0; b < packed_blocks(matrix->dtype, matrix->n_columns); b++) {
-        uint8_t block[sizeof(struct q6_k)];
-        memcpy(block, source + b * info->block_bytes, info->block_bytes);
-        move_block(matrix->dtype, group + b * block_bytes, rows, lane, block, true);
+}
+
+/* One block of a row back to the form of files. */
+static void unpack_block(const struct matrix *matrix, size_t lane, const uint8_t *head,
+                         const uint8_t *body, uint8_t *block)
+{
+    size_t rows = matrix->layout.group_rows, n_heads = packed_form(matrix->dtype).head / 2;
+    size_t n_quads = packed_form(matrix->dtype).body / 4;
+    uint32_t flip = matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes
+                        ? UINT32_C(0x80808080)
+                        : 0;
+    if (matrix->dtype == LCKV_DTYPE_F16)
+        memcpy(block, body + 2 * lane, 2);
+    for (size_t h = 0; h < n_heads; h++)
+        memcpy(block + 2 * h, head + 2 * h * rows + 2 * lane, 2);
+    for (size_t q = 0; q < n_quads; q++) {
+        uint32_t quad;
+        memcpy(&quad, body + (q * rows + lane) * 4, 4);
+        quad ^= flip;
+        memcpy(block + 2 * n_heads + 4 * q, &quad, 4);
     }
 }
 
 void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
 {
-    const struct dtype_info *info = dtype_info(matrix->dtype);
-    size_t rows = matrix->group_rows, lane = row % rows;
-    uint8_t *group = matrix->data + row / rows * matrix->group_bytes;
-    if (matrix->dtype == LCKV_DTYPE_BF16) {
-        for (size_t c = 0; c < matrix->n_columns; c++)
-            blocks_dequantize(LCKV_DTYPE_BF16, group + c / 2 * 4 * rows + 4 * lane + c % 2 * 2, 1,
-                              values + c);
-        return;
-    }
-    size_t block_bytes = packed_block_bytes(matrix->dtype, matrix->group_rows);
-    for (size_t b = 0; b < packed_blocks(matrix->dtype, matrix->n_columns); b++) {
-        uint8_t block[sizeof(struct q6_k)];
-        move_block(matrix->dtype, group + b * block_bytes, rows, lane, block, false);
-        blocks_dequantize(matrix->dtype, block, info->block_elements,
-                          values + b * info->block_elements);
+    const struct packed_form form = packed_form(matrix->dtype);
+    size_t rows = matrix->layout.group_rows, lane = row % rows;
+    const uint8_t *head = matrix->data + row / rows * matrix->group_bytes;
+    const uint8_t *body = head + matrix->body;
+    for (size_t b = 0; b < packed_blocks(matrix); b++) {
+        size_t first = b * form.columns, left = matrix->n_columns - first;
+        uint8_t block[256];
+        if (form.columns == 256) {
+            unpack_kquant(matrix->dtype, head, body, rows, lane, values + first);
+        } else {
+            unpack_block(matrix, lane, head, body, block);
+            blocks_dequantize(matrix->dtype, block, left < form.columns ? left : form.columns,
+                              values + first);
+        }
+        head += rows * form.head;
+        body += rows * form.body;
     }
 }

@@ -10,9 +10,17 @@
 #include "kernels/blocks.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define LANES 8
+#define UNROLL               /* the lanes are loops already: the compiler is to judge */
+#define UNSIGNED_BYTES false /* q8_0 stands as it is */
+#define FULL_ROWS 4          /* activation rows of a tile in full precision, */
+#define FULL_GROUPS 2        /* weight groups beside each other there, */
+#define FULL_MAX_GROUPS 4    /* and where there is a single row */
+#define FAST_ROWS 4          /* activation rows of a tile in fast precision */
+#define ATTEND_ROWS 4        /* queries that share converted keys and values */
 #define EACH_LANE for (int l = 0; l < LANES; l++)
 
 typedef struct {
@@ -53,6 +61,16 @@ static inline vf v_load_f16(const void *p)
     return r;
 }
 
+/* The lanes as halves; what lies beyond +-65504 becomes that. */
+static inline void v_store_f16(uint16_t *halves, vf a)
+{
+    EACH_LANE
+    {
+        float x = a.v[l] > 65504.0f ? 65504.0f : a.v[l] < -65504.0f ? -65504.0f : a.v[l];
+        halves[l] = f32_to_f16(x);
+    }
+}
+
 static inline vf v_add(vf a, vf b)
 {
     EACH_LANE a.v[l] += b.v[l];
@@ -80,6 +98,12 @@ static inline vf v_div(vf a, vf b)
 static inline vf v_max(vf a, vf b)
 {
     EACH_LANE a.v[l] = a.v[l] > b.v[l] ? a.v[l] : b.v[l];
+    return a;
+}
+
+static inline vf v_abs(vf a)
+{
+    EACH_LANE a.v[l] = fabsf(a.v[l]);
     return a;
 }
 
@@ -131,22 +155,51 @@ static inline vf v_keep_if_at_least(vf x, float limit, vf a)
     return a;
 }
 
-static inline vi vi_zero(void)
+static inline vi vi_set(int32_t x)
 {
-    vi r = {{0}};
+    vi r;
+    EACH_LANE r.v[l] = x;
     return r;
 }
 
-static inline vi vi_add(vi a, vi b)
+static inline vi vi_load(const void *p)
 {
-    EACH_LANE a.v[l] += b.v[l];
+    vi r;
+    memcpy(r.v, p, sizeof r.v);
+    return r;
+}
+
+/* The bits of `mask` from bit `shift` up. */
+static inline vi vi_bits(vi a, int shift, int32_t mask)
+{
+    EACH_LANE a.v[l] = (int32_t)((uint32_t)a.v[l] >> shift) & mask;
     return a;
 }
 
-static inline vi vi_mul(vi a, vi b)
+/* To the nearest whole number, ties to even; a in -2^21 .. 2^21. */
+static inline vi vi_round(vf a)
 {
-    EACH_LANE a.v[l] *= b.v[l];
-    return a;
+    vi r;
+    EACH_LANE
+    {
+        float sum = a.v[l] + 12582912.0f; /* 1.5 * 2^23 */
+        int32_t bits;
+        memcpy(&bits, &sum, 4);
+        r.v[l] = (bits & 0x7fffff) - 0x400000;
+    }
+    return r;
+}
+
+static inline void vi_store_bytes(int8_t *p, vi a)
+{
+    EACH_LANE p[l] = (int8_t)a.v[l];
+}
+
+static inline int32_t vi_total(vi a)
+{
+    int32_t total = 0;
+    EACH_LANE total += a.v[l];
+    return total;
 }
 
 static inline vi vi_load_i8(const void *p)
@@ -191,16 +244,16 @@ static inline vb vb_two_bits(vb a, int shift)
     return a;
 }
 
-static inline vb vb_or(vb a, vb b)
+/* Bit n of each byte, moved to bit 4. */
+static inline vb vb_one_bit(vb a, int n)
 {
-    EACH_LANE a.v[l] |= b.v[l];
+    EACH_LANE a.v[l] = (a.v[l] >> n & 0x01010101u) << 4;
     return a;
 }
 
-/* Subtracts 32 from each byte of 0 .. 63. */
-static inline vb vb_minus_32(vb a)
+static inline vb vb_or(vb a, vb b)
 {
-    EACH_LANE a.v[l] = ((a.v[l] | 0x80808080u) - 0x20202020u) ^ 0x80808080u;
+    EACH_LANE a.v[l] |= b.v[l];
     return a;
 }
 
@@ -224,8 +277,9 @@ static inline vf v_from_bf16(vb a, int odd)
     return r;
 }
 
-/* sum[l] += four signed bytes of w[l] times the four at x (each in -127 .. 127). */
-static inline vi vi_dot_signed(vi sum, vb w, const int8_t *x)
+/* ---- Integer products. A quad is four signed bytes at x, each in -127 .. 127. */
+
+static inline vi vi_dot(vi sum, vb w, const int8_t *x)
 {
     EACH_LANE
     {
@@ -235,10 +289,80 @@ static inline vi vi_dot_signed(vi sum, vb w, const int8_t *x)
     return sum;
 }
 
-/* The same for bytes of w in 0 .. 127. */
-static inline vi vi_dot_unsigned(vi sum, vb w, const int8_t *x)
+/*
+ * vs: signed bytes, in the form that this set stores q8_0 in; vs_plain undoes it. `offset` is -128
+ * times the sum of all x that will be added, for sets whose form is w + 128.
+ */
+static inline vi vs_begin(int32_t offset)
 {
-    return vi_dot_signed(sum, w, x);
+    (void)offset;
+    return vi_set(0);
+}
+
+static inline vi vs_add(vi sum, vb w, const int8_t *x)
+{
+    return vi_dot(sum, w, x);
+}
+
+static inline vb vs_plain(vb w)
+{
+    return w;
+}
+
+/* Bytes of 0 .. 63, less 32. */
+static inline vb vs_from_6_bits(vb a)
+{
+    EACH_LANE a.v[l] = ((a.v[l] | 0x80808080u) - 0x20202020u) ^ 0x80808080u;
+    return a;
+}
+
+/* vq: the nibbles of q4_0, less 8; up to eight quads between begin and end. */
+typedef vi vq;
+#define VQ_SCALE 1.0f
+
+static inline vq vq_begin(int32_t offset)
+{
+    return vi_set(offset / 16);
+}
+
+static inline vb vq_low(vb both)
+{
+    return vb_low_nibbles(both);
+}
+
+static inline vb vq_high(vb both)
+{
+    return vb_high_nibbles(both);
+}
+
+static inline vq vq_add(vq sum, vb w, const int8_t *x)
+{
+    return vi_dot(sum, w, x);
+}
+
+static inline vi vq_end(vq sum, int32_t offset)
+{
+    (void)offset;
+    return sum;
+}
+
+/* vu: bytes of 0 .. 31; up to four quads between begin and end. */
+typedef vi vu;
+
+static inline vu vu_begin(vi sum)
+{
+    return sum;
+}
+
+static inline vu vu_add(vu part, vb w, const int8_t *x)
+{
+    return vi_dot(part, w, x);
+}
+
+static inline vi vu_end(vi sum, vu part)
+{
+    (void)sum;
+    return part;
 }
 
 #endif

@@ -1,26 +1,21 @@
 /*
- * Template: the table of a set whose functions the other templates defined.
+ * Template: the members of a set's table whose functions the other templates defined.
  */
-#define KERNELS_TABLE(set_name)                                                                 \
-    {                                                                                           \
-        .name = set_name, .group_rows = LANES,                                                  \
-        .multiply_full =                                                                        \
-            {                                                                                   \
-                [LCKV_DTYPE_F32] = full_multiply_f32,   [LCKV_DTYPE_F16] = full_multiply_f16,   \
-                [LCKV_DTYPE_BF16] = full_multiply_bf16, [LCKV_DTYPE_Q8_0] = full_multiply_q8_0, \
-                [LCKV_DTYPE_Q4_0] = full_multiply_q4_0, [LCKV_DTYPE_Q4_1] = full_multiply_q4_1, \
-                [LCKV_DTYPE_Q6_K] = full_multiply_q6_k,                                         \
-            },                                                                                  \
-        .multiply_fast =                                                                        \
-            {                                                                                   \
-                [LCKV_DTYPE_Q8_0] = fast_multiply_q8_0,                                         \
-                [LCKV_DTYPE_Q4_0] = fast_multiply_q4_0,                                         \
-                [LCKV_DTYPE_Q4_1] = fast_multiply_q4_1,                                         \
-                [LCKV_DTYPE_Q6_K] = fast_multiply_q6_k,                                         \
-            },                                                                                  \
-        .quantize = quantize, .rms_norm = rms_norm, .add = add, .swiglu = swiglu,               \
-        .rotate = rotate, .attend = {                                                           \
-            [KV_F32] = attend_f32,                                                              \
-            [KV_F16] = attend_f16                                                               \
-        }                                                                                       \
+#define BY_DTYPE(kind)                                                                      \
+    {                                                                                       \
+        [LCKV_DTYPE_Q8_0] = kind##_multiply_q8_0, [LCKV_DTYPE_Q4_0] = kind##_multiply_q4_0, \
+        [LCKV_DTYPE_Q4_1] = kind##_multiply_q4_1, [LCKV_DTYPE_Q4_K] = kind##_multiply_q4_k, \
+        [LCKV_DTYPE_Q5_K] = kind##_multiply_q5_k, [LCKV_DTYPE_Q6_K] = kind##_multiply_q6_k, \
+        FLOATS_##kind                                                                       \
     }
+#define FLOATS_fast
+#define FLOATS_full                                                             \
+    [LCKV_DTYPE_F32] = full_multiply_f32, [LCKV_DTYPE_F16] = full_multiply_f16, \
+    [LCKV_DTYPE_BF16] = full_multiply_bf16
+
+#define KERNELS_TABLE(set_name)                                                              \
+    .name = set_name, .layout = {LANES, UNSIGNED_BYTES}, .multiply_full = BY_DTYPE(full),    \
+    .multiply_int8 = BY_DTYPE(fast), .quantize = quantize, .rms_norm = rms_norm, .add = add, \
+    .swiglu = swiglu, .rotate = rotate,                                                      \
+    .kv_store = {[KV_F32] = kv_store_f32, [KV_F16] = kv_store_f16},                          \
+    .attend = {[KV_F32] = attend_f32, [KV_F16] = attend_f16}

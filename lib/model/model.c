@@ -119,7 +119,7 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
  */
 static lckv_status summarize_tensors(struct lckv_model *model)
 {
-    uint64_t bytes[LCKV_DTYPE_Q6_K + 1] = {0};
+    uint64_t bytes[DTYPE_COUNT] = {0};
     char text[128] = "";
     for (size_t i = 0; i < model->checkpoint.n_tensors; i++) {
         const struct tensor *tensor = &model->checkpoint.tensors[i];
@@ -129,7 +129,7 @@ static lckv_status summarize_tensors(struct lckv_model *model)
     }
     for (;;) {
         lckv_dtype most = 0;
-        for (lckv_dtype d = LCKV_DTYPE_F32; d <= LCKV_DTYPE_Q6_K; d++)
+        for (lckv_dtype d = LCKV_DTYPE_F32; d < DTYPE_COUNT; d++)
             most = bytes[d] > bytes[most] ? d : most;
         if (bytes[most] == 0)
             break;

@@ -1,21 +1,25 @@
 /*
- * Packing. Files are read in pieces of a few megabytes, row by row into place; q and k rows that
- * GGUF pairs as (2d, 2d + 1) come back to the order (d, d + head_dim / 2) on the way.
+ * Packing. Files are read in pieces of a few megabytes, by all cores, and their rows interleaved into
+ * place; q and k rows that GGUF pairs as (2d, 2d + 1) come back to the order (d, d + head_dim / 2)
+ * on the way.
  */
 #include "model/pack.h"
 
+#include "base/pool.h"
 #include "base/status.h"
 #include "kernels/blocks.h"
 #include "model/weights.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define PIECE_BYTES (2u << 20)
 
 struct packer {
     struct lckv_model *model;
-    uint8_t *piece;
-    size_t piece_bytes;
+    struct lckv_pool *pool;
+    uint8_t *pieces; /* one for each thread */
+    size_t piece_bytes, n_pieces;
     uint64_t done, total; /* bytes of weights */
     lckv_progress_callback progress;
     void *progress_user;
@@ -30,56 +34,120 @@ static lckv_status advance(struct packer *packer, uint64_t bytes)
     return LCKV_OK;
 }
 
-/* Room for at least one row. */
-static lckv_status size_piece(struct packer *packer, uint64_t row_bytes)
+/* Room for a piece of at least `wanted` bytes for each thread. */
+static lckv_status size_pieces(struct packer *packer, uint64_t wanted)
 {
-    if (row_bytes <= packer->piece_bytes)
+    if (wanted <= packer->piece_bytes)
         return LCKV_OK;
     const lckv_allocator *allocator = &packer->model->allocator;
-    size_t wanted = row_bytes > PIECE_BYTES ? (size_t)row_bytes : PIECE_BYTES;
-    memory_free(allocator, packer->piece, packer->piece_bytes, 1);
-    packer->piece = NULL;
+    size_t bytes = wanted > PIECE_BYTES ? (size_t)wanted : PIECE_BYTES, all;
+    memory_free(allocator, packer->pieces, packer->n_pieces * packer->piece_bytes, 1);
+    packer->pieces = NULL;
     packer->piece_bytes = 0;
-    lckv_status status = memory_alloc(allocator, wanted, 1, "a piece of weights", &packer->piece);
+    if (!checked_multiply(bytes, packer->n_pieces, &all))
+        return fail(LCKV_OUT_OF_MEMORY, "rows of weights are too long");
+    lckv_status status = memory_alloc_raw(allocator, all, "a piece of weights", &packer->pieces);
     if (status == LCKV_OK)
-        packer->piece_bytes = wanted;
+        packer->piece_bytes = bytes;
     return status;
 }
 
-/* Where row `row` of a file's q or k belongs. */
-static uint32_t place_of_row(uint32_t row, uint32_t paired_head_dim)
+/* A matrix on its way: groups are packed in pieces, by all threads. */
+struct packing {
+    struct packer *packer;
+    const struct tensor *tensor;
+    struct matrix *matrix;
+    uint64_t row_bytes;
+    uint32_t paired_head_dim; /* 0, or the head_dim of rows that the file pairs as neighbours */
+    uint32_t groups_at_once;
+    _Atomic uint32_t next;
+    _Atomic uint32_t failed; /* the first group of a piece that failed */
+};
+
+/* The row of the file that belongs in row `row`. */
+static uint32_t source_of_row(uint32_t row, uint32_t paired_head_dim)
 {
     if (paired_head_dim == 0)
         return row;
-    uint32_t head = row / paired_head_dim, in_head = row % paired_head_dim;
-    return head * paired_head_dim + in_head % 2 * (paired_head_dim / 2) + in_head / 2;
+    uint32_t half = paired_head_dim / 2, in_head = row % paired_head_dim;
+    return row - in_head + in_head % half * 2 + in_head / half;
 }
 
-/* `paired_head_dim`: 0, or the head_dim of rows that the file pairs as neighbours. */
+static lckv_status pack_piece(const struct packing *packing, uint32_t first, uint8_t *piece)
+{
+    struct matrix *matrix = packing->matrix;
+    uint32_t group_rows = matrix->layout.group_rows, n_rows = matrix->n_rows;
+    uint32_t end = matrix->n_groups - first < packing->groups_at_once
+                       ? matrix->n_groups
+                       : first + packing->groups_at_once;
+    uint32_t begin_row = first * group_rows,
+             end_row = end == matrix->n_groups ? n_rows : end * group_rows;
+    uint32_t head = packing->paired_head_dim;
+    if (head != 0) { /* whole heads hold all that is needed */
+        begin_row = begin_row / head * head;
+        end_row = (end_row + head - 1) / head * head;
+    }
+    lckv_status status = checkpoint_read(&packing->packer->model->checkpoint, packing->tensor,
+                                         begin_row * packing->row_bytes, piece,
+                                         (size_t)((end_row - begin_row) * packing->row_bytes));
+    for (uint32_t g = first; status == LCKV_OK && g < end; g++) {
+        const uint8_t *rows[MATRIX_MAX_GROUP];
+        for (uint32_t lane = 0; lane < group_rows; lane++) {
+            uint32_t row = g * group_rows + lane, source = source_of_row(row, head);
+            rows[lane] = row < n_rows ? piece + (source - begin_row) * packing->row_bytes : NULL;
+        }
+        matrix_pack_group(matrix, g, rows);
+    }
+    return status;
+}
+
+static void pack_worker(const struct worker *worker, void *context)
+{
+    struct packing *packing = context;
+    struct packer *packer = packing->packer;
+    for (;;) {
+        uint32_t first = atomic_fetch_add(&packing->next, packing->groups_at_once);
+        if (first >= packing->matrix->n_groups || atomic_load(&packing->failed) != UINT32_MAX)
+            return;
+        if (pack_piece(packing, first, packer->pieces + worker->index * packer->piece_bytes) !=
+            LCKV_OK)
+            atomic_store(&packing->failed, first);
+    }
+}
+
 static lckv_status pack_matrix(struct packer *packer, const struct tensor *tensor,
                                uint32_t paired_head_dim, struct matrix *matrix)
 {
     struct lckv_model *model = packer->model;
     uint32_t n_rows = (uint32_t)tensor->shape[0], n_columns = (uint32_t)tensor->shape[1];
-    uint64_t row_bytes = tensor->n_bytes / n_rows;
-    lckv_status status = size_piece(packer, row_bytes);
+    struct matrix_layout layout = model->kernels->layout;
+    struct packing packing = {.packer = packer,
+                              .tensor = tensor,
+                              .matrix = matrix,
+                              .row_bytes = tensor->n_bytes / n_rows,
+                              .paired_head_dim = paired_head_dim,
+                              .groups_at_once = 1,
+                              .failed = UINT32_MAX};
+    uint64_t group_bytes = packing.row_bytes * layout.group_rows;
+    if (group_bytes < PIECE_BYTES)
+        packing.groups_at_once = (uint32_t)(PIECE_BYTES / (group_bytes > 0 ? group_bytes : 1));
+    uint64_t most_rows = (uint64_t)packing.groups_at_once * layout.group_rows + 2 * paired_head_dim;
+    most_rows = most_rows < n_rows ? most_rows : n_rows;
+    lckv_status status = size_pieces(packer, most_rows * packing.row_bytes);
     if (status == LCKV_OK)
-        status = matrix_create(matrix, tensor->dtype, n_rows, n_columns, model->kernels->group_rows,
-                               &model->allocator);
-    uint32_t at_once = (uint32_t)(packer->piece_bytes / (row_bytes > 0 ? row_bytes : 1));
-    for (uint32_t row = 0; status == LCKV_OK && row < n_rows; row += at_once) {
-        uint32_t n = n_rows - row < at_once ? n_rows - row : at_once;
-        status = checkpoint_read(&model->checkpoint, tensor, row * row_bytes, packer->piece,
-                                 (size_t)(n * row_bytes));
-        for (uint32_t i = 0; status == LCKV_OK && i < n; i++)
-            matrix_pack_row(matrix, place_of_row(row + i, paired_head_dim),
-                            packer->piece + i * row_bytes);
+        status = matrix_create(matrix, tensor->dtype, n_rows, n_columns, layout, &model->allocator);
+    if (status != LCKV_OK)
+        return status;
+    pool_run(packer->pool, pack_worker, &packing);
+    if (packing.failed != UINT32_MAX) {
+        /* Once more on this thread, for the message. */
+        status = pack_piece(&packing, packing.failed, packer->pieces);
         if (status == LCKV_OK)
-            status = advance(packer, n * row_bytes);
+            status = fail(LCKV_IO, "%s: a read failed once; try again", model->checkpoint.name);
+        return status;
     }
-    if (status == LCKV_OK)
-        model->weight_bytes += matrix->n_bytes;
-    return status;
+    model->weight_bytes += matrix->n_bytes;
+    return advance(packer, tensor->n_bytes);
 }
 
 static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
@@ -88,19 +156,19 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
     struct lckv_model *model = packer->model;
     uint32_t n = (uint32_t)tensor->shape[0];
     float *values, *placed;
-    lckv_status status = size_piece(packer, tensor->n_bytes + (n + 1) * sizeof(float));
+    lckv_status status = size_pieces(packer, tensor->n_bytes + (n + 1) * sizeof(float));
     if (status == LCKV_OK)
         status = arena_alloc(&model->arena, n, sizeof *placed, "a vector of weights", &placed);
     if (status == LCKV_OK)
         status =
-            checkpoint_read(&model->checkpoint, tensor, 0, packer->piece, (size_t)tensor->n_bytes);
+            checkpoint_read(&model->checkpoint, tensor, 0, packer->pieces, (size_t)tensor->n_bytes);
     if (status != LCKV_OK)
         return status;
     uint64_t aligned = (tensor->n_bytes + 3) / 4 * 4;
-    values = (float *)(void *)(packer->piece + aligned);
-    blocks_dequantize(tensor->dtype, packer->piece, n, values);
+    values = (float *)(void *)(packer->pieces + aligned);
+    blocks_dequantize(tensor->dtype, packer->pieces, n, values);
     for (uint32_t i = 0; i < n; i++)
-        placed[place_of_row(i, paired_head_dim)] = values[i];
+        placed[i] = values[source_of_row(i, paired_head_dim)];
     *vector = placed;
     model->weight_bytes += n * sizeof *placed;
     return advance(packer, tensor->n_bytes);
@@ -200,8 +268,13 @@ lckv_status pack_weights(struct lckv_model *model, lckv_progress_callback progre
     lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,
                                       sizeof *model->layers, "the layers", &model->layers);
     if (status == LCKV_OK)
+        status = pool_create(0, &model->allocator, &packer.pool);
+    if (status == LCKV_OK) {
+        packer.n_pieces = pool_size(packer.pool);
         status = pack_all(&packer);
-    memory_free(&model->allocator, packer.piece, packer.piece_bytes, 1);
+    }
+    memory_free(&model->allocator, packer.pieces, packer.n_pieces * packer.piece_bytes, 1);
+    pool_release(packer.pool);
     return status;
 }
 

@@ -13,7 +13,7 @@
 
 static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32,  LCKV_DTYPE_F16,  LCKV_DTYPE_BF16,
                                     LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0, LCKV_DTYPE_Q4_1,
-                                    LCKV_DTYPE_Q6_K};
+                                    LCKV_DTYPE_Q4_K, LCKV_DTYPE_Q5_K, LCKV_DTYPE_Q6_K};
 #define N_DTYPES ((int)(sizeof dtypes / sizeof dtypes[0]))
 
 static uint64_t seed;
@@ -54,6 +54,8 @@ static void random_row(lckv_dtype dtype, size_t n, uint8_t *bytes)
             memcpy(block + 208, &half, 2);
             break;
         case LCKV_DTYPE_Q4_1:
+        case LCKV_DTYPE_Q4_K:
+        case LCKV_DTYPE_Q5_K:
             memcpy(block, &half, 2);
             half = f32_to_f16((float)uniform());
             memcpy(block + 2, &half, 2);
@@ -73,7 +75,7 @@ struct fixture {
     float weights[ROWS][COLUMNS];
 };
 
-static void make(struct fixture *f, lckv_dtype dtype, uint32_t group_rows, uint32_t columns)
+static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layout, uint32_t columns)
 {
     lckv_allocator allocator = plain_allocator();
     uint64_t row_bytes;
@@ -81,11 +83,18 @@ static void make(struct fixture *f, lckv_dtype dtype, uint32_t group_rows, uint3
     ck_assert(dtype_bytes(dtype, columns, &row_bytes));
     f->row_bytes = row_bytes;
     f->bytes = malloc(ROWS * row_bytes);
-    ck_assert_ok(matrix_create(&f->matrix, dtype, ROWS, columns, group_rows, &allocator));
+    ck_assert_ok(matrix_create(&f->matrix, dtype, ROWS, columns, layout, &allocator));
     for (uint32_t r = 0; r < ROWS; r++) {
         random_row(dtype, columns, f->bytes + r * row_bytes);
         blocks_dequantize(dtype, f->bytes + r * row_bytes, columns, f->weights[r]);
-        matrix_pack_row(&f->matrix, r, f->bytes + r * row_bytes);
+    }
+    for (uint32_t g = 0; g < f->matrix.n_groups; g++) {
+        const uint8_t *rows[MATRIX_MAX_GROUP];
+        for (uint32_t lane = 0; lane < layout.group_rows; lane++) {
+            uint32_t row = g * layout.group_rows + lane;
+            rows[lane] = row < ROWS ? f->bytes + row * row_bytes : NULL;
+        }
+        matrix_pack_group(&f->matrix, g, rows);
     }
 }
 
@@ -100,8 +109,8 @@ START_TEST(packing_keeps_every_value)
 {
     static struct fixture f;
     float row[COLUMNS];
-    for (uint32_t group = 8; group <= 16; group += 8) {
-        make(&f, dtypes[_i], group, COLUMNS);
+    for (int layout = 0; layout < 4; layout++) {
+        make(&f, dtypes[_i], (struct matrix_layout){layout < 2 ? 8 : 16, layout % 2 == 1}, COLUMNS);
         for (uint32_t r = 0; r < ROWS; r++) {
             matrix_unpack_row(&f.matrix, r, row);
             ck_assert_msg(memcmp(row, f.weights[r], sizeof row) == 0, "%s row %u differs",
@@ -114,37 +123,49 @@ END_TEST
 
 struct inputs {
     float values[TOKENS][COLUMNS];
-    int8_t quants[TOKENS][COLUMNS];
-    float scales[TOKENS][COLUMNS / 32];
-    int32_t sums[TOKENS][COLUMNS / 32];
+    uint8_t int8[TOKENS * COLUMNS / 32 * INT8_BLOCK_BYTES] __attribute__((aligned(64)));
+    uint8_t bf16[TOKENS * COLUMNS / 32 * BF16_BLOCK_BYTES] __attribute__((aligned(64)));
 };
 
 static struct activations fill(const struct kernels *kernels, struct inputs *in, size_t columns)
 {
-    for (size_t m = 0; m < TOKENS; m++) {
-        for (size_t c = 0; c < COLUMNS; c++)
-            in->values[m][c] = c < columns ? (float)uniform() : 0;
-        kernels->quantize(in->values[m], COLUMNS, in->quants[m], in->scales[m], in->sums[m]);
-    }
     struct activations x = {.n_rows = TOKENS,
                             .n_columns = columns,
                             .values = in->values[0],
                             .stride = COLUMNS,
-                            .quants = in->quants[0],
-                            .scales = in->scales[0],
-                            .sums = in->sums[0]};
+                            .int8 = in->int8,
+                            .bf16 = kernels->round_bf16 != NULL ? in->bf16 : NULL};
+    for (size_t m = 0; m < TOKENS; m++) {
+        for (size_t c = 0; c < COLUMNS; c++)
+            in->values[m][c] = c < columns ? (float)uniform() : 0;
+        /* In two parts, as workers do it. */
+        kernels_prepare(kernels, &x, m, 0, 96);
+        kernels_prepare(kernels, &x, m, 96, COLUMNS);
+    }
     return x;
 }
 
-static double plain_product(const struct fixture *f, const struct inputs *in, size_t m,
-                            uint32_t row, size_t columns, bool quantized, double *magnitude)
+/* What a product sees of activation [m, c]. */
+static double seen(const struct activations *x, enum input_form form, size_t m, size_t c)
+{
+    if (form == INPUT_INT8) {
+        struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
+        struct int8_block block = int8_block(at.panel, at.height, c / 32);
+        return (double)block.quants[32 * at.row + c % 32] * block.scales[at.row];
+    }
+    float value = x->values[m * x->stride + c];
+    return form == INPUT_BF16 ? bf16_to_f32(f32_to_bf16(value)) : value;
+}
+
+static double plain_product(const struct fixture *f, const struct activations *x, size_t m,
+                            uint32_t row, enum input_form form, double *magnitude)
 {
     double sum = 0;
     *magnitude = 0;
-    for (size_t c = 0; c < columns; c++) {
-        double x = quantized ? (double)in->quants[m][c] * in->scales[m][c / 32] : in->values[m][c];
-        sum += x * f->weights[row][c];
-        *magnitude += fabs(x * f->weights[row][c]);
+    for (size_t c = 0; c < x->n_columns; c++) {
+        double value = seen(x, form, m, c);
+        sum += value * f->weights[row][c];
+        *magnitude += fabs(value * f->weights[row][c]);
     }
     return sum;
 }
@@ -153,34 +174,38 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
                            uint32_t columns)
 {
     static struct fixture f;
-    static struct inputs in;
+    static struct inputs in, alone;
     static float out[TOKENS][48], tiled[TOKENS][48];
-    make(&f, dtype, kernels->group_rows, columns);
+    make(&f, dtype, kernels->layout, columns);
     struct activations x = fill(kernels, &in, columns);
     multiply_function multiply = kernels_multiply(kernels, dtype, fast);
     multiply(&f.matrix, &x, 0, f.matrix.n_groups, out[0], 48);
-    bool quantized = fast && kernels_quantizes(kernels, dtype);
+    enum input_form form = kernels_input(kernels, dtype, fast);
     for (size_t m = 0; m < TOKENS; m++) {
         for (uint32_t r = 0; r < ROWS; r++) {
             double magnitude;
-            double expected = plain_product(&f, &in, m, r, columns, quantized, &magnitude);
+            double expected = plain_product(&f, &x, m, r, form, &magnitude);
             ck_assert_msg(fabs(out[m][r] - expected) <= 3e-6 * magnitude + 1e-7,
                           "%s %s %s [%zu][%u]: %g, expected %g", kernels->name,
                           lckv_dtype_name(dtype), fast ? "fast" : "full", m, r, (double)out[m][r],
                           expected);
         }
     }
-    /* One row and one group at a time, and an odd split, give the same bits. */
-    for (size_t m = 0; m < TOKENS; m++) {
-        struct activations one = x;
-        one.n_rows = 1;
-        one.values += m * COLUMNS;
-        one.quants += m * COLUMNS;
-        one.scales += m * (COLUMNS / 32);
-        one.sums += m * (COLUMNS / 32);
+    /* Any number of rows at once, and one group at a time, give the same bits. */
+    for (size_t n = 1; n < TOKENS; n++) {
+        struct activations some = x;
+        some.n_rows = n;
+        some.int8 = alone.int8;
+        some.bf16 = x.bf16 != NULL ? alone.bf16 : NULL;
+        some.values = x.values + (TOKENS - n) * COLUMNS;
+        for (size_t m = 0; m < n; m++)
+            kernels_prepare(kernels, &some, m, 0, COLUMNS);
         for (size_t g = 0; g < f.matrix.n_groups; g++)
-            multiply(&f.matrix, &one, g, g + 1, tiled[m], 48);
-        ck_assert(memcmp(tiled[m], out[m], ROWS * sizeof(float)) == 0);
+            multiply(&f.matrix, &some, g, g + 1, tiled[0] + g * kernels->layout.group_rows, 48);
+        for (size_t m = 0; m < n; m++)
+            ck_assert_msg(memcmp(tiled[m], out[TOKENS - n + m], ROWS * sizeof(float)) == 0,
+                          "%s %s %s: row %zu of %zu differs", kernels->name, lckv_dtype_name(dtype),
+                          fast ? "fast" : "full", m, n);
     }
     unmake(&f);
 }
@@ -196,6 +221,7 @@ START_TEST(products_agree_with_plain_sums)
         check_products(sets[s], dtypes[_i], true, COLUMNS);
         if (dtype_info(dtypes[_i])->block_elements == 1) {
             check_products(sets[s], dtypes[_i], false, 75);
+            check_products(sets[s], dtypes[_i], true, 75);
             check_products(sets[s], dtypes[_i], false, 24);
         }
     }
@@ -210,22 +236,35 @@ START_TEST(quantised_activations_are_within_half_a_step)
     for (size_t s = 0; s < count; s++) {
         if (!kernels_available(sets[s]))
             continue;
-        fill(sets[s], &in, COLUMNS);
-        for (size_t c = 0; c < COLUMNS; c++) {
-            float back = in.scales[0][c / 32] * (float)in.quants[0][c];
-            ck_assert(fabsf(back - in.values[0][c]) <= 0.501f * in.scales[0][c / 32]);
+        struct activations x = fill(sets[s], &in, COLUMNS);
+        for (size_t m = 0; m < TOKENS; m++) {
+            struct panel_row at = panel_row(x.int8, INT8_BLOCK_BYTES, x.stride, x.n_rows, m);
+            for (size_t b = 0; b < COLUMNS / 32; b++) {
+                struct int8_block block = int8_block(at.panel, at.height, b);
+                const int8_t *quants = block.quants + 32 * at.row;
+                float scale = block.scales[at.row];
+                int32_t sum = 0, half = 0;
+                for (size_t i = 0; i < 32; i++) {
+                    ck_assert(fabsf(scale * (float)quants[i] - in.values[m][32 * b + i]) <=
+                              0.501f * scale);
+                    sum += quants[i];
+                    half += i < 16 ? quants[i] : 0;
+                }
+                ck_assert_int_eq(block.offsets[at.row], -128 * sum);
+                ck_assert_int_eq(block.half_offsets[at.row], -128 * half);
+                ck_assert(block.sums[at.row] == scale * (float)sum);
+            }
         }
+        float denormal[32] = {[3] = 1e-42f};
+        uint8_t bytes[INT8_BLOCK_BYTES] __attribute__((aligned(64)));
+        sets[s]->quantize(denormal, 32, (struct panel_row){bytes, 1, 0});
+        ck_assert(int8_block(bytes, 1, 0).scales[0] == 0);
+        ck_assert_int_eq(int8_block(bytes, 1, 0).offsets[0], 0);
     }
-    float extreme[32] = {0}, scale;
-    int8_t quants[32];
-    int32_t sum;
-    extreme[3] = 1e-42f; /* denormal */
-    sets[count - 1]->quantize(extreme, 32, quants, &scale, &sum);
-    ck_assert(scale == 0 && sum == 0);
 }
 END_TEST
 
-enum { POSITIONS = 1100, HEADS = 3, QUERIES = 5 };
+enum { POSITIONS = 1100, HEADS = 3, QUERIES = 15 };
 
 static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, uint32_t head_dim,
                             uint32_t page_positions)
@@ -246,10 +285,18 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
             kp[d] = (float)uniform();
             vp[d] = (float)uniform();
         }
-        kv_store(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
+        for (uint32_t h = 0; h < HEADS; h++)
+            kernels->kv_store[layout.type](&layout, pages[p / page_positions],
+                                           (uint32_t)(p % page_positions), h, kp + h * head_dim,
+                                           vp + h * head_dim);
         kv_load(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
     }
-    const uint64_t begin[QUERIES] = {0, 0, 40, 1000, 7}, end[QUERIES] = {1, 1100, 700, 1090, 7};
+    static const uint64_t begins[5] = {0, 0, 40, 1000, 7}, ends[5] = {1, 1100, 700, 1090, 7};
+    uint64_t begin[QUERIES], end[QUERIES];
+    for (size_t j = 0; j < QUERIES; j++) {
+        begin[j] = begins[j % 5];
+        end[j] = ends[j % 5];
+    }
     static float q[QUERIES][512], out[QUERIES][512], alone[512];
     const float *queries[QUERIES];
     float *outs[QUERIES], *scratch = NULL;

@@ -6,9 +6,12 @@
 #include "kernels/x86/simd_avx2.h"
 
 #include "kernels/elementwise.inc.h"
-#include "kernels/multiply.inc.h"
+#include "kernels/unpack.inc.h"
+
+#include "kernels/multiply_fast.inc.h"
+#include "kernels/multiply_full.inc.h"
 
 #include "kernels/attend.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_avx2 = KERNELS_TABLE("avx2");
+const struct kernels kernels_avx2 = {KERNELS_TABLE("avx2")};

@@ -5,10 +5,17 @@
 #define LCKV_KERNELS_X86_SIMD_AVX2_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #define LANES 8
+#define UNSIGNED_BYTES false
+#define FULL_ROWS 4
+#define FULL_GROUPS 2
+#define FULL_MAX_GROUPS 4
+#define FAST_ROWS 4
+#define ATTEND_ROWS 4
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -34,6 +41,13 @@ static inline vf v_load_f16(const void *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
+static inline void v_store_f16(uint16_t *halves, vf a)
+{
+    __m256 most = _mm256_set1_ps(65504.0f), least = _mm256_set1_ps(-65504.0f);
+    a = _mm256_max_ps(least, _mm256_min_ps(most, a)); /* NaN passes: it is the second operand */
+    _mm_storeu_si128((__m128i *)(void *)halves, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vf v_add(vf a, vf b)
 {
     return _mm256_add_ps(a, b);
@@ -57,6 +71,11 @@ static inline vf v_div(vf a, vf b)
 static inline vf v_max(vf a, vf b)
 {
     return _mm256_max_ps(a, b);
+}
+
+static inline vf v_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
 }
 
 static inline vf v_fma(vf a, vf b, vf c)
@@ -94,19 +113,37 @@ static inline vf v_keep_if_at_least(vf x, float limit, vf a)
     return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_GE_OQ), a);
 }
 
-static inline vi vi_zero(void)
+static inline vi vi_set(int32_t x)
 {
-    return _mm256_setzero_si256();
+    return _mm256_set1_epi32(x);
 }
 
-static inline vi vi_add(vi a, vi b)
+static inline vi vi_load(const void *p)
 {
-    return _mm256_add_epi32(a, b);
+    return _mm256_loadu_si256((const __m256i *)p);
 }
 
-static inline vi vi_mul(vi a, vi b)
+static inline vi vi_bits(vi a, int shift, int32_t mask)
 {
-    return _mm256_mullo_epi32(a, b);
+    return _mm256_and_si256(_mm256_srl_epi32(a, _mm_cvtsi32_si128(shift)), _mm256_set1_epi32(mask));
+}
+
+static inline vi vi_round(vf a)
+{
+    return _mm256_cvtps_epi32(a);
+}
+
+static inline void vi_store_bytes(int8_t *p, vi a)
+{
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(words, words));
+}
+
+static inline int32_t vi_total(vi a)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
 static inline vi vi_load_i8(const void *p)
@@ -140,14 +177,15 @@ static inline vb vb_two_bits(vb a, int shift)
     return _mm256_slli_epi32(bits, 4);
 }
 
+static inline vb vb_one_bit(vb a, int n)
+{
+    vb bits = _mm256_and_si256(_mm256_srli_epi32(a, n), _mm256_set1_epi8(1));
+    return _mm256_slli_epi32(bits, 4);
+}
+
 static inline vb vb_or(vb a, vb b)
 {
     return _mm256_or_si256(a, b);
-}
-
-static inline vb vb_minus_32(vb a)
-{
-    return _mm256_sub_epi8(a, _mm256_set1_epi8(32));
 }
 
 static inline vf v_from_byte(vb a, int i)
@@ -169,21 +207,84 @@ static inline __m256i broadcast_quad(const int8_t *x)
     return _mm256_set1_epi32(quad);
 }
 
+static inline __m256i add_pairs(__m256i sum, __m256i pairs)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+static inline vi vs_begin(int32_t offset)
+{
+    (void)offset;
+    return _mm256_setzero_si256();
+}
+
 /*
  * vpmaddubsw wants one unsigned side: |w|, and x with w's sign. Two products of at most 128 x 127
  * fit 16 bits, so w = -128 is legal.
  */
-static inline vi vi_dot_signed(vi sum, vb w, const int8_t *x)
+static inline vi vs_add(vi sum, vb w, const int8_t *x)
 {
-    __m256i pairs =
-        _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(broadcast_quad(x), w));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return add_pairs(
+        sum, _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(broadcast_quad(x), w)));
 }
 
-static inline vi vi_dot_unsigned(vi sum, vb w, const int8_t *x)
+static inline vb vs_plain(vb w)
 {
-    __m256i pairs = _mm256_maddubs_epi16(w, broadcast_quad(x));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return w;
+}
+
+static inline vb vs_from_6_bits(vb a)
+{
+    return _mm256_sub_epi8(a, _mm256_set1_epi8(32));
+}
+
+/* Sums of 16 bits: eight quads of two products of at most 15 x 127 make 30480. */
+typedef __m256i vq;
+#define VQ_SCALE 1.0f
+
+static inline vq vq_begin(int32_t offset)
+{
+    (void)offset;
+    return _mm256_setzero_si256();
+}
+
+static inline vb vq_low(vb both)
+{
+    return vb_low_nibbles(both);
+}
+
+static inline vb vq_high(vb both)
+{
+    return vb_high_nibbles(both);
+}
+
+static inline vq vq_add(vq sum, vb w, const int8_t *x)
+{
+    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, broadcast_quad(x)));
+}
+
+static inline vi vq_end(vq sum, int32_t offset)
+{
+    return add_pairs(_mm256_srai_epi32(_mm256_set1_epi32(offset), 4), sum);
+}
+
+/* The same with bytes up to 31: four quads make 31496. */
+typedef __m256i vu;
+
+static inline vu vu_begin(vi sum)
+{
+    (void)sum;
+    return _mm256_setzero_si256();
+}
+
+static inline vu vu_add(vu part, vb w, const int8_t *x)
+{
+    return _mm256_add_epi16(part, _mm256_maddubs_epi16(w, broadcast_quad(x)));
+}
+
+static inline vi vu_end(vi sum, vu part)
+{
+    return add_pairs(sum, part);
 }
 
 #endif

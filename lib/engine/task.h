@@ -1,0 +1,39 @@
+/*
+ * A worker's part in a pass: steps that barriers end, rows that it prepares, work that it claims.
+ */
+#ifndef LCKV_ENGINE_TASK_H
+#define LCKV_ENGINE_TASK_H
+
+#include "engine/forward.h"
+
+struct task {
+    const struct worker *worker;
+    struct pass *pass;
+    struct stream
+        *stream;       /* what it prepares rows in: its own where rows are few, else the pass's */
+    struct range rows; /* the rows that it prepares: all where they are few, else its share */
+    size_t step;       /* barriers passed */
+};
+
+struct task task_begin(const struct worker *worker, struct pass *pass);
+
+/* After the pass's number of rows has changed. */
+void task_share_rows(struct task *task);
+
+/* Ends a step: what every worker wrote in it is visible to all in the next. */
+void task_barrier(struct task *task);
+
+/*
+ * The same where workers have prepared their share of the rows; nothing where each has prepared all
+ * rows for itself.
+ */
+void task_rows_ready(struct task *task);
+
+/*
+ * Takes the next of `count` units, once a step: large pieces first, so that they are few, then
+ * smaller ones, so that all workers end together. Pieces are multiples of `align`, at most `most`
+ * (a multiple of it). False if nothing is left.
+ */
+bool task_claim(struct task *task, size_t count, size_t align, size_t most, struct range *range);
+
+#endif

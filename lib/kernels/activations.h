@@ -1,0 +1,71 @@
+/*
+ * Activations as products read them: rows of float32, and in fast precision the same rows quantised
+ * once per input, in panels of up to PANEL_ROWS rows.
+ *
+ * A panel of h rows stands block by block of 32 columns, so that a product reads it from one end to
+ * the other. INPUT_INT8, 48 bytes a row and block:
+ *
+ *     int8    quants[h][32]     within -127 .. 127
+ *     float32 scales[h]         one for each row
+ *     int32   offsets[h]        -128 times the sum of the quants
+ *     int32   half_offsets[h]   the same for the first 16 columns
+ *     float32 sums[h]           scale times the sum of the quants
+ *
+ * INPUT_BF16, 64 bytes a row and block: bfloat16 values[h][32].
+ */
+#ifndef LCKV_KERNELS_ACTIVATIONS_H
+#define LCKV_KERNELS_ACTIVATIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ACTIVATION_BLOCK 32 /* columns that share a scale */
+#define PANEL_ROWS 8        /* rows that a tile of the products takes at most */
+#define INT8_BLOCK_BYTES 48
+#define BF16_BLOCK_BYTES 64
+
+enum input_form { INPUT_FLOAT, INPUT_INT8, INPUT_BF16 };
+
+struct activations {
+    size_t n_rows, n_columns;
+    size_t stride;       /* of a row in elements, a multiple of ACTIVATION_BLOCK */
+    const float *values; /* [n_rows, stride], zero beyond n_columns */
+    uint8_t *int8;       /* panels, or NULL: no product reads this form */
+    uint8_t *bf16;
+};
+
+/* Where a row stands in its panel. */
+struct panel_row {
+    uint8_t *panel;
+    size_t height; /* rows of the panel */
+    size_t row;    /* in the panel */
+};
+
+static inline struct panel_row panel_row(uint8_t *panels, size_t block_bytes, size_t stride,
+                                         size_t n_rows, size_t row)
+{
+    size_t first = row / PANEL_ROWS * PANEL_ROWS, left = n_rows - first;
+    struct panel_row at = {panels + first * (stride / ACTIVATION_BLOCK) * block_bytes,
+                           left < PANEL_ROWS ? left : PANEL_ROWS, row - first};
+    return at;
+}
+
+/* The parts of one INPUT_INT8 block. */
+struct int8_block {
+    const int8_t *quants;
+    const float *scales;
+    const int32_t *offsets, *half_offsets;
+    const float *sums;
+};
+
+static inline struct int8_block int8_block(const uint8_t *panel, size_t height, size_t block)
+{
+    const uint8_t *at = panel + block * height * INT8_BLOCK_BYTES;
+    const void *tail = at + 32 * height;
+    struct int8_block parts = {(const int8_t *)at, (const float *)tail,
+                               (const int32_t *)tail + height, (const int32_t *)tail + 2 * height,
+                               (const float *)tail + 3 * height};
+    return parts;
+}
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * K-quants: super-blocks of 256 numbers with scales of sub-blocks, taken apart from the form of
+ * files (q4_K, q5_K, q6_K), and their values.
+ */
+#ifndef LCKV_KERNELS_KQUANTS_H
+#define LCKV_KERNELS_KQUANTS_H
+
+#include "format/dtype.h"
+
+#include <stdint.h>
+
+/*
+ * q4_K, q5_K: value = d scales[c / 32] number - d_min scales[8 + c / 32], six-bit scales.
+ * q6_K: value = d (int8_t)scales[c / 16] (number - 32).
+ */
+struct kquant {
+    uint16_t d, d_min; /* IEEE halves */
+    uint8_t scales[16];
+    uint8_t numbers[256];
+};
+
+void kquant_read(lckv_dtype dtype, const uint8_t *bytes, struct kquant *block);
+void kquant_values(lckv_dtype dtype, const struct kquant *block, float values[256]);
+
+#endif

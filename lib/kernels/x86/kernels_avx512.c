@@ -1,0 +1,22 @@
+/*
+ * The AVX-512 kernel sets: the templates over 16-lane vectors. "avx512" needs F, BW, DQ, VL and
+ * VNNI; "avx512bf16" also multiplies bfloat16 directly. The only file that is compiled with these
+ * instructions.
+ */
+#include "kernels/kernels_sets.h"
+#include "kernels/x86/simd_avx512.h"
+
+#include "kernels/elementwise.inc.h"
+#include "kernels/unpack.inc.h"
+
+#include "kernels/multiply_fast.inc.h"
+#include "kernels/multiply_full.inc.h"
+#include "kernels/x86/multiply_bf16.inc.h"
+
+#include "kernels/attend.inc.h"
+#include "kernels/table.inc.h"
+
+const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512")};
+
+const struct kernels kernels_avx512bf16 = {
+    KERNELS_TABLE("avx512bf16"), .multiply_bf16 = fast_multiply_bf16, .round_bf16 = round_bf16};
