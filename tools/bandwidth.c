@@ -1,0 +1,91 @@
+/*
+ * The memory probe. See bandwidth.h.
+ */
+#include "bandwidth.h"
+#include "report.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PROBE_BYTES ((size_t)512 << 20) /* of all threads */
+#define PASSES 4
+
+struct reader {
+    pthread_t thread;
+    pthread_barrier_t *barrier;
+    const unsigned char *bytes;
+    size_t length;
+    volatile uint64_t words; /* so that reading is not left out */
+    double seconds;          /* of the best pass, from barrier to barrier */
+};
+
+/* The exclusive or of all words, four vectors at a time, fetched some way ahead. */
+static uint64_t read_words(const unsigned char *bytes, size_t length)
+{
+    typedef uint64_t vector __attribute__((vector_size(64), aligned(64), may_alias));
+    const vector *at = (const void *)bytes, *end = (const void *)(bytes + length);
+    vector sums[4] = {{0}};
+    for (; at + 4 <= end; at += 4) {
+        for (size_t i = 0; i < 4; i++) {
+            __builtin_prefetch((const char *)(at + i) + 2048);
+            sums[i] ^= at[i];
+        }
+    }
+    sums[0] ^= sums[1] ^ sums[2] ^ sums[3];
+    uint64_t all = 0;
+    for (size_t i = 0; i < 8; i++)
+        all ^= sums[0][i];
+    return all;
+}
+
+static void *read_all(void *argument)
+{
+    struct reader *reader = argument;
+    for (int pass = 0; pass < PASSES; pass++) {
+        pthread_barrier_wait(reader->barrier);
+        double begin = now_seconds();
+        reader->words = read_words(reader->bytes, reader->length);
+        pthread_barrier_wait(reader->barrier);
+        double seconds = now_seconds() - begin;
+        if (reader->seconds <= 0 || seconds < reader->seconds)
+            reader->seconds = seconds;
+    }
+    return NULL;
+}
+
+double read_bandwidth(uint32_t n_threads)
+{
+    struct reader *readers = calloc(n_threads, sizeof *readers);
+    unsigned char *bytes = NULL;
+    pthread_barrier_t barrier;
+    double rate = 0;
+    if (readers == NULL || pthread_barrier_init(&barrier, NULL, n_threads) != 0) {
+        free(readers);
+        return 0;
+    }
+    uint32_t n_started = 0;
+    if (posix_memalign((void **)&bytes, (size_t)2 << 20, PROBE_BYTES) == 0) {
+        madvise(bytes, PROBE_BYTES, MADV_HUGEPAGE);
+        memset(bytes, 0, PROBE_BYTES);
+        size_t share = PROBE_BYTES / n_threads / 256 * 256;
+        for (; n_started < n_threads; n_started++) {
+            struct reader *reader = &readers[n_started];
+            *reader = (struct reader){
+                .barrier = &barrier, .bytes = bytes + n_started * share, .length = share};
+            /* The last reader is this thread: one that cannot start would leave the rest waiting. */
+            if (n_started + 1 == n_threads)
+                read_all(reader);
+            else if (pthread_create(&reader->thread, NULL, read_all, reader) != 0)
+                exit(fail_memory());
+        }
+        rate = (double)(share * n_threads) / readers[n_threads - 1].seconds;
+    }
+    for (uint32_t i = 0; i + 1 < n_started; i++)
+        pthread_join(readers[i].thread, NULL);
+    pthread_barrier_destroy(&barrier);
+    free(bytes);
+    free(readers);
+    return rate;
+}

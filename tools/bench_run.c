@@ -1,0 +1,158 @@
+/*
+ * Measuring one test. See bench_run.h.
+ */
+#include "bench_run.h"
+#include "progress.h"
+#include "report.h"
+
+#include <stdlib.h>
+
+struct run {
+    const struct bench_test *test;
+    lckv_cache *cache;
+    lckv_session **sessions;
+    lckv_item *items;
+    lckv_token *tokens; /* [n_sessions, the longer of depth and n_tokens] */
+    size_t per_session;
+    double *speeds;
+};
+
+/* Any tokens will do, but not always the same one, whose row of the embedding stays in the cache. */
+static void fill_tokens(lckv_token *tokens, size_t n_tokens, uint32_t n_vocab)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < n_tokens; i++) {
+        state = state * UINT32_C(1664525) + UINT32_C(1013904223);
+        tokens[i] = (lckv_token)((state >> 8) % n_vocab);
+    }
+}
+
+/* Appends tokens [begin, begin + n) to every session, `n_together` sessions a call. */
+static int append(const struct run *run, size_t begin, size_t n, size_t n_together, uint32_t want)
+{
+    lckv_evaluate_options options = evaluate_options(run->test->prefill);
+    size_t n_sessions = (size_t)run->test->n_sessions;
+    for (size_t i = 0; i < n_sessions; i++)
+        run->items[i] = (lckv_item){.session = run->sessions[i],
+                                    .tokens = run->tokens + i * run->per_session + begin,
+                                    .n_tokens = n,
+                                    .want = want};
+    for (size_t i = 0; i < n_sessions; i += n_together) {
+        if (lckv_evaluate(run->cache, run->items + i, sizeof *run->items, n_together, &options,
+                          NULL) != LCKV_OK)
+            return fail_library();
+    }
+    return EXIT_SUCCESS;
+}
+
+/* Sessions of `depth` tokens: by forgetting what came after, or anew where windows forbid that. */
+static int to_depth(const struct run *run)
+{
+    size_t depth = (size_t)run->test->depth;
+    bool is_there = true;
+    for (size_t i = 0; i < run->test->n_sessions; i++) {
+        uint64_t length = 0;
+        is_there = is_there && run->sessions[i] != NULL &&
+                   lckv_session_length(run->sessions[i], &length) == LCKV_OK && length >= depth &&
+                   lckv_session_truncate(run->sessions[i], depth) == LCKV_OK;
+    }
+    for (size_t i = 0; !is_there && i < run->test->n_sessions; i++) {
+        lckv_session_release(run->sessions[i]);
+        run->sessions[i] = NULL;
+        if (lckv_session_create(run->cache, &run->sessions[i]) != LCKV_OK)
+            return fail_library();
+    }
+    return is_there || depth == 0 ? EXIT_SUCCESS : append(run, 0, depth, 1, LCKV_WANT_NOTHING);
+}
+
+static int time_once(const struct run *run, double *speed)
+{
+    const struct bench_test *test = run->test;
+    size_t n_tokens = (size_t)test->n_tokens, per_call = test->is_decode ? 1 : n_tokens;
+    int status = to_depth(run);
+    double begin = now_seconds();
+    for (size_t at = 0; at < n_tokens && status == EXIT_SUCCESS; at += per_call)
+        status = append(run, at, per_call, (size_t)test->n_sessions, LCKV_WANT_LAST);
+    *speed = per_second((double)(n_tokens * test->n_sessions), now_seconds() - begin);
+    return status;
+}
+
+static int compare_reals(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* One run before the first warms up: it starts the threads and touches the pages. */
+static int time_all(const struct run *run, struct bench_speeds *speeds)
+{
+    size_t n = (size_t)run->test->n_repeats;
+    struct progress progress = progress_begin(run->test->is_decode ? "decode" : "prompt");
+    int status = EXIT_SUCCESS;
+    for (size_t i = 0; i <= n && status == EXIT_SUCCESS; i++) {
+        double speed = 0;
+        status = time_once(run, &speed);
+        if (status == EXIT_SUCCESS && i > 0)
+            run->speeds[i - 1] = speed;
+        progress_update(&progress, i, n);
+    }
+    progress_end(&progress);
+    qsort(run->speeds, n, sizeof *run->speeds, compare_reals);
+    speeds->median = (run->speeds[(n - 1) / 2] + run->speeds[n / 2]) / 2;
+    speeds->least = run->speeds[0];
+    speeds->most = run->speeds[n - 1];
+    return status;
+}
+
+static int run_in_cache(struct run *run, const lckv_model *model, struct bench_speeds *speeds)
+{
+    const struct bench_test *test = run->test;
+    lckv_model_info info = {.size = sizeof info};
+    lckv_cache_stats stats = {.size = sizeof stats};
+    lckv_plan_info plan = {.size = sizeof plan};
+    lckv_cache_options options = {
+        .size = sizeof options,
+        .n_tokens = test->n_sessions * (test->depth + test->n_tokens),
+        .max_sessions = (uint32_t)test->n_sessions,
+        .kv_dtype = test->kv_type,
+        .n_threads = test->n_threads,
+    };
+    uint64_t longest = test->is_decode ? test->depth : test->depth + test->n_tokens;
+    if (prefill_takes_whole(test->prefill) && longest > 256)
+        options.max_rows = (uint32_t)longest;
+    if (lckv_cache_create(model, &options, &run->cache) != LCKV_OK ||
+        lckv_cache_get_stats(run->cache, &stats) != LCKV_OK ||
+        lckv_model_get_info(model, &info) != LCKV_OK ||
+        lckv_plan_get_info(lckv_model_plan(model), &plan) != LCKV_OK)
+        return fail_library();
+    fill_tokens(run->tokens, (size_t)test->n_sessions * run->per_session, info.n_vocab);
+    /* Every layer reads the slot that it attends to, up to where it is. */
+    double slot_bytes = (double)stats.bytes_per_token / plan.n_slots;
+    speeds->kv_bytes = slot_bytes * info.n_layers * (double)test->n_sessions *
+                       ((double)test->depth + (double)test->n_tokens / 2);
+    return time_all(run, speeds);
+}
+
+int bench_run(const lckv_model *model, const struct bench_test *test, struct bench_speeds *speeds)
+{
+    size_t n_sessions = (size_t)test->n_sessions;
+    struct run run = {.test = test};
+    run.per_session = (size_t)(test->depth > test->n_tokens ? test->depth : test->n_tokens);
+    run.sessions = calloc(n_sessions, sizeof *run.sessions);
+    run.items = calloc(n_sessions, sizeof *run.items);
+    run.tokens = calloc(n_sessions * run.per_session, sizeof *run.tokens);
+    run.speeds = calloc((size_t)test->n_repeats, sizeof *run.speeds);
+    int status;
+    if (run.sessions == NULL || run.items == NULL || run.tokens == NULL || run.speeds == NULL)
+        status = fail_memory();
+    else
+        status = run_in_cache(&run, model, speeds);
+    for (size_t i = 0; run.sessions != NULL && i < n_sessions; i++)
+        lckv_session_release(run.sessions[i]);
+    lckv_cache_release(run.cache);
+    free(run.sessions);
+    free(run.items);
+    free(run.tokens);
+    free(run.speeds);
+    return status;
+}
