@@ -221,7 +221,12 @@ typedef struct lckv_memory_request {
     uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
 } lckv_memory_request;
 
-/* KV memory in whole pages; a cache's scratch and tables come on top (lckv_cache_get_stats). */
+/*
+ * KV memory in whole pages; a cache's scratch and tables come on top (lckv_cache_get_stats). It is
+ * enough for sessions that begin with an exact prompt and go on by single tokens. A call that
+ * appends many tokens to a session whose windows have moved on needs more in windowed slots until
+ * it has succeeded, at most as much again.
+ */
 typedef struct lckv_memory_report {
     size_t size;
     uint64_t bytes_per_token;          /* 2 x slots x n_kv_heads x head_dim x element size */
@@ -502,6 +507,11 @@ LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t
 /*
  * Pages and scratch are allocated here, once; later calls allocate only small tables (a session's
  * tokens and pages). Memory comes from the model's allocator.
+ *
+ * With n_tokens, sessions of so many tokens in all never find the cache full, however the tokens
+ * are spread over max_sessions sessions, as long as a call appends single tokens and, beside them,
+ * any number to one session or at most max_rows to several. Windowed slots keep what they had until
+ * a call has succeeded, so a call that appends more than that to several may not fit: split it.
  */
 LCKV_API lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options *options,
                                        lckv_cache **cache);
@@ -621,7 +631,8 @@ typedef struct lckv_evaluate_options {
 typedef struct lckv_evaluate_report {
     size_t size;
     int64_t failed_item;   /* the index of the item that made the call fail, or -1 */
-    uint64_t pages_needed; /* new pages for all items; for CACHE_FULL, up to the failed one */
+    uint64_t pages_needed; /* new pages, at most at a time, for all items; for CACHE_FULL, up to
+                              the failed one */
     uint64_t pages_free;   /* before the call */
     uint64_t n_tokens;     /* new tokens of all items */
     uint64_t n_rows;       /* token rows sent through the layers: passes count each time */

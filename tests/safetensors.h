@@ -1,6 +1,7 @@
 /*
  * A reader of golden files for tests, independent of the library's: the arrays of one safetensors
- * file and the `split` of its metadata. Trusts its input.
+ * file, and of its metadata `split` and `same.NAME` (the array that array NAME equals, so that it
+ * is not stored again). Trusts its input.
  */
 #ifndef LCKV_TESTS_SAFETENSORS_H
 #define LCKV_TESTS_SAFETENSORS_H
@@ -24,6 +25,7 @@ struct safetensors {
     char *bytes;
     struct safetensors_array arrays[SAFETENSORS_MAX_ARRAYS];
     size_t n_arrays;
+    json_t *header;
     long split;
 };
 
@@ -42,6 +44,7 @@ static inline void safetensors_open(struct safetensors *file, const char *path)
     memcpy(&header, file->bytes, sizeof header);
     json_t *root = json_loadb(file->bytes + 8, header, 0, NULL), *value;
     ck_assert_ptr_nonnull(root);
+    file->header = root;
     const char *name;
     json_object_foreach(root, name, value)
     {
@@ -58,7 +61,6 @@ static inline void safetensors_open(struct safetensors *file, const char *path)
         array->data = file->bytes + 8 + header + begin;
         array->n_elements = (end - begin) / 4;
     }
-    json_decref(root);
 }
 
 static inline const struct safetensors_array *safetensors_find(const struct safetensors *file,
@@ -68,12 +70,16 @@ static inline const struct safetensors_array *safetensors_find(const struct safe
         if (strcmp(file->arrays[i].name, name) == 0)
             return &file->arrays[i];
     }
-    ck_abort_msg("no array %s", name);
-    return NULL;
+    char key[80];
+    snprintf(key, sizeof key, "same.%s", name);
+    json_t *same = json_object_get(json_object_get(file->header, "__metadata__"), key);
+    ck_assert_msg(same != NULL, "no array %s", name);
+    return safetensors_find(file, json_string_value(same));
 }
 
 static inline void safetensors_close(struct safetensors *file)
 {
+    json_decref(file->header);
     free(file->bytes);
 }
 

@@ -42,16 +42,35 @@ static lckv_status check_options(const lckv_cache_options *options)
     return LCKV_OK;
 }
 
-/* Pages for `n_tokens` tokens that are spread over all sessions in the worst way. */
+/*
+ * Pages of a windowed slot for sessions of up to `n_tokens` tokens in all. Every session can then
+ * hold its window and append a token; beyond that there is room for one call at a time that appends
+ * any number of tokens to one session, or up to max_rows tokens to several.
+ */
+static uint64_t windowed_pages(const struct lckv_cache *cache, uint64_t n_tokens)
+{
+    const struct paging *paging = &cache->paging;
+    uint64_t held = pages_at_rest(paging, true, n_tokens);
+    uint64_t step = pages_at_peak(paging, true, held, n_tokens, 1, 1);
+    uint64_t one_long = pages_at_peak(paging, true, held, n_tokens, n_tokens, 1) - step;
+    /* An item of n tokens begins at most n / page_positions + 1 pages more than a single token
+     * does; items of two tokens or more are at most half as many as there are tokens. */
+    uint64_t items = cache->max_rows / 2;
+    items = items < cache->max_sessions ? items : cache->max_sessions;
+    uint64_t several = cache->max_rows / paging->page_positions + items;
+    if (cache->model->plan->n_upward == 0 && several > items * one_long)
+        several = items * one_long; /* nothing is iterated: passes can be short */
+    return step * cache->max_sessions + (one_long > several ? one_long : several);
+}
+
+/* Pages for `n_tokens` tokens, however they are spread over the sessions. */
 static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_tokens,
                                     size_t *pages)
 {
     const struct lckv_plan *plan = cache->model->plan;
     uint64_t positions = cache->layout.page_positions, total = 0;
     uint64_t all = n_tokens / positions + (n_tokens % positions != 0) + cache->max_sessions - 1;
-    uint64_t beyond = cache->rollback > KV_SUBTILE ? cache->rollback : KV_SUBTILE;
-    uint64_t window = cache->model->hparams.sliding_window + beyond;
-    uint64_t windowed = (window / positions + 2) * cache->max_sessions;
+    uint64_t windowed = windowed_pages(cache, n_tokens);
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         uint64_t needed = plan->slots[s].windowed && windowed < all ? windowed : all;
         if (!checked_add64(total, needed, &total))
@@ -154,12 +173,14 @@ lckv_status cache_create(const struct lckv_model *model, const lckv_cache_option
     cache->max_sessions = options->max_sessions;
     cache->max_rows = options->max_rows;
     cache->max_logit_rows = options->max_logit_rows;
-    cache->rollback = options->rollback;
     cache->scratch_bytes = scratch_bytes;
     pthread_mutex_init(&cache->mutex, NULL);
     failure_init(&cache->failure);
     status = kv_layout_init(&cache->layout, options->kv_dtype, model->hparams.n_kv_heads,
                             model->hparams.head_dim, options->page_positions);
+    cache->paging = (struct paging){.page_positions = options->page_positions,
+                                    .sliding_window = model->hparams.sliding_window,
+                                    .rollback = options->rollback};
     if (status == LCKV_OK)
         status = size_arena(cache, options);
     if (status == LCKV_OK)
@@ -221,7 +242,7 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     stats->max_rows = cache->max_rows;
     stats->max_logit_rows = cache->max_logit_rows;
     stats->kv_dtype = cache->kv_dtype;
-    stats->rollback = cache->rollback;
+    stats->rollback = cache->paging.rollback;
 }
 
 lckv_status cache_enter(struct lckv_cache *cache)

@@ -10,6 +10,7 @@
 
 #include "base/pool.h"
 #include "model/model.h"
+#include "plan/pages.h"
 
 #define CACHE_DEFAULT_TOKENS 4096
 #define CACHE_DEFAULT_SESSIONS 16
@@ -51,8 +52,9 @@ struct lckv_cache {
     lckv_allocator allocator;
     struct lckv_pool *pool; /* held */
     struct kv_layout layout;
+    struct paging paging;
     lckv_dtype kv_dtype;
-    uint32_t max_sessions, max_rows, max_logit_rows, rollback;
+    uint32_t max_sessions, max_rows, max_logit_rows;
     uint8_t *arena; /* n_pages pages and KV_SLACK bytes */
     size_t arena_bytes, n_pages;
     uint8_t **free_pages; /* a stack */
@@ -103,10 +105,11 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
 /*
  * Growing by `n_tokens`, at most `chunk` of them in one pass:
  *
- *     session_pages_needed   the most pages that it takes at any moment
+ *     session_pages_needed   the most pages that it takes at any moment beside those it has
  *     session_reserve        room in the tables; nothing is taken yet
- *     session_extend         pages for positions below `end`; those that a window left behind (no
- *                            position at or after `begin` attends to them) go back
+ *     session_extend         pages for positions below `end`; of those taken by this call, the
+ *                            ones that a window left behind (no position at or after `begin`
+ *                            attends to them, and the grown session will not keep them) go back
  *     session_commit         length and tokens; windowed slots drop what is older than they keep
  *     session_rollback       everything as before the call
  */

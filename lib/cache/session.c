@@ -112,13 +112,7 @@ uint64_t session_min_length(const struct lckv_session *session)
 {
     if (session->window_begin == 0)
         return 0;
-    return session->window_begin + session->cache->model->hparams.sliding_window;
-}
-
-static uint64_t pages_for(const struct lckv_cache *cache, uint64_t length)
-{
-    uint64_t positions = cache->layout.page_positions;
-    return length / positions + (length % positions != 0);
+    return session->window_begin + session->cache->paging.sliding_window;
 }
 
 lckv_status session_truncate(struct lckv_session *session, uint64_t length)
@@ -132,10 +126,10 @@ lckv_status session_truncate(struct lckv_session *session, uint64_t length)
                     "cannot go back to %llu tokens: windowed slots keep what %llu and more need; "
                     "raise the cache's rollback (%u)",
                     (unsigned long long)length, (unsigned long long)session_min_length(session),
-                    cache->rollback);
+                    cache->paging.rollback);
     for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        uint64_t end = pages_for(cache, length);
+        uint64_t end = pages_for(&cache->paging, length);
         shorten(cache, slot, end > slot->first ? (size_t)(end - slot->first) : 0);
         if (slot->count == 0)
             slot->first = length / cache->layout.page_positions;
@@ -174,20 +168,21 @@ uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tok
 {
     const struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
-    uint64_t positions = cache->layout.page_positions, total = 0;
-    uint64_t fresh =
-        pages_for(cache, session->length + n_tokens) - pages_for(cache, session->length);
-    uint64_t beyond = chunk > cache->rollback ? chunk : cache->rollback;
-    uint64_t moving = (cache->model->hparams.sliding_window + beyond) / positions + 2;
-    for (uint32_t s = 0; s < plan->n_slots; s++)
-        total += plan->slots[s].windowed && moving < fresh ? moving : fresh;
+    uint64_t length = session->length + n_tokens, total = 0;
+    uint64_t fresh = pages_for(&cache->paging, length) - pages_for(&cache->paging, session->length);
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        uint64_t held = session->slots[s].count;
+        uint64_t peak =
+            pages_at_peak(&cache->paging, plan->slots[s].windowed, held, length, n_tokens, chunk);
+        total += peak - held < fresh ? peak - held : fresh;
+    }
     return total;
 }
 
 lckv_status session_reserve(struct lckv_session *session, uint64_t n_tokens)
 {
     struct lckv_cache *cache = session->cache;
-    uint64_t length = session->length + n_tokens, end = pages_for(cache, length);
+    uint64_t length = session->length + n_tokens, end = pages_for(&cache->paging, length);
     session->growing_to = length;
     lckv_status status = memory_grow(&cache->allocator, &session->tokens, &session->token_capacity,
                                      (size_t)length, sizeof *session->tokens, "a session's tokens");
@@ -219,14 +214,14 @@ lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_
 {
     struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
-    uint32_t window = cache->model->hparams.sliding_window;
+    uint32_t window = cache->paging.sliding_window;
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        uint64_t attended = plan_slot_begin(&plan->slots[s], begin, window, 0);
+        uint64_t attended = plan_slot_begin(&plan->slots[s], begin + 1, window, 0);
         uint64_t kept =
-            plan_slot_begin(&plan->slots[s], session->growing_to, window, cache->rollback);
+            plan_slot_begin(&plan->slots[s], session->growing_to, window, cache->paging.rollback);
         recycle(cache, slot, attended < kept ? attended : kept);
-        while (slot->first + slot->count < pages_for(cache, end)) {
+        while (slot->first + slot->count < pages_for(&cache->paging, end)) {
             if (cache->n_free == 0)
                 return fail(LCKV_INTERNAL, "a page that was reserved is gone");
             uint8_t *page = cache->free_pages[--cache->n_free];
@@ -261,7 +256,7 @@ void session_commit(struct lckv_session *session, const lckv_token *tokens, uint
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
         uint64_t begin = plan_slot_begin(&plan->slots[s], session->length,
-                                         cache->model->hparams.sliding_window, cache->rollback);
+                                         cache->paging.sliding_window, cache->paging.rollback);
         drop_front(cache, slot, begin);
         slot->kept = slot->count;
         if (begin > session->window_begin)

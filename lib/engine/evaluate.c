@@ -146,12 +146,15 @@ static uint64_t pages_needed(const struct schedule *schedule, uint64_t chunk, si
     return total;
 }
 
-/* Smaller chunks need fewer pages of windowed slots at a time; the result is the same. */
+/*
+ * Smaller chunks need fewer pages of windowed slots at a time; the result is the same. What a cache
+ * for a number of tokens promises holds for chunks of up to rollback + 1, and that may be 2.
+ */
 static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *report)
 {
     size_t failed;
     uint64_t needed = pages_needed(schedule, schedule->chunk, &failed);
-    while (failed < schedule->n_items && schedule->chunk > KV_SUBTILE) {
+    while (failed < schedule->n_items && schedule->chunk > 1) {
         schedule->chunk = schedule->chunk / 2;
         needed = pages_needed(schedule, schedule->chunk, &failed);
     }

@@ -6,6 +6,7 @@
 #include "plan/planner.h"
 
 #include "base/status.h"
+#include "plan/pages.h"
 
 #define DEFAULT_ROLLBACK 64
 #define DEFAULT_PAGE_POSITIONS 64
@@ -16,24 +17,23 @@
 /* What a session's memory depends on. */
 struct shape {
     uint64_t n_slots, n_windowed_slots;
-    uint64_t kept; /* positions that a windowed slot keeps: sliding window and rollback */
-    uint64_t page_positions;
+    struct paging paging;
     uint64_t position_bytes; /* keys and values of one position in one slot */
     uint64_t page_bytes;
 };
 
-static uint64_t pages_for(const struct shape *shape, uint64_t positions)
+/* The most pages that a slot takes while single tokens bring a session to `context`. */
+static uint64_t slot_pages(const struct shape *shape, bool windowed, uint64_t context)
 {
-    return positions / shape->page_positions + (positions % shape->page_positions != 0);
+    const uint64_t held = pages_at_rest(&shape->paging, windowed, context);
+    return pages_at_peak(&shape->paging, windowed, held, context, 1, 1);
 }
 
-/* Bytes of a session of `context` tokens; false if they overflow. */
+/* Bytes of a session that grows to `context` tokens; false if they overflow. */
 static bool session_bytes(const struct shape *shape, uint64_t context, uint64_t *bytes)
 {
-    const uint64_t all = pages_for(shape, context);
-    /* One more, because what is kept need not begin where a page begins. */
-    const uint64_t most = pages_for(shape, shape->kept) + 1;
-    const uint64_t windowed = shape->kept >= context || all < most ? all : most;
+    const uint64_t all = slot_pages(shape, false, context);
+    const uint64_t windowed = slot_pages(shape, true, context);
     uint64_t full_pages, windowed_pages, pages;
     return checked_multiply64(shape->n_slots - shape->n_windowed_slots, all, &full_pages) &&
            checked_multiply64(shape->n_windowed_slots, windowed, &windowed_pages) &&
@@ -111,12 +111,13 @@ lckv_status planner_estimate(const lckv_memory_request *given, lckv_memory_repor
     struct shape shape = {
         .n_slots = request.plan->n_slots,
         .n_windowed_slots = request.plan->n_windowed_slots,
-        .kept = (uint64_t)request.sliding_window + request.rollback,
-        .page_positions = request.page_positions,
+        .paging = {.page_positions = request.page_positions,
+                   .sliding_window = request.sliding_window,
+                   .rollback = request.rollback},
     };
     if (!checked_multiply64((uint64_t)request.n_kv_heads * request.head_dim, 2 * element_bytes,
                             &shape.position_bytes) ||
-        !checked_multiply64(shape.position_bytes, shape.page_positions, &shape.page_bytes))
+        !checked_multiply64(shape.position_bytes, request.page_positions, &shape.page_bytes))
         return fail_overflow();
     struct shape standard = shape;
     standard.n_slots = request.plan->n_layers;

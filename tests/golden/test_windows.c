@@ -1,0 +1,178 @@
+/*
+ * Prompts of 330 tokens for the models with sliding windows: so long that windowed slots forget
+ * pages while they are encoded, in caches that are made for just these tokens. The logits are an
+ * independent oracle's (tests/data/goldens/make_windows.py). Runs under the kernel set that
+ * LCKV_CPU names, on the public header only.
+ */
+#include "support.h"
+
+#include "safetensors.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define TOLERANCE 5e-4
+#define N_TOKENS 330
+#define MOST_VOCAB 160
+
+static const char *const fixtures[] = {"cycle3-window", "mixattention", "yoco-windows"};
+#define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
+
+struct prompt {
+    const char *name;
+    struct safetensors file;
+    const lckv_token *tokens;
+    size_t n_vocab;
+    lckv_model *model;
+};
+
+/* How the prompt is fed: in calls of `chunk` tokens to a cache that has room for no more. */
+struct feeding {
+    size_t chunk;
+    lckv_prefill prefill;
+    uint32_t page_positions, rollback, max_rows, n_threads; /* 0: the default */
+};
+
+static struct prompt open_prompt(int i, lckv_precision precision)
+{
+    struct prompt prompt = {.name = fixtures[i]};
+    char path[256];
+    snprintf(path, sizeof path, "tests/data/goldens/%s", fixtures[i]);
+    lckv_model_options options = {
+        .size = sizeof options, .precision = precision, .gemm = LCKV_GEMM_OWN};
+    lckv_model_info info = {.size = sizeof info};
+    ck_assert_ok(lckv_model_open(path, &options, &prompt.model));
+    ck_assert_ok(lckv_model_get_info(prompt.model, &info));
+    prompt.n_vocab = info.n_vocab;
+    ck_assert_uint_le(prompt.n_vocab, MOST_VOCAB);
+    snprintf(path, sizeof path, "tests/data/goldens/%s/windows.safetensors", fixtures[i]);
+    safetensors_open(&prompt.file, path);
+    const struct safetensors_array *tokens = safetensors_find(&prompt.file, "tokens");
+    ck_assert_uint_eq(tokens->n_elements, N_TOKENS);
+    prompt.tokens = tokens->data;
+    return prompt;
+}
+
+static void close_prompt(struct prompt *prompt)
+{
+    safetensors_close(&prompt->file);
+    lckv_model_release(prompt->model);
+}
+
+/* Logits of all tokens, [N_TOKENS, n_vocab]. */
+static void feed(const struct prompt *prompt, struct feeding feeding, float *logits)
+{
+    lckv_cache_options cache_options = {.size = sizeof cache_options,
+                                        .n_tokens = N_TOKENS,
+                                        .max_sessions = 1,
+                                        .kv_dtype = LCKV_DTYPE_F32,
+                                        .page_positions = feeding.page_positions,
+                                        .n_threads = feeding.n_threads,
+                                        .max_rows = feeding.max_rows,
+                                        .rollback = feeding.rollback};
+    lckv_evaluate_options options = {.size = sizeof options, .prefill = feeding.prefill};
+    if (feeding.prefill == LCKV_PREFILL_ITERATED)
+        options.forward_passes = 3, options.backward_passes = 2;
+    lckv_cache *cache;
+    lckv_session *session;
+    ck_assert_ok(lckv_cache_create(prompt->model, &cache_options, &cache));
+    ck_assert_ok(lckv_session_create(cache, &session));
+    for (size_t at = 0; at < N_TOKENS; at += feeding.chunk) {
+        size_t n = at + feeding.chunk < N_TOKENS ? feeding.chunk : N_TOKENS - at;
+        lckv_item item = {.session = session,
+                          .tokens = prompt->tokens + at,
+                          .n_tokens = n,
+                          .want = LCKV_WANT_ALL,
+                          .logits = logits + at * prompt->n_vocab,
+                          .logits_capacity = n * prompt->n_vocab};
+        ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
+    }
+    uint64_t least;
+    ck_assert_ok(lckv_session_min_length(session, &least));
+    ck_assert_uint_gt(least, 0); /* some tokens are forgotten, or this tests nothing */
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+}
+
+/* The stored rows of the oracle's `array`. */
+static void check_rows(const struct prompt *prompt, const char *array, const float *logits)
+{
+    const struct safetensors_array *rows = safetensors_find(&prompt->file, "rows");
+    const struct safetensors_array *expected = safetensors_find(&prompt->file, array);
+    ck_assert_uint_eq(expected->n_elements, rows->n_elements * prompt->n_vocab);
+    for (size_t i = 0; i < rows->n_elements; i++) {
+        size_t row = (size_t)((const int32_t *)rows->data)[i];
+        const float *ours = logits + row * prompt->n_vocab;
+        const float *theirs = (const float *)expected->data + i * prompt->n_vocab;
+        for (size_t v = 0; v < prompt->n_vocab; v++)
+            ck_assert_msg(fabs((double)ours[v] - theirs[v]) < TOLERANCE,
+                          "%s: %s: token %zu, logit %zu is %g, expected %g", prompt->name, array,
+                          row, v, (double)ours[v], (double)theirs[v]);
+    }
+}
+
+static float first[N_TOKENS * MOST_VOCAB], again[N_TOKENS * MOST_VOCAB];
+
+START_TEST(long_prompts_agree_with_the_oracle)
+{
+    static const size_t chunks[] = {N_TOKENS, 100, 7};
+    struct prompt prompt = open_prompt(_i, LCKV_PRECISION_FULL);
+    for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
+        feed(&prompt, (struct feeding){.chunk = chunks[c], .n_threads = 2}, first);
+        check_rows(&prompt, "logits_exact", first);
+    }
+    close_prompt(&prompt);
+}
+END_TEST
+
+START_TEST(long_prompts_in_two_iterated_calls_agree_with_the_oracle)
+{
+    struct prompt prompt = open_prompt(_i, LCKV_PRECISION_FULL);
+    lckv_plan_info plan = {.size = sizeof plan};
+    ck_assert_ok(lckv_plan_get_info(lckv_model_plan(prompt.model), &plan));
+    struct feeding feeding = {
+        .chunk = (size_t)prompt.file.split, .prefill = LCKV_PREFILL_ITERATED, .n_threads = 2};
+    feed(&prompt, feeding, first);
+    check_rows(&prompt, plan.n_upward > 0 ? "logits_split_m3b2" : "logits_exact", first);
+    close_prompt(&prompt);
+}
+END_TEST
+
+/* _i: fixture and precision. */
+START_TEST(long_prompts_give_bitwise_the_same_logits_however_they_are_split)
+{
+    static const struct feeding feedings[] = {
+        {.chunk = 1, .prefill = LCKV_PREFILL_AUTO},
+        {.chunk = 7, .prefill = LCKV_PREFILL_AUTO, .n_threads = 2},
+        {.chunk = 33, .prefill = LCKV_PREFILL_EXACT, .page_positions = 16, .rollback = 1},
+        {.chunk = 64, .prefill = LCKV_PREFILL_AUTO, .page_positions = 16, .rollback = 1},
+        {.chunk = 70, .prefill = LCKV_PREFILL_AUTO, .page_positions = 128},
+        {.chunk = 100, .prefill = LCKV_PREFILL_AUTO, .max_rows = 40},
+        {.chunk = 150, .prefill = LCKV_PREFILL_AUTO, .n_threads = 3},
+        {.chunk = N_TOKENS, .prefill = LCKV_PREFILL_AUTO, .page_positions = 16, .rollback = 1},
+    };
+    struct prompt prompt =
+        open_prompt(_i % N_FIXTURES, _i < N_FIXTURES ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    feed(&prompt, (struct feeding){.chunk = N_TOKENS, .prefill = LCKV_PREFILL_EXACT}, first);
+    for (size_t f = 0; f < sizeof feedings / sizeof feedings[0]; f++) {
+        feed(&prompt, feedings[f], again);
+        ck_assert_msg(memcmp(first, again, N_TOKENS * prompt.n_vocab * sizeof *first) == 0,
+                      "%s: calls of %zu tokens differ", prompt.name, feedings[f].chunk);
+    }
+    close_prompt(&prompt);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("windows");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_loop_test(tcase, long_prompts_agree_with_the_oracle, 0, N_FIXTURES);
+    tcase_add_loop_test(tcase, long_prompts_in_two_iterated_calls_agree_with_the_oracle, 0,
+                        N_FIXTURES);
+    tcase_add_loop_test(tcase, long_prompts_give_bitwise_the_same_logits_however_they_are_split, 0,
+                        2 * N_FIXTURES);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("windows", add_all)
