@@ -6,6 +6,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #if defined(UNROLL)
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNROLL /* what is checked at every access takes minutes to compile unrolled */
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
