@@ -183,8 +183,8 @@ install: all
 	install -m 755 $(BUILD)/liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
 	ln -sf liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liblckv.so
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@PACKAGES@|$(PACKAGES)|' lckv.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@LIBS@|$(LIBS)|' lckv.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc
 	install -m 644 docs/man/lckv.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 
 uninstall:
