@@ -103,6 +103,9 @@ exits 2 "--tokens: expected at least one" logits "$model" --tokens '' -o "$work/
 exits 2 "--tokens is missing" logits "$model" -o "$work/x"
 exits 2 "--output is missing" logits "$model" --tokens 1
 exits 2 "--tokens is missing" detokenize "$model"
+exits 2 "--split: expected less than the number of tokens, 2" \
+    logits "$model" --tokens 1,2 --split 5 -o "$work/x"
+exits 2 "--split: expected less" logits "$model" --tokens 1,2 --split 2 -o "$work/x"
 exits 2 "--bos and --no-bos" tokenize "$model" --bos --no-bos
 exits 2 "one of --file and --tokens-file" perplexity "$model"
 exits 2 "--init needs --plan" convert "$model" "$work/x.gguf" --init copy
@@ -120,8 +123,20 @@ exits 1 "nonexistent" info "$work/nonexistent"
 exits 1 "cannot read $work/nonexistent" generate "$model" -f "$work/nonexistent"
 exits 1 "cannot read $work/nonexistent" logits "$model" --tokens "@$work/nonexistent" -o "$work/x"
 exits 1 "cannot write $work/none/x.npy" logits "$model" --tokens 1 -o "$work/none/x.npy"
-exits 1 "lckv: " logits "$model" --tokens 2147483647 -o "$work/x.npy"
-report "no half file is left: lckv logits" "$([ ! -e "$work/x.npy" ] && echo true)"
+exits 1 "token 1 is 2147483647" logits "$model" --tokens 1,2147483647 -o "$work/x.npy"
+exits 1 "70000 passes" logits "$model" --tokens 1,2 --prefill iterated:7+70000 -o "$work/x.npy"
+report "no half file is left: lckv logits" "$([ -z "$(find "$work" -name 'x.npy*')" ] && echo true)"
+echo precious >"$work/old.npy"
+mkfifo "$work/pipe"
+for output in old.npy pipe; do
+    exits 1 "token 0 is" logits "$model" --tokens 2147483647 -o "$work/$output"
+done
+report "a failure leaves the old file: lckv logits" "$([ "$(cat "$work/old.npy")" = precious ] && echo true)"
+# A reader that does not stay: more rows than a pipe holds cannot be written to it.
+head -c 1 "$work/pipe" >/dev/null &
+exits 1 "cannot write $work/pipe" logits "$model" --tokens "$(seq -s, 1 60)" -o "$work/pipe"
+wait
+report "a pipe is not removed: lckv logits" "$([ -p "$work/pipe" ] && echo true)"
 exits 1 "lckv: " plan 0_9_1
 exits 1 "lckv: " plan 0_1_2 --layers 4
 # Longer than any page, so that rounding up does not make room for it.
@@ -186,6 +201,11 @@ row=$(($(stat -c %s "$work/last.npy") - 128))
 report "--last is the last row" \
     "$(cmp -s <(tail -c $row "$work/all.npy") <(tail -c $row "$work/last.npy") && echo true)"
 
+ln -s seen.npy "$work/link.npy"
+run logits "$model" --tokens 1,2,3,4,5 -o "$work/link.npy"
+report "logits through a link" "$([ -L "$work/link.npy" ] && cmp -s "$work/all.npy" "$work/seen.npy" && echo true)"
+report "logits to standard output" \
+    "$("$tool" logits "$model" --tokens 1,2,3,4,5 -o /dev/stdout 2>"$work/err" | cmp -s "$work/all.npy" - && echo true)"
 # Generation.
 run generate "$model" -p "Once upon a time" -n 8
 report "figures on standard error" \
