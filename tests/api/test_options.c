@@ -163,6 +163,8 @@ START_TEST(init_clears_and_sets_the_size)
 }
 END_TEST
 
+    CHECK_INIT(lckv_evaluate_options);
+    CHECK_INIT(lckv_memory_request);
 static lckv_status get_plan_info(void *info)
 {
     return lckv_plan_get_info(plan, info);
