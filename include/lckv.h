@@ -451,6 +451,8 @@ typedef struct lckv_convert_options {
     void *log_user;
     lckv_progress_callback progress; /* in bytes written */
     void *progress_user;
+    uint32_t sliding_window; /* tokens that windowed layers attend to; 0: what the source says */
+    uint32_t reserved;
 } lckv_convert_options;
 
 LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, size_t size);
@@ -458,7 +460,7 @@ LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, si
 typedef struct lckv_convert_report {
     size_t size;
     uint64_t n_tensors;
-    uint64_t n_kept_f16; /* matrices whose rows the block type cannot hold */
+    uint64_t n_kept_f16; /* matrices in f16, because their type could not be; the log says why */
     uint64_t file_bytes;
 } lckv_convert_report;
 
@@ -616,9 +618,9 @@ typedef struct lckv_evaluate_options {
     lckv_progress_callback progress; /* tokens encoded of all tokens; not 0 cancels */
     void *progress_user;
 } lckv_evaluate_options;
+LCKV_API lckv_status lckv_evaluate_options_init(lckv_evaluate_options *options, size_t size);
 
 /* Written on LCKV_OK and on failure. */
-LCKV_API lckv_status lckv_evaluate_options_init(lckv_evaluate_options *options, size_t size);
 typedef struct lckv_evaluate_report {
     size_t size;
     int64_t failed_item;   /* the index of the item that made the call fail, or -1 */

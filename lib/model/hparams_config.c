@@ -143,12 +143,16 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, const json_t 
     return LCKV_OK;
 }
 
-/* Absent: the published default. Null: none, which a plan with windows does not allow. */
+/*
+ * Absent: the published default, if the model's own plan has windows; for a plan that it does not
+ * have it says nothing. Null: none, which a plan with windows does not allow.
+ */
 static lckv_status read_window(const struct checkpoint *checkpoint, const json_t *config,
                                struct hparams *h)
 {
     if (json_object_get(config, "sliding_window") == NULL) {
-        h->sliding_window = HPARAMS_SLIDING_WINDOW;
+        bool has_windows = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
+        h->sliding_window = has_windows ? HPARAMS_SLIDING_WINDOW : 0;
         return LCKV_OK;
     }
     return json_get_u32(config, checkpoint->name, "sliding_window", &h->sliding_window, NULL);
@@ -190,10 +194,6 @@ static lckv_status read_architecture(const struct checkpoint *checkpoint, const 
     return LCKV_OK;
 }
 
-/* The last part of the directory's path. */
-static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text *name)
-{
-    const char *path = checkpoint->name;
 /* A member that changes the computation in a way that the forward pass does not know. */
 static lckv_status refuse_unless(const struct checkpoint *checkpoint, const json_t *object,
                                  const char *key, double neutral)
@@ -239,6 +239,10 @@ static lckv_status check_unsupported(const struct checkpoint *checkpoint, const 
     return status;
 }
 
+/* The last part of the directory's path. */
+static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text *name)
+{
+    const char *path = checkpoint->name;
     size_t end = strlen(path);
     while (end > 0 && path[end - 1] == '/')
         end--;
@@ -271,9 +275,9 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = read_rest(checkpoint, config, h);
     if (status == LCKV_OK)
+        status = check_unsupported(checkpoint, config, h);
+    if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);
     json_decref(config);
     return status;
-    if (status == LCKV_OK)
-        status = check_unsupported(checkpoint, config, h);
 }

@@ -237,6 +237,10 @@ report "chat reads lines from a pipe" "$([ $status -eq 0 ] && [ -s "$work/out" ]
 run convert "$model" "$work/f16.gguf" --type f16 --json
 report "convert" "$([ "$status" -eq 0 ] && python3 -m json.tool "$work/out" >/dev/null && echo true)"
 json "d['weight_types'].startswith('f16')" info "$work/f16.gguf" --json
+golden=tests/data/goldens/standard-llama
+exits 1 "sliding_window" convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2
+run convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2 --sliding-window 5
+json "d['sliding_window'] == 5" info "$work/w.gguf" --json
 
 if [ $failures -ne 0 ]; then
     echo "$failures checks failed"
