@@ -659,6 +659,7 @@ LCKV_API lckv_status lckv_session_logits(lckv_session *session, const float **lo
 
 typedef struct lckv_sampler lckv_sampler;
 
+/* Never grows: arrays of it have no stride. */
 typedef struct lckv_logit_bias {
     lckv_token token;
     float bias; /* added to the logit; -INFINITY bans the token */
@@ -740,6 +741,7 @@ enum {
 typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text,
                                        size_t length);
 
+/* Never grows: arrays of it have no stride. */
 typedef struct lckv_string {
     const char *text;
     size_t length;
