@@ -42,8 +42,7 @@ static int read_input(const char *path, struct bytes *bytes)
     return EXIT_FAILURE;
 }
 
-/* The whole text as one run of tokens, in which nothing is a special token but the BOS of the rule.
- */
+/* The whole text as one run of tokens. Nothing in it is a special token but the rule's BOS. */
 static int load_tokens(const struct settings *settings, const lckv_model *model,
                        struct token_list *tokens)
 {
