@@ -1,7 +1,8 @@
 # lckv: make help lists the targets.
 #
-# Everything is built in build/. CC, CFLAGS, LDFLAGS, PREFIX, LIBDIR and DESTDIR are yours; BLAS=none
-# builds without OpenBLAS; WERROR=1 makes warnings errors (make check sets it).
+# Everything is built in BUILD, and again when the flags change. CC, CFLAGS, LDFLAGS, BUILD, PREFIX, LIBDIR
+# and DESTDIR are yours; BLAS=none builds without OpenBLAS; V=1 shows whole commands; WERROR=1 makes
+# warnings errors (make check sets it).
 
 VERSION := $(shell sed -n 's/^\#define LCKV_VERSION_STRING "\(.*\)"/\1/p' include/lckv.h)
 SONAME := liblckv.so.0
@@ -16,9 +17,8 @@ PKG_CONFIG ?= pkg-config
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
             -Wmissing-prototypes -Wwrite-strings -Wundef -Wvla
-ifeq ($(WERROR),1)
-WARNINGS += -Werror
-endif
+# Not among the flags that objects depend on: it changes no object, and make check sets it after make.
+ERRORS := $(if $(filter 1,$(WERROR)),-Werror)
 
 ifeq ($(BLAS),openblas)
 BLAS_PACKAGE := openblas
@@ -34,12 +34,16 @@ LIB_FLAGS := $(C11) -fPIC -fvisibility=hidden -Iinclude -Ilib $(DEFINES) $(PACKA
 TOOL_FLAGS := $(C11) -Iinclude -Itools
 LIBS := $(PACKAGE_LIBS) -lm -lpthread
 
+# V=1 shows commands; otherwise a line for each, none with -s.
+Q := $(if $(filter 1,$(V)),,@)
+SILENT := $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS)))
+show = @$(if $(SILENT),:,printf '%-4s %s\n' $(1) $(2))
+
 # ---- The library ----------------------------------------------------------------------------------
 
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 SOURCES := $(wildcard lib/*/*.c) $(if $(filter x86_64,$(ARCH)),$(wildcard lib/kernels/x86/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-HEADERS := $(wildcard include/*.h lib/*/*.h lib/*/*/*.h tools/*.h tests/*.h)
 
 # Only a kernel set's own files get its instructions.
 $(BUILD)/lib/kernels/x86/%_avx2.o: ISA := -mavx2 -mfma -mf16c
@@ -47,41 +51,51 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: all help check check-sanitize check-valgrind demo examples tests install uninstall dist lint clean
+.PHONY: FORCE all help check check-sanitize check-valgrind demo examples tests install uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
 help:
-	@echo "all             build/liblckv.so, build/liblckv.a, build/lckv"
+	@echo "all             $(BUILD)/liblckv.so, $(BUILD)/liblckv.a, $(BUILD)/lckv"
 	@echo "demo            writes a story with the bundled model"
 	@echo "check           builds and runs every test"
 	@echo "check-sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "check-valgrind  the tests under valgrind"
-	@echo "examples        build/examples/*"
+	@echo "examples        $(BUILD)/examples/*"
 	@echo "lint            formatting, include order, banned calls, exports, static analysis"
 	@echo "install         to PREFIX ($(PREFIX)), under DESTDIR; uninstall removes it"
-	@echo "dist            build/lckv-$(VERSION).tar.gz"
-	@echo "clean           removes build/"
+	@echo "dist            $(BUILD)/lckv-$(VERSION).tar.gz"
+	@echo "clean           removes $(BUILD)"
 
-$(BUILD)/lib/%.o: lib/%.c
+# Whatever is compiled or linked depends on this file, which changes only when the flags do.
+FLAGS = $(CC) $(CXX) | $(LIB_FLAGS) | $(CFLAGS) | $(LDFLAGS) | $(LIBS)
+$(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(LIB_FLAGS) $(CFLAGS) $(OPTIMIZE) $(ISA) -c $< -o $@
+	@printf '%s\n' '$(subst ','\'',$(FLAGS))' >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-$(BUILD)/liblckv.so.$(VERSION): $(OBJECTS) lib/lckv.map
-	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/lckv.map -Wl,-z,defs \
+$(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$<)
+	$(Q)$(CC) $(LIB_FLAGS) $(ERRORS) $(CFLAGS) $(OPTIMIZE) $(ISA) -c $< -o $@
+
+$(BUILD)/liblckv.so.$(VERSION): $(OBJECTS) lib/lckv.map $(BUILD)/flags
+	$(call show,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=lib/lckv.map -Wl,-z,defs \
 	    -Wl,--as-needed $(CFLAGS) $(LDFLAGS) $(OBJECTS) $(LIBS) -o $@
 $(BUILD)/liblckv.so: $(BUILD)/liblckv.so.$(VERSION)
-	ln -sf liblckv.so.$(VERSION) $(BUILD)/$(SONAME)
-	ln -sf $(SONAME) $@
+	$(Q)ln -sf liblckv.so.$(VERSION) $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
 
 # One object whose other symbols are local: a program's own names cannot collide with ours.
 $(BUILD)/exports.txt: lib/lckv.map
 	@mkdir -p $(@D)
-	grep -o 'lckv_[a-z0-9_]*;' $< | tr -d ';' | sort > $@
+	$(Q)grep -o 'lckv_[a-z0-9_]*;' $< | tr -d ';' | sort > $@
 $(BUILD)/liblckv.a: $(OBJECTS) $(BUILD)/exports.txt
-	$(CC) -r -nostdlib $(OBJECTS) -o $(BUILD)/liblckv.o
-	objcopy --keep-global-symbols=$(BUILD)/exports.txt $(BUILD)/liblckv.o
-	rm -f $@
-	ar rcs $@ $(BUILD)/liblckv.o
+	$(call show,AR,$@)
+	$(Q)$(CC) -r -nostdlib $(OBJECTS) -o $(BUILD)/liblckv.o
+	$(Q)objcopy --keep-global-symbols=$(BUILD)/exports.txt $(BUILD)/liblckv.o
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(BUILD)/liblckv.o
 
 # ---- The command ----------------------------------------------------------------------------------
 
@@ -89,11 +103,13 @@ TOOL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c))
 EDIT_CFLAGS = $(shell $(PKG_CONFIG) --cflags libedit)
 EDIT_LIBS = $(shell $(PKG_CONFIG) --libs libedit)
 
-$(BUILD)/tools/%.o: tools/%.c
+$(BUILD)/tools/%.o: tools/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(TOOL_FLAGS) $(EDIT_CFLAGS) $(CFLAGS) -c $< -o $@
-$(BUILD)/lckv: $(TOOL_OBJECTS) $(BUILD)/liblckv.a
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(EDIT_LIBS) -o $@
+	$(call show,CC,$<)
+	$(Q)$(CC) $(TOOL_FLAGS) $(ERRORS) $(EDIT_CFLAGS) $(CFLAGS) -c $< -o $@
+$(BUILD)/lckv: $(TOOL_OBJECTS) $(BUILD)/liblckv.a $(BUILD)/flags
+	$(call show,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(TOOL_OBJECTS) $(BUILD)/liblckv.a $(LIBS) $(EDIT_LIBS) -o $@
 
 BUNDLED := examples/models/stories-lckv-q8_0.gguf
 demo: $(BUILD)/lckv
@@ -107,12 +123,14 @@ demo: $(BUILD)/lckv
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c)) \
             $(patsubst examples/%.cpp,$(BUILD)/examples/%,$(wildcard examples/*.cpp))
 examples: $(EXAMPLES) $(BUILD)/liblckv.so
-$(BUILD)/examples/%: examples/%.c $(BUILD)/liblckv.a
+$(BUILD)/examples/%: examples/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(C11) -Iinclude $(CFLAGS) $(LDFLAGS) $< $(BUILD)/liblckv.a $(LIBS) -o $@
-$(BUILD)/examples/%: examples/%.cpp $(BUILD)/liblckv.a
+	$(call show,CC,$<)
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude $(CFLAGS) $(LDFLAGS) $< $(BUILD)/liblckv.a $(LIBS) -o $@
+$(BUILD)/examples/%: examples/%.cpp $(BUILD)/liblckv.a $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -Iinclude $(CFLAGS) $(LDFLAGS) $< \
+	$(call show,CXX,$<)
+	$(Q)$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -Iinclude $(CFLAGS) $(LDFLAGS) $< \
 	    $(BUILD)/liblckv.a $(LIBS) -o $@
 
 # ---- Tests ------------------------------------------------------------------------------------------
@@ -125,13 +143,15 @@ API_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/test_*.c))
 GOLDEN_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/test_*.c))
 tests: $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS)
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(OBJECTS)
+$(BUILD)/tests/unit/%: tests/unit/%.c $(OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(C11) -Iinclude -Ilib -Itests $(CHECK_CFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
+	$(call show,CC,$<)
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib -Itests $(CHECK_CFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
 	    $(OBJECTS) $(LIBS) $(CHECK_LIBS) -o $@
-$(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a
+$(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(C11) -Iinclude -Itests $(CHECK_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
+	$(call show,CC,$<)
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Itests $(CHECK_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
 	    $(BUILD)/liblckv.a $(LIBS) $(CHECK_LIBS) -o $@
 
 JOBS := $(shell nproc)
@@ -141,8 +161,9 @@ check:
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 check-sanitize:
-	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 BUILD=build/sanitize CFLAGS="$(SANITIZE)" all tests
-	@tests/run.sh build/sanitize programs
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 BUILD=$(BUILD)/sanitize CFLAGS="$(SANITIZE)" \
+	    all tests
+	@tests/run.sh $(BUILD)/sanitize programs
 
 check-valgrind:
 	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all tests
@@ -162,8 +183,8 @@ install: all
 	install -m 755 $(BUILD)/liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
 	ln -sf liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liblckv.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@PACKAGES@|$(PACKAGES)|' lckv.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@LIBS@|$(LIBS)|' lckv.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc
 	install -m 644 docs/man/lckv.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 
 uninstall:
@@ -177,6 +198,6 @@ dist:
 	git archive --prefix=lckv-$(VERSION)/ -o $(BUILD)/lckv-$(VERSION).tar.gz HEAD
 
 clean:
-	rm -rf build
+	$(Q)rm -rf $(BUILD)
 
 -include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))

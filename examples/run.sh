@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every example of a build folder and fails if one fails or says nothing: run.sh BUILD.
 set -u
-build=$1
+build=$(realpath "$1")
 model=examples/models/stories-lckv-q8_0.gguf
 out=$build/examples/output
 failed=0
@@ -26,7 +26,7 @@ try chat sh -c "'$build/examples/chat' '$model' <'$build/examples/input'"
 try ffi_python python3 examples/ffi_python.py "$model" "$build/liblckv.so"
 if command -v rustc >/dev/null; then
     if rustc -O --out-dir "$build/examples" examples/ffi_rust.rs -L "$build" -l lckv \
-        -C link-arg=-Wl,-rpath,"$PWD/$build"; then
+        -C link-arg=-Wl,-rpath,"$build"; then
         try ffi_rust "$build/examples/ffi_rust" "$model"
     else
         failed=1

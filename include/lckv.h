@@ -220,6 +220,7 @@ typedef struct lckv_memory_request {
     uint64_t budget_bytes;   /* for sessions_that_fit and context_that_fits; 0: not asked */
     uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
 } lckv_memory_request;
+LCKV_API lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size);
 
 /*
  * KV memory in whole pages; a cache's scratch and tables come on top (lckv_cache_get_stats). It is
@@ -236,8 +237,7 @@ typedef struct lckv_memory_report {
     uint64_t bytes_needed; /* bytes_per_session x n_sessions */
     uint64_t sessions_that_fit;
     uint64_t standard_sessions_that_fit;
-    uint64_t
-        context_that_fits; /* for each of n_sessions; UINT64_MAX: no limit (all slots windowed) */
+    uint64_t context_that_fits; /* for each session; UINT64_MAX: no limit (all slots windowed) */
 } lckv_memory_report;
 LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
                                           lckv_memory_report *report);
@@ -456,6 +456,8 @@ typedef struct lckv_convert_options {
     void *log_user;
     lckv_progress_callback progress; /* in bytes written */
     void *progress_user;
+    uint32_t sliding_window; /* tokens that windowed layers attend to; 0: what the source says */
+    uint32_t reserved;
 } lckv_convert_options;
 
 LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, size_t size);
@@ -463,7 +465,7 @@ LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, si
 typedef struct lckv_convert_report {
     size_t size;
     uint64_t n_tensors;
-    uint64_t n_kept_f16; /* matrices whose rows the block type cannot hold */
+    uint64_t n_kept_f16; /* matrices in f16, because their type could not be; the log says why */
     uint64_t file_bytes;
 } lckv_convert_report;
 
@@ -626,6 +628,7 @@ typedef struct lckv_evaluate_options {
     lckv_progress_callback progress; /* tokens encoded of all tokens; not 0 cancels */
     void *progress_user;
 } lckv_evaluate_options;
+LCKV_API lckv_status lckv_evaluate_options_init(lckv_evaluate_options *options, size_t size);
 
 /* Written on LCKV_OK and on failure. */
 typedef struct lckv_evaluate_report {
@@ -667,6 +670,7 @@ LCKV_API lckv_status lckv_session_logits(lckv_session *session, const float **lo
 
 typedef struct lckv_sampler lckv_sampler;
 
+/* Never grows: arrays of it have no stride. */
 typedef struct lckv_logit_bias {
     lckv_token token;
     float bias; /* added to the logit; -INFINITY bans the token */
@@ -684,11 +688,10 @@ typedef struct lckv_sampler_options {
     uint32_t top_k;    /* keep the k most likely; 0: all */
     float top_p;       /* keep the most likely tokens up to this probability; 0 or 1: all */
     float min_p;       /* keep tokens of at least this share of the top probability; 0: all */
-    float
-        repetition_penalty;  /* divides positive, multiplies negative logits of seen tokens; 0: 1 */
-    float frequency_penalty; /* subtracted once for each time that the token was seen */
-    float presence_penalty;  /* subtracted once if it was seen */
-    uint32_t penalty_window; /* how many of the last accepted tokens count as seen; 0: 64 */
+    float repetition_penalty; /* divides positive logits of seen tokens, else multiplies; 0: 1 */
+    float frequency_penalty;  /* subtracted once for each time that the token was seen */
+    float presence_penalty;   /* subtracted once if it was seen */
+    uint32_t penalty_window;  /* how many of the last accepted tokens count as seen; 0: 64 */
     uint64_t seed;
     const lckv_logit_bias *logit_bias; /* copied */
     size_t n_logit_bias;
@@ -736,7 +739,7 @@ enum {
     LCKV_STOP_END = 1,      /* the model ended its text */
     LCKV_STOP_STRING = 2,   /* a stop string came up */
     LCKV_STOP_CALLBACK = 3, /* the callback asked to stop */
-    LCKV_STOP_FULL = 4,     /* the cache is full */
+    LCKV_STOP_FULL = 4,     /* the cache is full: no failure, the text so far is good */
     LCKV_STOP_CANCELLED = 5 /* lckv_cache_cancel */
 };
 
@@ -749,6 +752,7 @@ enum {
 typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text,
                                        size_t length);
 
+/* Never grows: arrays of it have no stride. */
 typedef struct lckv_string {
     const char *text;
     size_t length;
@@ -759,8 +763,12 @@ typedef struct lckv_generate_options {
     uint64_t max_tokens;      /* 0: 256 */
     const lckv_string *stops; /* the text ends before the first of these */
     size_t n_stops;
-    int32_t ignore_end;   /* not 0: go on after an end token */
-    lckv_prefill prefill; /* of the prompt; with the model's own passes */
+    int32_t ignore_end; /* not 0: go on after an end token */
+    /*
+     * Of the prompt, with the model's own passes. A prompt for ITERATED, and for MODEL where that
+     * iterates, needs a cache of that many max_rows: passes cannot be split.
+     */
+    lckv_prefill prefill;
     lckv_token_callback callback;
     void *callback_user;
 } lckv_generate_options;

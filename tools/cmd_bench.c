@@ -57,12 +57,12 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
         json_add_unsigned(bench->json, "n_threads", test->n_threads);
         json_add_unsigned(bench->json, "depth", test->depth);
         json_add_unsigned(bench->json, "n_sessions", test->n_sessions);
-        json_add_real(bench->json, "median", speeds->median);
-        json_add_real(bench->json, "min", speeds->least);
-        json_add_real(bench->json, "max", speeds->most);
+        json_add_real(bench->json, "median", speeds->median, 6);
+        json_add_real(bench->json, "min", speeds->least, 6);
+        json_add_real(bench->json, "max", speeds->most, 6);
         if (test->is_decode) {
-            json_add_real(bench->json, "gigabytes_per_second", rate / 1e9);
-            json_add_real(bench->json, "share_of_bandwidth", share);
+            json_add_real(bench->json, "gigabytes_per_second", rate / 1e9, 6);
+            json_add_real(bench->json, "share_of_bandwidth", share, 6);
         }
         json_end_object(bench->json);
         return;
@@ -145,7 +145,7 @@ static int run_all(struct bench *bench)
         json_add_string(&json, "precision", precision);
         json_add_string(&json, "kv_type", lckv_dtype_name(settings->kv_type));
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
-        json_add_real(&json, "weight_bytes_per_step", bench->weight_bytes);
+        json_add_real(&json, "weight_bytes_per_step", bench->weight_bytes, 10);
         json_add_unsigned(&json, "n_repeats", settings->n_repeats);
         json_key(&json, "tests"); /* in tokens per second of all sessions together */
         json_begin_array(&json);

@@ -74,9 +74,9 @@ static int talk(struct conversation *conversation, uint64_t context)
         }
         free(line);
         if (result == ANSWER_FULL)
-            complain("the conversation fills the cache of %" PRIu64
-                     " tokens; /reset begins anew, --context makes the cache larger",
-                     context);
+            complain("the conversation fills the context of %" PRIu64
+                     " token%s; /reset begins anew, --context makes it larger",
+                     context, plural(context));
         if (result == ANSWER_FAILED) {
             interrupt_unwatch();
             return EXIT_FAILURE;
@@ -133,7 +133,8 @@ static int run(const struct settings *settings)
         .kv_dtype = settings->kv_type,
         .n_threads = (uint32_t)settings->n_threads,
     };
-    struct conversation conversation = {.model = model, .max_tokens = settings->n_tokens};
+    struct conversation conversation = {
+        .model = model, .max_tokens = settings->n_tokens, .context = context};
     status = create_sampler(&settings->sampling, &conversation.sampler);
     if (status == EXIT_SUCCESS)
         status = begin(settings, &conversation);

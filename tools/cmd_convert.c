@@ -24,8 +24,8 @@ static void print_report(const char *output, const lckv_convert_report *report, 
     printf("%s: %" PRIu64 " tensors, %s", output, report->n_tensors,
            human_bytes(report->file_bytes).text);
     if (report->n_kept_f16 > 0)
-        printf("; %" PRIu64 " kept in f16, because blocks do not divide their rows",
-               report->n_kept_f16);
+        printf("; %" PRIu64 " %s f16, as noted", report->n_kept_f16,
+               report->n_kept_f16 == 1 ? "is" : "are");
     putchar('\n');
 }
 
@@ -40,6 +40,7 @@ int cmd_convert(int argc, char **argv)
     const char *input = NULL, *output = NULL;
     bool as_json = false;
     int32_t init = INIT_NONE;
+    uint64_t sliding_window = 0;
     struct progress progress = progress_begin("writing");
     lckv_convert_options convert = {
         .size = sizeof convert,
@@ -68,6 +69,12 @@ int cmd_convert(int argc, char **argv)
          .help = "with --plan, keys and values of a source layer:\n"
                  "the mean over the layers that read it (default),\nor its own",
          .choices = inits},
+        {.name = "sliding-window",
+         .kind = OPTION_NUMBER,
+         .to.number = &sliding_window,
+         .value = "N",
+         .help = "tokens that windowed layers attend to (default: as\nIN says; it need not)",
+         .least = 1},
         option_json(&as_json),
         {.name = NULL},
     };
@@ -76,7 +83,8 @@ int cmd_convert(int argc, char **argv)
         "Writes a Hugging Face directory or a GGUF file as GGUF. OUT.gguf is replaced only when\n"
         "the whole file has been written.",
         "lckv convert stories-lckv stories-lckv.gguf --type q8_0\n"
-        "lckv convert llama.gguf condensed.gguf --plan 0_6_6_6_6_6_6_7 --init mean",
+        "lckv convert llama.gguf condensed.gguf --plan 0_6_6_6_6_6_6_7 --init mean\n"
+        "lckv convert llama.gguf windows.gguf --plan 0s_1s_2_2_2_2_2_2 --sliding-window 512",
         arguments, options};
     int status;
     if (!options_parse(&line, argc, argv, &status))
@@ -84,6 +92,7 @@ int cmd_convert(int argc, char **argv)
     if (init != INIT_NONE && convert.plan == NULL)
         return fail_usage("convert", "--init needs --plan");
     convert.init = init == INIT_NONE ? LCKV_CONVERT_MEAN : init;
+    convert.sliding_window = (uint32_t)sliding_window;
     lckv_convert_report report = {.size = sizeof report};
     lckv_status result = lckv_convert(input, output, &convert, &report);
     progress_end(&progress);

@@ -65,7 +65,7 @@ int cmd_generate(int argc, char **argv)
          .kind = OPTION_NUMBER,
          .to.number = &settings.context,
          .value = "N",
-         .help = "tokens that the cache holds (default: the prompt's\nand those of -n)",
+         .help = "tokens of prompt and text at most (default: the\nprompt's and those of -n)",
          .least = 1},
         {.name = "prefill",
          .kind = OPTION_CHOICE,

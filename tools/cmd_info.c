@@ -136,8 +136,8 @@ static int print_json(const struct facts *facts, bool with_metadata)
     json_add_unsigned(&json, "n_kv_heads", info->n_kv_heads);
     json_add_unsigned(&json, "head_dim", info->head_dim);
     json_add_unsigned(&json, "context_length", info->context_length);
-    json_add_real(&json, "rope_theta", (double)info->rope_theta);
-    json_add_real(&json, "rms_norm_eps", (double)info->rms_norm_eps);
+    json_add_float(&json, "rope_theta", info->rope_theta);
+    json_add_float(&json, "rms_norm_eps", info->rms_norm_eps);
     json_add_bool(&json, "is_tied", info->is_tied);
     json_add_bool(&json, "has_tokenizer", info->has_tokenizer);
     json_add_string(&json, "kernel_set", info->kernel_set);

@@ -4,11 +4,13 @@
 #include "commands.h"
 #include "common_options.h"
 #include "npy.h"
+#include "output_file.h"
 #include "progress.h"
 #include "report.h"
 #include "setup.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,23 +95,38 @@ static int compute(const struct settings *settings, lckv_cache *cache, size_t n_
     float *logits = n_vocab > 0 && n_rows <= SIZE_MAX / sizeof *logits / n_vocab
                         ? malloc(n_rows * n_vocab * sizeof *logits)
                         : NULL;
-    FILE *file = logits != NULL ? fopen(settings->output, "wb") : NULL;
+    struct output_file output;
     if (logits == NULL) {
         complain("out of memory for %zu rows of logits; --chunk makes calls shorter", n_rows);
-    } else if (file == NULL) {
+    } else if (!output_file_open(&output, settings->output)) {
         fail_output(settings);
     } else {
-        status = npy_begin(file, settings->only_last ? 1 : settings->tokens.count, n_vocab)
-                     ? write_rows(settings, cache, session, logits, n_vocab, file)
+        size_t n_written = settings->only_last ? 1 : settings->tokens.count;
+        status = npy_begin(output.stream, n_written, n_vocab)
+                     ? write_rows(settings, cache, session, logits, n_vocab, output.stream)
                      : fail_output(settings);
-        if (fclose(file) != 0 && status == EXIT_SUCCESS)
-            status = fail_output(settings);
         if (status != EXIT_SUCCESS)
-            remove(settings->output); /* half an array would look like a whole one's beginning */
+            output_file_discard(&output);
+        else if (!output_file_commit(&output))
+            status = fail_output(settings);
     }
     free(logits);
     lckv_session_release(session);
     return status;
+}
+
+/* Before the output is opened: a wrong id should leave no trace. */
+static int check_tokens(const struct settings *settings, uint32_t n_vocab)
+{
+    for (size_t i = 0; i < settings->tokens.count; i++) {
+        lckv_token token = settings->tokens.ids[i];
+        if (token < 0 || (uint32_t)token >= n_vocab) {
+            complain("token %zu is %" PRId32 "; the model's ids are 0 to %" PRIu32, i, token,
+                     n_vocab - 1);
+            return EXIT_FAILURE;
+        }
+    }
+    return EXIT_SUCCESS;
 }
 
 static int run(const struct settings *settings)
@@ -134,6 +151,8 @@ static int run(const struct settings *settings)
         lckv_cache_create(model, &options, &cache) != LCKV_OK)
         status = fail_library();
     else
+        status = check_tokens(settings, info.n_vocab);
+    if (status == EXIT_SUCCESS)
         status = compute(settings, cache, info.n_vocab);
     lckv_cache_release(cache);
     lckv_model_release(model);
@@ -197,6 +216,11 @@ int cmd_logits(int argc, char **argv)
             status = fail_usage("logits", "--tokens: expected at least one token");
         else if (settings.output == NULL)
             status = fail_usage("logits", "--output is missing");
+        else if (settings.split >= settings.tokens.count && settings.split != 0)
+            status = fail_usage("logits",
+                                "--split: expected less than the number of tokens, %zu, got "
+                                "%" PRIu64,
+                                settings.tokens.count, settings.split);
         else
             status = run(&settings);
     }

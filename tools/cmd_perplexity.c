@@ -42,8 +42,7 @@ static int read_input(const char *path, struct bytes *bytes)
     return EXIT_FAILURE;
 }
 
-/* The whole text as one run of tokens, in which nothing is a special token but the BOS of the rule.
- */
+/* The whole text as one run of tokens. Nothing in it is a special token but the rule's BOS. */
 static int load_tokens(const struct settings *settings, const lckv_model *model,
                        struct token_list *tokens)
 {
@@ -84,9 +83,9 @@ static int cut_windows(const struct settings *settings, const lckv_model *model,
     lckv_token *ids = corpus->tokens.ids;
     size_t n_windows = (size_t)(corpus->tokens.count / context);
     if (n_windows == 0) {
-        complain("the text has %zu tokens, less than one window of %" PRIu64
+        complain("the text has %zu token%s, less than one window of %" PRIu64
                  "; --context makes windows shorter",
-                 corpus->tokens.count, context);
+                 corpus->tokens.count, plural(corpus->tokens.count), context);
         return EXIT_FAILURE;
     }
     corpus->documents = calloc(n_windows, sizeof *corpus->documents);
@@ -184,14 +183,14 @@ static void print_result(const struct settings *settings, const struct corpus *c
     double speed = per_second((double)result->n_encoded, result->seconds);
     if (settings->as_json) {
         struct json json = json_open(stdout);
-        json_add_real(&json, "perplexity", exp(mean));
+        json_add_real(&json, "perplexity", exp(mean), 10);
         json_add_unsigned(&json, "n_tokens", result->n_tokens);
-        json_add_real(&json, "mean_nll", mean);
+        json_add_real(&json, "mean_nll", mean, 10);
         json_add_unsigned(&json, "n_documents", corpus->n_documents);
         if (corpus->context != 0)
             json_add_unsigned(&json, "context", corpus->context);
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
-        json_add_real(&json, "tokens_per_second", speed);
+        json_add_real(&json, "tokens_per_second", speed, 6);
         json_close(&json);
         return;
     }

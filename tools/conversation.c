@@ -137,9 +137,14 @@ static enum answer answer(struct conversation *conversation, struct stream *stre
         free(tokens.ids);
         return ANSWER_FAILED;
     }
+    if (tokens.count >= conversation->context) {
+        free(tokens.ids);
+        return ANSWER_FULL;
+    }
+    uint64_t room = conversation->context - tokens.count;
     lckv_generate_options options = {
         .size = sizeof options,
-        .max_tokens = conversation->max_tokens,
+        .max_tokens = room < conversation->max_tokens ? room : conversation->max_tokens,
         .callback = stream_take,
         .callback_user = stream,
     };
@@ -160,7 +165,8 @@ static enum answer answer(struct conversation *conversation, struct stream *stre
     }
     if (stream->has_failed)
         return ANSWER_FAILED;
-    if (report.reason == LCKV_STOP_FULL)
+    bool is_full = report.reason == LCKV_STOP_LENGTH && room < conversation->max_tokens;
+    if (is_full || report.reason == LCKV_STOP_FULL)
         return ANSWER_FULL;
     return report.reason == LCKV_STOP_END ? ANSWER_WHOLE : ANSWER_CUT;
 }

@@ -14,6 +14,7 @@ struct conversation {
     lckv_sampler *sampler;
     lckv_session *session;
     uint64_t max_tokens; /* of an answer */
+    uint64_t context;    /* of the whole conversation */
     bool has_template;   /* false: each line is a text of its own, which the model continues */
     lckv_message *messages;
     size_t n_messages;
@@ -23,7 +24,7 @@ struct conversation {
 enum answer {
     ANSWER_WHOLE,
     ANSWER_CUT,   /* Ctrl-C, or max_tokens */
-    ANSWER_FULL,  /* the cache has no room for what was said, or for the rest of the answer */
+    ANSWER_FULL,  /* the context has no room for what was said, or for the rest of the answer */
     ANSWER_FAILED /* after a complaint */
 };
 

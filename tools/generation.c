@@ -83,6 +83,13 @@ static double saved_times(const lckv_memory_report *memory)
     return (double)memory->standard_bytes_per_token / (double)memory->bytes_per_token;
 }
 
+/* How many tokens the text may have. */
+static uint64_t most_tokens(const struct generation *generation)
+{
+    uint64_t room = generation->context - generation->prompt.count;
+    return room < generation->settings->n_tokens ? room : generation->settings->n_tokens;
+}
+
 static const char *reason_name(lckv_stop_reason reason)
 {
     static const char *const names[] = {"length", "end", "stop", "callback", "full", "cancelled"};
@@ -102,13 +109,13 @@ static void print_json(const struct generation *generation)
                     generation->stream.tokens.count);
     json_add_unsigned(&json, "n_prompt", report->n_prompt);
     json_add_unsigned(&json, "n_generated", report->n_generated);
-    json_add_real(&json, "prompt_seconds", report->prompt_seconds);
-    json_add_real(&json, "decode_seconds", report->decode_seconds);
-    json_add_real(&json, "prompt_tokens_per_second", prompt_speed(report));
-    json_add_real(&json, "decode_tokens_per_second", decode_speed(report));
+    json_add_real(&json, "prompt_seconds", report->prompt_seconds, 6);
+    json_add_real(&json, "decode_seconds", report->decode_seconds, 6);
+    json_add_real(&json, "prompt_tokens_per_second", prompt_speed(report), 6);
+    json_add_real(&json, "decode_tokens_per_second", decode_speed(report), 6);
     json_add_unsigned(&json, "kv_bytes_per_token", memory->bytes_per_token);
     json_add_unsigned(&json, "standard_kv_bytes_per_token", memory->standard_bytes_per_token);
-    json_add_real(&json, "kv_ratio", saved_times(memory));
+    json_add_real(&json, "kv_ratio", saved_times(memory), 6);
     json_close(&json);
 }
 
@@ -117,11 +124,12 @@ static void print_figures(const struct generation *generation)
     const lckv_generate_report *report = &generation->report;
     const lckv_memory_report *memory = &generation->memory;
     fprintf(stderr,
-            "prompt %" PRIu64 " tokens, %.1f tokens/s; generated %" PRIu64
-            " tokens, %.1f tokens/s; KV cache %" PRIu64 " bytes/token, standard plan %" PRIu64
+            "prompt %" PRIu64 " token%s, %.1f tokens/s; generated %" PRIu64
+            " token%s, %.1f tokens/s; KV cache %" PRIu64 " bytes/token, standard plan %" PRIu64
             " (%.2f times)\n",
-            report->n_prompt, prompt_speed(report), report->n_generated, decode_speed(report),
-            memory->bytes_per_token, memory->standard_bytes_per_token, saved_times(memory));
+            report->n_prompt, plural(report->n_prompt), prompt_speed(report), report->n_generated,
+            plural(report->n_generated), decode_speed(report), memory->bytes_per_token,
+            memory->standard_bytes_per_token, saved_times(memory));
 }
 
 static int finish(const struct generation *generation)
@@ -134,8 +142,8 @@ static int finish(const struct generation *generation)
         stream_end_line(&generation->stream);
     print_figures(generation);
     if (generation->report.reason == LCKV_STOP_FULL)
-        complain("the cache of %" PRIu64 " tokens is full; --context makes it larger",
-                 generation->context);
+        complain("note: the context of %" PRIu64 " token%s is full; --context makes it larger",
+                 generation->context, plural(generation->context));
     return interrupt_came() ? EXIT_INTERRUPTED : EXIT_SUCCESS;
 }
 
@@ -145,7 +153,7 @@ static int generate(struct generation *generation, lckv_cache *cache, lckv_sessi
     const struct generate_settings *settings = generation->settings;
     lckv_generate_options options = {
         .size = sizeof options,
-        .max_tokens = settings->n_tokens,
+        .max_tokens = most_tokens(generation),
         .stops = settings->stops.items,
         .n_stops = settings->stops.count,
         .ignore_end = settings->ignore_eos,
@@ -162,11 +170,13 @@ static int generate(struct generation *generation, lckv_cache *cache, lckv_sessi
     interrupt_unwatch();
     if (status == LCKV_CANCELLED && interrupt_came())
         return EXIT_INTERRUPTED;
-    if (status == LCKV_CACHE_FULL)
-        complain("%s; --context makes the cache larger", lckv_last_error());
-    else if (status != LCKV_OK)
-        fail_library();
-    return status == LCKV_OK ? finish(generation) : EXIT_FAILURE;
+    if (status != LCKV_OK)
+        return fail_library();
+    /* The cache has whole pages, so it is seldom the first to be full. */
+    if (generation->report.reason == LCKV_STOP_LENGTH &&
+        generation->report.n_generated < settings->n_tokens)
+        generation->report.reason = LCKV_STOP_FULL;
+    return finish(generation);
 }
 
 static int run_with_cache(struct generation *generation)
@@ -175,6 +185,11 @@ static int run_with_cache(struct generation *generation)
     generation->context = settings->context != 0
                               ? settings->context
                               : (uint64_t)generation->prompt.count + settings->n_tokens;
+    if (generation->prompt.count >= generation->context) {
+        complain("the prompt has %zu token%s and leaves no room in a --context of %" PRIu64,
+                 generation->prompt.count, plural(generation->prompt.count), generation->context);
+        return EXIT_FAILURE;
+    }
     lckv_cache_options options = {
         .size = sizeof options,
         .n_tokens = generation->context,

@@ -15,7 +15,7 @@ struct generate_settings {
     const char *file;
     struct token_list tokens;
     uint64_t n_tokens;
-    uint64_t context; /* 0: as many as needed */
+    uint64_t context; /* tokens of prompt and text; 0: as many as needed */
     uint64_t n_threads;
     struct string_list stops;
     bool ignore_eos;

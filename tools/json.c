@@ -149,19 +149,27 @@ void json_signed(struct json *json, int64_t number)
     fprintf(json->file, "%" PRId64, number);
 }
 
-void json_real(struct json *json, double number)
+void json_real(struct json *json, double number, int n_digits)
 {
     separate(json, false);
-    if (!isfinite(number)) {
+    if (isfinite(number))
+        fprintf(json->file, "%.*g", n_digits, number);
+    else
         fputs("null", json->file);
-        return;
+}
+
+void json_float(struct json *json, float number)
+{
+    enum { LEAST_DIGITS = 6, MOST_DIGITS = 9 };
+    int n_digits = LEAST_DIGITS;
+    for (; n_digits < MOST_DIGITS; n_digits++) {
+        char text[40];
+        snprintf(text, sizeof text, "%.*g", n_digits, (double)number);
+        float back = strtof(text, NULL);
+        if (memcmp(&back, &number, sizeof back) == 0)
+            break;
     }
-    /* The shorter of the two that reads back as the same number. */
-    char text[40];
-    snprintf(text, sizeof text, "%.15g", number);
-    if (strtod(text, NULL) < number || strtod(text, NULL) > number)
-        snprintf(text, sizeof text, "%.17g", number);
-    fputs(text, json->file);
+    json_real(json, (double)number, n_digits);
 }
 
 void json_bool(struct json *json, bool value)
@@ -188,10 +196,16 @@ void json_add_unsigned(struct json *json, const char *key, uint64_t number)
     json_unsigned(json, number);
 }
 
-void json_add_real(struct json *json, const char *key, double number)
+void json_add_real(struct json *json, const char *key, double number, int n_digits)
 {
     json_key(json, key);
-    json_real(json, number);
+    json_real(json, number, n_digits);
+}
+
+void json_add_float(struct json *json, const char *key, float number)
+{
+    json_key(json, key);
+    json_float(json, number);
 }
 
 void json_add_bool(struct json *json, const char *key, bool value)

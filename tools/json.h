@@ -37,14 +37,20 @@ void json_text(struct json *json, const char *text, size_t length);
 void json_string(struct json *json, const char *text);
 void json_unsigned(struct json *json, uint64_t number);
 void json_signed(struct json *json, int64_t number);
-void json_real(struct json *json, double number); /* null if it is not finite */
+
+/* The digits that were measured; null if it is not finite. */
+void json_real(struct json *json, double number, int n_digits);
+
+/* As many digits as read back as the same float32. */
+void json_float(struct json *json, float number);
 void json_bool(struct json *json, bool value);
 
 /* A key and its value. */
 void json_add_text(struct json *json, const char *key, const char *text, size_t length);
 void json_add_string(struct json *json, const char *key, const char *text);
 void json_add_unsigned(struct json *json, const char *key, uint64_t number);
-void json_add_real(struct json *json, const char *key, double number);
+void json_add_real(struct json *json, const char *key, double number, int n_digits);
+void json_add_float(struct json *json, const char *key, float number);
 void json_add_bool(struct json *json, const char *key, bool value);
 void json_add_tokens(struct json *json, const char *key, const int32_t *tokens, size_t n_tokens);
 

@@ -111,6 +111,21 @@ static int store_numbers(const struct use *use)
     return EXIT_SUCCESS;
 }
 
+static int store_real(const struct use *use)
+{
+    const struct option *option = use->option;
+    double number;
+    if (!parse_real(use->value, &number) || number < option->least_real ||
+        number > option->most_real) {
+        char expected[80];
+        snprintf(expected, sizeof expected, "a number from %g to %g", option->least_real,
+                 option->most_real);
+        return fail_value(use, expected);
+    }
+    *option->to.real = number;
+    return EXIT_SUCCESS;
+}
+
 static int store_text(const struct use *use)
 {
     struct string_list *list = use->option->to.texts;
@@ -187,7 +202,7 @@ static int store(const struct use *use)
                    ? EXIT_SUCCESS
                    : fail_value(use, "a size such as 512MiB or 8GiB");
     case OPTION_REAL:
-        return parse_real(use->value, option->to.real) ? EXIT_SUCCESS : fail_value(use, "a number");
+        return store_real(use);
     case OPTION_CHOICE:
         return store_choice(use);
     case OPTION_PREFILL:

@@ -16,7 +16,7 @@ enum option_kind {
     OPTION_NUMBER,  /* a whole number, least .. most */
     OPTION_NUMBERS, /* a list of those */
     OPTION_SIZE,    /* bytes: 8GiB */
-    OPTION_REAL,
+    OPTION_REAL,    /* least_real .. most_real */
     OPTION_CHOICE,  /* one of `choices` */
     OPTION_PREFILL, /* auto, exact, model, iterated, iterated:M+B */
     OPTION_TOKENS   /* a list of ids, or @FILE with one */
@@ -47,6 +47,8 @@ struct option {
     const char *help;  /* lines separated by \n */
     uint64_t least;
     uint64_t most; /* 0: UINT32_MAX */
+    double least_real;
+    double most_real;
     const struct choice *choices;
 };
 

@@ -169,7 +169,8 @@ static void add_memory(struct json *json, const struct plan_answer *answer)
     json_add_unsigned(json, "context", request->context);
     json_add_unsigned(json, "bytes_per_token", report->bytes_per_token);
     json_add_unsigned(json, "standard_bytes_per_token", report->standard_bytes_per_token);
-    json_add_real(json, "ratio", ratio(report->standard_bytes_per_token, report->bytes_per_token));
+    json_add_real(json, "ratio", ratio(report->standard_bytes_per_token, report->bytes_per_token),
+                  6);
     json_add_unsigned(json, "bytes_per_session", report->bytes_per_session);
     json_add_unsigned(json, "standard_bytes_per_session", report->standard_bytes_per_session);
     json_add_unsigned(json, "n_sessions", request->n_sessions);
@@ -181,7 +182,7 @@ static void add_memory(struct json *json, const struct plan_answer *answer)
     json_add_unsigned(json, "standard_sessions_that_fit", report->standard_sessions_that_fit);
     json_key(json, "context_that_fits"); /* null: no limit */
     if (report->context_that_fits == UINT64_MAX)
-        json_real(json, INFINITY);
+        json_real(json, INFINITY, 1);
     else
         json_unsigned(json, report->context_that_fits);
 }

@@ -50,6 +50,11 @@ void log_remark(void *user, const char *text, size_t length)
     fprintf(stderr, "lckv: note: %.*s\n", (int)length, text);
 }
 
+const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 struct human_bytes human_bytes(uint64_t bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -31,6 +31,9 @@ int close_output(int status);
 /* An lckv_log_callback that writes remarks to standard error. */
 void log_remark(void *user, const char *text, size_t length);
 
+/* "s", or nothing for one. */
+const char *plural(uint64_t count);
+
 /* "1536 bytes", "9.9 MiB": bytes with a binary unit. */
 struct human_bytes {
     char text[32];

@@ -15,6 +15,7 @@ struct option option_temperature(double *temperature)
         .to.real = temperature,
         .value = "T",
         .help = "temperature (default 0: always the most likely\ntoken; 0.8 is lively)",
+        .most_real = 1000,
     };
 }
 
@@ -37,6 +38,7 @@ struct option option_top_p(double *top_p)
         .to.real = top_p,
         .value = "P",
         .help = "keep the most likely tokens up to probability P\n(default 1: all)",
+        .most_real = 1,
     };
 }
 
@@ -48,6 +50,7 @@ struct option option_min_p(double *min_p)
         .to.real = min_p,
         .value = "P",
         .help = "keep tokens of at least P times the top\nprobability (default 0: all)",
+        .most_real = 1,
     };
 }
 

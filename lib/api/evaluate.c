@@ -1,10 +1,15 @@
 /*
- * lckv_evaluate and lckv_evaluate_cost.
+ * lckv_evaluate and lckv_evaluate_cost, and their options.
  */
 #include "engine/evaluate.h"
 
 #include "api/options.h"
 #include "base/status.h"
+
+lckv_status lckv_evaluate_options_init(lckv_evaluate_options *options, size_t size)
+{
+    return options_init(options, size, "lckv_evaluate_options");
+}
 
 typedef lckv_status (*evaluate_function)(struct lckv_cache *cache, const lckv_item *items,
                                          size_t stride, size_t n_items,

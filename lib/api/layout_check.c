@@ -146,7 +146,7 @@ FOLLOWS(lckv_message, role_length, content);
 FOLLOWS(lckv_message, content, content_length);
 ENDS(lckv_message, content_length);
 
-SIZE(lckv_convert_options, 64);
+SIZE(lckv_convert_options, 72);
 BEGINS(lckv_convert_options, size);
 FOLLOWS(lckv_convert_options, size, plan);
 FOLLOWS(lckv_convert_options, plan, dtype);
@@ -156,7 +156,9 @@ FOLLOWS(lckv_convert_options, allocator, log);
 FOLLOWS(lckv_convert_options, log, log_user);
 FOLLOWS(lckv_convert_options, log_user, progress);
 FOLLOWS(lckv_convert_options, progress, progress_user);
-ENDS(lckv_convert_options, progress_user);
+FOLLOWS(lckv_convert_options, progress_user, sliding_window);
+FOLLOWS(lckv_convert_options, sliding_window, reserved);
+ENDS(lckv_convert_options, reserved);
 
 SIZE(lckv_convert_report, 32);
 BEGINS(lckv_convert_report, size);

@@ -4,6 +4,11 @@
 #include "plan/planner.h"
 #include "api/options.h"
 
+lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size)
+{
+    return options_init(request, size, "lckv_memory_request");
+}
+
 lckv_status lckv_memory_estimate(const lckv_memory_request *request, lckv_memory_report *report)
 {
     if (request == NULL)

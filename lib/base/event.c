@@ -25,8 +25,10 @@ uint32_t event_count(const struct event *event)
     return atomic_load_explicit(&event->count, memory_order_acquire);
 }
 
-/* Tells the processor that this is a spin, so that it saves power and leaves the other
- * hyper-thread. */
+/*
+ * Tells the processor that this is a spin, so that it saves power and leaves room to the other
+ * hyper-thread.
+ */
 static void spin_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

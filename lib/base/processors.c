@@ -26,8 +26,7 @@ uint32_t processors_usable(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-/* The number in a file of the processor's topology, which may be negative; false if there is none.
- */
+/* The number in a file of the processor's topology, perhaps negative; false if there is none. */
 static bool read_topology(int cpu, const char *name, int64_t *value)
 {
     char path[96], text[16];

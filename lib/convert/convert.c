@@ -1,15 +1,16 @@
 /*
- * Conversion: what is written, under which name and type. How the bytes of one tensor come about is
- * rows.c's.
+ * Conversion: which tensors are written, under which name and type. How the bytes of one come about
+ * is rows.c's, the metadata are describe.c's.
  */
 #include "convert/convert.h"
 
 #include "base/status.h"
+#include "convert/describe.h"
 #include "convert/rows.h"
 #include "format/gguf.h"
 #include "model/weights.h"
-#include "text/tokenizer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct converter {
@@ -27,12 +28,6 @@ struct converter {
     uint64_t n_kept_f16, done, total;
 };
 
-static void say(const struct converter *c, const char *text)
-{
-    if (c->options->log != NULL)
-        c->options->log(c->options->log_user, text, strlen(text));
-}
-
 /* The element type that a tensor is written with. */
 static lckv_dtype choose_dtype(struct converter *c, const struct tensor *tensor, bool averaged,
                                const char *name)
@@ -40,12 +35,21 @@ static lckv_dtype choose_dtype(struct converter *c, const struct tensor *tensor,
     if (tensor->n_dims == 1)
         return LCKV_DTYPE_F32;
     lckv_dtype dtype = c->options->dtype != LCKV_DTYPE_DEFAULT ? c->options->dtype : tensor->dtype;
-    bool writable = dtype != LCKV_DTYPE_Q4_1 && dtype != LCKV_DTYPE_Q6_K;
-    if ((!averaged || writable) && tensor->shape[1] % dtype_info(dtype)->block_elements == 0)
-        return dtype;
+    const struct dtype_info *info = dtype_info(dtype);
+    uint64_t columns = tensor->shape[1];
     char text[192];
-    rows_message(text, sizeof text, name, dtype, tensor->shape[1]);
-    say(c, text);
+    int length;
+    if (columns % info->block_elements != 0)
+        length = snprintf(text, sizeof text,
+                          "%s: blocks of %u do not divide rows of %llu, so not %s but f16", name,
+                          info->block_elements, (unsigned long long)columns, info->name);
+    else if (averaged && !rows_can_be(dtype))
+        length = snprintf(text, sizeof text, "%s: %s can be copied but no mean written, so f16",
+                          name, info->name);
+    else
+        return dtype;
+    if (c->options->log != NULL && length > 0)
+        c->options->log(c->options->log_user, text, (size_t)length);
     c->n_kept_f16++;
     return LCKV_DTYPE_F16;
 }
@@ -80,63 +84,11 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     return LCKV_OK;
 }
 
-/* The shape that a weight must have. */
-static void shape_of(const struct hparams *h, enum weight weight, uint64_t *rows, uint64_t *columns)
-{
-    uint64_t query = (uint64_t)h->n_heads * h->head_dim,
-             key = (uint64_t)h->n_kv_heads * h->head_dim;
-    const struct {
-        uint64_t rows, columns;
-    } shapes[WEIGHT_COUNT] = {
-        [WEIGHT_TOKEN_EMBEDDING] = {h->n_vocab, h->hidden_size},
-        [WEIGHT_OUTPUT_NORM] = {h->hidden_size, 0},
-        [WEIGHT_OUTPUT] = {h->n_vocab, h->hidden_size},
-        [WEIGHT_ROPE_FACTORS] = {h->head_dim / 2, 0},
-        [WEIGHT_ATTENTION_NORM] = {h->hidden_size, 0},
-        [WEIGHT_Q] = {query, h->hidden_size},
-        [WEIGHT_K] = {key, h->hidden_size},
-        [WEIGHT_V] = {key, h->hidden_size},
-        [WEIGHT_O] = {h->hidden_size, query},
-        [WEIGHT_Q_BIAS] = {query, 0},
-        [WEIGHT_K_BIAS] = {key, 0},
-        [WEIGHT_V_BIAS] = {key, 0},
-        [WEIGHT_O_BIAS] = {h->hidden_size, 0},
-        [WEIGHT_FFN_NORM] = {h->hidden_size, 0},
-        [WEIGHT_GATE] = {h->intermediate_size, h->hidden_size},
-        [WEIGHT_UP] = {h->intermediate_size, h->hidden_size},
-        [WEIGHT_DOWN] = {h->hidden_size, h->intermediate_size},
-        [WEIGHT_GATE_BIAS] = {h->intermediate_size, 0},
-        [WEIGHT_UP_BIAS] = {h->intermediate_size, 0},
-        [WEIGHT_DOWN_BIAS] = {h->hidden_size, 0},
-    };
-    *rows = shapes[weight].rows;
-    *columns = shapes[weight].columns;
-}
-
-static bool is_optional(const struct converter *c, enum weight weight)
-{
-    switch (weight) {
-    case WEIGHT_ROPE_FACTORS:
-    case WEIGHT_Q_BIAS:
-    case WEIGHT_K_BIAS:
-    case WEIGHT_V_BIAS:
-    case WEIGHT_O_BIAS:
-    case WEIGHT_GATE_BIAS:
-    case WEIGHT_UP_BIAS:
-    case WEIGHT_DOWN_BIAS:
-        return true;
-    case WEIGHT_OUTPUT:
-        return c->hparams.tie_embeddings;
-    default:
-        return false;
-    }
-}
-
 static lckv_status find(const struct converter *c, enum weight weight, uint32_t layer,
                         bool required, const struct tensor **tensor)
 {
     uint64_t rows, columns;
-    shape_of(&c->hparams, weight, &rows, &columns);
+    weight_shape(&c->hparams, weight, &rows, &columns);
     return weight_find(&c->in, weight, layer, columns > 0 ? 2 : 1, rows, columns, required, tensor);
 }
 
@@ -146,7 +98,7 @@ static lckv_status add_weight(struct converter *c, enum weight weight, uint32_t 
     const struct tensor *tensor = NULL;
     if (weight == WEIGHT_OUTPUT && c->hparams.tie_embeddings)
         return LCKV_OK;
-    lckv_status status = find(c, weight, layer, !is_optional(c, weight), &tensor);
+    lckv_status status = find(c, weight, layer, !weight_is_optional(&c->hparams, weight), &tensor);
     if (status != LCKV_OK || tensor == NULL)
         return status;
     return add_tensor(c, weight, layer, &tensor, 1);
@@ -163,7 +115,7 @@ static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t laye
         bool takes_part = own ? i == layer : c->plan->layers[i].source == layer;
         if (!takes_part)
             continue;
-        bool bias = is_optional(c, weight);
+        bool bias = weight_is_optional(&c->hparams, weight);
         if (!bias && c->old_plan->layers[i].slot < 0)
             return fail(LCKV_MISMATCH,
                         "%s: the new plan needs keys and values of layer %u, which the model does "
@@ -232,70 +184,6 @@ static lckv_status list_tensors(struct converter *c)
     return status;
 }
 
-/* As the field numbers the main type of a file. */
-static uint32_t file_type(lckv_dtype dtype)
-{
-    switch (dtype) {
-    case LCKV_DTYPE_F16:
-        return 1;
-    case LCKV_DTYPE_Q4_0:
-        return 2;
-    case LCKV_DTYPE_Q4_1:
-        return 3;
-    case LCKV_DTYPE_Q8_0:
-        return 7;
-    case LCKV_DTYPE_Q6_K:
-        return 18;
-    case LCKV_DTYPE_BF16:
-        return 32;
-    default:
-        return 0;
-    }
-}
-
-/* Takes over everything but what describes the old architecture. */
-static lckv_status copy_metadata(struct converter *c)
-{
-    const char *old = c->hparams.architecture->gguf_name;
-    size_t length = strlen(old);
-    lckv_status status = LCKV_OK;
-    for (size_t i = 0; status == LCKV_OK && i < c->in.metadata.n_values; i++) {
-        const struct metadata_value *value = &c->in.metadata.values[i];
-        const char *key = value->key.bytes;
-        bool replaced = (strncmp(key, old, length) == 0 && key[length] == '.') ||
-                        strncmp(key, "lckv.", 5) == 0 || strcmp(key, "general.alignment") == 0 ||
-                        strcmp(key, "general.architecture") == 0;
-        if (!replaced)
-            status = metadata_set_value(&c->metadata, value);
-    }
-    return status;
-}
-
-static lckv_status describe(struct converter *c)
-{
-    struct tokenizer *tokenizer = NULL;
-    metadata_init(&c->metadata, &c->arena);
-    lckv_status status = hparams_to_metadata(&c->hparams, c->plan, &c->metadata);
-    if (status == LCKV_OK && c->in.kind == CHECKPOINT_GGUF) {
-        status = copy_metadata(c);
-    } else if (status == LCKV_OK) {
-        status = tokenizer_create(&c->in, &c->allocator, &tokenizer);
-        if (status == LCKV_OK && tokenizer != NULL)
-            status = tokenizer_to_metadata(tokenizer, &c->metadata);
-        tokenizer_release(tokenizer);
-    }
-    lckv_dtype main = LCKV_DTYPE_F32; /* that of the first matrix of a layer */
-    for (size_t i = 0; i < c->n_tensors; i++) {
-        if (c->tensors[i].n_dims == 2)
-            main = c->tensors[i].dtype;
-    }
-    if (status == LCKV_OK)
-        status = metadata_set_u32(&c->metadata, "general.file_type", file_type(main));
-    if (status == LCKV_OK && dtype_info(main)->block_elements > 1)
-        status = metadata_set_u32(&c->metadata, "general.quantization_version", 2);
-    return status;
-}
-
 static lckv_status progress(void *user, size_t bytes)
 {
     struct converter *c = user;
@@ -328,7 +216,7 @@ static lckv_status write_file(struct converter *c, const char *path, uint64_t *f
 
 static lckv_status check_options(const lckv_convert_options *options)
 {
-    if (options->dtype < LCKV_DTYPE_DEFAULT || options->dtype > LCKV_DTYPE_Q4_0)
+    if (options->dtype != LCKV_DTYPE_DEFAULT && !rows_can_be(options->dtype))
         return fail(LCKV_UNSUPPORTED, "dtype is %d; expected f32, f16, bf16, q8_0 or q4_0",
                     (int)options->dtype);
     if (options->init != LCKV_CONVERT_MEAN && options->init != LCKV_CONVERT_COPY)
@@ -349,6 +237,8 @@ static lckv_status open_input(struct converter *c, const char *input)
             weights_check(&c->in, &c->hparams, c->old_plan, c->options->log, c->options->log_user);
     if (status != LCKV_OK)
         return status;
+    if (c->options->sliding_window != 0)
+        c->hparams.sliding_window = c->options->sliding_window;
     if (plan == NULL) {
         plan_retain(c->old_plan);
         c->plan = c->old_plan;
@@ -362,7 +252,9 @@ static lckv_status open_input(struct converter *c, const char *input)
     for (uint32_t i = 0; status == LCKV_OK && i < c->plan->n_layers; i++) {
         if (c->plan->layers[i].windowed && c->hparams.sliding_window == 0)
             status = fail(LCKV_BAD_PLAN,
-                          "the plan has sliding windows, but %s gives no sliding_window", input);
+                          "the plan has sliding windows, but neither the options nor %s give a "
+                          "sliding_window",
+                          input);
     }
     return status;
 }
@@ -383,8 +275,10 @@ lckv_status convert(const char *input, const char *output, const lckv_convert_op
     status = open_input(&c, input);
     if (status == LCKV_OK)
         status = list_tensors(&c);
+    metadata_init(&c.metadata, &c.arena);
     if (status == LCKV_OK)
-        status = describe(&c);
+        status =
+            describe(&c.in, &c.hparams, c.plan, c.tensors, c.n_tensors, &c.allocator, &c.metadata);
     if (status == LCKV_OK)
         status = write_file(&c, output, &file_bytes);
     if (status == LCKV_OK) {

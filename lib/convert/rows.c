@@ -5,13 +5,17 @@
 
 #include "kernels/blocks.h"
 
-#include <stdio.h>
 #include <string.h>
 
-void rows_message(char *text, size_t capacity, const char *name, lckv_dtype dtype, uint64_t columns)
+bool rows_can_be(lckv_dtype dtype)
 {
-    snprintf(text, capacity, "%s: rows of %llu elements cannot be written as %s; kept as f16", name,
-             (unsigned long long)columns, dtype_info(dtype)->name);
+    static const lckv_dtype writable[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,
+                                          LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0};
+    for (size_t i = 0; i < sizeof writable / sizeof writable[0]; i++) {
+        if (writable[i] == dtype)
+            return true;
+    }
+    return false;
 }
 
 /* The source row that becomes row `row`. */

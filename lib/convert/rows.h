@@ -14,6 +14,9 @@ struct rows {
     const float *values;      /* instead of sources: a ready vector of float32 */
 };
 
+/* Whether values can be put into this type; others are only copied. */
+bool rows_can_be(lckv_dtype dtype);
+
 /* Gets the bytes written; anything but LCKV_OK ends the work. */
 typedef lckv_status (*rows_progress)(void *user, size_t bytes);
 
@@ -21,9 +24,5 @@ typedef lckv_status (*rows_progress)(void *user, size_t bytes);
 lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
                        const struct gguf_tensor *to, const lckv_allocator *allocator,
                        struct gguf_writer *writer, rows_progress progress, void *user);
-
-/* "blk.0.ffn_down.weight: rows of 100 elements cannot be q8_0; kept as f16". */
-void rows_message(char *text, size_t capacity, const char *name, lckv_dtype dtype,
-                  uint64_t columns);
 
 #endif

@@ -16,8 +16,7 @@ static const struct dtype_info dtypes[] = {
 
 #define N_DTYPES (sizeof dtypes / sizeof dtypes[0])
 
-/* Indexed by GGUF type number. Types 4, 5, 31 to 33 and 36 to 38 were withdrawn but exist in files.
- */
+/* By GGUF type number. Types 4, 5, 31 to 33 and 36 to 38 were withdrawn but exist in files. */
 static const char *const gguf_names[] = {
     "f32",   "f16",        "q4_0",       "q4_1",       "q4_2",     "q4_3",     "q5_0",
     "q5_1",  "q8_0",       "q8_1",       "q2_K",       "q3_K",     "q4_K",     "q5_K",

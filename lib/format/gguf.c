@@ -11,9 +11,7 @@
 #include <string.h>
 
 #define DEFAULT_ALIGNMENT 32
-#define MIN_TENSOR_BYTES \
-    33 /* name length, one byte of name, n_dims, one dimension, type, offset \
-        */
+#define MIN_TENSOR_BYTES 33 /* name length, 1 byte of name, n_dims, 1 dimension, type, offset */
 
 struct header {
     uint64_t n_tensors;
@@ -24,7 +22,7 @@ static lckv_status read_header(struct reader *reader, struct header *header)
 {
     const uint8_t *magic = reader_bytes(reader, 4, "magic");
     if (magic != NULL && memcmp(magic, "GGUF", 4) != 0)
-        return fail(LCKV_BAD_FORMAT, "%s: no GGUF file: begins with %s, expected \"GGUF\"",
+        return fail(LCKV_BAD_FORMAT, "%s: not a GGUF file: begins with %s, expected \"GGUF\"",
                     reader->what, quoted((const char *)magic, 4).text);
     uint32_t version = reader_u32(reader, "version");
     if (reader->failed)

@@ -50,8 +50,10 @@ static lckv_status bad_bool(const struct reader *reader, const struct metadata_v
                 reader->what, quoted(value->key.bytes, value->key.length).text, found);
 }
 
-/* All strings of an array in one piece, each with its NUL: two walks over the file, two
- * allocations. */
+/*
+ * All strings of an array in one piece, each with its NUL: two walks over the file, two
+ * allocations.
+ */
 static lckv_status read_strings(struct reader *reader, struct arena *arena,
                                 struct metadata_value *value)
 {

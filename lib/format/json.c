@@ -97,7 +97,7 @@ static lckv_status load(const char *bytes, size_t length, const char *what, json
     if (parsed == NULL && json_error_code(&error) == json_error_out_of_memory)
         return fail(LCKV_OUT_OF_MEMORY, "%s: out of memory for JSON", what);
     if (parsed == NULL)
-        return fail(LCKV_BAD_FORMAT, "%s: line %d, column %d: no valid JSON: %s", what, error.line,
+        return fail(LCKV_BAD_FORMAT, "%s: line %d, column %d: not valid JSON: %s", what, error.line,
                     error.column, quoted_string(error.text).text);
     *value = parsed;
     return LCKV_OK;

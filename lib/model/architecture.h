@@ -36,9 +36,8 @@ enum weight {
 struct architecture {
     const char *gguf_name;     /* general.architecture */
     const char *hf_model_type; /* config.json model_type */
-    bool gguf_rope_adjacent; /* GGUF files pair elements 2d and 2d + 1, so q and k rows are permuted
-                              */
-    bool condensed;          /* reads lckv.* keys: layer plans and force_nodiag */
+    bool gguf_rope_adjacent;   /* GGUF files pair elements 2d and 2d + 1: q, k rows are permuted */
+    bool condensed;            /* reads lckv.* keys: layer plans and force_nodiag */
 };
 
 /* NULL if there is none of that name. */

@@ -106,8 +106,7 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h)
     return status;
 }
 
-/* Frequencies far below the trained context's are divided, those far above kept, the rest between.
- */
+/* Frequencies far below the trained context's are divided, far above kept, the rest between. */
 static double llama3_frequency(const struct hparams *h, double frequency)
 {
     const double two_pi = 6.283185307179586477;

@@ -27,9 +27,8 @@ struct hparams {
     double rope_factor;                                 /* linear and llama3 */
     double rope_low_freq_factor, rope_high_freq_factor; /* llama3 */
     double rope_original_context;                       /* llama3 */
-    const float
-        *rope_factors; /* [head_dim / 2] divisors of the frequencies (GGUF rope_freqs), or NULL */
-    uint32_t sliding_window; /* tokens attended, the current one included; 0 if unknown */
+    const float *rope_factors; /* [head_dim / 2] divisors of the frequencies, or NULL */
+    uint32_t sliding_window;   /* tokens attended, the current one included; 0 if unknown */
     uint32_t forward_passes, backward_passes;
     bool force_nodiag, use_sequential, tie_embeddings;
     struct text plan; /* length 0: standard */
@@ -39,8 +38,7 @@ struct hparams {
 /* Reads and checks them. Texts point into the checkpoint's arena. */
 lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *hparams);
 
-/* Writes the general.*, <architecture>.* and lckv.* keys that describe them (layer-plans section
- * 8). */
+/* Writes the general.*, <architecture>.* and lckv.* keys that describe them. */
 lckv_status hparams_to_metadata(const struct hparams *hparams, const struct lckv_plan *plan,
                                 struct metadata *metadata);
 

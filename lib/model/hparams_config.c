@@ -7,6 +7,7 @@
 #include "format/json.h"
 #include "model/architecture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -142,12 +143,16 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, const json_t 
     return LCKV_OK;
 }
 
-/* Absent: the published default. Null: none, which a plan with windows does not allow. */
+/*
+ * Absent: the published default, if the model's own plan has windows; for a plan that it does not
+ * have it says nothing. Null: none, which a plan with windows does not allow.
+ */
 static lckv_status read_window(const struct checkpoint *checkpoint, const json_t *config,
                                struct hparams *h)
 {
     if (json_object_get(config, "sliding_window") == NULL) {
-        h->sliding_window = HPARAMS_SLIDING_WINDOW;
+        bool has_windows = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
+        h->sliding_window = has_windows ? HPARAMS_SLIDING_WINDOW : 0;
         return LCKV_OK;
     }
     return json_get_u32(config, checkpoint->name, "sliding_window", &h->sliding_window, NULL);
@@ -189,6 +194,51 @@ static lckv_status read_architecture(const struct checkpoint *checkpoint, const 
     return LCKV_OK;
 }
 
+/* A member that changes the computation in a way that the forward pass does not know. */
+static lckv_status refuse_unless(const struct checkpoint *checkpoint, const json_t *object,
+                                 const char *key, double neutral)
+{
+    double value = neutral;
+    lckv_status status = json_get_f64(object, checkpoint->name, key, &value, NULL);
+    if (status == LCKV_OK && fabs(value - neutral) > 1e-6 * fabs(neutral))
+        status = fail(LCKV_UNSUPPORTED, "%s: config.json: %s is %g; expected %g, as without it",
+                      checkpoint->name, key, value, neutral);
+    return status;
+}
+
+/* What related models add to the configuration of this one: ignored, it would give wrong logits. */
+static lckv_status check_unsupported(const struct checkpoint *checkpoint, const json_t *config,
+                                     const struct hparams *h)
+{
+    const struct {
+        const char *key;
+        double neutral;
+    } factors[] = {
+        {"partial_rotary_factor", 1},
+        {"embedding_multiplier", 1},
+        {"residual_multiplier", 1},
+        {"logit_scale", 1},
+        {"logits_scaling", 1},
+        {"attention_multiplier", h->head_dim != 0 ? 1 / sqrt((double)h->head_dim) : 1},
+        {"query_pre_attn_scalar", (double)h->head_dim},
+    };
+    static const char *const members[] = {"quantization_config", "final_logit_softcapping",
+                                          "attn_logit_softcapping"};
+    json_t *rope = NULL;
+    lckv_status status = json_get_object(config, checkpoint->name, "rope_parameters", &rope);
+    if (status == LCKV_OK && rope != NULL)
+        status = refuse_unless(checkpoint, rope, "partial_rotary_factor", 1);
+    for (size_t i = 0; status == LCKV_OK && i < sizeof factors / sizeof factors[0]; i++)
+        status = refuse_unless(checkpoint, config, factors[i].key, factors[i].neutral);
+    for (size_t i = 0; status == LCKV_OK && i < sizeof members / sizeof members[0]; i++) {
+        const json_t *member = json_object_get(config, members[i]);
+        if (member != NULL && !json_is_null(member))
+            status = fail(LCKV_UNSUPPORTED, "%s: config.json has %s, which lckv does not know",
+                          checkpoint->name, members[i]);
+    }
+    return status;
+}
+
 /* The last part of the directory's path. */
 static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text *name)
 {
@@ -211,7 +261,7 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status != LCKV_OK)
         return fail_in(status, "%s", checkpoint->name);
     if (!json_is_object(config))
-        status = fail(LCKV_BAD_FORMAT, "%s: config.json is no object", checkpoint->name);
+        status = fail(LCKV_BAD_FORMAT, "%s: config.json is not an object", checkpoint->name);
     if (status == LCKV_OK)
         status = read_architecture(checkpoint, config, h);
     if (status == LCKV_OK)
@@ -224,6 +274,8 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
         status = read_window(checkpoint, config, h);
     if (status == LCKV_OK)
         status = read_rest(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = check_unsupported(checkpoint, config, h);
     if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);
     json_decref(config);

@@ -8,6 +8,57 @@
 #include <stdio.h>
 #include <string.h>
 
+void weight_shape(const struct hparams *h, enum weight weight, uint64_t *rows, uint64_t *columns)
+{
+    uint64_t query = (uint64_t)h->n_heads * h->head_dim,
+             key = (uint64_t)h->n_kv_heads * h->head_dim;
+    const struct {
+        uint64_t rows, columns;
+    } shapes[WEIGHT_COUNT] = {
+        [WEIGHT_TOKEN_EMBEDDING] = {h->n_vocab, h->hidden_size},
+        [WEIGHT_OUTPUT_NORM] = {h->hidden_size, 0},
+        [WEIGHT_OUTPUT] = {h->n_vocab, h->hidden_size},
+        [WEIGHT_ROPE_FACTORS] = {h->head_dim / 2, 0},
+        [WEIGHT_ATTENTION_NORM] = {h->hidden_size, 0},
+        [WEIGHT_Q] = {query, h->hidden_size},
+        [WEIGHT_K] = {key, h->hidden_size},
+        [WEIGHT_V] = {key, h->hidden_size},
+        [WEIGHT_O] = {h->hidden_size, query},
+        [WEIGHT_Q_BIAS] = {query, 0},
+        [WEIGHT_K_BIAS] = {key, 0},
+        [WEIGHT_V_BIAS] = {key, 0},
+        [WEIGHT_O_BIAS] = {h->hidden_size, 0},
+        [WEIGHT_FFN_NORM] = {h->hidden_size, 0},
+        [WEIGHT_GATE] = {h->intermediate_size, h->hidden_size},
+        [WEIGHT_UP] = {h->intermediate_size, h->hidden_size},
+        [WEIGHT_DOWN] = {h->hidden_size, h->intermediate_size},
+        [WEIGHT_GATE_BIAS] = {h->intermediate_size, 0},
+        [WEIGHT_UP_BIAS] = {h->intermediate_size, 0},
+        [WEIGHT_DOWN_BIAS] = {h->hidden_size, 0},
+    };
+    *rows = shapes[weight].rows;
+    *columns = shapes[weight].columns;
+}
+
+bool weight_is_optional(const struct hparams *h, enum weight weight)
+{
+    switch (weight) {
+    case WEIGHT_ROPE_FACTORS:
+    case WEIGHT_Q_BIAS:
+    case WEIGHT_K_BIAS:
+    case WEIGHT_V_BIAS:
+    case WEIGHT_O_BIAS:
+    case WEIGHT_GATE_BIAS:
+    case WEIGHT_UP_BIAS:
+    case WEIGHT_DOWN_BIAS:
+        return true;
+    case WEIGHT_OUTPUT:
+        return h->tie_embeddings;
+    default:
+        return false;
+    }
+}
+
 lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight, uint32_t layer,
                         uint32_t n_dims, uint64_t rows, uint64_t columns, bool required,
                         const struct tensor **tensor)

@@ -7,6 +7,13 @@
 #include "model/architecture.h"
 #include "model/hparams.h"
 
+/* The shape that the weight of a role must have; *columns is 0 for a vector. */
+void weight_shape(const struct hparams *hparams, enum weight weight, uint64_t *rows,
+                  uint64_t *columns);
+
+/* Whether models exist without it. */
+bool weight_is_optional(const struct hparams *hparams, enum weight weight);
+
 /*
  * The tensor that plays a role, of `n_dims` 1 ([rows]) or 2 ([rows, columns]). *tensor is NULL if
  * it is missing and not required. LCKV_BAD_FORMAT names the tensor, what was expected and what is

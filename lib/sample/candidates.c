@@ -16,8 +16,7 @@ static bool better(const struct candidate *a, const struct candidate *b)
     return a->logit > b->logit || (a->logit == b->logit && a->token < b->token);
 }
 
-/* Restores the heap below `root`, whose candidate may be too good for it. The worst one is on top.
- */
+/* Restores the heap below `root`, whose candidate may be too good. The worst one is on top. */
 static void sift_down(struct candidate *heap, size_t n, size_t root)
 {
     struct candidate moved = heap[root];

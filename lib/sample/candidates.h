@@ -28,8 +28,7 @@ void candidates_weigh(struct candidate *candidates, size_t n, float largest, flo
  */
 size_t candidates_top_p(struct candidate *candidates, size_t n, float top_p);
 
-/* Keeps those of at least `min_p` times the best one's weight. Returns their number, at least one.
- */
+/* Keeps those of at least `min_p` times the best one's weight. Returns how many, at least one. */
 size_t candidates_min_p(struct candidate *candidates, size_t n, float min_p);
 
 /* The candidate in whose share of the whole `unit`, in [0, 1), falls. */

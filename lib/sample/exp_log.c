@@ -11,8 +11,7 @@
 
 _Static_assert(FLT_EVAL_METHOD == 0, "doubles must not be computed in a wider format");
 
-/* ln 2 in two parts; the high one ends in zero bits, so that its product with an exponent is exact.
- */
+/* ln 2 in two parts; the high one ends in zero bits, so its product with an exponent is exact. */
 #define LN2_HIGH 0x1.62e42feep-1
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define LOG2_E 0x1.71547652b82fep+0

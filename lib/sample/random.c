@@ -3,8 +3,10 @@
  */
 #include "sample/random.h"
 
-/* Any seed, 0 included, becomes a state that is not all zero, which the generator could never
- * leave. */
+/*
+ * Any seed, 0 included, becomes a state that is not all zero, which the generator could never
+ * leave.
+ */
 void random_seed(struct random *random, uint64_t seed)
 {
     for (int i = 0; i < 4; i++) {

@@ -52,8 +52,7 @@ static bool may_begin_stop(const struct stops *stops, size_t begin, size_t lengt
     return false;
 }
 
-/* How much text no stop string can take back any more. Stop strings may begin inside a character.
- */
+/* How much text no stop string can take back. Stop strings may begin inside a character. */
 static size_t find_settled(const struct stops *stops, size_t length)
 {
     size_t longest = 0;

@@ -10,7 +10,7 @@ compare() { # WHAT NAMES
         exit 1
     fi
 }
-compare "the shared library" "$(nm -D --defined-only "$build/liblckv.so" | awk '$2 ~ /[TDBRVW]/ {print $3}' | sed 's/@.*//' | sort)"
+compare "the shared library" "$(nm -D --defined-only "$build/liblckv.so" | awk '{print $3}' | sort)"
 compare "the static library" "$(nm --defined-only --extern-only "$build/liblckv.a" | awk 'NF == 3 {print $3}' | sort)"
 compare "the header" "$(grep -v '^#' include/lckv.h | tr '\n' ' ' | grep -oE 'LCKV_API [^;(]*\(' | grep -oE 'lckv_[a-z0-9_]+ *\($' | tr -d ' (' | sort)"
 echo "$(wc -l <<<"$list") symbols"

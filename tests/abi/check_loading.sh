@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Loading the shared library changes nothing of the process.
 set -euo pipefail
-build=$3
-${CC:-cc} -D_GNU_SOURCE -O1 tests/abi/loading.c -o "$build/tests/loading" -ldl -lm
-"$build/tests/loading" "$PWD/$build/liblckv.so"
+library=$(realpath "$3/liblckv.so")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+${CC:-cc} -D_GNU_SOURCE -O1 tests/abi/loading.c -o "$folder/loading" -ldl -lm
+"$folder/loading" "$library"

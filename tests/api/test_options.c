@@ -136,6 +136,9 @@ START_TEST(reserved_members_must_be_zero)
     lckv_model *model;
     ck_assert_status(lckv_model_open("no such file", &options, &model), LCKV_INVALID_ARGUMENT);
     ck_assert_error_has("lckv_model_options.reserved");
+    lckv_convert_options convert = {.size = sizeof convert, .reserved = 1};
+    ck_assert_status(lckv_convert("no such file", "out", &convert, NULL), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("lckv_convert_options.reserved");
 }
 END_TEST
 
@@ -160,6 +163,8 @@ START_TEST(init_clears_and_sets_the_size)
     CHECK_INIT(lckv_cache_options);
     CHECK_INIT(lckv_sampler_options);
     CHECK_INIT(lckv_generate_options);
+    CHECK_INIT(lckv_evaluate_options);
+    CHECK_INIT(lckv_memory_request);
 }
 END_TEST
 

@@ -91,6 +91,9 @@ exits 2 "--threads: expected" generate "$model" -t two
 exits 2 "--n-tokens: expected" generate "$model" -n -1
 exits 2 "--n-tokens: expected" generate "$model" -n 99999999999999999999999
 exits 2 "--temp: expected a number" generate "$model" --temp nan
+exits 2 "--temp: expected a number from 0 to" generate "$model" --temp -1
+exits 2 "--top-p: expected a number from 0 to 1, got '2'" generate "$model" --top-p 2
+exits 2 "--min-p: expected a number from 0 to 1" chat "$model" --min-p -0.5
 exits 2 "--precision: expected one of full, fast" generate "$model" --precision half
 exits 2 "exclude each other" generate "$model" -p a -f b
 exits 2 "--prefill: expected" logits "$model" --tokens 1 -o "$work/x" --prefill iterated:0+0
@@ -100,6 +103,9 @@ exits 2 "--tokens: expected token ids" logits "$model" --tokens 1,,2 -o "$work/x
 exits 2 "--tokens: expected token ids" logits "$model" --tokens 1,-2 -o "$work/x"
 exits 2 "--tokens: expected token ids" logits "$model" --tokens 2147483648 -o "$work/x"
 exits 2 "--tokens: expected at least one" logits "$model" --tokens '' -o "$work/x"
+exits 2 "--split: expected less than the number of tokens, 2" \
+    logits "$model" --tokens 1,2 --split 5 -o "$work/x"
+exits 2 "--split: expected less" logits "$model" --tokens 1,2 --split 2 -o "$work/x"
 exits 2 "--tokens is missing" logits "$model" -o "$work/x"
 exits 2 "--output is missing" logits "$model" --tokens 1
 exits 2 "--tokens is missing" detokenize "$model"
@@ -120,12 +126,25 @@ exits 1 "nonexistent" info "$work/nonexistent"
 exits 1 "cannot read $work/nonexistent" generate "$model" -f "$work/nonexistent"
 exits 1 "cannot read $work/nonexistent" logits "$model" --tokens "@$work/nonexistent" -o "$work/x"
 exits 1 "cannot write $work/none/x.npy" logits "$model" --tokens 1 -o "$work/none/x.npy"
-exits 1 "lckv: " logits "$model" --tokens 2147483647 -o "$work/x.npy"
-report "no half file is left: lckv logits" "$([ ! -e "$work/x.npy" ] && echo true)"
+exits 1 "token 1 is 2147483647" logits "$model" --tokens 1,2147483647 -o "$work/x.npy"
+exits 1 "70000 passes" logits "$model" --tokens 1,2 --prefill iterated:7+70000 -o "$work/x.npy"
+report "no half file is left: lckv logits" "$([ -z "$(find "$work" -name 'x.npy*')" ] && echo true)"
+echo precious >"$work/old.npy"
+mkfifo "$work/pipe"
+for output in old.npy pipe; do
+    exits 1 "token 0 is" logits "$model" --tokens 2147483647 -o "$work/$output"
+done
+report "a failure leaves the old file: lckv logits" "$([ "$(cat "$work/old.npy")" = precious ] && echo true)"
+# A reader that does not stay: more rows than a pipe holds cannot be written to it.
+head -c 1 "$work/pipe" >/dev/null &
+exits 1 "cannot write $work/pipe" logits "$model" --tokens "$(seq -s, 1 60)" -o "$work/pipe"
+wait
+report "a pipe is not removed: lckv logits" "$([ -p "$work/pipe" ] && echo true)"
 exits 1 "lckv: " plan 0_9_1
 exits 1 "lckv: " plan 0_1_2 --layers 4
-# Longer than any page, so that rounding up does not make room for it.
-exits 1 "--context" generate "$model" -p "$(printf 'word %.0s' {1..400})" -c 1 -n 1
+exits 1 "the prompt has 5 tokens and leaves no room in a --context of 5" \
+    generate "$model" --tokens 1,2,3,4,5 -c 5 -n 1
+exits 1 "the text has 1 token, less" perplexity "$model" --tokens-file <(echo 1) -c 4
 exits 1 "less than one window" perplexity "$model" --tokens-file <(echo 1 2 3) -c 4
 if [ -w /dev/full ]; then
     "$tool" plan 0_1 >/dev/full 2>"$work/err"
@@ -150,6 +169,7 @@ json "d['memory'] == 3 * 2 ** 29" plan standard --layers 4 --memory 1.5GiB --jso
 json "[g['is_cyclic'] for g in d['groups']] == [False, True, False]" plan 0_6_6_6_6_6_6_7 --json
 json "d['sliding_window'] == 4096 and d['n_windowed_slots'] == 2" plan 0s_1s_2_2 --json
 json "d['n_layers'] == len(d['plan'].split('_')) and d['n_vocab'] > 0" info "$model" --json
+json "d['rms_norm_eps'] == 1e-5 and len(str(d['rms_norm_eps'])) < 9" info "$model" --json
 json "any(e['key'] == 'general.architecture' for e in d['metadata'])" info "$model" --json --metadata
 json "d['n_layers'] == len(d['layers']) and not d['is_shape_assumed']" plan --model "$model" --json
 json "all(isinstance(t, int) for t in d['tokens']) and d['tokens']" \
@@ -181,6 +201,11 @@ for way in "--chunk 2" "--split 3" "--split 3 --chunk 2" "--prefill exact" "--th
     run logits "$model" --tokens 1,2,3,4,5 $way -o "$work/other.npy"
     report "the same logits with $way" "$(cmp -s "$work/all.npy" "$work/other.npy" && echo true)"
 done
+ln -s seen.npy "$work/link.npy"
+run logits "$model" --tokens 1,2,3,4,5 -o "$work/link.npy"
+report "logits through a link" "$([ -L "$work/link.npy" ] && cmp -s "$work/all.npy" "$work/seen.npy" && echo true)"
+report "logits to standard output" \
+    "$("$tool" logits "$model" --tokens 1,2,3,4,5 -o /dev/stdout 2>"$work/err" | cmp -s "$work/all.npy" - && echo true)"
 run logits "$model" --tokens 1,2,3,4,5 --last -o "$work/last.npy"
 row=$(($(stat -c %s "$work/last.npy") - 128))
 report "--last is the last row" \
@@ -198,9 +223,12 @@ cp "$work/out" "$work/text"
 run generate "$model" -p "Once upon a time" -n 8 --temp 0.8 --seed 5 -t 1
 report "a seed gives the same text" \
     "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
-run generate "$model" -p "Once" -n 2000 -c 10 --ignore-eos
-report "a full cache ends the text" \
-    "$([ "$status" -eq 0 ] && grep -q 'cache of 10 tokens is full' "$work/err" && echo true)"
+json "d['n_prompt'] + d['n_generated'] == 10 and d['reason'] == 'full'" \
+    generate "$model" -p "Once" -n 2000 -c 10 --ignore-eos --json
+report "a full context ends the text, and no error" \
+    "$([ "$status" -eq 0 ] && grep -q 'note: the context of 10 tokens is full' "$work/err" && echo true)"
+json "d['n_prompt'] + d['n_generated'] == 10 and d['reason'] == 'length'" \
+    generate "$model" --tokens 1,2,3,4 -n 6 -c 10 --ignore-eos --json
 printf 'Hello\n' | "$tool" chat "$model" -n 4 >"$work/out" 2>"$work/err"
 status=$?
 report "chat reads lines from a pipe" "$([ $status -eq 0 ] && [ -s "$work/out" ] && echo true)"
@@ -209,6 +237,10 @@ report "chat reads lines from a pipe" "$([ $status -eq 0 ] && [ -s "$work/out" ]
 run convert "$model" "$work/f16.gguf" --type f16 --json
 report "convert" "$([ "$status" -eq 0 ] && python3 -m json.tool "$work/out" >/dev/null && echo true)"
 json "d['weight_types'].startswith('f16')" info "$work/f16.gguf" --json
+golden=tests/data/goldens/standard-llama
+exits 1 "sliding_window" convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2
+run convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2 --sliding-window 5
+json "d['sliding_window'] == 5" info "$work/w.gguf" --json
 
 if [ $failures -ne 0 ]; then
     echo "$failures checks failed"

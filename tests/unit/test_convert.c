@@ -4,7 +4,7 @@
  */
 #include "support.h"
 
-#include "format/checkpoint.h"
+#include "format/gguf.h"
 #include "kernels/blocks.h"
 
 #include <math.h>
@@ -155,6 +155,138 @@ START_TEST(rows_that_no_block_holds_stay_f16)
 }
 END_TEST
 
+/* `first` again as a file of zeros: q8_0 but for q4_1 keys and, last of all, one f16 matrix. */
+static void write_mixed(void)
+{
+    enum { MOST = 128 };
+    static const char zeros[1 << 16];
+    static struct gguf_tensor tensors[MOST];
+    struct checkpoint old;
+    struct gguf_writer writer;
+    struct output output;
+    ck_assert_ok(lckv_convert(STANDARD, first, NULL, NULL));
+    ck_assert_ok(checkpoint_open(&old, first, &memory_default_allocator));
+    ck_assert_uint_le(old.n_tensors, MOST);
+    for (size_t i = 0; i < old.n_tensors; i++) {
+        const struct tensor *from = &old.tensors[i];
+        const char *name = from->name.bytes;
+        tensors[i] =
+            (struct gguf_tensor){.name = name, .dtype = LCKV_DTYPE_Q8_0, .n_dims = from->n_dims};
+        memcpy(tensors[i].shape, from->shape, sizeof from->shape);
+        if (from->n_dims == 1)
+            tensors[i].dtype = LCKV_DTYPE_F32;
+        else if (strstr(name, "attn_k") != NULL)
+            tensors[i].dtype = LCKV_DTYPE_Q4_1;
+        else if (strcmp(name, "blk.7.ffn_down.weight") == 0)
+            tensors[i].dtype = LCKV_DTYPE_F16;
+    }
+    ck_assert_ok(output_open(&output, second, &memory_default_allocator));
+    ck_assert_ok(gguf_writer_begin(&writer, &output, &old.metadata, tensors, old.n_tensors));
+    for (size_t i = 0; i < old.n_tensors; i++) {
+        uint64_t bytes = 0;
+        ck_assert(dtype_bytes(tensors[i].dtype, tensors[i].shape[0] * tensors[i].shape[1], &bytes));
+        ck_assert_uint_le(bytes, sizeof zeros);
+        ck_assert_ok(gguf_writer_data(&writer, zeros, bytes));
+    }
+    ck_assert_ok(gguf_writer_end(&writer));
+    ck_assert_ok(output_commit(&output));
+    checkpoint_close(&old);
+}
+
+static void check_file_type(const char *expected)
+{
+    lckv_model *model;
+    char text[16];
+    size_t length;
+    ck_assert_ok(lckv_model_open(first, NULL, &model));
+    ck_assert_ok(lckv_model_metadata(model, "general.file_type", text, sizeof text, &length));
+    ck_assert_str_eq(text, expected);
+    lckv_model_release(model);
+}
+
+struct remarks {
+    char last[192];
+    size_t n;
+};
+
+static void keep_remark(void *user, const char *text, size_t length)
+{
+    struct remarks *remarks = user;
+    snprintf(remarks->last, sizeof remarks->last, "%.*s", (int)length, text);
+    remarks->n++;
+}
+
+START_TEST(types_that_are_only_read_are_copied_but_not_averaged)
+{
+    struct remarks remarks = {"", 0};
+    lckv_convert_options options = {
+        .size = sizeof options, .log = keep_remark, .log_user = &remarks};
+    lckv_convert_report report = {.size = sizeof report};
+    write_mixed();
+    ck_assert_ok(lckv_convert(second, first, &options, &report));
+    ck_assert_uint_eq(report.n_kept_f16, 0);
+    options.plan = "0_6_6_6_6_6_6_7";
+    ck_assert_ok(lckv_convert(second, first, &options, &report));
+    ck_assert_uint_eq(report.n_kept_f16, 1); /* keys of layer 6; 0 and 7 read only themselves */
+    ck_assert_uint_eq(remarks.n, 1);
+    ck_assert_msg(strstr(remarks.last, "q4_1") != NULL && strstr(remarks.last, "mean") != NULL,
+                  "%s", remarks.last);
+    check_file_type("7"); /* most of it is q8_0, whatever the last matrix is */
+}
+END_TEST
+
+START_TEST(the_file_type_is_that_of_most_weights)
+{
+    static const struct {
+        lckv_dtype dtype;
+        const char *file_type;
+    } types[] = {{LCKV_DTYPE_F32, "0"},
+                 {LCKV_DTYPE_F16, "1"},
+                 {LCKV_DTYPE_Q4_0, "2"},
+                 {LCKV_DTYPE_Q8_0, "7"},
+                 {LCKV_DTYPE_BF16, "32"}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        lckv_convert_options options = {.size = sizeof options, .dtype = types[i].dtype};
+        ck_assert_ok(lckv_convert(STANDARD, first, &options, NULL));
+        check_file_type(types[i].file_type);
+    }
+}
+END_TEST
+
+static void check_window(const char *input, const char *output, uint32_t given, uint32_t expected)
+{
+    lckv_convert_options options = {.size = sizeof options,
+                                    .plan = "0s_1s_2_2_2_2_2_2",
+                                    .init = LCKV_CONVERT_COPY,
+                                    .sliding_window = given};
+    if (expected == 0) {
+        ck_assert_status(lckv_convert(input, output, &options, NULL), LCKV_BAD_PLAN);
+        ck_assert_error_has("sliding_window");
+        return;
+    }
+    lckv_model *model;
+    lckv_model_info info = {.size = sizeof info};
+    ck_assert_ok(lckv_convert(input, output, &options, NULL));
+    ck_assert_ok(lckv_model_open(output, NULL, &model));
+    ck_assert_ok(lckv_model_get_info(model, &info));
+    ck_assert_uint_eq(info.sliding_window, expected);
+    lckv_model_release(model);
+}
+
+/* A directory and a GGUF file alike. */
+START_TEST(plans_with_windows_need_a_size)
+{
+    ck_assert_ok(lckv_convert(STANDARD, first, NULL, NULL));
+    check_window(STANDARD, second, 0, 0);
+    check_window(first, second, 0, 0);
+    check_window(STANDARD, second, 5, 5);
+    check_window(first, second, 5, 5);
+    check_window(second, first, 0, 5); /* what the source says */
+    check_window(second, first, 6, 6);
+    check_window("tests/data/goldens/yoco-windows", first, 0, 7);
+}
+END_TEST
+
 static int32_t cancel(void *user, uint64_t done, uint64_t total)
 {
     (void)user, (void)done, (void)total;
@@ -193,6 +325,9 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, a_converted_model_is_the_same_model, 0, 6);
     tcase_add_loop_test(tcase, plans_take_the_means_of_their_readers, 0, 2);
     tcase_add_test(tcase, rows_that_no_block_holds_stay_f16);
+    tcase_add_test(tcase, types_that_are_only_read_are_copied_but_not_averaged);
+    tcase_add_test(tcase, the_file_type_is_that_of_most_weights);
+    tcase_add_test(tcase, plans_with_windows_need_a_size);
     tcase_add_test(tcase, failures_leave_the_old_file);
     suite_add_tcase(suite, tcase);
 }

@@ -111,8 +111,7 @@ static void mark(struct good *good, enum mark mark)
     good->at[mark] = good->bytes.length;
 }
 
-/* Two tensors at an alignment of 64: "x.weight", q8_0, two rows of 64; "y.weight", f32, 3 elements.
- */
+/* Two tensors at an alignment of 64: "x.weight", q8_0, two rows of 64; "y.weight", f32, three. */
 static void make_good(struct good *good, uint32_t version)
 {
     struct bytes *bytes = &good->bytes;
@@ -280,8 +279,7 @@ END_TEST
 
 /* ---- Writing ---- */
 
-/* Every value type, alone and in an array, and tensors of every dtype, as the writer lays them out.
- */
+/* Every value type, alone and in an array, and tensors of every dtype, as the writer has them. */
 static void make_all_types(struct bytes *bytes)
 {
     static const struct {
@@ -464,7 +462,7 @@ static const struct {
     lckv_status status;
     const char *message;
 } broken[] = {
-    {MARK_MAGIC, 1, 'g', LCKV_BAD_FORMAT, "no GGUF file"},
+    {MARK_MAGIC, 1, 'g', LCKV_BAD_FORMAT, "not a GGUF file"},
     {MARK_VERSION, 4, 0, LCKV_UNSUPPORTED, "version 0"},
     {MARK_VERSION, 4, 1, LCKV_UNSUPPORTED, "version 1"},
     {MARK_VERSION, 4, 4, LCKV_UNSUPPORTED, "version 4"},

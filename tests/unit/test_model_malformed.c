@@ -120,6 +120,19 @@ static const struct {
      "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
      LCKV_BAD_FORMAT, "high_freq_factor must be greater"},
     {"{\"hidden_act\":\"gelu\"}", LCKV_UNSUPPORTED, "hidden_act is \"gelu\""},
+    {"{\"partial_rotary_factor\":0.5}", LCKV_UNSUPPORTED, "partial_rotary_factor is 0.5"},
+    {"{\"rope_parameters\":{\"partial_rotary_factor\":0.25}}", LCKV_UNSUPPORTED,
+     "partial_rotary_factor is 0.25"},
+    {"{\"partial_rotary_factor\":\"1\"}", LCKV_BAD_FORMAT, "partial_rotary_factor"},
+    {"{\"quantization_config\":{\"bits\":4}}", LCKV_UNSUPPORTED, "quantization_config"},
+    {"{\"embedding_multiplier\":12}", LCKV_UNSUPPORTED, "embedding_multiplier is 12"},
+    {"{\"residual_multiplier\":0.22}", LCKV_UNSUPPORTED, "residual_multiplier is 0.22"},
+    {"{\"logit_scale\":0.0625}", LCKV_UNSUPPORTED, "logit_scale is 0.0625"},
+    {"{\"logits_scaling\":8}", LCKV_UNSUPPORTED, "logits_scaling is 8"},
+    {"{\"attention_multiplier\":1}", LCKV_UNSUPPORTED, "attention_multiplier is 1; expected 0.25"},
+    {"{\"query_pre_attn_scalar\":144}", LCKV_UNSUPPORTED, "query_pre_attn_scalar is 144"},
+    {"{\"final_logit_softcapping\":30.0}", LCKV_UNSUPPORTED, "final_logit_softcapping"},
+    {"{\"attn_logit_softcapping\":50}", LCKV_UNSUPPORTED, "attn_logit_softcapping"},
     {"{\"tie_word_embeddings\":1}", LCKV_BAD_FORMAT, "tie_word_embeddings"},
     {"{\"force_nodiag\":\"no\"}", LCKV_BAD_FORMAT, "force_nodiag"},
     {"{\"forward_passes\":0,\"backward_passes\":0}", LCKV_BAD_FORMAT, "0 forward and 0 backward"},
@@ -159,6 +172,28 @@ START_TEST(a_bad_config_is_refused)
     write_whole(weights_path, weights.data, weights.length);
     free(weights.data);
     check_refused(folder, NULL, bad_configs[_i].status, bad_configs[_i].message);
+}
+END_TEST
+
+/* Members of related models that change nothing here. */
+START_TEST(neutral_members_are_accepted)
+{
+    json_t *config = json_load_file(SOURCE "/config.json", 0, NULL);
+    json_t *more = json_loads("{\"partial_rotary_factor\":1.0,\"quantization_config\":null,"
+                              "\"logit_scale\":1,\"attention_multiplier\":0.25,"
+                              "\"query_pre_attn_scalar\":16,\"final_logit_softcapping\":null,"
+                              "\"pretraining_tp\":2,\"attention_bias\":false}",
+                              0, NULL);
+    ck_assert_int_eq(json_object_update(config, more), 0);
+    ck_assert_int_eq(json_dump_file(config, config_path, 0), 0);
+    json_decref(more);
+    json_decref(config);
+    struct bytes weights = read_whole(SOURCE "/model.safetensors");
+    write_whole(weights_path, weights.data, weights.length);
+    free(weights.data);
+    lckv_model *model;
+    ck_assert_ok(lckv_model_open(folder, NULL, &model));
+    lckv_model_release(model);
 }
 END_TEST
 
@@ -267,6 +302,7 @@ static void add_models(Suite *suite)
 {
     TCase *tcase = tcase_create("models");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, neutral_members_are_accepted);
     tcase_add_loop_test(tcase, a_bad_config_is_refused, 0,
                         sizeof bad_configs / sizeof bad_configs[0]);
     tcase_add_loop_test(tcase, a_config_that_is_no_config_is_refused, 0,

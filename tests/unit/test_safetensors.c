@@ -162,9 +162,9 @@ static const struct {
     lckv_status status;
     const char *message;
 } broken[] = {
-    {"", LCKV_BAD_FORMAT, "no valid JSON"},
+    {"", LCKV_BAD_FORMAT, "not valid JSON"},
     {"[]", LCKV_BAD_FORMAT, "header: expected an object"},
-    {"{\"a\"", LCKV_BAD_FORMAT, "no valid JSON"},
+    {"{\"a\"", LCKV_BAD_FORMAT, "not valid JSON"},
     {"{\"__metadata__\":[]}", LCKV_BAD_FORMAT, "__metadata__: expected an object"},
     {"{\"__metadata__\":null}", LCKV_BAD_FORMAT, "__metadata__: expected an object"},
     {"{\"a\":1}", LCKV_BAD_FORMAT, "tensor \"a\": expected an object"},
@@ -203,7 +203,7 @@ static const struct {
      "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
      LCKV_BAD_FORMAT, "tensors \"a\" and \"b\" overlap"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}garbage", LCKV_BAD_FORMAT,
-     "no valid JSON"},
+     "not valid JSON"},
 };
 
 START_TEST(refuses_a_broken_header)
@@ -327,7 +327,7 @@ static const struct {
     lckv_status status;
     const char *message;
 } broken_indices[] = {
-    {"", LCKV_BAD_FORMAT, "no valid JSON"},
+    {"", LCKV_BAD_FORMAT, "not valid JSON"},
     {"[]", LCKV_BAD_FORMAT, "expected an object"},
     {"{}", LCKV_BAD_FORMAT, "no weight_map"},
     {"{\"weight_map\":[]}", LCKV_BAD_FORMAT, "weight_map: expected an object"},

@@ -476,8 +476,7 @@ START_TEST(banning_every_token_is_refused)
 }
 END_TEST
 
-/* A sample that fails draws no random number, so that the sequence goes on as if it had not been.
- */
+/* A sample that fails draws no random number: the sequence goes on as if it had not been. */
 START_TEST(a_failed_sample_changes_nothing)
 {
     static float logits[100];
@@ -767,8 +766,7 @@ START_TEST(only_what_may_begin_a_stop_string_waits)
 }
 END_TEST
 
-/* A stop string may begin inside a character (any bytes may); what comes out still is whole ones.
- */
+/* A stop string may begin inside a character (any bytes may); what comes out is whole ones. */
 START_TEST(characters_are_not_torn_by_waiting_text)
 {
     static const lckv_string strings[] = {STRING("\xa9!")};

@@ -1,0 +1,91 @@
+/*
+ * The metadata of a converted file. See describe.h.
+ */
+#include "convert/describe.h"
+
+#include "model/architecture.h"
+#include "text/tokenizer.h"
+
+#include <string.h>
+
+/* As GGUF files number the type that most of their weights have. */
+static uint32_t file_type(lckv_dtype dtype)
+{
+    switch (dtype) {
+    case LCKV_DTYPE_F16:
+        return 1;
+    case LCKV_DTYPE_Q4_0:
+        return 2;
+    case LCKV_DTYPE_Q4_1:
+        return 3;
+    case LCKV_DTYPE_Q8_0:
+        return 7;
+    case LCKV_DTYPE_Q4_K: /* in files whose other matrices are q6_K, "medium" */
+        return 15;
+    case LCKV_DTYPE_Q5_K:
+        return 17;
+    case LCKV_DTYPE_Q6_K:
+        return 18;
+    case LCKV_DTYPE_BF16:
+        return 32;
+    default:
+        return 0;
+    }
+}
+
+/* Takes over everything but what describes the old architecture. */
+static lckv_status copy_metadata(const struct checkpoint *in, const struct hparams *hparams,
+                                 struct metadata *metadata)
+{
+    const char *old = hparams->architecture->gguf_name;
+    size_t length = strlen(old);
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < in->metadata.n_values; i++) {
+        const struct metadata_value *value = &in->metadata.values[i];
+        const char *key = value->key.bytes;
+        bool replaced = (strncmp(key, old, length) == 0 && key[length] == '.') ||
+                        strncmp(key, "lckv.", 5) == 0 || strcmp(key, "general.alignment") == 0 ||
+                        strcmp(key, "general.architecture") == 0;
+        if (!replaced)
+            status = metadata_set_value(metadata, value);
+    }
+    return status;
+}
+
+/* The type of most elements of matrices. */
+static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors)
+{
+    uint64_t n_elements[DTYPE_COUNT] = {0};
+    lckv_dtype most = LCKV_DTYPE_F32;
+    for (size_t i = 0; i < n_tensors; i++) {
+        if (tensors[i].n_dims == 2)
+            n_elements[tensors[i].dtype] += tensors[i].shape[0] * tensors[i].shape[1];
+    }
+    for (lckv_dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+        if (n_elements[dtype] > n_elements[most])
+            most = dtype;
+    }
+    return most;
+}
+
+lckv_status describe(const struct checkpoint *in, const struct hparams *hparams,
+                     const struct lckv_plan *plan, const struct gguf_tensor *tensors,
+                     size_t n_tensors, const lckv_allocator *allocator, struct metadata *metadata)
+{
+    struct tokenizer *tokenizer = NULL;
+    lckv_dtype dtype = main_dtype(tensors, n_tensors);
+    lckv_status status = hparams_to_metadata(hparams, plan, metadata);
+    if (status == LCKV_OK && in->kind == CHECKPOINT_GGUF) {
+        status = copy_metadata(in, hparams, metadata);
+    } else if (status == LCKV_OK) {
+        status = tokenizer_create(in, allocator, &tokenizer);
+        if (status == LCKV_OK && tokenizer != NULL)
+            status = tokenizer_to_metadata(tokenizer, metadata);
+        tokenizer_release(tokenizer);
+    }
+    if (status == LCKV_OK)
+        status = metadata_set_u32(metadata, "general.file_type", file_type(dtype));
+    if (status == LCKV_OK && dtype_info(dtype)->block_elements > 1)
+        status = metadata_set_u32(metadata, "general.quantization_version", 2);
+    return status;
+}
