@@ -539,12 +539,13 @@ typedef struct lckv_cache_stats {
     uint32_t rollback;
 } lckv_cache_stats;
 
-/* Also while another thread evaluates: the figures of before or after that call. */
+/* Also while another thread evaluates or generates: the figures of before or after that call. */
 LCKV_API lckv_status lckv_cache_get_stats(lckv_cache *cache, lckv_cache_stats *stats);
 
 /*
- * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed.
- * Does nothing if there is none. From any thread, or a signal handler.
+ * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed
+ * (lckv_generate: LCKV_OK and the reason LCKV_STOP_CANCELLED). Does nothing if there is none. From
+ * any thread, or a signal handler.
  */
 LCKV_API void lckv_cache_cancel(lckv_cache *cache);
 
@@ -740,7 +741,7 @@ enum {
     LCKV_STOP_STRING = 2,   /* a stop string came up */
     LCKV_STOP_CALLBACK = 3, /* the callback asked to stop */
     LCKV_STOP_FULL = 4,     /* the cache is full: no failure, the text so far is good */
-    LCKV_STOP_CANCELLED = 5 /* lckv_cache_cancel */
+    LCKV_STOP_CANCELLED = 5 /* lckv_cache_cancel, or the sampler's callback */
 };
 
 /*
@@ -787,9 +788,11 @@ typedef struct lckv_generate_report {
 /*
  * Appends the prompt (at least one token) to the session, then samples, accepts and appends tokens
  * until something ends it. The session then holds the prompt and every generated token but the
- * last, which has not been evaluated. Penalties see generated tokens only: accept the prompt's
- * before the call to count them. A cancel is no failure: the reason tells, and n_prompt is 0 if it
- * came during the prompt. `sampler` NULL: greedy. `report` may be NULL. Needs one logit row.
+ * last, which has not been evaluated (the last too, if the sampler's callback cancelled).
+ * Penalties see generated tokens only: accept the prompt's before the call to count them. A cancel
+ * is no failure: the reason tells, and n_prompt is 0 if it came during the prompt. The call works
+ * on the cache from its beginning to its end, callbacks included: others get LCKV_BUSY all that
+ * time. `sampler` NULL: greedy. `report` may be NULL. Needs one logit row.
  */
 LCKV_API lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler,
                                    const lckv_token *prompt, size_t n_prompt,

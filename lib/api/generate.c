@@ -56,6 +56,13 @@ lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler, const lc
 {
     if (session == NULL)
         return argument_null(__func__, "session");
-    return failure_keep(&session->cache->failure,
-                        run(session, sampler, prompt, n_prompt, options, report));
+    /* Held to the end: callbacks and other threads may release the session and the cache. */
+    struct lckv_cache *cache = session->cache;
+    lckv_status status = cache_enter(cache);
+    if (status != LCKV_OK)
+        return status;
+    status =
+        failure_keep(&cache->failure, run(session, sampler, prompt, n_prompt, options, report));
+    cache_leave(cache);
+    return status;
 }

@@ -73,14 +73,20 @@ lckv_status lckv_sampler_sample_session(lckv_sampler *sampler, lckv_session *ses
         return argument_null(__func__, "session");
     if (token == NULL)
         return argument_null(__func__, "token");
-    const float *logits;
-    size_t n_rows;
-    lckv_status status = lckv_session_logits(session, &logits, &n_rows);
+    /* Held, so that the logits stay while they are read, and the session whatever a callback does.
+     */
+    struct lckv_cache *cache = session->cache;
+    lckv_status status = cache_enter(cache);
     if (status != LCKV_OK)
         return status;
-    size_t n_vocab = session_model(session)->hparams.n_vocab;
-    status = sampler_sample(sampler, logits + (n_rows - 1) * n_vocab, n_vocab, token);
-    return failure_keep(&session->cache->failure, status);
+    const float *logits;
+    size_t n_rows, n_vocab = cache->model->hparams.n_vocab;
+    status = session_logits(session, &logits, &n_rows);
+    if (status == LCKV_OK)
+        status = sampler_sample(sampler, logits + (n_rows - 1) * n_vocab, n_vocab, token);
+    failure_keep(&cache->failure, status);
+    cache_leave(cache);
+    return status;
 }
 
 lckv_status lckv_sampler_accept(lckv_sampler *sampler, lckv_token token)

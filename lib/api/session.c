@@ -95,12 +95,9 @@ lckv_status lckv_session_logits(lckv_session *session, const float **logits, siz
     lckv_status status = enter(session, logits, __func__);
     if (status != LCKV_OK)
         return status;
-    if (session->logits_of == 0 || session->logits_of != session->cache->n_computed)
-        return leave(session, fail(LCKV_INVALID_ARGUMENT,
-                                   "the cache holds no logits of this session: its last evaluate "
-                                   "wanted none here, or a later call replaced them"));
-    *logits = session->logits;
-    if (n_rows != NULL)
-        *n_rows = session->n_logit_rows;
-    return leave(session, LCKV_OK);
+    size_t n;
+    status = session_logits(session, logits, &n);
+    if (status == LCKV_OK && n_rows != NULL)
+        *n_rows = n;
+    return leave(session, status);
 }

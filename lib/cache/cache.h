@@ -123,4 +123,8 @@ void session_rollback(struct lckv_session *session);
 /* The page of `slot` that holds `position`. */
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position);
 
+/* The rows of logits that the cache holds for the session; as lckv_session_logits. */
+lckv_status session_logits(const struct lckv_session *session, const float **logits,
+                           size_t *n_rows);
+
 #endif

@@ -275,3 +275,14 @@ uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_
     const struct slot_pages *pages = &session->slots[slot];
     return pages->pages[position / session->cache->layout.page_positions - pages->first];
 }
+
+lckv_status session_logits(const struct lckv_session *session, const float **logits, size_t *n_rows)
+{
+    if (session->logits_of == 0 || session->logits_of != session->cache->n_computed)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "the cache holds no logits of this session: its last evaluate wanted none "
+                    "here, or a later call replaced them");
+    *logits = session->logits;
+    *n_rows = session->n_logit_rows;
+    return LCKV_OK;
+}

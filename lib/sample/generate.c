@@ -3,17 +3,20 @@
  */
 #include "sample/generate.h"
 
-#include "cache/cache.h"
-#include "model/model.h"
+#include "base/status.h"
+#include "engine/evaluate.h"
+#include "sample/sampler.h"
 #include "sample/stops.h"
 
+#include <stdatomic.h>
 #include <time.h>
 
 #define DEFAULT_MAX_TOKENS 256
 
 struct generation {
-    lckv_session *session;
-    lckv_sampler *sampler;
+    struct lckv_cache *cache; /* held by the caller */
+    struct lckv_session *session;
+    struct lckv_sampler *sampler; /* held */
     const lckv_generate_options *options;
     const lckv_model *model;
     lckv_detokenizer *detokenizer; /* NULL for a model without tokenizer */
@@ -54,7 +57,22 @@ static lckv_status append(struct generation *generation, const lckv_token *token
                             .n_tokens = n_tokens,
                             .want = LCKV_WANT_LAST};
     const lckv_evaluate_options options = {.size = sizeof options, .prefill = prefill};
-    return lckv_evaluate(generation->session->cache, &item, sizeof item, 1, &options, NULL);
+    lckv_evaluate_report report = {.size = sizeof report};
+    /* What came while a callback ran must not wait for the engine to look. */
+    if (atomic_load(&generation->cache->cancelled) != 0)
+        return fail(LCKV_CANCELLED, "the call was cancelled");
+    return evaluate(generation->cache, &item, sizeof item, 1, &options, &report);
+}
+
+/* Chooses from the row of logits that the last step left in the cache. */
+static lckv_status sample(struct generation *generation, lckv_token *token)
+{
+    const float *logits;
+    size_t n_rows, n_vocab = generation->model->hparams.n_vocab;
+    lckv_status status = session_logits(generation->session, &logits, &n_rows);
+    if (status != LCKV_OK)
+        return status;
+    return sampler_sample(generation->sampler, logits + (n_rows - 1) * n_vocab, n_vocab, token);
 }
 
 /* Gives a token, or with -1 what is left at the end, to the callback. */
@@ -89,11 +107,10 @@ static lckv_status give(struct generation *generation, lckv_token token)
 static lckv_status step(struct generation *generation, uint64_t max_tokens)
 {
     lckv_token token;
-    lckv_status status =
-        lckv_sampler_sample_session(generation->sampler, generation->session, &token);
+    lckv_status status = sample(generation, &token);
     if (status != LCKV_OK)
         return end_if_cancelled(generation, status);
-    status = lckv_sampler_accept(generation->sampler, token);
+    status = sampler_accept(generation->sampler, token);
     if (status != LCKV_OK)
         return status;
     generation->report.n_generated++;
@@ -139,15 +156,17 @@ static lckv_status run(struct generation *generation, const lckv_token *prompt, 
 }
 
 /* What the loop needs of its own: a greedy sampler where there is none, and a detokenizer. */
-static lckv_status prepare(struct generation *generation, lckv_sampler **greedy)
+static lckv_status prepare(struct generation *generation, struct lckv_sampler *sampler)
 {
     const lckv_sampler_options options = {.size = sizeof options,
                                           .allocator = &generation->model->allocator};
-    if (generation->sampler == NULL) {
-        lckv_status status = lckv_sampler_create(&options, greedy);
+    if (sampler != NULL) {
+        sampler_retain(sampler); /* a callback may release it */
+        generation->sampler = sampler;
+    } else {
+        lckv_status status = sampler_create(&options, &generation->sampler);
         if (status != LCKV_OK)
             return status;
-        generation->sampler = *greedy;
     }
     /* Stop strings without a tokenizer are refused here, with the reason why there is none. */
     if (generation->model->tokenizer == NULL && generation->options->n_stops == 0)
@@ -155,23 +174,22 @@ static lckv_status prepare(struct generation *generation, lckv_sampler **greedy)
     return lckv_detokenizer_create(generation->model, 0, &generation->detokenizer);
 }
 
-lckv_status generate(lckv_session *session, lckv_sampler *sampler, const lckv_token *prompt,
-                     size_t n_prompt, const lckv_generate_options *options,
-                     lckv_generate_report *report)
+lckv_status generate(struct lckv_session *session, struct lckv_sampler *sampler,
+                     const lckv_token *prompt, size_t n_prompt,
+                     const lckv_generate_options *options, lckv_generate_report *report)
 {
-    struct generation generation = {.session = session,
-                                    .sampler = sampler,
+    struct generation generation = {.cache = session->cache,
+                                    .session = session,
                                     .options = options,
                                     .model = session_model(session)};
-    lckv_sampler *greedy = NULL;
     stops_init(&generation.stops, options->stops, options->n_stops, &generation.model->allocator);
-    lckv_status status = prepare(&generation, &greedy);
+    lckv_status status = prepare(&generation, sampler);
     if (status == LCKV_OK)
         status = run(&generation, prompt, n_prompt);
     if (status == LCKV_OK)
         *report = generation.report;
     stops_release(&generation.stops);
     lckv_detokenizer_release(generation.detokenizer);
-    lckv_sampler_release(greedy);
+    sampler_release(generation.sampler);
     return status;
 }

@@ -10,11 +10,13 @@
 #include "sample/random.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define DEFAULT_PENALTY_WINDOW 64
 
 struct lckv_sampler {
+    _Atomic uint32_t references;
     lckv_allocator allocator;
     lckv_sampler_options options; /* logit_bias is our copy; allocator is not read again */
     lckv_logit_bias *logit_bias;
@@ -91,6 +93,7 @@ static lckv_status create(const lckv_sampler_options *options, const lckv_alloca
     lckv_status status = memory_alloc(allocator, 1, sizeof *sampler, "a sampler", &sampler);
     if (status != LCKV_OK)
         return status;
+    atomic_init(&sampler->references, 1);
     sampler->allocator = *allocator;
     sampler->options = *options;
     sampler->options.logit_bias = NULL;
@@ -130,9 +133,15 @@ lckv_status sampler_create(const lckv_sampler_options *options, struct lckv_samp
     return create(options, &allocator, sampler);
 }
 
+void sampler_retain(struct lckv_sampler *sampler)
+{
+    atomic_fetch_add_explicit(&sampler->references, 1, memory_order_relaxed);
+}
+
 void sampler_release(struct lckv_sampler *sampler)
 {
-    if (sampler == NULL)
+    if (sampler == NULL ||
+        atomic_fetch_sub_explicit(&sampler->references, 1, memory_order_acq_rel) != 1)
         return;
     lckv_allocator allocator = sampler->allocator;
     penalties_release(&sampler->penalties);
@@ -250,8 +259,8 @@ static lckv_status draw(struct lckv_sampler *sampler, size_t n_vocab, size_t lar
     return LCKV_OK;
 }
 
-lckv_status sampler_sample(struct lckv_sampler *sampler, const float *logits, size_t n_vocab,
-                           lckv_token *token)
+static lckv_status sample(struct lckv_sampler *sampler, const float *logits, size_t n_vocab,
+                          lckv_token *token)
 {
     size_t largest = 0;
     lckv_status status = find_largest(logits, n_vocab, "", &largest);
@@ -273,4 +282,13 @@ lckv_status sampler_sample(struct lckv_sampler *sampler, const float *logits, si
         return draw(sampler, n_vocab, largest, token);
     *token = (lckv_token)largest;
     return LCKV_OK;
+}
+
+lckv_status sampler_sample(struct lckv_sampler *sampler, const float *logits, size_t n_vocab,
+                           lckv_token *token)
+{
+    sampler_retain(sampler); /* the logits callback may release it */
+    lckv_status status = sample(sampler, logits, n_vocab, token);
+    sampler_release(sampler);
+    return status;
 }

@@ -10,6 +10,7 @@ struct lckv_sampler;
 
 /* As the lckv_sampler_* functions, options of full size and checked pointers. */
 lckv_status sampler_create(const lckv_sampler_options *options, struct lckv_sampler **sampler);
+void sampler_retain(struct lckv_sampler *sampler); /* while callbacks may release it */
 void sampler_release(struct lckv_sampler *sampler);
 lckv_status sampler_clone(const struct lckv_sampler *sampler, struct lckv_sampler **clone);
 void sampler_reset(struct lckv_sampler *sampler);
