@@ -9,6 +9,9 @@
 #define GGUF_MAX_TENSORS 65536
 #define GGUF_MAX_METADATA 65536
 #define GGUF_MAX_ALIGNMENT 65536
+#define GGUF_MAX_NAME 65535                  /* bytes of a key or a tensor's name */
+#define GGUF_MAX_STRINGS (1u << 24)          /* of one array; far above any vocabulary */
+#define GGUF_MAX_METADATA_BYTES (512u << 20) /* in memory: keys, values and tensors' names */
 
 /* Fills in metadata and tensors of a checkpoint whose files[0] is mapped. */
 lckv_status gguf_read(struct checkpoint *checkpoint);

@@ -2,7 +2,8 @@
  * Reads GGUF key-value pairs. Knows how values lie in the file, not what any key means.
  *
  * Counts and lengths are compared with the bytes that are left before anything is allocated for
- * them, so that memory stays proportional to the file whatever it claims.
+ * them, so that memory stays proportional to the file whatever it claims; and with fixed limits,
+ * because a file of holes is as long as it likes.
  */
 #include "format/gguf_metadata.h"
 
@@ -25,6 +26,20 @@ struct text gguf_read_string(struct reader *reader, const char *field)
     return (struct text){(const char *)bytes, (size_t)length};
 }
 
+/* Whether `n_bytes` more, for the key or the name `of`, still are a sane amount of metadata. */
+static lckv_status check_memory(const struct reader *reader, const struct arena *arena,
+                                struct text of, uint64_t n_bytes)
+{
+    if (arena->total <= GGUF_MAX_METADATA_BYTES &&
+        n_bytes <= GGUF_MAX_METADATA_BYTES - arena->total)
+        return LCKV_OK;
+    return fail(LCKV_BAD_FORMAT,
+                "%s: %s takes %" PRIu64 " bytes of memory, with %zu taken before it; expected at "
+                "most %u for all metadata and names",
+                reader->what, quoted(of.bytes, of.length).text, n_bytes, arena->total,
+                GGUF_MAX_METADATA_BYTES);
+}
+
 lckv_status gguf_read_name(struct reader *reader, struct arena *arena, const char *field,
                            struct text *name)
 {
@@ -34,9 +49,15 @@ lckv_status gguf_read_name(struct reader *reader, struct arena *arena, const cha
     if (raw.length == 0)
         return fail(LCKV_BAD_FORMAT, "%s: empty %s before byte %zu", reader->what, field,
                     reader->position);
+    if (raw.length > GGUF_MAX_NAME)
+        return fail(LCKV_BAD_FORMAT, "%s: %s of %zu bytes before byte %zu, expected at most %d",
+                    reader->what, field, raw.length, reader->position, GGUF_MAX_NAME);
     if (memchr(raw.bytes, '\0', raw.length) != NULL)
         return fail(LCKV_BAD_FORMAT, "%s: %s %s has a NUL in it", reader->what, field,
                     quoted(raw.bytes, raw.length).text);
+    lckv_status status = check_memory(reader, arena, raw, raw.length);
+    if (status != LCKV_OK)
+        return status;
     name->length = raw.length;
     return arena_copy(arena, raw.bytes, raw.length, &name->bytes);
 }
@@ -67,7 +88,10 @@ static lckv_status read_strings(struct reader *reader, struct arena *arena,
     struct text *strings = NULL;
     char *pool = NULL;
     lckv_status status =
-        arena_alloc(arena, (size_t)value->count, sizeof *strings, "metadata strings", &strings);
+        check_memory(reader, arena, value->key, value->count * sizeof *strings + (uint64_t)total);
+    if (status == LCKV_OK)
+        status =
+            arena_alloc(arena, (size_t)value->count, sizeof *strings, "metadata strings", &strings);
     if (status == LCKV_OK)
         status = arena_alloc(arena, total, 1, "metadata strings", &pool);
     if (status != LCKV_OK)
@@ -92,12 +116,15 @@ static lckv_status read_elements(struct reader *reader, struct arena *arena,
     const uint8_t *raw = reader_bytes(reader, n_bytes, "array");
     if (raw == NULL)
         return reader_status(reader);
+    lckv_status status = check_memory(reader, arena, value->key, n_bytes);
+    if (status != LCKV_OK)
+        return status;
     for (size_t i = 0; value->element_type == METADATA_BOOL && i < n_bytes; i++) {
         if (raw[i] > 1)
             return bad_bool(reader, value, raw[i]);
     }
     uint8_t *copy = NULL;
-    lckv_status status = arena_alloc(arena, n_bytes, 1, "a metadata array", &copy);
+    status = arena_alloc(arena, n_bytes, 1, "a metadata array", &copy);
     if (status == LCKV_OK && n_bytes > 0)
         memcpy(copy, raw, n_bytes);
     value->as.elements = copy;
@@ -126,6 +153,10 @@ static lckv_status read_array(struct reader *reader, struct arena *arena,
                     "%s: metadata %s: array of %" PRIu64
                     " elements at byte %zu, but only %zu bytes left",
                     reader->what, key.text, value->count, reader->position, reader_left(reader));
+    if (strings && value->count > GGUF_MAX_STRINGS)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: metadata %s: array of %" PRIu64 " strings, expected at most %u",
+                    reader->what, key.text, value->count, GGUF_MAX_STRINGS);
     return strings ? read_strings(reader, arena, value) : read_elements(reader, arena, value);
 }
 
@@ -133,6 +164,7 @@ static lckv_status read_value(struct reader *reader, struct arena *arena,
                               struct metadata_value *value)
 {
     struct text raw;
+    lckv_status status;
     switch (value->type) {
     case METADATA_U8:
         value->as.u = reader_u8(reader, "u8 value");
@@ -164,6 +196,9 @@ static lckv_status read_value(struct reader *reader, struct arena *arena,
         raw = gguf_read_string(reader, "string value");
         if (reader->failed)
             break;
+        status = check_memory(reader, arena, value->key, raw.length);
+        if (status != LCKV_OK)
+            return status;
         value->as.string.length = raw.length;
         return arena_copy(arena, raw.bytes, raw.length, &value->as.string.bytes);
     case METADATA_ARRAY:

@@ -592,6 +592,64 @@ START_TEST(survives_any_changed_byte)
 }
 END_TEST
 
+/*
+ * A file of holes is as long as it likes, so it pays for any count: fixed limits come first, and
+ * their message says them.
+ */
+static void check_sparse(const struct bytes *bytes, uint64_t length, const char *message)
+{
+    char path[96];
+    struct checkpoint checkpoint;
+    snprintf(path, sizeof path, "%s/model.gguf", directory);
+    FILE *file = fopen(path, "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(bytes->data, 1, bytes->length, file), bytes->length);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(truncate(path, (off_t)length), 0);
+    ck_assert_status(checkpoint_open(&checkpoint, path, &memory_default_allocator),
+                     LCKV_BAD_FORMAT);
+    ck_assert_error_has(path);
+    ck_assert_error_has(message);
+}
+
+START_TEST(refuses_more_metadata_than_any_model_has)
+{
+    struct bytes bytes = {.length = 0};
+    put_header(&bytes, 3, 0, 1);
+    put_array(&bytes, "test.words", METADATA_STRING, GGUF_MAX_STRINGS + 1);
+    check_sparse(&bytes, UINT64_C(1) << 30,
+                 "\"test.words\": array of 16777217 strings, expected at most 16777216");
+
+    bytes.length = 0;
+    put_header(&bytes, 3, 0, 1);
+    put_array(&bytes, "test.bytes", METADATA_U8, UINT64_C(1) << 33);
+    check_sparse(&bytes, UINT64_C(1) << 34, "\"test.bytes\" takes 8589934592 bytes");
+    ck_assert_error_has("at most 536870912");
+
+    bytes.length = 0;
+    put_header(&bytes, 3, 0, 1);
+    put_key(&bytes, "test.text", METADATA_STRING);
+    put_number(&bytes, UINT64_C(1) << 33, 8);
+    check_sparse(&bytes, UINT64_C(1) << 34, "\"test.text\" takes 8589934592 bytes");
+
+    bytes.length = 0;
+    put_header(&bytes, 3, 0, 1);
+    put_array(&bytes, "test.word", METADATA_STRING, 1);
+    put_number(&bytes, UINT64_C(1) << 33, 8);
+    check_sparse(&bytes, UINT64_C(1) << 34, "\"test.word\" takes");
+
+    bytes.length = 0;
+    put_header(&bytes, 3, 0, 1);
+    put_number(&bytes, GGUF_MAX_NAME + 1, 8);
+    check_sparse(&bytes, 1 << 20, "metadata key of 65536 bytes");
+
+    bytes.length = 0;
+    put_header(&bytes, 3, 1, 0);
+    put_number(&bytes, GGUF_MAX_NAME + 1, 8);
+    check_sparse(&bytes, 1 << 20, "tensor name of 65536 bytes");
+}
+END_TEST
+
 START_TEST(refuses_paths_that_are_no_checkpoint)
 {
     struct checkpoint checkpoint;
@@ -694,6 +752,7 @@ static void add_writing(Suite *suite)
     tcase_add_checked_fixture(tests, make_directory, remove_directory);
     tcase_add_loop_test(tests, writes_back_the_same_bytes, 0, 4);
     tcase_add_test(tests, writes_its_own_alignment);
+    tcase_add_test(tests, refuses_more_metadata_than_any_model_has);
     suite_add_tcase(suite, tests);
 }
 
