@@ -9,12 +9,16 @@
 
 #include <math.h>
 
+/* What a float holds with room for products, so that nothing that is computed overflows. */
+#define LEAST_NUMBER 1e-30
+#define MOST_NUMBER 1e30
+
 struct limit {
     const char *name;
     uint32_t value, most;
 };
 
-static lckv_status check_counts(const struct checkpoint *checkpoint, const struct hparams *h)
+static lckv_status check_counts(const struct hparams *h)
 {
     const struct limit limits[] = {
         {"the number of layers", h->n_layers, PLAN_MAX_LAYERS},
@@ -27,50 +31,47 @@ static lckv_status check_counts(const struct checkpoint *checkpoint, const struc
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         if (limits[i].value == 0 || limits[i].value > limits[i].most)
-            return fail(LCKV_BAD_FORMAT, "%s: %s is %u; expected 1 to %u", checkpoint->name,
-                        limits[i].name, limits[i].value, limits[i].most);
+            return fail(LCKV_BAD_FORMAT, "%s is %u; expected 1 to %u", limits[i].name,
+                        limits[i].value, limits[i].most);
     }
     if (h->head_dim % 2 != 0)
-        return fail(LCKV_BAD_FORMAT, "%s: the head dimension is %u; expected an even number",
-                    checkpoint->name, h->head_dim);
+        return fail(LCKV_BAD_FORMAT, "the head dimension is %u; expected an even number",
+                    h->head_dim);
     if (h->n_heads % h->n_kv_heads != 0)
         return fail(LCKV_BAD_FORMAT,
-                    "%s: %u attention heads; expected a multiple of the %u key-value heads",
-                    checkpoint->name, h->n_heads, h->n_kv_heads);
+                    "%u attention heads; expected a multiple of the %u key-value heads", h->n_heads,
+                    h->n_kv_heads);
     if (h->forward_passes > 65536 || h->backward_passes > 65536 ||
         h->forward_passes + h->backward_passes == 0)
-        return fail(LCKV_BAD_FORMAT, "%s: %u forward and %u backward passes; expected 1 to 65536",
-                    checkpoint->name, h->forward_passes, h->backward_passes);
+        return fail(LCKV_BAD_FORMAT, "%u forward and %u backward passes; expected 1 to 65536",
+                    h->forward_passes, h->backward_passes);
     return LCKV_OK;
 }
 
-static lckv_status check_positive(const struct checkpoint *checkpoint, const char *name,
-                                  double value)
+static lckv_status check_number(const char *name, double value)
 {
-    if (isfinite(value) && value > 0 && value < 1e30)
+    if (value >= LEAST_NUMBER && value <= MOST_NUMBER)
         return LCKV_OK;
-    return fail(LCKV_BAD_FORMAT, "%s: %s is %g; expected a positive number", checkpoint->name, name,
-                value);
+    return fail(LCKV_BAD_FORMAT, "%s is %g; expected a number from %g to %g", name, value,
+                LEAST_NUMBER, MOST_NUMBER);
 }
 
-static lckv_status check_numbers(const struct checkpoint *checkpoint, const struct hparams *h)
+static lckv_status check_numbers(const struct hparams *h)
 {
-    lckv_status status = check_positive(checkpoint, "the norm's epsilon", (double)h->rms_norm_eps);
+    lckv_status status = check_number("the norm's epsilon", (double)h->rms_norm_eps);
     if (status == LCKV_OK)
-        status = check_positive(checkpoint, "rope theta", h->rope_theta);
+        status = check_number("rope theta", h->rope_theta);
     if (status == LCKV_OK && h->rope_scaling != ROPE_SCALING_NONE)
-        status = check_positive(checkpoint, "the rope scaling's factor", h->rope_factor);
+        status = check_number("the rope scaling's factor", h->rope_factor);
     if (status != LCKV_OK || h->rope_scaling != ROPE_SCALING_LLAMA3)
         return status;
-    status = check_positive(checkpoint, "low_freq_factor", h->rope_low_freq_factor);
+    status = check_number("low_freq_factor", h->rope_low_freq_factor);
     if (status == LCKV_OK)
-        status = check_positive(checkpoint, "high_freq_factor", h->rope_high_freq_factor);
+        status = check_number("high_freq_factor", h->rope_high_freq_factor);
     if (status == LCKV_OK)
-        status = check_positive(checkpoint, "original_max_position_embeddings",
-                                h->rope_original_context);
+        status = check_number("original_max_position_embeddings", h->rope_original_context);
     if (status == LCKV_OK && h->rope_high_freq_factor <= h->rope_low_freq_factor)
-        status = fail(LCKV_BAD_FORMAT, "%s: high_freq_factor must be greater than low_freq_factor",
-                      checkpoint->name);
+        status = fail(LCKV_BAD_FORMAT, "high_freq_factor must be greater than low_freq_factor");
     return status;
 }
 
@@ -84,6 +85,28 @@ static bool plan_has_windows(struct text plan)
     return false;
 }
 
+static lckv_status check(const struct hparams *h)
+{
+    lckv_status status = check_counts(h);
+    if (status == LCKV_OK)
+        status = check_numbers(h);
+    if (status == LCKV_OK && plan_has_windows(h->plan) && h->sliding_window == 0)
+        status =
+            fail(LCKV_BAD_FORMAT, "the plan has sliding windows but no sliding_window is given");
+    return status;
+}
+
+/*
+ * GGUF keeps these as float32, so that is what they are from every source: a converted model is
+ * bitwise the same model.
+ */
+static void round_numbers(struct hparams *h)
+{
+    h->rope_theta = (double)(float)h->rope_theta;
+    if (h->rope_scaling == ROPE_SCALING_LINEAR)
+        h->rope_factor = (double)(float)h->rope_factor;
+}
+
 lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h)
 {
     *h = (struct hparams){.rms_norm_eps = 1e-6f,
@@ -93,15 +116,14 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h)
                           .backward_passes = HPARAMS_BACKWARD_PASSES};
     lckv_status status = checkpoint->kind == CHECKPOINT_GGUF ? hparams_from_gguf(checkpoint, h)
                                                              : hparams_from_config(checkpoint, h);
-    if (status == LCKV_OK)
-        status = check_counts(checkpoint, h);
-    if (status == LCKV_OK)
-        status = check_numbers(checkpoint, h);
-    if (status == LCKV_OK && plan_has_windows(h->plan) && h->sliding_window == 0)
-        status =
-            fail(LCKV_BAD_FORMAT, "%s: the plan has sliding windows but no sliding_window is given",
-                 checkpoint->name);
-    if (status == LCKV_OK && checkpoint->kind == CHECKPOINT_GGUF)
+    if (status != LCKV_OK)
+        return status;
+    status = check(h);
+    if (status != LCKV_OK)
+        return fail_in(status, checkpoint->kind == CHECKPOINT_GGUF ? "%s" : "%s: config.json",
+                       checkpoint->name);
+    round_numbers(h);
+    if (checkpoint->kind == CHECKPOINT_GGUF)
         status = hparams_read_rope_factors(checkpoint, h);
     return status;
 }
@@ -120,6 +142,7 @@ static double llama3_frequency(const struct hparams *h, double frequency)
     return (1 - smooth) * frequency / h->rope_factor + smooth * frequency;
 }
 
+/* GGUF keeps llama3's scaling as float32 divisors (rope_freqs), so that is what they are here. */
 void hparams_frequencies(const struct hparams *h, double *frequencies)
 {
     for (uint32_t d = 0; d < h->head_dim / 2; d++) {
@@ -127,7 +150,7 @@ void hparams_frequencies(const struct hparams *h, double *frequencies)
         if (h->rope_scaling == ROPE_SCALING_LINEAR)
             frequency /= h->rope_factor;
         else if (h->rope_scaling == ROPE_SCALING_LLAMA3)
-            frequency = llama3_frequency(h, frequency);
+            frequency /= (double)(float)(frequency / llama3_frequency(h, frequency));
         if (h->rope_factors != NULL)
             frequency /= (double)h->rope_factors[d];
         frequencies[d] = frequency;

@@ -31,7 +31,8 @@ struct hparams {
     uint32_t sliding_window;   /* tokens attended, the current one included; 0 if unknown */
     uint32_t forward_passes, backward_passes;
     bool force_nodiag, use_sequential, tie_embeddings;
-    struct text plan; /* length 0: standard */
+    bool attention_bias, mlp_bias; /* config.json promises their tensors */
+    struct text plan;              /* length 0: standard */
     struct text name;
 };
 

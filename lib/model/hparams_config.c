@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CONFIG "config.json"
+
 /* Keeps a text that points into JSON beyond the JSON's life. */
 static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
 {
@@ -24,7 +26,7 @@ static lckv_status plan_from_list(struct checkpoint *checkpoint, const json_t *l
     size_t n = json_array_size(list), used = 0, capacity = n * 8 + 1;
     char *text;
     if (n == 0 || n > PLAN_MAX_LAYERS)
-        return fail(LCKV_BAD_FORMAT, "%s: layer_types has %zu entries", checkpoint->name, n);
+        return fail(LCKV_BAD_FORMAT, CONFIG ": layer_types has %zu entries", n);
     lckv_status status = arena_alloc(&checkpoint->arena, capacity, 1, "a layer plan", &text);
     if (status != LCKV_OK)
         return status;
@@ -33,9 +35,9 @@ static lckv_status plan_from_list(struct checkpoint *checkpoint, const json_t *l
         bool sliding = kind != NULL && strcmp(kind, "sliding_attention") == 0;
         if (!sliding && (kind == NULL || strcmp(kind, "full_attention") != 0))
             return fail(LCKV_UNSUPPORTED,
-                        "%s: layer_types entry %zu is %s; expected full_attention or "
-                        "sliding_attention",
-                        checkpoint->name, i, kind != NULL ? quoted_string(kind).text : "no string");
+                        CONFIG ": layer_types entry %zu is %s; expected full_attention or "
+                               "sliding_attention",
+                        i, kind != NULL ? quoted_string(kind).text : "no string");
         used += (size_t)snprintf(text + used, capacity - used, "%s%zu%s", i > 0 ? "_" : "", i,
                                  sliding ? "s" : "");
     }
@@ -50,16 +52,15 @@ static lckv_status read_plan(struct checkpoint *checkpoint, const json_t *config
         return LCKV_OK;
     if (json_is_array(types))
         return plan_from_list(checkpoint, types, &h->plan);
-    lckv_status status = json_get_text(config, checkpoint->name, "layer_types", &h->plan, NULL);
+    lckv_status status = json_get_text(config, CONFIG, "layer_types", &h->plan, NULL);
     if (status == LCKV_OK && h->plan.length == 0)
-        status = fail(LCKV_BAD_PLAN, "%s: layer_types is empty", checkpoint->name);
+        status = fail(LCKV_BAD_PLAN, CONFIG ": layer_types is empty");
     return status == LCKV_OK ? keep_text(checkpoint, &h->plan) : status;
 }
 
-static lckv_status read_scaling(const struct checkpoint *checkpoint, const json_t *scaling,
-                                struct hparams *h)
+static lckv_status read_scaling(const json_t *scaling, struct hparams *h)
 {
-    const char *what = checkpoint->name;
+    const char *what = CONFIG ": rope scaling";
     struct text kind = {"default", 7};
     bool found = false;
     lckv_status status = json_get_text(scaling, what, "rope_type", &kind, &found);
@@ -74,41 +75,46 @@ static lckv_status read_scaling(const struct checkpoint *checkpoint, const json_
     else if (strcmp(kind.bytes, "llama3") == 0)
         h->rope_scaling = ROPE_SCALING_LLAMA3;
     else
-        return fail(LCKV_UNSUPPORTED, "%s: rope scaling %s; expected default, linear or llama3",
-                    what, quoted(kind.bytes, kind.length).text);
-    h->rope_factor = 0; /* required now */
-    status = json_get_f64(scaling, what, "factor", &h->rope_factor, NULL);
-    if (status == LCKV_OK)
-        status = json_get_f64(scaling, what, "low_freq_factor", &h->rope_low_freq_factor, NULL);
-    if (status == LCKV_OK)
-        status = json_get_f64(scaling, what, "high_freq_factor", &h->rope_high_freq_factor, NULL);
-    if (status == LCKV_OK)
-        status = json_get_f64(scaling, what, "original_max_position_embeddings",
-                              &h->rope_original_context, NULL);
+        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear or llama3", what,
+                    quoted(kind.bytes, kind.length).text);
+    const struct {
+        const char *key;
+        double *value;
+    } members[] = {
+        {"factor", &h->rope_factor},
+        {"low_freq_factor", &h->rope_low_freq_factor},
+        {"high_freq_factor", &h->rope_high_freq_factor},
+        {"original_max_position_embeddings", &h->rope_original_context},
+    };
+    size_t n = h->rope_scaling == ROPE_SCALING_LINEAR ? 1 : sizeof members / sizeof members[0];
+    for (size_t i = 0; status == LCKV_OK && i < n; i++) {
+        status = json_get_f64(scaling, what, members[i].key, members[i].value, &found);
+        if (status == LCKV_OK && !found)
+            status =
+                fail(LCKV_BAD_FORMAT, "%s: %s is missing, expected a number", what, members[i].key);
+    }
     return status;
 }
 
 /* rope_theta and rope_scaling, or both in rope_parameters. */
-static lckv_status read_rope(const struct checkpoint *checkpoint, const json_t *config,
-                             struct hparams *h)
+static lckv_status read_rope(const json_t *config, struct hparams *h)
 {
-    const char *what = checkpoint->name;
+    const char *what = CONFIG;
     json_t *parameters = NULL, *scaling = NULL;
     lckv_status status = json_get_f64(config, what, "rope_theta", &h->rope_theta, NULL);
     if (status == LCKV_OK)
         status = json_get_object(config, what, "rope_scaling", &scaling);
     if (status == LCKV_OK && scaling != NULL)
-        status = read_scaling(checkpoint, scaling, h);
+        status = read_scaling(scaling, h);
     if (status == LCKV_OK)
         status = json_get_object(config, what, "rope_parameters", &parameters);
     if (status != LCKV_OK || parameters == NULL)
         return status;
     status = json_get_f64(parameters, what, "rope_theta", &h->rope_theta, NULL);
-    return status == LCKV_OK ? read_scaling(checkpoint, parameters, h) : status;
+    return status == LCKV_OK ? read_scaling(parameters, h) : status;
 }
 
-static lckv_status read_shape(const struct checkpoint *checkpoint, const json_t *config,
-                              struct hparams *h)
+static lckv_status read_shape(const json_t *config, struct hparams *h)
 {
     const struct {
         const char *key;
@@ -128,13 +134,11 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, const json_t 
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         bool found = false;
-        lckv_status status =
-            json_get_u32(config, checkpoint->name, members[i].key, members[i].value, &found);
+        lckv_status status = json_get_u32(config, CONFIG, members[i].key, members[i].value, &found);
         if (status != LCKV_OK)
             return status;
         if (members[i].required && !found)
-            return fail(LCKV_BAD_FORMAT, "%s: config.json has no %s", checkpoint->name,
-                        members[i].key);
+            return fail(LCKV_BAD_FORMAT, CONFIG " has no %s", members[i].key);
     }
     if (h->n_kv_heads == 0)
         h->n_kv_heads = h->n_heads;
@@ -147,21 +151,19 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, const json_t 
  * Absent: the published default, if the model's own plan has windows; for a plan that it does not
  * have it says nothing. Null: none, which a plan with windows does not allow.
  */
-static lckv_status read_window(const struct checkpoint *checkpoint, const json_t *config,
-                               struct hparams *h)
+static lckv_status read_window(const json_t *config, struct hparams *h)
 {
     if (json_object_get(config, "sliding_window") == NULL) {
         bool has_windows = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
         h->sliding_window = has_windows ? HPARAMS_SLIDING_WINDOW : 0;
         return LCKV_OK;
     }
-    return json_get_u32(config, checkpoint->name, "sliding_window", &h->sliding_window, NULL);
+    return json_get_u32(config, CONFIG, "sliding_window", &h->sliding_window, NULL);
 }
 
-static lckv_status read_rest(const struct checkpoint *checkpoint, const json_t *config,
-                             struct hparams *h)
+static lckv_status read_rest(const json_t *config, struct hparams *h)
 {
-    const char *what = checkpoint->name;
+    const char *what = CONFIG;
     double epsilon = (double)h->rms_norm_eps;
     struct text activation = {"silu", 4};
     lckv_status status = json_get_f64(config, what, "rms_norm_eps", &epsilon, NULL);
@@ -177,38 +179,39 @@ static lckv_status read_rest(const struct checkpoint *checkpoint, const json_t *
         status = json_get_bool(config, what, "force_nodiag", &h->force_nodiag, NULL);
     if (status == LCKV_OK)
         status = json_get_bool(config, what, "use_sequential", &h->use_sequential, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(config, what, "attention_bias", &h->attention_bias, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(config, what, "mlp_bias", &h->mlp_bias, NULL);
     return status;
 }
 
-static lckv_status read_architecture(const struct checkpoint *checkpoint, const json_t *config,
-                                     struct hparams *h)
+static lckv_status read_architecture(const json_t *config, struct hparams *h)
 {
     struct text type = {"", 0};
-    lckv_status status = json_get_text(config, checkpoint->name, "model_type", &type, NULL);
+    lckv_status status = json_get_text(config, CONFIG, "model_type", &type, NULL);
     if (status != LCKV_OK)
         return status;
     h->architecture = architecture_from_hf(type);
     if (h->architecture == NULL)
-        return fail(LCKV_UNSUPPORTED, "%s: model_type %s; expected llama or lckv-llama",
-                    checkpoint->name, quoted(type.bytes, type.length).text);
+        return fail(LCKV_UNSUPPORTED, CONFIG ": model_type %s; expected llama or lckv-llama",
+                    quoted(type.bytes, type.length).text);
     return LCKV_OK;
 }
 
 /* A member that changes the computation in a way that the forward pass does not know. */
-static lckv_status refuse_unless(const struct checkpoint *checkpoint, const json_t *object,
-                                 const char *key, double neutral)
+static lckv_status refuse_unless(const json_t *object, const char *key, double neutral)
 {
     double value = neutral;
-    lckv_status status = json_get_f64(object, checkpoint->name, key, &value, NULL);
+    lckv_status status = json_get_f64(object, CONFIG, key, &value, NULL);
     if (status == LCKV_OK && fabs(value - neutral) > 1e-6 * fabs(neutral))
-        status = fail(LCKV_UNSUPPORTED, "%s: config.json: %s is %g; expected %g, as without it",
-                      checkpoint->name, key, value, neutral);
+        status = fail(LCKV_UNSUPPORTED, CONFIG ": %s is %g; expected %g, as without it", key, value,
+                      neutral);
     return status;
 }
 
 /* What related models add to the configuration of this one: ignored, it would give wrong logits. */
-static lckv_status check_unsupported(const struct checkpoint *checkpoint, const json_t *config,
-                                     const struct hparams *h)
+static lckv_status check_unsupported(const json_t *config, const struct hparams *h)
 {
     const struct {
         const char *key;
@@ -225,16 +228,15 @@ static lckv_status check_unsupported(const struct checkpoint *checkpoint, const 
     static const char *const members[] = {"quantization_config", "final_logit_softcapping",
                                           "attn_logit_softcapping"};
     json_t *rope = NULL;
-    lckv_status status = json_get_object(config, checkpoint->name, "rope_parameters", &rope);
+    lckv_status status = json_get_object(config, CONFIG, "rope_parameters", &rope);
     if (status == LCKV_OK && rope != NULL)
-        status = refuse_unless(checkpoint, rope, "partial_rotary_factor", 1);
+        status = refuse_unless(rope, "partial_rotary_factor", 1);
     for (size_t i = 0; status == LCKV_OK && i < sizeof factors / sizeof factors[0]; i++)
-        status = refuse_unless(checkpoint, config, factors[i].key, factors[i].neutral);
+        status = refuse_unless(config, factors[i].key, factors[i].neutral);
     for (size_t i = 0; status == LCKV_OK && i < sizeof members / sizeof members[0]; i++) {
         const json_t *member = json_object_get(config, members[i]);
         if (member != NULL && !json_is_null(member))
-            status = fail(LCKV_UNSUPPORTED, "%s: config.json has %s, which lckv does not know",
-                          checkpoint->name, members[i]);
+            status = fail(LCKV_UNSUPPORTED, CONFIG " has %s, which lckv does not know", members[i]);
     }
     return status;
 }
@@ -257,27 +259,27 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
 {
     json_t *config;
     lckv_status status =
-        json_parse(checkpoint->config.bytes, checkpoint->config.length, "config.json", &config);
+        json_parse(checkpoint->config.bytes, checkpoint->config.length, CONFIG, &config);
     if (status != LCKV_OK)
         return fail_in(status, "%s", checkpoint->name);
     if (!json_is_object(config))
-        status = fail(LCKV_BAD_FORMAT, "%s: config.json is not an object", checkpoint->name);
+        status = fail(LCKV_BAD_FORMAT, CONFIG " is not an object");
     if (status == LCKV_OK)
-        status = read_architecture(checkpoint, config, h);
+        status = read_architecture(config, h);
     if (status == LCKV_OK)
-        status = read_shape(checkpoint, config, h);
+        status = read_shape(config, h);
     if (status == LCKV_OK)
-        status = read_rope(checkpoint, config, h);
+        status = read_rope(config, h);
     if (status == LCKV_OK)
         status = read_plan(checkpoint, config, h);
     if (status == LCKV_OK)
-        status = read_window(checkpoint, config, h);
+        status = read_window(config, h);
     if (status == LCKV_OK)
-        status = read_rest(checkpoint, config, h);
+        status = read_rest(config, h);
     if (status == LCKV_OK)
-        status = check_unsupported(checkpoint, config, h);
+        status = check_unsupported(config, h);
     if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);
     json_decref(config);
-    return status;
+    return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
 }

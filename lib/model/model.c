@@ -45,7 +45,7 @@ static lckv_status config_to_metadata(struct lckv_model *model)
     const struct text *config = &model->checkpoint.config;
     json_t *root, *value;
     const char *key;
-    lckv_status status = json_parse(config->bytes, config->length, model->checkpoint.name, &root);
+    lckv_status status = json_parse(config->bytes, config->length, "config.json", &root);
     if (status != LCKV_OK)
         return status;
     json_object_foreach(root, key, value)
@@ -78,7 +78,8 @@ static lckv_status read_description(struct lckv_model *model, const lckv_model_o
     status = plan_parse(h->plan.length > 0 ? h->plan.bytes : NULL, h->plan.length, h->n_layers,
                         &model->allocator, &model->plan);
     if (status != LCKV_OK)
-        return fail_in(status, "%s", model->checkpoint.name);
+        return fail_in(status, model->checkpoint.kind == CHECKPOINT_GGUF ? "%s" : "%s: config.json",
+                       model->checkpoint.name);
     double *frequencies;
     status = arena_alloc(&model->arena, h->head_dim / 2, sizeof *frequencies, "rope frequencies",
                          &frequencies);

@@ -117,6 +117,37 @@ static bool is_known(const struct checkpoint *checkpoint, const struct hparams *
     return false;
 }
 
+/* A bias that config.json promises must be there: without it the model would be another one. */
+static lckv_status check_biases(const struct checkpoint *checkpoint, const struct hparams *hparams,
+                                const struct lckv_plan *plan)
+{
+    const struct {
+        enum weight weight;
+        bool promised, is_kv;
+        const char *member;
+    } biases[] = {
+        {WEIGHT_Q_BIAS, hparams->attention_bias, false, "attention_bias"},
+        {WEIGHT_K_BIAS, hparams->attention_bias, true, "attention_bias"},
+        {WEIGHT_V_BIAS, hparams->attention_bias, true, "attention_bias"},
+        {WEIGHT_O_BIAS, hparams->attention_bias, false, "attention_bias"},
+        {WEIGHT_GATE_BIAS, hparams->mlp_bias, false, "mlp_bias"},
+        {WEIGHT_UP_BIAS, hparams->mlp_bias, false, "mlp_bias"},
+        {WEIGHT_DOWN_BIAS, hparams->mlp_bias, false, "mlp_bias"},
+    };
+    for (uint32_t i = 0; i < plan->n_layers; i++) {
+        for (size_t b = 0; b < sizeof biases / sizeof biases[0]; b++) {
+            char name[WEIGHT_NAME_BYTES];
+            if (!biases[b].promised || (biases[b].is_kv && plan->layers[i].slot < 0))
+                continue;
+            weight_name(checkpoint->kind, biases[b].weight, i, name);
+            if (checkpoint_find(checkpoint, name) == NULL)
+                return fail(LCKV_BAD_FORMAT, "%s: tensor %s is missing, but config.json says %s",
+                            checkpoint->name, name, biases[b].member);
+        }
+    }
+    return LCKV_OK;
+}
+
 lckv_status weights_check(const struct checkpoint *checkpoint, const struct hparams *hparams,
                           const struct lckv_plan *plan, lckv_log_callback log, void *log_user)
 {
@@ -153,5 +184,5 @@ lckv_status weights_check(const struct checkpoint *checkpoint, const struct hpar
                             checkpoint->name, name, i);
         }
     }
-    return LCKV_OK;
+    return check_biases(checkpoint, hparams, plan);
 }

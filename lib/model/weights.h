@@ -25,7 +25,8 @@ lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight,
 
 /*
  * Checks the names: k and v tensors stand exactly where the plan computes keys and values
- * (LCKV_BAD_PLAN), and tensors that nothing reads are named to `log` (may be NULL).
+ * (LCKV_BAD_PLAN), biases that config.json promises are there (LCKV_BAD_FORMAT), and tensors that
+ * nothing reads are named to `log` (may be NULL).
  */
 lckv_status weights_check(const struct checkpoint *checkpoint, const struct hparams *hparams,
                           const struct lckv_plan *plan, lckv_log_callback log, void *log_user);

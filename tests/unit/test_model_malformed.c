@@ -109,16 +109,26 @@ static const struct {
     {"{\"rms_norm_eps\":-1e-5}", LCKV_BAD_FORMAT, "epsilon"},
     {"{\"rms_norm_eps\":\"1e-5\"}", LCKV_BAD_FORMAT, "rms_norm_eps"},
     {"{\"rope_theta\":0}", LCKV_BAD_FORMAT, "rope theta is 0"},
-    {"{\"rope_theta\":1e300}", LCKV_BAD_FORMAT, "rope theta"},
+    {"{\"rope_theta\":1e300}", LCKV_BAD_FORMAT,
+     "rope theta is 1e+300; expected a number from 1e-30 to 1e+30"},
     {"{\"rope_scaling\":7}", LCKV_BAD_FORMAT, "rope_scaling"},
     {"{\"rope_scaling\":{\"rope_type\":\"yarn\"}}", LCKV_UNSUPPORTED, "\"yarn\""},
-    {"{\"rope_scaling\":{\"rope_type\":\"linear\"}}", LCKV_BAD_FORMAT, "factor is 0"},
+    {"{\"rope_scaling\":{\"rope_type\":\"linear\"}}", LCKV_BAD_FORMAT,
+     "rope scaling: factor is missing"},
+    {"{\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":0}}", LCKV_BAD_FORMAT, "factor is 0"},
+    {"{\"rope_scaling\":{\"rope_type\":\"llama3\"}}", LCKV_BAD_FORMAT,
+     "rope scaling: factor is missing"},
     {"{\"rope_scaling\":{\"type\":\"linear\",\"factor\":-2}}", LCKV_BAD_FORMAT, "factor is -2"},
     {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", LCKV_BAD_FORMAT,
-     "low_freq_factor"},
+     "low_freq_factor is missing"},
     {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
      "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
      LCKV_BAD_FORMAT, "high_freq_factor must be greater"},
+    {"{\"attention_bias\":true}", LCKV_BAD_FORMAT,
+     "model.layers.0.self_attn.q_proj.bias is missing, but config.json says attention_bias"},
+    {"{\"mlp_bias\":true}", LCKV_BAD_FORMAT,
+     "model.layers.0.mlp.gate_proj.bias is missing, but config.json says mlp_bias"},
+    {"{\"attention_bias\":1}", LCKV_BAD_FORMAT, "attention_bias: expected true or false"},
     {"{\"hidden_act\":\"gelu\"}", LCKV_UNSUPPORTED, "hidden_act is \"gelu\""},
     {"{\"partial_rotary_factor\":0.5}", LCKV_UNSUPPORTED, "partial_rotary_factor is 0.5"},
     {"{\"rope_parameters\":{\"partial_rotary_factor\":0.25}}", LCKV_UNSUPPORTED,
@@ -172,6 +182,13 @@ START_TEST(a_bad_config_is_refused)
     write_whole(weights_path, weights.data, weights.length);
     free(weights.data);
     check_refused(folder, NULL, bad_configs[_i].status, bad_configs[_i].message);
+    lckv_model *model = NULL;
+    ck_assert_status(lckv_model_open(folder, NULL, &model), bad_configs[_i].status);
+    if (strstr(lckv_last_error(), "tensor") == NULL) {
+        char place[96];
+        snprintf(place, sizeof place, "%s: config.json", folder);
+        ck_assert_error_has(place);
+    }
 }
 END_TEST
 
