@@ -143,8 +143,8 @@ typedef int32_t (*lckv_progress_callback)(void *user, uint64_t done, uint64_t to
 typedef struct lckv_plan lckv_plan;
 
 /*
- * Parses and checks a plan for `n_layers` layers. `text` NULL: the standard plan, every layer its
- * own source. LCKV_BAD_PLAN names the entry that is wrong.
+ * Parses and checks a plan for `n_layers` layers. `text` NULL (and `length` 0): the standard plan,
+ * every layer its own source. LCKV_BAD_PLAN names the entry that is wrong.
  */
 LCKV_API lckv_status lckv_plan_parse(const char *text, size_t length, uint32_t n_layers,
                                      lckv_plan **plan);
@@ -499,7 +499,8 @@ typedef struct lckv_cache_options {
     uint32_t n_threads;      /* 0: as lckv_pool_create; ignored if there is a pool */
     lckv_pool *pool;         /* NULL: threads of its own */
     uint32_t max_rows;       /* tokens computed at once; bounds the scratch; 0: 256 */
-    uint32_t max_logit_rows; /* rows of logits that the cache itself holds; 0: max_sessions */
+    uint32_t max_logit_rows; /* rows of logits that the cache itself holds, at most 65536; 0: as
+                                many as max_sessions, as far as that goes */
     uint32_t rollback;       /* tokens beyond the window that windowed slots keep; 0: 64 */
     uint32_t reserved;
 } lckv_cache_options;

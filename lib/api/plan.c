@@ -8,6 +8,8 @@ lckv_status lckv_plan_parse(const char *text, size_t length, uint32_t n_layers, 
 {
     if (plan == NULL)
         return argument_null(__func__, "plan");
+    if (text == NULL && length > 0)
+        return argument_array(__func__, "text", text, length);
     return plan_parse(text, length, n_layers, &memory_default_allocator, plan);
 }
 

@@ -20,7 +20,8 @@ void cache_resolve(const struct lckv_model *model, lckv_cache_options *options)
     if (options->max_rows == 0)
         options->max_rows = CACHE_DEFAULT_ROWS;
     if (options->max_logit_rows == 0)
-        options->max_logit_rows = options->max_sessions;
+        options->max_logit_rows =
+            options->max_sessions < CACHE_MAX_ROWS ? options->max_sessions : CACHE_MAX_ROWS;
     if (options->rollback == 0)
         options->rollback = CACHE_DEFAULT_ROLLBACK;
     if (options->n_tokens == 0 && options->budget_bytes == 0)

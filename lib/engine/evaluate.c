@@ -49,12 +49,12 @@ static lckv_status check_item(struct lckv_cache *cache, const lckv_item *item, s
         return fail(LCKV_INVALID_ARGUMENT, "item %zu: expected at least one token", i);
     if (item->n_tokens > UINT32_MAX || item->session->length > UINT32_MAX)
         return fail(LCKV_UNSUPPORTED, "item %zu: sessions end at 2^32 tokens", i);
-    if (logits > LCKV_WANT_ALL || item->reserved != 0)
-        return fail(
-            LCKV_INVALID_ARGUMENT,
-            "item %zu: want is %u; expected NOTHING, LAST or ALL, and HIDDEN beside it; and "
-            "reserved must be 0",
-            i, item->want);
+    if (logits > LCKV_WANT_ALL)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "item %zu: want is %u; expected NOTHING, LAST or ALL, and HIDDEN beside it", i,
+                    item->want);
+    if (item->reserved != 0)
+        return fail(LCKV_INVALID_ARGUMENT, "item %zu: reserved must be 0", i);
     for (size_t t = 0; t < item->n_tokens; t++) {
         if (item->tokens[t] < 0 || (uint32_t)item->tokens[t] >= h->n_vocab)
             return fail(LCKV_INVALID_ARGUMENT,

@@ -89,6 +89,8 @@ static lckv_status open_path(struct checkpoint *checkpoint)
 {
     const char *path = checkpoint->name;
     struct stat info;
+    if (path[0] == '\0')
+        return fail(LCKV_INVALID_ARGUMENT, "the path is empty; expected that of a model");
     if (stat(path, &info) != 0) {
         char reason[64];
         return fail(LCKV_IO, "%s: %s", path, strerror_r(errno, reason, sizeof reason));

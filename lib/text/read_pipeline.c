@@ -62,6 +62,12 @@ lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer, const json_t 
 
 /* ---- Pre-tokenizer ---- */
 
+static lckv_status add_pattern(struct tokenizer *tokenizer, struct text pattern)
+{
+    lckv_status status = pretokenizer_add(&tokenizer->pretokenizer, pattern);
+    return status == LCKV_OK ? status : fail_in(status, PRETOKENIZER);
+}
+
 /* Adds a pattern that matches just the string. */
 static lckv_status add_string(struct tokenizer *tokenizer, struct text string)
 {
@@ -79,7 +85,7 @@ static lckv_status add_string(struct tokenizer *tokenizer, struct text string)
             pattern[length++] = '\\';
         pattern[length++] = string.bytes[i];
     }
-    return pretokenizer_add(&tokenizer->pretokenizer, (struct text){pattern, length});
+    return add_pattern(tokenizer, (struct text){pattern, length});
 }
 
 /*
@@ -111,7 +117,7 @@ static lckv_status read_split(struct tokenizer *tokenizer, const json_t *split)
         return refuse(PRETOKENIZER ": Split with behavior", behavior);
     if (is_string)
         return add_string(tokenizer, string);
-    return pretokenizer_add(&tokenizer->pretokenizer, regex);
+    return add_pattern(tokenizer, regex);
 }
 
 static lckv_status read_digits(struct tokenizer *tokenizer, const json_t *digits)
@@ -122,7 +128,7 @@ static lckv_status read_digits(struct tokenizer *tokenizer, const json_t *digits
     if (status != LCKV_OK)
         return status;
     const char *pattern = individual ? "\\p{N}" : "\\p{N}+";
-    return pretokenizer_add(&tokenizer->pretokenizer, (struct text){pattern, strlen(pattern)});
+    return add_pattern(tokenizer, (struct text){pattern, strlen(pattern)});
 }
 
 static lckv_status read_byte_level(struct tokenizer *tokenizer, const json_t *byte_level)
@@ -138,7 +144,7 @@ static lckv_status read_byte_level(struct tokenizer *tokenizer, const json_t *by
     if (status != LCKV_OK || !use_regex)
         return status;
     struct text pattern = {PRETOKENIZER_GPT2, strlen(PRETOKENIZER_GPT2)};
-    return pretokenizer_add(&tokenizer->pretokenizer, pattern);
+    return add_pattern(tokenizer, pattern);
 }
 
 static lckv_status read_step(struct tokenizer *tokenizer, const json_t *step)

@@ -61,8 +61,11 @@ static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoi
     else if (status == LCKV_OK)
         status =
             tokenizer_read_json(tokenizer, checkpoint->tokenizer, checkpoint->tokenizer_config);
-    if (status == LCKV_OK)
+    if (status == LCKV_OK) {
         status = special_tokens_init(&tokenizer->special_tokens, &tokenizer->vocabulary);
+        if (status != LCKV_OK && checkpoint->kind != CHECKPOINT_GGUF)
+            fail_in(status, "tokenizer.json: added_tokens");
+    }
     if (status != LCKV_OK)
         return fail_in(status, "%s", checkpoint->name);
     find_end_tokens(tokenizer);

@@ -99,6 +99,7 @@ START_TEST(bad_json_is_refused_by_name)
     ck_assert_status(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer),
                      bad_json[_i].status);
     ck_assert_error_has(bad_json[_i].message);
+    ck_assert_error_has("directory: tokenizer.json: ");
     ck_assert_ptr_null(tokenizer);
 }
 END_TEST

@@ -1,0 +1,85 @@
+/*
+ * Mistakes that callers make, each refused with a message that names what to change, on the public
+ * header only.
+ */
+#include "support.h"
+
+#define MODEL "tests/data/goldens/lckv-w2"
+
+START_TEST(an_empty_path_is_called_empty)
+{
+    lckv_model *model;
+    ck_assert_status(lckv_model_open("", NULL, &model), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("the path is empty");
+    ck_assert_status(lckv_convert("", "/tmp/lckv-never.gguf", NULL, NULL), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("the path is empty");
+}
+END_TEST
+
+START_TEST(a_plan_of_no_text_has_no_length)
+{
+    lckv_plan *plan;
+    ck_assert_status(lckv_plan_parse(NULL, 5, 8, &plan), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("text is NULL");
+    ck_assert_ok(lckv_plan_parse(NULL, 0, 8, &plan));
+    lckv_plan_release(plan);
+}
+END_TEST
+
+START_TEST(reserved_members_of_items_are_named)
+{
+    lckv_model *model;
+    lckv_cache *cache;
+    lckv_session *session;
+    lckv_token token = 1;
+    ck_assert_ok(lckv_model_open(MODEL, NULL, &model));
+    ck_assert_ok(lckv_cache_create(model, NULL, &cache));
+    ck_assert_ok(lckv_session_create(cache, &session));
+    lckv_item item = {.session = session, .tokens = &token, .n_tokens = 1, .reserved = 1};
+    ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("item 0: reserved");
+    ck_assert_ptr_null(strstr(lckv_last_error(), "want"));
+    item = (lckv_item){.session = session, .tokens = &token, .n_tokens = 1, .want = 3};
+    ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("want is 3");
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* One row of logits a session is a default, not a limit on sessions. */
+START_TEST(many_sessions_need_no_other_option)
+{
+    lckv_model *model;
+    lckv_cache *cache;
+    ck_assert_ok(lckv_model_open(MODEL, NULL, &model));
+    lckv_cache_options options = {
+        .size = sizeof options, .max_sessions = 70000, .budget_bytes = 128 << 20};
+    lckv_cache_stats stats = {.size = sizeof stats};
+    ck_assert_ok(lckv_cache_create(model, &options, &cache));
+    ck_assert_ok(lckv_cache_get_stats(cache, &stats));
+    ck_assert_uint_eq(stats.max_sessions, 70000);
+    ck_assert_uint_eq(stats.max_logit_rows, 65536);
+    lckv_cache_release(cache);
+    options.max_logit_rows = 65537;
+    ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("max_logit_rows is 65537");
+    lckv_model_release(model);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("messages");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, an_empty_path_is_called_empty);
+    tcase_add_test(tcase, a_plan_of_no_text_has_no_length);
+    tcase_add_test(tcase, reserved_members_of_items_are_named);
+    tcase_add_test(tcase, many_sessions_need_no_other_option);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("messages", add_all)
