@@ -357,7 +357,10 @@ enum {
 };
 
 /*
- * Tokens of any bytes, invalid UTF-8 and NUL included. `n_tokens` gets their number, also with
+ * Tokens of any bytes, invalid UTF-8 and NUL included. Some vocabularies have no token for some
+ * bytes (SmolLM2 lacks 21: control characters and bytes of rare or no UTF-8). Such a byte gives the
+ * unknown token or, without one, no token; outside of UTF-8 it gives the tokens of U+FFFD. That
+ * text does not come back when its tokens are detokenized. `n_tokens` gets their number, also with
  * LCKV_BUFFER_TOO_SMALL (capacity 0 and tokens NULL ask for it).
  */
 LCKV_API lckv_status lckv_tokenize(const lckv_model *model, const char *text, size_t length,

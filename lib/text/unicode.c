@@ -46,11 +46,21 @@ static bool is_space(int32_t character)
     return category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP;
 }
 
+/*
+ * \w as Unicode's regular expressions and the tokenizers package have it: alphabetic characters
+ * (letters, letter numbers and the letters in circles and squares), marks, decimal digits,
+ * connecting punctuation and the two joiners.
+ */
 static bool is_word(int32_t character)
 {
     utf8proc_category_t category = utf8proc_category(character);
-    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_ND) ||
-           category == UTF8PROC_CATEGORY_PC;
+    bool joiner = character == 0x200C || character == 0x200D;
+    bool enclosed = (character >= 0x24B6 && character <= 0x24E9) ||
+                    (character >= 0x1F130 && character <= 0x1F149) ||
+                    (character >= 0x1F150 && character <= 0x1F169) ||
+                    (character >= 0x1F170 && character <= 0x1F189);
+    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
+           category == UTF8PROC_CATEGORY_PC || joiner || enclosed;
 }
 
 size_t unicode_space_at_start(const char *text, size_t length)

@@ -10,7 +10,10 @@
 size_t unicode_space_at_start(const char *text, size_t length);
 size_t unicode_space_at_end(const char *text, size_t length);
 
-/* Whether the text starts or ends with a letter, mark, decimal digit or connecting punctuation. */
+/*
+ * Whether the text starts or ends with a word character: a letter, letter number, mark, decimal
+ * digit, connecting punctuation or joiner.
+ */
 bool unicode_word_at_start(const char *text, size_t length);
 bool unicode_word_at_end(const char *text, size_t length);
 

@@ -140,6 +140,55 @@ START_TEST(white_space_and_words)
 }
 END_TEST
 
+/* What \w is for the tokenizers package: single-word tokens look at it. */
+START_TEST(joiners_and_letters_of_other_kinds_make_words)
+{
+    static const struct {
+        const char *character;
+        bool is_word;
+    } cases[] = {
+        {"\xE2\x80\x8C", true},  /* U+200C and U+200D, the joiners */
+        {"\xE2\x80\x8D", true},  /* */
+        {"\xE2\x80\x8B", false}, /* U+200B, a space of no width */
+        {"\xE2\x80\x8E", false}, /* U+200E, a mark of direction */
+        {"\xE2\x85\xA7", true},  /* U+2167, Roman eight */
+        {"\xE3\x80\x87", true},  /* U+3007, ideographic zero */
+        {"\xC2\xBD", false},     /* U+00BD, one half */
+        {"\xE2\x92\xB6", true},  /* U+24B6 and U+24E9, letters in circles, and their neighbours */
+        {"\xE2\x93\xA9", true},  /* */
+        {"\xE2\x92\xB5", false}, /* */
+        {"\xE2\x93\xAA", false}, /* */
+        {"\xF0\x9F\x84\xB0", true},  /* U+1F130, a letter in a square */
+        {"\xF0\x9F\x85\x8A", false}, /* U+1F14A, two of them */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t length = strlen(cases[i].character);
+        ck_assert_msg(unicode_word_at_start(cases[i].character, length) == cases[i].is_word &&
+                          unicode_word_at_end(cases[i].character, length) == cases[i].is_word,
+                      "case %zu", i);
+    }
+}
+END_TEST
+
+START_TEST(single_word_tokens_stand_alone)
+{
+    struct tokenizer *tokenizer = tokenizer_of_json(
+        "{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"id\":11,\"content\":\"abd\","
+                                      "\"single_word\":true}],\"pre_tokenizer\":" SMALL_BYTE_LEVEL
+                                      "}",
+        "");
+    check_pieces(tokenizer, "abd", 0, "abd");
+    check_pieces(tokenizer, "abda", 0, "ab|d|a");
+    check_pieces(tokenizer, "abd\xE2\x80\x8D", 0, "ab|d"); /* the joiner's bytes have no token */
+    check_pieces(tokenizer,
+                 "\xE2\x80\x8C"
+                 "abd",
+                 0, "ab|d");
+    check_pieces(tokenizer, "abd\xE2\x80\x8B", 0, "abd");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
 START_TEST(nfc_composes)
 {
     static const struct {
@@ -240,6 +289,8 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, spellings_are_those_of_gpt2);
     tcase_add_test(tcase, tables_find_what_was_added);
     tcase_add_test(tcase, white_space_and_words);
+    tcase_add_test(tcase, joiners_and_letters_of_other_kinds_make_words);
+    tcase_add_test(tcase, single_word_tokens_stand_alone);
     tcase_add_test(tcase, nfc_composes);
     tcase_add_test(tcase, patterns_cut_text_into_words);
     suite_add_tcase(suite, tcase);
