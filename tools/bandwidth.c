@@ -74,7 +74,7 @@ double read_bandwidth(uint32_t n_threads)
             struct reader *reader = &readers[n_started];
             *reader = (struct reader){
                 .barrier = &barrier, .bytes = bytes + n_started * share, .length = share};
-            /* The last reader is this thread: one that cannot start would leave the rest waiting. */
+            /* The last reader is this thread: one that cannot start would block the rest. */
             if (n_started + 1 == n_threads)
                 read_all(reader);
             else if (pthread_create(&reader->thread, NULL, read_all, reader) != 0)

@@ -17,7 +17,7 @@ struct run {
     double *speeds;
 };
 
-/* Any tokens will do, but not always the same one, whose row of the embedding stays in the cache. */
+/* Any tokens will do, but not always the same: its row of the embedding would stay cached. */
 static void fill_tokens(lckv_token *tokens, size_t n_tokens, uint32_t n_vocab)
 {
     uint32_t state = 1;

@@ -17,7 +17,7 @@ struct bench_test {
     struct prefill prefill;
 };
 
-/* Tokens per second of all sessions together, and what each decoded token reads of keys and values. */
+/* Tokens per second of all sessions together, and what a decoded token reads of keys and values. */
 struct bench_speeds {
     double median, least, most;
     double kv_bytes; /* of one step of all sessions, at the middle of the test */

@@ -13,7 +13,7 @@
  */
 lckv_status tensor_table_measure(struct tensor *tensor, const char *file);
 
-/* Refuses tensors that share bytes of a file and names that occur twice; sorts the table by name. */
+/* Refuses tensors that share bytes of a file and names that occur twice; sorts them by name. */
 lckv_status tensor_table_finish(struct checkpoint *checkpoint);
 
 #endif
