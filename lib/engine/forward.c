@@ -102,9 +102,9 @@ static void keep_wanted_rows(struct task *task)
 }
 
 /*
- * Attention's queries, keys and values. `tail`: after the keys and values, only the wanted rows go on.
- * False if the call was cancelled. All workers learn that at the same barrier, and four more come
- * before worker 0 may set it for the next layer.
+ * Attention's queries, keys and values. `tail`: after the keys and values, only the wanted rows go
+ * on. False if the call was cancelled. All workers learn that at the same barrier, and four more
+ * come before worker 0 may set it for the next layer.
  */
 static bool project(struct task *task, uint32_t i, bool tail)
 {

@@ -1,6 +1,6 @@
 /*
- * Linear layers over the rows of a pass. Workers claim weight rows; the activations are prepared once,
- * in the forms that the products read.
+ * Linear layers over the rows of a pass. Workers claim weight rows; the activations are prepared
+ * once, in the forms that the products read.
  */
 #ifndef LCKV_ENGINE_LINEAR_H
 #define LCKV_ENGINE_LINEAR_H
@@ -14,7 +14,9 @@ struct product {
     const struct block *out;
 };
 
-/* The input of products: the pass's rows of `block`, with room in `stream` for the forms they read. */
+/*
+ * The input of products: the pass's rows of `block`, with room in `stream` for the forms they read.
+ */
 struct activations linear_input(const struct pass *pass, const struct block *block,
                                 const struct stream *stream, const struct product *products,
                                 size_t n_products);
@@ -32,7 +34,9 @@ void linear(struct task *task, const struct activations *x, const struct product
 void linear_swiglu(struct task *task, const struct activations *x, const struct product *gate,
                    const struct product *up, const struct activations *activated);
 
-/* Output columns of weight rows [begin, end) groups, all rows of x, to out[row * stride + column]. */
+/*
+ * Output columns of weight rows [begin, end) groups, all rows of x, to out[row * stride + column].
+ */
 void linear_groups(const struct task *task, const struct matrix *matrix,
                    const struct activations *x, size_t begin, size_t end, float *out,
                    size_t stride);

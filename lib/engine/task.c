@@ -20,8 +20,8 @@ void task_share_rows(struct task *task)
 }
 
 /*
- * Three counters take turns. The one of the next step was last used two steps ago, which all workers
- * have left, and none enters the next step before worker 0 comes to the barrier.
+ * Three counters take turns. The one of the next step was last used two steps ago, which all
+ * workers have left, and none enters the next step before worker 0 comes to the barrier.
  */
 void task_barrier(struct task *task)
 {

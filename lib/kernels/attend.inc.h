@@ -258,8 +258,8 @@ INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
 }
 
 /*
- * Stores a head's key and value. The largest half is stored for what lies beyond: a value of infinity
- * would turn 0 x inf into NaN.
+ * Stores a head's key and value. The largest half is stored for what lies beyond: a value of
+ * infinity would turn 0 x inf into NaN.
  */
 INLINE void kv_store(lckv_dtype dtype, const struct kv_layout *layout, uint8_t *page,
                      uint32_t position, uint32_t head, const float *k, const float *v)

@@ -13,8 +13,8 @@
 #include "kernels/matrix.h"
 
 /*
- * The weight rows of groups [group_begin, group_end) times all activation rows. Weight row n goes to
- * out[row * stride + n - group_begin * group_rows]; whole groups are written.
+ * The weight rows of groups [group_begin, group_end) times all activation rows. Weight row n goes
+ * to out[row * stride + n - group_begin * group_rows]; whole groups are written.
  */
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
                                   size_t group_begin, size_t group_end, float *out, size_t stride);

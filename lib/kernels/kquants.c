@@ -8,8 +8,8 @@
 #include <string.h>
 
 /*
- * q4_K: d, d_min, 12 bytes of scales, 128 of nibbles; q5_K: the same with 32 bytes of fifth bits before
- * the nibbles. Of 64 columns that share 32 bytes, the first 32 are the low nibbles.
+ * q4_K: d, d_min, 12 bytes of scales, 128 of nibbles; q5_K: the same with 32 bytes of fifth bits
+ * before the nibbles. Of 64 columns that share 32 bytes, the first 32 are the low nibbles.
  */
 static void read_scales(const uint8_t bytes[12], uint8_t scales[16])
 {

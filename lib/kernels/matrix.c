@@ -94,8 +94,8 @@ static size_t nibble_at(size_t column, size_t rows, size_t lane, unsigned *shift
 }
 
 /*
- * The eight scales and eight minimums of q4_K and q5_K, six bits each: three words, each with five of
- * the numbers and two bits of the sixteenth.
+ * The eight scales and eight minimums of q4_K and q5_K, six bits each: three words, each with five
+ * of the numbers and two bits of the sixteenth.
  */
 static void pack_scales(const uint8_t numbers[16], uint8_t *words, size_t rows, size_t lane)
 {

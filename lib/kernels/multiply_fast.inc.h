@@ -1,9 +1,10 @@
 /*
  * Template: products with 8-bit activations, for a set's vectors (LANES = group rows).
  *
- * The products of a block of 32 columns are summed as integers, exactly, and scaled into the output's
- * accumulator, block after block in ascending order: an output's bits depend neither on the tile nor
- * on how the integers are added. A quad of weights is made ready once for all rows of a tile.
+ * The products of a block of 32 columns are summed as integers, exactly, and scaled into the
+ * output's accumulator, block after block in ascending order: an output's bits depend neither on
+ * the tile nor on how the integers are added. A quad of weights is made ready once for all rows of
+ * a tile.
  */
 #include "kernels/activations.h"
 

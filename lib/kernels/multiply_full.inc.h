@@ -3,8 +3,8 @@
  *
  * A lane is an output row. Each output adds its columns in ascending order into one accumulator, so
  * its bits do not depend on how many rows or groups share a tile. A block of 32 columns is turned
- * into floats once for a tile of activation rows; where few rows are there, more groups stand side by
- * side, so that independent sums hide the latency of the multiply-add.
+ * into floats once for a tile of activation rows; where few rows are there, more groups stand side
+ * by side, so that independent sums hide the latency of the multiply-add.
  */
 #include "kernels/activations.h"
 

@@ -1,7 +1,7 @@
 /*
- * Packing. Files are read in pieces of a few megabytes, by all cores, and their rows interleaved into
- * place; q and k rows that GGUF pairs as (2d, 2d + 1) come back to the order (d, d + head_dim / 2)
- * on the way.
+ * Packing. Files are read in pieces of a few megabytes, by all cores, and their rows interleaved
+ * into place; q and k rows that GGUF pairs as (2d, 2d + 1) come back to the order (d, d + head_dim
+ * / 2) on the way.
  */
 #include "model/pack.h"
 

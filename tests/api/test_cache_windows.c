@@ -261,7 +261,8 @@ static char converted[] = "/tmp/lckv-windows-XXXXXX";
 /* A plan of windowed slots only: no golden model has one. */
 static lckv_model *open_windows_only(void)
 {
-    lckv_convert_options options = {.size = sizeof options, .plan = "0s_0s_2s_2s_4s_4s_6s_6s"};
+    lckv_convert_options options = {
+        .size = sizeof options, .plan = "0s_0s_2s_2s_4s_4s_6s_6s", .sliding_window = 7};
     int file = mkstemp(converted);
     ck_assert_int_ge(file, 0);
     close(file);

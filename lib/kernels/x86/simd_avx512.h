@@ -229,7 +229,9 @@ static inline vb vs_from_6_bits(vb a)
     return _mm512_add_epi8(a, _mm512_set1_epi8(96));
 }
 
-/* Nibbles less 8 as 16 (n - 8) + 128 = 16 n: the same offset serves, and the high one costs a mask. */
+/*
+ * Nibbles less 8 as 16 (n - 8) + 128 = 16 n: the same offset serves, and the high one costs a mask.
+ */
 typedef vi vq;
 #define VQ_SCALE 0.0625f
 
