@@ -10,7 +10,8 @@ what=${2:-all}
 model=examples/models/stories-lckv-q8_0.gguf
 passed=0
 failed=0
-export ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=1}
+# gcc 12 places 64-byte vectors of its checked stack frames at 32 bytes: AVX-512 stores then fault.
+export ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
 
 run() { # NAME COMMAND...
     local name=$1
