@@ -141,13 +141,13 @@ static bool project(struct task *task, uint32_t i, bool tail)
     return true;
 }
 
-/* One output projection of attention or the MLP: delta = x matrix^T + bias. */
+/* Attention's or the MLP's product back to the width of the residual stream, and onto it. */
 static void project_back(struct task *task, const struct activations *x,
-                         const struct matrix *matrix, const float *bias)
+                         const struct product *product)
 {
-    const struct product product = {matrix, bias, &task->pass->workspace->delta};
-    linear(task, x, &product, 1);
+    linear(task, x, product, 1);
     task_barrier(task);
+    add_delta(task);
 }
 
 static void feed_forward(struct task *task, const struct model_layer *weights)
@@ -162,7 +162,7 @@ static void feed_forward(struct task *task, const struct model_layer *weights)
     task_rows_ready(task);
     linear_swiglu(task, &x, &both[0], &both[1], &activated);
     task_barrier(task);
-    project_back(task, &activated, &weights->down, weights->down_bias);
+    project_back(task, &activated, &down);
 }
 
 /* Layer i over all rows; `tail` as above. False if the call was cancelled. */
@@ -182,10 +182,8 @@ static bool layer(struct task *task, uint32_t i, bool tail)
     struct activations attended = linear_input(pass, &w->attended, task->stream, &o, 1);
     linear_prepare(pass, &attended, task->rows);
     task_rows_ready(task);
-    project_back(task, &attended, &weights->o, weights->o_bias);
-    add_delta(task);
+    project_back(task, &attended, &o);
     feed_forward(task, weights);
-    add_delta(task);
     if (task->worker->index == 0)
         pass->n_layer_rows += pass->n_rows;
     return true;

@@ -85,7 +85,7 @@ static inline vf v_fma(vf a, vf b, vf c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
-/* The halves of a vector, added or compared as the wider sets do it with all eight lanes. */
+/* Half onto half, down to one lane: an order that no compiler chooses. */
 static inline float v_sum(vf a)
 {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
