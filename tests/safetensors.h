@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "folder.h"
+
 #define SAFETENSORS_MAX_ARRAYS 64
 
 struct safetensors_array {
@@ -32,14 +34,7 @@ struct safetensors {
 static inline void safetensors_open(struct safetensors *file, const char *path)
 {
     memset(file, 0, sizeof *file);
-    FILE *stream = fopen(path, "rb");
-    ck_assert_msg(stream != NULL, "no file %s", path);
-    fseek(stream, 0, SEEK_END);
-    size_t size = (size_t)ftell(stream);
-    rewind(stream);
-    file->bytes = malloc(size);
-    ck_assert_uint_eq(fread(file->bytes, 1, size, stream), size);
-    fclose(stream);
+    file->bytes = read_whole(path, NULL);
     uint64_t header;
     memcpy(&header, file->bytes, sizeof header);
     json_t *root = json_loadb(file->bytes + 8, header, 0, NULL), *value;

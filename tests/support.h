@@ -1,6 +1,6 @@
 /*
- * What the Check programs share: a main that runs a list of test cases in this process tree and
- * returns non-zero when one fails.
+ * What the Check programs share: assertions on statuses and messages, and a main that runs a list
+ * of test cases in this process tree and returns non-zero when one fails.
  */
 #ifndef LCKV_TESTS_SUPPORT_H
 #define LCKV_TESTS_SUPPORT_H
@@ -11,6 +11,8 @@
 #undef fail /* an old name of ck_abort_msg, and ours for failures */
 #include <stdlib.h>
 #include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* Fails unless `expression` has status `expected`; shows both names and the message. */
 #define ck_assert_status(expression, expected)                                            \
@@ -26,6 +28,16 @@
 #define ck_assert_error_has(part)                                                               \
     ck_assert_msg(strstr(lckv_last_error(), (part)) != NULL, "the message \"%s\" lacks \"%s\"", \
                   lckv_last_error(), (part))
+
+/* A test case of tests that need nothing around them. */
+static inline void add_tests(Suite *suite, const char *name, const TTest *const *tests,
+                             size_t n_tests)
+{
+    TCase *tcase = tcase_create(name);
+    for (size_t i = 0; i < n_tests; i++)
+        tcase_add_test(tcase, tests[i]);
+    suite_add_tcase(suite, tcase);
+}
 
 /* TEST_MAIN("plan", add_parsing, add_groups): each takes a Suite * and adds its TCases. */
 typedef void (*add_cases)(Suite *suite);

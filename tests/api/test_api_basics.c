@@ -395,14 +395,6 @@ START_TEST(log_probabilities_check_their_arguments)
 }
 END_TEST
 
-static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n_tests)
-{
-    TCase *tcase = tcase_create(name);
-    for (size_t i = 0; i < n_tests; i++)
-        tcase_add_test(tcase, tests[i]);
-    suite_add_tcase(suite, tcase);
-}
-
 static void add_library(Suite *suite)
 {
     const TTest *const tests[] = {version_is_the_headers,
@@ -412,7 +404,7 @@ static void add_library(Suite *suite)
                                   the_last_error_is_the_threads_own,
                                   dtypes_have_names,
                                   portable_is_the_first_kernel_set_and_always_there};
-    add(suite, "library", tests, sizeof tests / sizeof tests[0]);
+    add_tests(suite, "library", tests, COUNT(tests));
 }
 
 static void add_plans(Suite *suite)
@@ -420,7 +412,7 @@ static void add_plans(Suite *suite)
     const TTest *const tests[] = {a_plan_tells_its_layers_and_slots, plans_are_counted,
                                   text_of_a_plan_comes_in_two_calls,
                                   a_bad_plan_leaves_the_pointer_alone};
-    add(suite, "plans", tests, sizeof tests / sizeof tests[0]);
+    add_tests(suite, "plans", tests, COUNT(tests));
 }
 
 static void add_arguments(Suite *suite)
@@ -428,14 +420,14 @@ static void add_arguments(Suite *suite)
     const TTest *const tests[] = {null_handles_are_refused,    accessors_of_null_give_nothing,
                                   releasing_null_does_nothing, null_arguments_are_refused_by_name,
                                   enumerations_are_checked,    a_pool_comes_and_goes};
-    add(suite, "arguments", tests, sizeof tests / sizeof tests[0]);
+    add_tests(suite, "arguments", tests, COUNT(tests));
 }
 
 static void add_sampling(Suite *suite)
 {
     const TTest *const tests[] = {no_options_mean_greedy, a_sampler_checks_its_arguments,
                                   options_are_copied, log_probabilities_check_their_arguments};
-    add(suite, "sampling", tests, sizeof tests / sizeof tests[0]);
+    add_tests(suite, "sampling", tests, COUNT(tests));
 }
 
 TEST_MAIN("api basics", add_library, add_plans, add_arguments, add_sampling)

@@ -7,55 +7,15 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <unistd.h>
+
+#include "folder.h"
 
 #define SOURCE "tests/data/goldens/lckv-w2" /* plan 0_6_6_6_6_6_6_7, hidden 64, 160 tokens */
-
-static char folder[] = "/tmp/lckv-malformed-XXXXXX";
-static char config_path[64], weights_path[64], gguf_path[64];
 
 struct bytes {
     char *data;
     size_t length;
 };
-
-static struct bytes read_whole(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    ck_assert_ptr_nonnull(file);
-    fseek(file, 0, SEEK_END);
-    struct bytes bytes = {.length = (size_t)ftell(file)};
-    rewind(file);
-    bytes.data = malloc(bytes.length);
-    ck_assert_uint_eq(fread(bytes.data, 1, bytes.length, file), bytes.length);
-    fclose(file);
-    return bytes;
-}
-
-static void write_whole(const char *path, const void *data, size_t length)
-{
-    FILE *file = fopen(path, "wb");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_uint_eq(fwrite(data, 1, length, file), length);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
-static void set_up(void)
-{
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(config_path, sizeof config_path, "%s/config.json", folder);
-    snprintf(weights_path, sizeof weights_path, "%s/model.safetensors", folder);
-    snprintf(gguf_path, sizeof gguf_path, "%s/model.gguf", folder);
-}
-
-static void tear_down(void)
-{
-    unlink(config_path);
-    unlink(weights_path);
-    unlink(gguf_path);
-    rmdir(folder);
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
-}
 
 /* Opening fails so, leaves the result alone, and does no harm to the next open. */
 static void check_refused(const char *path, const struct bytes *gguf, lckv_status status,
@@ -74,6 +34,14 @@ static void check_refused(const char *path, const struct bytes *gguf, lckv_statu
 }
 
 /* ---- config.json: members replaced; "null" takes a member away ---- */
+
+static void copy_weights(void)
+{
+    size_t length;
+    char *weights = read_whole(SOURCE "/model.safetensors", &length);
+    folder_write("model.safetensors", weights, length);
+    free(weights);
+}
 
 static const struct {
     const char *changes;
@@ -175,17 +143,15 @@ START_TEST(a_bad_config_is_refused)
         else
             json_object_set(config, key, value);
     }
-    ck_assert_int_eq(json_dump_file(config, config_path, 0), 0);
+    ck_assert_int_eq(json_dump_file(config, folder_path("config.json"), 0), 0);
     json_decref(changes);
     json_decref(config);
-    struct bytes weights = read_whole(SOURCE "/model.safetensors");
-    write_whole(weights_path, weights.data, weights.length);
-    free(weights.data);
+    copy_weights();
     check_refused(folder, NULL, bad_configs[_i].status, bad_configs[_i].message);
     lckv_model *model = NULL;
     ck_assert_status(lckv_model_open(folder, NULL, &model), bad_configs[_i].status);
     if (strstr(lckv_last_error(), "tensor") == NULL) {
-        char place[96];
+        char place[FOLDER_PATH];
         snprintf(place, sizeof place, "%s: config.json", folder);
         ck_assert_error_has(place);
     }
@@ -202,12 +168,10 @@ START_TEST(neutral_members_are_accepted)
                               "\"pretraining_tp\":2,\"attention_bias\":false}",
                               0, NULL);
     ck_assert_int_eq(json_object_update(config, more), 0);
-    ck_assert_int_eq(json_dump_file(config, config_path, 0), 0);
+    ck_assert_int_eq(json_dump_file(config, folder_path("config.json"), 0), 0);
     json_decref(more);
     json_decref(config);
-    struct bytes weights = read_whole(SOURCE "/model.safetensors");
-    write_whole(weights_path, weights.data, weights.length);
-    free(weights.data);
+    copy_weights();
     lckv_model *model;
     ck_assert_ok(lckv_model_open(folder, NULL, &model));
     lckv_model_release(model);
@@ -227,10 +191,8 @@ static const struct {
 
 START_TEST(a_config_that_is_no_config_is_refused)
 {
-    write_whole(config_path, bad_config_texts[_i].text, strlen(bad_config_texts[_i].text));
-    struct bytes weights = read_whole(SOURCE "/model.safetensors");
-    write_whole(weights_path, weights.data, weights.length);
-    free(weights.data);
+    folder_write_text("config.json", bad_config_texts[_i].text);
+    copy_weights();
     check_refused(folder, NULL, LCKV_BAD_FORMAT, bad_config_texts[_i].message);
 }
 END_TEST
@@ -253,8 +215,12 @@ static void replace(struct bytes *bytes, const char *what, size_t offset, const 
 
 static struct bytes good_gguf(void)
 {
-    ck_assert_ok(lckv_convert(SOURCE, gguf_path, NULL, NULL));
-    return read_whole(gguf_path);
+    const char *path = folder_path("model.gguf");
+    struct bytes bytes;
+    ck_assert_ok(lckv_convert(SOURCE, path, NULL, NULL));
+    bytes.data = read_whole(path, &bytes.length);
+    bytes.data = realloc(bytes.data, bytes.length); /* a read beyond the end is seen */
+    return bytes;
 }
 
 static const struct {
@@ -318,7 +284,7 @@ END_TEST
 static void add_models(Suite *suite)
 {
     TCase *tcase = tcase_create("models");
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_add_test(tcase, neutral_members_are_accepted);
     tcase_add_loop_test(tcase, a_bad_config_is_refused, 0,
                         sizeof bad_configs / sizeof bad_configs[0]);

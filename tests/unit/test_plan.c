@@ -1,22 +1,13 @@
 /*
- * Layer plans: parsing, sources and slots, groups, masks, and plans as text. The expected groups
- * and slots were worked out by hand from the rules of iterative encoding.
+ * Layer plans: parsing, sources and slots, groups and masks. The expected groups and slots were
+ * worked out by hand from the rules of iterative encoding. Plans as text are test_plan_text.c's.
  */
-#include "plan/plan.h"
+#include "plan_support.h"
 
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "support.h"
-
-static struct lckv_plan *parse(const char *text, uint32_t n_layers)
-{
-    struct lckv_plan *plan;
-    ck_assert_ok(plan_parse(text, text != NULL ? strlen(text) : 0, n_layers,
-                            &memory_default_allocator, &plan));
-    return plan;
-}
+#include "allocator.h"
 
 /* ---- Slots and groups ---- */
 
@@ -203,34 +194,12 @@ END_TEST
 
 /* ---- Memory and handles ---- */
 
-struct budget {
-    int n_allowed, n_out;
-};
-
-static void *budget_alloc(void *user, size_t size, size_t align)
-{
-    struct budget *budget = user;
-    void *pointer;
-    if (budget->n_allowed-- <= 0 || posix_memalign(&pointer, align, size) != 0)
-        return NULL;
-    budget->n_out++;
-    return pointer;
-}
-
-static void budget_free(void *user, void *pointer, size_t size)
-{
-    struct budget *budget = user;
-    (void)size;
-    budget->n_out--;
-    free(pointer);
-}
-
 START_TEST(every_refused_allocation_is_survived)
 {
     lckv_status status = LCKV_OUT_OF_MEMORY;
-    for (int n = 0; status != LCKV_OK; n++) {
-        struct budget budget = {.n_allowed = n};
-        const lckv_allocator allocator = {sizeof allocator, &budget, budget_alloc, budget_free};
+    for (size_t n = 0; status != LCKV_OK; n++) {
+        struct counting counting = {.n_allowed = n};
+        const lckv_allocator allocator = counting_allocator(&counting);
         struct lckv_plan *plan = NULL;
         char text[1000];
         size_t length;
@@ -240,8 +209,8 @@ START_TEST(every_refused_allocation_is_survived)
             plan_release(plan);
         }
         ck_assert(status == LCKV_OK || status == LCKV_OUT_OF_MEMORY);
-        ck_assert_int_eq(budget.n_out, 0);
-        ck_assert_int_lt(n, 20);
+        ck_assert_uint_eq(counting.out, 0);
+        ck_assert_uint_lt(n, 20);
     }
 }
 END_TEST
@@ -258,8 +227,8 @@ static void *retain_and_release(void *plan)
 
 START_TEST(plans_are_counted_across_threads)
 {
-    struct budget budget = {.n_allowed = 100};
-    const lckv_allocator allocator = {sizeof allocator, &budget, budget_alloc, budget_free};
+    struct counting counting = {.n_allowed = 100};
+    const lckv_allocator allocator = counting_allocator(&counting);
     struct lckv_plan *plan;
     pthread_t threads[2];
     ck_assert_ok(plan_parse(NULL, 0, 3, &allocator, &plan));
@@ -269,9 +238,9 @@ START_TEST(plans_are_counted_across_threads)
     }
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    ck_assert_int_gt(budget.n_out, 0);
+    ck_assert_uint_gt(counting.out, 0);
     plan_release(plan);
-    ck_assert_int_eq(budget.n_out, 0);
+    ck_assert_uint_eq(counting.out, 0);
     plan_release(NULL);
 }
 END_TEST
@@ -347,135 +316,6 @@ START_TEST(what_a_slot_keeps_covers_every_readers_span_after_a_rollback)
 }
 END_TEST
 
-/* ---- Text ---- */
-
-START_TEST(a_plan_is_written_as_it_is_read)
-{
-    static const struct {
-        const char *text, *written;
-        uint32_t n_layers;
-    } texts[] = {
-        {"0_6_6_6_6_6_6_7", "0_6_6_6_6_6_6_7", 8},
-        {"0_1s_1s_3s_3s_0_6s_6s", "0_1s_1s_3s_3s_0_6s_6s", 8},
-        {"00_001s", "0_1s", 2},
-        {NULL, "0_1_2", 3},
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        struct lckv_plan *plan = parse(texts[i].text, texts[i].n_layers);
-        char text[64];
-        size_t length;
-        ck_assert_ok(plan_text(plan, text, sizeof text, &length));
-        ck_assert_str_eq(text, texts[i].written);
-        ck_assert_uint_eq(length, strlen(text));
-        plan_release(plan);
-    }
-}
-END_TEST
-
-typedef lckv_status (*writes_text)(const struct lckv_plan *plan, char *buffer, size_t capacity,
-                                   size_t *length);
-
-START_TEST(a_buffer_that_is_too_small_gets_the_length_only)
-{
-    static const writes_text writers[] = {plan_text, plan_describe};
-    struct lckv_plan *plan = parse("0_2s_2", 3);
-    for (size_t i = 0; i < 2; i++) {
-        size_t needed = 0, length = 0;
-        ck_assert_status(writers[i](plan, NULL, 0, &needed), LCKV_BUFFER_TOO_SMALL);
-        ck_assert_uint_gt(needed, 5);
-        char *buffer = malloc(needed + 1);
-        memset(buffer, '#', needed + 1);
-        ck_assert_status(writers[i](plan, buffer, needed, &length), LCKV_BUFFER_TOO_SMALL);
-        ck_assert_uint_eq(length, needed);
-        for (size_t k = 0; k <= needed; k++)
-            ck_assert_int_eq(buffer[k], '#');
-        ck_assert_ok(writers[i](plan, buffer, needed + 1, &length));
-        ck_assert_uint_eq(length, needed);
-        ck_assert_uint_eq(strlen(buffer), needed);
-        free(buffer);
-    }
-    plan_release(plan);
-}
-END_TEST
-
-static const struct {
-    const char *text;
-    uint32_t n_layers;
-    const char *picture;
-} pictures[] = {
-    {"0_6_6_6_6_6_6_7", 8,
-     "8 layers, 3 KV slots (standard: 8)\n"
-     "\n"
-     "layer  writes    reads\n"
-     "    7  slot 2    itself\n"
-     "    6  slot 1    itself            ◄─┐\n"
-     "    5            layer 6 above     ──┤\n"
-     "    4            layer 6 above     ──┤\n"
-     "    3            layer 6 above     ──┤\n"
-     "    2            layer 6 above     ──┤\n"
-     "    1            layer 6 above     ──┘\n"
-     "    0  slot 0    itself\n"
-     "\n"
-     "A prompt goes through layer 0 once, layers 1-6 repeatedly, layer 7 once.\n"
-     "above: sees the tokens before, not its own.\n"},
-    {"0_1s_1s_3s_3s_0_6s_6s", 8,
-     "8 layers, 4 KV slots (standard: 8)\n"
-     "\n"
-     "layer  writes            reads\n"
-     "    7                    layer 6, window     ──┐\n"
-     "    6  slot 3, window    itself, window      ◄─┘\n"
-     "    5                    layer 0             ────┐\n"
-     "    4                    layer 3, window     ──┐ │\n"
-     "    3  slot 2, window    itself, window      ◄─┘ │\n"
-     "    2                    layer 1, window     ──┐ │\n"
-     "    1  slot 1, window    itself, window      ◄─┘ │\n"
-     "    0  slot 0            itself              ◄───┘\n"
-     "\n"
-     "A prompt goes through layers 0-7 once.\n"
-     "window: sees the last tokens only; a slot so marked keeps no others.\n"},
-    {"1_2_0", 3,
-     "3 layers, 3 KV slots (standard: 3)\n"
-     "\n"
-     "layer  writes    reads\n"
-     "    2  slot 2    layer 0           ◄───┬─┐\n"
-     "    1  slot 1    layer 2 above     ◄─┬─┘ │\n"
-     "    0  slot 0    layer 1 above     ◄─┴───┘\n"
-     "\n"
-     "A prompt goes through layers 0-2 repeatedly.\n"
-     "above: sees the tokens before, not its own.\n"},
-    /* Layer 2's stroke passes behind the line from 3 to 1. */
-    {"2_3_2_3_0", 5,
-     "5 layers, 3 KV slots (standard: 5)\n"
-     "\n"
-     "layer  writes    reads\n"
-     "    4            layer 0           ──────┐\n"
-     "    3  slot 2    itself            ◄───┐ │\n"
-     "    2  slot 1    itself            ◄─┐ │ │\n"
-     "    1            layer 3 above     ──│─┘ │\n"
-     "    0  slot 0    layer 2 above     ◄─┴───┘\n"
-     "\n"
-     "A prompt goes through layers 0-3 repeatedly, layer 4 once.\n"
-     "above: sees the tokens before, not its own.\n"},
-    {"0", 1,
-     "1 layer, 1 KV slot (standard: 1)\n"
-     "\n"
-     "layer  writes    reads\n"
-     "    0  slot 0    itself\n"
-     "\n"
-     "A prompt goes through layer 0 once.\n"},
-};
-
-START_TEST(a_plan_is_drawn)
-{
-    struct lckv_plan *plan = parse(pictures[_i].text, pictures[_i].n_layers);
-    char text[2000];
-    size_t length;
-    ck_assert_ok(plan_describe(plan, text, sizeof text, &length));
-    ck_assert_str_eq(text, pictures[_i].picture);
-    plan_release(plan);
-}
-END_TEST
-
 static void add_parsing(Suite *suite)
 {
     TCase *tcase = tcase_create("parsing");
@@ -502,13 +342,4 @@ static void add_masks(Suite *suite)
     suite_add_tcase(suite, tcase);
 }
 
-static void add_text(Suite *suite)
-{
-    TCase *tcase = tcase_create("text");
-    tcase_add_test(tcase, a_plan_is_written_as_it_is_read);
-    tcase_add_test(tcase, a_buffer_that_is_too_small_gets_the_length_only);
-    tcase_add_loop_test(tcase, a_plan_is_drawn, 0, sizeof pictures / sizeof pictures[0]);
-    suite_add_tcase(suite, tcase);
-}
-
-TEST_MAIN("plan", add_parsing, add_masks, add_text)
+TEST_MAIN("plan", add_parsing, add_masks)

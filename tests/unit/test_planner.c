@@ -4,22 +4,20 @@
  */
 #include "plan/planner.h"
 
-#include <string.h>
-
-#include "support.h"
+#include "plan_support.h"
 
 static struct lckv_plan *plan;
 
-static void parse(const char *text, uint32_t n_layers)
+static void use_plan(const char *text, uint32_t n_layers)
 {
+    struct lckv_plan *next = parse(text, n_layers);
     plan_release(plan);
-    plan = NULL;
-    ck_assert_ok(plan_parse(text, strlen(text), n_layers, &memory_default_allocator, &plan));
+    plan = next;
 }
 
 static void make_plan(void)
 {
-    parse("0_2_2_3", 4);
+    use_plan("0_2_2_3", 4);
 }
 
 static void release_plan(void)
@@ -100,7 +98,7 @@ END_TEST
 
 START_TEST(the_longest_context_fits_and_one_more_does_not)
 {
-    parse("0s_3_2s_3", 4);
+    use_plan("0s_3_2s_3", 4);
     lckv_memory_request request = small_request();
     request.sliding_window = 40;
     request.rollback = 5;
@@ -131,7 +129,7 @@ static const struct {
 
 START_TEST(a_windowed_slot_stops_growing)
 {
-    parse("0s_1", 2);
+    use_plan("0s_1", 2);
     lckv_memory_request request = small_request();
     request.sliding_window = 20;
     request.rollback = 10;
@@ -145,7 +143,7 @@ END_TEST
 
 START_TEST(windows_alone_have_no_longest_context)
 {
-    parse("0s_0s", 2);
+    use_plan("0s_0s", 2);
     lckv_memory_request request = small_request();
     request.sliding_window = 20;
     request.rollback = 10;
@@ -158,7 +156,7 @@ END_TEST
 
 START_TEST(zero_means_the_default)
 {
-    parse("0s_1", 2);
+    use_plan("0s_1", 2);
     lckv_memory_request request = {.size = sizeof request,
                                    .plan = plan,
                                    .n_kv_heads = 4,
@@ -177,7 +175,7 @@ END_TEST
 START_TEST(tinyllama_with_ten_warm_up_layers)
 {
     /* The shape of the paper's small model: 22 layers, 4 KV heads of 64. */
-    parse("0_1_2_3_4_16_16_16_16_16_16_16_16_16_16_16_16_17_18_19_20_21", 22);
+    use_plan("0_1_2_3_4_16_16_16_16_16_16_16_16_16_16_16_16_17_18_19_20_21", 22);
     lckv_memory_request request = {.size = sizeof request,
                                    .plan = plan,
                                    .n_kv_heads = 4,
@@ -229,7 +227,7 @@ static const struct {
 START_TEST(wrong_requests_are_refused_by_member)
 {
     /* Layer 1 is windowed, but no slot is: layer 0 reads the same slot whole. */
-    parse("0_0s", 2);
+    use_plan("0_0s", 2);
     lckv_memory_request request = small_request();
     request.sliding_window = 8;
     lckv_memory_report report = {.size = sizeof report, .bytes_needed = 77};

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "allocator.h"
 #include "support.h"
 
 #define MOST_WORKERS 16
@@ -271,30 +272,15 @@ START_TEST(absurd_numbers_of_threads_are_refused)
 }
 END_TEST
 
-static void *refuse(void *user, size_t size, size_t align)
-{
-    int *left = user;
-    void *pointer;
-    if ((*left)-- == 0 || posix_memalign(&pointer, align, size) != 0)
-        return NULL;
-    return pointer;
-}
-
-static void give_back(void *user, void *pointer, size_t size)
-{
-    (void)user;
-    (void)size;
-    free(pointer);
-}
-
 START_TEST(refused_memory_is_survived)
 {
-    for (int allowed = 0; allowed < 2; allowed++) {
-        int left = allowed;
-        const lckv_allocator allocator = {sizeof allocator, &left, refuse, give_back};
+    for (size_t allowed = 0; allowed < 2; allowed++) {
+        struct counting counting = {.n_allowed = allowed};
+        const lckv_allocator allocator = counting_allocator(&counting);
         struct lckv_pool *pool = NULL;
         ck_assert_status(pool_create(3, &allocator, &pool), LCKV_OUT_OF_MEMORY);
         ck_assert_ptr_null(pool);
+        ck_assert_uint_eq(counting.out, 0);
     }
 }
 END_TEST

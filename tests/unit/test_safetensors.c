@@ -4,34 +4,13 @@
 #include "base/status.h"
 #include "format/checkpoint.h"
 
-#include <dirent.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "allocator.h"
+#include "folder.h"
 #include "support.h"
-
-static char directory[64];
-
-static const char *path_of(const char *name)
-{
-    static char path[384];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    return path;
-}
-
-static void write_file(const char *name, const void *bytes, size_t length)
-{
-    FILE *file = fopen(path_of(name), "wb");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
-static void write_text(const char *name, const char *text)
-{
-    write_file(name, text, strlen(text));
-}
 
 /* The file's bytes in `file`: length, `json`, and data of 0, 1, 2, ... Returns their number. */
 static size_t make_safetensors(uint8_t file[1024], const char *json, size_t n_data)
@@ -49,33 +28,20 @@ static size_t make_safetensors(uint8_t file[1024], const char *json, size_t n_da
 static void write_safetensors(const char *name, const char *json, size_t n_data)
 {
     uint8_t file[1024];
-    write_file(name, file, make_safetensors(file, json, n_data));
+    folder_write(name, file, make_safetensors(file, json, n_data));
 }
 
 static void make_directory(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/lckv-safetensors-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    write_text("config.json", "{\"model_type\": \"llama\"}");
-}
-
-static void remove_directory(void)
-{
-    DIR *entries = opendir(directory);
-    ck_assert_ptr_nonnull(entries);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlink(path_of(entry->d_name));
-    }
-    closedir(entries);
-    ck_assert_int_eq(rmdir(directory), 0);
+    folder_make();
+    folder_write_text("config.json", "{\"model_type\": \"llama\"}");
 }
 
 static struct checkpoint checkpoint;
 
 static lckv_status open_directory(void)
 {
-    return checkpoint_open(&checkpoint, directory, &memory_default_allocator);
+    return checkpoint_open(&checkpoint, folder, &memory_default_allocator);
 }
 
 #define GOOD_HEADER                                                       \
@@ -89,7 +55,7 @@ static lckv_status open_directory(void)
 START_TEST(reads_one_file)
 {
     write_safetensors("model.safetensors", GOOD_HEADER, GOOD_DATA);
-    write_text("tokenizer.json", "{\"version\": \"1.0\"}");
+    folder_write_text("tokenizer.json", "{\"version\": \"1.0\"}");
     ck_assert_ok(open_directory());
     ck_assert_int_eq(checkpoint.kind, CHECKPOINT_HF);
     ck_assert_uint_eq(checkpoint.n_tensors, 2);
@@ -118,26 +84,31 @@ START_TEST(a_file_stands_for_its_directory)
     write_safetensors("model.safetensors", GOOD_HEADER, GOOD_DATA);
     write_safetensors("other.safetensors", GOOD_HEADER, GOOD_DATA);
     ck_assert_ok(
-        checkpoint_open(&checkpoint, path_of("model.safetensors"), &memory_default_allocator));
+        checkpoint_open(&checkpoint, folder_path("model.safetensors"), &memory_default_allocator));
     ck_assert_uint_eq(checkpoint.n_tensors, 2);
     checkpoint_close(&checkpoint);
     ck_assert_status(
-        checkpoint_open(&checkpoint, path_of("other.safetensors"), &memory_default_allocator),
+        checkpoint_open(&checkpoint, folder_path("other.safetensors"), &memory_default_allocator),
         LCKV_BAD_FORMAT);
     ck_assert_error_has("other.safetensors: not a file of the model");
-    ck_assert_int_eq(chdir(directory), 0);
+    int here = open(".", O_RDONLY);
+    ck_assert_int_eq(chdir(folder), 0);
     ck_assert_ok(checkpoint_open(&checkpoint, "model.safetensors", &memory_default_allocator));
     checkpoint_close(&checkpoint);
+    ck_assert_int_eq(fchdir(here), 0);
+    close(here);
 }
 END_TEST
 
 START_TEST(says_what_is_missing)
 {
     ck_assert_status(open_directory(), LCKV_IO);
-    ck_assert_error_has("neither model.safetensors nor model.safetensors.index.json in /tmp/");
-    unlink(path_of("config.json"));
+    ck_assert_error_has("neither model.safetensors nor model.safetensors.index.json in ");
+    ck_assert_error_has(folder);
+    unlink(folder_path("config.json"));
     ck_assert_status(open_directory(), LCKV_IO);
-    ck_assert_error_has("no config.json in /tmp/");
+    ck_assert_error_has("no config.json in ");
+    ck_assert_error_has(folder);
 }
 END_TEST
 
@@ -222,7 +193,7 @@ START_TEST(refuses_impossible_header_lengths)
     size_t size = make_safetensors(file, GOOD_HEADER, GOOD_DATA);
     for (size_t i = 0; i < 8; i++)
         file[i] = (uint8_t)(lengths[_i] >> (8 * i));
-    write_file("model.safetensors", file, size);
+    folder_write("model.safetensors", file, size);
     ck_assert_status(open_directory(), LCKV_BAD_FORMAT);
     ck_assert_error_has("model.safetensors");
 }
@@ -233,7 +204,7 @@ START_TEST(refuses_every_truncation)
     uint8_t file[1024];
     size_t size = make_safetensors(file, GOOD_HEADER, GOOD_DATA);
     for (size_t length = 0; length < size; length++) {
-        write_file("model.safetensors", file, length);
+        folder_write("model.safetensors", file, length);
         ck_assert_status(open_directory(), LCKV_BAD_FORMAT);
         ck_assert_error_has("model.safetensors");
     }
@@ -249,7 +220,7 @@ START_TEST(survives_any_changed_byte)
         uint8_t before = file[at];
         for (size_t i = 0; i < sizeof values; i++) {
             file[at] = values[i];
-            write_file("model.safetensors", file, size);
+            folder_write("model.safetensors", file, size);
             lckv_status status = open_directory();
             ck_assert(status == LCKV_OK || status == LCKV_BAD_FORMAT || status == LCKV_UNSUPPORTED);
             for (size_t t = 0; status == LCKV_OK && t < checkpoint.n_tensors; t++) {
@@ -268,7 +239,7 @@ START_TEST(reading_beyond_the_end_is_an_error)
 {
     write_safetensors("model.safetensors", GOOD_HEADER, GOOD_DATA);
     ck_assert_ok(open_directory());
-    ck_assert_int_eq(truncate(path_of("model.safetensors"), 100), 0);
+    ck_assert_int_eq(truncate(folder_path("model.safetensors"), 100), 0);
     uint8_t bytes[4];
     ck_assert_status(checkpoint_read(&checkpoint, &checkpoint.tensors[0], 0, bytes, 4),
                      LCKV_BAD_FORMAT);
@@ -289,7 +260,7 @@ static void write_shards(const char *index)
                       8);
     write_safetensors("s2.safetensors", ONE("b"), 4);
     write_safetensors("twice.safetensors", ONE("a"), 4);
-    write_text("model.safetensors.index.json", index);
+    folder_write_text("model.safetensors.index.json", index);
 }
 
 START_TEST(reads_shards)
@@ -307,7 +278,7 @@ START_TEST(reads_shards)
     ck_assert_uint_ne(c->file, checkpoint_find(&checkpoint, "b")->file);
     checkpoint_close(&checkpoint);
     ck_assert_ok(
-        checkpoint_open(&checkpoint, path_of("s2.safetensors"), &memory_default_allocator));
+        checkpoint_open(&checkpoint, folder_path("s2.safetensors"), &memory_default_allocator));
     checkpoint_close(&checkpoint);
 }
 END_TEST
@@ -356,7 +327,7 @@ START_TEST(refuses_a_broken_index)
 {
     write_shards(broken_indices[_i].index);
     ck_assert_status(open_directory(), broken_indices[_i].status);
-    ck_assert_error_has(directory);
+    ck_assert_error_has(folder);
     ck_assert_error_has(broken_indices[_i].message);
 }
 END_TEST
@@ -365,7 +336,7 @@ END_TEST
 START_TEST(refuses_an_index_that_is_its_own_shard)
 {
     write_shards("{\"weight_map\":{\"a\":\"self.safetensors\"}}");
-    ck_assert_int_eq(symlink("model.safetensors.index.json", path_of("self.safetensors")), 0);
+    ck_assert_int_eq(symlink("model.safetensors.index.json", folder_path("self.safetensors")), 0);
     ck_assert_status(open_directory(), LCKV_BAD_FORMAT);
     ck_assert_error_has("self.safetensors");
 }
@@ -374,7 +345,7 @@ END_TEST
 START_TEST(refuses_one_file_under_two_names)
 {
     write_shards("{\"weight_map\":{\"a\":\"s1.safetensors\",\"c\":\"link.safetensors\"}}");
-    ck_assert_int_eq(symlink("s1.safetensors", path_of("link.safetensors")), 0);
+    ck_assert_int_eq(symlink("s1.safetensors", folder_path("link.safetensors")), 0);
     ck_assert_status(open_directory(), LCKV_BAD_FORMAT);
     ck_assert_error_has("duplicate tensor");
 }
@@ -383,8 +354,8 @@ END_TEST
 START_TEST(refuses_links_in_a_circle)
 {
     write_shards("{\"weight_map\":{\"a\":\"x.safetensors\"}}");
-    ck_assert_int_eq(symlink("y.safetensors", path_of("x.safetensors")), 0);
-    ck_assert_int_eq(symlink("x.safetensors", path_of("y.safetensors")), 0);
+    ck_assert_int_eq(symlink("y.safetensors", folder_path("x.safetensors")), 0);
+    ck_assert_int_eq(symlink("x.safetensors", folder_path("y.safetensors")), 0);
     ck_assert_status(open_directory(), LCKV_IO);
     ck_assert_error_has("x.safetensors");
 }
@@ -392,58 +363,33 @@ END_TEST
 
 /* ---- Out of memory ---- */
 
-struct failing {
-    size_t allowed; /* allocations until one fails */
-    size_t held;    /* bytes not given back */
-};
-
-static void *failing_alloc(void *user, size_t size, size_t align)
-{
-    struct failing *failing = user;
-    if (failing->allowed == 0)
-        return NULL;
-    failing->allowed--;
-    failing->held += size;
-    return aligned_alloc(align, (size + align - 1) / align * align);
-}
-
-static void failing_free(void *user, void *pointer, size_t size)
-{
-    struct failing *failing = user;
-    if (pointer != NULL)
-        failing->held -= size;
-    free(pointer);
-}
-
 START_TEST(survives_every_failed_allocation)
 {
     write_shards("{\"weight_map\":{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\"}}");
     lckv_status status = LCKV_OUT_OF_MEMORY;
     size_t n = 0;
     for (; status == LCKV_OUT_OF_MEMORY; n++) {
-        struct failing failing = {n, 0};
-        lckv_allocator allocator = {sizeof allocator, &failing, failing_alloc, failing_free};
-        status = checkpoint_open(&checkpoint, directory, &allocator);
+        struct counting counting = {.n_allowed = n};
+        lckv_allocator allocator = counting_allocator(&counting);
+        status = checkpoint_open(&checkpoint, folder, &allocator);
         checkpoint_close(&checkpoint);
-        ck_assert_uint_eq(failing.held, 0);
+        ck_assert_uint_eq(counting.out, 0);
     }
     ck_assert_status(status, LCKV_OK);
     ck_assert_uint_gt(n, 1);
 }
 END_TEST
 
-#define N(table) (int)(sizeof(table) / sizeof(table)[0])
-
 static void add_files(Suite *suite)
 {
     TCase *tests = tcase_create("files");
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, make_directory, remove_directory);
+    tcase_add_checked_fixture(tests, make_directory, folder_remove);
     tcase_add_test(tests, reads_one_file);
     tcase_add_test(tests, a_file_stands_for_its_directory);
     tcase_add_test(tests, says_what_is_missing);
     tcase_add_test(tests, holes_are_fine);
-    tcase_add_loop_test(tests, refuses_a_broken_header, 0, N(broken));
+    tcase_add_loop_test(tests, refuses_a_broken_header, 0, COUNT(broken));
     tcase_add_loop_test(tests, refuses_impossible_header_lengths, 0, 5);
     tcase_add_test(tests, refuses_every_truncation);
     tcase_add_test(tests, survives_any_changed_byte);
@@ -455,10 +401,10 @@ static void add_shards(Suite *suite)
 {
     TCase *tests = tcase_create("shards");
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, make_directory, remove_directory);
+    tcase_add_checked_fixture(tests, make_directory, folder_remove);
     tcase_add_test(tests, reads_shards);
     tcase_add_test(tests, a_single_file_goes_before_an_index);
-    tcase_add_loop_test(tests, refuses_a_broken_index, 0, N(broken_indices));
+    tcase_add_loop_test(tests, refuses_a_broken_index, 0, COUNT(broken_indices));
     tcase_add_test(tests, refuses_an_index_that_is_its_own_shard);
     tcase_add_test(tests, refuses_one_file_under_two_names);
     tcase_add_test(tests, refuses_links_in_a_circle);

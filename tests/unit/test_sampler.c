@@ -1,34 +1,12 @@
 /*
- * Sampling: own exp and log, the random sequence, the filters, the sampler as a whole, stop
- * strings.
+ * The sampler as a whole: frequencies, recorded tokens, bias, penalties, callbacks, clones, and
+ * what it refuses. Its filters are test_sampler_filters.c's.
  */
-#include "support.h"
-
-#include "sample/candidates.h"
-#include "sample/exp_log.h"
-#include "sample/random.h"
-#include "sample/sampler.h"
-#include "sample/stops.h"
-
 #include <math.h>
 #include <string.h>
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static struct lckv_sampler *make(lckv_sampler_options options)
-{
-    struct lckv_sampler *sampler = NULL;
-    options.size = sizeof options;
-    ck_assert_ok(sampler_create(&options, &sampler));
-    return sampler;
-}
-
-static lckv_token sample(struct lckv_sampler *sampler, const float *logits, size_t n)
-{
-    lckv_token token = -1;
-    ck_assert_ok(sampler_sample(sampler, logits, n, &token));
-    return token;
-}
+#include "allocator.h"
+#include "sampler_support.h"
 
 /* One token from a sampler that lives for this call only. */
 static lckv_token sample_once(lckv_sampler_options options, const float *logits, size_t n)
@@ -38,114 +16,6 @@ static lckv_token sample_once(lckv_sampler_options options, const float *logits,
     sampler_release(sampler);
     return token;
 }
-
-/* Which of the first 32 tokens come up in 2000 draws, as bits. */
-static uint32_t tokens_drawn(lckv_sampler_options options, const float *logits, size_t n)
-{
-    struct lckv_sampler *sampler = make(options);
-    uint32_t drawn = 0;
-    for (int i = 0; i < 2000; i++)
-        drawn |= UINT32_C(1) << sample(sampler, logits, n);
-    sampler_release(sampler);
-    return drawn;
-}
-
-/* ---- exp, log, random numbers ---- */
-
-START_TEST(exp_is_accurate)
-{
-    for (double x = 0.0; x > -700.0; x = x * 1.01 - 0.001) {
-        double expected = exp(x);
-        ck_assert_double_le(fabs(sample_exp(x) - expected), 4 * 0x1p-53 * expected);
-    }
-    ck_assert(sample_exp(0.0) == 1.0);
-    ck_assert(sample_exp(-709.0) == 0.0);
-    ck_assert(sample_exp(-HUGE_VAL) == 0.0);
-}
-END_TEST
-
-START_TEST(log_is_accurate)
-{
-    for (double x = 1.0; x < 1e9; x *= 1.001) {
-        double expected = log(x);
-        ck_assert_double_le(fabs(sample_log(x) - expected), 4 * 0x1p-53 * expected);
-    }
-    ck_assert(sample_log(1.0) == 0.0);
-    ck_assert_double_eq_tol(sample_log(0x1p-1000), -1000 * log(2.0), 1e-12);
-}
-END_TEST
-
-/* Recorded once: these bits are the promise, not what some libm says. */
-START_TEST(exp_and_log_have_recorded_bits)
-{
-    ck_assert(sample_exp(-0.1) == 0x1.cf46d99d52b3ap-1);
-    ck_assert(sample_exp(-1.0) == 0x1.78b56362cef38p-2);
-    ck_assert(sample_exp(-123.456) == 0x1.da9fb9e4ee72p-179);
-    ck_assert(sample_log(3.0) == 0x1.193ea7aad030bp+0);
-    ck_assert(sample_log(151936.0) == 0x1.7dcc82aefe0dp+3);
-}
-END_TEST
-
-/* The published sequence of xoshiro256** after splitmix64 with seed 0. */
-START_TEST(random_is_xoshiro256_star_star)
-{
-    struct random random;
-    random_seed(&random, 0);
-    ck_assert(random.state[0] == UINT64_C(0xe220a8397b1dcdaf));
-    ck_assert(random_next(&random) == UINT64_C(0x99ec5f36cb75f2b4));
-    for (int i = 0; i < 10000; i++) {
-        double unit = random_unit(&random);
-        ck_assert(unit >= 0.0 && unit < 1.0);
-    }
-}
-END_TEST
-
-/* ---- Filters ---- */
-
-static int compare_candidates(const void *left, const void *right)
-{
-    const struct candidate *a = left, *b = right;
-    if (a->logit != b->logit)
-        return a->logit > b->logit ? -1 : 1;
-    return a->token < b->token ? -1 : a->token > b->token;
-}
-
-START_TEST(rank_equals_a_full_sort)
-{
-    enum { N = 1000 };
-    static struct candidate ranked[N], sorted[N];
-    static const size_t ks[] = {0, 1, 2, 3, 40, 255, 256, 257, 999, 1000};
-    struct random random;
-    random_seed(&random, 7);
-    for (size_t round = 0; round < COUNT(ks); round++) {
-        for (int i = 0; i < N; i++) { /* few different logits, so many ties */
-            ranked[i] = (struct candidate){.logit = (float)(random_next(&random) % 100),
-                                           .token = (lckv_token)i};
-            sorted[i] = ranked[i];
-        }
-        qsort(sorted, N, sizeof sorted[0], compare_candidates);
-        candidates_rank(ranked, N, ks[round]);
-        for (size_t i = 0; i < ks[round]; i++)
-            ck_assert_int_eq(ranked[i].token, sorted[i].token);
-    }
-}
-END_TEST
-
-/* More than the first attempt at ranking: 5000 equal tokens, of which half are needed. */
-START_TEST(top_p_of_a_flat_distribution_ranks_as_many_as_it_needs)
-{
-    enum { N = 5000 };
-    static struct candidate flat[N];
-    for (int i = 0; i < N; i++)
-        flat[i] = (struct candidate){.logit = 1.0f, .token = (lckv_token)(N - 1 - i)};
-    candidates_weigh(flat, N, 1.0f, 1.0f);
-    ck_assert_uint_eq(candidates_top_p(flat, N, 0.5f), N / 2);
-    for (int i = 0; i < N / 2; i++)
-        ck_assert_int_eq(flat[i].token, i);
-}
-END_TEST
-
-/* ---- The sampler ---- */
 
 START_TEST(greedy_takes_the_largest_and_of_equals_the_lower_id)
 {
@@ -182,15 +52,6 @@ START_TEST(frequencies_match_the_softmax)
     }
 }
 END_TEST
-
-/* A vocabulary with a shape like a model's, from integers only. */
-static void fill_logits(float *logits, size_t n, uint64_t seed)
-{
-    struct random random;
-    random_seed(&random, seed);
-    for (size_t i = 0; i < n; i++)
-        logits[i] = (float)(random_next(&random) % 4096) / 256.0f - 8.0f;
-}
 
 #define N_RECORDED 12
 
@@ -246,78 +107,6 @@ START_TEST(the_same_seed_gives_the_recorded_tokens)
         }
         sampler_release(sampler);
     }
-}
-END_TEST
-
-START_TEST(top_k_keeps_the_k_best)
-{
-    const float logits[] = {1, 3, 3, 2, 0};
-    lckv_sampler_options options = {.temperature = 100.0f, .top_k = 1};
-    ck_assert_uint_eq(tokens_drawn(options, logits, 5), 1u << 1);
-    options.top_k = 2;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 5), 1u << 1 | 1u << 2);
-    options.top_k = 3;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 5), 1u << 1 | 1u << 2 | 1u << 3);
-    options.top_k = 5;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 5), 31u);
-    options.top_k = 1000;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 5), 31u);
-}
-END_TEST
-
-/* Probabilities 1/2, 1/4, 1/8, 1/8: the token that reaches top_p belongs to it. */
-START_TEST(top_p_keeps_the_smallest_nucleus)
-{
-    const float two = logf(2.0f);
-    const float logits[] = {0, 2 * two, 0, two};
-    lckv_sampler_options options = {.temperature = 1.0f, .top_p = 1e-9f};
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1);
-    options.top_p = 0.49f;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1);
-    options.top_p = 0.51f;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1 | 1u << 3);
-    options.top_p = 0.8f;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1 | 1u << 3 | 1u << 0);
-    options.top_p = 1.0f;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 15u);
-    options.top_p = 0.0f;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 15u);
-}
-END_TEST
-
-/* After top_k 2 the probabilities are 2/3 and 1/3, so that 0.6 needs one token, not two. */
-START_TEST(top_p_is_of_what_top_k_left)
-{
-    const float two = logf(2.0f);
-    const float logits[] = {0, 2 * two, 0, two};
-    lckv_sampler_options options = {.temperature = 1.0f, .top_k = 2, .top_p = 0.6f};
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1);
-    options.top_k = 0;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1 | 1u << 3);
-}
-END_TEST
-
-START_TEST(min_p_is_a_share_of_the_best)
-{
-    const float two = logf(2.0f);
-    const float logits[] = {0, 2 * two, -20, two};
-    lckv_sampler_options options = {.temperature = 1.0f, .min_p = 1.0f};
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1);
-    options.min_p = 0.4f;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1 | 1u << 3);
-    options.min_p = 0.2f;
-    ck_assert_uint_eq(tokens_drawn(options, logits, 4), 1u << 1 | 1u << 3 | 1u << 0);
-}
-END_TEST
-
-START_TEST(extreme_temperatures_and_infinite_logits_are_fine)
-{
-    const float logits[] = {1, 3, 2};
-    ck_assert_uint_eq(tokens_drawn((lckv_sampler_options){.temperature = 1e-30f}, logits, 3), 2u);
-    ck_assert_uint_eq(tokens_drawn((lckv_sampler_options){.temperature = 1e30f}, logits, 3), 7u);
-    const float infinite[] = {1, HUGE_VALF, -HUGE_VALF, HUGE_VALF};
-    const lckv_sampler_options options = {.temperature = 1.0f, .top_p = 0.99f};
-    ck_assert_uint_eq(tokens_drawn(options, infinite, 4), 1u << 1 | 1u << 3);
 }
 END_TEST
 
@@ -577,28 +366,6 @@ START_TEST(options_out_of_range_are_refused_by_name)
 }
 END_TEST
 
-/* Refuses the allocation after `left` more, and counts what is out. */
-struct refusing {
-    long left, outstanding;
-};
-
-static void *refusing_alloc(void *user, size_t size, size_t align)
-{
-    struct refusing *refusing = user;
-    void *pointer = NULL;
-    if (refusing->left-- <= 0 || posix_memalign(&pointer, align, size) != 0)
-        return NULL;
-    refusing->outstanding += (long)size;
-    return pointer;
-}
-
-static void refusing_free(void *user, void *pointer, size_t size)
-{
-    struct refusing *refusing = user;
-    refusing->outstanding -= (long)size;
-    free(pointer);
-}
-
 /* Whichever allocation fails, trying again gives the token that would have come. */
 START_TEST(every_refused_allocation_is_survived)
 {
@@ -612,12 +379,9 @@ START_TEST(every_refused_allocation_is_survived)
     }
     sampler_release(plain);
 
-    for (long n = 0; n < 8; n++) {
-        struct refusing refusing = {.left = n};
-        const lckv_allocator allocator = {.size = sizeof allocator,
-                                          .user = &refusing,
-                                          .alloc = refusing_alloc,
-                                          .free = refusing_free};
+    for (size_t n = 0; n < 8; n++) {
+        struct counting counting = {.n_allowed = n};
+        const lckv_allocator allocator = counting_allocator(&counting);
         lckv_sampler_options options = lively;
         options.allocator = &allocator;
         struct lckv_sampler *sampler = NULL, *clone = NULL;
@@ -625,193 +389,31 @@ START_TEST(every_refused_allocation_is_survived)
         if (status != LCKV_OK) {
             ck_assert_int_eq(status, LCKV_OUT_OF_MEMORY);
             ck_assert_ptr_null(sampler);
-            ck_assert_int_eq(refusing.outstanding, 0);
-            refusing.left = 1000;
+            ck_assert_uint_eq(counting.out, 0);
+            counting.n_allowed = 1000;
             ck_assert_ok(sampler_create(&options, &sampler));
-            refusing.left = n;
+            counting.n_allowed = n;
         }
         for (int i = 0; i < 8; i++) {
             lckv_token token = -1;
             while ((status = sampler_sample(sampler, logits, 300, &token)) == LCKV_OUT_OF_MEMORY)
-                refusing.left = 1;
+                counting.n_allowed = 1;
             ck_assert_int_eq(status, LCKV_OK);
             ck_assert_int_eq(token, expected[i]);
             while ((status = sampler_accept(sampler, token)) == LCKV_OUT_OF_MEMORY)
-                refusing.left = 1;
+                counting.n_allowed = 1;
             ck_assert_int_eq(status, LCKV_OK);
         }
-        for (long of_clone = 0; of_clone < 3; of_clone++) {
-            refusing.left = of_clone;
+        for (size_t of_clone = 0; of_clone < 3; of_clone++) {
+            counting.n_allowed = of_clone;
             ck_assert_status(sampler_clone(sampler, &clone), LCKV_OUT_OF_MEMORY);
             ck_assert_ptr_null(clone);
         }
         sampler_release(sampler);
-        ck_assert_int_eq(refusing.outstanding, 0);
+        ck_assert_uint_eq(counting.out, 0);
     }
 }
 END_TEST
-
-/* ---- Log-probabilities ---- */
-
-START_TEST(log_probabilities_are_those_of_the_softmax)
-{
-    float logits[1000], result[1000];
-    fill_logits(logits, 1000, 4);
-    logits[17] = -HUGE_VALF;
-    double total = 0.0;
-    for (int i = 0; i < 1000; i++)
-        total += exp((double)logits[i]);
-    ck_assert_ok(log_probabilities(logits, 1000, result));
-    for (int i = 0; i < 1000; i++) {
-        if (i != 17)
-            ck_assert_double_eq_tol((double)result[i], (double)logits[i] - log(total), 2e-6);
-    }
-    ck_assert(result[17] == -HUGE_VALF);
-    ck_assert_ok(log_probabilities(logits, 1000, logits)); /* in place */
-    ck_assert_mem_eq(logits, result, sizeof result);
-}
-END_TEST
-
-START_TEST(log_probabilities_refuse_what_is_no_distribution)
-{
-    const float nan_logit[] = {1, NAN}, none[] = {-HUGE_VALF, -HUGE_VALF};
-    float result[2] = {7, 7};
-    ck_assert_status(log_probabilities(nan_logit, 2, result), LCKV_INVALID_ARGUMENT);
-    ck_assert_status(log_probabilities(none, 2, result), LCKV_INVALID_ARGUMENT);
-    ck_assert(result[0] == 7 && result[1] == 7);
-}
-END_TEST
-
-/* ---- Stop strings ---- */
-
-/* Streams `input` in pieces of `piece` bytes and collects what comes out. */
-static bool stream(const lckv_string *strings, size_t n_strings, const char *input, size_t piece,
-                   char *output)
-{
-    struct stops stops;
-    stops_init(&stops, strings, n_strings, &memory_default_allocator);
-    size_t length = strlen(input), written = 0;
-    bool found = false;
-    for (size_t begin = 0; begin <= length && !found; begin += piece) {
-        bool is_last = begin + piece > length;
-        struct text ready, in = {input + begin, is_last ? length - begin : piece};
-        ck_assert_ok(stops_push(&stops, in, is_last, &ready, &found));
-        memcpy(output + written, ready.bytes, ready.length);
-        written += ready.length;
-    }
-    output[written] = '\0';
-    stops_release(&stops);
-    return found;
-}
-
-#define STRING(literal)              \
-    {                                \
-        literal, sizeof(literal) - 1 \
-    }
-
-START_TEST(text_ends_before_the_stop_string_that_is_complete_first)
-{
-    static const lckv_string end[] = {STRING("END")}, aab[] = {STRING("aab")};
-    static const lckv_string several[] = {STRING("abcd"), STRING("bc"), STRING("xbc")};
-    static const lckv_string umlaut[] = {STRING("\xc3\xa9t")};
-    static const struct {
-        const lckv_string *strings;
-        size_t n_strings;
-        const char *input, *output;
-        bool found;
-    } table[] = {
-        {NULL, 0, "anything", "anything", false},
-        {end, 1, "the END of it", "the ", true},
-        {end, 1, "ENDEND", "", true},
-        {end, 1, "E EN ENE E", "E EN ENE E", false},
-        {end, 1, "it is the EN", "it is the EN", false},
-        {end, 1, "EEND", "E", true},
-        {aab, 1, "aaaab", "aa", true},
-        {several, 3, "1abcd", "1a", true},
-        {several, 3, "1xbc", "1", true},
-        {several, 3, "ab", "ab", false},
-        {umlaut, 1, "\xc3\xa9\xc3\xa9t\xc3\xa9", "\xc3\xa9", true},
-        {umlaut, 1, "\xc3\xa8t\xc3\xa9", "\xc3\xa8t\xc3\xa9", false},
-    };
-    for (size_t row = 0; row < COUNT(table); row++) {
-        for (size_t piece = 1; piece < 20; piece++) { /* however the text is cut */
-            char output[64];
-            bool found =
-                stream(table[row].strings, table[row].n_strings, table[row].input, piece, output);
-            ck_assert_str_eq(output, table[row].output);
-            ck_assert_int_eq(found, table[row].found);
-        }
-    }
-}
-END_TEST
-
-START_TEST(only_what_may_begin_a_stop_string_waits)
-{
-    static const lckv_string strings[] = {STRING("<end>")};
-    static const struct {
-        const char *in, *out;
-    } steps[] = {{"a ", "a "}, {"b <e", "b "}, {"n", ""}, {"x<", "<enx"}, {"", ""}, {"y", "<y"}};
-    struct stops stops;
-    stops_init(&stops, strings, 1, &memory_default_allocator);
-    for (size_t i = 0; i < COUNT(steps); i++) {
-        struct text ready;
-        bool found;
-        ck_assert_ok(stops_push(&stops, (struct text){steps[i].in, strlen(steps[i].in)}, false,
-                                &ready, &found));
-        ck_assert(!found);
-        ck_assert_uint_eq(ready.length, strlen(steps[i].out));
-        ck_assert_mem_eq(ready.bytes, steps[i].out, ready.length);
-    }
-    stops_release(&stops);
-}
-END_TEST
-
-/* A stop string may begin inside a character (any bytes may); what comes out is whole ones. */
-START_TEST(characters_are_not_torn_by_waiting_text)
-{
-    static const lckv_string strings[] = {STRING("\xa9!")};
-    struct stops stops;
-    struct text ready;
-    bool found;
-    stops_init(&stops, strings, 1, &memory_default_allocator);
-    ck_assert_ok(stops_push(&stops, (struct text){"a\xc3\xa9", 3}, false, &ready, &found));
-    ck_assert_uint_eq(ready.length, 1);
-    ck_assert_ok(stops_push(&stops, (struct text){"b", 1}, false, &ready, &found));
-    ck_assert_uint_eq(ready.length, 3);
-    ck_assert_mem_eq(ready.bytes,
-                     "\xc3\xa9"
-                     "b",
-                     3);
-    stops_release(&stops);
-}
-END_TEST
-
-static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n_tests)
-{
-    TCase *tcase = tcase_create(name);
-    for (size_t i = 0; i < n_tests; i++)
-        tcase_add_test(tcase, tests[i]);
-    suite_add_tcase(suite, tcase);
-}
-
-static void add_numbers(Suite *suite)
-{
-    const TTest *const tests[] = {exp_is_accurate, log_is_accurate, exp_and_log_have_recorded_bits,
-                                  random_is_xoshiro256_star_star};
-    add(suite, "numbers", tests, COUNT(tests));
-}
-
-static void add_filters(Suite *suite)
-{
-    const TTest *const tests[] = {rank_equals_a_full_sort,
-                                  top_p_of_a_flat_distribution_ranks_as_many_as_it_needs,
-                                  top_k_keeps_the_k_best,
-                                  top_p_keeps_the_smallest_nucleus,
-                                  top_p_is_of_what_top_k_left,
-                                  min_p_is_a_share_of_the_best,
-                                  extreme_temperatures_and_infinite_logits_are_fine};
-    add(suite, "filters", tests, COUNT(tests));
-}
 
 static void add_sampler(Suite *suite)
 {
@@ -830,22 +432,7 @@ static void add_sampler(Suite *suite)
                                   reset_begins_anew,
                                   options_out_of_range_are_refused_by_name,
                                   every_refused_allocation_is_survived};
-    add(suite, "sampler", tests, COUNT(tests));
+    add_tests(suite, "sampler", tests, COUNT(tests));
 }
 
-static void add_log_probabilities(Suite *suite)
-{
-    const TTest *const tests[] = {log_probabilities_are_those_of_the_softmax,
-                                  log_probabilities_refuse_what_is_no_distribution};
-    add(suite, "log probabilities", tests, COUNT(tests));
-}
-
-static void add_stops(Suite *suite)
-{
-    const TTest *const tests[] = {text_ends_before_the_stop_string_that_is_complete_first,
-                                  only_what_may_begin_a_stop_string_waits,
-                                  characters_are_not_torn_by_waiting_text};
-    add(suite, "stop strings", tests, COUNT(tests));
-}
-
-TEST_MAIN("sampler", add_numbers, add_filters, add_sampler, add_log_probabilities, add_stops)
+TEST_MAIN("sampler", add_sampler)

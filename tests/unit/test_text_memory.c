@@ -3,28 +3,8 @@
  */
 #include "text/detokenizer.h"
 
+#include "allocator.h"
 #include "text_support.h"
-
-struct budget {
-    int left; /* allocations that still succeed */
-    int live; /* those not freed yet */
-};
-
-static void *budget_alloc(void *user, size_t size, size_t align)
-{
-    struct budget *budget = user;
-    if (budget->left-- <= 0)
-        return NULL;
-    budget->live++;
-    return memory_default_allocator.alloc(memory_default_allocator.user, size, align);
-}
-
-static void budget_free(void *user, void *pointer, size_t size)
-{
-    struct budget *budget = user;
-    budget->live--;
-    memory_default_allocator.free(memory_default_allocator.user, pointer, size);
-}
 
 static const char *const text = "Once upon e\xCC\x81 time <|bos|>\xFF 123";
 
@@ -46,9 +26,9 @@ static lckv_status use(const struct tokenizer *tokenizer, const lckv_allocator *
 }
 
 /* Creates, uses, writes and reads back the tokenizer; LCKV_OK if the allocations were enough. */
-static lckv_status use_with(const struct checkpoint *checkpoint, struct budget *budget)
+static lckv_status use_with(const struct checkpoint *checkpoint, struct counting *counting)
 {
-    const lckv_allocator allocator = {sizeof allocator, budget, budget_alloc, budget_free};
+    const lckv_allocator allocator = counting_allocator(counting);
     struct tokenizer *tokenizer = NULL, *second = NULL;
     struct checkpoint rewritten = {.kind = CHECKPOINT_GGUF, .name = "rewritten"};
     struct arena arena;
@@ -66,7 +46,7 @@ static lckv_status use_with(const struct checkpoint *checkpoint, struct budget *
     tokenizer_release(second);
     tokenizer_release(tokenizer);
     arena_release(&arena);
-    ck_assert_int_eq(budget->live, 0);
+    ck_assert_uint_eq(counting->out, 0);
     return status;
 }
 
@@ -75,15 +55,15 @@ START_TEST(every_failed_allocation_is_survived)
     char *json = read_data("llama3");
     struct checkpoint checkpoint = checkpoint_of_json(json, "");
     lckv_status status = LCKV_OUT_OF_MEMORY;
-    int n = 0;
+    size_t n = 0;
     for (; status != LCKV_OK && n < 1000; n++) {
-        struct budget budget = {n, 0};
-        status = use_with(&checkpoint, &budget);
+        struct counting counting = {.n_allowed = n};
+        status = use_with(&checkpoint, &counting);
         if (status != LCKV_OK)
             ck_assert_int_eq(status, LCKV_OUT_OF_MEMORY);
     }
     ck_assert_ok(status);
-    ck_assert_int_gt(n, 10);
+    ck_assert_uint_gt(n, 10);
     free(json);
 }
 END_TEST

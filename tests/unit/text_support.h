@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "folder.h"
 #include "support.h"
 
 #define MAX_TOKENS 4096
@@ -38,14 +39,7 @@ static inline char *read_data(const char *name)
 {
     char path[128];
     snprintf(path, sizeof path, "tests/data/text/%s.json", name);
-    FILE *file = fopen(path, "rb");
-    ck_assert_msg(file != NULL, "cannot open %s: run from the root of the repository", path);
-    const size_t limit = 1 << 20;
-    char *text = calloc(limit, 1);
-    ck_assert_ptr_nonnull(text);
-    ck_assert_uint_lt(fread(text, 1, limit - 1, file), limit - 1);
-    fclose(file);
-    return text;
+    return read_whole(path, NULL);
 }
 
 static inline struct tokenizer *tokenizer_of_file(const char *name)

@@ -1,0 +1,22 @@
+/*
+ * What the tests of plans share: one from its text.
+ */
+#ifndef LCKV_TESTS_PLAN_SUPPORT_H
+#define LCKV_TESTS_PLAN_SUPPORT_H
+
+#include "plan/plan.h"
+
+#include <string.h>
+
+#include "support.h"
+
+/* NULL: the standard plan. The caller releases it. */
+static inline struct lckv_plan *parse(const char *text, uint32_t n_layers)
+{
+    struct lckv_plan *plan;
+    ck_assert_ok(plan_parse(text, text != NULL ? strlen(text) : 0, n_layers,
+                            &memory_default_allocator, &plan));
+    return plan;
+}
+
+#endif
