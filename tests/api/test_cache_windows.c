@@ -3,19 +3,17 @@
  * calls, the tokens that a cache was made for fit, and the sessions that the planner lets into a
  * budget can go on. On the public header only.
  */
-#include "support.h"
+#include "sessions.h"
 
 #include <stdbool.h>
-#include <stdio.h>
-#include <unistd.h>
+
+#include "folder.h"
 
 #define MOST_TOKENS 330
 #define MOST_VOCAB 160
 #define MOST_ROWS 256 /* of one iterated item */
 
-static const char *const models[] = {"tests/data/goldens/yoco-windows",
-                                     "tests/data/goldens/mixattention",
-                                     "tests/data/goldens/cycle3-window"};
+static const char *const models[] = {"yoco-windows", "mixattention", "cycle3-window"};
 static const size_t lengths[] = {65, 130, 200, MOST_TOKENS};
 static const size_t chunks[] = {1, 7, 16, 33, 50, 64, 70, 100, 150, MOST_TOKENS};
 #define N_CHUNKS (sizeof chunks / sizeof chunks[0])
@@ -23,37 +21,25 @@ static const size_t chunks[] = {1, 7, 16, 33, 50, 64, 70, 100, 150, MOST_TOKENS}
 static lckv_token tokens[MOST_TOKENS];
 static size_t n_vocab;
 
-static lckv_model *open_model(const char *path, uint32_t sliding_window)
+/* A fixture of every test. */
+static void make_tokens(void)
 {
-    lckv_model_options options = {.size = sizeof options,
-                                  .precision = LCKV_PRECISION_FULL,
-                                  .gemm = LCKV_GEMM_OWN,
-                                  .sliding_window = sliding_window};
-    lckv_model *model;
-    lckv_model_info info = {.size = sizeof info};
-    ck_assert_ok(lckv_model_open(path, &options, &model));
-    ck_assert_ok(lckv_model_get_info(model, &info));
-    n_vocab = info.n_vocab;
+    fill_tokens(tokens, MOST_TOKENS);
+}
+
+static lckv_model *open_windowed(int i)
+{
+    lckv_model *model = open_golden(models[i], LCKV_PRECISION_FULL);
+    n_vocab = info_of(model).n_vocab;
     ck_assert_uint_le(n_vocab, MOST_VOCAB);
-    for (int i = 0; i < MOST_TOKENS; i++)
-        tokens[i] = (i * 37 + 11) % 131;
     return model;
 }
 
-static lckv_cache *make_cache(const lckv_model *model, lckv_cache_options options)
+/* A cache of one thread. */
+static lckv_cache *make_single(const lckv_model *model, lckv_cache_options options)
 {
-    lckv_cache *cache;
-    options.size = sizeof options;
     options.n_threads = 1;
-    ck_assert_ok(lckv_cache_create(model, &options, &cache));
-    return cache;
-}
-
-static lckv_session *make_session(lckv_cache *cache)
-{
-    lckv_session *session;
-    ck_assert_ok(lckv_session_create(cache, &session));
-    return session;
+    return make_cache(model, options);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -64,29 +50,17 @@ static size_t smaller(size_t a, size_t b)
 /* Appends tokens [begin, end) and wants the last one's logits. */
 static lckv_item item_of(lckv_session *session, size_t begin, size_t end, float *logits)
 {
-    lckv_item item = {.session = session,
-                      .tokens = tokens + begin,
-                      .n_tokens = end - begin,
-                      .want = LCKV_WANT_LAST,
-                      .logits = logits,
-                      .logits_capacity = n_vocab};
+    lckv_item item = make_item(session, tokens + begin, end - begin, logits, n_vocab);
+    item.want = LCKV_WANT_LAST;
     return item;
-}
-
-static lckv_status run(lckv_cache *cache, const lckv_item *items, size_t n, lckv_prefill prefill)
-{
-    lckv_evaluate_options options = {.size = sizeof options, .prefill = prefill};
-    return lckv_evaluate(cache, items, sizeof *items, n, &options, NULL);
 }
 
 /* The exact logits of all tokens, [MOST_TOKENS, n_vocab], from a cache with plenty of room. */
 static void exact_logits(const lckv_model *model, float *logits)
 {
-    lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_tokens = 8192});
+    lckv_cache *cache = make_single(model, (lckv_cache_options){.n_tokens = 8192});
     lckv_session *session = make_session(cache);
-    lckv_item item = item_of(session, 0, MOST_TOKENS, logits);
-    item.want = LCKV_WANT_ALL;
-    item.logits_capacity = MOST_TOKENS * n_vocab;
+    lckv_item item = make_item(session, tokens, MOST_TOKENS, logits, n_vocab);
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_EXACT));
     lckv_session_release(session);
     lckv_cache_release(cache);
@@ -99,8 +73,8 @@ static void fill(const lckv_model *model, size_t length, size_t chunk, lckv_pref
 {
     float ours[MOST_VOCAB], theirs[MOST_VOCAB];
     lckv_cache *tight =
-        make_cache(model, (lckv_cache_options){.n_tokens = length, .max_sessions = 1});
-    lckv_cache *roomy = make_cache(model, (lckv_cache_options){.n_tokens = 8192});
+        make_single(model, (lckv_cache_options){.n_tokens = length, .max_sessions = 1});
+    lckv_cache *roomy = make_single(model, (lckv_cache_options){.n_tokens = 8192});
     lckv_session *session = make_session(tight), *other = make_session(roomy);
     bool iterated = prefill == LCKV_PREFILL_ITERATED;
     chunk = iterated ? smaller(chunk, MOST_ROWS) : chunk;
@@ -129,7 +103,7 @@ static void fill(const lckv_model *model, size_t length, size_t chunk, lckv_pref
 /* _i: model and length. */
 START_TEST(a_session_of_all_the_tokens_fits_in_any_calls)
 {
-    lckv_model *model = open_model(models[_i % 3], 0);
+    lckv_model *model = open_windowed(_i % 3);
     exact_logits(model, exact);
     bool few = getenv("LCKV_TEST_SHORT") != NULL;
     for (size_t c = 0; c < N_CHUNKS; c += few ? 3 : 1) {
@@ -151,7 +125,7 @@ static void share(const lckv_model *model, lckv_cache_options options, size_t ch
     const size_t together = chunk == 1 || N * chunk <= max_rows ? N : 1;
     float logits[N][MOST_VOCAB];
     options.max_sessions = N;
-    lckv_cache *cache = make_cache(model, options);
+    lckv_cache *cache = make_single(model, options);
     lckv_session *sessions[N];
     for (int s = 0; s < N; s++)
         sessions[s] = make_session(cache);
@@ -183,7 +157,7 @@ START_TEST(sessions_that_share_the_room_fit_in_any_calls)
         {.n_tokens = 3 * MOST_TOKENS, .max_rows = 210, .page_positions = 16, .rollback = 10},
         {.n_tokens = 3 * MOST_TOKENS, .max_rows = 4, .page_positions = 32},
     };
-    lckv_model *model = open_model(models[_i], 0);
+    lckv_model *model = open_windowed(_i);
     exact_logits(model, exact);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         for (size_t c = 0; c < N_CHUNKS; c += getenv("LCKV_TEST_SHORT") != NULL ? 4 : 1) {
@@ -195,13 +169,6 @@ START_TEST(sessions_that_share_the_room_fit_in_any_calls)
     lckv_model_release(model);
 }
 END_TEST
-
-static uint64_t free_pages(lckv_cache *cache)
-{
-    lckv_cache_stats stats = {.size = sizeof stats};
-    ck_assert_ok(lckv_cache_get_stats(cache, &stats));
-    return stats.n_pages_free;
-}
 
 static int32_t cancel_late(void *user, uint64_t done, uint64_t total)
 {
@@ -217,19 +184,18 @@ START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
 {
     static float before[100 * 2 * 16], after[100 * 2 * 16];
     float logits[MOST_VOCAB];
-    lckv_model *model = open_model(models[_i], 0);
+    lckv_model *model = open_windowed(_i);
     exact_logits(model, exact);
-    lckv_cache *cache = make_cache(
+    lckv_cache *cache = make_single(
         model, (lckv_cache_options){.n_tokens = MOST_TOKENS, .max_sessions = 1, .max_rows = 20});
     lckv_session *session = make_session(cache);
     lckv_item item = item_of(session, 0, 150, logits);
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
-    uint64_t least, least_after, pages = free_pages(cache), length;
+    uint64_t least, least_after, pages = free_pages(cache);
     ck_assert_ok(lckv_session_min_length(session, &least));
     ck_assert_uint_gt(least, 0);
-    lckv_plan_info plan = {.size = sizeof plan};
-    ck_assert_ok(lckv_plan_get_info(lckv_model_plan(model), &plan));
-    for (uint32_t slot = 0; slot < plan.n_slots; slot++) {
+    uint32_t n_slots = plan_info_of(model).n_slots;
+    for (uint32_t slot = 0; slot < n_slots; slot++) {
         memset(before, 0, sizeof before);
         memset(after, 0, sizeof after);
         ck_assert_ok(lckv_session_read_kv(session, slot, least, 150, before, NULL));
@@ -240,8 +206,7 @@ START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
         ck_assert_ok(lckv_session_read_kv(session, slot, least, 150, after, NULL));
         ck_assert(memcmp(before, after, sizeof before) == 0);
     }
-    ck_assert_ok(lckv_session_length(session, &length));
-    ck_assert_uint_eq(length, 150);
+    ck_assert_uint_eq(length_of(session), 150);
     ck_assert_ok(lckv_session_min_length(session, &least_after));
     ck_assert_uint_eq(least, least_after);
     ck_assert_uint_eq(free_pages(cache), pages);
@@ -256,20 +221,20 @@ START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
 }
 END_TEST
 
-static char converted[] = "/tmp/lckv-windows-XXXXXX";
-
 /* A plan of windowed slots only: no golden model has one. */
 static lckv_model *open_windows_only(void)
 {
     lckv_convert_options options = {
         .size = sizeof options, .plan = "0s_0s_2s_2s_4s_4s_6s_6s", .sliding_window = 7};
-    int file = mkstemp(converted);
-    ck_assert_int_ge(file, 0);
-    close(file);
-    ck_assert_ok(lckv_convert("tests/data/goldens/standard-llama", converted, &options, NULL));
-    lckv_model *model = open_model(converted, 7);
-    unlink(converted);
-    memcpy(converted + strlen(converted) - 6, "XXXXXX", 6);
+    folder_make();
+    const char *path = folder_path("model.gguf");
+    ck_assert_ok(lckv_convert("tests/data/goldens/standard-llama", path, &options, NULL));
+    lckv_model *model = open_model(path, (lckv_model_options){.precision = LCKV_PRECISION_FULL,
+                                                              .gemm = LCKV_GEMM_OWN,
+                                                              .sliding_window = 7});
+    folder_remove();
+    n_vocab = info_of(model).n_vocab;
+    ck_assert_uint_le(n_vocab, MOST_VOCAB);
     return model;
 }
 
@@ -277,16 +242,14 @@ static lckv_model *open_windows_only(void)
 static lckv_cache *cache_of_pages(const lckv_model *model, uint64_t n_pages, uint32_t n_sessions,
                                   lckv_cache_options options)
 {
-    lckv_cache_stats stats = {.size = sizeof stats};
     options.max_sessions = n_sessions;
-    lckv_cache *probe = make_cache(model, options);
-    ck_assert_ok(lckv_cache_get_stats(probe, &stats));
+    lckv_cache *probe = make_single(model, options);
+    lckv_cache_stats stats = stats_of(probe);
     lckv_cache_release(probe);
     options.budget_bytes = stats.scratch_bytes + n_pages * stats.page_bytes;
     for (;; options.budget_bytes += stats.page_bytes / 4) {
-        lckv_cache *cache = make_cache(model, options);
-        ck_assert_ok(lckv_cache_get_stats(cache, &stats));
-        if (stats.n_pages >= n_pages)
+        lckv_cache *cache = make_single(model, options);
+        if (stats_of(cache).n_pages >= n_pages)
             return cache;
         lckv_cache_release(cache);
     }
@@ -299,8 +262,7 @@ static lckv_cache *cache_of_pages(const lckv_model *model, uint64_t n_pages, uin
 static void fill_budget(const lckv_model *model, uint64_t context, uint32_t rollback, bool for_ever)
 {
     enum { N = 5 };
-    lckv_model_info info = {.size = sizeof info};
-    ck_assert_ok(lckv_model_get_info(model, &info));
+    lckv_model_info info = info_of(model);
     lckv_memory_request request = {.size = sizeof request,
                                    .plan = lckv_model_plan(model),
                                    .n_kv_heads = info.n_kv_heads,
@@ -316,8 +278,7 @@ static void fill_budget(const lckv_model *model, uint64_t context, uint32_t roll
     lckv_cache *cache = cache_of_pages(
         model, report.bytes_needed / page_bytes, N,
         (lckv_cache_options){.page_positions = 16, .rollback = rollback, .max_rows = 48});
-    lckv_cache_stats stats = {.size = sizeof stats};
-    ck_assert_ok(lckv_cache_get_stats(cache, &stats));
+    lckv_cache_stats stats = stats_of(cache);
     ck_assert_uint_eq(stats.page_bytes, page_bytes);
     ck_assert_uint_lt(stats.n_pages, report.bytes_needed / page_bytes + 2);
     lckv_item items[N];
@@ -344,7 +305,7 @@ static void fill_budget(const lckv_model *model, uint64_t context, uint32_t roll
 /* _i: model, or the one that has windowed slots only. */
 START_TEST(sessions_that_the_planner_lets_in_can_go_on)
 {
-    lckv_model *model = _i < 3 ? open_model(models[_i], 0) : open_windows_only();
+    lckv_model *model = _i < 3 ? open_windowed(_i) : open_windows_only();
     exact_logits(model, exact);
     const uint64_t step = getenv("LCKV_TEST_SHORT") != NULL ? 145 : 29;
     for (uint64_t context = 100; context < MOST_TOKENS; context += step) {
@@ -355,14 +316,79 @@ START_TEST(sessions_that_the_planner_lets_in_can_go_on)
 }
 END_TEST
 
+/* Windows of 7 in slots 0 to 2; slot 3 is full. */
+START_TEST(windowed_slots_forget_and_say_so)
+{
+    lckv_model *model = open_windowed(0);
+    lckv_cache *cache = make_cache(
+        model, (lckv_cache_options){.page_positions = 16, .rollback = 10, .n_tokens = 512});
+    lckv_session *session = make_session(cache);
+    lckv_item item = item_of(session, 0, 200, NULL);
+    item.want = LCKV_WANT_NOTHING;
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    uint64_t least;
+    ck_assert_ok(lckv_session_min_length(session, &least));
+    ck_assert_uint_eq(least, 190);
+    static float keys[200 * 2 * 16];
+    ck_assert_status(lckv_session_read_kv(session, 0, 100, 200, keys, NULL), LCKV_OUT_OF_WINDOW);
+    ck_assert_ok(lckv_session_read_kv(session, 0, 183, 200, keys, NULL));
+    ck_assert_ok(lckv_session_read_kv(session, 3, 0, 200, keys, NULL));
+    ck_assert_status(lckv_session_truncate(session, 189), LCKV_OUT_OF_WINDOW);
+    ck_assert_uint_eq(length_of(session), 200);
+    /* Back to the shortest length, and on: as if it had never gone further. */
+    static float once[MOST_VOCAB], again[MOST_VOCAB];
+    lckv_session *straight = make_session(cache);
+    item = item_of(straight, 0, 191, once);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_ok(lckv_session_truncate(session, 190));
+    item = item_of(session, 190, 191, again);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert(memcmp(once, again, sizeof once) == 0);
+    lckv_session_release(session);
+    lckv_session_release(straight);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* A windowed slot's pages go back during a long call, so a small cache takes a long prompt. */
+START_TEST(windows_keep_a_long_prompt_in_little_memory)
+{
+    lckv_model *model = open_windowed(0);
+    lckv_cache *large = make_cache(model, (lckv_cache_options){.n_tokens = 1024});
+    lckv_cache *small = make_cache(model, (lckv_cache_options){.budget_bytes = 0,
+                                                               .n_tokens = 200,
+                                                               .max_sessions = 1,
+                                                               .rollback = 1,
+                                                               .page_positions = 16});
+    static float a[MOST_VOCAB], b[MOST_VOCAB];
+    lckv_session *in_large = make_session(large), *in_small = make_session(small);
+    lckv_item item = item_of(in_large, 0, 200, a);
+    ck_assert_ok(run(large, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_uint_lt(stats_of(small).n_pages, 4 * 13); /* fewer than four full slots would take */
+    item.session = in_small;
+    item.logits = b;
+    ck_assert_ok(run(small, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert(memcmp(a, b, sizeof a) == 0);
+    lckv_session_release(in_large);
+    lckv_session_release(in_small);
+    lckv_cache_release(large);
+    lckv_cache_release(small);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("windows");
     tcase_set_timeout(tcase, 300);
+    tcase_add_checked_fixture(tcase, make_tokens, NULL);
     tcase_add_loop_test(tcase, a_session_of_all_the_tokens_fits_in_any_calls, 0, 3 * 4);
     tcase_add_loop_test(tcase, sessions_that_share_the_room_fit_in_any_calls, 0, 3);
     tcase_add_loop_test(tcase, a_call_cancelled_far_beyond_the_window_changes_nothing, 0, 3);
     tcase_add_loop_test(tcase, sessions_that_the_planner_lets_in_can_go_on, 0, 4);
+    tcase_add_test(tcase, windowed_slots_forget_and_say_so);
+    tcase_add_test(tcase, windows_keep_a_long_prompt_in_little_memory);
     suite_add_tcase(suite, tcase);
 }
 

@@ -3,7 +3,7 @@
  * header only: who may come between its steps, what a cancel leaves, and what may be released while
  * it runs.
  */
-#include "support.h"
+#include "sessions.h"
 
 #include <pthread.h>
 
@@ -30,12 +30,11 @@ struct run {
 static void create(struct run *run)
 {
     *run = (struct run){.report = {.size = sizeof run->report}};
-    for (int i = 0; i < N_LONG; i++)
-        prompt[i] = (i * 37 + 11) % 131;
-    ck_assert_ok(lckv_model_open(MODEL, NULL, &run->model));
+    fill_tokens(prompt, N_LONG);
+    run->model = open_model(MODEL, (lckv_model_options){0});
     ck_assert_ok(lckv_cache_create(run->model, NULL, &run->cache));
-    ck_assert_ok(lckv_session_create(run->cache, &run->session));
-    ck_assert_ok(lckv_session_create(run->cache, &run->other));
+    run->session = make_session(run->cache);
+    run->other = make_session(run->cache);
     ck_assert_ok(lckv_sampler_create(NULL, &run->sampler));
 }
 
@@ -77,13 +76,6 @@ static lckv_status generate(struct run *run, size_t n_prompt)
                                      .callback_user = run};
     run->n_tokens = run->n_ends = 0;
     return lckv_generate(run->session, run->sampler, prompt, n_prompt, &options, &run->report);
-}
-
-static uint64_t length_of(lckv_session *session)
-{
-    uint64_t length;
-    ck_assert_ok(lckv_session_length(session, &length));
-    return length;
 }
 
 /* The run that nobody disturbs, one greedy token after the other. */

@@ -2,7 +2,7 @@
  * Mistakes that callers make, each refused with a message that names what to change, on the public
  * header only.
  */
-#include "support.h"
+#include "sessions.h"
 
 #define MODEL "tests/data/goldens/lckv-w2"
 
@@ -28,13 +28,10 @@ END_TEST
 
 START_TEST(reserved_members_of_items_are_named)
 {
-    lckv_model *model;
-    lckv_cache *cache;
-    lckv_session *session;
+    lckv_model *model = open_model(MODEL, (lckv_model_options){0});
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
     lckv_token token = 1;
-    ck_assert_ok(lckv_model_open(MODEL, NULL, &model));
-    ck_assert_ok(lckv_cache_create(model, NULL, &cache));
-    ck_assert_ok(lckv_session_create(cache, &session));
     lckv_item item = {.session = session, .tokens = &token, .n_tokens = 1, .reserved = 1};
     ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL),
                      LCKV_INVALID_ARGUMENT);
@@ -53,14 +50,11 @@ END_TEST
 /* One row of logits a session is a default, not a limit on sessions. */
 START_TEST(many_sessions_need_no_other_option)
 {
-    lckv_model *model;
-    lckv_cache *cache;
-    ck_assert_ok(lckv_model_open(MODEL, NULL, &model));
+    lckv_model *model = open_model(MODEL, (lckv_model_options){0});
     lckv_cache_options options = {
         .size = sizeof options, .max_sessions = 70000, .budget_bytes = 128 << 20};
-    lckv_cache_stats stats = {.size = sizeof stats};
-    ck_assert_ok(lckv_cache_create(model, &options, &cache));
-    ck_assert_ok(lckv_cache_get_stats(cache, &stats));
+    lckv_cache *cache = make_cache(model, options);
+    lckv_cache_stats stats = stats_of(cache);
     ck_assert_uint_eq(stats.max_sessions, 70000);
     ck_assert_uint_eq(stats.max_logit_rows, 65536);
     lckv_cache_release(cache);

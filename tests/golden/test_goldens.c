@@ -3,9 +3,8 @@
  * code and an independent oracle (tests/data/goldens/README.md). Runs under the kernel set that
  * LCKV_CPU names, on the public header only.
  */
-#include "support.h"
-
 #include "safetensors.h"
+#include "sessions.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,20 +29,13 @@ struct golden {
     float *logits; /* [n_tokens, n_vocab] */
 };
 
-static void open_golden(struct golden *golden, int i, lckv_precision precision)
+static void load(struct golden *golden, int i, lckv_precision precision)
 {
     char path[256];
     golden->name = fixtures[i];
-    snprintf(path, sizeof path, "tests/data/goldens/%s", fixtures[i]);
-    lckv_model_options options = {
-        .size = sizeof options, .precision = precision, .gemm = LCKV_GEMM_OWN};
-    ck_assert_ok(lckv_model_open(path, &options, &golden->model));
-    golden->info.size = sizeof golden->info;
-    ck_assert_ok(lckv_model_get_info(golden->model, &golden->info));
-    golden->plan.size = sizeof golden->plan;
-    ck_assert_ok(lckv_plan_get_info(lckv_model_plan(golden->model), &golden->plan));
-    if (getenv("LCKV_CPU") != NULL)
-        ck_assert_str_eq(golden->info.kernel_set, getenv("LCKV_CPU"));
+    golden->model = open_golden(fixtures[i], precision);
+    golden->info = info_of(golden->model);
+    golden->plan = plan_info_of(golden->model);
     snprintf(path, sizeof path, "tests/data/goldens/%s/golden.safetensors", fixtures[i]);
     safetensors_open(&golden->file, path);
     const struct safetensors_array *tokens = safetensors_find(&golden->file, "tokens");
@@ -52,27 +44,17 @@ static void open_golden(struct golden *golden, int i, lckv_precision precision)
     golden->logits = calloc(golden->n_tokens * golden->info.n_vocab, sizeof(float));
 }
 
-static void close_golden(struct golden *golden)
+static void unload(struct golden *golden)
 {
     free(golden->logits);
     safetensors_close(&golden->file);
     lckv_model_release(golden->model);
 }
 
-static lckv_cache *make_cache(const struct golden *golden, uint32_t n_threads)
+static lckv_cache *make_golden_cache(const struct golden *golden, uint32_t n_threads)
 {
-    lckv_cache *cache;
-    lckv_cache_options options = {
-        .size = sizeof options, .kv_dtype = LCKV_DTYPE_F32, .n_threads = n_threads};
-    ck_assert_ok(lckv_cache_create(golden->model, &options, &cache));
-    return cache;
-}
-
-static lckv_session *make_session(lckv_cache *cache)
-{
-    lckv_session *session;
-    ck_assert_ok(lckv_session_create(cache, &session));
-    return session;
+    return make_cache(golden->model,
+                      (lckv_cache_options){.kv_dtype = LCKV_DTYPE_F32, .n_threads = n_threads});
 }
 
 /* Appends tokens [begin, end); their logits go to their rows of golden->logits. */
@@ -80,12 +62,8 @@ static void encode(struct golden *golden, lckv_cache *cache, lckv_session *sessi
                    size_t end, lckv_evaluate_options options)
 {
     size_t n_vocab = golden->info.n_vocab;
-    lckv_item item = {.session = session,
-                      .tokens = golden->tokens + begin,
-                      .n_tokens = end - begin,
-                      .want = LCKV_WANT_ALL,
-                      .logits = golden->logits + begin * n_vocab,
-                      .logits_capacity = (end - begin) * n_vocab};
+    lckv_item item = make_item(session, golden->tokens + begin, end - begin,
+                               golden->logits + begin * n_vocab, n_vocab);
     options.size = sizeof options;
     ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
 }
@@ -116,8 +94,8 @@ START_TEST(iterated_encoding_gives_the_published_logits)
     } cases[] = {
         {"logits_iter_m7b2", 7, 2}, {"logits_iter_m1b1", 1, 1}, {"logits_iter_m3b2", 3, 2}};
     struct golden golden;
-    open_golden(&golden, _i, LCKV_PRECISION_FULL);
-    lckv_cache *cache = make_cache(&golden, 2);
+    load(&golden, _i, LCKV_PRECISION_FULL);
+    lckv_cache *cache = make_golden_cache(&golden, 2);
     lckv_session *session = make_session(cache);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         lckv_evaluate_options options = {.prefill = LCKV_PREFILL_ITERATED,
@@ -135,7 +113,7 @@ START_TEST(iterated_encoding_gives_the_published_logits)
     check_logits(&golden, "logits_split_m3b2");
     lckv_session_release(session);
     lckv_cache_release(cache);
-    close_golden(&golden);
+    unload(&golden);
 }
 END_TEST
 
@@ -159,20 +137,12 @@ static void check_kv(const struct golden *golden, lckv_session *session)
     free(v);
 }
 
-static lckv_token most_likely(const float *logits, size_t n)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        best = logits[i] > logits[best] ? i : best;
-    return (lckv_token)best;
-}
-
 START_TEST(exact_encoding_gives_the_oracles_logits_keys_and_tokens)
 {
     struct golden golden;
-    open_golden(&golden, _i, LCKV_PRECISION_FULL);
+    load(&golden, _i, LCKV_PRECISION_FULL);
     size_t n_vocab = golden.info.n_vocab;
-    lckv_cache *cache = make_cache(&golden, 2);
+    lckv_cache *cache = make_golden_cache(&golden, 2);
     lckv_session *session = make_session(cache);
     lckv_evaluate_options exact = {.prefill = LCKV_PREFILL_EXACT};
     encode(&golden, cache, session, 0, golden.n_tokens, exact);
@@ -182,20 +152,16 @@ START_TEST(exact_encoding_gives_the_oracles_logits_keys_and_tokens)
     const lckv_token *expected = greedy->data;
     float *row = golden.logits + (golden.n_tokens - 1) * n_vocab;
     for (size_t i = 0; i < greedy->n_elements; i++) {
-        lckv_token token = most_likely(row, n_vocab);
+        lckv_token token = (lckv_token)most_likely(row, n_vocab);
         ck_assert_msg(token == expected[i], "%s: greedy token %zu is %d, expected %d", golden.name,
                       i, (int)token, (int)expected[i]);
-        lckv_item item = {.session = session,
-                          .tokens = &token,
-                          .n_tokens = 1,
-                          .want = LCKV_WANT_LAST,
-                          .logits = row,
-                          .logits_capacity = n_vocab};
-        ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL));
+        lckv_item item = make_item(session, &token, 1, row, n_vocab);
+        item.want = LCKV_WANT_LAST;
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     }
     lckv_session_release(session);
     lckv_cache_release(cache);
-    close_golden(&golden);
+    unload(&golden);
 }
 END_TEST
 
@@ -203,13 +169,12 @@ END_TEST
 START_TEST(exact_logits_are_bitwise_the_same_however_they_are_asked_for)
 {
     struct golden golden;
-    open_golden(&golden, _i % N_FIXTURES,
-                _i < N_FIXTURES ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    load(&golden, _i % N_FIXTURES, _i < N_FIXTURES ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
     size_t n = golden.n_tokens * golden.info.n_vocab;
     float *first = calloc(n, sizeof *first);
     const uint32_t threads[] = {1, 2, 3, 7};
     for (size_t i = 0; i < 4; i++) {
-        lckv_cache *cache = make_cache(&golden, threads[i]);
+        lckv_cache *cache = make_golden_cache(&golden, threads[i]);
         const size_t splits[] = {golden.n_tokens, 1, 17};
         for (size_t s = 0; s < (threads[i] == 2 ? 3 : 1); s++) {
             lckv_session *session = make_session(cache);
@@ -228,7 +193,7 @@ START_TEST(exact_logits_are_bitwise_the_same_however_they_are_asked_for)
         lckv_cache_release(cache);
     }
     free(first);
-    close_golden(&golden);
+    unload(&golden);
 }
 END_TEST
 

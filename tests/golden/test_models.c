@@ -4,7 +4,7 @@
  * LCKV_TEST_SMOLLM2 names its GGUF file. References: tests/data/README.md. On the public header
  * only.
  */
-#include "support.h"
+#include "sessions.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -14,31 +14,14 @@
 #define BUNDLED "examples/models/stories-lckv-q8_0.gguf"
 #define MAX_TOKENS 8192
 
-static lckv_model *open_model(const char *path, lckv_precision precision)
+static lckv_model *open_trained(const char *path, lckv_precision precision)
 {
-    lckv_model *model;
-    lckv_model_options options = {.size = sizeof options, .precision = precision};
-    ck_assert_ok(lckv_model_open(path, &options, &model));
-    lckv_model_info info = {.size = sizeof info};
-    ck_assert_ok(lckv_model_get_info(model, &info));
-    if (getenv("LCKV_CPU") != NULL)
-        ck_assert_str_eq(info.kernel_set, getenv("LCKV_CPU"));
-    return model;
+    return open_model(path, (lckv_model_options){.precision = precision});
 }
 
-static uint32_t n_vocab_of(const lckv_model *model)
+static lckv_cache *make_f32_cache(const lckv_model *model)
 {
-    lckv_model_info info = {.size = sizeof info};
-    ck_assert_ok(lckv_model_get_info(model, &info));
-    return info.n_vocab;
-}
-
-static lckv_cache *make_cache(const lckv_model *model, lckv_dtype kv_dtype)
-{
-    lckv_cache *cache;
-    lckv_cache_options options = {.size = sizeof options, .kv_dtype = kv_dtype, .max_rows = 512};
-    ck_assert_ok(lckv_cache_create(model, &options, &cache));
-    return cache;
+    return make_cache(model, (lckv_cache_options){.kv_dtype = LCKV_DTYPE_F32, .max_rows = 512});
 }
 
 static json_t *load(const char *path)
@@ -62,25 +45,11 @@ static size_t ids_of(const json_t *list, lckv_token *ids)
 static float *logits_of(lckv_cache *cache, const lckv_token *ids, size_t n, uint32_t n_vocab)
 {
     float *logits = calloc(n * n_vocab, sizeof *logits);
-    lckv_session *session;
-    ck_assert_ok(lckv_session_create(cache, &session));
-    lckv_item item = {.session = session,
-                      .tokens = ids,
-                      .n_tokens = n,
-                      .want = LCKV_WANT_ALL,
-                      .logits = logits,
-                      .logits_capacity = n * n_vocab};
-    ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL));
+    lckv_session *session = make_session(cache);
+    lckv_item item = make_item(session, ids, n, logits, n_vocab);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     lckv_session_release(session);
     return logits;
-}
-
-static size_t most_likely(const float *logits, size_t n)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        best = logits[i] > logits[best] ? i : best;
-    return best;
 }
 
 static double nll(const float *logits, size_t n, lckv_token token)
@@ -94,8 +63,8 @@ static double nll(const float *logits, size_t n, lckv_token token)
 /* Perplexity of the held-out text, each line from BOS to EOS. */
 static double perplexity(const lckv_model *model, long *n_predicted)
 {
-    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
-    uint32_t n_vocab = n_vocab_of(model);
+    lckv_cache *cache = make_f32_cache(model);
+    uint32_t n_vocab = info_of(model).n_vocab;
     static char line[1 << 16];
     static lckv_token ids[MAX_TOKENS];
     double total = 0;
@@ -123,7 +92,7 @@ static void check_perplexity(const char *path, lckv_precision precision, double 
                              double tolerance)
 {
     long n;
-    lckv_model *model = open_model(path, precision);
+    lckv_model *model = open_trained(path, precision);
     double value = perplexity(model, &n);
     ck_assert_int_eq(n, 50942);
     ck_assert_msg(fabs(value / expected - 1) < tolerance, "%s: perplexity %.5f, expected %.5f",
@@ -154,12 +123,12 @@ static void check_continuation(const lckv_model *model, const json_t *item)
 {
     static lckv_token prompt[MAX_TOKENS], expected[MAX_TOKENS], got[MAX_TOKENS];
     const char *text = json_string_value(json_object_get(item, "prompt"));
-    uint32_t n_vocab = n_vocab_of(model);
+    uint32_t n_vocab = info_of(model).n_vocab;
     size_t n_prompt = ids_of(json_object_get(item, "prompt_ids"), prompt), n;
     ck_assert_ok(lckv_tokenize(model, text, strlen(text), 0, got, MAX_TOKENS, &n));
     ck_assert_uint_eq(n, n_prompt);
     ck_assert(memcmp(got, prompt, n * sizeof *got) == 0);
-    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
+    lckv_cache *cache = make_f32_cache(model);
     float *logits = logits_of(cache, prompt, n_prompt, n_vocab);
     const json_t *top = json_object_get(item, "top10_last_prompt_position");
     for (size_t i = 0; i < json_array_size(top); i++) {
@@ -171,8 +140,7 @@ static void check_continuation(const lckv_model *model, const json_t *item)
     ck_assert_uint_eq(json_array_size(top), 10);
     free(logits);
     size_t n_expected = ids_of(json_object_get(item, "continuation_ids"), expected);
-    lckv_session *session;
-    ck_assert_ok(lckv_session_create(cache, &session));
+    lckv_session *session = make_session(cache);
     lckv_generate_options options = {
         .size = sizeof options, .max_tokens = n_expected, .ignore_end = 1};
     lckv_generate_report report = {.size = sizeof report};
@@ -205,7 +173,7 @@ START_TEST(the_trained_models_give_their_references)
     check_perplexity(path, LCKV_PRECISION_FULL, trained[_i].perplexity, 0.002);
     if (_i != 0)
         return;
-    lckv_model *model = open_model(path, LCKV_PRECISION_FULL);
+    lckv_model *model = open_trained(path, LCKV_PRECISION_FULL);
     json_t *golden = load("tests/data/golden-stories-lckv.json");
     const json_t *cases = json_object_get(golden, "cases");
     ck_assert_uint_gt(json_array_size(cases), 0);
@@ -221,10 +189,10 @@ static void check_greedy(const lckv_model *model, const json_t *item, double mar
                          double tolerance)
 {
     static lckv_token ids[MAX_TOKENS];
-    uint32_t n_vocab = n_vocab_of(model);
+    uint32_t n_vocab = info_of(model).n_vocab;
     size_t n_prompt = ids_of(json_object_get(item, "prompt_ids"), ids);
     size_t n = n_prompt + ids_of(json_object_get(item, "ids"), ids + n_prompt);
-    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
+    lckv_cache *cache = make_f32_cache(model);
     float *logits = logits_of(cache, ids, n, n_vocab);
     const json_t *margins = json_object_get(item, "top1_minus_top2");
     for (size_t i = 0; i < json_array_size(margins) && n_prompt + i < n; i++) {
@@ -248,10 +216,10 @@ static void check_greedy(const lckv_model *model, const json_t *item, double mar
 static double windows_perplexity(const lckv_model *model, const json_t *reference)
 {
     static lckv_token ids[MAX_TOKENS];
-    uint32_t n_vocab = n_vocab_of(model);
+    uint32_t n_vocab = info_of(model).n_vocab;
     size_t n = ids_of(json_object_get(reference, "ids"), ids), counted = 0;
     double total = 0;
-    lckv_cache *cache = make_cache(model, LCKV_DTYPE_F32);
+    lckv_cache *cache = make_f32_cache(model);
     for (size_t begin = 0; begin + 512 <= n; begin += 512) {
         float *logits = logits_of(cache, ids + begin, 512, n_vocab);
         for (size_t i = 256; i < 511; i++, counted++)
@@ -285,7 +253,7 @@ START_TEST(smollm2_gives_its_reference)
         return;
     }
     bool full = _i == 0;
-    lckv_model *model = open_model(path, full ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    lckv_model *model = open_trained(path, full ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
     json_t *reference = load("tests/data/smollm2/reference.json");
     const json_t *strings = json_object_get(reference, "tokenize"), *value;
     size_t i;

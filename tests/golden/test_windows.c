@@ -4,9 +4,8 @@
  * independent oracle's (tests/data/goldens/make_windows.py). Runs under the kernel set that
  * LCKV_CPU names, on the public header only.
  */
-#include "support.h"
-
 #include "safetensors.h"
+#include "sessions.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -37,13 +36,8 @@ static struct prompt open_prompt(int i, lckv_precision precision)
 {
     struct prompt prompt = {.name = fixtures[i]};
     char path[256];
-    snprintf(path, sizeof path, "tests/data/goldens/%s", fixtures[i]);
-    lckv_model_options options = {
-        .size = sizeof options, .precision = precision, .gemm = LCKV_GEMM_OWN};
-    lckv_model_info info = {.size = sizeof info};
-    ck_assert_ok(lckv_model_open(path, &options, &prompt.model));
-    ck_assert_ok(lckv_model_get_info(prompt.model, &info));
-    prompt.n_vocab = info.n_vocab;
+    prompt.model = open_golden(fixtures[i], precision);
+    prompt.n_vocab = info_of(prompt.model).n_vocab;
     ck_assert_uint_le(prompt.n_vocab, MOST_VOCAB);
     snprintf(path, sizeof path, "tests/data/goldens/%s/windows.safetensors", fixtures[i]);
     safetensors_open(&prompt.file, path);
@@ -62,8 +56,7 @@ static void close_prompt(struct prompt *prompt)
 /* Logits of all tokens, [N_TOKENS, n_vocab]. */
 static void feed(const struct prompt *prompt, struct feeding feeding, float *logits)
 {
-    lckv_cache_options cache_options = {.size = sizeof cache_options,
-                                        .n_tokens = N_TOKENS,
+    lckv_cache_options cache_options = {.n_tokens = N_TOKENS,
                                         .max_sessions = 1,
                                         .kv_dtype = LCKV_DTYPE_F32,
                                         .page_positions = feeding.page_positions,
@@ -73,18 +66,12 @@ static void feed(const struct prompt *prompt, struct feeding feeding, float *log
     lckv_evaluate_options options = {.size = sizeof options, .prefill = feeding.prefill};
     if (feeding.prefill == LCKV_PREFILL_ITERATED)
         options.forward_passes = 3, options.backward_passes = 2;
-    lckv_cache *cache;
-    lckv_session *session;
-    ck_assert_ok(lckv_cache_create(prompt->model, &cache_options, &cache));
-    ck_assert_ok(lckv_session_create(cache, &session));
+    lckv_cache *cache = make_cache(prompt->model, cache_options);
+    lckv_session *session = make_session(cache);
     for (size_t at = 0; at < N_TOKENS; at += feeding.chunk) {
         size_t n = at + feeding.chunk < N_TOKENS ? feeding.chunk : N_TOKENS - at;
-        lckv_item item = {.session = session,
-                          .tokens = prompt->tokens + at,
-                          .n_tokens = n,
-                          .want = LCKV_WANT_ALL,
-                          .logits = logits + at * prompt->n_vocab,
-                          .logits_capacity = n * prompt->n_vocab};
+        lckv_item item = make_item(session, prompt->tokens + at, n, logits + at * prompt->n_vocab,
+                                   prompt->n_vocab);
         ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
     }
     uint64_t least;
@@ -128,8 +115,7 @@ END_TEST
 START_TEST(long_prompts_in_two_iterated_calls_agree_with_the_oracle)
 {
     struct prompt prompt = open_prompt(_i, LCKV_PRECISION_FULL);
-    lckv_plan_info plan = {.size = sizeof plan};
-    ck_assert_ok(lckv_plan_get_info(lckv_model_plan(prompt.model), &plan));
+    lckv_plan_info plan = plan_info_of(prompt.model);
     struct feeding feeding = {
         .chunk = (size_t)prompt.file.split, .prefill = LCKV_PREFILL_ITERATED, .n_threads = 2};
     feed(&prompt, feeding, first);

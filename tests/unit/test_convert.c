@@ -2,8 +2,6 @@
  * Conversion: what is written is the same model, bit for bit where nothing has to change; plans
  * take the means of the weights; failures leave the old file.
  */
-#include "support.h"
-
 #include "format/gguf.h"
 #include "kernels/blocks.h"
 
@@ -11,48 +9,29 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
+#include "sessions.h"
+
 #define STANDARD "tests/data/goldens/standard-llama"
 
-static char folder[] = "/tmp/lckv-convert-XXXXXX";
-static char first[64], second[64], odd_config[64], odd_weights[64];
+static char first[FOLDER_PATH], second[FOLDER_PATH];
 
 static void set_up(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(first, sizeof first, "%s/first.gguf", folder);
-    snprintf(second, sizeof second, "%s/second.gguf", folder);
-    snprintf(odd_config, sizeof odd_config, "%s/config.json", folder);
-    snprintf(odd_weights, sizeof odd_weights, "%s/model.safetensors", folder);
-}
-
-static void tear_down(void)
-{
-    unlink(first);
-    unlink(second);
-    unlink(odd_config);
-    unlink(odd_weights);
-    rmdir(folder);
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
+    folder_make();
+    folder_join(first, "first.gguf");
+    folder_join(second, "second.gguf");
 }
 
 /* Exact logits of a few tokens, [8, 160]. */
 static void logits_of(const char *path, float *logits)
 {
     static const lckv_token tokens[8] = {1, 5, 9, 2, 130, 7, 7, 3};
-    lckv_model *model;
-    lckv_cache *cache;
-    lckv_session *session;
-    lckv_model_options options = {.size = sizeof options, .precision = LCKV_PRECISION_FULL};
-    ck_assert_ok(lckv_model_open(path, &options, &model));
-    ck_assert_ok(lckv_cache_create(model, NULL, &cache));
-    ck_assert_ok(lckv_session_create(cache, &session));
-    lckv_item item = {.session = session,
-                      .tokens = tokens,
-                      .n_tokens = 8,
-                      .want = LCKV_WANT_ALL,
-                      .logits = logits,
-                      .logits_capacity = 8 * 160};
-    ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL));
+    lckv_model *model = open_model(path, (lckv_model_options){.precision = LCKV_PRECISION_FULL});
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
+    lckv_item item = make_item(session, tokens, 8, logits, 160);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     lckv_session_release(session);
     lckv_cache_release(cache);
     lckv_model_release(model);
@@ -73,35 +52,29 @@ START_TEST(a_converted_model_is_the_same_model)
         ck_assert(before[i] == after[i]);
     /* Reading it and writing it again changes no byte. */
     ck_assert_ok(lckv_convert(first, second, NULL, NULL));
-    FILE *a = fopen(first, "rb"), *b = fopen(second, "rb");
-    int x, y;
-    do {
-        x = getc(a);
-        y = getc(b);
-        ck_assert_int_eq(x, y);
-    } while (x != EOF);
-    fclose(a);
-    fclose(b);
+    size_t length, length_again;
+    char *bytes = read_whole(first, &length), *again = read_whole(second, &length_again);
+    ck_assert_uint_eq(length, length_again);
+    ck_assert_int_eq(memcmp(bytes, again, length), 0);
+    free(bytes);
+    free(again);
 }
 END_TEST
 
 /* A copy of rope-llama3-tied with another rope: numbers that float32 does not hold. */
 static void make_odd(const char *rope)
 {
-    static char text[4096];
-    char here[256], path[400];
-    FILE *file = fopen("tests/data/goldens/rope-llama3-tied/config.json", "r");
-    ck_assert_ptr_nonnull(file);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
+    static char odd[4096];
+    char *text = read_whole("tests/data/goldens/rope-llama3-tied/config.json", NULL);
     char *begin = strstr(text, "\"rope_theta\""), *end = strstr(text, "\"tie_word_embeddings\"");
     ck_assert(begin != NULL && end != NULL);
-    file = fopen(odd_config, "w");
-    fprintf(file, "%.*s%s,%s", (int)(begin - text), text, rope, end);
-    fclose(file);
-    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
-    snprintf(path, sizeof path, "%s/tests/data/goldens/rope-llama3-tied/model.safetensors", here);
-    ck_assert_int_eq(symlink(path, odd_weights), 0);
+    int length = snprintf(odd, sizeof odd, "%.*s%s,%s", (int)(begin - text), text, rope, end);
+    ck_assert_int_lt(length, (int)sizeof odd);
+    free(text);
+    folder_write_text("config.json", odd);
+    char *weights = realpath("tests/data/goldens/rope-llama3-tied/model.safetensors", NULL);
+    ck_assert_int_eq(symlink(weights, folder_path("model.safetensors")), 0);
+    free(weights);
 }
 
 START_TEST(numbers_are_rounded_as_gguf_keeps_them)
@@ -187,9 +160,7 @@ START_TEST(rows_that_no_block_holds_stay_f16)
     ck_assert_ok(lckv_convert("tests/data/goldens/mixattention", first, &options, &report));
     ck_assert_uint_gt(report.n_kept_f16, 0); /* rows of 72 and of 100 */
     ck_assert_uint_gt(report.file_bytes, 0);
-    lckv_model *model;
-    ck_assert_ok(lckv_model_open(first, NULL, &model));
-    lckv_model_release(model);
+    lckv_model_release(open_model(first, (lckv_model_options){0}));
 }
 END_TEST
 
@@ -233,10 +204,9 @@ static void write_mixed(void)
 
 static void check_file_type(const char *expected)
 {
-    lckv_model *model;
+    lckv_model *model = open_model(first, (lckv_model_options){0});
     char text[16];
     size_t length;
-    ck_assert_ok(lckv_model_open(first, NULL, &model));
     ck_assert_ok(lckv_model_metadata(model, "general.file_type", text, sizeof text, &length));
     ck_assert_str_eq(text, expected);
     lckv_model_release(model);
@@ -302,12 +272,9 @@ static void check_window(const char *input, const char *output, uint32_t given, 
         ck_assert_error_has("sliding_window");
         return;
     }
-    lckv_model *model;
-    lckv_model_info info = {.size = sizeof info};
     ck_assert_ok(lckv_convert(input, output, &options, NULL));
-    ck_assert_ok(lckv_model_open(output, NULL, &model));
-    ck_assert_ok(lckv_model_get_info(model, &info));
-    ck_assert_uint_eq(info.sliding_window, expected);
+    lckv_model *model = open_model(output, (lckv_model_options){0});
+    ck_assert_uint_eq(info_of(model).sliding_window, expected);
     lckv_model_release(model);
 }
 
@@ -333,9 +300,7 @@ static int32_t cancel(void *user, uint64_t done, uint64_t total)
 
 START_TEST(failures_leave_the_old_file)
 {
-    FILE *file = fopen(first, "w");
-    fputs("precious", file);
-    fclose(file);
+    folder_write_text("first.gguf", "precious");
     lckv_convert_options options = {.size = sizeof options, .progress = cancel};
     ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_CANCELLED);
     options = (lckv_convert_options){.size = sizeof options, .plan = "0_1"};
@@ -346,11 +311,9 @@ START_TEST(failures_leave_the_old_file)
     ck_assert_error_has("layer");
     options = (lckv_convert_options){.size = sizeof options, .dtype = LCKV_DTYPE_Q6_K};
     ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_UNSUPPORTED);
-    char text[16] = "";
-    file = fopen(first, "r");
-    ck_assert_uint_eq(fread(text, 1, sizeof text, file), 8);
-    fclose(file);
+    char *text = read_whole(first, NULL);
     ck_assert_str_eq(text, "precious");
+    free(text);
     ck_assert_status(lckv_convert(STANDARD, "/nonexistent/x.gguf", NULL, NULL), LCKV_IO);
 }
 END_TEST
@@ -358,7 +321,7 @@ END_TEST
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("convert");
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_checked_fixture(tcase, set_up, folder_remove);
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, a_converted_model_is_the_same_model, 0, 6);
     tcase_add_loop_test(tcase, numbers_are_rounded_as_gguf_keeps_them, 0, 2);

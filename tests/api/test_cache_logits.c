@@ -1,0 +1,144 @@
+/*
+ * That logits depend on nothing but the tokens before them: whatever the threads, the pages, the
+ * batches, the splits, and what was truncated before. On the public header only.
+ */
+#include "cache_support.h"
+
+#include <math.h>
+
+/* _i: model and precision. */
+START_TEST(logits_do_not_depend_on_threads_pages_batches_or_splits)
+{
+    lckv_model *model =
+        open_golden(models[_i % 3], _i < 3 ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    reference_logits(model, expected);
+    const uint32_t threads[] = {1, 2, 3, 7}, pages[] = {16, 64, 128, 1024},
+                   rows[] = {256, 5, 1, 33};
+    const size_t splits[] = {40, 13, 1, 7};
+    for (int k = 0; k < 4; k++) {
+        lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = threads[k],
+                                                                   .page_positions = pages[k],
+                                                                   .max_rows = rows[k]});
+        lckv_session *sessions[3];
+        for (int s = 0; s < 3; s++)
+            sessions[s] = make_session(cache);
+        /* Session 0 goes in splits, session 1 is one token behind, session 2 begins late. */
+        size_t done[3] = {0};
+        memset(got, 0, sizeof got);
+        while (done[0] < N_TOKENS || done[1] < N_TOKENS || done[2] < N_TOKENS) {
+            lckv_item items[3];
+            size_t n = 0;
+            for (int s = 0; s < 3; s++) {
+                size_t step = s == 0 ? splits[k] : s == 1 ? 1 : 11;
+                size_t end = done[s] + step < N_TOKENS ? done[s] + step : N_TOKENS;
+                if (end == done[s] || (s == 2 && done[0] == 0))
+                    continue;
+                items[n++] = item_of(sessions[s], done[s], end, got[s] + done[s] * N_VOCAB);
+                done[s] = end;
+            }
+            ck_assert_ok(run(cache, items, n, k % 2 == 0 ? LCKV_PREFILL_AUTO : LCKV_PREFILL_EXACT));
+        }
+        for (int s = 0; s < 3; s++) {
+            ck_assert_msg(memcmp(got[s], expected, sizeof expected) == 0,
+                          "%s: session %d of round %d differs", models[_i % 3], s, k);
+            lckv_session_release(sessions[s]);
+        }
+        lckv_cache_release(cache);
+    }
+    lckv_model_release(model);
+}
+END_TEST
+
+START_TEST(only_wanted_rows_come_back_and_they_are_the_same)
+{
+    static float hidden[64];
+    lckv_model *model = open_golden(models[_i], LCKV_PRECISION_FULL);
+    reference_logits(model, expected);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.max_sessions = 2});
+    lckv_session *a = make_session(cache), *b = make_session(cache);
+    lckv_item items[2] = {item_of(a, 0, N_TOKENS, NULL), item_of(b, 0, 9, NULL)};
+    items[0].want = LCKV_WANT_LAST | LCKV_WANT_HIDDEN;
+    items[0].hidden = hidden;
+    items[0].hidden_capacity = 64;
+    items[1].want = LCKV_WANT_NOTHING;
+    ck_assert_ok(run(cache, items, 2, LCKV_PREFILL_AUTO));
+    const float *logits;
+    size_t n_rows;
+    ck_assert_ok(lckv_session_logits(a, &logits, &n_rows));
+    ck_assert_uint_eq(n_rows, 1);
+    ck_assert(memcmp(logits, expected + (N_TOKENS - 1) * N_VOCAB, N_VOCAB * sizeof(float)) == 0);
+    float sum = 0;
+    for (int i = 0; i < 64; i++)
+        sum += fabsf(hidden[i]);
+    ck_assert(isfinite(sum) && sum > 0);
+    ck_assert_status(lckv_session_logits(b, &logits, &n_rows), LCKV_INVALID_ARGUMENT);
+    lckv_session_release(a);
+    lckv_session_release(b);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+START_TEST(truncating_brings_back_the_shorter_session)
+{
+    lckv_model *model = open_golden(models[_i], LCKV_PRECISION_FULL);
+    reference_logits(model, expected);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.page_positions = 16});
+    lckv_session *session = make_session(cache);
+    lckv_item item = item_of(session, 0, N_TOKENS, got[0]);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_ok(lckv_session_truncate(session, 21));
+    lckv_token kept[N_TOKENS];
+    size_t n_tokens;
+    ck_assert_status(lckv_session_tokens(session, kept, 20, &n_tokens), LCKV_BUFFER_TOO_SMALL);
+    ck_assert_uint_eq(n_tokens, 21);
+    ck_assert_ok(lckv_session_tokens(session, kept, N_TOKENS, &n_tokens));
+    ck_assert_uint_eq(n_tokens, 21);
+    ck_assert(memcmp(kept, tokens, 21 * sizeof *kept) == 0);
+    item = item_of(session, 21, N_TOKENS, got[0]);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert(memcmp(got[0], expected + 21 * N_VOCAB, 19 * N_VOCAB * sizeof(float)) == 0);
+    ck_assert_status(lckv_session_truncate(session, N_TOKENS + 1), LCKV_INVALID_ARGUMENT);
+    ck_assert_uint_eq(length_of(session), N_TOKENS);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+START_TEST(caches_share_a_pool)
+{
+    lckv_model *model = open_golden(DOWNWARD, LCKV_PRECISION_FULL);
+    reference_logits(model, expected);
+    lckv_pool *pool;
+    ck_assert_ok(lckv_pool_create(3, &pool));
+    lckv_cache *caches[2];
+    for (int i = 0; i < 2; i++)
+        caches[i] = make_cache(model, (lckv_cache_options){.pool = pool});
+    lckv_pool_release(pool);
+    for (int i = 0; i < 2; i++) {
+        lckv_session *session = make_session(caches[i]);
+        lckv_item item = item_of(session, 0, N_TOKENS, got[i]);
+        ck_assert_ok(run(caches[i], &item, 1, LCKV_PREFILL_AUTO));
+        ck_assert(memcmp(got[i], expected, sizeof expected) == 0);
+        lckv_session_release(session);
+    }
+    lckv_cache_release(caches[0]);
+    lckv_cache_release(caches[1]);
+    lckv_model_release(model);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("cache logits");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_checked_fixture(tcase, make_tokens, NULL);
+    tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_pages_batches_or_splits, 0, 6);
+    tcase_add_loop_test(tcase, only_wanted_rows_come_back_and_they_are_the_same, 0, 3);
+    tcase_add_loop_test(tcase, truncating_brings_back_the_shorter_session, 0, 3);
+    tcase_add_test(tcase, caches_share_a_pool);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("cache logits", add_all)
