@@ -16,22 +16,40 @@
 static const char *const models[] = {"yoco-windows", "mixattention", "cycle3-window"};
 static const size_t lengths[] = {65, 130, 200, MOST_TOKENS};
 static const size_t chunks[] = {1, 7, 16, 33, 50, 64, 70, 100, 150, MOST_TOKENS};
-#define N_CHUNKS (sizeof chunks / sizeof chunks[0])
 
 static lckv_token tokens[MOST_TOKENS];
-static size_t n_vocab;
+static float exact_of_models[4][MOST_TOKENS * MOST_VOCAB];
 
-/* A fixture of every test. */
-static void make_tokens(void)
+/* With LCKV_TEST_SHORT, the least of each kind: valgrind takes a hundredth of a second a token. */
+static bool few;
+static size_t n_long; /* tokens of the longest sessions */
+
+/* Of the model that was opened last. */
+static size_t n_vocab;
+static const float *exact;
+
+/* A plan of windowed slots only: no golden model has one. */
+static lckv_model *open_windows_only(void)
 {
-    fill_tokens(tokens, MOST_TOKENS);
+    lckv_convert_options options = {
+        .size = sizeof options, .plan = "0s_0s_2s_2s_4s_4s_6s_6s", .sliding_window = 7};
+    folder_make();
+    const char *path = folder_path("model.gguf");
+    ck_assert_ok(lckv_convert("tests/data/goldens/standard-llama", path, &options, NULL));
+    lckv_model *model = open_model(path, (lckv_model_options){.precision = LCKV_PRECISION_FULL,
+                                                              .gemm = LCKV_GEMM_OWN,
+                                                              .sliding_window = 7});
+    folder_remove();
+    return model;
 }
 
+/* One of `models`, or after them the one that has windowed slots only. */
 static lckv_model *open_windowed(int i)
 {
-    lckv_model *model = open_golden(models[i], LCKV_PRECISION_FULL);
+    lckv_model *model = i < 3 ? open_golden(models[i], LCKV_PRECISION_FULL) : open_windows_only();
     n_vocab = info_of(model).n_vocab;
     ck_assert_uint_le(n_vocab, MOST_VOCAB);
+    exact = exact_of_models[i];
     return model;
 }
 
@@ -55,18 +73,23 @@ static lckv_item item_of(lckv_session *session, size_t begin, size_t end, float 
     return item;
 }
 
-/* The exact logits of all tokens, [MOST_TOKENS, n_vocab], from a cache with plenty of room. */
-static void exact_logits(const lckv_model *model, float *logits)
+/* Once for all tests: the exact logits of all tokens, from caches with plenty of room. */
+static void set_up(void)
 {
-    lckv_cache *cache = make_single(model, (lckv_cache_options){.n_tokens = 8192});
-    lckv_session *session = make_session(cache);
-    lckv_item item = make_item(session, tokens, MOST_TOKENS, logits, n_vocab);
-    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_EXACT));
-    lckv_session_release(session);
-    lckv_cache_release(cache);
+    few = getenv("LCKV_TEST_SHORT") != NULL;
+    n_long = few ? 140 : MOST_TOKENS; /* 140: windowed slots have given pages back */
+    fill_tokens(tokens, MOST_TOKENS);
+    for (int i = 0; i < 4; i++) {
+        lckv_model *model = open_windowed(i);
+        lckv_cache *cache = make_single(model, (lckv_cache_options){.n_tokens = 8192});
+        lckv_session *session = make_session(cache);
+        lckv_item item = make_item(session, tokens, n_long, exact_of_models[i], n_vocab);
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_EXACT));
+        lckv_session_release(session);
+        lckv_cache_release(cache);
+        lckv_model_release(model);
+    }
 }
-
-static float exact[MOST_TOKENS * MOST_VOCAB];
 
 /* One session takes all the room, in calls of `chunk`; a roomy cache must give the same logits. */
 static void fill(const lckv_model *model, size_t length, size_t chunk, lckv_prefill prefill)
@@ -104,13 +127,14 @@ static void fill(const lckv_model *model, size_t length, size_t chunk, lckv_pref
 START_TEST(a_session_of_all_the_tokens_fits_in_any_calls)
 {
     lckv_model *model = open_windowed(_i % 3);
-    exact_logits(model, exact);
-    bool few = getenv("LCKV_TEST_SHORT") != NULL;
-    for (size_t c = 0; c < N_CHUNKS; c += few ? 3 : 1) {
-        fill(model, lengths[_i / 3], chunks[c], LCKV_PREFILL_AUTO);
-        if (!few || c == 6)
-            fill(model, lengths[_i / 3], chunks[c], LCKV_PREFILL_EXACT);
-        fill(model, lengths[_i / 3], chunks[c], LCKV_PREFILL_ITERATED);
+    size_t l = (size_t)_i / 3, length = smaller(lengths[l], n_long);
+    for (size_t c = 0; c < COUNT(chunks); c++) {
+        if (!few || c == 3 * l)
+            fill(model, length, chunks[c], LCKV_PREFILL_AUTO);
+        if (few && (l != 0 || c != 3))
+            continue;
+        fill(model, length, chunks[c], LCKV_PREFILL_EXACT);
+        fill(model, length, chunks[c], LCKV_PREFILL_ITERATED);
     }
     lckv_model_release(model);
 }
@@ -158,12 +182,18 @@ START_TEST(sessions_that_share_the_room_fit_in_any_calls)
         {.n_tokens = 3 * MOST_TOKENS, .max_rows = 4, .page_positions = 32},
     };
     lckv_model *model = open_windowed(_i);
-    exact_logits(model, exact);
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        for (size_t c = 0; c < N_CHUNKS; c += getenv("LCKV_TEST_SHORT") != NULL ? 4 : 1) {
-            share(model, shapes[i], chunks[c], LCKV_PREFILL_AUTO);
-            if (chunks[c] <= shapes[i].max_rows)
-                share(model, shapes[i], chunks[c], LCKV_PREFILL_ITERATED);
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        lckv_cache_options shape = shapes[i];
+        if (few && i % 3 != (size_t)_i)
+            continue;
+        if (few)
+            shape.n_tokens = 3 * 34; /* the third page of 16 just begun */
+        for (size_t c = 0; c < COUNT(chunks); c++) {
+            if (few && c != 2)
+                continue;
+            share(model, shape, chunks[c], LCKV_PREFILL_AUTO);
+            if (chunks[c] <= shape.max_rows)
+                share(model, shape, chunks[c], LCKV_PREFILL_ITERATED);
         }
     }
     lckv_model_release(model);
@@ -184,12 +214,12 @@ START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
 {
     static float before[100 * 2 * 16], after[100 * 2 * 16];
     float logits[MOST_VOCAB];
+    const size_t length = few ? 90 : 150;
     lckv_model *model = open_windowed(_i);
-    exact_logits(model, exact);
     lckv_cache *cache = make_single(
-        model, (lckv_cache_options){.n_tokens = MOST_TOKENS, .max_sessions = 1, .max_rows = 20});
+        model, (lckv_cache_options){.n_tokens = n_long, .max_sessions = 1, .max_rows = 20});
     lckv_session *session = make_session(cache);
-    lckv_item item = item_of(session, 0, 150, logits);
+    lckv_item item = item_of(session, 0, length, logits);
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     uint64_t least, least_after, pages = free_pages(cache);
     ck_assert_ok(lckv_session_min_length(session, &least));
@@ -198,45 +228,28 @@ START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
     for (uint32_t slot = 0; slot < n_slots; slot++) {
         memset(before, 0, sizeof before);
         memset(after, 0, sizeof after);
-        ck_assert_ok(lckv_session_read_kv(session, slot, least, 150, before, NULL));
+        ck_assert_ok(lckv_session_read_kv(session, slot, least, length, before, NULL));
         lckv_evaluate_options options = {.size = sizeof options, .progress = cancel_late};
-        item = item_of(session, 150, MOST_TOKENS, logits);
+        item = item_of(session, length, n_long, logits);
         ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL),
                          LCKV_CANCELLED);
-        ck_assert_ok(lckv_session_read_kv(session, slot, least, 150, after, NULL));
+        ck_assert_ok(lckv_session_read_kv(session, slot, least, length, after, NULL));
         ck_assert(memcmp(before, after, sizeof before) == 0);
     }
-    ck_assert_uint_eq(length_of(session), 150);
+    ck_assert_uint_eq(length_of(session), length);
     ck_assert_ok(lckv_session_min_length(session, &least_after));
     ck_assert_uint_eq(least, least_after);
     ck_assert_uint_eq(free_pages(cache), pages);
     /* And from the shortest length on, as if nothing had been. */
     ck_assert_ok(lckv_session_truncate(session, least));
-    item = item_of(session, (size_t)least, MOST_TOKENS, logits);
+    item = item_of(session, (size_t)least, n_long, logits);
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
-    ck_assert(memcmp(logits, exact + (MOST_TOKENS - 1) * n_vocab, n_vocab * sizeof *logits) == 0);
+    ck_assert(memcmp(logits, exact + (n_long - 1) * n_vocab, n_vocab * sizeof *logits) == 0);
     lckv_session_release(session);
     lckv_cache_release(cache);
     lckv_model_release(model);
 }
 END_TEST
-
-/* A plan of windowed slots only: no golden model has one. */
-static lckv_model *open_windows_only(void)
-{
-    lckv_convert_options options = {
-        .size = sizeof options, .plan = "0s_0s_2s_2s_4s_4s_6s_6s", .sliding_window = 7};
-    folder_make();
-    const char *path = folder_path("model.gguf");
-    ck_assert_ok(lckv_convert("tests/data/goldens/standard-llama", path, &options, NULL));
-    lckv_model *model = open_model(path, (lckv_model_options){.precision = LCKV_PRECISION_FULL,
-                                                              .gemm = LCKV_GEMM_OWN,
-                                                              .sliding_window = 7});
-    folder_remove();
-    n_vocab = info_of(model).n_vocab;
-    ck_assert_uint_le(n_vocab, MOST_VOCAB);
-    return model;
-}
 
 /* A cache that has as many pages as the planner's budget pays for, or a few more. */
 static lckv_cache *cache_of_pages(const lckv_model *model, uint64_t n_pages, uint32_t n_sessions,
@@ -261,7 +274,8 @@ static lckv_cache *cache_of_pages(const lckv_model *model, uint64_t n_pages, uin
  */
 static void fill_budget(const lckv_model *model, uint64_t context, uint32_t rollback, bool for_ever)
 {
-    enum { N = 5 };
+    enum { MOST = 5 };
+    const uint32_t n = few ? 2 : MOST;
     lckv_model_info info = info_of(model);
     lckv_memory_request request = {.size = sizeof request,
                                    .plan = lckv_model_plan(model),
@@ -271,33 +285,33 @@ static void fill_budget(const lckv_model *model, uint64_t context, uint32_t roll
                                    .rollback = rollback,
                                    .page_positions = 16,
                                    .context = context,
-                                   .n_sessions = N};
+                                   .n_sessions = n};
     lckv_memory_report report = {.size = sizeof report};
     ck_assert_ok(lckv_memory_estimate(&request, &report));
     uint64_t page_bytes = (uint64_t)16 * 2 * info.n_kv_heads * info.head_dim * 2;
     lckv_cache *cache = cache_of_pages(
-        model, report.bytes_needed / page_bytes, N,
+        model, report.bytes_needed / page_bytes, n,
         (lckv_cache_options){.page_positions = 16, .rollback = rollback, .max_rows = 48});
     lckv_cache_stats stats = stats_of(cache);
     ck_assert_uint_eq(stats.page_bytes, page_bytes);
     ck_assert_uint_lt(stats.n_pages, report.bytes_needed / page_bytes + 2);
-    lckv_item items[N];
-    float logits[N][MOST_VOCAB];
-    for (int s = 0; s < N; s++) {
+    lckv_item items[MOST];
+    float logits[MOST][MOST_VOCAB];
+    for (uint32_t s = 0; s < n; s++) {
         items[s] = item_of(make_session(cache), 0, (size_t)context - 30, logits[s]);
         ck_assert_ok(run(cache, &items[s], 1, LCKV_PREFILL_AUTO));
     }
-    size_t end = for_ever ? MOST_TOKENS : (size_t)context;
+    size_t end = for_ever ? n_long : (size_t)context;
     for (size_t t = (size_t)context - 30; t < end; t++) {
-        for (int s = 0; s < N; s++)
+        for (uint32_t s = 0; s < n; s++)
             items[s] = item_of(items[s].session, t, t + 1, logits[s]);
-        lckv_status status = run(cache, items, N, LCKV_PREFILL_AUTO);
+        lckv_status status = run(cache, items, n, LCKV_PREFILL_AUTO);
         ck_assert_msg(status == LCKV_OK, "context %llu: token %zu: %s", (unsigned long long)context,
                       t, lckv_last_error());
-        for (int s = 0; s < N; s++)
+        for (uint32_t s = 0; s < n; s++)
             ck_assert(memcmp(logits[s], exact + t * n_vocab, n_vocab * sizeof(float)) == 0);
     }
-    for (int s = 0; s < N; s++)
+    for (uint32_t s = 0; s < n; s++)
         lckv_session_release(items[s].session);
     lckv_cache_release(cache);
 }
@@ -305,12 +319,12 @@ static void fill_budget(const lckv_model *model, uint64_t context, uint32_t roll
 /* _i: model, or the one that has windowed slots only. */
 START_TEST(sessions_that_the_planner_lets_in_can_go_on)
 {
-    lckv_model *model = _i < 3 ? open_windowed(_i) : open_windows_only();
-    exact_logits(model, exact);
-    const uint64_t step = getenv("LCKV_TEST_SHORT") != NULL ? 145 : 29;
-    for (uint64_t context = 100; context < MOST_TOKENS; context += step) {
-        fill_budget(model, context, 1, _i == 3);
-        fill_budget(model, context, 40, _i == 3);
+    lckv_model *model = open_windowed(_i);
+    for (uint64_t context = few ? 70 : 100; context < n_long; context += few ? n_long : 29) {
+        if (!few || _i % 2 == 0)
+            fill_budget(model, context, 1, _i == 3);
+        if (!few || _i % 2 == 1)
+            fill_budget(model, context, 40, _i == 3);
     }
     lckv_model_release(model);
 }
@@ -382,7 +396,7 @@ static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("windows");
     tcase_set_timeout(tcase, 300);
-    tcase_add_checked_fixture(tcase, make_tokens, NULL);
+    tcase_add_unchecked_fixture(tcase, set_up, NULL);
     tcase_add_loop_test(tcase, a_session_of_all_the_tokens_fits_in_any_calls, 0, 3 * 4);
     tcase_add_loop_test(tcase, sessions_that_share_the_room_fit_in_any_calls, 0, 3);
     tcase_add_loop_test(tcase, a_call_cancelled_far_beyond_the_window_changes_nothing, 0, 3);
