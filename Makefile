@@ -51,7 +51,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-valgrind demo examples tests install uninstall dist lint clean
+.PHONY: FORCE all help check check-sanitize check-valgrind demo examples tests benches install uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
 help:
@@ -61,6 +61,7 @@ help:
 	@echo "check-sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "check-valgrind  the tests under valgrind"
 	@echo "examples        $(BUILD)/examples/*"
+	@echo "benches         $(BUILD)/bench/*: the rates of the kernels alone"
 	@echo "lint            formatting, include order, banned calls, exports, static analysis"
 	@echo "install         to PREFIX ($(PREFIX)), under DESTDIR; uninstall removes it"
 	@echo "dist            $(BUILD)/lckv-$(VERSION).tar.gz"
@@ -154,9 +155,18 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Itests $(CHECK_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
 	    $(BUILD)/liblckv.a $(LIBS) $(CHECK_LIBS) -o $@
 
+# ---- Benchmarks of parts; lckv bench measures the whole ---------------------------------------------
+
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
+benches: $(BENCHES)
+$(BUILD)/bench/%: bench/%.c $(OBJECTS) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$<)
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< $(OBJECTS) $(LIBS) -o $@
+
 JOBS := $(shell nproc)
 check:
-	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all examples tests
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all examples benches tests
 	@tests/run.sh $(BUILD)
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -200,4 +210,4 @@ dist:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))

@@ -1,0 +1,276 @@
+/*
+ * The rate of each product and of attention alone: what the kernels reach of the machine, without
+ * the rest of a token.
+ *
+ *     build/bench/kernels [THREADS [TYPE|attention]]      LCKV_CPU chooses the kernel set
+ *
+ * A product runs over layers of 5632 x 2048 weights: up to 16 rows over more of them than caches
+ * hold, as decoding does, above over two. GB/s is what one row reads of them, GOP/s two operations
+ * a weight and row. Attention is that of one token with 32 query and 4 KV heads of 64 over 22
+ * layers of 8192 positions. The best of several passes.
+ */
+#include "kernels/kernels.h"
+#include "base/pool.h"
+#include "base/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define N_ROWS 5632
+#define N_COLUMNS 2048
+#define MOST_INPUTS 512
+#define WEIGHTS_BYTES ((size_t)320 << 20)
+#define CLAIM_GROUPS 8
+#define DEPTH 8192 /* positions that attention reads */
+#define HEAD_DIM 64
+#define KV_HEADS 4
+#define QUERIES 8 /* of a KV head */
+#define KV_LAYERS 22
+#define PAGE 128
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void check(lckv_status status)
+{
+    if (status != LCKV_OK) {
+        fprintf(stderr, "kernels: %s\n", lckv_last_error());
+        exit(1);
+    }
+}
+
+static void *allocate(size_t n_bytes)
+{
+    void *bytes;
+    check(memory_alloc(&memory_default_allocator, 1, n_bytes, "a buffer", &bytes));
+    return bytes;
+}
+
+static uint32_t random_state = 1;
+
+static uint32_t random_bits(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    return random_state ^= random_state << 5;
+}
+
+/* A row as files store it: numbers at random, scales and floats of moderate size. */
+static void random_row(lckv_dtype dtype, uint8_t *row, size_t n_bytes, size_t block_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i++)
+        row[i] = (uint8_t)(random_bits() >> 7);
+    size_t step = block_bytes, at = 1, n = 2; /* the high bytes of n halves, from byte `at` on */
+    if (dtype == LCKV_DTYPE_F32)
+        step = 4, at = 3, n = 1;
+    else if (dtype == LCKV_DTYPE_F16 || dtype == LCKV_DTYPE_BF16)
+        step = 2, n = 1;
+    else if (dtype == LCKV_DTYPE_Q6_K)
+        at = 209, n = 1;
+    else if (dtype == LCKV_DTYPE_Q8_0 || dtype == LCKV_DTYPE_Q4_0)
+        n = 1;
+    for (size_t block = 0; block < n_bytes; block += step) {
+        for (size_t i = 0; i < n; i++)
+            row[block + at + 2 * i] = 0x22;
+    }
+}
+
+struct product {
+    multiply_function multiply;
+    struct matrix *layers;
+    size_t n_layers;
+    struct activations x;
+    float *out; /* [n_inputs, N_ROWS] */
+};
+
+static void product_worker(const struct worker *worker, void *context)
+{
+    const struct product *product = context;
+    for (size_t i = 0; i < product->n_layers; i++) {
+        const struct matrix *layer = &product->layers[i];
+        struct range share = pool_share(worker, layer->n_groups / CLAIM_GROUPS);
+        for (size_t g = share.begin * CLAIM_GROUPS; g < share.end * CLAIM_GROUPS; g += CLAIM_GROUPS)
+            product->multiply(layer, &product->x, g, g + CLAIM_GROUPS,
+                              product->out + g * layer->layout.group_rows, N_ROWS);
+    }
+}
+
+/* Seconds of the best pass. */
+static double best_pass(struct lckv_pool *pool, pool_function function, void *context)
+{
+    double best = 1e9, begin = now(), last = begin;
+    for (int pass = 0; pass < 5 || last - begin < 1; pass++) {
+        pool_run(pool, function, context);
+        double end = now();
+        best = end - last < best && pass > 0 ? end - last : best;
+        last = end;
+    }
+    return best;
+}
+
+static void measure_products(struct lckv_pool *pool, const struct kernels *kernels,
+                             lckv_dtype dtype, bool fast)
+{
+    static const size_t inputs[] = {1, 2, 4, 8, 16, 32, 64, 512};
+    struct product product = {.multiply = kernels_multiply(kernels, dtype, fast)};
+    const struct dtype_info *info = dtype_info(dtype);
+    size_t row_bytes = N_COLUMNS / info->block_elements * info->block_bytes;
+    product.n_layers = WEIGHTS_BYTES / (row_bytes * N_ROWS) + 1;
+    product.layers = allocate(product.n_layers * sizeof *product.layers);
+    uint8_t *rows = allocate(MATRIX_MAX_GROUP * row_bytes);
+    const uint8_t *at[MATRIX_MAX_GROUP];
+    for (size_t i = 0; i < MATRIX_MAX_GROUP; i++) {
+        at[i] = rows + i * row_bytes;
+        random_row(dtype, rows + i * row_bytes, row_bytes, info->block_bytes);
+    }
+    double n_bytes = 0;
+    for (size_t i = 0; i < product.n_layers; i++) {
+        check(matrix_create(&product.layers[i], dtype, N_ROWS, N_COLUMNS, kernels->layout,
+                            &memory_default_allocator));
+        for (uint32_t g = 0; g < product.layers[i].n_groups; g++)
+            matrix_pack_group(&product.layers[i], g, at);
+        n_bytes += (double)product.layers[i].n_bytes;
+    }
+    float *values = allocate(MOST_INPUTS * N_COLUMNS * sizeof(float));
+    for (size_t i = 0; i < MOST_INPUTS * N_COLUMNS; i++)
+        values[i] = (float)(random_bits() >> 8) / 8388608.0f - 1;
+    product.x = (struct activations){.n_columns = N_COLUMNS, .stride = N_COLUMNS, .values = values};
+    enum input_form form = kernels_input(kernels, dtype, fast);
+    uint8_t *panels = allocate(MOST_INPUTS * N_COLUMNS / ACTIVATION_BLOCK * BF16_BLOCK_BYTES);
+    product.x.int8 = form == INPUT_INT8 ? panels : NULL;
+    product.x.bf16 = form == INPUT_BF16 ? panels : NULL;
+    product.out = allocate(MOST_INPUTS * N_ROWS * sizeof(float));
+    printf("%-5s %-5s", info->name, fast ? "fast" : "full");
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        product.x.n_rows = inputs[i];
+        for (size_t m = 0; m < inputs[i]; m++)
+            kernels_prepare(kernels, &product.x, m, 0, N_COLUMNS);
+        double n_layers = (double)product.n_layers;
+        if (inputs[i] > 16)
+            product.n_layers = 2;
+        double seconds = best_pass(pool, product_worker, &product);
+        double weights = (double)product.n_layers * N_ROWS * N_COLUMNS;
+        if (inputs[i] == 1)
+            printf(" %7.1f GB/s", n_bytes / seconds / 1e9);
+        printf(" %7.0f", 2 * weights * (double)inputs[i] / seconds / 1e9);
+        fflush(stdout);
+        product.n_layers = (size_t)n_layers;
+    }
+    printf("\n");
+    for (size_t i = 0; i < product.n_layers; i++)
+        matrix_release(&product.layers[i], &memory_default_allocator);
+    memory_free(&memory_default_allocator, product.layers, 1,
+                product.n_layers * sizeof *product.layers);
+    memory_free(&memory_default_allocator, rows, 1, MATRIX_MAX_GROUP * row_bytes);
+    memory_free(&memory_default_allocator, values, 1, MOST_INPUTS * N_COLUMNS * sizeof(float));
+    memory_free(&memory_default_allocator, panels, 1,
+                MOST_INPUTS * N_COLUMNS / ACTIVATION_BLOCK * BF16_BLOCK_BYTES);
+    memory_free(&memory_default_allocator, product.out, 1, MOST_INPUTS * N_ROWS * sizeof(float));
+}
+
+struct attention {
+    attend_function attend;
+    struct kv_layout layout;
+    uint8_t *pages[KV_LAYERS][DEPTH / PAGE];
+    float *queries, *out, *scratch; /* [KV_HEADS, QUERIES, HEAD_DIM]; the scratch of every thread */
+    size_t scratch_floats;
+};
+
+static void attention_worker(const struct worker *worker, void *context)
+{
+    struct attention *attention = context;
+    struct range units = pool_share(worker, (size_t)KV_LAYERS * KV_HEADS);
+    for (size_t unit = units.begin; unit < units.end; unit++) {
+        const float *queries[QUERIES];
+        float *out[QUERIES];
+        uint64_t begin[QUERIES] = {0}, end[QUERIES];
+        for (size_t j = 0; j < QUERIES; j++) {
+            size_t at = (unit % KV_HEADS * QUERIES + j) * HEAD_DIM;
+            queries[j] = attention->queries + at;
+            out[j] = attention->out + at;
+            end[j] = DEPTH;
+        }
+        struct attend_job job = {.layout = &attention->layout,
+                                 .pages = attention->pages[unit / KV_HEADS],
+                                 .kv_head = (uint32_t)(unit % KV_HEADS),
+                                 .n_queries = QUERIES,
+                                 .queries = queries,
+                                 .begin = begin,
+                                 .end = end,
+                                 .out = out,
+                                 .scratch = attention->scratch +
+                                            worker->index * attention->scratch_floats};
+        attention->attend(&job);
+    }
+}
+
+static void measure_attention(struct lckv_pool *pool, const struct kernels *kernels,
+                              lckv_dtype dtype, bool fast)
+{
+    static struct attention a;
+    static float k[HEAD_DIM], v[HEAD_DIM];
+    check(kv_layout_init(&a.layout, dtype, KV_HEADS, HEAD_DIM, PAGE));
+    a.attend = kernels_attend(kernels, a.layout.type, fast);
+    size_t n_bytes = (size_t)KV_LAYERS * (DEPTH / PAGE) * a.layout.page_bytes;
+    uint8_t *arena = allocate(n_bytes + KV_SLACK);
+    for (size_t p = 0; p < (size_t)KV_LAYERS * DEPTH; p++) {
+        uint8_t *page = arena + p / PAGE * a.layout.page_bytes;
+        a.pages[p / DEPTH][p % DEPTH / PAGE] = page;
+        for (size_t d = 0; d < HEAD_DIM; d++) {
+            k[d] = (float)(random_bits() >> 8) / 8388608.0f - 1;
+            v[d] = (float)(random_bits() >> 8) / 8388608.0f - 1;
+        }
+        for (uint32_t head = 0; head < KV_HEADS; head++)
+            kernels->kv_store[a.layout.type](&a.layout, page, (uint32_t)(p % PAGE), head, k, v);
+    }
+    size_t n = (size_t)KV_HEADS * QUERIES * HEAD_DIM;
+    a.scratch_floats = (attend_scratch_floats(HEAD_DIM) + 15) / 16 * 16;
+    a.queries = allocate(n * sizeof(float));
+    a.out = allocate(n * sizeof(float));
+    a.scratch = allocate(pool_size(pool) * a.scratch_floats * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        a.queries[i] = ((float)(random_bits() >> 8) / 8388608.0f - 1) / 8;
+    double seconds = best_pass(pool, attention_worker, &a);
+    printf("attention %-4s %s: %.1f ms, %.1f GB/s\n", dtype_info(dtype)->name,
+           fast ? "fast" : "full", seconds * 1e3, (double)n_bytes / seconds / 1e9);
+    memory_free(&memory_default_allocator, arena, 1, n_bytes + KV_SLACK);
+    memory_free(&memory_default_allocator, a.queries, 1, n * sizeof(float));
+    memory_free(&memory_default_allocator, a.out, 1, n * sizeof(float));
+    memory_free(&memory_default_allocator, a.scratch, 1,
+                pool_size(pool) * a.scratch_floats * sizeof(float));
+}
+
+int main(int argc, char **argv)
+{
+    const struct kernels *kernels;
+    struct lckv_pool *pool;
+    check(kernels_choose(NULL, &kernels));
+    check(pool_create(argc > 1 ? (uint32_t)atoi(argv[1]) : 0, &memory_default_allocator, &pool));
+    printf("kernel set %s, %u threads\n", kernels->name, (unsigned)pool_size(pool));
+    printf("%-11s %7s %4s %7s %7s %7s %7s %7s %7s %7s %7s  GOP/s at so many rows\n", "weights", "1",
+           "", "1", "2", "4", "8", "16", "32", "64", "512");
+    for (int fast = 1; fast >= 0; fast--) {
+        for (int d = LCKV_DTYPE_F32; d < DTYPE_COUNT; d++) {
+            lckv_dtype dtype = (lckv_dtype)d;
+            bool same = fast && kernels_input(kernels, dtype, true) == INPUT_FLOAT;
+            if (same || (argc > 2 && strcmp(argv[2], dtype_info(dtype)->name) != 0))
+                continue;
+            measure_products(pool, kernels, dtype, fast != 0);
+        }
+    }
+    bool attention = argc <= 2 || strcmp(argv[2], "attention") == 0;
+    for (int d = LCKV_DTYPE_F32; attention && d <= LCKV_DTYPE_BF16; d++) {
+        measure_attention(pool, kernels, (lckv_dtype)d, false);
+        if (kernels_attend(kernels, KV_BF16, true) != kernels->attend[KV_BF16] &&
+            d == LCKV_DTYPE_BF16)
+            measure_attention(pool, kernels, (lckv_dtype)d, true);
+    }
+    pool_release(pool);
+    return 0;
+}
