@@ -89,8 +89,8 @@ LCKV_API const char *lckv_last_error(void);
 LCKV_API size_t lckv_last_error_copy(char *buffer, size_t capacity);
 
 /*
- * Kernel sets, best last: "portable" is always first. The name of set `index`, or NULL past the
- * end; whether this processor can run it.
+ * Kernel sets, with ever more instructions: "portable" is always first. The name of set `index`, or
+ * NULL past the end; whether this processor can run it.
  */
 LCKV_API const char *lckv_kernel_set_name(size_t index);
 LCKV_API int32_t lckv_kernel_set_available(const char *name);
@@ -212,7 +212,7 @@ typedef struct lckv_memory_request {
     const lckv_plan *plan;   /* required */
     uint32_t n_kv_heads;     /* required */
     uint32_t head_dim;       /* required */
-    lckv_dtype kv_dtype;     /* F32 or F16; 0: f16 */
+    lckv_dtype kv_dtype;     /* F32, F16 or BF16; 0: f16 */
     uint32_t sliding_window; /* tokens that windowed layers attend to; required if there are any */
     uint32_t rollback;       /* as in lckv_cache_options; 0: 64 */
     uint32_t page_positions; /* as in lckv_cache_options; 0: 64 */
@@ -250,7 +250,12 @@ typedef int32_t lckv_precision;
 enum {
     LCKV_PRECISION_DEFAULT = 0, /* fast */
     LCKV_PRECISION_FULL = 1,    /* float32 activations and accumulation, whatever the weights */
-    LCKV_PRECISION_FAST = 2     /* 8-bit activations where the kernels gain from them */
+    /*
+     * 8-bit activations where the kernels gain from them. The kernel set avx512bf16 also rounds
+     * what meets bf16 to bf16: activations for weights, queries and probabilities for keys and
+     * values.
+     */
+    LCKV_PRECISION_FAST = 2
 };
 
 typedef int32_t lckv_gemm;
@@ -268,7 +273,7 @@ enum {
 
 typedef struct lckv_model_options {
     size_t size;
-    const char *kernel_set; /* "portable", "avx2", ...; NULL: $LCKV_CPU, else the best available */
+    const char *kernel_set; /* "portable", "avx2", ...; NULL: $LCKV_CPU, else the fastest here */
     lckv_precision precision;
     lckv_gemm gemm;
     uint32_t sliding_window; /* tokens attended, the current one included; 0: what the file says */
@@ -497,7 +502,7 @@ typedef struct lckv_cache_options {
     uint64_t budget_bytes;   /* pages, tables and scratch together; or */
     uint64_t n_tokens;       /* room for so many tokens in all; neither: 4096 tokens */
     uint32_t max_sessions;   /* 0: 16 */
-    lckv_dtype kv_dtype;     /* F32 or F16; 0: f16 */
+    lckv_dtype kv_dtype;     /* F32, F16 or BF16; 0: f16 */
     uint32_t page_positions; /* a multiple of 16, at most 1024; 0: 64 */
     uint32_t n_threads;      /* 0: as lckv_pool_create; ignored if there is a pool */
     lckv_pool *pool;         /* NULL: threads of its own */

@@ -44,7 +44,7 @@ else
         run "$(basename "$program")" "$program"
     done
     for set in $("$build/lckv" --version | sed -n "s/^kernel sets://p" | sed "s/[a-z0-9]* (not[^)]*)//g"); do
-        for program in "$build"/tests/golden/test_*; do
+        for program in "$build"/tests/golden/test_* "$build"/tests/api/test_cache_logits; do
             runnable "$program" || continue
             run "$(basename "$program") ($set)" env LCKV_CPU="$set" "$program"
         done

@@ -22,12 +22,12 @@ struct option option_precision(lckv_precision *precision)
 struct option option_kv_type(lckv_dtype *kv_type)
 {
     static const struct choice choices[] = {
-        {"f32", LCKV_DTYPE_F32}, {"f16", LCKV_DTYPE_F16}, {NULL, 0}};
+        {"f32", LCKV_DTYPE_F32}, {"f16", LCKV_DTYPE_F16}, {"bf16", LCKV_DTYPE_BF16}, {NULL, 0}};
     return (struct option){
         .name = "kv-type",
         .kind = OPTION_CHOICE,
         .to.choice = kv_type,
-        .value = "f32|f16",
+        .value = "f32|f16|bf16",
         .help = *kv_type == LCKV_DTYPE_F32 ? "type of keys and values (default f32)"
                                            : "type of keys and values (default f16)",
         .choices = choices,

@@ -95,7 +95,8 @@ static void attend_run(const struct pass *pass, const struct plan_layer *layer,
                                  .end = end,
                                  .out = out,
                                  .scratch = scratch};
-        model->kernels->attend[pass->cache->layout.type](&job);
+        kernels_attend(model->kernels, pass->cache->layout.type,
+                       model->precision == LCKV_PRECISION_FAST)(&job);
     }
 }
 

@@ -5,8 +5,6 @@
 
 #include "kernels/blas.h"
 
-#define CLAIM_GROUPS 2 /* groups that a claim counts in: what kernels take side by side */
-
 static bool is_fast(const struct pass *pass)
 {
     return pass->model->precision == LCKV_PRECISION_FAST;
@@ -71,7 +69,7 @@ void linear(struct task *task, const struct activations *x, const struct product
     for (size_t i = 0; i < n_products; i++)
         total += products[i].matrix->n_groups;
     struct range claim;
-    while (task_claim(task, total, CLAIM_GROUPS, total, &claim)) {
+    while (task_claim(task, total, GROUPS_TOGETHER, total, &claim)) {
         size_t first = 0;
         for (size_t i = 0; i < n_products; i++) {
             size_t n = products[i].matrix->n_groups;
@@ -91,6 +89,7 @@ void linear_swiglu(struct task *task, const struct activations *x, const struct 
     const struct kernels *kernels = task->pass->model->kernels;
     /* Whole activation blocks, so that each worker prepares what it has computed. */
     size_t align = ACTIVATION_BLOCK / kernels->layout.group_rows;
+    align = align > GROUPS_TOGETHER ? align : GROUPS_TOGETHER;
     size_t n_groups = gate->matrix->n_groups, stride = gate->out->stride;
     struct range claim;
     while (task_claim(task, n_groups, align, n_groups, &claim)) {

@@ -50,7 +50,20 @@ static inline struct panel_row panel_row(uint8_t *panels, size_t block_bytes, si
     return at;
 }
 
-/* The parts of one INPUT_INT8 block. */
+/* Rows [first, first + n): `first` begins a panel, and `n` ends one unless they are the last. */
+static inline struct activations activations_rows(const struct activations *x, size_t first,
+                                                  size_t n)
+{
+    struct activations rows = *x;
+    size_t n_blocks = first * (x->stride / ACTIVATION_BLOCK);
+    rows.n_rows = n;
+    rows.values += first * x->stride;
+    rows.int8 = x->int8 != NULL ? x->int8 + n_blocks * INT8_BLOCK_BYTES : NULL;
+    rows.bf16 = x->bf16 != NULL ? x->bf16 + n_blocks * BF16_BLOCK_BYTES : NULL;
+    return rows;
+}
+
+/* The parts of one INPUT_INT8 block, from a row on. */
 struct int8_block {
     const int8_t *quants;
     const float *scales;
@@ -58,13 +71,14 @@ struct int8_block {
     const float *sums;
 };
 
-static inline struct int8_block int8_block(const uint8_t *panel, size_t height, size_t block)
+static inline struct int8_block int8_block(struct panel_row at, size_t block)
 {
-    const uint8_t *at = panel + block * height * INT8_BLOCK_BYTES;
-    const void *tail = at + 32 * height;
-    struct int8_block parts = {(const int8_t *)at, (const float *)tail,
-                               (const int32_t *)tail + height, (const int32_t *)tail + 2 * height,
-                               (const float *)tail + 3 * height};
+    const uint8_t *quants = at.panel + block * at.height * INT8_BLOCK_BYTES;
+    const void *tail = quants + 32 * at.height + 4 * at.row;
+    struct int8_block parts = {(const int8_t *)quants + 32 * at.row, (const float *)tail,
+                               (const int32_t *)tail + at.height,
+                               (const int32_t *)tail + 2 * at.height,
+                               (const float *)tail + 3 * at.height};
     return parts;
 }
 

@@ -19,6 +19,9 @@
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
                                   size_t group_begin, size_t group_end, float *out, size_t stride);
 
+/* Groups that products of one row take side by side: claims of work are multiples of it. */
+#define GROUPS_TOGETHER 4
+
 struct kernels {
     const char *name;
     struct matrix_layout layout;
@@ -41,9 +44,10 @@ struct kernels {
 
     kv_store_function kv_store[KV_TYPES]; /* by enum kv_type */
     attend_function attend[KV_TYPES];
+    attend_function attend_bf16_fast; /* bfloat16 keys and values in fast; NULL: as full */
 };
 
-/* Every set that this build knows, best last; `count` gets their number. */
+/* Every set that this build knows, each with more instructions than the one before. */
 const struct kernels *const *kernels_all(size_t *count);
 
 /* Whether this processor (and operating system) can run the set. */
@@ -58,6 +62,9 @@ lckv_status kernels_choose(const char *name, const struct kernels **kernels);
 /* The product for a matrix, by its type and the precision, and the form of activations it reads. */
 multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast);
+
+/* The same choice of attention. */
+attend_function kernels_attend(const struct kernels *kernels, enum kv_type type, bool fast);
 
 /*
  * Makes the forms of a row that `x` has room for from its float32 values; of columns

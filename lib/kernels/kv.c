@@ -1,6 +1,6 @@
 /*
- * Keys and values in their pages: the layout and reading back. Storing and attention are
- * attend.inc.h's.
+ * Keys and values in their pages: the layout and reading back. Storing is kv_store.inc.h's,
+ * attention attend.inc.h's.
  */
 #include "kernels/kv.h"
 
@@ -13,15 +13,16 @@
 lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
                            uint32_t head_dim, uint32_t page_positions)
 {
-    if (dtype != LCKV_DTYPE_F32 && dtype != LCKV_DTYPE_F16) {
+    if (dtype != LCKV_DTYPE_F32 && dtype != LCKV_DTYPE_F16 && dtype != LCKV_DTYPE_BF16) {
         const struct dtype_info *info = dtype_info(dtype);
-        return fail(LCKV_UNSUPPORTED, "kv_dtype is %s; keys and values are kept as f32 or f16",
+        return fail(LCKV_UNSUPPORTED,
+                    "kv_dtype is %s; keys and values are kept as f32, f16 or bf16",
                     info != NULL ? info->name : "unknown");
     }
     if (page_positions % KV_SUBTILE != 0 || page_positions == 0 || page_positions > 1024)
         return fail(LCKV_INVALID_ARGUMENT,
                     "page_positions is %u; expected a multiple of 16 up to 1024", page_positions);
-    layout->type = dtype == LCKV_DTYPE_F32 ? KV_F32 : KV_F16;
+    layout->type = dtype == LCKV_DTYPE_F32 ? KV_F32 : dtype == LCKV_DTYPE_F16 ? KV_F16 : KV_BF16;
     layout->n_kv_heads = n_kv_heads;
     layout->head_dim = head_dim;
     layout->page_positions = page_positions;
@@ -40,28 +41,24 @@ static float get(const struct kv_layout *layout, const uint8_t *base, size_t ind
         return x;
     }
     memcpy(&half, base + 2 * index, 2);
-    return f16_to_f32(half);
-}
-
-/* Element d of a position's key, counted from the head's first key. */
-static size_t key_index(const struct kv_layout *layout, uint32_t position, size_t d)
-{
-    return (size_t)(position / KV_SUBTILE) * KV_SUBTILE * layout->head_dim + d * KV_SUBTILE +
-           position % KV_SUBTILE;
+    return layout->type == KV_F16 ? f16_to_f32(half) : bf16_to_f32(half);
 }
 
 void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position, float *k,
              float *v)
 {
     size_t head_dim = layout->head_dim;
+    bool paired = layout->type == KV_BF16;
     for (uint32_t head = 0; head < layout->n_kv_heads; head++) {
         const uint8_t *keys = page + head * layout->head_bytes;
         const uint8_t *values = keys + layout->head_bytes / 2;
         for (size_t d = 0; d < head_dim; d++) {
             if (k != NULL)
-                k[head * head_dim + d] = get(layout, keys, key_index(layout, position, d));
+                k[head * head_dim + d] =
+                    get(layout, keys, kv_key_index(paired, head_dim, position, d));
             if (v != NULL)
-                v[head * head_dim + d] = get(layout, values, position * head_dim + d);
+                v[head * head_dim + d] =
+                    get(layout, values, kv_value_index(paired, head_dim, position, d));
         }
     }
 }
@@ -69,6 +66,6 @@ void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t posit
 size_t attend_scratch_floats(uint32_t head_dim)
 {
     size_t n_floats = attend_head_floats(head_dim);
-    return (size_t)KV_MAX_QUERIES * KV_TILE + (size_t)head_dim * KV_SUBTILE +
-           2 * KV_MAX_QUERIES * n_floats;
+    size_t scores = (size_t)KV_MAX_QUERIES * KV_TILE, queries = KV_MAX_QUERIES * n_floats / 2;
+    return scores + 2 * KV_SUBTILE * n_floats + queries + 2 * KV_MAX_QUERIES * n_floats;
 }

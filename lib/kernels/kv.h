@@ -1,13 +1,16 @@
 /*
  * Keys and values as the cache stores them: pages of one slot, each holding for every KV head its
  * keys and its values at `page_positions` positions. Keys stand in sub-tiles of 16 positions,
- * transposed
- * ([head_dim][16]); values row by row ([position][head_dim]). And the attention over them.
+ * transposed ([head_dim][16]); values row by row ([position][head_dim]). In bfloat16 two
+ * neighbours stand together, for instructions that add two products: keys [head_dim / 2][16][2],
+ * values [position / 2][head_dim][2]. And the attention over them.
  */
 #ifndef LCKV_KERNELS_KV_H
 #define LCKV_KERNELS_KV_H
 
 #include "base/memory.h"
+
+#include <stdbool.h>
 
 #define KV_SUBTILE 16     /* positions whose keys are interleaved: lanes of the scores */
 #define KV_TILE 128       /* positions between two updates of the running softmax */
@@ -15,7 +18,7 @@
 #define KV_MAX_QUERIES 32 /* queries that one attend call takes */
 #define KV_SLACK 128      /* bytes behind the last page that vector loads may touch; zeroed */
 
-enum kv_type { KV_F32, KV_F16, KV_TYPES };
+enum kv_type { KV_F32, KV_F16, KV_BF16, KV_TYPES };
 
 struct kv_layout {
     enum kv_type type;
@@ -29,7 +32,23 @@ struct kv_layout {
 lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
                            uint32_t head_dim, uint32_t page_positions);
 
-/* Stores one head of one position: k and v are float32 [head_dim]; f16 saturates. */
+/* Element d of a position's key, or value, counted from the first of its head in the page. */
+static inline size_t kv_key_index(bool paired, size_t head_dim, uint32_t position, size_t d)
+{
+    size_t subtile = position / KV_SUBTILE * head_dim, lane = position % KV_SUBTILE;
+    if (paired)
+        return (subtile + d / 2 * 2) * KV_SUBTILE + 2 * lane + d % 2;
+    return (subtile + d) * KV_SUBTILE + lane;
+}
+
+static inline size_t kv_value_index(bool paired, size_t head_dim, uint32_t position, size_t d)
+{
+    if (paired)
+        return (position / 2 * head_dim + d) * 2 + position % 2;
+    return position * head_dim + d;
+}
+
+/* Stores one head of one position: k and v are float32 [head_dim]; f16 and bf16 saturate. */
 typedef void (*kv_store_function)(const struct kv_layout *layout, uint8_t *page,
                                   uint32_t position_in_page, uint32_t head, const float *k,
                                   const float *v);

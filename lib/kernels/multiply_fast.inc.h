@@ -4,18 +4,12 @@
  * The products of a block of 32 columns are summed as integers, exactly, and scaled into the
  * output's accumulator, block after block in ascending order: an output's bits depend neither on
  * the tile nor on how the integers are added. A quad of weights is made ready once for all rows of
- * a tile.
+ * a tile. Where rows are few, groups stand side by side: more of memory is on its way.
  */
-#include "kernels/activations.h"
 
-/* Memory that decoding will read soon: far enough ahead that it arrives, near enough to stay. */
-#define PREFETCH_BYTES 2048
-
-INLINE void prefetch(const uint8_t *at, size_t n_bytes)
-{
-    for (size_t i = 0; i < n_bytes; i += 64)
-        __builtin_prefetch(at + PREFETCH_BYTES + i);
-}
+#define FAST_PAIR_ROWS 4 /* rows up to which two groups stand side by side */
+/* Blocks that panel after panel takes before the next ones: the first-level cache keeps them. */
+#define FAST_BLOCKS 32
 
 /* The quants of row m of a tile, from quad q on. */
 INLINE const int8_t *quad_at(const int8_t *quants, size_t m, int q)
@@ -144,79 +138,92 @@ INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_blo
     }
 }
 
-/* `n_rows` (a constant) rows of a panel from `first` on. */
-INLINE void fast_tile(lckv_dtype dtype, const struct group *group, size_t n_blocks,
-                      const uint8_t *panel, size_t height, size_t first, size_t n_rows, float *out,
-                      size_t stride)
+/*
+ * Blocks [begin, end) of `n_groups` groups and `n_rows` rows of a panel from at.row on (constants).
+ * The sums so far are taken up where they were put down.
+ */
+INLINE void fast_tile(lckv_dtype dtype, const struct group *groups, size_t n_groups, size_t begin,
+                      size_t end, struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
-    vf sums[FAST_ROWS];
-    UNROLL for (size_t m = 0; m < n_rows; m++) sums[m] = v_set(0);
-    for (size_t b = 0; b < n_blocks; b++) {
-        struct int8_block x = int8_block(panel, height, b);
-        x.quants += 32 * first;
-        x.scales += first;
-        x.offsets += first;
-        x.half_offsets += first;
-        x.sums += first;
-        switch (dtype) {
-        case LCKV_DTYPE_Q8_0:
-            fast_q8_0(group, b, &x, n_rows, sums);
-            break;
-        case LCKV_DTYPE_Q4_0:
-            fast_q4_0(group, b, &x, n_rows, sums);
-            break;
-        case LCKV_DTYPE_Q4_1:
-            fast_q4_1(group, b, &x, n_rows, sums);
-            break;
-        case LCKV_DTYPE_Q6_K:
-            fast_q6_k(group, b, &x, n_rows, sums);
-            break;
-        default:
-            fast_q45_k(dtype, group, b, &x, n_rows, sums);
+    vf sums[GROUPS_TOGETHER][FAST_ROWS];
+    out += at.row * stride;
+    UNROLL for (size_t g = 0; g < n_groups; g++)
+    {
+        UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] =
+            begin == 0 ? v_set(0) : v_load(out + m * stride + g * LANES);
+    }
+    for (size_t b = begin; b < end; b++) {
+        struct int8_block x = int8_block(at, b);
+        UNROLL for (size_t g = 0; g < n_groups; g++)
+        {
+            if (dtype == LCKV_DTYPE_Q8_0)
+                fast_q8_0(&groups[g], b, &x, n_rows, sums[g]);
+            else if (dtype == LCKV_DTYPE_Q4_0)
+                fast_q4_0(&groups[g], b, &x, n_rows, sums[g]);
+            else if (dtype == LCKV_DTYPE_Q4_1)
+                fast_q4_1(&groups[g], b, &x, n_rows, sums[g]);
+            else if (dtype == LCKV_DTYPE_Q6_K)
+                fast_q6_k(&groups[g], b, &x, n_rows, sums[g]);
+            else
+                fast_q45_k(dtype, &groups[g], b, &x, n_rows, sums[g]);
         }
     }
-    UNROLL for (size_t m = 0; m < n_rows; m++) v_store(out + (first + m) * stride, sums[m]);
+    UNROLL for (size_t g = 0; g < n_groups; g++)
+    {
+        UNROLL for (size_t m = 0; m < n_rows; m++)
+            v_store(out + m * stride + g * LANES, sums[g][m]);
+    }
 }
 
-/* A panel's rows in tiles of constant height, which the compiler unrolls. */
-INLINE void fast_panel(lckv_dtype dtype, const struct group *group, size_t n_blocks,
-                       const uint8_t *panel, size_t height, float *out, size_t stride)
+/* All rows for `n_groups` (a constant) groups from `first` on. */
+INLINE void fast_groups(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
+                        size_t first, size_t n_groups, float *out, size_t stride)
 {
-    size_t m = 0;
-    for (; m + FAST_ROWS <= height; m += FAST_ROWS)
-        fast_tile(dtype, group, n_blocks, panel, height, m, FAST_ROWS, out, stride);
-    if (FAST_ROWS > 4 && m + 4 <= height) {
-        fast_tile(dtype, group, n_blocks, panel, height, m, 4, out, stride);
-        m += 4;
+    struct group groups[GROUPS_TOGETHER];
+    size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
+    size_t depth = x->n_rows <= PANEL_ROWS ? n_blocks : FAST_BLOCKS;
+    UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
+    for (size_t b = 0; b < n_blocks; b += depth) {
+        size_t end = n_blocks - b < depth ? n_blocks : b + depth;
+        for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
+            struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
+            float *to = out + m * stride;
+            if (n_groups == GROUPS_TOGETHER)
+                fast_tile(dtype, groups, n_groups, b, end, at, 1, to, stride);
+            else if (n_groups > 1)
+                FOR_TILES(FAST_PAIR_ROWS, at.row, at.height,
+                          fast_tile(dtype, groups, n_groups, b, end, at, rows, to, stride));
+            else
+                FOR_TILES(FAST_ROWS, at.row, at.height,
+                          fast_tile(dtype, groups, n_groups, b, end, at, rows, to, stride));
+        }
     }
-    if (m + 2 <= height) {
-        fast_tile(dtype, group, n_blocks, panel, height, m, 2, out, stride);
-        m += 2;
-    }
-    if (m < height)
-        fast_tile(dtype, group, n_blocks, panel, height, m, 1, out, stride);
 }
 
+/* One row takes four groups at a time, a few rows two, more one. */
 INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           const struct activations *x, size_t begin, size_t end, float *out,
                           size_t stride)
 {
-    size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
-    for (size_t g = begin; g < end; g++) {
-        struct group group = group_at(matrix, g);
-        for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
-            struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
-            fast_panel(dtype, &group, n_blocks, at.panel, at.height,
-                       out + m * stride + (g - begin) * LANES, stride);
-        }
-    }
+    size_t g = begin;
+    for (; x->n_rows == 1 && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
+        fast_groups(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
+    for (; x->n_rows <= FAST_PAIR_ROWS && g + 2 <= end; g += 2)
+        fast_groups(dtype, matrix, x, g, 2, out + (g - begin) * LANES, stride);
+    for (; g < end; g++)
+        fast_groups(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }
 
 #define DEFINE_FAST(name, dtype)                                                               \
+    static void fast_part_##name(const struct matrix *matrix, const struct activations *x,     \
+                                 size_t begin, size_t end, float *out, size_t stride)          \
+    {                                                                                          \
+        fast_multiply(dtype, matrix, x, begin, end, out, stride);                              \
+    }                                                                                          \
     static void fast_multiply_##name(const struct matrix *matrix, const struct activations *x, \
                                      size_t begin, size_t end, float *out, size_t stride)      \
     {                                                                                          \
-        fast_multiply(dtype, matrix, x, begin, end, out, stride);                              \
+        multiply_in_parts(fast_part_##name, matrix, x, begin, end, out, stride);               \
     }
 
 DEFINE_FAST(q8_0, LCKV_DTYPE_Q8_0)

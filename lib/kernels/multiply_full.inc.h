@@ -2,37 +2,66 @@
  * Template: products in full precision, for a set's vectors (LANES = group rows).
  *
  * A lane is an output row. Each output adds its columns in ascending order into one accumulator, so
- * its bits do not depend on how many rows or groups share a tile. A block of 32 columns is turned
- * into floats once for a tile of activation rows; where few rows are there, more groups stand side
- * by side, so that independent sums hide the latency of the multiply-add.
+ * its bits do not depend on how many rows or groups share a tile. Where rows are few, a block of 32
+ * columns is turned into floats as a tile comes to it, and more groups stand side by side, so that
+ * independent sums hide the latency of the multiply-add. Where they are many, a longer stretch of
+ * columns is turned into floats once for all of them.
  */
-#include "kernels/activations.h"
 
-INLINE void full_tile(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
-                      size_t first_group, size_t n_groups, size_t first_row, size_t n_rows,
-                      float *out, size_t stride)
+#define FULL_COLUMNS 128              /* of a stretch: two groups stay in the first-level cache */
+#define FULL_FEW_ROWS (2 * FULL_ROWS) /* up to which tiles make their own floats */
+
+/* `n` weight groups beside each other, and their columns [begin, end) as floats if `prepared`. */
+struct full_groups {
+    struct group at[GROUPS_TOGETHER];
+    size_t begin, end;
+    float floats[FULL_GROUPS * FULL_COLUMNS * LANES] __attribute__((aligned(64)));
+};
+
+/* 32 columns from c on as floats, [column][LANES]; `n` of them, fewer at a matrix's end. */
+INLINE const float *full_block(lckv_dtype dtype, const struct group *group, size_t c, size_t n,
+                               float *buffer)
 {
-    float buffer[FULL_MAX_GROUPS][32 * LANES] __attribute__((aligned(64)));
-    struct group groups[FULL_MAX_GROUPS];
-    vf sums[FULL_MAX_GROUPS][FULL_ROWS];
+    if (n < 32)
+        return unpack_rest(dtype, group, c / 32, n, buffer);
+    return unpack_block(dtype, group, c / 32, buffer);
+}
+
+/* Bytes of the bodies of a column of a group: what there is to fetch ahead of floats. */
+INLINE size_t full_bytes(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_F32                               ? 4 * LANES
+           : dtype == LCKV_DTYPE_F16 || dtype == LCKV_DTYPE_BF16 ? 2 * LANES
+                                                                 : 0;
+}
+
+/* `n_groups`, `n_rows` and `prepared` are constants. Sums are taken up where they were put down. */
+INLINE void full_tile(lckv_dtype dtype, struct full_groups *groups, size_t n_groups, bool prepared,
+                      const float *values, size_t x_stride, size_t n_rows, float *out,
+                      size_t stride)
+{
+    vf sums[GROUPS_TOGETHER][FULL_ROWS];
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
-        groups[g] = group_at(matrix, first_group + g);
-        UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] = v_set(0);
+        UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] =
+            groups->begin == 0 ? v_set(0) : v_load(out + m * stride + g * LANES);
     }
-    for (size_t c = 0; c < matrix->n_columns; c += 32) {
-        size_t n = matrix->n_columns - c < 32 ? matrix->n_columns - c : 32;
-        const float *w[FULL_MAX_GROUPS];
-        UNROLL for (size_t g = 0; g < n_groups; g++) w[g] =
-            n == 32 ? unpack_block(dtype, &groups[g], c / 32, buffer[g])
-                    : unpack_rest(dtype, &groups[g], c / 32, n, buffer[g]);
-        const float *values = x->values + first_row * x->stride + c;
+    for (size_t c = groups->begin, n; c < groups->end; c += n) {
+        const float *w[GROUPS_TOGETHER];
+        n = groups->end - c < 32 || prepared ? groups->end - c : 32;
+        UNROLL for (size_t g = 0; g < n_groups; g++)
+        {
+            float *floats = groups->floats + g * (prepared ? FULL_COLUMNS : 32) * LANES;
+            prefetch(groups->at[g].body + c * full_bytes(dtype),
+                     prepared ? 0 : full_bytes(dtype) * 32);
+            w[g] = prepared ? floats : full_block(dtype, &groups->at[g], c, n, floats);
+        }
         for (size_t k = 0; k < n; k++) {
-            vf weights[FULL_MAX_GROUPS];
+            vf weights[GROUPS_TOGETHER];
             UNROLL for (size_t g = 0; g < n_groups; g++) weights[g] = v_load(w[g] + k * LANES);
             UNROLL for (size_t m = 0; m < n_rows; m++)
             {
-                vf value = v_set(values[m * x->stride + k]);
+                vf value = v_set(values[m * x_stride + c + k]);
                 UNROLL for (size_t g = 0; g < n_groups; g++) sums[g][m] =
                     v_fma(weights[g], value, sums[g][m]);
             }
@@ -41,27 +70,52 @@ INLINE void full_tile(lckv_dtype dtype, const struct matrix *matrix, const struc
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
         UNROLL for (size_t m = 0; m < n_rows; m++)
-            v_store(out + (first_row + m) * stride + g * LANES, sums[g][m]);
+            v_store(out + m * stride + g * LANES, sums[g][m]);
     }
 }
 
-/* All rows for `n_groups` (a constant) groups from `g` on. */
-INLINE void full_groups(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
-                        size_t g, size_t n_groups, float *out, size_t stride)
+/* Columns [begin, end) of the groups as floats. */
+INLINE void full_prepare(lckv_dtype dtype, struct full_groups *groups, size_t n_groups)
 {
+    UNROLL for (size_t g = 0; g < n_groups; g++)
+    {
+        float *floats = groups->floats + g * FULL_COLUMNS * LANES;
+        for (size_t c = groups->begin; c < groups->end; c += 32, floats += 32 * LANES) {
+            size_t n = groups->end - c < 32 ? groups->end - c : 32;
+            const float *block = full_block(dtype, &groups->at[g], c, n, floats);
+            if (dtype == LCKV_DTYPE_F32) /* they stand elsewhere */
+                memcpy(floats, block, n * LANES * sizeof *floats);
+        }
+    }
+}
+
+/* All rows for `n_groups` (a constant) groups from `first` on. */
+INLINE void full_rows(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
+                      size_t first, size_t n_groups, float *out, size_t stride)
+{
+    struct full_groups groups;
     size_t m = 0;
-    for (; m + FULL_ROWS <= x->n_rows; m += FULL_ROWS)
-        full_tile(dtype, matrix, x, g, n_groups, m, FULL_ROWS, out, stride);
-    if (FULL_ROWS > 4 && m + 4 <= x->n_rows) {
-        full_tile(dtype, matrix, x, g, n_groups, m, 4, out, stride);
-        m += 4;
+    UNROLL for (size_t g = 0; g < n_groups; g++) groups.at[g] = group_at(matrix, first + g);
+    groups.begin = 0;
+    groups.end = matrix->n_columns;
+    if (n_groups > FULL_GROUPS) { /* a single row */
+        full_tile(dtype, &groups, n_groups, false, x->values, x->stride, 1, out, stride);
+        return;
     }
-    if (m + 2 <= x->n_rows) {
-        full_tile(dtype, matrix, x, g, n_groups, m, 2, out, stride);
-        m += 2;
+    if (x->n_rows <= FULL_FEW_ROWS) {
+        FOR_TILES(FULL_ROWS, m, x->n_rows,
+                  full_tile(dtype, &groups, n_groups, false, x->values + m * x->stride, x->stride,
+                            rows, out + m * stride, stride));
+        return;
     }
-    if (m < x->n_rows)
-        full_tile(dtype, matrix, x, g, n_groups, m, 1, out, stride);
+    for (size_t c = 0; c < matrix->n_columns; c = groups.end, m = 0) {
+        groups.begin = c;
+        groups.end = matrix->n_columns - c < FULL_COLUMNS ? matrix->n_columns : c + FULL_COLUMNS;
+        full_prepare(dtype, &groups, n_groups);
+        FOR_TILES(FULL_ROWS, m, x->n_rows,
+                  full_tile(dtype, &groups, n_groups, true, x->values + m * x->stride, x->stride,
+                            rows, out + m * stride, stride));
+    }
 }
 
 INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
@@ -69,19 +123,24 @@ INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           size_t stride)
 {
     size_t g = begin;
-    for (; x->n_rows == 1 && g + FULL_MAX_GROUPS <= end; g += FULL_MAX_GROUPS)
-        full_tile(dtype, matrix, x, g, FULL_MAX_GROUPS, 0, 1, out + (g - begin) * LANES, stride);
+    for (; x->n_rows == 1 && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
+        full_rows(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
     for (; g + FULL_GROUPS <= end; g += FULL_GROUPS)
-        full_groups(dtype, matrix, x, g, FULL_GROUPS, out + (g - begin) * LANES, stride);
+        full_rows(dtype, matrix, x, g, FULL_GROUPS, out + (g - begin) * LANES, stride);
     for (; g < end; g++)
-        full_groups(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
+        full_rows(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }
 
 #define DEFINE_FULL(name, dtype)                                                               \
+    static void full_part_##name(const struct matrix *matrix, const struct activations *x,     \
+                                 size_t begin, size_t end, float *out, size_t stride)          \
+    {                                                                                          \
+        full_multiply(dtype, matrix, x, begin, end, out, stride);                              \
+    }                                                                                          \
     static void full_multiply_##name(const struct matrix *matrix, const struct activations *x, \
                                      size_t begin, size_t end, float *out, size_t stride)      \
     {                                                                                          \
-        full_multiply(dtype, matrix, x, begin, end, out, stride);                              \
+        multiply_in_parts(full_part_##name, matrix, x, begin, end, out, stride);               \
     }
 
 DEFINE_FULL(f32, LCKV_DTYPE_F32)

@@ -3,6 +3,9 @@
  * the target has; every set with intrinsics offers the same names.
  *
  * A vf holds floats, a vi 32-bit integers, a vb four bytes in each lane.
+ *
+ * A set of 16 lanes that multiplies bfloat16 itself defines HAS_DOT_BF16 and, beside these,
+ * vb_set_pair and v_dot_bf16: see x86/simd_avx512.h.
  */
 #ifndef LCKV_KERNELS_SIMD_PORTABLE_H
 #define LCKV_KERNELS_SIMD_PORTABLE_H
@@ -14,13 +17,14 @@
 #include <string.h>
 
 #define LANES 8
-#define UNROLL               /* the lanes are loops already: the compiler is to judge */
-#define UNSIGNED_BYTES false /* q8_0 stands as it is */
-#define FULL_ROWS 4          /* activation rows of a tile in full precision, */
-#define FULL_GROUPS 2        /* weight groups beside each other there, */
-#define FULL_MAX_GROUPS 4    /* and where there is a single row */
-#define FAST_ROWS 4          /* activation rows of a tile in fast precision */
-#define ATTEND_ROWS 4        /* queries that share converted keys and values */
+#define UNROLL                /* the lanes are loops already: the compiler is to judge */
+#define UNSIGNED_BYTES false  /* q8_0 stands as it is */
+#define FULL_ROWS 4           /* activation rows of a tile in full precision, */
+#define FULL_GROUPS 2         /* weight groups beside each other there */
+#define FAST_ROWS 4           /* activation rows of a tile in fast precision */
+#define ATTEND_ROWS 4         /* queries that share a vector of keys or values, */
+#define ATTEND_VECTORS 2      /* and vectors of keys beside each other: one sub-tile at least */
+#define BF16_MOST 0x1.fep127f /* the largest finite bfloat16 */
 #define EACH_LANE for (int l = 0; l < LANES; l++)
 
 typedef struct {
@@ -68,6 +72,16 @@ static inline void v_store_f16(uint16_t *halves, vf a)
     {
         float x = a.v[l] > 65504.0f ? 65504.0f : a.v[l] < -65504.0f ? -65504.0f : a.v[l];
         halves[l] = f32_to_f16(x);
+    }
+}
+
+/* The same as bfloat16, to the nearest, ties to even. */
+static inline void v_store_bf16(uint16_t *halves, vf a)
+{
+    EACH_LANE
+    {
+        float x = a.v[l] > BF16_MOST ? BF16_MOST : a.v[l] < -BF16_MOST ? -BF16_MOST : a.v[l];
+        halves[l] = f32_to_bf16(x);
     }
 }
 

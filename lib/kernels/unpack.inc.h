@@ -4,16 +4,6 @@
  */
 #include "kernels/matrix.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#if defined(UNROLL)
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNROLL /* what is checked at every access takes minutes to compile unrolled */
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* Where a group's heads and bodies are. */
 struct group {
     const uint8_t *head, *body;

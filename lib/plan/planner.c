@@ -78,10 +78,11 @@ static lckv_status complete(lckv_memory_request *request)
         return fail(LCKV_INVALID_ARGUMENT,
                     "memory request: head_dim is %u, expected an even number above 0",
                     request->head_dim);
-    if (request->kv_dtype != LCKV_DTYPE_F32 && request->kv_dtype != LCKV_DTYPE_F16)
+    if (request->kv_dtype != LCKV_DTYPE_F32 && request->kv_dtype != LCKV_DTYPE_F16 &&
+        request->kv_dtype != LCKV_DTYPE_BF16)
         return fail(LCKV_UNSUPPORTED,
-                    "memory request: kv_dtype is %d, expected f32 (%d) or f16 (%d)",
-                    request->kv_dtype, LCKV_DTYPE_F32, LCKV_DTYPE_F16);
+                    "memory request: kv_dtype is %d, expected f32 (%d), f16 (%d) or bf16 (%d)",
+                    request->kv_dtype, LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16);
     if (request->page_positions % PAGE_POSITIONS_STEP != 0 ||
         request->page_positions > MOST_PAGE_POSITIONS)
         return fail(LCKV_INVALID_ARGUMENT,

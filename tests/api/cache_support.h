@@ -28,10 +28,11 @@ static inline lckv_item item_of(lckv_session *session, size_t begin, size_t end,
     return make_item(session, tokens + begin, end - begin, logits, N_VOCAB);
 }
 
-/* Exact logits of all N_TOKENS tokens by one thread, one token a call. */
-static inline void reference_logits(const lckv_model *model, float *logits)
+/* Exact logits of all N_TOKENS tokens by one thread, one token a call; kv_dtype 0: the default. */
+static inline void reference_logits(const lckv_model *model, lckv_dtype kv_dtype, float *logits)
 {
-    lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = 1});
+    lckv_cache *cache =
+        make_cache(model, (lckv_cache_options){.n_threads = 1, .kv_dtype = kv_dtype});
     lckv_session *session = make_session(cache);
     for (size_t t = 0; t < N_TOKENS; t++) {
         lckv_item item = item_of(session, t, t + 1, logits + t * N_VOCAB);

@@ -67,7 +67,7 @@ END_TEST
 START_TEST(a_full_cache_changes_nothing)
 {
     lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
-    reference_logits(model, expected);
+    reference_logits(model, 0, expected);
     lckv_cache *cache = make_cache(
         model, (lckv_cache_options){.n_tokens = 64, .page_positions = 16, .max_sessions = 2});
     lckv_session *a = make_session(cache), *b = make_session(cache), *c;
@@ -132,7 +132,7 @@ static int32_t cancel_from_outside(void *user, uint64_t done, uint64_t total)
 START_TEST(a_cancelled_call_changes_nothing)
 {
     lckv_model *model = open_golden(models[_i % 3], LCKV_PRECISION_FULL);
-    reference_logits(model, expected);
+    reference_logits(model, 0, expected);
     lckv_cache *cache =
         make_cache(model, (lckv_cache_options){.page_positions = 16, .n_threads = 2});
     lckv_session *a = make_session(cache), *b = make_session(cache);

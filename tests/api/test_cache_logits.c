@@ -6,17 +6,20 @@
 
 #include <math.h>
 
-/* _i: model and precision. */
+/* _i: model, precision and type of keys and values. */
 START_TEST(logits_do_not_depend_on_threads_pages_batches_or_splits)
 {
+    static const lckv_dtype kv_dtypes[] = {LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_F32};
+    lckv_dtype kv_dtype = kv_dtypes[_i / 6];
     lckv_model *model =
-        open_golden(models[_i % 3], _i < 3 ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
-    reference_logits(model, expected);
+        open_golden(models[_i % 3], _i % 6 < 3 ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    reference_logits(model, kv_dtype, expected);
     const uint32_t threads[] = {1, 2, 3, 7}, pages[] = {16, 64, 128, 1024},
                    rows[] = {256, 5, 1, 33};
     const size_t splits[] = {40, 13, 1, 7};
     for (int k = 0; k < 4; k++) {
-        lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = threads[k],
+        lckv_cache *cache = make_cache(model, (lckv_cache_options){.kv_dtype = kv_dtype,
+                                                                   .n_threads = threads[k],
                                                                    .page_positions = pages[k],
                                                                    .max_rows = rows[k]});
         lckv_session *sessions[3];
@@ -53,7 +56,7 @@ START_TEST(only_wanted_rows_come_back_and_they_are_the_same)
 {
     static float hidden[64];
     lckv_model *model = open_golden(models[_i], LCKV_PRECISION_FULL);
-    reference_logits(model, expected);
+    reference_logits(model, 0, expected);
     lckv_cache *cache = make_cache(model, (lckv_cache_options){.max_sessions = 2});
     lckv_session *a = make_session(cache), *b = make_session(cache);
     lckv_item items[2] = {item_of(a, 0, N_TOKENS, NULL), item_of(b, 0, 9, NULL)};
@@ -82,7 +85,7 @@ END_TEST
 START_TEST(truncating_brings_back_the_shorter_session)
 {
     lckv_model *model = open_golden(models[_i], LCKV_PRECISION_FULL);
-    reference_logits(model, expected);
+    reference_logits(model, 0, expected);
     lckv_cache *cache = make_cache(model, (lckv_cache_options){.page_positions = 16});
     lckv_session *session = make_session(cache);
     lckv_item item = item_of(session, 0, N_TOKENS, got[0]);
@@ -109,7 +112,7 @@ END_TEST
 START_TEST(caches_share_a_pool)
 {
     lckv_model *model = open_golden(DOWNWARD, LCKV_PRECISION_FULL);
-    reference_logits(model, expected);
+    reference_logits(model, 0, expected);
     lckv_pool *pool;
     ck_assert_ok(lckv_pool_create(3, &pool));
     lckv_cache *caches[2];
@@ -134,7 +137,7 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("cache logits");
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, make_tokens, NULL);
-    tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_pages_batches_or_splits, 0, 6);
+    tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_pages_batches_or_splits, 0, 18);
     tcase_add_loop_test(tcase, only_wanted_rows_come_back_and_they_are_the_same, 0, 3);
     tcase_add_loop_test(tcase, truncating_brings_back_the_shorter_session, 0, 3);
     tcase_add_test(tcase, caches_share_a_pool);

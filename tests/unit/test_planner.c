@@ -214,7 +214,7 @@ static const struct {
     [NO_HEADS] = {LCKV_INVALID_ARGUMENT, "n_kv_heads is 0"},
     [NO_HEAD_DIM] = {LCKV_INVALID_ARGUMENT, "head_dim is 0"},
     [ODD_HEAD_DIM] = {LCKV_INVALID_ARGUMENT, "head_dim is 63, expected an even number"},
-    [QUANTISED] = {LCKV_UNSUPPORTED, "expected f32 (1) or f16 (2)"},
+    [QUANTISED] = {LCKV_UNSUPPORTED, "expected f32 (1), f16 (2) or bf16 (3)"},
     [UNKNOWN_DTYPE] = {LCKV_UNSUPPORTED, "kv_dtype is -3"},
     [ODD_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 24, expected a multiple of 16"},
     [LARGE_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 1040"},

@@ -5,6 +5,8 @@
 #include "kernels/kernels_sets.h"
 #include "kernels/x86/simd_avx2.h"
 
+#include "kernels/tile.inc.h"
+
 #include "kernels/elementwise.inc.h"
 #include "kernels/unpack.inc.h"
 
@@ -12,6 +14,7 @@
 #include "kernels/multiply_full.inc.h"
 
 #include "kernels/attend.inc.h"
+#include "kernels/kv_store.inc.h"
 #include "kernels/table.inc.h"
 
 const struct kernels kernels_avx2 = {KERNELS_TABLE("avx2")};

@@ -6,6 +6,8 @@
 #include "kernels/kernels_sets.h"
 #include "kernels/x86/simd_avx512.h"
 
+#include "kernels/tile.inc.h"
+
 #include "kernels/elementwise.inc.h"
 #include "kernels/unpack.inc.h"
 
@@ -14,9 +16,11 @@
 #include "kernels/x86/multiply_bf16.inc.h"
 
 #include "kernels/attend.inc.h"
+#include "kernels/kv_store.inc.h"
 #include "kernels/table.inc.h"
 
 const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512")};
 
 const struct kernels kernels_avx512bf16 = {
-    KERNELS_TABLE("avx512bf16"), .multiply_bf16 = fast_multiply_bf16, .round_bf16 = round_bf16};
+    KERNELS_TABLE("avx512bf16"), .multiply_bf16 = fast_multiply_bf16, .round_bf16 = round_bf16,
+    .attend_bf16_fast = attend_bf16_paired};

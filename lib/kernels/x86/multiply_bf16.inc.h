@@ -4,22 +4,25 @@
  */
 #include "kernels/activations.h"
 
-/* `n_rows` and `n_groups` are constants. A pair of activations is broadcast from the panel. */
-INLINE void bf16_tile(const struct matrix *matrix, size_t first_group, size_t n_groups,
-                      const uint8_t *panel, size_t height, size_t first_row, size_t n_rows,
-                      float *out, size_t stride)
+#define BF16_PAIRS 128 /* at once: two groups of them stay in the first-level cache */
+
+/*
+ * Pairs [begin, end) of `n_rows` rows of a panel from at.row on, for `n_groups` groups (constants).
+ * A pair of activations is broadcast from the panel; the sums so far are taken up from `out`.
+ */
+INLINE void bf16_tile(const struct group *groups, size_t n_groups, size_t begin, size_t end,
+                      struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
-    vf sums[FULL_MAX_GROUPS][PANEL_ROWS];
-    struct group groups[FULL_MAX_GROUPS];
-    size_t n_pairs = (matrix->n_columns + 1) / 2;
+    vf sums[FULL_GROUPS][PANEL_ROWS];
+    out += at.row * stride;
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
-        groups[g] = group_at(matrix, first_group + g);
-        UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] = v_set(0);
+        UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] =
+            begin == 0 ? v_set(0) : v_load(out + m * stride + g * LANES);
     }
-    for (size_t p = 0; p < n_pairs; p++) {
-        const uint8_t *x = panel + p / 16 * BF16_BLOCK_BYTES * height + p % 16 * 4;
-        vb weights[FULL_MAX_GROUPS];
+    for (size_t p = begin; p < end; p++) {
+        const uint8_t *x = at.panel + BF16_BLOCK_BYTES * (p / 16 * at.height + at.row) + p % 16 * 4;
+        vb weights[FULL_GROUPS];
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
             __builtin_prefetch(groups[g].body + 64 * p + 2048);
@@ -27,46 +30,37 @@ INLINE void bf16_tile(const struct matrix *matrix, size_t first_group, size_t n_
         }
         UNROLL for (size_t m = 0; m < n_rows; m++)
         {
-            int32_t pair;
-            memcpy(&pair, x + (first_row + m) * BF16_BLOCK_BYTES, 4);
-            __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
+            vb pair = vb_set_pair(x + m * BF16_BLOCK_BYTES);
             UNROLL for (size_t g = 0; g < n_groups; g++) sums[g][m] =
-                _mm512_dpbf16_ps(sums[g][m], (__m512bh)weights[g], both);
+                v_dot_bf16(sums[g][m], weights[g], pair);
         }
     }
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
         UNROLL for (size_t m = 0; m < n_rows; m++)
-            v_store(out + (first_row + m) * stride + g * LANES, sums[g][m]);
+            v_store(out + m * stride + g * LANES, sums[g][m]);
     }
 }
 
-INLINE void bf16_groups(const struct matrix *matrix, const struct activations *x, size_t group,
+INLINE void bf16_groups(const struct matrix *matrix, const struct activations *x, size_t first,
                         size_t n_groups, float *out, size_t stride)
 {
-    for (size_t first = 0; first < x->n_rows; first += PANEL_ROWS) {
-        struct panel_row at = panel_row(x->bf16, BF16_BLOCK_BYTES, x->stride, x->n_rows, first);
-        float *to = out + first * stride;
-        size_t m = 0;
-        if (at.height == 8) {
-            bf16_tile(matrix, group, n_groups, at.panel, 8, 0, 8, to, stride);
-            continue;
+    struct group groups[FULL_GROUPS];
+    UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
+    size_t n_pairs = (matrix->n_columns + 1) / 2;
+    size_t at_once = x->n_rows <= PANEL_ROWS ? n_pairs : BF16_PAIRS;
+    for (size_t p = 0; p < n_pairs; p += at_once) {
+        size_t end = p + at_once < n_pairs ? p + at_once : n_pairs;
+        for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
+            struct panel_row at = panel_row(x->bf16, BF16_BLOCK_BYTES, x->stride, x->n_rows, m);
+            FOR_TILES(PANEL_ROWS, at.row, at.height,
+                      bf16_tile(groups, n_groups, p, end, at, rows, out + m * stride, stride));
         }
-        if (m + 4 <= at.height) {
-            bf16_tile(matrix, group, n_groups, at.panel, at.height, m, 4, to, stride);
-            m += 4;
-        }
-        if (m + 2 <= at.height) {
-            bf16_tile(matrix, group, n_groups, at.panel, at.height, m, 2, to, stride);
-            m += 2;
-        }
-        if (m < at.height)
-            bf16_tile(matrix, group, n_groups, at.panel, at.height, m, 1, to, stride);
     }
 }
 
-static void fast_multiply_bf16(const struct matrix *matrix, const struct activations *x,
-                               size_t begin, size_t end, float *out, size_t stride)
+static void bf16_part(const struct matrix *matrix, const struct activations *x, size_t begin,
+                      size_t end, float *out, size_t stride)
 {
     size_t g = begin;
     for (; g + FULL_GROUPS <= end; g += FULL_GROUPS)
@@ -75,12 +69,18 @@ static void fast_multiply_bf16(const struct matrix *matrix, const struct activat
         bf16_groups(matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }
 
+static void fast_multiply_bf16(const struct matrix *matrix, const struct activations *x,
+                               size_t begin, size_t end, float *out, size_t stride)
+{
+    multiply_in_parts(bf16_part, matrix, x, begin, end, out, stride);
+}
+
 /* One row of `n` float32 into its panel. */
 static void round_bf16(const float *values, size_t n, struct panel_row to)
 {
     uint8_t *at = to.panel + to.row * BF16_BLOCK_BYTES;
     for (size_t c = 0; c < n; c += 32, at += to.height * BF16_BLOCK_BYTES) {
-        _mm256_storeu_si256((__m256i *)(void *)at, v_to_bf16(v_load(values + c)));
-        _mm256_storeu_si256((__m256i *)(void *)(at + 32), v_to_bf16(v_load(values + c + 16)));
+        for (size_t i = 0; i < 32; i += LANES)
+            v_store_bf16((uint16_t *)(void *)at + i, v_load(values + c + i));
     }
 }

@@ -13,9 +13,10 @@
 #define UNSIGNED_BYTES false
 #define FULL_ROWS 4
 #define FULL_GROUPS 2
-#define FULL_MAX_GROUPS 4
 #define FAST_ROWS 4
 #define ATTEND_ROWS 4
+#define ATTEND_VECTORS 2
+#define BF16_MOST 0x1.fep127f
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -46,6 +47,19 @@ static inline void v_store_f16(uint16_t *halves, vf a)
     __m256 most = _mm256_set1_ps(65504.0f), least = _mm256_set1_ps(-65504.0f);
     a = _mm256_max_ps(least, _mm256_min_ps(most, a)); /* NaN passes: it is the second operand */
     _mm_storeu_si128((__m128i *)(void *)halves, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline void v_store_bf16(uint16_t *halves, vf a)
+{
+    __m256 most = _mm256_set1_ps(BF16_MOST), least = _mm256_set1_ps(-BF16_MOST);
+    __m256i bits = _mm256_castps_si256(_mm256_max_ps(least, _mm256_min_ps(most, a)));
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    bits = _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff));
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    bits = _mm256_blendv_epi8(bits, _mm256_set1_epi32(0x7fc00000), nan);
+    bits = _mm256_srli_epi32(bits, 16);
+    bits = _mm256_permute4x64_epi64(_mm256_packus_epi32(bits, bits), 8);
+    _mm_storeu_si128((__m128i *)(void *)halves, _mm256_castsi256_si128(bits));
 }
 
 static inline vf v_add(vf a, vf b)

@@ -14,9 +14,10 @@
 #define UNSIGNED_BYTES true /* vpdpbusd takes unsigned weights: w + 128 */
 #define FULL_ROWS 8         /* 16 of 32 registers hold sums */
 #define FULL_GROUPS 2
-#define FULL_MAX_GROUPS 4
 #define FAST_ROWS 8 /* 8 sums and 8 integer sums */
 #define ATTEND_ROWS 8
+#define ATTEND_VECTORS 2
+#define BF16_MOST 0x1.fep127f
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -48,6 +49,18 @@ static inline void v_store_f16(uint16_t *halves, vf a)
     a = _mm512_max_ps(least, _mm512_min_ps(most, a)); /* NaN passes: it is the second operand */
     _mm256_storeu_si256((__m256i *)(void *)halves,
                         _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+static inline void v_store_bf16(uint16_t *halves, vf a)
+{
+    __m512 most = _mm512_set1_ps(BF16_MOST), least = _mm512_set1_ps(-BF16_MOST);
+    __m512i bits = _mm512_castps_si512(_mm512_max_ps(least, _mm512_min_ps(most, a)));
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    bits = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
+    __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    bits = _mm512_mask_mov_epi32(bits, nan, _mm512_set1_epi32(0x7fc00000));
+    _mm256_storeu_si256((__m256i *)(void *)halves,
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
 }
 
 static inline vf v_add(vf a, vf b)
@@ -279,13 +292,20 @@ static inline vi vu_end(vi sum, vu part)
     return part;
 }
 
-/* float32 to bfloat16, to the nearest, ties to even; the lanes' 16 results side by side. */
-static inline __m256i v_to_bf16(vf a)
+#define HAS_DOT_BF16
+
+/* Two neighbouring bfloat16 in every lane. */
+static inline vb vb_set_pair(const void *p)
 {
-    __m512i bits = _mm512_castps_si512(a);
-    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    bits = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16));
+    int32_t pair;
+    memcpy(&pair, p, 4);
+    return _mm512_set1_epi32(pair);
+}
+
+/* Adds the products of both bfloat16 of each lane. AVX512_BF16; the set "avx512" never calls it. */
+static inline vf v_dot_bf16(vf sum, vb a, vb b)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
 
 #endif

@@ -1,0 +1,75 @@
+/*
+ * Template: what the others share: forced inlining and unrolling, fetching ahead, and the work cut
+ * into tiles and into parts that the caches hold.
+ */
+#include "kernels/kernels.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#if defined(UNROLL) /* the set has said it */
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNROLL /* what is checked at every access takes minutes to compile unrolled */
+#elif defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* Memory that decoding will read soon: far enough ahead that it arrives, near enough to stay. */
+#define PREFETCH_BYTES 2048
+
+INLINE void prefetch(const uint8_t *at, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch(at + PREFETCH_BYTES + i);
+}
+
+/*
+ * Calls `tile` for rows `m` to `n`, `rows` of them at a time: constants that compilers unroll.
+ * `most` is 4 or 8.
+ */
+#define FOR_TILES(most, m, n, tile)                \
+    do {                                           \
+        if ((most) >= 8) {                         \
+            enum { rows = (most) >= 8 ? 8 : 1 };   \
+            for (; (m) + rows <= (n); (m) += rows) \
+                tile;                              \
+        }                                          \
+        if ((most) >= 4) {                         \
+            enum { rows = (most) >= 4 ? 4 : 1 };   \
+            for (; (m) + rows <= (n); (m) += rows) \
+                tile;                              \
+        }                                          \
+        if ((most) >= 2 && (m) + 2 <= (n)) {       \
+            enum { rows = (most) >= 2 ? 2 : 1 };   \
+            tile;                                  \
+            (m) += rows;                           \
+        }                                          \
+        if ((m) < (n)) {                           \
+            enum { rows = 1 };                     \
+            tile;                                  \
+            (m)++;                                 \
+        }                                          \
+    } while (0)
+
+/* What the second-level cache holds at once: rows of activations, and groups that read them. */
+#define ROWS_AT_ONCE 128
+#define GROUPS_AT_ONCE 8
+
+/* A product in such parts; `part` is a constant. */
+INLINE void multiply_in_parts(multiply_function part, const struct matrix *matrix,
+                              const struct activations *x, size_t begin, size_t end, float *out,
+                              size_t stride)
+{
+    if (x->n_rows <= ROWS_AT_ONCE) {
+        part(matrix, x, begin, end, out, stride);
+        return;
+    }
+    for (size_t g = begin; g < end; g += GROUPS_AT_ONCE) {
+        size_t last = end - g < GROUPS_AT_ONCE ? end : g + GROUPS_AT_ONCE;
+        for (size_t m = 0; m < x->n_rows; m += ROWS_AT_ONCE) {
+            size_t n = x->n_rows - m < ROWS_AT_ONCE ? x->n_rows - m : ROWS_AT_ONCE;
+            struct activations rows = activations_rows(x, m, n);
+            part(matrix, &rows, g, last, out + m * stride + (g - begin) * LANES, stride);
+        }
+    }
+}
