@@ -9,8 +9,14 @@ complain() {
     if [ -n "${2-}" ]; then printf '%s\n' "$2" | sed 's/^/    /' | head -20; fi
 }
 
-mapfile -t sources < <(git ls-files '*.c' '*.h' '*.cpp')
-mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+for tool in clang-format cppcheck shellcheck; do
+    command -v "$tool" >/dev/null || complain "$tool is missing: apt-get install -y \$(cat packages.txt)"
+done
+[ $failed -eq 0 ] || exit 1
+
+folders=(include lib tools examples tests bench)
+mapfile -t sources < <(find "${folders[@]}" -name '*.c' -o -name '*.h' -o -name '*.cpp' | sort)
+mapfile -t scripts < <(find "${folders[@]}" .ci/run -name '*.sh' -o -path .ci/run | sort)
 
 unformatted=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep -o '^[^ :]*' | sort -u)
 [ -z "$unformatted" ] || complain "not formatted (clang-format -i):" "$unformatted"
