@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""Measures lckv beside other engines that read GGUF files, on the same machine at the same time.
+
+    bench/compare.py --lckv build/lckv --peer llama.cpp=~/llama.cpp/build/bin \\
+        --test pp512 --test tg64 --test tg64@2048 --test b8 --output figures.json model-q4_0.gguf
+    bench/compare.py --report figures.json --table figures.md --plot figures.svg
+
+A test is pp512 (a prompt of 512 tokens), tg64 (64 tokens decoded one by one), tg64@2048 (the same
+after 2048 tokens) or b8 (64 tokens decoded by each of 8 sessions with prompts of 128). A peer is a
+name and a folder that holds llama-bench and llama-batched-bench, with more arguments behind commas:
+NAME=FOLDER,-fa,1.
+
+Every test runs in windows: probe, lckv and peer in turns, probe. The probes time memory and arithmetic; a window
+whose probes differ by more than 5 % is dropped, for something else ran then. What counts is the median
+of the windows' ratios. Nothing but Python's standard library is needed.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+SHAKY = 0.05  # relative difference of a window's probes
+
+
+def run(command, **environment):
+    process = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+    if process.returncode != 0:
+        sys.exit(f"compare: {' '.join(command)} failed:\n{process.stderr.strip()[-2000:]}")
+    return process.stdout
+
+
+class Test:
+    """One of the names above, taken apart."""
+
+    def __init__(self, name):
+        match = re.fullmatch(r"(pp)(\d+)|(tg)(\d+)(?:@(\d+))?|b(\d+)", name)
+        if match is None:
+            sys.exit(f"compare: no such test: {name}; expected pp512, tg64, tg64@2048 or b8")
+        self.name = name
+        self.is_prompt = match[1] is not None
+        self.n_tokens = int(match[2] or match[4] or 64)
+        self.batch = int(match[6] or 1)
+        self.depth = int(match[5] or (128 if match[6] else 0))
+
+
+class Lckv:
+    name = "lckv"
+
+    def __init__(self, program, threads, arguments):
+        self.program, self.threads, self.arguments = program, threads, arguments
+        self.version = run([program, "--version"]).split("\n")[0]
+
+    def measure(self, model, test):
+        counts = ["-p", str(test.n_tokens), "-n", "0"] if test.is_prompt else ["-p", "0", "-n", str(test.n_tokens)]
+        out = run(
+            [self.program, "bench", model, *counts, "-d", str(test.depth), "-b", str(test.batch), "-r", "1",
+             "-t", str(self.threads), "--json", *self.arguments]
+        )  # fmt: skip
+        return json.loads(out)["tests"][-1]["median"]
+
+
+class Peer:
+    def __init__(self, text, threads):
+        self.name, _, rest = text.partition("=")
+        folder, *self.arguments = rest.split(",")
+        if not rest:
+            sys.exit(f"compare: --peer {text}: expected NAME=FOLDER")
+        self.threads = threads
+        self.bench = os.path.join(os.path.expanduser(folder), "llama-bench")
+        self.batched = os.path.join(os.path.expanduser(folder), "llama-batched-bench")
+        usage = subprocess.run([self.bench, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.has_depth = "--n-depth" in usage.stdout
+        self.version = "unknown"  # until it has run
+
+    def measure(self, model, test):
+        environment = {"OMP_NUM_THREADS": str(self.threads)}
+        if test.batch > 1:
+            room = test.batch * (test.depth + test.n_tokens + 8)
+            out = run(
+                [self.batched, "-m", model, "-t", str(self.threads), "-c", str(room), "-b", "2048", "-npp",
+                 str(test.depth), "-ntg", str(test.n_tokens), "-npl", str(test.batch), *self.arguments],
+                **environment,
+            )  # fmt: skip
+            row = [line for line in out.split("\n") if re.match(r"\|\s*\d", line)][-1]
+            return float(row.split("|")[8])
+        counts = ["-p", str(test.n_tokens), "-n", "0"] if test.is_prompt else ["-p", "0", "-n", str(test.n_tokens)]
+        if test.depth > 0 and self.has_depth:
+            counts += ["-d", str(test.depth)]
+        elif test.depth > 0:
+            counts = ["-p", "0", "-n", "0", "-gp", f"{test.depth},{test.n_tokens}"]
+        command = [self.bench, "-m", model, *counts, "-t", str(self.threads), "-r", "1", "-o", "json", *self.arguments]
+        answer = json.loads(run(command, **environment))[-1]
+        self.version = str(answer.get("build_commit", "unknown"))
+        return answer["avg_ts"]
+
+
+class Probe:
+    """What the machine gives right now: bytes per second read, and steps of a loop."""
+
+    def __init__(self, lckv):
+        small = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "models")
+        small = os.path.join(small, "stories-lckv-q8_0.gguf")
+        self.command = [lckv.program, "bench", small, "-p", "0", "-n", "1", "-r", "1", "-t", str(lckv.threads), "--json"]
+
+    def measure(self):
+        memory = json.loads(run(self.command))["tests"][-1]
+        begin = time.perf_counter()
+        sum(range(3_000_000))
+        return {
+            "memory": memory["gigabytes_per_second"] / memory["share_of_bandwidth"],
+            "arithmetic": 3 / (time.perf_counter() - begin),
+        }
+
+
+def differ(a, b):
+    return max(abs(a[key] / b[key] - 1) for key in a)
+
+
+def compare(model, test, lckv, peer, probe, n_windows):
+    windows = []
+    before = probe.measure()
+    for i in range(n_windows):
+        first, second = (lckv, peer) if i % 2 == 0 else (peer, lckv)
+        rates = {engine.name: engine.measure(model, test) for engine in (first, second)}
+        after = probe.measure()
+        windows.append({"rates": rates, "probes": [before, after], "kept": differ(before, after) <= SHAKY})
+        before = after
+        if sys.stderr.isatty():
+            print(f"\r{test.name}: window {i + 1} of {n_windows}", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
+    return {"model": os.path.basename(model), "test": test.name, "peer": peer.name, "windows": windows}
+
+
+def summary(result):
+    """Medians over the windows that were kept; over all of them if none was."""
+    kept = [w for w in result["windows"] if w["kept"]] or result["windows"]
+    rate = {name: statistics.median(w["rates"][name] for w in kept) for name in ("lckv", result["peer"])}
+    ratios = sorted(w["rates"]["lckv"] / w["rates"][result["peer"]] for w in kept)
+    return {
+        "lckv": rate["lckv"],
+        "peer": rate[result["peer"]],
+        "ratio": statistics.median(ratios),
+        "least": ratios[0],
+        "most": ratios[-1],
+        "bandwidth": statistics.median(p["memory"] for w in kept for p in w["probes"]),
+        "kept": sum(w["kept"] for w in result["windows"]),
+        "windows": len(result["windows"]),
+    }
+
+
+def table(results):
+    lines = [
+        "| model | test | peer | lckv tokens/s | peer tokens/s | ratio (least to most) | windows kept |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for result in results:
+        s = summary(result)
+        lines.append(
+            f"| {result['model']} | {result['test']} | {result['peer']} | {s['lckv']:.1f} | {s['peer']:.1f} "
+            f"| {s['ratio']:.2f} ({s['least']:.2f} to {s['most']:.2f}) | {s['kept']} of {s['windows']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def plot(results):
+    """Ratios as bars, as SVG; the line is the peer's speed."""
+    scale, left, height = 150, 330, 24
+    longest = max(summary(r)["ratio"] for r in results)
+    width, total = int(left + scale * longest + 70), height * len(results) + 40
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{total}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{total}" fill="white"/>',
+    ]
+    for i, result in enumerate(results):
+        ratio, y = summary(result)["ratio"], 10 + i * height
+        label = f"{result['model'].removesuffix('.gguf')} {result['test']} / {result['peer']}"
+        colour = "#2a7f62" if ratio >= 1 else "#b5523b"
+        parts += [
+            f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{label}</text>',
+            f'<rect x="{left}" y="{y + 2}" width="{ratio * scale:.0f}" height="{height - 7}" fill="{colour}"/>',
+            f'<text x="{left + ratio * scale + 5:.0f}" y="{y + 14}">{ratio:.2f}</text>',
+        ]
+    x = left + scale
+    parts += [
+        f'<line x1="{x}" y1="4" x2="{x}" y2="{total - 22}" stroke="#333" stroke-dasharray="4 3"/>',
+        f'<text x="{x}" y="{total - 8}" text-anchor="middle">as fast as the peer</text>',
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        text = file.read()
+    name = re.search(r"^model name\s*: (.*)$", text, re.M)
+    return {"processor": name[1] if name else "unknown", "processors": os.cpu_count()}
+
+
+def write(path, text):
+    if path is not None:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="GGUF files that all engines read")
+    parser.add_argument("--lckv", default="build/lckv", help="the command (default build/lckv)")
+    parser.add_argument("--lckv-arguments", default="", help="for lckv bench: --lckv-arguments='--kv-type bf16'")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=FOLDER[,ARGUMENT...]")
+    parser.add_argument("--test", action="append", default=[], help="see above; may come several times")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all processors")
+    parser.add_argument("--windows", type=int, default=9, help="default 9")
+    parser.add_argument("--output", metavar="FILE", help="JSON; what the file holds already is kept")
+    parser.add_argument("--report", metavar="FILE", help="measure nothing: table and plot of this JSON")
+    parser.add_argument("--table", metavar="FILE", help="Markdown")
+    parser.add_argument("--plot", metavar="FILE", help="SVG")
+    options = parser.parse_args()
+
+    figures = {"machine": machine(), "results": []}
+    known = options.report or options.output
+    if known is not None and (options.report or os.path.exists(known)):
+        try:
+            with open(known, encoding="utf-8") as file:
+                figures = json.load(file)
+        except OSError as error:
+            sys.exit(f"compare: {error}")
+        if options.report is None and figures["machine"] != machine():
+            sys.exit(f"compare: {known} has figures of another machine; choose another --output")
+    if options.report is None:
+        if not options.models or not options.peer or not options.test:
+            parser.error("expected models, --peer and --test, or --report")
+        lckv = Lckv(options.lckv, options.threads, options.lckv_arguments.split())
+        peers = [Peer(text, options.threads) for text in options.peer]
+        tests = [Test(name) for name in options.test]
+        probe = Probe(lckv)
+        for model in options.models:
+            for test in tests:
+                for peer in peers:
+                    result = compare(model, test, lckv, peer, probe, options.windows)
+                    result["lckv"] = {"version": lckv.version, "arguments": lckv.arguments}
+                    result["peer_build"] = {"version": peer.version, "arguments": peer.arguments}
+                    result["threads"] = options.threads
+                    keys = ("model", "test", "peer")
+                    others = [r for r in figures["results"] if any(r[key] != result[key] for key in keys)]
+                    figures["results"] = [*others, result]
+                    print(table([result]).split("\n")[2], flush=True)
+                    write(options.output, json.dumps(figures, indent=1) + "\n")
+    else:
+        print(table(figures["results"]), end="")
+    write(options.table, table(figures["results"]))
+    if options.plot is not None and figures["results"]:
+        write(options.plot, plot(figures["results"]))
+
+
+if __name__ == "__main__":
+    main()
