@@ -4,10 +4,16 @@
  */
 #include "kernels/kernels.h"
 
+/* What is checked at every access takes minutes to compile where all is inlined and unrolled. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INLINE static inline
+#undef UNROLL
+#define UNROLL
+#else
 #define INLINE static inline __attribute__((always_inline))
+#endif
+
 #if defined(UNROLL) /* the set has said it */
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNROLL /* what is checked at every access takes minutes to compile unrolled */
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
