@@ -13,6 +13,8 @@
  */
 #include "kernels/kv.h"
 
+#define ATTEND_VECTORS 2 /* of positions that are scored beside each other: a sub-tile at least */
+
 /* Where a query stands: the running maximum, sum of exponentials and weighted sum of values. */
 struct attend_state {
     float largest, sum;
@@ -102,7 +104,7 @@ INLINE const float *values_as_floats(lckv_dtype dtype, const uint8_t *bytes, siz
 INLINE void score_queries(const float *const *keys, size_t n_vectors, const float *const *queries,
                           size_t n, size_t head_dim, float *scores)
 {
-    vf sums[ATTEND_ROWS][ATTEND_VECTORS];
+    vf sums[TILE_ROWS][ATTEND_VECTORS];
     UNROLL for (size_t j = 0; j < n; j++)
     {
         UNROLL for (size_t v = 0; v < n_vectors; v++) sums[j][v] = v_set(0);
@@ -129,7 +131,7 @@ INLINE void add_values(const float *values, size_t stride, size_t n_floats, cons
                        struct attend_state *states, size_t n)
 {
     for (size_t d = 0; d < n_floats; d += 2 * LANES) {
-        vf sums[ATTEND_ROWS][2];
+        vf sums[TILE_ROWS][2];
         UNROLL for (size_t j = 0; j < n; j++)
         {
             sums[j][0] = v_load(states[j].values + d);
@@ -160,7 +162,7 @@ _Static_assert(LANES == KV_SUBTILE, "a vector of pairs is a sub-tile");
 INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const float *queries,
                         size_t n, size_t n_pairs, float *scores)
 {
-    vf sums[ATTEND_ROWS][ATTEND_VECTORS];
+    vf sums[TILE_ROWS][ATTEND_VECTORS];
     UNROLL for (size_t j = 0; j < n; j++)
     {
         UNROLL for (size_t v = 0; v < n_vectors; v++) sums[j][v] = v_set(0);
@@ -187,7 +189,7 @@ INLINE void add_value_pairs(const uint8_t *values, size_t head_dim, const float 
                             struct attend_state *states, size_t n)
 {
     for (size_t d = 0; d < head_dim; d += 2 * LANES) {
-        vf sums[ATTEND_ROWS][2];
+        vf sums[TILE_ROWS][2];
         UNROLL for (size_t j = 0; j < n; j++)
         {
             sums[j][0] = v_load(states[j].values + d);
@@ -235,14 +237,14 @@ INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_j
     }
 #ifdef HAS_DOT_BF16
     if (paired) {
-        FOR_TILES(ATTEND_ROWS, j, n,
+        FOR_TILES(TILE_ROWS, j, n,
                   score_pairs(bytes, n_vectors, scratch->paired_queries + j * head_dim / 2, rows,
                               head_dim / 2, scores + j * KV_TILE));
         return;
     }
 #endif
     FOR_TILES(
-        ATTEND_ROWS, j, n,
+        TILE_ROWS, j, n,
         score_queries(keys, n_vectors, job->queries + j, rows, head_dim, scores + j * KV_TILE));
 }
 
@@ -287,7 +289,7 @@ INLINE void add_subtile(lckv_dtype dtype, bool paired, const struct attend_job *
     if (paired) {
         const float *pairs = scratch->scores + in_tile / 2;
         FOR_TILES(
-            ATTEND_ROWS, j, n,
+            TILE_ROWS, j, n,
             add_value_pairs(bytes, head_dim, pairs + j * KV_TILE, scratch->segment + j, rows));
         return;
     }
@@ -295,7 +297,7 @@ INLINE void add_subtile(lckv_dtype dtype, bool paired, const struct attend_job *
     (void)paired; /* of sets without that form */
     const float *scores = scratch->scores + in_tile;
     const float *values = values_as_floats(dtype, bytes, head_dim, scratch->floats, &stride);
-    FOR_TILES(ATTEND_ROWS, j, n,
+    FOR_TILES(TILE_ROWS, j, n,
               add_values(values, stride, attend_head_floats(head_dim), scores + j * KV_TILE,
                          scratch->segment + j, rows));
 }

@@ -15,6 +15,8 @@ uint16_t f32_to_f16(float value);
 float bf16_to_f32(uint16_t value);
 uint16_t f32_to_bf16(float value);
 
+#define BF16_MOST 0x1.fep127f /* the largest finite bfloat16 */
+
 /* `n` elements (whole blocks) of `dtype` from file bytes to float32. Any alignment. */
 void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *values);
 

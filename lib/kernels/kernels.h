@@ -54,7 +54,7 @@ const struct kernels *const *kernels_all(size_t *count);
 bool kernels_available(const struct kernels *kernels);
 
 /*
- * The set of that name, NULL or "": $LCKV_CPU, and if that is not set the best available one.
+ * The set of that name, NULL or "": $LCKV_CPU, and if that is not set the fastest one here.
  * LCKV_UNSUPPORTED, with the names of those that would do, if it is unknown or cannot run here.
  */
 lckv_status kernels_choose(const char *name, const struct kernels **kernels);

@@ -21,7 +21,7 @@ INLINE void fast_q8_0(const struct group *group, size_t b, const struct int8_blo
                       size_t n_rows, vf *sums)
 {
     const uint8_t *body = group->body + b * 32 * LANES;
-    vi dots[FAST_ROWS];
+    vi dots[TILE_ROWS];
     prefetch(body, 32 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vs_begin(x->offsets[m]);
     UNROLL for (int q = 0; q < 8; q++)
@@ -39,7 +39,7 @@ INLINE void fast_q4_0(const struct group *group, size_t b, const struct int8_blo
                       size_t n_rows, vf *sums)
 {
     const uint8_t *body = group->body + b * 16 * LANES;
-    vq dots[FAST_ROWS];
+    vq dots[TILE_ROWS];
     prefetch(body, 16 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vq_begin(x->offsets[m]);
     UNROLL for (int q = 0; q < 4; q++)
@@ -58,7 +58,7 @@ INLINE void fast_q4_0(const struct group *group, size_t b, const struct int8_blo
 /* Adds unsigned quads q, q + 1, q + 2, q + 3. */
 INLINE void add_unsigned(const vb *quads, int q, const int8_t *quants, size_t n_rows, vi *dots)
 {
-    vu parts[FAST_ROWS];
+    vu parts[TILE_ROWS];
     UNROLL for (size_t m = 0; m < n_rows; m++) parts[m] = vu_begin(dots[m]);
     UNROLL for (int i = 0; i < 4; i++)
     {
@@ -72,7 +72,7 @@ INLINE void fast_q4_1(const struct group *group, size_t b, const struct int8_blo
                       size_t n_rows, vf *sums)
 {
     const uint8_t *head = group->head + b * 4 * LANES, *body = group->body + b * 16 * LANES;
-    vi dots[FAST_ROWS];
+    vi dots[TILE_ROWS];
     prefetch(body, 16 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vi_set(0);
     UNROLL for (int half = 0; half < 2; half++)
@@ -97,7 +97,7 @@ INLINE void fast_q45_k(lckv_dtype dtype, const struct group *group, size_t b,
                        const struct int8_block *x, size_t n_rows, vf *sums)
 {
     struct q45_k_part part = q45_k_part(dtype, group, b);
-    vi dots[FAST_ROWS];
+    vi dots[TILE_ROWS];
     prefetch(part.low, 16 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vi_set(0);
     UNROLL for (int half = 0; half < 2; half++)
@@ -123,7 +123,7 @@ INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_blo
     prefetch(part.high, b % 2 == 0 ? 16 * LANES : 0);
     UNROLL for (int half = 0; half < 2; half++)
     {
-        vi dots[FAST_ROWS];
+        vi dots[TILE_ROWS];
         UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] =
             vs_begin(half == 0 ? x->half_offsets[m] : x->offsets[m] - x->half_offsets[m]);
         UNROLL for (int i = 0; i < 4; i++)
@@ -145,7 +145,7 @@ INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_blo
 INLINE void fast_tile(lckv_dtype dtype, const struct group *groups, size_t n_groups, size_t begin,
                       size_t end, struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
-    vf sums[GROUPS_TOGETHER][FAST_ROWS];
+    vf sums[GROUPS_TOGETHER][TILE_ROWS];
     out += at.row * stride;
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
@@ -194,7 +194,7 @@ INLINE void fast_groups(lckv_dtype dtype, const struct matrix *matrix, const str
                 FOR_TILES(FAST_PAIR_ROWS, at.row, at.height,
                           fast_tile(dtype, groups, n_groups, b, end, at, rows, to, stride));
             else
-                FOR_TILES(FAST_ROWS, at.row, at.height,
+                FOR_TILES(TILE_ROWS, at.row, at.height,
                           fast_tile(dtype, groups, n_groups, b, end, at, rows, to, stride));
         }
     }

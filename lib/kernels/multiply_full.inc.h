@@ -8,10 +8,11 @@
  * columns is turned into floats once for all of them.
  */
 
+#define FULL_GROUPS 2                 /* beside each other, but for a single row */
 #define FULL_COLUMNS 128              /* of a stretch: two groups stay in the first-level cache */
-#define FULL_FEW_ROWS (2 * FULL_ROWS) /* up to which tiles make their own floats */
+#define FULL_FEW_ROWS (2 * TILE_ROWS) /* up to which tiles make their own floats */
 
-/* `n` weight groups beside each other, and their columns [begin, end) as floats if `prepared`. */
+/* Weight groups beside each other; room for their columns [begin, end) as floats. */
 struct full_groups {
     struct group at[GROUPS_TOGETHER];
     size_t begin, end;
@@ -40,7 +41,7 @@ INLINE void full_tile(lckv_dtype dtype, struct full_groups *groups, size_t n_gro
                       const float *values, size_t x_stride, size_t n_rows, float *out,
                       size_t stride)
 {
-    vf sums[GROUPS_TOGETHER][FULL_ROWS];
+    vf sums[GROUPS_TOGETHER][TILE_ROWS];
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
         UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] =
@@ -103,7 +104,7 @@ INLINE void full_rows(lckv_dtype dtype, const struct matrix *matrix, const struc
         return;
     }
     if (x->n_rows <= FULL_FEW_ROWS) {
-        FOR_TILES(FULL_ROWS, m, x->n_rows,
+        FOR_TILES(TILE_ROWS, m, x->n_rows,
                   full_tile(dtype, &groups, n_groups, false, x->values + m * x->stride, x->stride,
                             rows, out + m * stride, stride));
         return;
@@ -112,7 +113,7 @@ INLINE void full_rows(lckv_dtype dtype, const struct matrix *matrix, const struc
         groups.begin = c;
         groups.end = matrix->n_columns - c < FULL_COLUMNS ? matrix->n_columns : c + FULL_COLUMNS;
         full_prepare(dtype, &groups, n_groups);
-        FOR_TILES(FULL_ROWS, m, x->n_rows,
+        FOR_TILES(TILE_ROWS, m, x->n_rows,
                   full_tile(dtype, &groups, n_groups, true, x->values + m * x->stride, x->stride,
                             rows, out + m * stride, stride));
     }

@@ -17,14 +17,9 @@
 #include <string.h>
 
 #define LANES 8
-#define UNROLL                /* the lanes are loops already: the compiler is to judge */
-#define UNSIGNED_BYTES false  /* q8_0 stands as it is */
-#define FULL_ROWS 4           /* activation rows of a tile in full precision, */
-#define FULL_GROUPS 2         /* weight groups beside each other there */
-#define FAST_ROWS 4           /* activation rows of a tile in fast precision */
-#define ATTEND_ROWS 4         /* queries that share a vector of keys or values, */
-#define ATTEND_VECTORS 2      /* and vectors of keys beside each other: one sub-tile at least */
-#define BF16_MOST 0x1.fep127f /* the largest finite bfloat16 */
+#define UNROLL               /* the lanes are loops already: the compiler is to judge */
+#define UNSIGNED_BYTES false /* q8_0 stands as it is */
+#define TILE_ROWS 4          /* rows of activations, or queries, that a tile takes: 4 or 8 */
 #define EACH_LANE for (int l = 0; l < LANES; l++)
 
 typedef struct {

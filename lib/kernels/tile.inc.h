@@ -35,18 +35,17 @@ INLINE void prefetch(const uint8_t *at, size_t n_bytes)
  */
 #define FOR_TILES(most, m, n, tile)                \
     do {                                           \
-        if ((most) >= 8) {                         \
-            enum { rows = (most) >= 8 ? 8 : 1 };   \
+        if ((most) == 8) {                         \
+            enum { rows = (most) };                \
             for (; (m) + rows <= (n); (m) += rows) \
                 tile;                              \
         }                                          \
-        if ((most) >= 4) {                         \
-            enum { rows = (most) >= 4 ? 4 : 1 };   \
-            for (; (m) + rows <= (n); (m) += rows) \
-                tile;                              \
+        for (; (m) + 4 <= (n); (m) += 4) {         \
+            enum { rows = 4 };                     \
+            tile;                                  \
         }                                          \
-        if ((most) >= 2 && (m) + 2 <= (n)) {       \
-            enum { rows = (most) >= 2 ? 2 : 1 };   \
+        if ((m) + 2 <= (n)) {                      \
+            enum { rows = 2 };                     \
             tile;                                  \
             (m) += rows;                           \
         }                                          \

@@ -1,8 +1,9 @@
 /*
- * Kernels: packing keeps every bit; products agree with plain sums over dequantised weights;
- * results do not depend on the shape of the tile; attention agrees with its definition; for every
- * kernel set that this machine runs.
+ * Products: packing keeps every bit; they agree with plain sums over dequantised weights; results
+ * do not depend on the shape of the tile; for every kernel set that this machine runs. And the
+ * choice of a set.
  */
+#include "random.h"
 #include "support.h"
 
 #include "kernels/blocks.h"
@@ -16,13 +17,6 @@ static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32,  LCKV_DTYPE_F16,  LCKV_DTYPE
                                     LCKV_DTYPE_Q4_K, LCKV_DTYPE_Q5_K, LCKV_DTYPE_Q6_K};
 #define N_DTYPES ((int)(sizeof dtypes / sizeof dtypes[0]))
 
-static uint64_t seed;
-static double uniform(void) /* -1 .. 1 */
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (double)(seed >> 11) / (1ull << 52) - 1;
-}
-
 static lckv_allocator plain_allocator(void)
 {
     return memory_default_allocator;
@@ -35,10 +29,10 @@ static void random_row(lckv_dtype dtype, size_t n, uint8_t *bytes)
     size_t n_blocks = n / info->block_elements;
     for (size_t b = 0; b < n_blocks; b++) {
         uint8_t *block = bytes + b * info->block_bytes;
-        float value = (float)uniform();
+        float value = (float)random_uniform();
         uint16_t half = f32_to_f16(value);
         for (size_t i = 0; i < info->block_bytes; i++)
-            block[i] = (uint8_t)(int)(128 + 127 * uniform());
+            block[i] = (uint8_t)(int)(128 + 127 * random_uniform());
         switch (dtype) {
         case LCKV_DTYPE_F32:
             memcpy(block, &value, 4);
@@ -57,7 +51,7 @@ static void random_row(lckv_dtype dtype, size_t n, uint8_t *bytes)
         case LCKV_DTYPE_Q4_K:
         case LCKV_DTYPE_Q5_K:
             memcpy(block, &half, 2);
-            half = f32_to_f16((float)uniform());
+            half = f32_to_f16((float)random_uniform());
             memcpy(block + 2, &half, 2);
             break;
         default:
@@ -80,7 +74,7 @@ static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layou
 {
     lckv_allocator allocator = plain_allocator();
     uint64_t row_bytes;
-    seed = 7;
+    random_seed = 7;
     ck_assert(dtype_bytes(dtype, columns, &row_bytes));
     f->row_bytes = row_bytes;
     f->bytes = malloc(ROWS * row_bytes);
@@ -138,7 +132,7 @@ static struct activations fill(const struct kernels *kernels, struct inputs *in,
                             .bf16 = kernels->round_bf16 != NULL ? in->bf16 : NULL};
     for (size_t m = 0; m < TOKENS; m++) {
         for (size_t c = 0; c < COLUMNS; c++)
-            in->values[m][c] = c < columns ? (float)uniform() : 0;
+            in->values[m][c] = c < columns ? (float)random_uniform() : 0;
         /* In two parts, as workers do it. */
         kernels_prepare(kernels, &x, m, 0, 96);
         kernels_prepare(kernels, &x, m, 96, COLUMNS);
@@ -275,161 +269,6 @@ START_TEST(quantised_activations_are_within_half_a_step)
 }
 END_TEST
 
-enum { POSITIONS = 1100, HEADS = 3, QUERIES = KV_MAX_QUERIES };
-
-/*
- * In full precision only the order of float32 sums differs from the definition. In fast, bfloat16
- * queries and probabilities are each off by up to 2^-9 of themselves.
- */
-static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, bool fast,
-                            uint32_t head_dim, uint32_t page_positions)
-{
-    struct kv_layout layout;
-    ck_assert_ok(kv_layout_init(&layout, kv_dtype, HEADS, head_dim, page_positions));
-    seed = 7; /* whichever tests ran before in this process */
-    size_t n_pages = (POSITIONS + page_positions - 1) / page_positions;
-    uint8_t *arena = NULL, **pages = calloc(n_pages, sizeof *pages);
-    float *k = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *k);
-    float *v = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *v);
-    ck_assert(posix_memalign((void **)&arena, 64, n_pages * layout.page_bytes + KV_SLACK) == 0);
-    memset(arena, 0, n_pages * layout.page_bytes + KV_SLACK);
-    for (size_t p = 0; p < n_pages; p++)
-        pages[p] = arena + p * layout.page_bytes;
-    for (size_t p = 0; p < POSITIONS; p++) {
-        float *kp = k + p * HEADS * head_dim, *vp = v + p * HEADS * head_dim;
-        for (size_t d = 0; d < HEADS * head_dim; d++) {
-            kp[d] = (float)uniform();
-            vp[d] = (float)uniform();
-        }
-        for (uint32_t h = 0; h < HEADS; h++)
-            kernels->kv_store[layout.type](&layout, pages[p / page_positions],
-                                           (uint32_t)(p % page_positions), h, kp + h * head_dim,
-                                           vp + h * head_dim);
-        kv_load(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
-    }
-    static const uint64_t begins[5] = {0, 0, 40, 1000, 7}, ends[5] = {1, 1100, 700, 1090, 7};
-    uint64_t begin[QUERIES], end[QUERIES];
-    for (size_t j = 0; j < QUERIES; j++) {
-        begin[j] = begins[j % 5];
-        end[j] = ends[j % 5];
-    }
-    static float q[QUERIES][512], out[QUERIES][512], alone[512];
-    const float *queries[QUERIES];
-    float *outs[QUERIES], *scratch = NULL;
-    ck_assert(posix_memalign((void **)&scratch, 64, attend_scratch_floats(head_dim) * 4) == 0);
-    for (size_t j = 0; j < QUERIES; j++) {
-        for (size_t d = 0; d < head_dim; d++)
-            q[j][d] = (float)(uniform() / sqrt(head_dim)); /* scaled, as the job asks */
-        queries[j] = q[j];
-        outs[j] = out[j];
-    }
-    struct attend_job job = {.layout = &layout,
-                             .pages = pages,
-                             .kv_head = 1,
-                             .n_queries = QUERIES,
-                             .queries = queries,
-                             .begin = begin,
-                             .end = end,
-                             .out = outs,
-                             .scratch = scratch};
-    attend_function attend = kernels_attend(kernels, layout.type, fast);
-    double tolerance = attend == kernels->attend[layout.type] ? 2e-6 : 4e-3;
-    attend(&job);
-    for (size_t j = 0; j < QUERIES; j++) {
-        static double expected[512];
-        double total = 0;
-        memset(expected, 0, sizeof expected);
-        for (uint64_t p = begin[j]; p < end[j]; p++) {
-            double score = 0;
-            const float *kp = k + (p * HEADS + 1) * head_dim, *vp = v + (p * HEADS + 1) * head_dim;
-            for (size_t d = 0; d < head_dim; d++)
-                score += (double)q[j][d] * kp[d];
-            total += exp(score);
-            for (size_t d = 0; d < head_dim; d++)
-                expected[d] += exp(score) * vp[d];
-        }
-        for (size_t d = 0; d < head_dim; d++)
-            ck_assert_msg(fabs(out[j][d] - (total > 0 ? expected[d] / total : 0)) < tolerance,
-                          "%s query %zu element %zu: %g, expected %g", kernels->name, j, d,
-                          (double)out[j][d], expected[d] / total);
-        /* Alone, and with the pages outside its span gone. */
-        struct attend_job one = job;
-        uint8_t **kept = calloc(n_pages, sizeof *kept);
-        for (size_t p = 0; p < n_pages; p++) {
-            if ((p + 1) * page_positions > begin[j] && p * page_positions < end[j])
-                kept[p] = pages[p];
-        }
-        float *one_out = alone;
-        one.pages = kept;
-        one.n_queries = 1;
-        one.queries += j;
-        one.begin += j;
-        one.end += j;
-        one.out = &one_out;
-        attend(&one);
-        ck_assert(memcmp(alone, out[j], head_dim * sizeof(float)) == 0);
-        free(kept);
-    }
-    free(arena);
-    free(pages);
-    free(scratch);
-    free(k);
-    free(v);
-}
-
-START_TEST(attention_agrees_with_its_definition)
-{
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
-    for (size_t s = 0; s < count; s++) {
-        if (!kernels_available(sets[s]))
-            continue;
-        for (int i = 0; i < 4; i++) {
-            const lckv_dtype kv_dtypes[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,
-                                            LCKV_DTYPE_BF16};
-            check_attention(sets[s], kv_dtypes[i], i == 3, 64, 64);
-            check_attention(sets[s], kv_dtypes[i], i == 3, 12, 16);
-            check_attention(sets[s], kv_dtypes[i], i == 3, 18, 1024);
-            check_attention(sets[s], kv_dtypes[i], i == 3, 128, 48);
-        }
-    }
-}
-END_TEST
-
-/* What no half can hold becomes the largest that is finite; NaN stays. */
-START_TEST(stored_halves_are_finite)
-{
-    enum { HEAD_DIM = 18 };
-    const float beyond[] = {1e6f, -1e6f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, NAN, 1.5f};
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
-    for (size_t s = 0; s < count; s++) {
-        if (!kernels_available(sets[s]))
-            continue;
-        for (int bf16 = 0; bf16 < 2; bf16++) {
-            struct kv_layout layout;
-            float k[HEAD_DIM] = {0}, loaded_k[HEAD_DIM], loaded_v[HEAD_DIM];
-            static uint8_t page[4 * HEAD_DIM * 16 + KV_SLACK] __attribute__((aligned(64)));
-            ck_assert_ok(
-                kv_layout_init(&layout, bf16 ? LCKV_DTYPE_BF16 : LCKV_DTYPE_F16, 1, HEAD_DIM, 16));
-            memcpy(k + HEAD_DIM - COUNT(beyond), beyond, sizeof beyond);
-            sets[s]->kv_store[layout.type](&layout, page, 5, 0, k, k);
-            kv_load(&layout, page, 5, loaded_k, loaded_v);
-            for (size_t d = 0; d < HEAD_DIM; d++) {
-                float most = bf16 ? 0x1.fep127f : 65504.0f;
-                float expected = k[d] > most ? most : k[d] < -most ? -most : k[d];
-                if (bf16 && fabsf(k[d]) == 1e6f)
-                    expected = k[d] < 0 ? -999424.0f : 999424.0f;
-                bool same = isnan(k[d]) ? isnan(loaded_k[d]) && isnan(loaded_v[d])
-                                        : loaded_k[d] == expected && loaded_v[d] == expected;
-                ck_assert_msg(same, "%s: %g is stored as %g", sets[s]->name, (double)k[d],
-                              (double)loaded_k[d]);
-            }
-        }
-    }
-}
-END_TEST
-
 START_TEST(kernel_sets_are_chosen_by_name)
 {
     const struct kernels *kernels;
@@ -454,8 +293,6 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, packing_keeps_every_value, 0, N_DTYPES);
     tcase_add_loop_test(tcase, products_agree_with_plain_sums, 0, N_DTYPES);
     tcase_add_test(tcase, quantised_activations_are_within_half_a_step);
-    tcase_add_test(tcase, attention_agrees_with_its_definition);
-    tcase_add_test(tcase, stored_halves_are_finite);
     tcase_add_test(tcase, kernel_sets_are_chosen_by_name);
     suite_add_tcase(suite, tcase);
 }

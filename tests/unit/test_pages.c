@@ -5,6 +5,7 @@
  */
 #include "cache/cache.h"
 
+#include "random.h"
 #include "support.h"
 
 #define MOST_PAGES 64
@@ -134,13 +135,10 @@ START_TEST(no_length_overflows)
 }
 END_TEST
 
-static uint64_t random_state;
-
 /* 0 .. n - 1 */
 static uint64_t random_below(uint64_t n)
 {
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (random_state >> 33) % n;
+    return random_bits() % n;
 }
 
 /* What a session has: to be found again after a call that failed. */
@@ -288,7 +286,7 @@ START_TEST(a_cache_for_so_many_tokens_takes_them_in_any_calls)
     lckv_pool *pool;
     ck_assert_ok(lckv_model_open(models[_i % 2], NULL, &model));
     ck_assert_ok(lckv_pool_create(1, &pool));
-    random_state = (uint64_t)_i;
+    random_seed = (uint64_t)_i;
     for (int life = 0; life < (getenv("LCKV_TEST_SHORT") != NULL ? 3 : 100); life++)
         random_life(model, pool);
     lckv_pool_release(pool);

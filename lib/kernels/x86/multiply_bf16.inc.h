@@ -2,7 +2,6 @@
  * Template: products of bfloat16 weights and activations with vdpbf16ps, which multiplies pairs of
  * columns and adds both products to a float32 sum. An output adds its pairs in ascending order.
  */
-#include "kernels/activations.h"
 
 #define BF16_PAIRS 128 /* at once: two groups of them stay in the first-level cache */
 
@@ -25,7 +24,7 @@ INLINE void bf16_tile(const struct group *groups, size_t n_groups, size_t begin,
         vb weights[FULL_GROUPS];
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
-            __builtin_prefetch(groups[g].body + 64 * p + 2048);
+            prefetch(groups[g].body + 64 * p, 64);
             weights[g] = vb_load(groups[g].body + 64 * p);
         }
         UNROLL for (size_t m = 0; m < n_rows; m++)

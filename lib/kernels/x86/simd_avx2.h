@@ -4,6 +4,8 @@
 #ifndef LCKV_KERNELS_X86_SIMD_AVX2_H
 #define LCKV_KERNELS_X86_SIMD_AVX2_H
 
+#include "kernels/blocks.h"
+
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,12 +13,7 @@
 
 #define LANES 8
 #define UNSIGNED_BYTES false
-#define FULL_ROWS 4
-#define FULL_GROUPS 2
-#define FAST_ROWS 4
-#define ATTEND_ROWS 4
-#define ATTEND_VECTORS 2
-#define BF16_MOST 0x1.fep127f
+#define TILE_ROWS 4
 
 typedef __m256 vf;
 typedef __m256i vi;

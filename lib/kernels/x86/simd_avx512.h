@@ -5,6 +5,8 @@
 #ifndef LCKV_KERNELS_X86_SIMD_AVX512_H
 #define LCKV_KERNELS_X86_SIMD_AVX512_H
 
+#include "kernels/blocks.h"
+
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,12 +14,7 @@
 
 #define LANES 16
 #define UNSIGNED_BYTES true /* vpdpbusd takes unsigned weights: w + 128 */
-#define FULL_ROWS 8         /* 16 of 32 registers hold sums */
-#define FULL_GROUPS 2
-#define FAST_ROWS 8 /* 8 sums and 8 integer sums */
-#define ATTEND_ROWS 8
-#define ATTEND_VECTORS 2
-#define BF16_MOST 0x1.fep127f
+#define TILE_ROWS 8         /* with two groups 16 sums in 32 registers */
 
 typedef __m512 vf;
 typedef __m512i vi;

@@ -1,0 +1,177 @@
+/*
+ * Attention over stored keys and values agrees with its definition, and what is stored is finite;
+ * for every kernel set that this machine runs.
+ */
+#include "random.h"
+#include "support.h"
+
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { POSITIONS = 1100, HEADS = 3, QUERIES = KV_MAX_QUERIES };
+
+/*
+ * In full precision only the order of float32 sums differs from the definition. In fast, bfloat16
+ * queries and probabilities are each off by up to 2^-9 of themselves.
+ */
+static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, bool fast,
+                            uint32_t head_dim, uint32_t page_positions)
+{
+    struct kv_layout layout;
+    ck_assert_ok(kv_layout_init(&layout, kv_dtype, HEADS, head_dim, page_positions));
+    random_seed = 7; /* whichever tests ran before in this process */
+    size_t n_pages = (POSITIONS + page_positions - 1) / page_positions;
+    uint8_t *arena = NULL, **pages = calloc(n_pages, sizeof *pages);
+    float *k = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *k);
+    float *v = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *v);
+    ck_assert(posix_memalign((void **)&arena, 64, n_pages * layout.page_bytes + KV_SLACK) == 0);
+    memset(arena, 0, n_pages * layout.page_bytes + KV_SLACK);
+    for (size_t p = 0; p < n_pages; p++)
+        pages[p] = arena + p * layout.page_bytes;
+    for (size_t p = 0; p < POSITIONS; p++) {
+        float *kp = k + p * HEADS * head_dim, *vp = v + p * HEADS * head_dim;
+        for (size_t d = 0; d < HEADS * head_dim; d++) {
+            kp[d] = (float)random_uniform();
+            vp[d] = (float)random_uniform();
+        }
+        for (uint32_t h = 0; h < HEADS; h++)
+            kernels->kv_store[layout.type](&layout, pages[p / page_positions],
+                                           (uint32_t)(p % page_positions), h, kp + h * head_dim,
+                                           vp + h * head_dim);
+        kv_load(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
+    }
+    static const uint64_t begins[5] = {0, 0, 40, 1000, 7}, ends[5] = {1, 1100, 700, 1090, 7};
+    uint64_t begin[QUERIES], end[QUERIES];
+    for (size_t j = 0; j < QUERIES; j++) {
+        begin[j] = begins[j % 5];
+        end[j] = ends[j % 5];
+    }
+    static float q[QUERIES][512], out[QUERIES][512], alone[512];
+    const float *queries[QUERIES];
+    float *outs[QUERIES], *scratch = NULL;
+    ck_assert(posix_memalign((void **)&scratch, 64, attend_scratch_floats(head_dim) * 4) == 0);
+    for (size_t j = 0; j < QUERIES; j++) {
+        for (size_t d = 0; d < head_dim; d++)
+            q[j][d] = (float)(random_uniform() / sqrt(head_dim)); /* scaled, as the job asks */
+        queries[j] = q[j];
+        outs[j] = out[j];
+    }
+    struct attend_job job = {.layout = &layout,
+                             .pages = pages,
+                             .kv_head = 1,
+                             .n_queries = QUERIES,
+                             .queries = queries,
+                             .begin = begin,
+                             .end = end,
+                             .out = outs,
+                             .scratch = scratch};
+    attend_function attend = kernels_attend(kernels, layout.type, fast);
+    double tolerance = attend == kernels->attend[layout.type] ? 2e-6 : 4e-3;
+    attend(&job);
+    for (size_t j = 0; j < QUERIES; j++) {
+        static double expected[512];
+        double total = 0;
+        memset(expected, 0, sizeof expected);
+        for (uint64_t p = begin[j]; p < end[j]; p++) {
+            double score = 0;
+            const float *kp = k + (p * HEADS + 1) * head_dim, *vp = v + (p * HEADS + 1) * head_dim;
+            for (size_t d = 0; d < head_dim; d++)
+                score += (double)q[j][d] * kp[d];
+            total += exp(score);
+            for (size_t d = 0; d < head_dim; d++)
+                expected[d] += exp(score) * vp[d];
+        }
+        for (size_t d = 0; d < head_dim; d++)
+            ck_assert_msg(fabs(out[j][d] - (total > 0 ? expected[d] / total : 0)) < tolerance,
+                          "%s query %zu element %zu: %g, expected %g", kernels->name, j, d,
+                          (double)out[j][d], expected[d] / total);
+        /* Alone, and with the pages outside its span gone. */
+        struct attend_job one = job;
+        uint8_t **kept = calloc(n_pages, sizeof *kept);
+        for (size_t p = 0; p < n_pages; p++) {
+            if ((p + 1) * page_positions > begin[j] && p * page_positions < end[j])
+                kept[p] = pages[p];
+        }
+        float *one_out = alone;
+        one.pages = kept;
+        one.n_queries = 1;
+        one.queries += j;
+        one.begin += j;
+        one.end += j;
+        one.out = &one_out;
+        attend(&one);
+        ck_assert(memcmp(alone, out[j], head_dim * sizeof(float)) == 0);
+        free(kept);
+    }
+    free(arena);
+    free(pages);
+    free(scratch);
+    free(k);
+    free(v);
+}
+
+START_TEST(attention_agrees_with_its_definition)
+{
+    size_t count;
+    const struct kernels *const *sets = kernels_all(&count);
+    for (size_t s = 0; s < count; s++) {
+        if (!kernels_available(sets[s]))
+            continue;
+        for (int i = 0; i < 4; i++) {
+            const lckv_dtype kv_dtypes[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,
+                                            LCKV_DTYPE_BF16};
+            check_attention(sets[s], kv_dtypes[i], i == 3, 64, 64);
+            check_attention(sets[s], kv_dtypes[i], i == 3, 12, 16);
+            check_attention(sets[s], kv_dtypes[i], i == 3, 18, 1024);
+            check_attention(sets[s], kv_dtypes[i], i == 3, 128, 48);
+        }
+    }
+}
+END_TEST
+
+/* What no half can hold becomes the largest that is finite; NaN stays. */
+START_TEST(stored_halves_are_finite)
+{
+    enum { HEAD_DIM = 18 };
+    const float beyond[] = {1e6f, -1e6f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, NAN, 1.5f};
+    size_t count;
+    const struct kernels *const *sets = kernels_all(&count);
+    for (size_t s = 0; s < count; s++) {
+        if (!kernels_available(sets[s]))
+            continue;
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            struct kv_layout layout;
+            float k[HEAD_DIM] = {0}, loaded_k[HEAD_DIM], loaded_v[HEAD_DIM];
+            static uint8_t page[4 * HEAD_DIM * 16 + KV_SLACK] __attribute__((aligned(64)));
+            ck_assert_ok(
+                kv_layout_init(&layout, bf16 ? LCKV_DTYPE_BF16 : LCKV_DTYPE_F16, 1, HEAD_DIM, 16));
+            memcpy(k + HEAD_DIM - COUNT(beyond), beyond, sizeof beyond);
+            sets[s]->kv_store[layout.type](&layout, page, 5, 0, k, k);
+            kv_load(&layout, page, 5, loaded_k, loaded_v);
+            for (size_t d = 0; d < HEAD_DIM; d++) {
+                float most = bf16 ? 0x1.fep127f : 65504.0f;
+                float expected = k[d] > most ? most : k[d] < -most ? -most : k[d];
+                if (bf16 && fabsf(k[d]) == 1e6f)
+                    expected = k[d] < 0 ? -999424.0f : 999424.0f;
+                bool same = isnan(k[d]) ? isnan(loaded_k[d]) && isnan(loaded_v[d])
+                                        : loaded_k[d] == expected && loaded_v[d] == expected;
+                ck_assert_msg(same, "%s: %g is stored as %g", sets[s]->name, (double)k[d],
+                              (double)loaded_k[d]);
+            }
+        }
+    }
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("attention");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, attention_agrees_with_its_definition);
+    tcase_add_test(tcase, stored_halves_are_finite);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("attention", add_all)
