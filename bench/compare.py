@@ -6,13 +6,15 @@
     bench/compare.py --report figures.json --table figures.md --plot figures.svg
 
 A test is pp512 (a prompt of 512 tokens), tg64 (64 tokens decoded one by one), tg64@2048 (the same
-after 2048 tokens) or b8 (64 tokens decoded by each of 8 sessions with prompts of 128). A peer is a
-name and a folder that holds llama-bench and llama-batched-bench, with more arguments behind commas:
-NAME=FOLDER,-fa,1.
+after 2048 tokens), b8 (64 tokens decoded by each of 8 sessions with prompts of 128) or
+pp8192+tg64 (a prompt, and 64 tokens after it, in one run). A peer is a name and a folder that
+holds llama-bench and llama-batched-bench, with more arguments behind commas:
+NAME=FOLDER,-fa,1. Where a name comes several times, each test first tries these settings and
+takes the fastest.
 
-Every test runs in windows: probe, lckv and peer in turns, probe. The probes time memory and arithmetic; a window
-whose probes differ by more than 5 % is dropped, for something else ran then. What counts is the median
-of the windows' ratios. Nothing but Python's standard library is needed.
+Every test runs in windows: probe, lckv and the peers in turns, probe. The probes time memory and
+arithmetic; a window whose probes differ by more than 5 % is dropped, for something else ran then.
+What counts is the median of the windows' ratios. Nothing but Python's standard library is needed.
 """
 
 import argparse
@@ -33,37 +35,45 @@ def run(command, **environment):
     )
     if process.returncode != 0:
         sys.exit(f"compare: {' '.join(command)} failed:\n{process.stderr.strip()[-2000:]}")
-    return process.stdout
+    return process.stdout, process.stderr
 
 
 class Test:
-    """One of the names above, taken apart."""
+    """One of the names above, taken apart. `figures` are what it measures."""
 
     def __init__(self, name):
-        match = re.fullmatch(r"(pp)(\d+)|(tg)(\d+)(?:@(\d+))?|b(\d+)", name)
-        if match is None:
-            sys.exit(f"compare: no such test: {name}; expected pp512, tg64, tg64@2048 or b8")
+        match = re.fullmatch(r"(?:pp(\d+))?(\+?)(?:tg(\d+))?(?:@(\d+))?|b(\d+)", name)
+        both = match is not None and match[1] is not None and match[3] is not None
+        if match is None or name in ("", "+") or both != (match[2] == "+") or (both and match[4]):
+            sys.exit(f"compare: no such test: {name}; expected pp512, tg64, tg64@2048, b8 or pp8192+tg64")
         self.name = name
-        self.is_prompt = match[1] is not None
-        self.n_tokens = int(match[2] or match[4] or 64)
-        self.batch = int(match[6] or 1)
-        self.depth = int(match[5] or (128 if match[6] else 0))
+        self.prompt = int(match[1] or 0)
+        self.decode = int(match[3] or (64 if match[5] else 0))
+        self.batch = int(match[5] or 1)
+        self.depth = self.prompt if both else int(match[4] or (128 if match[5] else 0))
+        self.figures = [f"pp{self.prompt}", f"tg{self.decode}@{self.depth}"] if both else [name]
+        self.is_both = both
 
 
 class Lckv:
-    name = "lckv"
+    def __init__(self, program, threads, name, arguments):
+        self.program, self.threads, self.name, self.arguments = program, threads, name, arguments
+        self.version = run([program, "--version"])[0].split("\n")[0]
 
-    def __init__(self, program, threads, arguments):
-        self.program, self.threads, self.arguments = program, threads, arguments
-        self.version = run([program, "--version"]).split("\n")[0]
-
-    def measure(self, model, test):
-        counts = ["-p", str(test.n_tokens), "-n", "0"] if test.is_prompt else ["-p", "0", "-n", str(test.n_tokens)]
-        out = run(
-            [self.program, "bench", model, *counts, "-d", str(test.depth), "-b", str(test.batch), "-r", "1",
-             "-t", str(self.threads), "--json", *self.arguments]
+    def bench(self, model, prompt, decode, depth, batch):
+        out, _ = run(
+            [self.program, "bench", model, "-p", str(prompt), "-n", str(decode), "-d", str(depth), "-b", str(batch),
+             "-r", "1", "-t", str(self.threads), "--json", *self.arguments]
         )  # fmt: skip
         return json.loads(out)["tests"][-1]["median"]
+
+    def measure(self, model, test):
+        if test.is_both:
+            return [
+                self.bench(model, test.prompt, 0, 0, 1),
+                self.bench(model, 0, test.decode, test.depth, 1),
+            ]
+        return [self.bench(model, test.prompt, test.decode, test.depth, test.batch)]
 
 
 class Peer:
@@ -72,33 +82,37 @@ class Peer:
         folder, *self.arguments = rest.split(",")
         if not rest:
             sys.exit(f"compare: --peer {text}: expected NAME=FOLDER")
-        self.threads = threads
-        self.bench = os.path.join(os.path.expanduser(folder), "llama-bench")
+        self.environment = {"OMP_NUM_THREADS": str(threads)}
+        self.threads = ["-t", str(threads)]
+        self.program = os.path.join(os.path.expanduser(folder), "llama-bench")
         self.batched = os.path.join(os.path.expanduser(folder), "llama-batched-bench")
-        usage = subprocess.run([self.bench, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        usage = subprocess.run([self.program, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.has_depth = "--n-depth" in usage.stdout
         self.version = "unknown"  # until it has run
 
+    def measure_batched(self, model, test):
+        room = test.batch * (test.depth + test.decode + 8)
+        arguments = [a for i, a in enumerate(self.arguments) if i == 0 or self.arguments[i - 1] != "-rtr"]
+        out = run(
+            [self.batched, "-m", model, *self.threads, "-c", str(room), "-b", "2048", "-npp", str(test.depth),
+             "-ntg", str(test.decode), "-npl", str(test.batch), *arguments],
+            **self.environment,
+        )  # fmt: skip
+        row = [line for text in out for line in text.split("\n") if re.match(r"\|\s*\d", line)][-1].split("|")
+        return [float(row[6]), float(row[8])] if test.is_both else [float(row[8])]
+
     def measure(self, model, test):
-        environment = {"OMP_NUM_THREADS": str(self.threads)}
-        if test.batch > 1:
-            room = test.batch * (test.depth + test.n_tokens + 8)
-            out = run(
-                [self.batched, "-m", model, "-t", str(self.threads), "-c", str(room), "-b", "2048", "-npp",
-                 str(test.depth), "-ntg", str(test.n_tokens), "-npl", str(test.batch), *self.arguments],
-                **environment,
-            )  # fmt: skip
-            row = [line for line in out.split("\n") if re.match(r"\|\s*\d", line)][-1]
-            return float(row.split("|")[8])
-        counts = ["-p", str(test.n_tokens), "-n", "0"] if test.is_prompt else ["-p", "0", "-n", str(test.n_tokens)]
+        if test.batch > 1 or test.is_both:
+            return self.measure_batched(model, test)
+        counts = ["-p", str(test.prompt), "-n", str(test.decode)]
         if test.depth > 0 and self.has_depth:
             counts += ["-d", str(test.depth)]
         elif test.depth > 0:
-            counts = ["-p", "0", "-n", "0", "-gp", f"{test.depth},{test.n_tokens}"]
-        command = [self.bench, "-m", model, *counts, "-t", str(self.threads), "-r", "1", "-o", "json", *self.arguments]
-        answer = json.loads(run(command, **environment))[-1]
+            counts = ["-p", "0", "-n", "0", "-gp", f"{test.depth},{test.decode}"]
+        command = [self.program, "-m", model, *counts, *self.threads, "-r", "1", "-o", "json", *self.arguments]
+        answer = json.loads(run(command, **self.environment)[0])[-1]
         self.version = str(answer.get("build_commit", "unknown"))
-        return answer["avg_ts"]
+        return [answer["avg_ts"]]
 
 
 class Probe:
@@ -110,7 +124,7 @@ class Probe:
         self.command = [lckv.program, "bench", small, "-p", "0", "-n", "1", "-r", "1", "-t", str(lckv.threads), "--json"]
 
     def measure(self):
-        memory = json.loads(run(self.command))["tests"][-1]
+        memory = json.loads(run(self.command)[0])["tests"][-1]
         begin = time.perf_counter()
         sum(range(3_000_000))
         return {
@@ -123,20 +137,43 @@ def differ(a, b):
     return max(abs(a[key] / b[key] - 1) for key in a)
 
 
-def compare(model, test, lckv, peer, probe, n_windows):
-    windows = []
+def fastest(model, test, settings):
+    """Of a peer's settings, in one run each."""
+    if len(settings) == 1:
+        return settings[0]
+    return max(settings, key=lambda peer: sum(peer.measure(model, test)))
+
+
+def compare(model, test, lckvs, peers, probe, n_windows):
+    """Results for every figure of the test, every lckv and every peer."""
+    engines, windows = [*lckvs, *peers], []
     before = probe.measure()
     for i in range(n_windows):
-        first, second = (lckv, peer) if i % 2 == 0 else (peer, lckv)
-        rates = {engine.name: engine.measure(model, test) for engine in (first, second)}
+        order = engines if i % 2 == 0 else engines[::-1]
+        rates = {id(engine): engine.measure(model, test) for engine in order}
         after = probe.measure()
-        windows.append({"rates": rates, "probes": [before, after], "kept": differ(before, after) <= SHAKY})
+        windows.append((rates, [before, after], differ(before, after) <= SHAKY))
         before = after
         if sys.stderr.isatty():
             print(f"\r{test.name}: window {i + 1} of {n_windows}", end="", file=sys.stderr)
     if sys.stderr.isatty():
         print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-    return {"model": os.path.basename(model), "test": test.name, "peer": peer.name, "windows": windows}
+    return [
+        {
+            "model": os.path.basename(model),
+            "test": figure + lckv.name,
+            "peer": peer.name,
+            "windows": [
+                {"rates": {"lckv": rates[id(lckv)][f], peer.name: rates[id(peer)][f]}, "probes": probes, "kept": kept}
+                for rates, probes, kept in windows
+            ],
+            "lckv": {"version": lckv.version, "arguments": lckv.arguments},
+            "peer_build": {"version": peer.version, "arguments": peer.arguments},
+        }
+        for f, figure in enumerate(test.figures)
+        for lckv in lckvs
+        for peer in peers
+    ]
 
 
 def summary(result):
@@ -215,6 +252,10 @@ def main():
     parser.add_argument("models", nargs="*", metavar="MODEL", help="GGUF files that all engines read")
     parser.add_argument("--lckv", default="build/lckv", help="the command (default build/lckv)")
     parser.add_argument("--lckv-arguments", default="", help="for lckv bench: --lckv-arguments='--kv-type bf16'")
+    parser.add_argument(
+        "--variant", action="append", default=[], metavar="NAME=ARGUMENT[,ARGUMENT...]",
+        help="lckv once more with other arguments: 'bf16 KV=--kv-type,bf16'",
+    )  # fmt: skip
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=FOLDER[,ARGUMENT...]")
     parser.add_argument("--test", action="append", default=[], help="see above; may come several times")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all processors")
@@ -238,22 +279,24 @@ def main():
     if options.report is None:
         if not options.models or not options.peer or not options.test:
             parser.error("expected models, --peer and --test, or --report")
-        lckv = Lckv(options.lckv, options.threads, options.lckv_arguments.split())
-        peers = [Peer(text, options.threads) for text in options.peer]
+        lckvs = [Lckv(options.lckv, options.threads, "", options.lckv_arguments.split())]
+        for text in options.variant:
+            name, _, arguments = text.partition("=")
+            lckvs.append(Lckv(options.lckv, options.threads, ", " + name, arguments.split(",")))
+        settings = [Peer(text, options.threads) for text in options.peer]
+        names = list(dict.fromkeys(peer.name for peer in settings))
         tests = [Test(name) for name in options.test]
-        probe = Probe(lckv)
+        probe = Probe(lckvs[0])
         for model in options.models:
             for test in tests:
-                for peer in peers:
-                    result = compare(model, test, lckv, peer, probe, options.windows)
-                    result["lckv"] = {"version": lckv.version, "arguments": lckv.arguments}
-                    result["peer_build"] = {"version": peer.version, "arguments": peer.arguments}
+                peers = [fastest(model, test, [p for p in settings if p.name == name]) for name in names]
+                for result in compare(model, test, lckvs, peers, probe, options.windows):
                     result["threads"] = options.threads
                     keys = ("model", "test", "peer")
                     others = [r for r in figures["results"] if any(r[key] != result[key] for key in keys)]
                     figures["results"] = [*others, result]
                     print(table([result]).split("\n")[2], flush=True)
-                    write(options.output, json.dumps(figures, indent=1) + "\n")
+                write(options.output, json.dumps(figures, indent=1) + "\n")
     else:
         print(table(figures["results"]), end="")
     write(options.table, table(figures["results"]))

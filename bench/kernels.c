@@ -7,7 +7,7 @@
  * A product runs over layers of 5632 x 2048 weights: up to 16 rows over more of them than caches
  * hold, as decoding does, above over two. GB/s is what one row reads of them, GOP/s two operations
  * a weight and row. Attention is that of one token with 32 query and 4 KV heads of 64 over 22
- * layers of 8192 positions. The best of several passes.
+ * layers of 8192 positions, then that of four tokens of a prompt there. The best of several passes.
  */
 #include "kernels/kernels.h"
 #include "base/pool.h"
@@ -26,7 +26,7 @@
 #define DEPTH 8192 /* positions that attention reads */
 #define HEAD_DIM 64
 #define KV_HEADS 4
-#define QUERIES 8 /* of a KV head */
+#define QUERIES 8 /* of a KV head and token */
 #define KV_LAYERS 22
 #define PAGE 128
 
@@ -94,7 +94,7 @@ static void product_worker(const struct worker *worker, void *context)
     const struct product *product = context;
     for (size_t i = 0; i < product->n_layers; i++) {
         const struct matrix *layer = &product->layers[i];
-        struct range share = pool_share(worker, layer->n_groups / CLAIM_GROUPS);
+        struct range share = pool_share(worker, layer->size.n_groups / CLAIM_GROUPS);
         for (size_t g = share.begin * CLAIM_GROUPS; g < share.end * CLAIM_GROUPS; g += CLAIM_GROUPS)
             product->multiply(layer, &product->x, g, g + CLAIM_GROUPS,
                               product->out + g * layer->layout.group_rows, N_ROWS);
@@ -123,9 +123,9 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
     size_t row_bytes = N_COLUMNS / info->block_elements * info->block_bytes;
     product.n_layers = WEIGHTS_BYTES / (row_bytes * N_ROWS) + 1;
     product.layers = allocate(product.n_layers * sizeof *product.layers);
-    uint8_t *rows = allocate(MATRIX_MAX_GROUP * row_bytes);
-    const uint8_t *at[MATRIX_MAX_GROUP];
-    for (size_t i = 0; i < MATRIX_MAX_GROUP; i++) {
+    uint8_t *rows = allocate(PACKED_MAX_GROUP * row_bytes);
+    const uint8_t *at[PACKED_MAX_GROUP];
+    for (size_t i = 0; i < PACKED_MAX_GROUP; i++) {
         at[i] = rows + i * row_bytes;
         random_row(dtype, rows + i * row_bytes, row_bytes, info->block_bytes);
     }
@@ -133,9 +133,9 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
     for (size_t i = 0; i < product.n_layers; i++) {
         check(matrix_create(&product.layers[i], dtype, N_ROWS, N_COLUMNS, kernels->layout,
                             &memory_default_allocator));
-        for (uint32_t g = 0; g < product.layers[i].n_groups; g++)
+        for (uint32_t g = 0; g < product.layers[i].size.n_groups; g++)
             matrix_pack_group(&product.layers[i], g, at);
-        n_bytes += (double)product.layers[i].n_bytes;
+        n_bytes += (double)product.layers[i].size.n_bytes;
     }
     float *values = allocate(MOST_INPUTS * N_COLUMNS * sizeof(float));
     for (size_t i = 0; i < MOST_INPUTS * N_COLUMNS; i++)
@@ -167,7 +167,7 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
         matrix_release(&product.layers[i], &memory_default_allocator);
     memory_free(&memory_default_allocator, product.layers, 1,
                 product.n_layers * sizeof *product.layers);
-    memory_free(&memory_default_allocator, rows, 1, MATRIX_MAX_GROUP * row_bytes);
+    memory_free(&memory_default_allocator, rows, 1, PACKED_MAX_GROUP * row_bytes);
     memory_free(&memory_default_allocator, values, 1, MOST_INPUTS * N_COLUMNS * sizeof(float));
     memory_free(&memory_default_allocator, panels, 1,
                 MOST_INPUTS * N_COLUMNS / ACTIVATION_BLOCK * BF16_BLOCK_BYTES);
@@ -178,7 +178,9 @@ struct attention {
     attend_function attend;
     struct kv_layout layout;
     uint8_t *pages[KV_LAYERS][DEPTH / PAGE];
-    float *queries, *out, *scratch; /* [KV_HEADS, QUERIES, HEAD_DIM]; the scratch of every thread */
+    uint32_t n_queries; /* of a KV head: those of one token or of several */
+    float *queries, *out,
+        *scratch; /* [KV_HEADS, n_queries, HEAD_DIM]; the scratch of every thread */
     size_t scratch_floats;
 };
 
@@ -187,11 +189,11 @@ static void attention_worker(const struct worker *worker, void *context)
     struct attention *attention = context;
     struct range units = pool_share(worker, (size_t)KV_LAYERS * KV_HEADS);
     for (size_t unit = units.begin; unit < units.end; unit++) {
-        const float *queries[QUERIES];
-        float *out[QUERIES];
-        uint64_t begin[QUERIES] = {0}, end[QUERIES];
-        for (size_t j = 0; j < QUERIES; j++) {
-            size_t at = (unit % KV_HEADS * QUERIES + j) * HEAD_DIM;
+        const float *queries[KV_MAX_QUERIES];
+        float *out[KV_MAX_QUERIES];
+        uint64_t begin[KV_MAX_QUERIES] = {0}, end[KV_MAX_QUERIES];
+        for (size_t j = 0; j < attention->n_queries; j++) {
+            size_t at = (unit % KV_HEADS * attention->n_queries + j) * HEAD_DIM;
             queries[j] = attention->queries + at;
             out[j] = attention->out + at;
             end[j] = DEPTH;
@@ -199,7 +201,7 @@ static void attention_worker(const struct worker *worker, void *context)
         struct attend_job job = {.layout = &attention->layout,
                                  .pages = attention->pages[unit / KV_HEADS],
                                  .kv_head = (uint32_t)(unit % KV_HEADS),
-                                 .n_queries = QUERIES,
+                                 .n_queries = attention->n_queries,
                                  .queries = queries,
                                  .begin = begin,
                                  .end = end,
@@ -229,16 +231,21 @@ static void measure_attention(struct lckv_pool *pool, const struct kernels *kern
         for (uint32_t head = 0; head < KV_HEADS; head++)
             kernels->kv_store[a.layout.type](&a.layout, page, (uint32_t)(p % PAGE), head, k, v);
     }
-    size_t n = (size_t)KV_HEADS * QUERIES * HEAD_DIM;
+    size_t n = (size_t)KV_HEADS * KV_MAX_QUERIES * HEAD_DIM;
     a.scratch_floats = (attend_scratch_floats(HEAD_DIM) + 15) / 16 * 16;
     a.queries = allocate(n * sizeof(float));
     a.out = allocate(n * sizeof(float));
     a.scratch = allocate(pool_size(pool) * a.scratch_floats * sizeof(float));
     for (size_t i = 0; i < n; i++)
         a.queries[i] = ((float)(random_bits() >> 8) / 8388608.0f - 1) / 8;
+    a.n_queries = QUERIES;
     double seconds = best_pass(pool, attention_worker, &a);
-    printf("attention %-4s %s: %.1f ms, %.1f GB/s\n", dtype_info(dtype)->name,
-           fast ? "fast" : "full", seconds * 1e3, (double)n_bytes / seconds / 1e9);
+    a.n_queries = KV_MAX_QUERIES;
+    double prompt = best_pass(pool, attention_worker, &a);
+    double n_operations = 4.0 * KV_LAYERS * KV_HEADS * KV_MAX_QUERIES * HEAD_DIM * DEPTH;
+    printf("attention %-4s %s: %.1f ms, %.1f GB/s; of a prompt %.1f ms, %.0f GFLOP/s\n",
+           dtype_info(dtype)->name, fast ? "fast" : "full", seconds * 1e3,
+           (double)n_bytes / seconds / 1e9, prompt * 1e3, n_operations / prompt / 1e9);
     memory_free(&memory_default_allocator, arena, 1, n_bytes + KV_SLACK);
     memory_free(&memory_default_allocator, a.queries, 1, n * sizeof(float));
     memory_free(&memory_default_allocator, a.out, 1, n * sizeof(float));

@@ -25,8 +25,11 @@ TYPES = {  # name: GGUF number, elements and bytes of a block
     "q4_0": (2, 32, 18),
     "q4_1": (3, 32, 20),
     "q8_0": (8, 32, 34),
+    "q4_k": (12, 256, 144),
+    "q5_k": (13, 256, 176),
     "q6_k": (14, 256, 210),
 }
+MIXES = {"q4_k_m": "q4_k", "q5_k_m": "q5_k"}  # what they are without the larger type
 ALIGNMENT = 32
 POOL_BLOCKS = 4096  # random blocks that the weights are made of
 
@@ -44,7 +47,20 @@ def random_block(rng, kind):
         return scale + struct.pack("<e", -0.04) + rng.randbytes(16)
     if kind == "q6_k":
         return rng.randbytes(208) + scale
+    if kind in ("q4_k", "q5_k"):
+        scales = struct.pack("<2e", rng.uniform(0.5, 1.5) * 0.0001, rng.uniform(0.5, 1.5) * 0.0008)
+        return scales + rng.randbytes(TYPES[kind][2] - 4)
     return scale + rng.randbytes(TYPES[kind][2] - 2)
+
+
+def type_of(name, n_dims, layer, layers, kind):
+    """The element type of a tensor. A mix has some of attn_v and ffn_down, and the output, in q6_K."""
+    if n_dims == 1:
+        return "f32"
+    eighth = layers // 8
+    more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+    larger = name == "output.weight" or (("attn_v" in name or "ffn_down" in name) and more)
+    return "q6_k" if larger and kind in MIXES else MIXES.get(kind, kind)
 
 
 def text(value):
@@ -58,7 +74,7 @@ def main():
     )
     parser.add_argument("output")
     parser.add_argument("--preset", choices=PRESETS)
-    parser.add_argument("--type", choices=TYPES, default="q4_0")
+    parser.add_argument("--type", choices=[*TYPES, *MIXES], default="q4_0")
     for name in ("layers", "hidden", "heads", "kv-heads", "ffn", "vocab"):
         parser.add_argument("--" + name, type=int)
     parser.add_argument("--plan", help="a layer plan; standard if absent")
@@ -101,11 +117,13 @@ def main():
     for name, kind, value in metadata:
         header += text(name) + struct.pack("<I", kind)
         header += text(value) if kind == 8 else struct.pack("<f" if kind == 6 else "<I", value)
-    offset, sizes = 0, []
+    offset, sizes, kinds = 0, [], []
     for name, dims in tensors:
-        number, elements, size = TYPES[options.type if len(dims) == 2 else "f32"]
+        layer = int(name.split(".")[1]) if name.startswith("blk.") else -1
+        kinds.append(type_of(name, len(dims), layer, layers, options.type))
+        number, elements, size = TYPES[kinds[-1]]
         if dims[-1] % elements:
-            parser.error(f"{name}: rows of {dims[-1]} elements cannot be {options.type}")
+            parser.error(f"{name}: rows of {dims[-1]} elements cannot be {kinds[-1]}")
         header += text(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *reversed(dims))
         header += struct.pack("<IQ", number, offset)
         count = 1
@@ -115,15 +133,18 @@ def main():
         offset += -(-sizes[-1] // ALIGNMENT) * ALIGNMENT
 
     rng = random.Random(options.seed)
-    pool = b"".join(random_block(rng, options.type) for _ in range(POOL_BLOCKS)) * 64
+    pools = {
+        kind: b"".join(random_block(rng, kind) for _ in range(POOL_BLOCKS)) * 64
+        for kind in sorted(set(kinds) - {"f32"}) or ["f32"]
+    }
     with open(options.output, "wb") as file:
         file.write(header + b"\0" * (-len(header) % ALIGNMENT))
-        for (name, dims), size in zip(tensors, sizes):
+        for (_, dims), size, kind in zip(tensors, sizes, kinds):
             if len(dims) == 1:
                 data = struct.pack("<f", 1.0) * dims[0]
                 file.write(data + b"\0" * (-size % ALIGNMENT))
                 continue
-            left = size
+            left, pool = size, pools[kind]
             while left > 0:
                 file.write(pool[:left])
                 left -= min(left, len(pool))

@@ -271,13 +271,24 @@ enum {
     LCKV_GEMM_OPENBLAS = 2
 };
 
+typedef int32_t lckv_weights;
+enum {
+    /*
+     * Where they lie in the file, mapped, if it is packed for the kernel set (lckv_convert); read
+     * into memory otherwise. A mapped file must stay as it is while the model is open: if it is
+     * truncated, the next evaluate may raise SIGBUS.
+     */
+    LCKV_WEIGHTS_DEFAULT = 0,
+    LCKV_WEIGHTS_COPIED = 1 /* read into memory, always */
+};
+
 typedef struct lckv_model_options {
     size_t size;
     const char *kernel_set; /* "portable", "avx2", ...; NULL: $LCKV_CPU, else the fastest here */
     lckv_precision precision;
     lckv_gemm gemm;
     uint32_t sliding_window; /* tokens attended, the current one included; 0: what the file says */
-    uint32_t reserved;
+    lckv_weights weights;
     const lckv_allocator *allocator; /* copied; NULL: the C library's */
     lckv_log_callback log;           /* during the open only */
     void *log_user;
@@ -291,8 +302,9 @@ LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t
 /*
  * Opens a GGUF file, or a Hugging Face directory (config.json, model.safetensors or its sharded
  * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set;
- * the file is not needed afterwards. Files that another process truncates during the open can raise
- * SIGBUS: read such a file yourself and use lckv_model_open_memory.
+ * the file is not needed afterwards, unless it is mapped (lckv_weights). Files that another process
+ * truncates during the open can raise SIGBUS: read such a file yourself and use
+ * lckv_model_open_memory.
  */
 LCKV_API lckv_status lckv_model_open(const char *path, const lckv_model_options *options,
                                      lckv_model **model);
@@ -324,11 +336,13 @@ typedef struct lckv_model_info {
     float rope_theta;
     float rms_norm_eps;
     uint64_t n_parameters;
-    uint64_t weight_bytes;     /* resident, as packed */
+    uint64_t weight_bytes;     /* as packed, resident or mapped */
     const char *architecture;  /* "llama", "lckv-llama"; these four live as long as the model */
     const char *name;          /* general.name or the directory's; may be "" */
     const char *kernel_set;    /* the one in use */
     const char *weight_dtypes; /* "q8_0", or several as "q4_1, q8_0, f32", most bytes first */
+    int32_t is_mapped;         /* the weights lie in the file, packed for this kernel set */
+    int32_t is_repacked;       /* the file is packed for another one, so opening takes longer */
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 
@@ -465,7 +479,9 @@ typedef struct lckv_convert_options {
     lckv_progress_callback progress; /* in bytes written */
     void *progress_user;
     uint32_t sliding_window; /* tokens that windowed layers attend to; 0: what the source says */
-    uint32_t reserved;
+    int32_t packed;          /* 1: write matrices as a kernel set wants them, so that opening the
+                                file maps it and reads nothing; only lckv reads such files */
+    const char *kernel_set;  /* the set to pack for; NULL: $LCKV_CPU, else the fastest here */
 } lckv_convert_options;
 
 LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, size_t size);

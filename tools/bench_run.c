@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define WARM_UP 512 /* tokens, at most */
+
 struct run {
     const struct bench_test *test;
     lckv_cache *cache;
@@ -65,10 +67,10 @@ static int to_depth(const struct run *run)
     return is_there || depth == 0 ? EXIT_SUCCESS : append(run, 0, depth, 1, LCKV_WANT_NOTHING);
 }
 
-static int time_once(const struct run *run, double *speed)
+static int time_once(const struct run *run, size_t n_tokens, double *speed)
 {
     const struct bench_test *test = run->test;
-    size_t n_tokens = (size_t)test->n_tokens, per_call = test->is_decode ? 1 : n_tokens;
+    size_t per_call = test->is_decode ? 1 : n_tokens;
     int status = to_depth(run);
     double begin = now_seconds();
     for (size_t at = 0; at < n_tokens && status == EXIT_SUCCESS; at += per_call)
@@ -83,7 +85,7 @@ static int compare_reals(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* One run before the first warms up: it starts the threads and touches the pages. */
+/* A short run before the first warms up: it starts the threads and touches the weights. */
 static int time_all(const struct run *run, struct bench_speeds *speeds)
 {
     size_t n = (size_t)run->test->n_repeats;
@@ -91,7 +93,8 @@ static int time_all(const struct run *run, struct bench_speeds *speeds)
     int status = EXIT_SUCCESS;
     for (size_t i = 0; i <= n && status == EXIT_SUCCESS; i++) {
         double speed = 0;
-        status = time_once(run, &speed);
+        size_t n_tokens = (size_t)run->test->n_tokens;
+        status = time_once(run, i == 0 && n_tokens > WARM_UP ? WARM_UP : n_tokens, &speed);
         if (status == EXIT_SUCCESS && i > 0)
             run->speeds[i - 1] = speed;
         progress_update(&progress, i, n);

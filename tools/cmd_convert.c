@@ -38,7 +38,7 @@ int cmd_convert(int argc, char **argv)
     static const struct choice inits[] = {
         {"mean", LCKV_CONVERT_MEAN}, {"copy", LCKV_CONVERT_COPY}, {NULL, 0}};
     const char *input = NULL, *output = NULL;
-    bool as_json = false;
+    bool packed = false, as_json = false;
     int32_t init = INIT_NONE;
     uint64_t sliding_window = 0;
     struct progress progress = progress_begin("writing");
@@ -75,6 +75,16 @@ int cmd_convert(int argc, char **argv)
          .value = "N",
          .help = "tokens that windowed layers attend to (default: as\nIN says; it need not)",
          .least = 1},
+        {.name = "packed",
+         .kind = OPTION_FLAG,
+         .to.flag = &packed,
+         .help = "write weights as this machine's kernels read them:\n"
+                 "such a file opens at once, mapped, in lckv only"},
+        {.name = "kernel-set",
+         .kind = OPTION_TEXT,
+         .to.text = &convert.kernel_set,
+         .value = "NAME",
+         .help = "with --packed, the kernel set of another machine"},
         option_json(&as_json),
         {.name = NULL},
     };
@@ -84,6 +94,7 @@ int cmd_convert(int argc, char **argv)
         "the whole file has been written.",
         "lckv convert stories-lckv stories-lckv.gguf --type q8_0\n"
         "lckv convert llama.gguf condensed.gguf --plan 0_6_6_6_6_6_6_7 --init mean\n"
+        "lckv convert llama.gguf llama-packed.gguf --packed\n"
         "lckv convert llama.gguf windows.gguf --plan 0s_1s_2_2_2_2_2_2 --sliding-window 512",
         arguments, options};
     int status;
@@ -91,6 +102,9 @@ int cmd_convert(int argc, char **argv)
         return status;
     if (init != INIT_NONE && convert.plan == NULL)
         return fail_usage("convert", "--init needs --plan");
+    if (convert.kernel_set != NULL && !packed)
+        return fail_usage("convert", "--kernel-set needs --packed");
+    convert.packed = packed;
     convert.init = init == INIT_NONE ? LCKV_CONVERT_MEAN : init;
     convert.sliding_window = (uint32_t)sliding_window;
     lckv_convert_report report = {.size = sizeof report};

@@ -74,6 +74,14 @@ static const char *precision_name(lckv_precision precision)
     return precision == LCKV_PRECISION_FULL ? "full" : "fast";
 }
 
+static const char *placement(const lckv_model_info *info)
+{
+    if (info->is_mapped)
+        return "mapped: the file is packed for this kernel set";
+    return info->is_repacked ? "in memory, repacked: the file is packed for another kernel set"
+                             : "in memory";
+}
+
 static int print_text(const struct facts *facts, bool with_metadata)
 {
     const lckv_model_info *info = &facts->info;
@@ -81,8 +89,8 @@ static int print_text(const struct facts *facts, bool with_metadata)
     printf("name             %s\n", info->name[0] != '\0' ? info->name : "(none)");
     printf("architecture     %s\n", info->architecture);
     printf("parameters       %.1f million\n", (double)info->n_parameters / 1e6);
-    printf("weights          %s, %s in memory\n", info->weight_dtypes,
-           human_bytes(info->weight_bytes).text);
+    printf("weights          %s, %s %s\n", info->weight_dtypes,
+           human_bytes(info->weight_bytes).text, placement(info));
     printf("layers           %" PRIu32 "\n", info->n_layers);
     printf("hidden size      %" PRIu32 ", MLP %" PRIu32 "\n", info->hidden_size,
            info->intermediate_size);
@@ -128,6 +136,8 @@ static int print_json(const struct facts *facts, bool with_metadata)
     json_add_unsigned(&json, "n_parameters", info->n_parameters);
     json_add_string(&json, "weight_types", info->weight_dtypes);
     json_add_unsigned(&json, "weight_bytes", info->weight_bytes);
+    json_add_bool(&json, "is_mapped", info->is_mapped);
+    json_add_bool(&json, "is_repacked", info->is_repacked);
     json_add_unsigned(&json, "n_layers", info->n_layers);
     json_add_unsigned(&json, "n_vocab", info->n_vocab);
     json_add_unsigned(&json, "hidden_size", info->hidden_size);

@@ -22,11 +22,10 @@ lckv_status lckv_convert(const char *input, const char *output, const lckv_conve
         status = result_check(report, sizeof *report, "lckv_convert_report");
     if (status != LCKV_OK)
         return status;
-    status = argument_reserved("lckv_convert_options.reserved", full.reserved);
-    if (status != LCKV_OK)
-        return status;
     if (full.init != LCKV_CONVERT_MEAN && full.init != LCKV_CONVERT_COPY)
         return argument_range("lckv_convert_options.init", full.init, "an LCKV_CONVERT_... value");
+    if (full.packed != 0 && full.packed != 1)
+        return argument_range("lckv_convert_options.packed", full.packed, "0 or 1");
     lckv_convert_report written = {.size = sizeof written};
     status = convert(input, output, &full, &written);
     if (status == LCKV_OK && report != NULL)

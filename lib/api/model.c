@@ -14,8 +14,6 @@ lckv_status lckv_model_options_init(lckv_model_options *options, size_t size)
 static lckv_status read_options(const lckv_model_options *given, lckv_model_options *options)
 {
     lckv_status status = options_read(options, sizeof *options, given, "lckv_model_options");
-    if (status == LCKV_OK)
-        status = argument_reserved("lckv_model_options.reserved", options->reserved);
     if (status != LCKV_OK)
         return status;
     if (options->precision < LCKV_PRECISION_DEFAULT || options->precision > LCKV_PRECISION_FAST)
@@ -23,6 +21,9 @@ static lckv_status read_options(const lckv_model_options *given, lckv_model_opti
                               "an LCKV_PRECISION_... value");
     if (options->gemm < LCKV_GEMM_DEFAULT || options->gemm > LCKV_GEMM_OPENBLAS)
         return argument_range("lckv_model_options.gemm", options->gemm, "an LCKV_GEMM_... value");
+    if (options->weights < LCKV_WEIGHTS_DEFAULT || options->weights > LCKV_WEIGHTS_COPIED)
+        return argument_range("lckv_model_options.weights", options->weights,
+                              "an LCKV_WEIGHTS_... value");
     return LCKV_OK;
 }
 
@@ -99,6 +100,8 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .name = hparams->name.length > 0 ? hparams->name.bytes : "",
         .kernel_set = model->kernels->name,
         .weight_dtypes = model->weight_dtypes,
+        .is_mapped = model->is_mapped,
+        .is_repacked = model->is_repacked,
     };
 }
 

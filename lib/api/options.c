@@ -94,13 +94,6 @@ lckv_status argument_range(const char *argument, int64_t value, const char *expe
                 expected);
 }
 
-lckv_status argument_reserved(const char *member, uint64_t value)
-{
-    if (value != 0)
-        return fail(LCKV_INVALID_ARGUMENT, "%s is reserved and must be 0", member);
-    return LCKV_OK;
-}
-
 lckv_status argument_flags(const char *call, uint32_t flags, uint32_t known)
 {
     if ((flags & ~known) != 0)

@@ -46,9 +46,6 @@ lckv_status argument_null(const char *call, const char *argument);
 /* "<argument> is <value>; expected <expected>". */
 lckv_status argument_range(const char *argument, int64_t value, const char *expected);
 
-/* A reserved member must be zero. */
-lckv_status argument_reserved(const char *member, uint64_t value);
-
 /* `flags` must not have bits outside `known`. */
 lckv_status argument_flags(const char *call, uint32_t flags, uint32_t known);
 

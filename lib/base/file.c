@@ -29,6 +29,7 @@ lckv_status file_open(struct file *file, const char *path)
     file->descriptor = -1;
     file->length = 0;
     file->bytes = NULL;
+    file->mapped = false;
     int descriptor;
     do { /* O_NONBLOCK: the open of a named pipe must not wait for its writer */
         descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -56,6 +57,7 @@ void file_open_memory(struct file *file, const void *bytes, size_t length, const
     file->descriptor = -1;
     file->length = bytes != NULL ? length : 0;
     file->bytes = bytes != NULL ? bytes : (const uint8_t *)"";
+    file->mapped = false;
 }
 
 lckv_status file_map(struct file *file)
@@ -73,29 +75,37 @@ lckv_status file_map(struct file *file)
     if (bytes == MAP_FAILED)
         return fail_system(file->name, "map", errno);
     file->bytes = bytes;
+    file->mapped = true;
     return LCKV_OK;
 }
 
 void file_unmap(struct file *file)
 {
-    if (file->descriptor < 0)
-        return;
-    if (file->bytes != NULL && file->length > 0) {
+    if (file->mapped) {
         void *bytes;
         memcpy(&bytes, &file->bytes, sizeof bytes);
         munmap(bytes, (size_t)file->length);
     }
-    file->bytes = NULL;
+    if (file->mapped || file->descriptor >= 0)
+        file->bytes = NULL;
+    file->mapped = false;
+}
+
+void file_close_descriptor(struct file *file)
+{
+    if (file->descriptor >= 0)
+        close(file->descriptor);
+    file->descriptor = -1;
+    if (!file->mapped) {
+        file->length = 0;
+        file->bytes = NULL;
+    }
 }
 
 void file_close(struct file *file)
 {
     file_unmap(file);
-    if (file->descriptor >= 0)
-        close(file->descriptor);
-    file->descriptor = -1;
-    file->length = 0;
-    file->bytes = NULL;
+    file_close_descriptor(file);
 }
 
 lckv_status file_read(const struct file *file, uint64_t offset, void *buffer, size_t length)

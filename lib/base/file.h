@@ -12,6 +12,7 @@ struct file {
     int descriptor;   /* -1 for memory */
     uint64_t length;
     const uint8_t *bytes; /* the mapping, or the memory; NULL if not mapped */
+    bool mapped;          /* bytes must be unmapped */
 };
 
 /* Regular files only (LCKV_IO otherwise). `path` must outlive the file. */
@@ -24,6 +25,9 @@ void file_open_memory(struct file *file, const void *bytes, size_t length, const
 lckv_status file_map(struct file *file);
 void file_unmap(struct file *file);
 void file_close(struct file *file);
+
+/* Nothing can be read any more, but a mapping stays until file_unmap or file_close. */
+void file_close_descriptor(struct file *file);
 
 /*
  * Reads exactly `length` bytes at `offset` into `buffer`, with read(2), never through the mapping,

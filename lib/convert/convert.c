@@ -8,6 +8,7 @@
 #include "convert/describe.h"
 #include "convert/rows.h"
 #include "format/gguf.h"
+#include "kernels/kernels.h"
 #include "model/weights.h"
 
 #include <stdio.h>
@@ -15,7 +16,8 @@
 
 struct converter {
     const lckv_convert_options *options;
-    bool same_plan; /* the new plan reads what the old one reads */
+    struct matrix_layout layout; /* that matrices are packed in; group_rows 0: they are not */
+    bool same_plan;              /* the new plan reads what the old one reads */
     lckv_allocator allocator;
     struct arena arena;
     struct checkpoint in;
@@ -73,9 +75,16 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     to->dtype = choose_dtype(c, sources[0], n_sources > 1, name);
     to->n_dims = sources[0]->n_dims;
     memcpy(to->shape, sources[0]->shape, sizeof to->shape);
+    if (to->n_dims == 2)
+        to->layout = c->layout;
     bool rotated = weight == WEIGHT_Q || weight == WEIGHT_K || weight == WEIGHT_Q_BIAS ||
                    weight == WEIGHT_K_BIAS;
-    if (rotated && c->in.kind == CHECKPOINT_HF) /* to the order of GGUF files */
+    /* In GGUF files rows that are rotated together are neighbours, but not in packed ones. */
+    bool split = c->in.kind == CHECKPOINT_HF || !c->hparams.architecture->gguf_rope_adjacent;
+    bool to_split = to->layout.group_rows > 0 || !c->hparams.architecture->gguf_rope_adjacent;
+    if (rotated && split && !to_split)
+        rows->split_head_dim = c->hparams.head_dim;
+    else if (rotated && !split && to_split)
         rows->paired_head_dim = c->hparams.head_dim;
     uint64_t bytes = 0;
     dtype_bytes(to->dtype, to->shape[0] * to->shape[1], &bytes);
@@ -224,10 +233,35 @@ static lckv_status check_options(const lckv_convert_options *options)
     return LCKV_OK;
 }
 
+/* Rows of packed files cannot be taken out as files store them. */
+static lckv_status check_unpacked(const struct checkpoint *in)
+{
+    for (size_t i = 0; i < in->n_tensors; i++) {
+        if (in->tensors[i].layout.group_rows > 0)
+            return fail(LCKV_UNSUPPORTED,
+                        "%s: packed for running; convert the file that it was packed from",
+                        in->name);
+    }
+    return LCKV_OK;
+}
+
+static lckv_status choose_layout(struct converter *c)
+{
+    const struct kernels *kernels = NULL;
+    if (c->options->packed == 0)
+        return LCKV_OK;
+    lckv_status status = kernels_find(c->options->kernel_set, &kernels);
+    if (status == LCKV_OK)
+        c->layout = kernels->layout;
+    return status;
+}
+
 static lckv_status open_input(struct converter *c, const char *input)
 {
     const char *plan = c->options->plan;
-    lckv_status status = hparams_read(&c->in, &c->hparams);
+    lckv_status status = check_unpacked(&c->in);
+    if (status == LCKV_OK)
+        status = hparams_read(&c->in, &c->hparams);
     const struct text *own = &c->hparams.plan;
     if (status == LCKV_OK)
         status = plan_parse(own->length > 0 ? own->bytes : NULL, own->length, c->hparams.n_layers,
@@ -264,6 +298,8 @@ lckv_status convert(const char *input, const char *output, const lckv_convert_op
 {
     struct converter c = {.options = options};
     lckv_status status = check_options(options);
+    if (status == LCKV_OK)
+        status = choose_layout(&c);
     if (status == LCKV_OK)
         status = memory_choose(options->allocator, &c.allocator);
     if (status == LCKV_OK)

@@ -4,6 +4,8 @@
 #include "convert/rows.h"
 
 #include "kernels/blocks.h"
+#include "kernels/matrix.h"
+#include "model/packer.h"
 
 #include <string.h>
 
@@ -21,10 +23,11 @@ bool rows_can_be(lckv_dtype dtype)
 /* The source row that becomes row `row`. */
 static uint64_t source_row(const struct rows *rows, uint64_t row)
 {
-    uint64_t head_dim = rows->paired_head_dim;
-    if (head_dim == 0)
+    if (rows->paired_head_dim != 0)
+        return packer_source_row((uint32_t)row, rows->paired_head_dim);
+    if (rows->split_head_dim == 0)
         return row;
-    uint64_t in_head = row % head_dim;
+    uint64_t head_dim = rows->split_head_dim, in_head = row % head_dim;
     return row - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
 }
 
@@ -32,25 +35,32 @@ struct buffers {
     uint8_t *source, *out;
     float *values, *sum;
     size_t source_bytes, out_bytes, n_columns;
+    uint32_t rows_at_once; /* in `out`: those of a packed group */
+    struct matrix group;   /* a packed group by itself */
 };
 
 static void release(struct buffers *b, const lckv_allocator *allocator)
 {
     memory_free(allocator, b->source, b->source_bytes, 1);
-    memory_free(allocator, b->out, b->out_bytes, 1);
+    memory_free(allocator, b->out, b->rows_at_once, b->out_bytes);
     memory_free(allocator, b->values, b->n_columns, sizeof *b->values);
     memory_free(allocator, b->sum, b->n_columns, sizeof *b->sum);
+    matrix_release(&b->group, allocator);
 }
 
-static lckv_status allocate(struct buffers *b, const lckv_allocator *allocator)
+static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
+                            const lckv_allocator *allocator)
 {
     lckv_status status = memory_alloc(allocator, b->source_bytes, 1, "a row", &b->source);
     if (status == LCKV_OK)
-        status = memory_alloc(allocator, b->out_bytes, 1, "a row", &b->out);
+        status = memory_alloc(allocator, b->rows_at_once, b->out_bytes, "a row", &b->out);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, b->n_columns, sizeof *b->values, "a row", &b->values);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, b->n_columns, sizeof *b->sum, "a row", &b->sum);
+    if (status == LCKV_OK && to->layout.group_rows > 0)
+        status = matrix_create(&b->group, to->dtype, to->layout.group_rows, (uint32_t)b->n_columns,
+                               to->layout, allocator);
     return status;
 }
 
@@ -75,6 +85,41 @@ static lckv_status mean_row(const struct rows *rows, const struct checkpoint *in
     return LCKV_OK;
 }
 
+/* Row `row` as `to` says, at `out`. */
+static lckv_status convert_row(const struct rows *rows, const struct checkpoint *in,
+                               const struct gguf_tensor *to, uint64_t row, struct buffers *b,
+                               uint8_t *out)
+{
+    uint64_t from = source_row(rows, row);
+    if (rows->n_sources == 1 && rows->sources[0]->dtype == to->dtype)
+        return checkpoint_read(in, rows->sources[0], from * b->out_bytes, out, b->out_bytes);
+    lckv_status status = mean_row(rows, in, from, b);
+    if (status == LCKV_OK)
+        blocks_quantize(to->dtype, b->sum, b->n_columns, out);
+    return status;
+}
+
+/* The next rows: a group of them, or one. */
+static lckv_status write_rows(const struct rows *rows, const struct checkpoint *in,
+                              const struct gguf_tensor *to, uint64_t first, struct buffers *b,
+                              struct gguf_writer *writer)
+{
+    const uint8_t *at[PACKED_MAX_GROUP] = {NULL};
+    lckv_status status = LCKV_OK;
+    for (uint32_t i = 0; status == LCKV_OK && i < b->rows_at_once && first + i < to->shape[0];
+         i++) {
+        uint8_t *out = b->out + i * b->out_bytes;
+        status = convert_row(rows, in, to, first + i, b, out);
+        at[i] = out;
+    }
+    if (status != LCKV_OK)
+        return status;
+    if (to->layout.group_rows == 0)
+        return gguf_writer_data(writer, b->out, b->out_bytes);
+    matrix_pack_group(&b->group, 0, at);
+    return gguf_writer_data(writer, b->group.data, b->group.size.n_bytes);
+}
+
 lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
                        const struct gguf_tensor *to, const lckv_allocator *allocator,
                        struct gguf_writer *writer, rows_progress progress, void *user)
@@ -85,10 +130,10 @@ lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
         return status == LCKV_OK ? progress(user, bytes) : status;
     }
     /* A vector is a matrix of one column here, so that its elements can change places. */
-    uint64_t n_rows = to->shape[0], n_columns = to->n_dims > 1 ? to->shape[1] : 1, out_bytes = 0;
-    struct buffers b = {.n_columns = (size_t)n_columns};
-    uint64_t most = 0;
-    bool copy = rows->n_sources == 1 && rows->sources[0]->dtype == to->dtype;
+    uint64_t n_rows = to->shape[0], n_columns = to->n_dims > 1 ? to->shape[1] : 1;
+    uint64_t out_bytes = 0, most = 0;
+    struct buffers b = {.n_columns = (size_t)n_columns,
+                        .rows_at_once = to->layout.group_rows > 0 ? to->layout.group_rows : 1};
     dtype_bytes(to->dtype, n_columns, &out_bytes);
     for (size_t s = 0; s < rows->n_sources; s++) {
         uint64_t bytes = 0;
@@ -97,20 +142,12 @@ lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
     }
     b.source_bytes = (size_t)most;
     b.out_bytes = (size_t)out_bytes;
-    lckv_status status = allocate(&b, allocator);
-    for (uint64_t row = 0; status == LCKV_OK && row < n_rows; row++) {
-        uint64_t from = source_row(rows, row);
-        if (copy) {
-            status = checkpoint_read(in, rows->sources[0], from * out_bytes, b.out, b.out_bytes);
-        } else {
-            status = mean_row(rows, in, from, &b);
-            if (status == LCKV_OK)
-                blocks_quantize(to->dtype, b.sum, b.n_columns, b.out);
-        }
+    lckv_status status = allocate(&b, to, allocator);
+    for (uint64_t row = 0; status == LCKV_OK && row < n_rows; row += b.rows_at_once) {
+        uint64_t n = n_rows - row < b.rows_at_once ? n_rows - row : b.rows_at_once;
+        status = write_rows(rows, in, to, row, &b, writer);
         if (status == LCKV_OK)
-            status = gguf_writer_data(writer, b.out, b.out_bytes);
-        if (status == LCKV_OK)
-            status = progress(user, b.out_bytes);
+            status = progress(user, (size_t)n * b.out_bytes);
     }
     release(&b, allocator);
     return status;

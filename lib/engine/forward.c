@@ -206,7 +206,7 @@ static void head(struct task *task)
     task_rows_ready(task);
     float *scratch = w->head_scratch + task->worker->index * w->head_floats;
     struct range claim;
-    while (task_claim(task, model->output.n_groups, GROUPS_TOGETHER, HEAD_COLUMNS / group_rows,
+    while (task_claim(task, model->output.size.n_groups, GROUPS_TOGETHER, HEAD_COLUMNS / group_rows,
                       &claim)) {
         linear_groups(task, &model->output, &x, claim.begin, claim.end, scratch, HEAD_COLUMNS);
         size_t begin = claim.begin * group_rows, end = claim.end * group_rows;

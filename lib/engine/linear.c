@@ -67,12 +67,12 @@ void linear(struct task *task, const struct activations *x, const struct product
 {
     size_t total = 0;
     for (size_t i = 0; i < n_products; i++)
-        total += products[i].matrix->n_groups;
+        total += products[i].matrix->size.n_groups;
     struct range claim;
     while (task_claim(task, total, GROUPS_TOGETHER, total, &claim)) {
         size_t first = 0;
         for (size_t i = 0; i < n_products; i++) {
-            size_t n = products[i].matrix->n_groups;
+            size_t n = products[i].matrix->size.n_groups;
             size_t begin = claim.begin > first ? claim.begin - first : 0;
             size_t end = claim.end > first ? claim.end - first : 0;
             end = end < n ? end : n;
@@ -90,7 +90,7 @@ void linear_swiglu(struct task *task, const struct activations *x, const struct 
     /* Whole activation blocks, so that each worker prepares what it has computed. */
     size_t align = ACTIVATION_BLOCK / kernels->layout.group_rows;
     align = align > GROUPS_TOGETHER ? align : GROUPS_TOGETHER;
-    size_t n_groups = gate->matrix->n_groups, stride = gate->out->stride;
+    size_t n_groups = gate->matrix->size.n_groups, stride = gate->out->stride;
     struct range claim;
     while (task_claim(task, n_groups, align, n_groups, &claim)) {
         product_groups(task, up, x, claim.begin, claim.end);

@@ -132,13 +132,13 @@ lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *by
 void checkpoint_close_files(struct checkpoint *checkpoint)
 {
     for (size_t i = 0; i < checkpoint->n_files; i++)
-        file_close(&checkpoint->files[i]);
-    checkpoint->n_files = 0;
+        file_close_descriptor(&checkpoint->files[i]);
 }
 
 void checkpoint_close(struct checkpoint *checkpoint)
 {
-    checkpoint_close_files(checkpoint);
+    for (size_t i = 0; i < checkpoint->n_files; i++)
+        file_close(&checkpoint->files[i]);
     arena_release(&checkpoint->arena);
     *checkpoint = (struct checkpoint){.kind = CHECKPOINT_GGUF};
 }
@@ -172,4 +172,17 @@ lckv_status checkpoint_read(const struct checkpoint *checkpoint, const struct te
     lckv_status status =
         file_read(&checkpoint->files[tensor->file], tensor->offset + begin, buffer, length);
     return status == LCKV_OK ? LCKV_OK : fail_in(status, "tensor %s", name.text);
+}
+
+lckv_status checkpoint_map(struct checkpoint *checkpoint, const struct tensor *tensor,
+                           const uint8_t **data)
+{
+    struct file *file = &checkpoint->files[tensor->file];
+    *data = NULL;
+    if (file->descriptor < 0)
+        return LCKV_OK;
+    lckv_status status = file_map(file);
+    if (status == LCKV_OK)
+        *data = file->bytes + tensor->offset;
+    return status;
 }

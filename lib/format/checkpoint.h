@@ -8,12 +8,14 @@
 #include "base/file.h"
 #include "format/dtype.h"
 #include "format/metadata.h"
+#include "format/packed.h"
 
 #define TENSOR_MAX_DIMS 4
 
 struct tensor {
     struct text name;
     lckv_dtype dtype;
+    struct matrix_layout layout; /* group_rows 0: not packed */
     uint32_t n_dims;
     uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first: [rows, columns]; unused ones are 1 */
     uint32_t file;                   /* index into checkpoint.files */
@@ -51,7 +53,9 @@ lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *by
                                    const lckv_allocator *allocator);
 void checkpoint_close(struct checkpoint *checkpoint);
 
-/* Closes the files; names, shapes, metadata and texts stay until checkpoint_close. */
+/*
+ * Closes the files; names, shapes, metadata, texts and what is mapped stay until checkpoint_close.
+ */
 void checkpoint_close_files(struct checkpoint *checkpoint);
 
 const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name);
@@ -59,5 +63,12 @@ const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const 
 /* `length` bytes of the tensor's data from byte `begin` on. */
 lckv_status checkpoint_read(const struct checkpoint *checkpoint, const struct tensor *tensor,
                             uint64_t begin, void *buffer, size_t length);
+
+/*
+ * The tensor's data where the file has them, mapped; they stay until checkpoint_close. NULL for a
+ * checkpoint in memory, which is the caller's.
+ */
+lckv_status checkpoint_map(struct checkpoint *checkpoint, const struct tensor *tensor,
+                           const uint8_t **data);
 
 #endif

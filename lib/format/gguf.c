@@ -55,6 +55,8 @@ static lckv_status choose_dtype(const char *what, struct tensor *tensor, uint32_
 {
     struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
     const struct dtype_info *info = dtype_from_gguf(gguf_type);
+    if (info == NULL)
+        info = packed_from_gguf(gguf_type, &tensor->layout);
     const char *type_name = dtype_gguf_name(gguf_type);
     if (info != NULL) {
         tensor->dtype = info->dtype;
@@ -63,8 +65,8 @@ static lckv_status choose_dtype(const char *what, struct tensor *tensor, uint32_
     if (type_name != NULL)
         return fail(
             LCKV_UNSUPPORTED,
-            "%s: tensor %s: type %s is not supported, expected f32, f16, bf16, q8_0, q4_0, q4_1 "
-            "or q6_K",
+            "%s: tensor %s: type %s is not supported, expected f32, f16, bf16, q8_0, q4_0, q4_1, "
+            "q4_K, q5_K or q6_K",
             what, name.text, type_name);
     return fail(LCKV_UNSUPPORTED, "%s: tensor %s: unknown tensor type %" PRIu32, what, name.text,
                 gguf_type);

@@ -23,6 +23,7 @@ lckv_status gguf_read(struct checkpoint *checkpoint);
 struct gguf_tensor {
     const char *name;
     lckv_dtype dtype;
+    struct matrix_layout layout; /* group_rows 0: not packed */
     uint32_t n_dims;
     uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first */
 };
@@ -31,11 +32,12 @@ struct gguf_writer {
     struct output *output;
     const struct gguf_tensor *tensors; /* the caller's, until the end */
     size_t n_tensors;
+    uint32_t alignment; /* 32, or that of packed files */
     size_t current;
     uint64_t left; /* bytes that the current tensor still lacks */
 };
 
-/* Writes the header (alignment 32). */
+/* Writes the header. */
 lckv_status gguf_writer_begin(struct gguf_writer *writer, struct output *output,
                               const struct metadata *metadata, const struct gguf_tensor *tensors,
                               size_t n_tensors);

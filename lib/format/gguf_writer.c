@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define ALIGNMENT 32
+#define ALIGNMENT 32 /* the default of GGUF, of files without packed tensors */
 #define GGUF_VERSION 3
 
 /* The header in the making. The first failure sticks, so that a whole section is checked once. */
@@ -104,14 +104,21 @@ static void put_value(struct buffer *buffer, const struct metadata_value *value)
     }
 }
 
+#define ALIGNMENT_KEY "general.alignment"
+
 /* A source's own alignment does not hold for the new file. */
 static bool is_written(const struct metadata_value *value)
 {
-    return !text_equals(value->key, "general.alignment");
+    return !text_equals(value->key, ALIGNMENT_KEY);
 }
 
-static void put_metadata(struct buffer *buffer, const struct metadata *metadata)
+static void put_metadata(struct buffer *buffer, const struct metadata *metadata, uint32_t alignment)
 {
+    if (alignment != ALIGNMENT) {
+        put_string(buffer, ALIGNMENT_KEY, strlen(ALIGNMENT_KEY));
+        put_number(buffer, METADATA_U32, 4);
+        put_number(buffer, alignment, 4);
+    }
     for (size_t i = 0; i < metadata->n_values; i++) {
         if (is_written(&metadata->values[i]))
             put_value(buffer, &metadata->values[i]);
@@ -129,11 +136,19 @@ static bool tensor_bytes(const struct gguf_tensor *tensor, uint64_t *n_bytes)
         if (tensor->shape[i] == 0 || !checked_multiply64(n_elements, tensor->shape[i], &n_elements))
             return false;
     }
+    if (tensor->layout.group_rows > 0) {
+        struct packed_size size;
+        bool fits = tensor->n_dims == 2 && packed_measure(tensor->dtype, tensor->shape[0],
+                                                          tensor->shape[1], tensor->layout, &size);
+        *n_bytes = fits ? size.n_bytes : 0;
+        return fits;
+    }
     return tensor->shape[tensor->n_dims - 1] % info->block_elements == 0 &&
            dtype_bytes(tensor->dtype, n_elements, n_bytes);
 }
 
-static void put_tensors(struct buffer *buffer, const struct gguf_tensor *tensors, size_t n_tensors)
+static void put_tensors(struct buffer *buffer, const struct gguf_tensor *tensors, size_t n_tensors,
+                        uint32_t alignment)
 {
     uint64_t offset = 0;
     for (size_t i = 0; i < n_tensors && buffer->status == LCKV_OK; i++) {
@@ -148,14 +163,17 @@ static void put_tensors(struct buffer *buffer, const struct gguf_tensor *tensors
         put_number(buffer, tensor->n_dims, 4);
         for (uint32_t dim = tensor->n_dims; dim-- > 0;)
             put_number(buffer, tensor->shape[dim], 8);
-        put_number(buffer, dtype_info(tensor->dtype)->gguf_type, 4);
+        put_number(buffer,
+                   tensor->layout.group_rows > 0 ? packed_to_gguf(tensor->dtype, tensor->layout)
+                                                 : dtype_info(tensor->dtype)->gguf_type,
+                   4);
         put_number(buffer, offset, 8);
         if (!checked_add64(offset, n_bytes, &offset) ||
-            !checked_add64(offset, ALIGNMENT - 1, &offset)) {
+            !checked_add64(offset, alignment - 1, &offset)) {
             buffer->status = fail(LCKV_INTERNAL, "the tensors' sizes overflow");
             return;
         }
-        offset -= offset % ALIGNMENT;
+        offset -= offset % alignment;
     }
 }
 
@@ -171,24 +189,29 @@ lckv_status gguf_writer_begin(struct gguf_writer *writer, struct output *output,
                               const struct metadata *metadata, const struct gguf_tensor *tensors,
                               size_t n_tensors)
 {
-    *writer = (struct gguf_writer){.output = output, .tensors = tensors, .n_tensors = n_tensors};
+    *writer = (struct gguf_writer){
+        .output = output, .tensors = tensors, .n_tensors = n_tensors, .alignment = ALIGNMENT};
+    for (size_t i = 0; i < n_tensors; i++) {
+        if (tensors[i].layout.group_rows > 0)
+            writer->alignment = PACKED_FILE_ALIGNMENT;
+    }
     struct buffer buffer = {.allocator = &output->allocator};
-    uint64_t n_metadata = 0;
+    uint64_t n_metadata = writer->alignment != ALIGNMENT;
     for (size_t i = 0; i < metadata->n_values; i++)
         n_metadata += is_written(&metadata->values[i]);
     put(&buffer, "GGUF", 4);
     put_number(&buffer, GGUF_VERSION, 4);
     put_number(&buffer, n_tensors, 8);
     put_number(&buffer, n_metadata, 8);
-    put_metadata(&buffer, metadata);
-    put_tensors(&buffer, tensors, n_tensors);
+    put_metadata(&buffer, metadata, writer->alignment);
+    put_tensors(&buffer, tensors, n_tensors, writer->alignment);
 
     lckv_status status = buffer.status;
     if (status == LCKV_OK)
         status = output_write(output, buffer.bytes, buffer.length);
     memory_free(&output->allocator, buffer.bytes, buffer.capacity, 1);
     if (status == LCKV_OK)
-        status = output_pad(output, ALIGNMENT);
+        status = output_pad(output, writer->alignment);
     enter_tensor(writer);
     return status;
 }
@@ -205,7 +228,7 @@ lckv_status gguf_writer_data(struct gguf_writer *writer, const void *bytes, size
         length -= n;
         writer->left -= n;
         if (status == LCKV_OK && writer->left == 0) {
-            status = output_pad(writer->output, ALIGNMENT);
+            status = output_pad(writer->output, writer->alignment);
             writer->current++;
             enter_tensor(writer);
         }

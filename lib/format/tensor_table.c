@@ -8,6 +8,21 @@
 
 #include <inttypes.h>
 
+static lckv_status measure_packed(struct tensor *tensor, const char *file)
+{
+    struct packed_size size;
+    if (tensor->n_dims == 2 &&
+        packed_measure(tensor->dtype, tensor->shape[0], tensor->shape[1], tensor->layout, &size)) {
+        tensor->n_bytes = size.n_bytes;
+        return LCKV_OK;
+    }
+    return fail(LCKV_BAD_FORMAT,
+                "%s: tensor %s: %" PRIu32 " dimensions, %" PRIu64 " x %" PRIu64
+                ", expected a packed matrix of at most 2^32 - 1 rows and columns",
+                file, quoted(tensor->name.bytes, tensor->name.length).text, tensor->n_dims,
+                tensor->shape[0], tensor->shape[1]);
+}
+
 lckv_status tensor_table_measure(struct tensor *tensor, const char *file)
 {
     struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
@@ -32,6 +47,8 @@ lckv_status tensor_table_measure(struct tensor *tensor, const char *file)
                     "%s: tensor %s: rows of %" PRIu64
                     " elements, expected a multiple of the %" PRIu32 " in a block of %s",
                     file, name.text, row, info->block_elements, info->name);
+    if (tensor->layout.group_rows > 0)
+        return measure_packed(tensor, file);
     if (!dtype_bytes(tensor->dtype, n_elements, &tensor->n_bytes))
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s: its size in bytes overflows", file, name.text);
     return LCKV_OK;

@@ -15,6 +15,17 @@
 
 #define ATTEND_VECTORS 2 /* of positions that are scored beside each other: a sub-tile at least */
 
+INLINE size_t element_bytes(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_F32 ? 4 : 2;
+}
+
+/* Bytes from one column (of values) or position (of keys) to the next: bf16 stands in pairs. */
+INLINE size_t dtype_pitch(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_F16 ? 2 : 4;
+}
+
 /* Where a query stands: the running maximum, sum of exponentials and weighted sum of values. */
 struct attend_state {
     float largest, sum;
@@ -24,8 +35,8 @@ struct attend_state {
 /* Of the job's scratch. */
 struct attend_scratch {
     float *scores; /* [KV_MAX_QUERIES][KV_TILE]: then probabilities */
-    float *floats; /* [2][KV_SUBTILE][attend_head_floats(head_dim)]: keys of two sub-tiles, or the
-                    * values of one */
+    float *floats; /* [ATTEND_POSITIONS][attend_head_floats(head_dim)]: values, or the keys of two
+                    * sub-tiles */
     float *paired_queries; /* [KV_MAX_QUERIES][head_dim / 2] pairs */
     struct attend_state segment[KV_MAX_QUERIES], total[KV_MAX_QUERIES];
 };
@@ -44,79 +55,90 @@ static const uint8_t *attend_values(const struct attend_job *job, uint64_t posit
     return attend_keys(job, position) + job->layout->head_bytes / 2;
 }
 
-/* A sub-tile's keys, or its values, that will be read soon. */
-static void attend_prefetch(const struct kv_layout *layout, const uint8_t *at)
+/*
+ * Fetches `n_bytes` of what will be read soon, into the second-level cache. A step of a product
+ * fetches its share: all at once they would wait for the few lines that a core can have on its way.
+ */
+INLINE void attend_prefetch(const uint8_t *at, size_t n_bytes)
 {
-    for (size_t i = 0; i < KV_SUBTILE * layout->head_dim * layout->element_bytes; i += 64)
-        __builtin_prefetch(at + i);
+    for (size_t i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch(at + i, 0, 2);
 }
 
-/* A sub-tile's keys as floats [head_dim][KV_SUBTILE]: in place for f32, otherwise in `buffer`. */
-INLINE const float *keys_as_floats(lckv_dtype dtype, const uint8_t *bytes, size_t head_dim,
-                                   float *buffer)
+/*
+ * Two vectors of neighbours, as floats: vector `i` (even) and the next of an array of vectors that
+ * are `distance` elements apart.
+ */
+INLINE void load_two(lckv_dtype dtype, const uint8_t *bytes, size_t i, size_t distance, vf two[2])
 {
-    size_t n = head_dim * KV_SUBTILE;
-    if (dtype == LCKV_DTYPE_F32)
-        return (const float *)(const void *)bytes;
-    if (dtype == LCKV_DTYPE_F16) {
-        for (size_t i = 0; i < n; i += LANES)
-            v_store(buffer + i, v_load_f16(bytes + 2 * i));
-        return buffer;
+    if (dtype == LCKV_DTYPE_F32) {
+        const float *floats = (const float *)(const void *)bytes;
+        two[0] = v_load(floats + i * distance);
+        two[1] = v_load(floats + (i + 1) * distance);
+    } else if (dtype == LCKV_DTYPE_F16) {
+        two[0] = v_load_f16(bytes + 2 * i * distance);
+        two[1] = v_load_f16(bytes + 2 * (i + 1) * distance);
+    } else {
+        vb both = vb_load(bytes + 2 * i * distance);
+        two[0] = v_from_bf16(both, 0);
+        two[1] = v_from_bf16(both, 1);
     }
+}
+
+/* A sub-tile's keys as floats [head_dim][KV_SUBTILE]. */
+INLINE void keys_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t head_dim, float *floats)
+{
     for (size_t d = 0; d < head_dim; d += 2) {
         for (size_t i = 0; i < KV_SUBTILE; i += LANES) {
-            vb both = vb_load(bytes + (d / 2 * KV_SUBTILE + i) * 4);
-            v_store(buffer + d * KV_SUBTILE + i, v_from_bf16(both, 0));
-            v_store(buffer + (d + 1) * KV_SUBTILE + i, v_from_bf16(both, 1));
+            vf two[2];
+            load_two(dtype, bytes + i * dtype_pitch(dtype), d, KV_SUBTILE, two);
+            v_store(floats + d * KV_SUBTILE + i, two[0]);
+            v_store(floats + (d + 1) * KV_SUBTILE + i, two[1]);
         }
     }
-    return buffer;
 }
 
-/* A sub-tile's values as floats [KV_SUBTILE][stride], in place for f32. */
-INLINE const float *values_as_floats(lckv_dtype dtype, const uint8_t *bytes, size_t head_dim,
-                                     float *buffer, size_t *stride)
+/* The values of `n` positions as floats [n][n_floats]. */
+INLINE void values_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t n, size_t head_dim,
+                             size_t n_floats, float *floats)
 {
-    size_t n_floats = attend_head_floats(head_dim);
-    *stride = dtype == LCKV_DTYPE_F32 ? head_dim : n_floats;
-    if (dtype == LCKV_DTYPE_F32)
-        return (const float *)(const void *)bytes;
-    for (size_t p = 0; p < KV_SUBTILE; p += 2) {
+    for (size_t p = 0; p < n; p += 2) {
         for (size_t d = 0; d < n_floats; d += LANES) {
-            float *even = buffer + p * n_floats + d, *odd = even + n_floats;
-            if (dtype == LCKV_DTYPE_F16) {
-                v_store(even, v_load_f16(bytes + (p * head_dim + d) * 2));
-                v_store(odd, v_load_f16(bytes + ((p + 1) * head_dim + d) * 2));
-            } else {
-                vb both = vb_load(bytes + (p / 2 * head_dim + d) * 4);
-                v_store(even, v_from_bf16(both, 0));
-                v_store(odd, v_from_bf16(both, 1));
-            }
+            vf two[2];
+            load_two(dtype, bytes + d * dtype_pitch(dtype), p, head_dim, two);
+            v_store(floats + p * n_floats + d, two[0]);
+            v_store(floats + (p + 1) * n_floats + d, two[1]);
         }
     }
-    return buffer;
 }
 
 /*
  * Scores of `n` queries for `n_vectors` vectors of positions, whose keys are [head_dim][KV_SUBTILE]
- * each (both constants).
+ * of `dtype` each (all three constants). Meanwhile `ahead_bytes` for each column are fetched from
+ * `ahead` on, one for each sub-tile.
  */
-INLINE void score_queries(const float *const *keys, size_t n_vectors, const float *const *queries,
-                          size_t n, size_t head_dim, float *scores)
+INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n_vectors,
+                          const float *const *queries, size_t n, size_t head_dim,
+                          const uint8_t *const *ahead, size_t ahead_bytes, float *scores)
 {
     vf sums[TILE_ROWS][ATTEND_VECTORS];
     UNROLL for (size_t j = 0; j < n; j++)
     {
         UNROLL for (size_t v = 0; v < n_vectors; v++) sums[j][v] = v_set(0);
     }
-    for (size_t d = 0; d < head_dim; d++) {
-        vf k[ATTEND_VECTORS];
-        UNROLL for (size_t v = 0; v < n_vectors; v++) k[v] = v_load(keys[v] + d * KV_SUBTILE);
-        UNROLL for (size_t j = 0; j < n; j++)
+    for (size_t d = 0; d < head_dim; d += 2) {
+        vf k[ATTEND_VECTORS][2];
+        UNROLL for (size_t v = 0; v < n_vectors; v += KV_SUBTILE / LANES)
+            attend_prefetch(ahead[v] + d * ahead_bytes, 2 * ahead_bytes);
+        UNROLL for (size_t v = 0; v < n_vectors; v++) load_two(dtype, keys[v], d, KV_SUBTILE, k[v]);
+        UNROLL for (size_t i = 0; i < 2; i++)
         {
-            vf query = v_set(queries[j][d]);
-            UNROLL for (size_t v = 0; v < n_vectors; v++) sums[j][v] =
-                v_fma(k[v], query, sums[j][v]);
+            UNROLL for (size_t j = 0; j < n; j++)
+            {
+                vf query = v_set(queries[j][d + i]);
+                UNROLL for (size_t v = 0; v < n_vectors; v++) sums[j][v] =
+                    v_fma(k[v][i], query, sums[j][v]);
+            }
         }
     }
     UNROLL for (size_t j = 0; j < n; j++)
@@ -126,9 +148,14 @@ INLINE void score_queries(const float *const *keys, size_t n_vectors, const floa
     }
 }
 
-/* Adds probability times value for the positions of a sub-tile, two vectors of values at a time. */
-INLINE void add_values(const float *values, size_t stride, size_t n_floats, const float *scores,
-                       struct attend_state *states, size_t n)
+/*
+ * Adds probability times value for `n_positions` positions, whose values are `distance` elements of
+ * `dtype` apart, two vectors of values at a time. Meanwhile `ahead_bytes` are fetched for each two
+ * positions.
+ */
+INLINE void add_values(lckv_dtype dtype, const uint8_t *values, size_t n_positions, size_t distance,
+                       size_t n_floats, const float *scores, struct attend_state *states, size_t n,
+                       const uint8_t *ahead, size_t ahead_bytes)
 {
     for (size_t d = 0; d < n_floats; d += 2 * LANES) {
         vf sums[TILE_ROWS][2];
@@ -137,14 +164,20 @@ INLINE void add_values(const float *values, size_t stride, size_t n_floats, cons
             sums[j][0] = v_load(states[j].values + d);
             sums[j][1] = v_load(states[j].values + d + LANES);
         }
-        for (size_t p = 0; p < KV_SUBTILE; p++) {
-            vf first = v_load(values + p * stride + d),
-               second = v_load(values + p * stride + d + LANES);
-            UNROLL for (size_t j = 0; j < n; j++)
+        for (size_t p = 0; p < n_positions; p += 2) {
+            vf first[2], second[2];
+            attend_prefetch(ahead, ahead_bytes);
+            ahead += ahead_bytes;
+            load_two(dtype, values + d * dtype_pitch(dtype), p, distance, first);
+            load_two(dtype, values + (d + LANES) * dtype_pitch(dtype), p, distance, second);
+            UNROLL for (size_t i = 0; i < 2; i++)
             {
-                vf probability = v_set(scores[j * KV_TILE + p]);
-                sums[j][0] = v_fma(probability, first, sums[j][0]);
-                sums[j][1] = v_fma(probability, second, sums[j][1]);
+                UNROLL for (size_t j = 0; j < n; j++)
+                {
+                    vf probability = v_set(scores[j * KV_TILE + p + i]);
+                    sums[j][0] = v_fma(probability, first[i], sums[j][0]);
+                    sums[j][1] = v_fma(probability, second[i], sums[j][1]);
+                }
             }
         }
         UNROLL for (size_t j = 0; j < n; j++)
@@ -160,7 +193,8 @@ _Static_assert(LANES == KV_SUBTILE, "a vector of pairs is a sub-tile");
 
 /* score_queries with pairs of columns: keys are [head_dim / 2][KV_SUBTILE][2]. */
 INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const float *queries,
-                        size_t n, size_t n_pairs, float *scores)
+                        size_t n, size_t n_pairs, const uint8_t *const *ahead, size_t ahead_bytes,
+                        float *scores)
 {
     vf sums[TILE_ROWS][ATTEND_VECTORS];
     UNROLL for (size_t j = 0; j < n; j++)
@@ -169,6 +203,8 @@ INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const floa
     }
     for (size_t i = 0; i < n_pairs; i++) {
         vb k[ATTEND_VECTORS];
+        UNROLL for (size_t v = 0; v < n_vectors; v++)
+            attend_prefetch(ahead[v] + 2 * i * ahead_bytes, 2 * ahead_bytes);
         UNROLL for (size_t v = 0; v < n_vectors; v++) k[v] = vb_load(keys[v] + i * 4 * KV_SUBTILE);
         UNROLL for (size_t j = 0; j < n; j++)
         {
@@ -184,9 +220,10 @@ INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const floa
     }
 }
 
-/* add_values with pairs of positions: values are [KV_SUBTILE / 2][head_dim][2]. */
-INLINE void add_value_pairs(const uint8_t *values, size_t head_dim, const float *probabilities,
-                            struct attend_state *states, size_t n)
+/* add_values with pairs of positions: values are [n_positions / 2][head_dim][2]. */
+INLINE void add_value_pairs(const uint8_t *values, size_t n_positions, size_t head_dim,
+                            const float *probabilities, struct attend_state *states, size_t n,
+                            const uint8_t *ahead, size_t ahead_bytes)
 {
     for (size_t d = 0; d < head_dim; d += 2 * LANES) {
         vf sums[TILE_ROWS][2];
@@ -195,9 +232,11 @@ INLINE void add_value_pairs(const uint8_t *values, size_t head_dim, const float 
             sums[j][0] = v_load(states[j].values + d);
             sums[j][1] = v_load(states[j].values + d + LANES);
         }
-        for (size_t p = 0; p < KV_SUBTILE / 2; p++) {
+        for (size_t p = 0; p < n_positions / 2; p++) {
             const uint8_t *at = values + (p * head_dim + d) * 4;
             vb first = vb_load(at), second = vb_load(at + 4 * LANES);
+            attend_prefetch(ahead, ahead_bytes);
+            ahead += ahead_bytes;
             UNROLL for (size_t j = 0; j < n; j++)
             {
                 vb pair = vb_set_pair(probabilities + j * KV_TILE + p);
@@ -214,38 +253,45 @@ INLINE void add_value_pairs(const uint8_t *values, size_t head_dim, const float 
 }
 #endif
 
-/* Scores of all queries for `n_vectors` (a constant) vectors of positions from `position` on. */
+/*
+ * Scores of all queries for `n_vectors` (a constant) vectors of positions from `position` on. Their
+ * values are fetched meanwhile.
+ */
 INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
                             struct attend_scratch *scratch, uint64_t position, size_t n_vectors,
                             float *scores)
 {
     size_t head_dim = job->layout->head_dim, n = job->n_queries, j = 0;
-    const uint8_t *bytes[ATTEND_VECTORS];
-    const float *keys[ATTEND_VECTORS];
+    const size_t ahead_bytes = KV_SUBTILE * element_bytes(dtype);
+    const uint8_t *keys[ATTEND_VECTORS], *ahead[ATTEND_VECTORS];
+    bool convert = dtype != LCKV_DTYPE_F32 && !paired && n > TILE_ROWS;
     UNROLL for (size_t v = 0; v < n_vectors; v++)
     {
         size_t in_subtile = v * LANES % KV_SUBTILE, subtile = v * LANES / KV_SUBTILE;
-        if (in_subtile == 0) {
-            bytes[v] = attend_keys(job, position + v * LANES);
-            attend_prefetch(job->layout, bytes[v] + job->layout->head_bytes / 2);
-            if (!paired)
-                keys[v] = keys_as_floats(dtype, bytes[v], head_dim,
-                                         scratch->floats + subtile * KV_SUBTILE * head_dim);
-        } else {
-            keys[v] = keys[v - 1] + LANES;
-        }
+        const uint8_t *first = attend_keys(job, position + subtile * KV_SUBTILE);
+        float *floats = scratch->floats + subtile * KV_SUBTILE * head_dim;
+        ahead[v] = first + job->layout->head_bytes / 2;
+        if (convert && in_subtile == 0)
+            keys_to_floats(dtype, first, head_dim, floats);
+        keys[v] = convert ? (const uint8_t *)(floats + in_subtile)
+                          : first + in_subtile * dtype_pitch(dtype);
     }
 #ifdef HAS_DOT_BF16
     if (paired) {
         FOR_TILES(TILE_ROWS, j, n,
-                  score_pairs(bytes, n_vectors, scratch->paired_queries + j * head_dim / 2, rows,
-                              head_dim / 2, scores + j * KV_TILE));
+                  score_pairs(keys, n_vectors, scratch->paired_queries + j * head_dim / 2, rows,
+                              head_dim / 2, ahead, j == 0 ? ahead_bytes : 0, scores + j * KV_TILE));
         return;
     }
 #endif
-    FOR_TILES(
-        TILE_ROWS, j, n,
-        score_queries(keys, n_vectors, job->queries + j, rows, head_dim, scores + j * KV_TILE));
+    if (convert)
+        FOR_TILES(TILE_ROWS, j, n,
+                  score_queries(LCKV_DTYPE_F32, keys, n_vectors, job->queries + j, rows, head_dim,
+                                ahead, j == 0 ? ahead_bytes : 0, scores + j * KV_TILE));
+    else
+        FOR_TILES(TILE_ROWS, j, n,
+                  score_queries(dtype, keys, n_vectors, job->queries + j, rows, head_dim, ahead,
+                                ahead_bytes, scores + j * KV_TILE));
 }
 
 /*
@@ -279,27 +325,41 @@ INLINE void softmax_tile(bool paired, float *scores, size_t from, size_t to,
         v_store(state->values + d, v_mul(v_load(state->values + d), v_set(scale)));
 }
 
-/* Adds what the values of a sub-tile give, whose first position is `in_tile` of the tile. */
-INLINE void add_subtile(lckv_dtype dtype, bool paired, const struct attend_job *job,
-                        struct attend_scratch *scratch, uint64_t position, size_t in_tile)
+/*
+ * Adds what the values of `n_positions` from `position` on give, the first of which is `in_tile` of
+ * the tile. As much is fetched from `ahead` on.
+ */
+INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
+                          struct attend_scratch *scratch, uint64_t position, size_t n_positions,
+                          size_t in_tile, const uint8_t *ahead)
 {
-    size_t head_dim = job->layout->head_dim, n = job->n_queries, j = 0, stride;
-    const uint8_t *bytes = attend_values(job, position);
+    size_t head_dim = job->layout->head_dim, n_floats = attend_head_floats(head_dim);
+    size_t n = job->n_queries, j = 0;
+    const size_t ahead_bytes = 4 * LANES * element_bytes(dtype); /* of two positions */
+    const uint8_t *values = attend_values(job, position);
 #ifdef HAS_DOT_BF16
     if (paired) {
         const float *pairs = scratch->scores + in_tile / 2;
-        FOR_TILES(
-            TILE_ROWS, j, n,
-            add_value_pairs(bytes, head_dim, pairs + j * KV_TILE, scratch->segment + j, rows));
+        FOR_TILES(TILE_ROWS, j, n,
+                  add_value_pairs(values, n_positions, head_dim, pairs + j * KV_TILE,
+                                  scratch->segment + j, rows, ahead, j == 0 ? ahead_bytes : 0));
         return;
     }
 #endif
     (void)paired; /* of sets without that form */
     const float *scores = scratch->scores + in_tile;
-    const float *values = values_as_floats(dtype, bytes, head_dim, scratch->floats, &stride);
+    if (dtype == LCKV_DTYPE_F32 || n <= TILE_ROWS) {
+        FOR_TILES(TILE_ROWS, j, n,
+                  add_values(dtype, values, n_positions, head_dim, n_floats, scores + j * KV_TILE,
+                             scratch->segment + j, rows, ahead, j == 0 ? ahead_bytes : 0));
+        return;
+    }
+    values_to_floats(dtype, values, n_positions, head_dim, n_floats, scratch->floats);
+    values = (const uint8_t *)scratch->floats;
     FOR_TILES(TILE_ROWS, j, n,
-              add_values(values, stride, attend_head_floats(head_dim), scores + j * KV_TILE,
-                         scratch->segment + j, rows));
+              add_values(LCKV_DTYPE_F32, values, n_positions, n_floats, n_floats,
+                         scores + j * KV_TILE, scratch->segment + j, rows, ahead,
+                         j == 0 ? ahead_bytes : 0));
 }
 
 /* A segment's result into the query's total; nothing if the query attends to none of it. */
@@ -335,9 +395,10 @@ INLINE void attend_tile(lckv_dtype dtype, bool paired, const struct attend_job *
                         struct attend_scratch *scratch, uint64_t tile, uint64_t begin, uint64_t end)
 {
     uint64_t first = clip(begin, tile, tile + KV_TILE) / KV_SUBTILE * KV_SUBTILE;
-    uint64_t last = clip(end, tile, tile + KV_TILE), p = first;
+    uint64_t last = clip(end, tile, tile + KV_TILE), p = first, n;
+    uint64_t beyond = (last + KV_SUBTILE - 1) / KV_SUBTILE * KV_SUBTILE;
     const uint64_t step = (uint64_t)ATTEND_VECTORS * LANES;
-    for (; p + step <= (last + KV_SUBTILE - 1) / KV_SUBTILE * KV_SUBTILE; p += step)
+    for (; p + step <= beyond; p += step)
         score_positions(dtype, paired, job, scratch, p, ATTEND_VECTORS,
                         scratch->scores + (p - tile));
     for (; p < last; p += KV_SUBTILE)
@@ -353,10 +414,12 @@ INLINE void attend_tile(lckv_dtype dtype, bool paired, const struct attend_job *
         else
             memset(scores, 0, KV_TILE * sizeof *scores);
     }
-    for (p = first; p < last; p += KV_SUBTILE) {
-        if (p + KV_TILE < end)
-            attend_prefetch(job->layout, attend_keys(job, p + KV_TILE));
-        add_subtile(dtype, paired, job, scratch, p, (size_t)(p - tile));
+    for (p = first; p < beyond; p += n) {
+        uint64_t in_page = job->layout->page_positions - p % job->layout->page_positions;
+        n = beyond - p < in_page ? beyond - p : in_page;
+        n = n < ATTEND_POSITIONS ? n : ATTEND_POSITIONS;
+        const uint8_t *ahead = attend_keys(job, p + KV_TILE < end ? p + KV_TILE : p);
+        add_positions(dtype, paired, job, scratch, p, (size_t)n, (size_t)(p - tile), ahead);
     }
 }
 
@@ -366,7 +429,7 @@ static void attend_begin(const struct attend_job *job, struct attend_scratch *sc
     size_t head_dim = job->layout->head_dim, n_floats = attend_head_floats(head_dim);
     scratch->scores = job->scratch;
     scratch->floats = scratch->scores + KV_MAX_QUERIES * KV_TILE;
-    scratch->paired_queries = scratch->floats + 2 * KV_SUBTILE * n_floats;
+    scratch->paired_queries = scratch->floats + ATTEND_POSITIONS * n_floats;
     float *values = scratch->paired_queries + KV_MAX_QUERIES * n_floats / 2;
     for (size_t j = 0; j < job->n_queries; j++) {
         scratch->segment[j].values = values + 2 * j * n_floats;

@@ -26,7 +26,7 @@ static inline __attribute__((always_inline)) vf v_exp(vf x)
     p = v_fma(p, r, v_set(0.5f));
     p = v_fma(p, r, v_set(1.0f));
     p = v_fma(p, r, v_set(1.0f));
-    return v_keep_if_at_least(x, -87.0f, v_mul(p, v_power_of_two(n)));
+    return v_keep_if_at_least(x, -87.0f, v_scale(p, n));
 }
 
 static float exp_one(float x)

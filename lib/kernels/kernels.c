@@ -101,7 +101,8 @@ static bool is_preferred(const struct kernels *kernels)
     return true;
 }
 
-lckv_status kernels_choose(const char *name, const struct kernels **kernels)
+/* By name, of all sets or of those that run `here`; without one, the best that runs here. */
+static lckv_status choose(const char *name, bool here, const struct kernels **kernels)
 {
     const char *from = "kernel set";
     if (name == NULL || name[0] == '\0') {
@@ -111,7 +112,7 @@ lckv_status kernels_choose(const char *name, const struct kernels **kernels)
     bool any = name == NULL || name[0] == '\0';
     char names[64] = "";
     for (size_t i = N_SETS; i-- > 0;) {
-        if (!kernels_available(sets[i]))
+        if ((any || here) && !kernels_available(sets[i]))
             continue;
         if (any ? is_preferred(sets[i]) : strcmp(name, sets[i]->name) == 0) {
             *kernels = sets[i];
@@ -122,6 +123,16 @@ lckv_status kernels_choose(const char *name, const struct kernels **kernels)
     }
     return fail(LCKV_UNSUPPORTED, "%s %s is not available here; expected one of: %s", from,
                 quoted_string(name).text, names);
+}
+
+lckv_status kernels_choose(const char *name, const struct kernels **kernels)
+{
+    return choose(name, true, kernels);
+}
+
+lckv_status kernels_find(const char *name, const struct kernels **kernels)
+{
+    return choose(name, false, kernels);
 }
 
 enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast)

@@ -59,6 +59,9 @@ bool kernels_available(const struct kernels *kernels);
  */
 lckv_status kernels_choose(const char *name, const struct kernels **kernels);
 
+/* The same without asking whether it can run here, to pack weights for another machine. */
+lckv_status kernels_find(const char *name, const struct kernels **kernels);
+
 /* The product for a matrix, by its type and the precision, and the form of activations it reads. */
 multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast);

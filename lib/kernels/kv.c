@@ -67,5 +67,5 @@ size_t attend_scratch_floats(uint32_t head_dim)
 {
     size_t n_floats = attend_head_floats(head_dim);
     size_t scores = (size_t)KV_MAX_QUERIES * KV_TILE, queries = KV_MAX_QUERIES * n_floats / 2;
-    return scores + 2 * KV_SUBTILE * n_floats + queries + 2 * KV_MAX_QUERIES * n_floats;
+    return scores + ATTEND_POSITIONS * n_floats + queries + 2 * KV_MAX_QUERIES * n_floats;
 }

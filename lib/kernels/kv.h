@@ -12,11 +12,12 @@
 
 #include <stdbool.h>
 
-#define KV_SUBTILE 16     /* positions whose keys are interleaved: lanes of the scores */
-#define KV_TILE 128       /* positions between two updates of the running softmax */
-#define KV_SEGMENT 512    /* positions whose partial results are merged in order */
-#define KV_MAX_QUERIES 32 /* queries that one attend call takes */
-#define KV_SLACK 128      /* bytes behind the last page that vector loads may touch; zeroed */
+#define KV_SUBTILE 16       /* positions whose keys are interleaved: lanes of the scores */
+#define KV_TILE 128         /* positions between two updates of the running softmax */
+#define KV_SEGMENT 512      /* positions whose partial results are merged in order */
+#define ATTEND_POSITIONS 32 /* whose values are added in one go */
+#define KV_MAX_QUERIES 32   /* queries that one attend call takes */
+#define KV_SLACK 128        /* bytes behind the last page that vector loads may touch; zeroed */
 
 enum kv_type { KV_F32, KV_F16, KV_BF16, KV_TYPES };
 

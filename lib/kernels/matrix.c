@@ -11,71 +11,44 @@
 
 #include <string.h>
 
-/* The bytes of a packed block for each row, and the columns that it covers. */
-struct packed_form {
-    uint32_t columns, head, body;
-};
-
-static struct packed_form packed_form(lckv_dtype dtype)
+static lckv_status measure(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
+                           uint32_t n_columns, struct matrix_layout layout)
 {
-    switch (dtype) {
-    case LCKV_DTYPE_F32:
-        return (struct packed_form){1, 0, 4};
-    case LCKV_DTYPE_F16:
-        return (struct packed_form){1, 0, 2};
-    case LCKV_DTYPE_BF16:
-        return (struct packed_form){2, 0, 4}; /* pairs of columns, for vdpbf16ps */
-    case LCKV_DTYPE_Q8_0:
-        return (struct packed_form){32, 2, 32};
-    case LCKV_DTYPE_Q4_0:
-        return (struct packed_form){32, 2, 16};
-    case LCKV_DTYPE_Q4_1:
-        return (struct packed_form){32, 4, 16};
-    case LCKV_DTYPE_Q4_K:
-        return (struct packed_form){256, 16, 128};
-    case LCKV_DTYPE_Q5_K:
-        return (struct packed_form){256, 16, 160};
-    case LCKV_DTYPE_Q6_K:
-        return (struct packed_form){256, 18, 192};
-    default:
-        return (struct packed_form){1, 0, 0};
-    }
-}
-
-static size_t packed_blocks(const struct matrix *matrix)
-{
-    size_t columns = packed_form(matrix->dtype).columns;
-    return (matrix->n_columns + columns - 1) / columns;
+    struct matrix made = {
+        .dtype = dtype, .n_rows = n_rows, .n_columns = n_columns, .layout = layout};
+    if (!packed_measure(dtype, n_rows, n_columns, layout, &made.size))
+        return fail(LCKV_INTERNAL, "a matrix of %u x %u cannot be packed as type %d", n_rows,
+                    n_columns, (int)dtype);
+    *matrix = made;
+    return LCKV_OK;
 }
 
 lckv_status matrix_create(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
                           uint32_t n_columns, struct matrix_layout layout,
                           const lckv_allocator *allocator)
 {
-    const struct dtype_info *info = dtype_info(dtype);
-    if (info == NULL || n_columns % info->block_elements != 0)
-        return fail(LCKV_INTERNAL, "a matrix of %u columns cannot be packed as type %d", n_columns,
-                    (int)dtype);
-    struct matrix made = {.dtype = dtype,
-                          .n_rows = n_rows,
-                          .n_columns = n_columns,
-                          .layout = layout,
-                          .n_groups = (n_rows + layout.group_rows - 1) / layout.group_rows};
-    struct packed_form form = packed_form(dtype);
-    size_t lanes = (size_t)layout.group_rows * packed_blocks(&made); /* of all blocks of a group */
-    made.body = (lanes * form.head + 63) / 64 * 64;
-    made.group_bytes = (made.body + lanes * form.body + 63) / 64 * 64;
-    if (!checked_multiply(made.group_bytes, made.n_groups, &made.n_bytes))
-        return fail(LCKV_OUT_OF_MEMORY, "a matrix of %u x %u is too large", n_rows, n_columns);
-    lckv_status status = memory_alloc_raw(allocator, made.n_bytes, "weights", &made.data);
+    struct matrix made = {0};
+    lckv_status status = measure(&made, dtype, n_rows, n_columns, layout);
+    if (status == LCKV_OK)
+        status = memory_alloc_raw(allocator, made.size.n_bytes, "weights", &made.owned);
+    made.data = made.owned;
     if (status == LCKV_OK)
         *matrix = made;
     return status;
 }
 
+lckv_status matrix_view(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
+                        uint32_t n_columns, struct matrix_layout layout, const uint8_t *data)
+{
+    lckv_status status = measure(matrix, dtype, n_rows, n_columns, layout);
+    if (status == LCKV_OK)
+        matrix->data = data;
+    return status;
+}
+
 void matrix_release(struct matrix *matrix, const lckv_allocator *allocator)
 {
-    memory_free(allocator, matrix->data, matrix->n_bytes, 1);
+    memory_free(allocator, matrix->owned, matrix->size.n_bytes, 1);
     memset(matrix, 0, sizeof *matrix);
 }
 
@@ -238,17 +211,19 @@ void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *con
 {
     static const uint8_t zeros[256]; /* a block of any type whose values are all 0 */
     const struct packed_form form = packed_form(matrix->dtype);
-    size_t n_rows = matrix->layout.group_rows, n_blocks = packed_blocks(matrix);
+    size_t n_rows = matrix->layout.group_rows;
+    size_t head_bytes = packed_head_bytes(form), body_bytes = packed_body_bytes(form);
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
-    uint8_t *head = matrix->data + group * matrix->group_bytes, *body = head + matrix->body;
-    const uint8_t *blocks[MATRIX_MAX_GROUP];
+    uint8_t *head = matrix->owned + group * matrix->size.group_bytes;
+    uint8_t *body = head + matrix->size.body;
+    const uint8_t *blocks[PACKED_MAX_GROUP];
     if (form.columns == 256) /* numbers are put together bit by bit */
-        memset(head, 0, matrix->group_bytes);
-    for (size_t b = 0; b < n_blocks; b++) {
+        memset(head, 0, matrix->size.group_bytes);
+    for (size_t b = 0; b < matrix->size.n_blocks; b++) {
         for (size_t lane = 0; lane < n_rows; lane++)
             blocks[lane] = rows[lane] != NULL ? rows[lane] + b * file_bytes : zeros;
-        pack_block(matrix, blocks, head + b * n_rows * form.head, body + b * n_rows * form.body,
+        pack_block(matrix, blocks, head + b * n_rows * head_bytes, body + b * n_rows * body_bytes,
                    b * form.columns + form.columns > matrix->n_columns);
     }
 }
@@ -257,8 +232,9 @@ void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *con
 static void unpack_block(const struct matrix *matrix, size_t lane, const uint8_t *head,
                          const uint8_t *body, uint8_t *block)
 {
-    size_t rows = matrix->layout.group_rows, n_heads = packed_form(matrix->dtype).head / 2;
-    size_t n_quads = packed_form(matrix->dtype).body / 4;
+    const struct packed_form form = packed_form(matrix->dtype);
+    size_t rows = matrix->layout.group_rows, n_heads = form.head_halves;
+    size_t n_quads = form.body_field_bytes == 4 ? form.body_fields : 0;
     uint32_t flip = matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes
                         ? UINT32_C(0x80808080)
                         : 0;
@@ -278,9 +254,9 @@ void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
 {
     const struct packed_form form = packed_form(matrix->dtype);
     size_t rows = matrix->layout.group_rows, lane = row % rows;
-    const uint8_t *head = matrix->data + row / rows * matrix->group_bytes;
-    const uint8_t *body = head + matrix->body;
-    for (size_t b = 0; b < packed_blocks(matrix); b++) {
+    const uint8_t *head = matrix->data + row / rows * matrix->size.group_bytes;
+    const uint8_t *body = head + matrix->size.body;
+    for (size_t b = 0; b < matrix->size.n_blocks; b++) {
         size_t first = b * form.columns, left = matrix->n_columns - first;
         uint8_t block[256];
         if (form.columns == 256) {
@@ -290,7 +266,7 @@ void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
             blocks_dequantize(matrix->dtype, block, left < form.columns ? left : form.columns,
                               values + first);
         }
-        head += rows * form.head;
-        body += rows * form.body;
+        head += rows * packed_head_bytes(form);
+        body += rows * packed_body_bytes(form);
     }
 }

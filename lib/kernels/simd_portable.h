@@ -146,15 +146,17 @@ static inline vf v_round(vf a)
     return a;
 }
 
-/* 2^n for a whole n in -126 .. 127. */
-static inline vf v_power_of_two(vf n)
+/* a * 2^n for a whole n in -126 .. 127. */
+static inline vf v_scale(vf a, vf n)
 {
     EACH_LANE
     {
         uint32_t bits = (uint32_t)((int32_t)n.v[l] + 127) << 23;
-        memcpy(&n.v[l], &bits, 4);
+        float power;
+        memcpy(&power, &bits, 4);
+        a.v[l] *= power;
     }
-    return n;
+    return a;
 }
 
 /* `a` where x >= limit, otherwise 0. */

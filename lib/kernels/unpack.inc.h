@@ -11,8 +11,8 @@ struct group {
 
 INLINE struct group group_at(const struct matrix *matrix, size_t index)
 {
-    const uint8_t *at = matrix->data + index * matrix->group_bytes;
-    struct group group = {at, at + matrix->body};
+    const uint8_t *at = matrix->data + index * matrix->size.group_bytes;
+    struct group group = {at, at + matrix->size.body};
     return group;
 }
 

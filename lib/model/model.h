@@ -26,11 +26,12 @@ struct lckv_model {
     struct arena arena; /* texts, norms, biases */
     struct hparams hparams;
     struct lckv_plan *plan;
-    struct tokenizer *tokenizer;  /* NULL: none */
-    const char *no_tokenizer;     /* why there is none */
-    struct checkpoint checkpoint; /* files closed; texts stay. Its metadata: as in the GGUF file, or
+    struct tokenizer *tokenizer; /* NULL: none */
+    const char *no_tokenizer;    /* why there is none */
+    struct checkpoint
+        checkpoint; /* descriptors closed; texts and a mapping stay. Its metadata: as in the GGUF file, or
                                      the members of config.json as texts */
-    bool opened;                  /* the checkpoint */
+    bool opened; /* the checkpoint */
     const struct kernels *kernels;
     lckv_precision precision;  /* resolved: full or fast */
     bool use_openblas;         /* for prompt chunks in fast precision */
@@ -40,6 +41,8 @@ struct lckv_model {
     const float *output_norm;
     struct model_layer *layers;
     bool tied;
+    bool is_mapped;   /* weights lie in the file, which stays mapped */
+    bool is_repacked; /* the file was packed, but for another layout */
     uint64_t n_parameters, weight_bytes;
     const char *weight_dtypes;
     struct failure *failure; /* apart, because it changes in a const model */

@@ -1,154 +1,12 @@
 /*
- * Packing. Files are read in pieces of a few megabytes, by all cores, and their rows interleaved
- * into place; q and k rows that GGUF pairs as (2d, 2d + 1) come back to the order (d, d + head_dim
- * / 2) on the way.
+ * Which tensors become the model's matrices and vectors. How one does is packer.c's.
  */
 #include "model/pack.h"
 
 #include "base/pool.h"
-#include "base/status.h"
 #include "kernels/blocks.h"
+#include "model/packer.h"
 #include "model/weights.h"
-
-#include <stdatomic.h>
-#include <string.h>
-
-#define PIECE_BYTES (2u << 20)
-
-struct packer {
-    struct lckv_model *model;
-    struct lckv_pool *pool;
-    uint8_t *pieces; /* one for each thread */
-    size_t piece_bytes, n_pieces;
-    uint64_t done, total; /* bytes of weights */
-    lckv_progress_callback progress;
-    void *progress_user;
-};
-
-static lckv_status advance(struct packer *packer, uint64_t bytes)
-{
-    packer->done += bytes;
-    if (packer->progress != NULL &&
-        packer->progress(packer->progress_user, packer->done, packer->total) != 0)
-        return fail(LCKV_CANCELLED, "%s: opening was cancelled", packer->model->checkpoint.name);
-    return LCKV_OK;
-}
-
-/* Room for a piece of at least `wanted` bytes for each thread. */
-static lckv_status size_pieces(struct packer *packer, uint64_t wanted)
-{
-    if (wanted <= packer->piece_bytes)
-        return LCKV_OK;
-    const lckv_allocator *allocator = &packer->model->allocator;
-    size_t bytes = wanted > PIECE_BYTES ? (size_t)wanted : PIECE_BYTES, all;
-    memory_free(allocator, packer->pieces, packer->n_pieces * packer->piece_bytes, 1);
-    packer->pieces = NULL;
-    packer->piece_bytes = 0;
-    if (!checked_multiply(bytes, packer->n_pieces, &all))
-        return fail(LCKV_OUT_OF_MEMORY, "rows of weights are too long");
-    lckv_status status = memory_alloc_raw(allocator, all, "a piece of weights", &packer->pieces);
-    if (status == LCKV_OK)
-        packer->piece_bytes = bytes;
-    return status;
-}
-
-/* A matrix on its way: groups are packed in pieces, by all threads. */
-struct packing {
-    struct packer *packer;
-    const struct tensor *tensor;
-    struct matrix *matrix;
-    uint64_t row_bytes;
-    uint32_t paired_head_dim; /* 0, or the head_dim of rows that the file pairs as neighbours */
-    uint32_t groups_at_once;
-    _Atomic uint32_t next;
-    _Atomic uint32_t failed; /* the first group of a piece that failed */
-};
-
-/* The row of the file that belongs in row `row`. */
-static uint32_t source_of_row(uint32_t row, uint32_t paired_head_dim)
-{
-    if (paired_head_dim == 0)
-        return row;
-    uint32_t half = paired_head_dim / 2, in_head = row % paired_head_dim;
-    return row - in_head + in_head % half * 2 + in_head / half;
-}
-
-static lckv_status pack_piece(const struct packing *packing, uint32_t first, uint8_t *piece)
-{
-    struct matrix *matrix = packing->matrix;
-    uint32_t group_rows = matrix->layout.group_rows, n_rows = matrix->n_rows;
-    uint32_t end = matrix->n_groups - first < packing->groups_at_once
-                       ? matrix->n_groups
-                       : first + packing->groups_at_once;
-    uint32_t begin_row = first * group_rows,
-             end_row = end == matrix->n_groups ? n_rows : end * group_rows;
-    uint32_t head = packing->paired_head_dim;
-    if (head != 0) { /* whole heads hold all that is needed */
-        begin_row = begin_row / head * head;
-        end_row = (end_row + head - 1) / head * head;
-    }
-    lckv_status status = checkpoint_read(&packing->packer->model->checkpoint, packing->tensor,
-                                         begin_row * packing->row_bytes, piece,
-                                         (size_t)((end_row - begin_row) * packing->row_bytes));
-    for (uint32_t g = first; status == LCKV_OK && g < end; g++) {
-        const uint8_t *rows[MATRIX_MAX_GROUP];
-        for (uint32_t lane = 0; lane < group_rows; lane++) {
-            uint32_t row = g * group_rows + lane, source = source_of_row(row, head);
-            rows[lane] = row < n_rows ? piece + (source - begin_row) * packing->row_bytes : NULL;
-        }
-        matrix_pack_group(matrix, g, rows);
-    }
-    return status;
-}
-
-static void pack_worker(const struct worker *worker, void *context)
-{
-    struct packing *packing = context;
-    struct packer *packer = packing->packer;
-    for (;;) {
-        uint32_t first = atomic_fetch_add(&packing->next, packing->groups_at_once);
-        if (first >= packing->matrix->n_groups || atomic_load(&packing->failed) != UINT32_MAX)
-            return;
-        if (pack_piece(packing, first, packer->pieces + worker->index * packer->piece_bytes) !=
-            LCKV_OK)
-            atomic_store(&packing->failed, first);
-    }
-}
-
-static lckv_status pack_matrix(struct packer *packer, const struct tensor *tensor,
-                               uint32_t paired_head_dim, struct matrix *matrix)
-{
-    struct lckv_model *model = packer->model;
-    uint32_t n_rows = (uint32_t)tensor->shape[0], n_columns = (uint32_t)tensor->shape[1];
-    struct matrix_layout layout = model->kernels->layout;
-    struct packing packing = {.packer = packer,
-                              .tensor = tensor,
-                              .matrix = matrix,
-                              .row_bytes = tensor->n_bytes / n_rows,
-                              .paired_head_dim = paired_head_dim,
-                              .groups_at_once = 1,
-                              .failed = UINT32_MAX};
-    uint64_t group_bytes = packing.row_bytes * layout.group_rows;
-    if (group_bytes < PIECE_BYTES)
-        packing.groups_at_once = (uint32_t)(PIECE_BYTES / (group_bytes > 0 ? group_bytes : 1));
-    uint64_t most_rows = (uint64_t)packing.groups_at_once * layout.group_rows + 2 * paired_head_dim;
-    most_rows = most_rows < n_rows ? most_rows : n_rows;
-    lckv_status status = size_pieces(packer, most_rows * packing.row_bytes);
-    if (status == LCKV_OK)
-        status = matrix_create(matrix, tensor->dtype, n_rows, n_columns, layout, &model->allocator);
-    if (status != LCKV_OK)
-        return status;
-    pool_run(packer->pool, pack_worker, &packing);
-    if (packing.failed != UINT32_MAX) {
-        /* Once more on this thread, for the message. */
-        status = pack_piece(&packing, packing.failed, packer->pieces);
-        if (status == LCKV_OK)
-            status = fail(LCKV_IO, "%s: a read failed once; try again", model->checkpoint.name);
-        return status;
-    }
-    model->weight_bytes += matrix->n_bytes;
-    return advance(packer, tensor->n_bytes);
-}
 
 static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
                                uint32_t paired_head_dim, const float **vector)
@@ -156,7 +14,7 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
     struct lckv_model *model = packer->model;
     uint32_t n = (uint32_t)tensor->shape[0];
     float *values, *placed;
-    lckv_status status = size_pieces(packer, tensor->n_bytes + (n + 1) * sizeof(float));
+    lckv_status status = packer_size_pieces(packer, tensor->n_bytes + (n + 1) * sizeof(float));
     if (status == LCKV_OK)
         status = arena_alloc(&model->arena, n, sizeof *placed, "a vector of weights", &placed);
     if (status == LCKV_OK)
@@ -168,10 +26,10 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
     values = (float *)(void *)(packer->pieces + aligned);
     blocks_dequantize(tensor->dtype, packer->pieces, n, values);
     for (uint32_t i = 0; i < n; i++)
-        placed[i] = values[source_of_row(i, paired_head_dim)];
+        placed[i] = values[packer_source_row(i, paired_head_dim)];
     *vector = placed;
     model->weight_bytes += n * sizeof *placed;
-    return advance(packer, tensor->n_bytes);
+    return packer_advance(packer, tensor->n_bytes);
 }
 
 /* One weight of a layer: what it is, its shape, and where it goes (a matrix or a vector). */
@@ -197,7 +55,7 @@ static lckv_status pack_entry(struct packer *packer, const struct entry *entry, 
     bool paired = entry->rotated && model->checkpoint.kind == CHECKPOINT_GGUF &&
                   model->hparams.architecture->gguf_rope_adjacent;
     uint32_t head_dim = paired ? model->hparams.head_dim : 0;
-    return is_matrix ? pack_matrix(packer, tensor, head_dim, entry->matrix)
+    return is_matrix ? packer_fill(packer, tensor, head_dim, entry->matrix)
                      : pack_vector(packer, tensor, head_dim, entry->vector);
 }
 
@@ -259,10 +117,12 @@ static lckv_status pack_all(struct packer *packer)
     return status;
 }
 
-lckv_status pack_weights(struct lckv_model *model, lckv_progress_callback progress,
-                         void *progress_user)
+lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options)
 {
-    struct packer packer = {.model = model, .progress = progress, .progress_user = progress_user};
+    struct packer packer = {.model = model,
+                            .may_map = options->weights != LCKV_WEIGHTS_COPIED,
+                            .progress = options->progress,
+                            .progress_user = options->progress_user};
     for (size_t i = 0; i < model->checkpoint.n_tensors; i++)
         packer.total += model->checkpoint.tensors[i].n_bytes;
     lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,
@@ -273,7 +133,7 @@ lckv_status pack_weights(struct lckv_model *model, lckv_progress_callback progre
         packer.n_pieces = pool_size(packer.pool);
         status = pack_all(&packer);
     }
-    memory_free(&model->allocator, packer.pieces, packer.n_pieces * packer.piece_bytes, 1);
+    packer_release_pieces(&packer);
     pool_release(packer.pool);
     return status;
 }

@@ -8,8 +8,7 @@
 #include "model/model.h"
 
 /* Fills in the weights of a model that has everything else. May leave part of them on failure. */
-lckv_status pack_weights(struct lckv_model *model, lckv_progress_callback progress,
-                         void *progress_user);
+lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options);
 
 /* Frees what pack_weights made, all of it or part. */
 void unpack_weights(struct lckv_model *model);

@@ -130,18 +130,6 @@ START_TEST(a_newer_struct_is_accepted_with_a_zero_tail_only)
 }
 END_TEST
 
-START_TEST(reserved_members_must_be_zero)
-{
-    const lckv_model_options options = {.size = sizeof options, .reserved = 1};
-    lckv_model *model;
-    ck_assert_status(lckv_model_open("no such file", &options, &model), LCKV_INVALID_ARGUMENT);
-    ck_assert_error_has("lckv_model_options.reserved");
-    lckv_convert_options convert = {.size = sizeof convert, .reserved = 1};
-    ck_assert_status(lckv_convert("no such file", "out", &convert, NULL), LCKV_INVALID_ARGUMENT);
-    ck_assert_error_has("lckv_convert_options.reserved");
-}
-END_TEST
-
 START_TEST(init_clears_and_sets_the_size)
 {
     union raw raw;
@@ -257,7 +245,6 @@ static void add_options(Suite *suite)
     tcase_add_loop_test(tcase, this_size_the_first_and_shorter_ones_are_accepted, 0, N_OPTIONS);
     tcase_add_loop_test(tcase, nothing_behind_a_shorter_struct_is_read, 0, N_OPTIONS);
     tcase_add_loop_test(tcase, a_newer_struct_is_accepted_with_a_zero_tail_only, 0, N_OPTIONS);
-    tcase_add_test(tcase, reserved_members_must_be_zero);
     tcase_add_test(tcase, init_clears_and_sets_the_size);
     suite_add_tcase(suite, tcase);
 }

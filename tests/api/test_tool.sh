@@ -112,6 +112,7 @@ exits 2 "--tokens is missing" detokenize "$model"
 exits 2 "--bos and --no-bos" tokenize "$model" --bos --no-bos
 exits 2 "one of --file and --tokens-file" perplexity "$model"
 exits 2 "--init needs --plan" convert "$model" "$work/x.gguf" --init copy
+exits 2 "--kernel-set needs --packed" convert "$model" "$work/x.gguf" --kernel-set portable
 exits 2 "OUT.gguf is missing" convert "$model"
 exits 2 "--type: expected one of" convert "$model" "$work/x.gguf" --type q3
 exits 2 "nothing to measure" bench "$model" -p 0 -n 0
@@ -237,6 +238,13 @@ report "chat reads lines from a pipe" "$([ $status -eq 0 ] && [ -s "$work/out" ]
 run convert "$model" "$work/f16.gguf" --type f16 --json
 report "convert" "$([ "$status" -eq 0 ] && python3 -m json.tool "$work/out" >/dev/null && echo true)"
 json "d['weight_types'].startswith('f16')" info "$work/f16.gguf" --json
+run convert "$model" "$work/packed.gguf" --packed
+json "d['is_mapped'] and not d['is_repacked']" info "$work/packed.gguf" --json
+run info "$work/packed.gguf"
+report "info says that a packed file is mapped" "$(grep -q 'mapped' "$work/out" && echo true)"
+"$tool" generate "$model" -p "Once" -n 8 --seed 1 >"$work/text" 2>"$work/err"
+run generate "$work/packed.gguf" -p "Once" -n 8 --seed 1
+report "a packed file writes the same text" "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
 golden=tests/data/goldens/standard-llama
 exits 1 "sliding_window" convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2
 run convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2 --sliding-window 5

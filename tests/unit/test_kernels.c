@@ -83,8 +83,8 @@ static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layou
         random_row(dtype, columns, f->bytes + r * row_bytes);
         blocks_dequantize(dtype, f->bytes + r * row_bytes, columns, f->weights[r]);
     }
-    for (uint32_t g = 0; g < f->matrix.n_groups; g++) {
-        const uint8_t *rows[MATRIX_MAX_GROUP];
+    for (uint32_t g = 0; g < f->matrix.size.n_groups; g++) {
+        const uint8_t *rows[PACKED_MAX_GROUP];
         for (uint32_t lane = 0; lane < layout.group_rows; lane++) {
             uint32_t row = g * layout.group_rows + lane;
             rows[lane] = row < ROWS ? f->bytes + row * row_bytes : NULL;
@@ -174,7 +174,7 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
     make(&f, dtype, kernels->layout, columns);
     struct activations x = fill(kernels, &in, columns);
     multiply_function multiply = kernels_multiply(kernels, dtype, fast);
-    multiply(&f.matrix, &x, 0, f.matrix.n_groups, out[0], PADDED_ROWS);
+    multiply(&f.matrix, &x, 0, f.matrix.size.n_groups, out[0], PADDED_ROWS);
     enum input_form form = kernels_input(kernels, dtype, fast);
     for (size_t m = 0; m < TOKENS; m += 12) {
         for (uint32_t r = 0; r < ROWS; r++) {
@@ -200,8 +200,8 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
             kernels_prepare(kernels, &some, m, 0, COLUMNS);
         for (size_t k = 0; k < 2; k++) {
             size_t step = steps[(i + k * 4) % COUNT(steps)];
-            for (size_t g = 0, end; g < f.matrix.n_groups; g = end) {
-                end = g + step < f.matrix.n_groups ? g + step : f.matrix.n_groups;
+            for (size_t g = 0, end; g < f.matrix.size.n_groups; g = end) {
+                end = g + step < f.matrix.size.n_groups ? g + step : f.matrix.size.n_groups;
                 multiply(&f.matrix, &some, g, end, tiled[0] + g * kernels->layout.group_rows,
                          PADDED_ROWS);
             }

@@ -114,10 +114,9 @@ static inline vf v_round(vf a)
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-static inline vf v_power_of_two(vf n)
+static inline vf v_scale(vf a, vf n)
 {
-    __m512i bits = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 23));
+    return _mm512_scalef_ps(a, n);
 }
 
 static inline vf v_keep_if_at_least(vf x, float limit, vf a)

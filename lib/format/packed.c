@@ -1,0 +1,84 @@
+/*
+ * Sizes and type numbers of the packed form. See packed.h.
+ */
+#include "format/packed.h"
+
+#include "base/memory.h"
+
+/*
+ * 0x4c4b is "KL" in the file's byte order, far from the numbers that others count up from 0. Below
+ * it: bit 15 for unsigned bytes, then the rows of a group, then the type's own GGUF number.
+ */
+#define PACKED_GGUF_TYPES UINT32_C(0x4c4b0000)
+
+struct packed_form packed_form(lckv_dtype dtype)
+{
+    static const struct packed_form forms[DTYPE_COUNT] = {
+        [LCKV_DTYPE_F32] = {1, 0, 0, 0, 4, 1},     [LCKV_DTYPE_F16] = {1, 0, 0, 0, 2, 1},
+        [LCKV_DTYPE_BF16] = {2, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
+        [LCKV_DTYPE_Q8_0] = {32, 1, 0, 0, 4, 8},   [LCKV_DTYPE_Q4_0] = {32, 1, 0, 0, 4, 4},
+        [LCKV_DTYPE_Q4_1] = {32, 2, 0, 0, 4, 4},   [LCKV_DTYPE_Q4_K] = {256, 2, 3, 0, 4, 32},
+        [LCKV_DTYPE_Q5_K] = {256, 2, 3, 0, 4, 40}, [LCKV_DTYPE_Q6_K] = {256, 1, 0, 16, 4, 48},
+    };
+    return forms[dtype];
+}
+
+size_t packed_head_bytes(struct packed_form form)
+{
+    return 2u * form.head_halves + 4u * form.head_quads + form.head_bytes;
+}
+
+size_t packed_body_bytes(struct packed_form form)
+{
+    return (size_t)form.body_field_bytes * form.body_fields;
+}
+
+static size_t align(size_t bytes)
+{
+    return (bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
+}
+
+bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
+                    struct matrix_layout layout, struct packed_size *size)
+{
+    const struct dtype_info *info = dtype_info(dtype);
+    if (info == NULL || n_rows > UINT32_MAX || n_columns > UINT32_MAX ||
+        n_columns % info->block_elements != 0)
+        return false;
+    struct packed_form form = packed_form(dtype);
+    struct packed_size made = {.n_groups =
+                                   (uint32_t)((n_rows + layout.group_rows - 1) / layout.group_rows),
+                               .n_blocks = (size_t)((n_columns + form.columns - 1) / form.columns)};
+    size_t lanes; /* of all blocks of a group; far below the overflow of a group's bytes */
+    if (!checked_multiply(made.n_blocks, layout.group_rows, &lanes) || lanes > SIZE_MAX >> 10)
+        return false;
+    made.body = align(lanes * packed_head_bytes(form));
+    made.group_bytes = made.body + align(lanes * packed_body_bytes(form));
+    if (!checked_multiply(made.group_bytes, made.n_groups, &made.n_bytes))
+        return false;
+    *size = made;
+    return true;
+}
+
+bool packed_same(lckv_dtype dtype, struct matrix_layout a, struct matrix_layout b)
+{
+    return a.group_rows == b.group_rows &&
+           (dtype != LCKV_DTYPE_Q8_0 || a.unsigned_bytes == b.unsigned_bytes);
+}
+
+uint32_t packed_to_gguf(lckv_dtype dtype, struct matrix_layout layout)
+{
+    return PACKED_GGUF_TYPES | (uint32_t)layout.unsigned_bytes << 15 | layout.group_rows << 8 |
+           dtype_info(dtype)->gguf_type;
+}
+
+const struct dtype_info *packed_from_gguf(uint32_t gguf_type, struct matrix_layout *layout)
+{
+    struct matrix_layout read = {.group_rows = gguf_type >> 8 & 0x7f,
+                                 .unsigned_bytes = (gguf_type & 0x8000) != 0};
+    if ((gguf_type & 0xffff0000) != PACKED_GGUF_TYPES ||
+        (read.group_rows != 8 && read.group_rows != 16))
+        return NULL;
+    *layout = read;
+    return dtype_from_gguf(gguf_type & 0xff);
+}

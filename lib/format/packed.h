@@ -1,0 +1,67 @@
+/*
+ * The packed form of matrices: rows interleaved in groups of 8 or 16, as the kernels of one set
+ * read them and as packed GGUF files hold them. Here are sizes and type numbers; kernels/matrix.c
+ * packs, docs/kernels.md draws the layouts.
+ */
+#ifndef LCKV_FORMAT_PACKED_H
+#define LCKV_FORMAT_PACKED_H
+
+#include "format/dtype.h"
+
+#include <stddef.h>
+
+#define PACKED_MAX_GROUP 16
+
+/* Tensors of packed files begin at pages, so that they can be mapped and used where they are. */
+#define PACKED_FILE_ALIGNMENT 4096
+
+/* Where the bodies of a group and each group begin: cache lines, and the widest vector. */
+#define PACKED_ALIGNMENT 64
+
+/* What a kernel set wants of the packed form. All zero: not packed, rows as files store them. */
+struct matrix_layout {
+    uint32_t group_rows; /* rows that are interleaved: the lanes of a vector */
+    bool unsigned_bytes; /* q8_0 is stored as w + 128 */
+};
+
+/*
+ * The block that covers `columns` columns of every row of a group. A head (scales and minimums) is
+ * fields of 2, 4 and 1 byte, in this order; a body (the numbers) is fields of 2 or 4 bytes. A field
+ * stands once for each row of the group, row after row.
+ */
+struct packed_form {
+    uint16_t columns;
+    uint8_t head_halves, head_quads, head_bytes;
+    uint8_t body_field_bytes, body_fields;
+};
+
+struct packed_form packed_form(lckv_dtype dtype);
+
+/* Bytes of a head and of a body for one row. */
+size_t packed_head_bytes(struct packed_form form);
+size_t packed_body_bytes(struct packed_form form);
+
+/*
+ * A packed matrix. A group holds first the heads of all its blocks, then from a multiple of 64
+ * bytes on their bodies.
+ */
+struct packed_size {
+    uint32_t n_groups;  /* rows / group_rows, rounded up; missing rows are zero */
+    size_t n_blocks;    /* of one row */
+    size_t body;        /* where in a group the bodies begin */
+    size_t group_bytes; /* a multiple of 64 */
+    size_t n_bytes;
+};
+
+/* False if the columns are no whole blocks of the type or a size overflows. */
+bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
+                    struct matrix_layout layout, struct packed_size *size);
+
+/* Whether matrices of this type are the same bytes in both layouts. */
+bool packed_same(lckv_dtype dtype, struct matrix_layout a, struct matrix_layout b);
+
+/* GGUF type numbers of lckv's own. The second gives NULL for any other number. */
+uint32_t packed_to_gguf(lckv_dtype dtype, struct matrix_layout layout);
+const struct dtype_info *packed_from_gguf(uint32_t gguf_type, struct matrix_layout *layout);
+
+#endif

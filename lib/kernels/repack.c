@@ -1,0 +1,69 @@
+/*
+ * Packed matrices from one layout to another: fields change the lanes that they stand in.
+ */
+#include "kernels/matrix.h"
+
+#include <string.h>
+
+/* Fields of one block, or of its head, in both layouts; `lane` is the row's place in its group. */
+struct place {
+    uint8_t *to;
+    const uint8_t *from;
+    size_t to_rows, to_lane, from_rows, from_lane;
+};
+
+static void move_fields(struct place *place, size_t n_fields, size_t field_bytes, uint8_t flip)
+{
+    for (size_t f = 0; f < n_fields; f++) {
+        uint8_t *to = place->to + place->to_lane * field_bytes;
+        const uint8_t *from = place->from + place->from_lane * field_bytes;
+        for (size_t i = 0; i < field_bytes; i++)
+            to[i] = (uint8_t)(from[i] ^ flip);
+        place->to += place->to_rows * field_bytes;
+        place->from += place->from_rows * field_bytes;
+    }
+}
+
+/* One row, from the group at `from` into the group at `to`. */
+static void move_row(lckv_dtype dtype, struct place place, size_t n_blocks,
+                     const struct packed_size *to_size, const struct packed_size *from_size,
+                     uint8_t flip)
+{
+    const struct packed_form form = packed_form(dtype);
+    struct place body = place;
+    body.to += to_size->body;
+    body.from += from_size->body;
+    for (size_t b = 0; b < n_blocks; b++) {
+        move_fields(&place, form.head_halves, 2, 0);
+        move_fields(&place, form.head_quads, 4, 0);
+        move_fields(&place, form.head_bytes, 1, 0);
+        move_fields(&body, form.body_fields, form.body_field_bytes, flip);
+    }
+}
+
+void matrix_repack_group(struct matrix *matrix, uint32_t group, struct matrix_layout layout,
+                         const uint8_t *groups, uint32_t first)
+{
+    struct packed_size from_size;
+    if (!packed_measure(matrix->dtype, matrix->n_rows, matrix->n_columns, layout, &from_size))
+        return; /* it was measured when its tensor was found */
+    size_t rows = matrix->layout.group_rows;
+    bool flips =
+        matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes != layout.unsigned_bytes;
+    uint8_t *to = matrix->owned + group * matrix->size.group_bytes;
+    memset(to, 0, matrix->size.group_bytes);
+    for (size_t lane = 0; lane < rows; lane++) {
+        size_t row = group * rows + lane;
+        if (row >= matrix->n_rows)
+            break;
+        struct place place = {.to = to,
+                              .from = groups +
+                                      (row / layout.group_rows - first) * from_size.group_bytes,
+                              .to_rows = rows,
+                              .to_lane = lane,
+                              .from_rows = layout.group_rows,
+                              .from_lane = row % layout.group_rows};
+        move_row(matrix->dtype, place, matrix->size.n_blocks, &matrix->size, &from_size,
+                 flips ? 0x80 : 0);
+    }
+}

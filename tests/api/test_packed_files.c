@@ -1,0 +1,191 @@
+/*
+ * Packed files: the same model, bit for bit, whether it is mapped, copied, read from memory or
+ * packed anew for another kernel set.
+ */
+#include <unistd.h>
+
+#include "folder.h"
+#include "sessions.h"
+
+enum { N = 8, VOCAB = 160 };
+
+static char plain[FOLDER_PATH], packed[FOLDER_PATH];
+
+static void set_up(void)
+{
+    folder_make();
+    folder_join(plain, "plain.gguf");
+    folder_join(packed, "packed.gguf");
+}
+
+static const char *const fixtures[] = {"lckv-w2", "standard-llama", "rope-llama3-tied",
+                                       "yoco-windows"};
+static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_Q8_0,
+                                   LCKV_DTYPE_Q4_0};
+
+/* Both files of a fixture, the second packed for `kernel_set`. */
+static void convert_both(const char *fixture, lckv_dtype dtype, const char *kernel_set)
+{
+    char path[128];
+    lckv_convert_options options = {.size = sizeof options, .dtype = dtype};
+    snprintf(path, sizeof path, "tests/data/goldens/%s", fixture);
+    ck_assert_ok(lckv_convert(path, plain, &options, NULL));
+    options.packed = 1;
+    options.kernel_set = kernel_set;
+    ck_assert_ok(lckv_convert(path, packed, &options, NULL));
+}
+
+static void logits_of(const lckv_model *model, float *logits)
+{
+    static const lckv_token tokens[N] = {1, 5, 9, 2, 130, 7, 7, 3};
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
+    lckv_item item = make_item(session, tokens, N, logits, VOCAB);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+}
+
+/* Consumes both models. */
+static void check_same_logits(lckv_model *a, lckv_model *b)
+{
+    static float left[N * VOCAB], right[N * VOCAB];
+    logits_of(a, left);
+    logits_of(b, right);
+    ck_assert_mem_eq(left, right, sizeof left);
+    lckv_model_release(a);
+    lckv_model_release(b);
+}
+
+static lckv_model *open_with(const char *path, lckv_precision precision, const char *kernel_set,
+                             lckv_weights weights)
+{
+    lckv_model_options options = {.size = sizeof options,
+                                  .precision = precision,
+                                  .gemm = LCKV_GEMM_OWN,
+                                  .kernel_set = kernel_set,
+                                  .weights = weights};
+    lckv_model *model;
+    ck_assert_ok(lckv_model_open(path, &options, &model));
+    return model;
+}
+
+START_TEST(a_packed_file_is_the_same_model_mapped)
+{
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        convert_both(fixtures[_i], types[t], NULL);
+        for (lckv_precision p = LCKV_PRECISION_FULL; p <= LCKV_PRECISION_FAST; p++) {
+            lckv_model *a = open_with(plain, p, NULL, LCKV_WEIGHTS_DEFAULT);
+            lckv_model *b = open_with(packed, p, NULL, LCKV_WEIGHTS_DEFAULT);
+            lckv_model_info left = info_of(a), right = info_of(b);
+            ck_assert_int_eq(left.is_mapped, 0);
+            ck_assert_int_eq(right.is_mapped, 1);
+            ck_assert_int_eq(right.is_repacked, 0);
+            ck_assert_uint_eq(left.weight_bytes, right.weight_bytes);
+            ck_assert_uint_eq(left.n_parameters, right.n_parameters);
+            ck_assert_str_eq(left.weight_dtypes, right.weight_dtypes);
+            check_same_logits(a, b);
+        }
+    }
+}
+END_TEST
+
+START_TEST(it_can_be_copied)
+{
+    convert_both("standard-llama", LCKV_DTYPE_Q8_0, NULL);
+    lckv_model *a = open_with(plain, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT);
+    lckv_model *b = open_with(packed, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_COPIED);
+    ck_assert_int_eq(info_of(b).is_mapped, 0);
+    ck_assert_int_eq(info_of(b).is_repacked, 0);
+    ck_assert_int_eq(truncate(packed, 0), 0); /* it is not needed any more */
+    check_same_logits(a, b);
+}
+END_TEST
+
+/* In memory that moves and goes, and at an address that no vector likes. */
+START_TEST(it_can_be_read_from_memory)
+{
+    size_t length;
+    convert_both("standard-llama", LCKV_DTYPE_Q4_0, NULL);
+    char *bytes = read_whole(packed, &length), *elsewhere = malloc(length + 3);
+    memcpy(elsewhere + 3, bytes, length);
+    lckv_model_options options = {
+        .size = sizeof options, .precision = LCKV_PRECISION_FULL, .gemm = LCKV_GEMM_OWN};
+    lckv_model *a = open_with(plain, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT), *b;
+    ck_assert_ok(lckv_model_open_memory(elsewhere + 3, length, &options, &b));
+    memset(elsewhere, 0, length + 3);
+    free(elsewhere);
+    free(bytes);
+    ck_assert_int_eq(info_of(b).is_mapped, 0);
+    check_same_logits(a, b);
+}
+END_TEST
+
+START_TEST(any_kernel_set_reads_what_is_packed_for_another)
+{
+    const char *from, *to;
+    for (size_t i = 0; (from = lckv_kernel_set_name(i)) != NULL; i++) {
+        convert_both(fixtures[_i % 2], types[3 + _i / 2], from); /* even if it cannot run here */
+        for (size_t k = 0; (to = lckv_kernel_set_name(k)) != NULL; k++) {
+            if (!lckv_kernel_set_available(to))
+                continue;
+            lckv_model *a = open_with(plain, LCKV_PRECISION_FULL, to, LCKV_WEIGHTS_DEFAULT);
+            lckv_model *b = open_with(packed, LCKV_PRECISION_FULL, to, LCKV_WEIGHTS_DEFAULT);
+            ck_assert_int_ne(info_of(b).is_mapped, info_of(b).is_repacked);
+            ck_assert(strcmp(from, to) != 0 || info_of(b).is_mapped);
+            check_same_logits(a, b);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_packed_file_is_not_converted)
+{
+    lckv_convert_options options = {.size = sizeof options, .packed = 1, .kernel_set = "abacus"};
+    convert_both("standard-llama", LCKV_DTYPE_DEFAULT, NULL);
+    ck_assert_status(lckv_convert(packed, plain, NULL, NULL), LCKV_UNSUPPORTED);
+    ck_assert_error_has("convert the file that it was packed from");
+    ck_assert_status(lckv_convert(plain, packed, &options, NULL), LCKV_UNSUPPORTED);
+    ck_assert_error_has("abacus");
+    options.kernel_set = NULL;
+    options.packed = 2;
+    ck_assert_status(lckv_convert(plain, packed, &options, NULL), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("lckv_convert_options.packed");
+    lckv_model_options open = {.size = sizeof open, .weights = 7};
+    lckv_model *model;
+    ck_assert_status(lckv_model_open(plain, &open, &model), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("lckv_model_options.weights");
+}
+END_TEST
+
+/* Cut anywhere, a packed file is refused: what it lacks is not left to a signal. */
+START_TEST(a_packed_file_that_is_cut_is_refused)
+{
+    size_t length;
+    lckv_model *model;
+    convert_both("standard-llama", LCKV_DTYPE_Q8_0, NULL);
+    char *bytes = read_whole(packed, &length);
+    for (size_t n = 0; n < length - 4096; n += length / 37) { /* less the padding at the end */
+        folder_write("cut.gguf", bytes, n);
+        ck_assert_status(lckv_model_open(folder_path("cut.gguf"), NULL, &model), LCKV_BAD_FORMAT);
+    }
+    free(bytes);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("packed files");
+    tcase_add_checked_fixture(tcase, set_up, folder_remove);
+    tcase_set_timeout(tcase, 240);
+    tcase_add_loop_test(tcase, a_packed_file_is_the_same_model_mapped, 0,
+                        sizeof fixtures / sizeof fixtures[0]);
+    tcase_add_test(tcase, it_can_be_copied);
+    tcase_add_test(tcase, it_can_be_read_from_memory);
+    tcase_add_loop_test(tcase, any_kernel_set_reads_what_is_packed_for_another, 0, 4);
+    tcase_add_test(tcase, a_packed_file_is_not_converted);
+    tcase_add_test(tcase, a_packed_file_that_is_cut_is_refused);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("packed_files", add_all)

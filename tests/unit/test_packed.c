@@ -1,0 +1,161 @@
+/*
+ * The packed form: sizes, type numbers, and groups that go from one layout to another.
+ */
+#include "format/packed.h"
+#include "kernels/matrix.h"
+
+#include <stdlib.h>
+
+#include "random.h"
+#include "support.h"
+
+static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32,  LCKV_DTYPE_F16,  LCKV_DTYPE_BF16,
+                                    LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0, LCKV_DTYPE_Q4_1,
+                                    LCKV_DTYPE_Q4_K, LCKV_DTYPE_Q5_K, LCKV_DTYPE_Q6_K};
+enum { N_DTYPES = sizeof dtypes / sizeof dtypes[0] };
+
+static const struct matrix_layout layouts[] = {{8, false}, {16, true}, {16, false}};
+enum { N_LAYOUTS = sizeof layouts / sizeof layouts[0] };
+
+START_TEST(packed_matrices_take_the_bytes_of_files)
+{
+    for (size_t l = 0; l < N_LAYOUTS; l++) {
+        struct packed_size size;
+        uint64_t bytes;
+        ck_assert(dtype_bytes(dtypes[_i], 48 * 1024, &bytes));
+        ck_assert(packed_measure(dtypes[_i], 48, 1024, layouts[l], &size));
+        ck_assert_uint_eq(size.n_bytes, bytes);
+        ck_assert_uint_eq(size.n_groups, 48 / layouts[l].group_rows);
+        ck_assert_uint_eq(size.group_bytes % PACKED_ALIGNMENT, 0);
+        ck_assert_uint_eq(size.body % PACKED_ALIGNMENT, 0);
+        ck_assert(packed_measure(dtypes[_i], 49, 1024, layouts[l], &size)); /* one group more */
+        ck_assert_uint_eq(size.n_bytes, bytes + size.group_bytes);
+    }
+}
+END_TEST
+
+START_TEST(sizes_that_do_not_fit_are_refused)
+{
+    struct packed_size size;
+    ck_assert(!packed_measure(LCKV_DTYPE_Q8_0, 16, 33, layouts[1], &size));
+    ck_assert(!packed_measure(LCKV_DTYPE_Q4_K, 16, 128, layouts[1], &size));
+    ck_assert(!packed_measure(99, 16, 128, layouts[1], &size));
+    ck_assert(!packed_measure(LCKV_DTYPE_F32, UINT64_C(1) << 32, 1, layouts[1], &size));
+    ck_assert(!packed_measure(LCKV_DTYPE_F32, 1, UINT64_C(1) << 32, layouts[1], &size));
+    ck_assert(!packed_measure(LCKV_DTYPE_F32, UINT32_MAX, UINT32_MAX, layouts[1], &size));
+}
+END_TEST
+
+START_TEST(type_numbers_come_back)
+{
+    for (size_t l = 0; l < N_LAYOUTS; l++) {
+        struct matrix_layout layout = {0, false};
+        uint32_t number = packed_to_gguf(dtypes[_i], layouts[l]);
+        ck_assert_ptr_null(dtype_from_gguf(number));
+        const struct dtype_info *info = packed_from_gguf(number, &layout);
+        ck_assert_ptr_nonnull(info);
+        ck_assert_int_eq(info->dtype, dtypes[_i]);
+        ck_assert_uint_eq(layout.group_rows, layouts[l].group_rows);
+        ck_assert_int_eq(layout.unsigned_bytes, layouts[l].unsigned_bytes);
+        ck_assert_ptr_null(packed_from_gguf(number ^ 0x0100, &layout)); /* 9 or 17 rows */
+        ck_assert_ptr_null(packed_from_gguf(number ^ 0x00c0, &layout)); /* no such type */
+        ck_assert_ptr_null(packed_from_gguf(number ^ 0x10000, &layout));
+        ck_assert_ptr_null(packed_from_gguf(number & 0xff, &layout));
+    }
+}
+END_TEST
+
+/* Not whole groups, and not whole pairs of columns where the type allows it. */
+enum { ROWS = 43, MOST_BYTES = ROWS * 1024 * 4 };
+
+static uint32_t columns_of(lckv_dtype dtype)
+{
+    return dtype_info(dtype)->block_elements > 1 ? 512 : 77;
+}
+
+static struct matrix pack(lckv_dtype dtype, struct matrix_layout layout, const uint8_t *bytes)
+{
+    struct matrix matrix = {0};
+    uint64_t row_bytes;
+    ck_assert(dtype_bytes(dtype, columns_of(dtype), &row_bytes));
+    ck_assert_ok(
+        matrix_create(&matrix, dtype, ROWS, columns_of(dtype), layout, &memory_default_allocator));
+    memset(matrix.owned, 0, matrix.size.n_bytes); /* between heads and bodies there may be a gap */
+    for (uint32_t g = 0; g < matrix.size.n_groups; g++) {
+        const uint8_t *rows[PACKED_MAX_GROUP];
+        for (uint32_t lane = 0; lane < layout.group_rows; lane++) {
+            uint32_t row = g * layout.group_rows + lane;
+            rows[lane] = row < ROWS ? bytes + row * row_bytes : NULL;
+        }
+        matrix_pack_group(&matrix, g, rows);
+    }
+    return matrix;
+}
+
+/* Rows of the last group that the matrix does not have may hold anything: floats are compared. */
+static void check_same_rows(const struct matrix *a, const struct matrix *b)
+{
+    static float row_a[512], row_b[512];
+    for (uint32_t r = 0; r < ROWS; r++) {
+        matrix_unpack_row(a, r, row_a);
+        matrix_unpack_row(b, r, row_b);
+        ck_assert_mem_eq(row_a, row_b, a->n_columns * sizeof *row_a);
+    }
+}
+
+START_TEST(groups_go_from_any_layout_to_any_other)
+{
+    static uint8_t bytes[MOST_BYTES];
+    lckv_dtype dtype = dtypes[_i];
+    random_seed = 11;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(random_bits() >> 24);
+    for (size_t from = 0; from < N_LAYOUTS; from++) {
+        struct matrix source = pack(dtype, layouts[from], bytes);
+        for (size_t to = 0; to < N_LAYOUTS; to++) {
+            struct matrix expected = pack(dtype, layouts[to], bytes), made = {0};
+            ck_assert_ok(matrix_create(&made, dtype, ROWS, columns_of(dtype), layouts[to],
+                                       &memory_default_allocator));
+            for (uint32_t g = 0; g < made.size.n_groups; g++) {
+                uint32_t first = g * layouts[to].group_rows / layouts[from].group_rows;
+                matrix_repack_group(&made, g, layouts[from],
+                                    source.data + first * source.size.group_bytes, first);
+            }
+            check_same_rows(&made, &expected);
+            size_t whole = (ROWS / layouts[to].group_rows) * made.size.group_bytes;
+            ck_assert_mem_eq(made.data, expected.data, whole);
+            matrix_release(&made, &memory_default_allocator);
+            matrix_release(&expected, &memory_default_allocator);
+        }
+        matrix_release(&source, &memory_default_allocator);
+    }
+}
+END_TEST
+
+START_TEST(a_view_is_not_freed)
+{
+    static uint8_t bytes[MOST_BYTES];
+    struct matrix owner = pack(LCKV_DTYPE_Q8_0, layouts[0], bytes), view = {0};
+    ck_assert_ok(matrix_view(&view, LCKV_DTYPE_Q8_0, ROWS, columns_of(LCKV_DTYPE_Q8_0), layouts[0],
+                             owner.data));
+    check_same_rows(&view, &owner);
+    matrix_release(&view, &memory_default_allocator);
+    ck_assert_ptr_null(view.data);
+    float row[512];
+    matrix_unpack_row(&owner, 0, row);
+    matrix_release(&owner, &memory_default_allocator);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("packed");
+    tcase_add_loop_test(tcase, packed_matrices_take_the_bytes_of_files, 0, N_DTYPES);
+    tcase_add_test(tcase, sizes_that_do_not_fit_are_refused);
+    tcase_add_loop_test(tcase, type_numbers_come_back, 0, N_DTYPES);
+    tcase_add_loop_test(tcase, groups_go_from_any_layout_to_any_other, 0, N_DTYPES);
+    tcase_add_test(tcase, a_view_is_not_freed);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("packed", add_all)
