@@ -28,9 +28,9 @@ struct lckv_model {
     struct lckv_plan *plan;
     struct tokenizer *tokenizer; /* NULL: none */
     const char *no_tokenizer;    /* why there is none */
-    struct checkpoint
-        checkpoint; /* descriptors closed; texts and a mapping stay. Its metadata: as in the GGUF file, or
-                                     the members of config.json as texts */
+    /* Descriptors closed; texts and a mapping stay. Its metadata: as in the GGUF file, or the
+     * members of config.json as texts. */
+    struct checkpoint checkpoint;
     bool opened; /* the checkpoint */
     const struct kernels *kernels;
     lckv_precision precision;  /* resolved: full or fast */

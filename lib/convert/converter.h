@@ -1,0 +1,29 @@
+/*
+ * A conversion under way.
+ */
+#ifndef LCKV_CONVERT_CONVERTER_H
+#define LCKV_CONVERT_CONVERTER_H
+
+#include "convert/rows.h"
+#include "model/hparams.h"
+
+struct converter {
+    const lckv_convert_options *options;
+    struct matrix_layout layout; /* that matrices are packed in; group_rows 0: they are not */
+    bool same_plan;              /* the new plan reads what the old one reads */
+    lckv_allocator allocator;
+    struct arena arena;
+    struct checkpoint in;
+    struct hparams hparams;
+    struct lckv_plan *old_plan, *plan;
+    struct metadata metadata;
+    struct gguf_tensor *tensors;
+    struct rows *rows; /* where the data of tensors[i] come from */
+    size_t n_tensors;
+    uint64_t n_kept_f16, done, total;
+};
+
+/* Fills in tensors and rows, in the order of the file, and the total. */
+lckv_status converter_list_tensors(struct converter *c);
+
+#endif
