@@ -100,6 +100,13 @@ lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, 
     w->head_scratch = carve(&carver, w->head_floats * n_threads, sizeof(float));
     w->attend_floats = (attend_scratch_floats(h->head_dim) + 15) / 16 * 16;
     w->attend_scratch = carve(&carver, w->attend_floats * n_threads, sizeof(float));
+    w->rotated_floats = (size_t)KV_MAX_QUERIES * h->head_dim;
+    w->rotated = carve(&carver, w->rotated_floats * n_threads, sizeof(float));
+    if (n_threads > 1) {
+        w->parts = carve(&carver, MOST_PARTS * h->n_heads * attend_part_floats(h->head_dim),
+                         sizeof(float));
+        w->parts_done = carve(&carver, (size_t)FEW_ROWS * h->n_kv_heads, sizeof *w->parts_done);
+    }
     if (model->use_openblas) {
         w->blas_floats = (BLAS_ROWS * widest + 15) / 16 * 16;
         w->blas_scratch = carve(&carver, w->blas_floats * n_threads, sizeof(float));

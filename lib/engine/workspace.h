@@ -8,6 +8,7 @@
 #include "cache/cache.h"
 
 #define FEW_ROWS 4       /* so few rows each worker prepares for itself: cheaper than a barrier */
+#define MOST_PARTS 128   /* segments of few rows whose attention threads share */
 #define HEAD_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
 
 /* A token on its way through the layers. */
@@ -52,7 +53,11 @@ struct workspace {
     size_t head_floats;
     float *attend_scratch; /* of each thread */
     size_t attend_floats;
-    float *blas_scratch; /* of each thread; NULL without OpenBLAS */
+    float *rotated; /* of each thread, [KV_MAX_QUERIES, head_dim]: queries */
+    size_t rotated_floats;
+    float *parts;                 /* [MOST_PARTS, n_heads, attend_part_floats]; NULL: one thread */
+    _Atomic uint32_t *parts_done; /* [FEW_ROWS, n_kv_heads] of a run; 0 between layers */
+    float *blas_scratch;          /* of each thread; NULL without OpenBLAS */
     size_t blas_floats;
 };
 

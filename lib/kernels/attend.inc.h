@@ -1,8 +1,9 @@
 /*
  * Template: attention of a few queries over one KV head, for a set's vectors.
  *
- * Positions are taken in tiles of 128 and segments of 512 at absolute multiples. A running softmax
- * goes through the tiles of a segment; the results of the segments are merged in order. A query's
+ * Positions are taken in tiles of 128 and segments of 1024 at absolute multiples. A running softmax
+ * goes through the tiles of a segment; the results of the segments are merged in order, here or, if
+ * several threads share them, by attend_merge. A query's
  * sums run over positions in ascending order and skip only what its span leaves out, so they do not
  * depend on the other queries of the call. Sub-tiles before the first span and behind the last are
  * not touched: their pages may be gone.
@@ -224,6 +225,20 @@ static void attend_begin(const struct attend_job *job, struct attend_scratch *sc
     clear_states(scratch->total, job->n_queries, n_floats);
 }
 
+static void store_part(const struct attend_state *state, size_t n_floats, float *part)
+{
+    memcpy(part, state->values, n_floats * sizeof *part);
+    part[n_floats] = state->largest;
+    part[n_floats + 1] = state->sum;
+}
+
+static void divide(const struct attend_state *total, size_t head_dim, float *out)
+{
+    float inverse = total->sum > 0 ? 1.0f / total->sum : 0;
+    for (size_t d = 0; d < head_dim; d++)
+        out[d] = total->sum > 0 ? total->values[d] * inverse : 0;
+}
+
 INLINE void attend(lckv_dtype dtype, bool paired, const struct attend_job *job)
 {
     size_t n = job->n_queries, head_dim = job->layout->head_dim;
@@ -251,11 +266,27 @@ INLINE void attend(lckv_dtype dtype, bool paired, const struct attend_job *job)
             merge_segment(&scratch.total[j], &scratch.segment[j], n_floats);
     }
     for (size_t j = 0; j < n; j++) {
-        const struct attend_state *total = &scratch.total[j];
-        float inverse = total->sum > 0 ? 1.0f / total->sum : 0;
-        for (size_t d = 0; d < head_dim; d++)
-            job->out[j][d] = total->sum > 0 ? total->values[d] * inverse : 0;
+        if (job->parts)
+            store_part(&scratch.total[j], n_floats, job->out[j]);
+        else
+            divide(&scratch.total[j], head_dim, job->out[j]);
     }
+}
+
+static void attend_merge(const float *parts, size_t n_parts, size_t head_dim, float *scratch,
+                         float *out)
+{
+    size_t n_floats = attend_head_floats(head_dim);
+    struct attend_state total = {.values = scratch};
+    clear_states(&total, 1, n_floats);
+    for (size_t i = 0; i < n_parts; i++) {
+        const float *part = parts + i * attend_part_floats(head_dim);
+        struct attend_state segment = {.largest = part[n_floats],
+                                       .sum = part[n_floats + 1],
+                                       .values = (float *)(uintptr_t)part}; /* only read */
+        merge_segment(&total, &segment, n_floats);
+    }
+    divide(&total, head_dim, out);
 }
 
 #define DEFINE_ATTEND(name, dtype, paired)                  \

@@ -44,6 +44,7 @@ struct kernels {
 
     kv_store_function kv_store[KV_TYPES]; /* by enum kv_type */
     attend_function attend[KV_TYPES];
+    attend_merge_function attend_merge;
     attend_function attend_bf16_fast; /* bfloat16 keys and values in fast; NULL: as full */
 };
 

@@ -14,7 +14,7 @@
 
 #define KV_SUBTILE 16       /* positions whose keys are interleaved: lanes of the scores */
 #define KV_TILE 128         /* positions between two updates of the running softmax */
-#define KV_SEGMENT 512      /* positions whose partial results are merged in order */
+#define KV_SEGMENT 1024     /* positions whose partial results are merged in order */
 #define ATTEND_POSITIONS 32 /* whose values are added in one go */
 #define KV_MAX_QUERIES 32   /* queries that one attend call takes */
 #define KV_SLACK 128        /* bytes behind the last page that vector loads may touch; zeroed */
@@ -70,16 +70,31 @@ struct attend_job {
     uint32_t n_queries;
     const float *const *queries; /* each [head_dim], already scaled by 1 / sqrt(head_dim) */
     const uint64_t *begin, *end;
-    float *const *out; /* each [head_dim] */
-    float *scratch;    /* attend_scratch_floats(head_dim), aligned */
+    float *const
+        *out;       /* each [head_dim]; or if `parts`, attend_part_floats(head_dim) for merging */
+    bool parts;     /* the spans lie in one segment, whose result is not the last word */
+    float *scratch; /* attend_scratch_floats(head_dim), aligned */
 };
 typedef void (*attend_function)(const struct attend_job *job);
+
+/*
+ * Merges the parts of a query's segments, in order: bit for bit what attention to all of them in
+ * one call gives. Part i begins at parts + i * attend_part_floats(head_dim); out is [head_dim].
+ */
+typedef void (*attend_merge_function)(const float *parts, size_t n_parts, size_t head_dim,
+                                      float *scratch, float *out);
 size_t attend_scratch_floats(uint32_t head_dim);
 
 /* A head's floats in whole steps of the kernels: two vectors of the widest set. */
 static inline size_t attend_head_floats(size_t head_dim)
 {
     return (head_dim + 31) / 32 * 32;
+}
+
+/* The result for a segment: weighted sum of values, running maximum, sum of exponentials. */
+static inline size_t attend_part_floats(size_t head_dim)
+{
+    return attend_head_floats(head_dim) + 16;
 }
 
 #endif

@@ -132,12 +132,49 @@ START_TEST(caches_share_a_pool)
 }
 END_TEST
 
+/* Where there are more threads than KV heads, they share the segments of long contexts. */
+START_TEST(long_contexts_are_shared_by_threads)
+{
+    enum { LONG = 2600, STEPS = 3, SESSIONS = 2 };
+    static const char *const names[] = {"standard-llama", "nodiag-w10like", "yoco-windows"};
+    static const uint32_t threads[] = {1, 2, 8, 13};
+    static lckv_token text[LONG + STEPS];
+    static float logits[4][SESSIONS * STEPS * 160];
+    lckv_model *model = open_golden(names[_i], LCKV_PRECISION_FAST);
+    fill_tokens(text, LONG + STEPS);
+    for (int t = 0; t < 4; t++) {
+        lckv_cache *cache =
+            make_cache(model, (lckv_cache_options){.n_tokens = (uint64_t)SESSIONS * (LONG + STEPS),
+                                                   .n_threads = threads[t]});
+        lckv_item items[SESSIONS];
+        for (int s = 0; s < SESSIONS; s++) {
+            size_t length = s == 0 ? LONG : 1100; /* three segments, and two */
+            items[s] = (lckv_item){.session = make_session(cache), .tokens = text};
+            items[s].n_tokens = length;
+            ck_assert_ok(run(cache, &items[s], 1, LCKV_PREFILL_AUTO));
+        }
+        for (int i = 0; i < STEPS; i++) {
+            for (int s = 0; s < SESSIONS; s++)
+                items[s] = make_item(items[s].session, text + LONG + i, 1,
+                                     logits[t] + (i * SESSIONS + s) * 160, 160);
+            ck_assert_ok(run(cache, items, i == 0 ? 1 : SESSIONS, LCKV_PREFILL_AUTO));
+        }
+        for (int s = 0; s < SESSIONS; s++)
+            lckv_session_release(items[s].session);
+        lckv_cache_release(cache);
+        ck_assert_mem_eq(logits[t], logits[0], sizeof logits[0]);
+    }
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("cache logits");
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, make_tokens, NULL);
     tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_pages_batches_or_splits, 0, 18);
+    tcase_add_loop_test(tcase, long_contexts_are_shared_by_threads, 0, 3);
     tcase_add_loop_test(tcase, only_wanted_rows_come_back_and_they_are_the_same, 0, 3);
     tcase_add_loop_test(tcase, truncating_brings_back_the_shorter_session, 0, 3);
     tcase_add_test(tcase, caches_share_a_pool);

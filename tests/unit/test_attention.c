@@ -10,7 +10,32 @@
 #include <math.h>
 #include <string.h>
 
-enum { POSITIONS = 1100, HEADS = 3, QUERIES = KV_MAX_QUERIES };
+enum { POSITIONS = 2 * KV_SEGMENT + 300, HEADS = 3, QUERIES = KV_MAX_QUERIES };
+
+/* A job of one query once more, segment by segment. */
+static void merge_parts(const struct kernels *kernels, attend_function attend,
+                        struct attend_job one)
+{
+    size_t head_dim = one.layout->head_dim, n_floats = attend_part_floats(head_dim), n = 0;
+    uint64_t last = *one.end, begin, end;
+    float *parts = NULL, *out = *one.out, *part;
+    ck_assert(posix_memalign((void **)&parts, 64, 3 * n_floats * sizeof *parts) == 0);
+    const uint64_t first = *one.begin;
+    one.parts = true;
+    one.begin = &begin;
+    one.end = &end;
+    one.out = &part;
+    for (uint64_t segment = first / KV_SEGMENT * KV_SEGMENT; segment < last || n == 0;
+         segment += KV_SEGMENT) {
+        begin = first > segment ? first : segment;
+        end = last < segment + KV_SEGMENT ? last : segment + KV_SEGMENT;
+        part = parts + n++ * n_floats;
+        attend(&one);
+    }
+    memset(out, 0xff, head_dim * sizeof *out);
+    kernels->attend_merge(parts, n, head_dim, one.scratch, out);
+    free(parts);
+}
 
 /*
  * In full precision only the order of float32 sums differs from the definition. In fast, bfloat16
@@ -42,7 +67,8 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
                                            vp + h * head_dim);
         kv_load(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
     }
-    static const uint64_t begins[5] = {0, 0, 40, 1000, 7}, ends[5] = {1, 1100, 700, 1090, 7};
+    static const uint64_t begins[5] = {0, 0, 40, KV_SEGMENT - 20, 7};
+    static const uint64_t ends[5] = {1, POSITIONS, 700, KV_SEGMENT + 60, 7};
     uint64_t begin[QUERIES], end[QUERIES];
     for (size_t j = 0; j < QUERIES; j++) {
         begin[j] = begins[j % 5];
@@ -102,6 +128,8 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
         one.end += j;
         one.out = &one_out;
         attend(&one);
+        ck_assert(memcmp(alone, out[j], head_dim * sizeof(float)) == 0);
+        merge_parts(kernels, attend, one);
         ck_assert(memcmp(alone, out[j], head_dim * sizeof(float)) == 0);
         free(kept);
     }
