@@ -218,9 +218,19 @@ static inline __m256i broadcast_quad(const int8_t *x)
     return _mm256_set1_epi32(quad);
 }
 
+/*
+ * A sum that is ready: GCC would otherwise add the terms as a tree, for which it keeps them all and
+ * runs out of registers.
+ */
+static inline __m256i in_order(__m256i sum)
+{
+    __asm__("" : "+x"(sum));
+    return sum;
+}
+
 static inline __m256i add_pairs(__m256i sum, __m256i pairs)
 {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return in_order(_mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
 }
 
 static inline vi vs_begin(int32_t offset)
@@ -271,7 +281,7 @@ static inline vb vq_high(vb both)
 
 static inline vq vq_add(vq sum, vb w, const int8_t *x)
 {
-    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, broadcast_quad(x)));
+    return in_order(_mm256_add_epi16(sum, _mm256_maddubs_epi16(w, broadcast_quad(x))));
 }
 
 static inline vi vq_end(vq sum, int32_t offset)
@@ -290,7 +300,7 @@ static inline vu vu_begin(vi sum)
 
 static inline vu vu_add(vu part, vb w, const int8_t *x)
 {
-    return _mm256_add_epi16(part, _mm256_maddubs_epi16(w, broadcast_quad(x)));
+    return in_order(_mm256_add_epi16(part, _mm256_maddubs_epi16(w, broadcast_quad(x))));
 }
 
 static inline vi vu_end(vi sum, vu part)
