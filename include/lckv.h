@@ -276,7 +276,7 @@ enum {
     /*
      * Where they lie in the file, mapped, if it is packed for the kernel set (lckv_convert); read
      * into memory otherwise. A mapped file must stay as it is while the model is open: if it is
-     * truncated, the next evaluate may raise SIGBUS.
+     * truncated, or cannot be read any more, the next evaluate may raise SIGBUS.
      */
     LCKV_WEIGHTS_DEFAULT = 0,
     LCKV_WEIGHTS_COPIED = 1 /* read into memory, always */
@@ -495,7 +495,8 @@ typedef struct lckv_convert_report {
 
 /*
  * Writes the model at `input` (as in lckv_model_open) to a GGUF file at `output`, which is replaced
- * only when the whole file has been written. Norms and biases stay f32. `report` may be NULL.
+ * only when the whole file has been written. Norms and biases stay f32. A packed file cannot be the
+ * input (LCKV_UNSUPPORTED). `report` may be NULL.
  */
 LCKV_API lckv_status lckv_convert(const char *input, const char *output,
                                   const lckv_convert_options *options, lckv_convert_report *report);

@@ -3,6 +3,7 @@
  */
 #include "convert/convert.h"
 #include "api/options.h"
+#include "base/status.h"
 
 lckv_status lckv_convert_options_init(lckv_convert_options *options, size_t size)
 {
@@ -26,6 +27,8 @@ lckv_status lckv_convert(const char *input, const char *output, const lckv_conve
         return argument_range("lckv_convert_options.init", full.init, "an LCKV_CONVERT_... value");
     if (full.packed != 0 && full.packed != 1)
         return argument_range("lckv_convert_options.packed", full.packed, "0 or 1");
+    if (full.kernel_set != NULL && full.packed == 0)
+        return fail(LCKV_INVALID_ARGUMENT, "lckv_convert_options.kernel_set needs packed");
     lckv_convert_report written = {.size = sizeof written};
     status = convert(input, output, &full, &written);
     if (status == LCKV_OK && report != NULL)

@@ -26,7 +26,7 @@ lckv_status file_map(struct file *file);
 void file_unmap(struct file *file);
 void file_close(struct file *file);
 
-/* Nothing can be read any more, but a mapping stays until file_unmap or file_close. */
+/* A mapping stays until file_unmap or file_close; nothing else can be read any more. */
 void file_close_descriptor(struct file *file);
 
 /*

@@ -43,6 +43,9 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     struct rows *rows = &c->rows[c->n_tensors];
     char name[WEIGHT_NAME_BYTES];
     weight_name(CHECKPOINT_GGUF, weight, layer, name);
+    if (sources[0]->n_dims == 1 && dtype_info(sources[0]->dtype)->block_elements > 1)
+        return fail(LCKV_UNSUPPORTED, "%s: tensor %s is a vector of %s; expected f32, f16 or bf16",
+                    c->in.name, name, dtype_info(sources[0]->dtype)->name);
     lckv_status status = arena_copy(&c->arena, name, strlen(name), &to->name);
     if (status == LCKV_OK)
         status =

@@ -46,7 +46,7 @@ size_t packed_body_bytes(struct packed_form form);
  * bytes on their bodies.
  */
 struct packed_size {
-    uint32_t n_groups;  /* rows / group_rows, rounded up; missing rows are zero */
+    uint32_t n_groups;  /* rows / group_rows, rounded up; lckv writes zeros for missing rows */
     size_t n_blocks;    /* of one row */
     size_t body;        /* where in a group the bodies begin */
     size_t group_bytes; /* a multiple of 64 */

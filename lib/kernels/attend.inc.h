@@ -78,7 +78,7 @@ INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_j
     else
         FOR_TILES(TILE_ROWS, j, n,
                   score_queries(dtype, keys, n_vectors, job->queries + j, rows, head_dim, ahead,
-                                ahead_bytes, scores + j * KV_TILE));
+                                j == 0 ? ahead_bytes : 0, scores + j * KV_TILE));
 }
 
 /*

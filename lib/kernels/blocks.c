@@ -141,6 +141,12 @@ void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *val
     }
 }
 
+/* Towards zero; what no byte can hold becomes the nearest that one can, NaN becomes 0. */
+static int8_t to_byte(float x)
+{
+    return x >= 127 ? 127 : x <= -128 ? -128 : x == x ? (int8_t)x : 0;
+}
+
 static void quantize_q8_0(const float *values, uint8_t *block)
 {
     float largest = 0;
@@ -149,7 +155,7 @@ static void quantize_q8_0(const float *values, uint8_t *block)
     float d = largest / 127.0f, inverse = d != 0 ? 1.0f / d : 0;
     store16(block, f32_to_f16(d));
     for (size_t i = 0; i < 32; i++)
-        block[2 + i] = (uint8_t)(int8_t)roundf(values[i] * inverse);
+        block[2 + i] = (uint8_t)to_byte(roundf(values[i] * inverse));
 }
 
 /* The value of the largest magnitude becomes -8, so that its sign gets the wider side. */
@@ -165,8 +171,8 @@ static void quantize_q4_0(const float *values, uint8_t *block)
     float d = extreme / -8, inverse = d != 0 ? 1.0f / d : 0;
     uint8_t numbers[32];
     for (size_t i = 0; i < 32; i++) {
-        int number = (int8_t)(values[i] * inverse + 8.5f);
-        numbers[i] = (uint8_t)(number < 15 ? number : 15);
+        int number = to_byte(values[i] * inverse + 8.5f);
+        numbers[i] = (uint8_t)(number < 0 ? 0 : number < 15 ? number : 15);
     }
     store16(block, f32_to_f16(d));
     for (size_t i = 0; i < 16; i++)

@@ -108,11 +108,11 @@ static void quantize(const float *values, size_t n, struct panel_row to)
             most = v_max(v_abs(v_load(values + i)), most);
         float largest = v_largest(most), inverse = largest > 0 ? 127.0f / largest : 0;
         inverse = inverse <= 1e37f ? inverse : 0; /* a block of denormals is zero */
-        int32_t sum = 0, half = 0;
+        uint32_t sum = 0, half = 0;               /* of NaN they are anything, but wrap */
         for (size_t i = 0; i < ACTIVATION_BLOCK; i += LANES) {
             vi rounded = vi_round(v_mul(v_load(values + i), v_set(inverse)));
             vi_store_bytes(quants + i, rounded);
-            sum += vi_total(rounded);
+            sum += (uint32_t)vi_total(rounded);
             half = i + LANES == ACTIVATION_BLOCK / 2 ? sum : half;
         }
         float scale = inverse > 0 ? largest / 127.0f : 0;
@@ -120,8 +120,8 @@ static void quantize(const float *values, size_t n, struct panel_row to)
         float *floats = (float *)tail + to.row;
         int32_t *integers = (int32_t *)tail + to.row;
         floats[0] = scale;
-        integers[to.height] = -128 * sum;
-        integers[2 * to.height] = -128 * half;
-        floats[3 * to.height] = scale * (float)sum;
+        integers[to.height] = (int32_t)(0u - 128 * sum);
+        integers[2 * to.height] = (int32_t)(0u - 128 * half);
+        floats[3 * to.height] = scale * (float)(int32_t)sum;
     }
 }

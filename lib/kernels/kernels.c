@@ -121,8 +121,8 @@ static lckv_status choose(const char *name, bool here, const struct kernels **ke
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "", sets[i]->name);
     }
-    return fail(LCKV_UNSUPPORTED, "%s %s is not available here; expected one of: %s", from,
-                quoted_string(name).text, names);
+    return fail(LCKV_UNSUPPORTED, "%s %s is %s; expected one of: %s", from,
+                quoted_string(name).text, here ? "not available here" : "unknown", names);
 }
 
 lckv_status kernels_choose(const char *name, const struct kernels **kernels)

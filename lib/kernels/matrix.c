@@ -184,8 +184,11 @@ static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks
         pack_halves(body, blocks, rows, 0);
         break;
     case LCKV_DTYPE_BF16:
-        for (size_t lane = 0; lane < rows; lane++)
+        for (size_t lane = 0; lane < rows; lane++) {
             memcpy(body + 4 * lane, blocks[lane], odd_end ? 2 : 4);
+            if (odd_end)
+                memset(body + 4 * lane + 2, 0, 2);
+        }
         break;
     case LCKV_DTYPE_Q8_0:
         pack_halves(head, blocks, rows, 0);
@@ -218,8 +221,14 @@ void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *con
     uint8_t *head = matrix->owned + group * matrix->size.group_bytes;
     uint8_t *body = head + matrix->size.body;
     const uint8_t *blocks[PACKED_MAX_GROUP];
-    if (form.columns == 256) /* numbers are put together bit by bit */
+    if (form.columns == 256) { /* numbers are put together bit by bit */
         memset(head, 0, matrix->size.group_bytes);
+    } else { /* what is left between heads and bodies and at the end */
+        size_t heads = n_rows * head_bytes * matrix->size.n_blocks;
+        size_t bodies = matrix->size.body + n_rows * body_bytes * matrix->size.n_blocks;
+        memset(head + heads, 0, matrix->size.body - heads);
+        memset(head + bodies, 0, matrix->size.group_bytes - bodies);
+    }
     for (size_t b = 0; b < matrix->size.n_blocks; b++) {
         for (size_t lane = 0; lane < n_rows; lane++)
             blocks[lane] = rows[lane] != NULL ? rows[lane] + b * file_bytes : zeros;

@@ -36,10 +36,10 @@ void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *con
 
 /*
  * Packs one group from the groups of another layout: `groups` begins with group `first` of the same
- * matrix in that layout, and has all those that hold rows of this one.
+ * matrix in that layout, whose size is `size`, and has all those that hold rows of this one.
  */
 void matrix_repack_group(struct matrix *matrix, uint32_t group, struct matrix_layout layout,
-                         const uint8_t *groups, uint32_t first);
+                         const struct packed_size *size, const uint8_t *groups, uint32_t first);
 
 /* Takes a row out as float32 [n_columns]. */
 void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values);

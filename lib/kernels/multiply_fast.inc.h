@@ -114,6 +114,12 @@ INLINE void fast_q45_k(lckv_dtype dtype, const struct group *group, size_t b,
     }
 }
 
+/* Of the last 16 columns; it wraps where the sums are those of NaN. */
+INLINE int32_t second_offset(const struct int8_block *x, size_t m)
+{
+    return (int32_t)((uint32_t)x->offsets[m] - (uint32_t)x->half_offsets[m]);
+}
+
 /* Scales change after 16 columns, so the halves are summed apart. */
 INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_block *x,
                       size_t n_rows, vf *sums)
@@ -125,7 +131,7 @@ INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_blo
     {
         vi dots[TILE_ROWS];
         UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] =
-            vs_begin(half == 0 ? x->half_offsets[m] : x->offsets[m] - x->half_offsets[m]);
+            vs_begin(half == 0 ? x->half_offsets[m] : second_offset(x, m));
         UNROLL for (int i = 0; i < 4; i++)
         {
             vb w = vs_from_6_bits(q6_k_quad(&part, half * 4 + i));

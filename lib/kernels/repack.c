@@ -42,11 +42,8 @@ static void move_row(lckv_dtype dtype, struct place place, size_t n_blocks,
 }
 
 void matrix_repack_group(struct matrix *matrix, uint32_t group, struct matrix_layout layout,
-                         const uint8_t *groups, uint32_t first)
+                         const struct packed_size *size, const uint8_t *groups, uint32_t first)
 {
-    struct packed_size from_size;
-    if (!packed_measure(matrix->dtype, matrix->n_rows, matrix->n_columns, layout, &from_size))
-        return; /* it was measured when its tensor was found */
     size_t rows = matrix->layout.group_rows;
     bool flips =
         matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes != layout.unsigned_bytes;
@@ -57,13 +54,13 @@ void matrix_repack_group(struct matrix *matrix, uint32_t group, struct matrix_la
         if (row >= matrix->n_rows)
             break;
         struct place place = {.to = to,
-                              .from = groups +
-                                      (row / layout.group_rows - first) * from_size.group_bytes,
+                              .from =
+                                  groups + (row / layout.group_rows - first) * size->group_bytes,
                               .to_rows = rows,
                               .to_lane = lane,
                               .from_rows = layout.group_rows,
                               .from_lane = row % layout.group_rows};
-        move_row(matrix->dtype, place, matrix->size.n_blocks, &matrix->size, &from_size,
+        move_row(matrix->dtype, place, matrix->size.n_blocks, &matrix->size, size,
                  flips ? 0x80 : 0);
     }
 }

@@ -208,9 +208,9 @@ static inline void vi_store_bytes(int8_t *p, vi a)
 
 static inline int32_t vi_total(vi a)
 {
-    int32_t total = 0;
-    EACH_LANE total += a.v[l];
-    return total;
+    uint32_t total = 0;
+    EACH_LANE total += (uint32_t)a.v[l];
+    return (int32_t)total;
 }
 
 static inline vi vi_load_i8(const void *p)

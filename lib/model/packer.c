@@ -56,14 +56,16 @@ struct filling {
     struct packer *packer;
     const struct tensor *tensor;
     struct matrix *matrix;
-    uint64_t row_bytes;       /* of the file; 0 if it is packed */
+    uint64_t row_bytes;       /* of the file; 0 if it is packed: */
+    struct packed_size from;  /* its groups */
     uint32_t paired_head_dim; /* as in packer_source_row */
     uint32_t groups_at_once;
     _Atomic uint32_t next;
     _Atomic uint32_t failed; /* the first group of a piece that failed */
 };
 
-static lckv_status read(const struct filling *filling, uint64_t begin, uint8_t *to, uint64_t bytes)
+static lckv_status read_tensor(const struct filling *filling, uint64_t begin, uint8_t *to,
+                               uint64_t bytes)
 {
     return checkpoint_read(&filling->packer->model->checkpoint, filling->tensor, begin, to,
                            (size_t)bytes);
@@ -82,8 +84,8 @@ static lckv_status pack_rows(const struct filling *filling, uint32_t first, uint
         begin_row = begin_row / head * head;
         end_row = (end_row + head - 1) / head * head;
     }
-    lckv_status status = read(filling, begin_row * filling->row_bytes, piece,
-                              (end_row - begin_row) * filling->row_bytes);
+    lckv_status status = read_tensor(filling, begin_row * filling->row_bytes, piece,
+                                     (end_row - begin_row) * filling->row_bytes);
     for (uint32_t g = first; status == LCKV_OK && g < end; g++) {
         const uint8_t *rows[PACKED_MAX_GROUP];
         for (uint32_t lane = 0; lane < group_rows; lane++) {
@@ -103,18 +105,17 @@ static lckv_status pack_groups(const struct filling *filling, uint32_t first, ui
     const struct tensor *tensor = filling->tensor;
     size_t group_bytes = matrix->size.group_bytes;
     if (packed_same(matrix->dtype, tensor->layout, matrix->layout))
-        return read(filling, first * group_bytes, matrix->owned + first * group_bytes,
-                    (end - first) * group_bytes);
-    uint32_t from_rows = tensor->layout.group_rows;
-    uint64_t from_groups = (matrix->n_rows + (uint64_t)from_rows - 1) / from_rows;
-    uint64_t from_bytes = tensor->n_bytes / from_groups;
-    uint32_t from_first = first * matrix->layout.group_rows / from_rows;
-    uint64_t from_end = ((uint64_t)end * matrix->layout.group_rows + from_rows - 1) / from_rows;
-    from_end = from_end < from_groups ? from_end : from_groups;
-    lckv_status status =
-        read(filling, from_first * from_bytes, piece, (from_end - from_first) * from_bytes);
+        return read_tensor(filling, first * group_bytes, matrix->owned + first * group_bytes,
+                           (end - first) * group_bytes);
+    const struct packed_size *from = &filling->from;
+    uint32_t from_rows = tensor->layout.group_rows, rows = matrix->layout.group_rows;
+    uint32_t from_first = (uint32_t)((uint64_t)first * rows / from_rows);
+    uint64_t from_end = ((uint64_t)end * rows + from_rows - 1) / from_rows;
+    from_end = from_end < from->n_groups ? from_end : from->n_groups;
+    lckv_status status = read_tensor(filling, (uint64_t)from_first * from->group_bytes, piece,
+                                     (from_end - from_first) * from->group_bytes);
     for (uint32_t g = first; status == LCKV_OK && g < end; g++)
-        matrix_repack_group(matrix, g, tensor->layout, piece, from_first);
+        matrix_repack_group(matrix, g, tensor->layout, from, piece, from_first);
     return status;
 }
 
@@ -142,7 +143,8 @@ static void pack_worker(const struct worker *worker, void *context)
 }
 
 /* The tensor itself, if it is packed for the kernels and aligned; otherwise no matrix. */
-static lckv_status map(struct packer *packer, const struct tensor *tensor, struct matrix *matrix)
+static lckv_status map_matrix(struct packer *packer, const struct tensor *tensor,
+                              struct matrix *matrix)
 {
     struct lckv_model *model = packer->model;
     struct matrix_layout layout = model->kernels->layout;
@@ -157,36 +159,43 @@ static lckv_status map(struct packer *packer, const struct tensor *tensor, struc
                        (uint32_t)tensor->shape[1], layout, data);
 }
 
+/* The groups of a piece, and the bytes of the file that it holds. */
+static uint64_t size_piece(struct filling *filling)
+{
+    const struct matrix *matrix = filling->matrix;
+    uint64_t rows = matrix->layout.group_rows;
+    uint64_t group_bytes =
+        filling->row_bytes > 0 ? filling->row_bytes * rows : matrix->size.group_bytes;
+    filling->groups_at_once = 1;
+    if (group_bytes < PIECE_BYTES)
+        filling->groups_at_once = (uint32_t)(PIECE_BYTES / (group_bytes > 0 ? group_bytes : 1));
+    if (filling->row_bytes > 0) { /* and the rest of heads at both ends */
+        uint64_t most = filling->groups_at_once * rows + 2 * (uint64_t)filling->paired_head_dim;
+        return (most < matrix->n_rows ? most : matrix->n_rows) * filling->row_bytes;
+    }
+    /* and the rest of a group at both ends */
+    uint64_t most = filling->groups_at_once * rows / filling->tensor->layout.group_rows + 2;
+    return (most < filling->from.n_groups ? most : filling->from.n_groups) *
+           filling->from.group_bytes;
+}
+
 static lckv_status fill(struct packer *packer, const struct tensor *tensor,
                         uint32_t paired_head_dim, struct matrix *matrix)
 {
     struct lckv_model *model = packer->model;
     uint32_t n_rows = (uint32_t)tensor->shape[0], n_columns = (uint32_t)tensor->shape[1];
-    bool is_packed = tensor->layout.group_rows > 0;
-    struct filling filling = {.packer = packer,
-                              .tensor = tensor,
-                              .matrix = matrix,
-                              .row_bytes = is_packed ? 0 : tensor->n_bytes / n_rows,
-                              .paired_head_dim = is_packed ? 0 : paired_head_dim,
-                              .groups_at_once = 1,
-                              .failed = UINT32_MAX};
+    struct filling filling = {
+        .packer = packer, .tensor = tensor, .matrix = matrix, .failed = UINT32_MAX};
+    if (tensor->layout.group_rows == 0) {
+        filling.row_bytes = tensor->n_bytes / n_rows;
+        filling.paired_head_dim = paired_head_dim;
+    } else if (!packed_measure(tensor->dtype, n_rows, n_columns, tensor->layout, &filling.from)) {
+        return fail(LCKV_INTERNAL, "%s: a packed tensor has no size", model->checkpoint.name);
+    }
     lckv_status status = matrix_create(matrix, tensor->dtype, n_rows, n_columns,
                                        model->kernels->layout, &model->allocator);
-    if (status != LCKV_OK)
-        return status;
-    uint64_t rows = model->kernels->layout.group_rows, beside = 2 * paired_head_dim;
-    uint64_t row_bytes = filling.row_bytes, group_bytes = row_bytes * rows;
-    if (is_packed) { /* its groups may be larger, and begin or end beside those of the matrix */
-        group_bytes = matrix->size.group_bytes;
-        row_bytes = (group_bytes + rows - 1) / rows;
-        beside = 2 * PACKED_MAX_GROUP;
-    }
-    if (group_bytes < PIECE_BYTES)
-        filling.groups_at_once = (uint32_t)(PIECE_BYTES / (group_bytes > 0 ? group_bytes : 1));
-    uint64_t most_rows = filling.groups_at_once * rows + beside;
-    if (!is_packed && most_rows > n_rows)
-        most_rows = n_rows;
-    status = packer_size_pieces(packer, most_rows * row_bytes);
+    if (status == LCKV_OK)
+        status = packer_size_pieces(packer, size_piece(&filling));
     if (status != LCKV_OK)
         return status;
     pool_run(packer->pool, pack_worker, &filling);
@@ -205,7 +214,7 @@ lckv_status packer_fill(struct packer *packer, const struct tensor *tensor,
     struct lckv_model *model = packer->model;
     lckv_status status = LCKV_OK;
     if (tensor->layout.group_rows > 0)
-        status = map(packer, tensor, matrix);
+        status = map_matrix(packer, tensor, matrix);
     if (status == LCKV_OK && matrix->data == NULL)
         status = fill(packer, tensor, paired_head_dim, matrix);
     if (status != LCKV_OK)

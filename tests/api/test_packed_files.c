@@ -147,6 +147,8 @@ START_TEST(a_packed_file_is_not_converted)
     ck_assert_error_has("convert the file that it was packed from");
     ck_assert_status(lckv_convert(plain, packed, &options, NULL), LCKV_UNSUPPORTED);
     ck_assert_error_has("abacus");
+    options.packed = 0;
+    ck_assert_status(lckv_convert(plain, packed, &options, NULL), LCKV_INVALID_ARGUMENT);
     options.kernel_set = NULL;
     options.packed = 2;
     ck_assert_status(lckv_convert(plain, packed, &options, NULL), LCKV_INVALID_ARGUMENT);

@@ -245,6 +245,17 @@ report "info says that a packed file is mapped" "$(grep -q 'mapped' "$work/out" 
 "$tool" generate "$model" -p "Once" -n 8 --seed 1 >"$work/text" 2>"$work/err"
 run generate "$work/packed.gguf" -p "Once" -n 8 --seed 1
 report "a packed file writes the same text" "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
+# A matrix of many pieces, packed for 8 rows and for 16, gives the same bytes of logits in either kernel set.
+python3 bench/make_model.py --layers 1 --hidden 64 --heads 2 --kv-heads 1 --ffn 96 --vocab 300000 --type q8_0 "$work/wide.gguf"
+for for_set in portable avx512; do
+    "$tool" convert "$work/wide.gguf" "$work/wide-packed.gguf" --packed --kernel-set $for_set >"$work/out" 2>"$work/err" || continue
+    for set in portable ''; do
+        "$tool" logits "$work/wide.gguf" --tokens 1,39999,7 -o "$work/plain.npy" ${set:+--kernel-set $set} 2>"$work/err"
+        run logits "$work/wide-packed.gguf" --tokens 1,39999,7 -o "$work/packed.npy" ${set:+--kernel-set $set}
+        report "packed for $for_set, read by ${set:-the default set}" \
+            "$([ "$status" -eq 0 ] && cmp -s "$work/plain.npy" "$work/packed.npy" && echo true)"
+    done
+done
 golden=tests/data/goldens/standard-llama
 exits 1 "sliding_window" convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2
 run convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2 --sliding-window 5

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "allocator.h"
 #include "folder.h"
 #include "sessions.h"
 
@@ -292,6 +293,29 @@ START_TEST(plans_with_windows_need_a_size)
 }
 END_TEST
 
+/* Nothing of memory that was there before gets into a file. */
+START_TEST(packed_files_are_the_same_every_time)
+{
+    struct counting counting = {.n_allowed = SIZE_MAX};
+    lckv_allocator allocator = {.size = sizeof allocator,
+                                .user = &counting,
+                                .alloc = counting_alloc,
+                                .free = counting_free};
+    static const lckv_dtype types[] = {LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_Q8_0,
+                                       LCKV_DTYPE_Q4_0};
+    lckv_convert_options options = {.size = sizeof options, .packed = 1, .dtype = types[_i]};
+    ck_assert_ok(lckv_convert(STANDARD, first, &options, NULL));
+    options.allocator = &allocator;
+    ck_assert_ok(lckv_convert(STANDARD, second, &options, NULL));
+    size_t length, length_again;
+    char *bytes = read_whole(first, &length), *again = read_whole(second, &length_again);
+    ck_assert_uint_eq(length, length_again);
+    ck_assert_int_eq(memcmp(bytes, again, length), 0);
+    free(bytes);
+    free(again);
+}
+END_TEST
+
 static int32_t cancel(void *user, uint64_t done, uint64_t total)
 {
     (void)user, (void)done, (void)total;
@@ -330,6 +354,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, types_that_are_only_read_are_copied_but_not_averaged);
     tcase_add_test(tcase, the_file_type_is_that_of_most_weights);
     tcase_add_test(tcase, plans_with_windows_need_a_size);
+    tcase_add_loop_test(tcase, packed_files_are_the_same_every_time, 0, 4);
     tcase_add_test(tcase, failures_leave_the_old_file);
     suite_add_tcase(suite, tcase);
 }
