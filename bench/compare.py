@@ -7,7 +7,7 @@
 
 A test is pp512 (a prompt of 512 tokens), tg64 (64 tokens decoded one by one), tg64@2048 (the same
 after 2048 tokens), b8 (64 tokens decoded by each of 8 sessions with prompts of 128) or
-pp8192+tg64 (a prompt, and 64 tokens after it, in one run). A peer is a name and a folder that
+pp8192+tg64 (a prompt, and 64 tokens after it; peers measure both in one run). A peer is a name and a folder that
 holds llama-bench and llama-batched-bench, with more arguments behind commas:
 NAME=FOLDER,-fa,1. Where a name comes several times, each test first tries these settings and
 takes the fastest.
@@ -92,6 +92,7 @@ class Peer:
 
     def measure_batched(self, model, test):
         room = test.batch * (test.depth + test.decode + 8)
+        # There -rtr is a flag, while llama-bench wants a number.
         arguments = [a for i, a in enumerate(self.arguments) if i == 0 or self.arguments[i - 1] != "-rtr"]
         out = run(
             [self.batched, "-m", model, *self.threads, "-c", str(room), "-b", "2048", "-npp", str(test.depth),
@@ -138,15 +139,15 @@ def differ(a, b):
 
 
 def fastest(model, test, settings):
-    """Of a peer's settings, in one run each."""
-    if len(settings) == 1:
-        return settings[0]
-    return max(settings, key=lambda peer: sum(peer.measure(model, test)))
+    """The best of a peer's settings, in one run each; all of them where each figure may have its own."""
+    if len(settings) == 1 or test.is_both:
+        return settings
+    return [max(settings, key=lambda peer: peer.measure(model, test)[0])]
 
 
 def compare(model, test, lckvs, peers, probe, n_windows):
-    """Results for every figure of the test, every lckv and every peer."""
-    engines, windows = [*lckvs, *peers], []
+    """Results for every figure of the test, every lckv and every peer, which is a list of settings."""
+    engines, windows = [*lckvs, *(setting for peer in peers for setting in peer)], []
     before = probe.measure()
     for i in range(n_windows):
         order = engines if i % 2 == 0 else engines[::-1]
@@ -162,13 +163,17 @@ def compare(model, test, lckvs, peers, probe, n_windows):
         {
             "model": os.path.basename(model),
             "test": figure + lckv.name,
-            "peer": peer.name,
+            "peer": peer[0].name,
             "windows": [
-                {"rates": {"lckv": rates[id(lckv)][f], peer.name: rates[id(peer)][f]}, "probes": probes, "kept": kept}
+                {
+                    "rates": {"lckv": rates[id(lckv)][f], peer[0].name: max(rates[id(s)][f] for s in peer)},
+                    "probes": probes,
+                    "kept": kept,
+                }
                 for rates, probes, kept in windows
             ],
             "lckv": {"version": lckv.version, "arguments": lckv.arguments},
-            "peer_build": {"version": peer.version, "arguments": peer.arguments},
+            "peer_build": {"version": peer[0].version, "arguments": [s.arguments for s in peer]},
         }
         for f, figure in enumerate(test.figures)
         for lckv in lckvs
