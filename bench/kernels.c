@@ -13,6 +13,8 @@
 #include "base/pool.h"
 #include "base/status.h"
 
+#include "../tools/tiles.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +259,7 @@ int main(int argc, char **argv)
 {
     const struct kernels *kernels;
     struct lckv_pool *pool;
+    request_tiles();
     check(kernels_choose(NULL, &kernels));
     check(pool_create(argc > 1 ? (uint32_t)atoi(argv[1]) : 0, &memory_default_allocator, &pool));
     printf("kernel set %s, %u threads\n", kernels->name, (unsigned)pool_size(pool));

@@ -90,7 +90,8 @@ LCKV_API size_t lckv_last_error_copy(char *buffer, size_t capacity);
 
 /*
  * Kernel sets, with ever more instructions: "portable" is always first. The name of set `index`, or
- * NULL past the end; whether this processor can run it.
+ * NULL past the end; whether this processor can run it. For "amx" the process must have asked Linux
+ * for tiles (docs/guide.md), which the library never does.
  */
 LCKV_API const char *lckv_kernel_set_name(size_t index);
 LCKV_API int32_t lckv_kernel_set_available(const char *name);

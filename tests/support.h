@@ -5,6 +5,7 @@
 #ifndef LCKV_TESTS_SUPPORT_H
 #define LCKV_TESTS_SUPPORT_H
 
+#include "../tools/tiles.h"
 #include "lckv.h"
 
 #include <check.h>
@@ -56,6 +57,7 @@ static int run_suite(const char *name, const add_cases *adds, size_t n_adds)
     int main(void)                                                  \
     {                                                               \
         const add_cases adds[] = {__VA_ARGS__};                     \
+        request_tiles();                                            \
         return run_suite(name, adds, sizeof adds / sizeof adds[0]); \
     }
 

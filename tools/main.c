@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "lckv.h"
 #include "report.h"
+#include "tiles.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -82,5 +83,6 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     /* A closed pipe is then a write error, which close_output() reports. */
     signal(SIGPIPE, SIG_IGN);
+    request_tiles();
     return close_output(run(argc, argv));
 }

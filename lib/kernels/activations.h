@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define ACTIVATION_BLOCK 32 /* columns that share a scale */
-#define PANEL_ROWS 8        /* rows that a tile of the products takes at most */
+#define PANEL_ROWS 16       /* rows that a tile of the products takes at most */
 #define INT8_BLOCK_BYTES 48
 #define BF16_BLOCK_BYTES 64
 

@@ -12,10 +12,13 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* What the operating system saves of the vector registers: bits of XCR0. */
 #define XCR0_AVX 0x6u     /* the upper halves of 16 registers */
 #define XCR0_AVX512 0xe6u /* and masks, upper halves of 512 bits, 16 more registers */
+#define XCR0_TILES 0x60000u
 
 static bool system_saves(uint32_t wanted)
 {
@@ -50,6 +53,30 @@ static bool has_avx512bf16(void)
 }
 
 /*
+ * Linux lets a process use tiles once it has asked, which is the program's affair: it holds for all
+ * of the process, and its signal handlers need larger stacks.
+ */
+static bool tiles_are_permitted(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    const int get_permission = 0x1022; /* ARCH_GET_XCOMP_PERM; bits as in XCR0 */
+    uint64_t permitted = 0;
+    return syscall(SYS_arch_prctl, get_permission, &permitted) == 0 &&
+           (permitted & XCR0_TILES) == XCR0_TILES;
+#else
+    return false;
+#endif
+}
+
+static bool has_amx(void)
+{
+    const unsigned needed = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+    unsigned a, b, c, d;
+    return has_avx512() && system_saves(XCR0_TILES) && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (d & needed) == needed && tiles_are_permitted();
+}
+
+/*
  * Intel's cores of today start one vdpbf16ps in two cycles but two multiply-adds of float32 in each
  * (measured on Sapphire Rapids): the set for bfloat16 is then the slower one.
  */
@@ -64,9 +91,7 @@ static bool is_intel(void)
 static const struct kernels *const sets[] = {
     &kernels_portable,
 #if defined(__x86_64__)
-    &kernels_avx2,
-    &kernels_avx512,
-    &kernels_avx512bf16,
+    &kernels_avx2,     &kernels_avx512, &kernels_avx512bf16, &kernels_amx,
 #endif
 };
 #define N_SETS (sizeof sets / sizeof sets[0])
@@ -86,6 +111,8 @@ bool kernels_available(const struct kernels *kernels)
         return has_avx512();
     if (kernels == &kernels_avx512bf16)
         return has_avx512bf16();
+    if (kernels == &kernels_amx)
+        return has_amx();
 #endif
     return kernels == &kernels_portable;
 }

@@ -17,4 +17,4 @@
 #include "kernels/kv_store.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_portable = {KERNELS_TABLE("portable")};
+const struct kernels kernels_portable = {KERNELS_TABLE("portable", fast)};

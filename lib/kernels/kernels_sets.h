@@ -11,6 +11,7 @@ extern const struct kernels kernels_portable;
 extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512;
 extern const struct kernels kernels_avx512bf16;
+extern const struct kernels kernels_amx;
 #endif
 
 #endif

@@ -187,7 +187,7 @@ INLINE void fast_groups(lckv_dtype dtype, const struct matrix *matrix, const str
 {
     struct group groups[GROUPS_TOGETHER];
     size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
-    size_t depth = x->n_rows <= PANEL_ROWS ? n_blocks : FAST_BLOCKS;
+    size_t depth = x->n_rows <= TILE_ROWS ? n_blocks : FAST_BLOCKS;
     UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
     for (size_t b = 0; b < n_blocks; b += depth) {
         size_t end = n_blocks - b < depth ? n_blocks : b + depth;

@@ -9,13 +9,14 @@
         FLOATS_##kind                                                                       \
     }
 #define FLOATS_fast
+#define FLOATS_amx
 #define FLOATS_full                                                             \
     [LCKV_DTYPE_F32] = full_multiply_f32, [LCKV_DTYPE_F16] = full_multiply_f16, \
     [LCKV_DTYPE_BF16] = full_multiply_bf16
 
-#define KERNELS_TABLE(set_name)                                                                \
+#define KERNELS_TABLE(set_name, int8)                                                                \
     .name = set_name, .layout = {LANES, UNSIGNED_BYTES}, .multiply_full = BY_DTYPE(full),      \
-    .multiply_int8 = BY_DTYPE(fast), .quantize = quantize, .rms_norm = rms_norm, .add = add,   \
+    .multiply_int8 = BY_DTYPE(int8), .quantize = quantize, .rms_norm = rms_norm, .add = add,   \
     .swiglu = swiglu, .rotate = rotate,                                                        \
     .kv_store = {[KV_F32] = kv_store_f32, [KV_F16] = kv_store_f16, [KV_BF16] = kv_store_bf16}, \
     .attend = {[KV_F32] = attend_f32, [KV_F16] = attend_f16, [KV_BF16] = attend_bf16},         \

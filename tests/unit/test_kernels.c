@@ -187,7 +187,7 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
         }
     }
     /* Any number of rows at once, and any of groups, give the same bits. */
-    static const size_t counts[] = {1, 2, 3, 4, 5, 7, 8, 12, 31, 137};
+    static const size_t counts[] = {1, 2, 3, 4, 5, 7, 8, 16, 31, 137};
     static const size_t steps[] = {1, 2, 3, 7, 4, 1, 2, 5, 3, 9}; /* groups, of ten or twenty */
     for (size_t i = 0; i < COUNT(counts); i++) {
         size_t n = counts[i];
@@ -275,7 +275,16 @@ START_TEST(kernel_sets_are_chosen_by_name)
     ck_assert_ok(kernels_choose("portable", &kernels));
     ck_assert_str_eq(kernels->name, "portable");
     ck_assert_status(kernels_choose("sse7", &kernels), LCKV_UNSUPPORTED);
+    ck_assert_error_has("is not available here; expected one of");
     ck_assert_error_has("portable");
+    ck_assert_status(kernels_find("sse7", &kernels), LCKV_UNSUPPORTED);
+    ck_assert_error_has("is unknown; expected one of");
+    size_t count;
+    const struct kernels *const *sets = kernels_all(&count);
+    for (size_t s = 0; s < count; s++) { /* whether they run here or not */
+        ck_assert_ok(kernels_find(sets[s]->name, &kernels));
+        ck_assert_ptr_eq(kernels, sets[s]);
+    }
     ck_assert_int_eq(setenv("LCKV_CPU", "portable", 1), 0);
     ck_assert_ok(kernels_choose(NULL, &kernels));
     ck_assert_str_eq(kernels->name, "portable");

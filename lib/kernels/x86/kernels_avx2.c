@@ -17,4 +17,4 @@
 #include "kernels/kv_store.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_avx2 = {KERNELS_TABLE("avx2")};
+const struct kernels kernels_avx2 = {KERNELS_TABLE("avx2", fast)};

@@ -1,6 +1,6 @@
 /*
  * The AVX-512 kernel sets: the templates over 16-lane vectors. "avx512" needs F, BW, DQ, VL and
- * VNNI; "avx512bf16" also multiplies bfloat16 directly. The only file that is compiled with these
+ * VNNI; "avx512bf16" also multiplies bfloat16 directly, "amx" bytes in tiles. The only file that is compiled with these
  * instructions.
  */
 #include "kernels/kernels_sets.h"
@@ -13,14 +13,17 @@
 
 #include "kernels/multiply_fast.inc.h"
 #include "kernels/multiply_full.inc.h"
+#include "kernels/x86/multiply_amx.inc.h"
 #include "kernels/x86/multiply_bf16.inc.h"
 
 #include "kernels/attend.inc.h"
 #include "kernels/kv_store.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512")};
+const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512", fast)};
 
 const struct kernels kernels_avx512bf16 = {
-    KERNELS_TABLE("avx512bf16"), .multiply_bf16 = fast_multiply_bf16, .round_bf16 = round_bf16,
+    KERNELS_TABLE("avx512bf16", fast), .multiply_bf16 = fast_multiply_bf16, .round_bf16 = round_bf16,
     .attend_bf16_fast = attend_bf16_paired};
+
+const struct kernels kernels_amx = {KERNELS_TABLE("amx", amx)};

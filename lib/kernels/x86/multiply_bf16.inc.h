@@ -12,7 +12,7 @@
 INLINE void bf16_tile(const struct group *groups, size_t n_groups, size_t begin, size_t end,
                       struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
-    vf sums[FULL_GROUPS][PANEL_ROWS];
+    vf sums[FULL_GROUPS][TILE_ROWS];
     out += at.row * stride;
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
@@ -47,12 +47,12 @@ INLINE void bf16_groups(const struct matrix *matrix, const struct activations *x
     struct group groups[FULL_GROUPS];
     UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
     size_t n_pairs = (matrix->n_columns + 1) / 2;
-    size_t at_once = x->n_rows <= PANEL_ROWS ? n_pairs : BF16_PAIRS;
+    size_t at_once = x->n_rows <= TILE_ROWS ? n_pairs : BF16_PAIRS;
     for (size_t p = 0; p < n_pairs; p += at_once) {
         size_t end = p + at_once < n_pairs ? p + at_once : n_pairs;
         for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
             struct panel_row at = panel_row(x->bf16, BF16_BLOCK_BYTES, x->stride, x->n_rows, m);
-            FOR_TILES(PANEL_ROWS, at.row, at.height,
+            FOR_TILES(TILE_ROWS, at.row, at.height,
                       bf16_tile(groups, n_groups, p, end, at, rows, out + m * stride, stride));
         }
     }

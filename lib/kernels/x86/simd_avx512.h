@@ -169,6 +169,11 @@ static inline vb vb_load(const void *p)
     return _mm512_loadu_si512(p);
 }
 
+static inline void vb_store(void *p, vb a)
+{
+    _mm512_storeu_si512(p, a);
+}
+
 static inline vb vb_low_nibbles(vb a)
 {
     return _mm512_and_si512(a, _mm512_set1_epi8(15));

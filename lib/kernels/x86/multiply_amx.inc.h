@@ -1,0 +1,242 @@
+/*
+ * Template: products with 8-bit activations on AMX tiles, for 16 rows at once.
+ *
+ * A tile instruction multiplies 16 rows of activations by 16 weight rows over 32 columns (16 in
+ * q6_K, whose scales change there) and adds the products exactly, as the vectors of
+ * multiply_fast.inc.h do; scaling and its order are theirs too. An output's bits are therefore the
+ * same whichever takes a row: tiles take whole panels, vectors the rows that are left.
+ *
+ * Instructions are written out: GCC 12's intrinsics do not say which memory they read.
+ */
+
+#define AMX_BLOCKS 16 /* of 32 columns that stand ready as signed bytes: 8 KiB */
+#define AMX_TILES 4   /* of sums: units are multiplied, stored and scaled two steps apart */
+
+/* A stretch of a group, ready for tiles. A unit is a part of it that shares a scale. */
+struct amx_stretch {
+    int8_t weights[AMX_BLOCKS * 32 * LANES];     /* [unit][columns / 4][LANES][4] */
+    float scales[2 * AMX_BLOCKS * LANES];        /* [unit][LANES] */
+    float minimums[AMX_BLOCKS * LANES];          /* added times the sums of activations */
+    int32_t dots[AMX_TILES][PANEL_ROWS * LANES]; /* of as many units, on their way to the sums */
+} __attribute__((aligned(64)));
+
+INLINE size_t amx_columns(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_Q6_K ? 16 : 32;
+}
+
+INLINE bool amx_has_minimums(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_Q4_1 || dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K;
+}
+
+/* Of 32 columns of a group. */
+INLINE size_t amx_body_bytes(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_Q8_0   ? 32 * LANES
+           : dtype == LCKV_DTYPE_Q6_K ? 24 * LANES
+           : dtype == LCKV_DTYPE_Q5_K ? 20 * LANES
+                                      : 16 * LANES;
+}
+
+/* Tiles 0 to 3: sums [16][16] of int32; 4 and 5: activations [16][columns]; 6 and 7: weights. */
+INLINE void amx_begin(size_t columns)
+{
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+    for (int tile = 0; tile < 8; tile++) {
+        config.rows[tile] = tile < 6 ? PANEL_ROWS : (uint8_t)(columns / 4);
+        config.row_bytes[tile] = tile < 4 || tile > 5 ? 4 * LANES : (uint16_t)columns;
+    }
+    __asm__ volatile("ldtilecfg %0" : : "m"(config));
+}
+
+INLINE void amx_end(void)
+{
+    __asm__ volatile("tilerelease" : : : "memory");
+}
+
+/* Tile `sums` becomes activations (rows 32 bytes apart) times weights. */
+#define AMX_MULTIPLY(sums, left, right)                                                        \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #left "\n\t"                                 \
+                     "tileloadd (%2,%3,1), %%tmm" #right "\n\t"                                \
+                     "tilezero %%tmm" #sums "\n\t"                                             \
+                     "tdpbssd %%tmm" #right ", %%tmm" #left ", %%tmm" #sums                    \
+                     :                                                                         \
+                     : "r"(activations), "r"((size_t)32), "r"(weights), "r"((size_t)4 * LANES) \
+                     : "memory")
+
+INLINE void amx_multiply(int tile, const int8_t *activations, const int8_t *weights)
+{
+    if (tile == 0)
+        AMX_MULTIPLY(0, 4, 6);
+    else if (tile == 1)
+        AMX_MULTIPLY(1, 5, 7);
+    else if (tile == 2)
+        AMX_MULTIPLY(2, 4, 6);
+    else
+        AMX_MULTIPLY(3, 5, 7);
+}
+
+#define AMX_STORE(sums)                                     \
+    __asm__ volatile("tilestored %%tmm" #sums ", (%0,%1,1)" \
+                     :                                      \
+                     : "r"(dots), "r"((size_t)4 * LANES)    \
+                     : "memory")
+
+INLINE void amx_store(int tile, int32_t *dots)
+{
+    if (tile == 0)
+        AMX_STORE(0);
+    else if (tile == 1)
+        AMX_STORE(1);
+    else if (tile == 2)
+        AMX_STORE(2);
+    else
+        AMX_STORE(3);
+}
+
+/* The numbers of block b as signed bytes, its scales and minimums. */
+INLINE void amx_block(lckv_dtype dtype, const struct group *group, size_t b, int8_t *weights,
+                      float *scales, float *minimums)
+{
+    struct q45_k_part k45 = {0};
+    struct q6_k_part k6 = {0};
+    const uint8_t *body = group->body + b * amx_body_bytes(dtype);
+    vb quads[8];
+    if (dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K) {
+        k45 = q45_k_part(dtype, group, b);
+        body = k45.low;
+        v_store(scales, k45.scale);
+        v_store(minimums, v_sub(v_set(0), k45.minimum));
+    } else if (dtype == LCKV_DTYPE_Q6_K) {
+        k6 = q6_k_part(group, b);
+        body = k6.low;
+        v_store(scales, k6.first);
+        v_store(scales + LANES, k6.second);
+    } else if (dtype == LCKV_DTYPE_Q4_1) {
+        v_store(scales, v_load_f16(group->head + b * 4 * LANES));
+        v_store(minimums, v_load_f16(group->head + b * 4 * LANES + 2 * LANES));
+    } else {
+        vf d = v_load_f16(group->head + b * 2 * LANES);
+        v_store(scales, dtype == LCKV_DTYPE_Q4_0 ? v_mul(d, v_set(VQ_SCALE)) : d);
+    }
+    UNROLL for (int q = 0; q < 8; q++)
+    {
+        vb stored = vb_load(body + (dtype == LCKV_DTYPE_Q8_0 ? q : q % 4) * 4 * LANES);
+        if (dtype == LCKV_DTYPE_Q8_0)
+            quads[q] = vs_plain(stored);
+        else if (dtype == LCKV_DTYPE_Q4_0)
+            quads[q] = vs_plain(q < 4 ? vq_low(stored) : vq_high(stored));
+        else if (dtype == LCKV_DTYPE_Q4_1)
+            quads[q] = q < 4 ? vb_low_nibbles(stored) : vb_high_nibbles(stored);
+        else if (dtype == LCKV_DTYPE_Q6_K)
+            quads[q] = vs_plain(vs_from_6_bits(q6_k_quad(&k6, q)));
+        else
+            quads[q] = q45_k_quad(dtype, &k45, q);
+    }
+    UNROLL for (int q = 0; q < 8; q++) vb_store(weights + q * 4 * LANES, quads[q]);
+}
+
+/* Adds what unit u of a stretch from block `begin` on gives to the sums of a panel. */
+INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_t u, size_t begin,
+                      struct panel_row at, vf *sums)
+{
+    const int32_t *dots = stretch->dots[u % AMX_TILES];
+    struct int8_block x = int8_block(at, begin + u / (32 / amx_columns(dtype)));
+    vf scale = v_load(stretch->scales + u * LANES);
+    UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) sums[m] =
+        v_fma(v_from_int(vi_load(dots + m * LANES)), v_mul(scale, v_set(x.scales[m])), sums[m]);
+    if (amx_has_minimums(dtype)) {
+        vf minimum = v_load(stretch->minimums + u * LANES);
+        UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) sums[m] =
+            v_fma(minimum, v_set(x.sums[m]), sums[m]);
+    }
+}
+
+/*
+ * Blocks [begin, end) for a whole panel; the sums so far are taken up where they were put down.
+ * A unit is multiplied in one step, stored two later and scaled two later still: each takes longer
+ * than the processor looks ahead, and so they run beside each other. Memory from `ahead` on, if any,
+ * is fetched meanwhile.
+ */
+INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begin, size_t end,
+                      struct panel_row at, const uint8_t *ahead, float *out, size_t stride)
+{
+    vf sums[PANEL_ROWS];
+    const size_t columns = amx_columns(dtype), units = 32 / columns, n = (end - begin) * units;
+    UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) sums[m] =
+        begin == 0 ? v_set(0) : v_load(out + m * stride);
+    for (size_t step = 0; step < n + AMX_TILES; step += AMX_TILES) {
+        UNROLL for (int tile = 0; tile < AMX_TILES; tile++)
+        {
+            size_t u = step + (size_t)tile;
+            int other = (tile + AMX_TILES / 2) % AMX_TILES;
+            for (size_t i = 0; ahead != NULL && i < amx_body_bytes(dtype) / units; i += 64)
+                __builtin_prefetch(ahead + u * (amx_body_bytes(dtype) / units) + i);
+            if (u < n)
+                amx_multiply(tile, int8_block(at, begin + u / units).quants + u % units * columns,
+                             stretch->weights + u * columns * LANES);
+            if (u - AMX_TILES / 2 < n) /* not below 0, where it wraps */
+                amx_store(other, stretch->dots[other]);
+            if (u - AMX_TILES < n)
+                amx_scale(dtype, stretch, u - AMX_TILES, begin, at, sums);
+        }
+    }
+    UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) v_store(out + m * stride, sums[m]);
+}
+
+INLINE void amx_groups(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
+                       size_t begin, size_t end, float *out, size_t stride)
+{
+    const size_t columns = amx_columns(dtype), units = 32 / columns;
+    const size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
+    struct amx_stretch stretch;
+    if (x->n_rows < PANEL_ROWS) {
+        fast_multiply(dtype, matrix, x, begin, end, out, stride);
+        return;
+    }
+    amx_begin(columns);
+    for (size_t g = begin; g < end; g++, out += LANES) {
+        struct group group = group_at(matrix, g);
+        for (size_t b = 0, last; b < n_blocks; b = last) {
+            last = n_blocks - b < AMX_BLOCKS ? n_blocks : b + AMX_BLOCKS;
+            for (size_t i = 0; i < last - b; i++)
+                amx_block(dtype, &group, b + i, stretch.weights + i * 32 * LANES,
+                          stretch.scales + i * units * LANES, stretch.minimums + i * LANES);
+            const uint8_t *next = group.body + last * amx_body_bytes(dtype);
+            for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
+                struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
+                float *to = out + m * stride;
+                if (at.height == PANEL_ROWS)
+                    amx_panel(dtype, &stretch, b, last, at, m == 0 ? next : NULL, to, stride);
+                else
+                    FOR_TILES(TILE_ROWS, at.row, at.height,
+                              fast_tile(dtype, &group, 1, b, last, at, rows, to, stride));
+            }
+        }
+    }
+    amx_end();
+}
+
+#define DEFINE_AMX(name, dtype)                                                               \
+    static void amx_part_##name(const struct matrix *matrix, const struct activations *x,     \
+                                size_t begin, size_t end, float *out, size_t stride)          \
+    {                                                                                         \
+        amx_groups(dtype, matrix, x, begin, end, out, stride);                                \
+    }                                                                                         \
+    static void amx_multiply_##name(const struct matrix *matrix, const struct activations *x, \
+                                    size_t begin, size_t end, float *out, size_t stride)      \
+    {                                                                                         \
+        multiply_in_parts(amx_part_##name, matrix, x, begin, end, out, stride);               \
+    }
+
+DEFINE_AMX(q8_0, LCKV_DTYPE_Q8_0)
+DEFINE_AMX(q4_0, LCKV_DTYPE_Q4_0)
+DEFINE_AMX(q4_1, LCKV_DTYPE_Q4_1)
+DEFINE_AMX(q4_k, LCKV_DTYPE_Q4_K)
+DEFINE_AMX(q5_k, LCKV_DTYPE_Q5_K)
+DEFINE_AMX(q6_k, LCKV_DTYPE_Q6_K)

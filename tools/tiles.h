@@ -1,0 +1,23 @@
+/*
+ * Asks Linux to let this process use AMX tiles, which the kernel set "amx" needs. The library leaves
+ * that to programs: it holds for all of the process.
+ */
+#ifndef LCKV_TILES_H
+#define LCKV_TILES_H
+
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static inline void request_tiles(void)
+{
+    const int request_permission = 0x1023, tile_data = 18;  /* ARCH_REQ_XCOMP_PERM, XTILEDATA */
+    syscall(SYS_arch_prctl, request_permission, tile_data); /* refused: there are other sets */
+}
+#else
+static inline void request_tiles(void)
+{
+}
+#endif
+
+#endif
