@@ -1,9 +1,9 @@
 /*
- * Asks Linux to let this process use AMX tiles, which the kernel set "amx" needs. The library leaves
- * that to programs: it holds for all of the process.
+ * Asks Linux to let this process use AMX tiles, which the kernel set "amx" needs. The library
+ * leaves that to programs: it holds for all of the process.
  */
-#ifndef LCKV_TILES_H
-#define LCKV_TILES_H
+#ifndef TOOLS_TILES_H
+#define TOOLS_TILES_H
 
 #if defined(__linux__) && defined(__x86_64__)
 #include <sys/syscall.h>

@@ -14,7 +14,7 @@
     [LCKV_DTYPE_F32] = full_multiply_f32, [LCKV_DTYPE_F16] = full_multiply_f16, \
     [LCKV_DTYPE_BF16] = full_multiply_bf16
 
-#define KERNELS_TABLE(set_name, int8)                                                                \
+#define KERNELS_TABLE(set_name, int8)                                                          \
     .name = set_name, .layout = {LANES, UNSIGNED_BYTES}, .multiply_full = BY_DTYPE(full),      \
     .multiply_int8 = BY_DTYPE(int8), .quantize = quantize, .rms_norm = rms_norm, .add = add,   \
     .swiglu = swiglu, .rotate = rotate,                                                        \

@@ -1,7 +1,7 @@
 /*
  * The AVX-512 kernel sets: the templates over 16-lane vectors. "avx512" needs F, BW, DQ, VL and
- * VNNI; "avx512bf16" also multiplies bfloat16 directly, "amx" bytes in tiles. The only file that is compiled with these
- * instructions.
+ * VNNI; "avx512bf16" also multiplies bfloat16 directly, "amx" bytes in tiles. The only file that is
+ * compiled with these instructions.
  */
 #include "kernels/kernels_sets.h"
 #include "kernels/x86/simd_avx512.h"
@@ -23,7 +23,7 @@
 const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512", fast)};
 
 const struct kernels kernels_avx512bf16 = {
-    KERNELS_TABLE("avx512bf16", fast), .multiply_bf16 = fast_multiply_bf16, .round_bf16 = round_bf16,
-    .attend_bf16_fast = attend_bf16_paired};
+    KERNELS_TABLE("avx512bf16", fast), .multiply_bf16 = fast_multiply_bf16,
+    .round_bf16 = round_bf16, .attend_bf16_fast = attend_bf16_paired};
 
 const struct kernels kernels_amx = {KERNELS_TABLE("amx", amx)};

@@ -160,8 +160,8 @@ INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_
 /*
  * Blocks [begin, end) for a whole panel; the sums so far are taken up where they were put down.
  * A unit is multiplied in one step, stored two later and scaled two later still: each takes longer
- * than the processor looks ahead, and so they run beside each other. Memory from `ahead` on, if any,
- * is fetched meanwhile.
+ * than the processor looks ahead, and so they run beside each other. Memory from `ahead` on, if
+ * any, is fetched meanwhile.
  */
 INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begin, size_t end,
                       struct panel_row at, const uint8_t *ahead, float *out, size_t stride)
