@@ -49,7 +49,7 @@ static void print_version(void)
     printf("\nkernel sets:");
     for (size_t i = 0; lckv_kernel_set_name(i) != NULL; i++) {
         const char *name = lckv_kernel_set_name(i);
-        printf(" %s%s", name, lckv_kernel_set_available(name) ? "" : " (not on this processor)");
+        printf(" %s%s", name, lckv_kernel_set_available(name) ? "" : " (not here)");
     }
     putchar('\n');
 }

@@ -220,21 +220,9 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
         fast_groups(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }
 
-#define DEFINE_FAST(name, dtype)                                                               \
-    static void fast_part_##name(const struct matrix *matrix, const struct activations *x,     \
-                                 size_t begin, size_t end, float *out, size_t stride)          \
-    {                                                                                          \
-        fast_multiply(dtype, matrix, x, begin, end, out, stride);                              \
-    }                                                                                          \
-    static void fast_multiply_##name(const struct matrix *matrix, const struct activations *x, \
-                                     size_t begin, size_t end, float *out, size_t stride)      \
-    {                                                                                          \
-        multiply_in_parts(fast_part_##name, matrix, x, begin, end, out, stride);               \
-    }
-
-DEFINE_FAST(q8_0, LCKV_DTYPE_Q8_0)
-DEFINE_FAST(q4_0, LCKV_DTYPE_Q4_0)
-DEFINE_FAST(q4_1, LCKV_DTYPE_Q4_1)
-DEFINE_FAST(q4_k, LCKV_DTYPE_Q4_K)
-DEFINE_FAST(q5_k, LCKV_DTYPE_Q5_K)
-DEFINE_FAST(q6_k, LCKV_DTYPE_Q6_K)
+DEFINE_MULTIPLY(fast, q8_0, LCKV_DTYPE_Q8_0)
+DEFINE_MULTIPLY(fast, q4_0, LCKV_DTYPE_Q4_0)
+DEFINE_MULTIPLY(fast, q4_1, LCKV_DTYPE_Q4_1)
+DEFINE_MULTIPLY(fast, q4_k, LCKV_DTYPE_Q4_K)
+DEFINE_MULTIPLY(fast, q5_k, LCKV_DTYPE_Q5_K)
+DEFINE_MULTIPLY(fast, q6_k, LCKV_DTYPE_Q6_K)

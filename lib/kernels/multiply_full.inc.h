@@ -132,24 +132,12 @@ INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
         full_rows(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }
 
-#define DEFINE_FULL(name, dtype)                                                               \
-    static void full_part_##name(const struct matrix *matrix, const struct activations *x,     \
-                                 size_t begin, size_t end, float *out, size_t stride)          \
-    {                                                                                          \
-        full_multiply(dtype, matrix, x, begin, end, out, stride);                              \
-    }                                                                                          \
-    static void full_multiply_##name(const struct matrix *matrix, const struct activations *x, \
-                                     size_t begin, size_t end, float *out, size_t stride)      \
-    {                                                                                          \
-        multiply_in_parts(full_part_##name, matrix, x, begin, end, out, stride);               \
-    }
-
-DEFINE_FULL(f32, LCKV_DTYPE_F32)
-DEFINE_FULL(f16, LCKV_DTYPE_F16)
-DEFINE_FULL(bf16, LCKV_DTYPE_BF16)
-DEFINE_FULL(q8_0, LCKV_DTYPE_Q8_0)
-DEFINE_FULL(q4_0, LCKV_DTYPE_Q4_0)
-DEFINE_FULL(q4_1, LCKV_DTYPE_Q4_1)
-DEFINE_FULL(q4_k, LCKV_DTYPE_Q4_K)
-DEFINE_FULL(q5_k, LCKV_DTYPE_Q5_K)
-DEFINE_FULL(q6_k, LCKV_DTYPE_Q6_K)
+DEFINE_MULTIPLY(full, f32, LCKV_DTYPE_F32)
+DEFINE_MULTIPLY(full, f16, LCKV_DTYPE_F16)
+DEFINE_MULTIPLY(full, bf16, LCKV_DTYPE_BF16)
+DEFINE_MULTIPLY(full, q8_0, LCKV_DTYPE_Q8_0)
+DEFINE_MULTIPLY(full, q4_0, LCKV_DTYPE_Q4_0)
+DEFINE_MULTIPLY(full, q4_1, LCKV_DTYPE_Q4_1)
+DEFINE_MULTIPLY(full, q4_k, LCKV_DTYPE_Q4_K)
+DEFINE_MULTIPLY(full, q5_k, LCKV_DTYPE_Q5_K)
+DEFINE_MULTIPLY(full, q6_k, LCKV_DTYPE_Q6_K)

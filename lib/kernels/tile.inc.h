@@ -78,3 +78,16 @@ INLINE void multiply_in_parts(multiply_function part, const struct matrix *matri
         }
     }
 }
+
+/* Product `kind` of a type: its template over all types, kind_multiply(), in such parts. */
+#define DEFINE_MULTIPLY(kind, name, dtype)                                                       \
+    static void kind##_part_##name(const struct matrix *matrix, const struct activations *x,     \
+                                   size_t begin, size_t end, float *out, size_t stride)          \
+    {                                                                                            \
+        kind##_multiply(dtype, matrix, x, begin, end, out, stride);                              \
+    }                                                                                            \
+    static void kind##_multiply_##name(const struct matrix *matrix, const struct activations *x, \
+                                       size_t begin, size_t end, float *out, size_t stride)      \
+    {                                                                                            \
+        multiply_in_parts(kind##_part_##name, matrix, x, begin, end, out, stride);               \
+    }

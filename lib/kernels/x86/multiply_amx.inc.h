@@ -60,7 +60,7 @@ INLINE void amx_end(void)
 }
 
 /* Tile `sums` becomes activations (rows 32 bytes apart) times weights. */
-#define AMX_MULTIPLY(sums, left, right)                                                        \
+#define AMX_ADD(sums, left, right)                                                             \
     __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #left "\n\t"                                 \
                      "tileloadd (%2,%3,1), %%tmm" #right "\n\t"                                \
                      "tilezero %%tmm" #sums "\n\t"                                             \
@@ -69,16 +69,16 @@ INLINE void amx_end(void)
                      : "r"(activations), "r"((size_t)32), "r"(weights), "r"((size_t)4 * LANES) \
                      : "memory")
 
-INLINE void amx_multiply(int tile, const int8_t *activations, const int8_t *weights)
+INLINE void amx_add(int tile, const int8_t *activations, const int8_t *weights)
 {
     if (tile == 0)
-        AMX_MULTIPLY(0, 4, 6);
+        AMX_ADD(0, 4, 6);
     else if (tile == 1)
-        AMX_MULTIPLY(1, 5, 7);
+        AMX_ADD(1, 5, 7);
     else if (tile == 2)
-        AMX_MULTIPLY(2, 4, 6);
+        AMX_ADD(2, 4, 6);
     else
-        AMX_MULTIPLY(3, 5, 7);
+        AMX_ADD(3, 5, 7);
 }
 
 #define AMX_STORE(sums)                                     \
@@ -178,8 +178,8 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
             for (size_t i = 0; ahead != NULL && i < amx_body_bytes(dtype) / units; i += 64)
                 __builtin_prefetch(ahead + u * (amx_body_bytes(dtype) / units) + i);
             if (u < n)
-                amx_multiply(tile, int8_block(at, begin + u / units).quants + u % units * columns,
-                             stretch->weights + u * columns * LANES);
+                amx_add(tile, int8_block(at, begin + u / units).quants + u % units * columns,
+                        stretch->weights + u * columns * LANES);
             if (u - AMX_TILES / 2 < n) /* not below 0, where it wraps */
                 amx_store(other, stretch->dots[other]);
             if (u - AMX_TILES < n)
@@ -189,8 +189,8 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
     UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) v_store(out + m * stride, sums[m]);
 }
 
-INLINE void amx_groups(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
-                       size_t begin, size_t end, float *out, size_t stride)
+INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
+                         size_t begin, size_t end, float *out, size_t stride)
 {
     const size_t columns = amx_columns(dtype), units = 32 / columns;
     const size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
@@ -222,21 +222,9 @@ INLINE void amx_groups(lckv_dtype dtype, const struct matrix *matrix, const stru
     amx_end();
 }
 
-#define DEFINE_AMX(name, dtype)                                                               \
-    static void amx_part_##name(const struct matrix *matrix, const struct activations *x,     \
-                                size_t begin, size_t end, float *out, size_t stride)          \
-    {                                                                                         \
-        amx_groups(dtype, matrix, x, begin, end, out, stride);                                \
-    }                                                                                         \
-    static void amx_multiply_##name(const struct matrix *matrix, const struct activations *x, \
-                                    size_t begin, size_t end, float *out, size_t stride)      \
-    {                                                                                         \
-        multiply_in_parts(amx_part_##name, matrix, x, begin, end, out, stride);               \
-    }
-
-DEFINE_AMX(q8_0, LCKV_DTYPE_Q8_0)
-DEFINE_AMX(q4_0, LCKV_DTYPE_Q4_0)
-DEFINE_AMX(q4_1, LCKV_DTYPE_Q4_1)
-DEFINE_AMX(q4_k, LCKV_DTYPE_Q4_K)
-DEFINE_AMX(q5_k, LCKV_DTYPE_Q5_K)
-DEFINE_AMX(q6_k, LCKV_DTYPE_Q6_K)
+DEFINE_MULTIPLY(amx, q8_0, LCKV_DTYPE_Q8_0)
+DEFINE_MULTIPLY(amx, q4_0, LCKV_DTYPE_Q4_0)
+DEFINE_MULTIPLY(amx, q4_1, LCKV_DTYPE_Q4_1)
+DEFINE_MULTIPLY(amx, q4_k, LCKV_DTYPE_Q4_K)
+DEFINE_MULTIPLY(amx, q5_k, LCKV_DTYPE_Q5_K)
+DEFINE_MULTIPLY(amx, q6_k, LCKV_DTYPE_Q6_K)
