@@ -136,7 +136,8 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
         check(matrix_create(&product.layers[i], dtype, N_ROWS, N_COLUMNS, kernels->layout,
                             &memory_default_allocator));
         for (uint32_t g = 0; g < product.layers[i].size.n_groups; g++)
-            matrix_pack_group(&product.layers[i], g, at);
+            matrix_pack_group(&product.layers[i], at,
+                              product.layers[i].owned + g * product.layers[i].size.group_bytes);
         n_bytes += (double)product.layers[i].size.n_bytes;
     }
     float *values = allocate(MOST_INPUTS * N_COLUMNS * sizeof(float));

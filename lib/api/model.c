@@ -90,7 +90,7 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .use_sequential = hparams->use_sequential,
         .force_nodiag = hparams->force_nodiag,
         .has_tokenizer = model->tokenizer != NULL,
-        .is_tied = model->tied,
+        .is_tied = model->hparams.tie_embeddings,
         .precision = model->precision,
         .rope_theta = (float)hparams->rope_theta,
         .rms_norm_eps = hparams->rms_norm_eps,

@@ -5,7 +5,7 @@
 
 #include "kernels/blocks.h"
 #include "kernels/matrix.h"
-#include "model/packer.h"
+#include "model/filling.h"
 
 #include <string.h>
 
@@ -24,7 +24,7 @@ bool rows_can_be(lckv_dtype dtype)
 static uint64_t source_row(const struct rows *rows, uint64_t row)
 {
     if (rows->paired_head_dim != 0)
-        return packer_source_row((uint32_t)row, rows->paired_head_dim);
+        return filling_source_row((uint32_t)row, rows->paired_head_dim);
     if (rows->split_head_dim == 0)
         return row;
     uint64_t head_dim = rows->split_head_dim, in_head = row % head_dim;
@@ -116,7 +116,7 @@ static lckv_status write_rows(const struct rows *rows, const struct checkpoint *
         return status;
     if (to->layout.group_rows == 0)
         return gguf_writer_data(writer, b->out, b->out_bytes);
-    matrix_pack_group(&b->group, 0, at);
+    matrix_pack_group(&b->group, at, b->group.owned);
     return gguf_writer_data(writer, b->group.data, b->group.size.n_bytes);
 }
 

@@ -210,7 +210,7 @@ static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks
     }
 }
 
-void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *const *rows)
+void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, uint8_t *to)
 {
     static const uint8_t zeros[256]; /* a block of any type whose values are all 0 */
     const struct packed_form form = packed_form(matrix->dtype);
@@ -218,8 +218,7 @@ void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *con
     size_t head_bytes = packed_head_bytes(form), body_bytes = packed_body_bytes(form);
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
-    uint8_t *head = matrix->owned + group * matrix->size.group_bytes;
-    uint8_t *body = head + matrix->size.body;
+    uint8_t *head = to, *body = to + matrix->size.body;
     const uint8_t *blocks[PACKED_MAX_GROUP];
     if (form.columns == 256) { /* numbers are put together bit by bit */
         memset(head, 0, matrix->size.group_bytes);

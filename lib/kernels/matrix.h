@@ -23,23 +23,25 @@ lckv_status matrix_create(struct matrix *matrix, lckv_dtype dtype, uint32_t n_ro
                           uint32_t n_columns, struct matrix_layout layout,
                           const lckv_allocator *allocator);
 
-/* A matrix that lies packed and aligned elsewhere, and must stay there. */
+/* A matrix whose groups lie, or are going to lie, aligned elsewhere, and must stay there. */
 lckv_status matrix_view(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
                         uint32_t n_columns, struct matrix_layout layout, const uint8_t *data);
 void matrix_release(struct matrix *matrix, const lckv_allocator *allocator);
 
 /*
- * Packs one group: rows[lane] are the bytes of its rows as files store them; NULL for rows beyond
- * the last.
+ * Packs one group of such a matrix to `to` [size.group_bytes]: rows[lane] are the bytes of its rows
+ * as files store them; NULL for rows beyond the last.
  */
-void matrix_pack_group(struct matrix *matrix, uint32_t group, const uint8_t *const *rows);
+void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, uint8_t *to);
 
 /*
- * Packs one group from the groups of another layout: `groups` begins with group `first` of the same
- * matrix in that layout, whose size is `size`, and has all those that hold rows of this one.
+ * Packs group `group` to `to` from the groups of another layout: `groups` begins with group `first`
+ * of the same matrix in that layout, whose size is `size`, and has all those that hold rows of this
+ * one.
  */
-void matrix_repack_group(struct matrix *matrix, uint32_t group, struct matrix_layout layout,
-                         const struct packed_size *size, const uint8_t *groups, uint32_t first);
+void matrix_repack_group(const struct matrix *matrix, uint32_t group, struct matrix_layout layout,
+                         const struct packed_size *size, const uint8_t *groups, uint32_t first,
+                         uint8_t *to);
 
 /* Takes a row out as float32 [n_columns]. */
 void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values);

@@ -41,13 +41,13 @@ static void move_row(lckv_dtype dtype, struct place place, size_t n_blocks,
     }
 }
 
-void matrix_repack_group(struct matrix *matrix, uint32_t group, struct matrix_layout layout,
-                         const struct packed_size *size, const uint8_t *groups, uint32_t first)
+void matrix_repack_group(const struct matrix *matrix, uint32_t group, struct matrix_layout layout,
+                         const struct packed_size *size, const uint8_t *groups, uint32_t first,
+                         uint8_t *to)
 {
     size_t rows = matrix->layout.group_rows;
     bool flips =
         matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes != layout.unsigned_bytes;
-    uint8_t *to = matrix->owned + group * matrix->size.group_bytes;
     memset(to, 0, matrix->size.group_bytes);
     for (size_t lane = 0; lane < rows; lane++) {
         size_t row = group * rows + lane;

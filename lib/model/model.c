@@ -173,9 +173,7 @@ lckv_status model_open(const char *path, const void *bytes, size_t length,
     if (status == LCKV_OK)
         status = summarize_tensors(model);
     if (status == LCKV_OK)
-        status = read_tokenizer(model, options);
-    if (status == LCKV_OK)
-        status = pack_weights(model, options);
+        status = pack_weights(model, options, read_tokenizer);
     if (status != LCKV_OK) {
         model_release(model);
         return status;

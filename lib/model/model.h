@@ -36,11 +36,12 @@ struct lckv_model {
     lckv_precision precision;  /* resolved: full or fast */
     bool use_openblas;         /* for prompt chunks in fast precision */
     const double *frequencies; /* [head_dim / 2] radians per position */
+    uint8_t *memory;           /* of all matrices that are not mapped */
+    size_t memory_bytes;
     struct matrix token_embedding;
     struct matrix output; /* the same data as token_embedding if tied */
     const float *output_norm;
     struct model_layer *layers;
-    bool tied;
     bool is_mapped;   /* weights lie in the file, which stays mapped */
     bool is_repacked; /* the file was packed, but for another layout */
     uint64_t n_parameters, weight_bytes;

@@ -8,28 +8,35 @@
 #include "model/packer.h"
 #include "model/weights.h"
 
+/* Vectors are read at once: they are small. */
 static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
                                uint32_t paired_head_dim, const float **vector)
 {
     struct lckv_model *model = packer->model;
+    const lckv_allocator *allocator = &model->allocator;
     uint32_t n = (uint32_t)tensor->shape[0];
-    float *values, *placed;
-    lckv_status status = packer_size_pieces(packer, tensor->n_bytes + (n + 1) * sizeof(float));
+    size_t n_bytes = (size_t)tensor->n_bytes;
+    uint8_t *bytes = NULL;
+    float *values = NULL, *placed = NULL;
+    lckv_status status = memory_alloc_raw(allocator, n_bytes, "a vector of weights", &bytes);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, n, sizeof *values, "a vector of weights", &values);
     if (status == LCKV_OK)
         status = arena_alloc(&model->arena, n, sizeof *placed, "a vector of weights", &placed);
     if (status == LCKV_OK)
-        status =
-            checkpoint_read(&model->checkpoint, tensor, 0, packer->pieces, (size_t)tensor->n_bytes);
-    if (status != LCKV_OK)
-        return status;
-    uint64_t aligned = (tensor->n_bytes + 3) / 4 * 4;
-    values = (float *)(void *)(packer->pieces + aligned);
-    blocks_dequantize(tensor->dtype, packer->pieces, n, values);
-    for (uint32_t i = 0; i < n; i++)
-        placed[i] = values[packer_source_row(i, paired_head_dim)];
-    *vector = placed;
-    model->weight_bytes += n * sizeof *placed;
-    return packer_advance(packer, tensor->n_bytes);
+        status = checkpoint_read(&model->checkpoint, tensor, 0, bytes, n_bytes);
+    if (status == LCKV_OK) {
+        blocks_dequantize(tensor->dtype, bytes, n, values);
+        for (uint32_t i = 0; i < n; i++)
+            placed[i] = values[filling_source_row(i, paired_head_dim)];
+        *vector = placed;
+        model->weight_bytes += n * sizeof *placed;
+        packer->done += tensor->n_bytes;
+        packer->total += tensor->n_bytes;
+    }
+    memory_free(allocator, bytes, n_bytes, 1);
+    memory_free(allocator, values, n, sizeof *values);
+    return status;
 }
 
 /* One weight of a layer: what it is, its shape, and where it goes (a matrix or a vector). */
@@ -55,7 +62,7 @@ static lckv_status pack_entry(struct packer *packer, const struct entry *entry, 
     bool paired = entry->rotated && model->checkpoint.kind == CHECKPOINT_GGUF &&
                   model->hparams.architecture->gguf_rope_adjacent;
     uint32_t head_dim = paired ? model->hparams.head_dim : 0;
-    return is_matrix ? packer_fill(packer, tensor, head_dim, entry->matrix)
+    return is_matrix ? packer_add(packer, tensor, head_dim, entry->matrix)
                      : pack_vector(packer, tensor, head_dim, entry->vector);
 }
 
@@ -110,47 +117,33 @@ static lckv_status pack_all(struct packer *packer)
         status = pack_entry(packer, &shared[e], 0);
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
         status = pack_layer(packer, i);
-    if (status == LCKV_OK && h->tie_embeddings) {
-        model->tied = true;
-        model->output = model->token_embedding;
-    }
     return status;
 }
 
-lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options)
+lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options,
+                         packer_meanwhile meanwhile)
 {
-    struct packer packer = {.model = model,
-                            .may_map = options->weights != LCKV_WEIGHTS_COPIED,
-                            .progress = options->progress,
-                            .progress_user = options->progress_user};
-    for (size_t i = 0; i < model->checkpoint.n_tensors; i++)
-        packer.total += model->checkpoint.tensors[i].n_bytes;
+    struct packer packer = {.model = model, .options = options};
+    struct lckv_pool *pool = NULL;
     lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,
                                       sizeof *model->layers, "the layers", &model->layers);
     if (status == LCKV_OK)
-        status = pool_create(0, &model->allocator, &packer.pool);
-    if (status == LCKV_OK) {
-        packer.n_pieces = pool_size(packer.pool);
+        status = pool_create(0, &model->allocator, &pool);
+    if (status == LCKV_OK)
         status = pack_all(&packer);
-    }
-    packer_release_pieces(&packer);
-    pool_release(packer.pool);
+    if (status == LCKV_OK)
+        status = packer_run(&packer, pool, meanwhile);
+    if (model->hparams.tie_embeddings)
+        model->output = model->token_embedding;
+    packer_release(&packer);
+    pool_release(pool);
     return status;
 }
 
 void unpack_weights(struct lckv_model *model)
 {
     const lckv_allocator *allocator = &model->allocator;
-    if (!model->tied)
-        matrix_release(&model->output, allocator);
-    matrix_release(&model->token_embedding, allocator);
-    for (uint32_t i = 0; model->layers != NULL && i < model->hparams.n_layers; i++) {
-        struct model_layer *layer = &model->layers[i];
-        struct matrix *const matrices[] = {&layer->q,  &layer->k,    &layer->v,   &layer->o,
-                                           &layer->up, &layer->gate, &layer->down};
-        for (size_t m = 0; m < sizeof matrices / sizeof matrices[0]; m++)
-            matrix_release(matrices[m], allocator);
-    }
+    memory_free(allocator, model->memory, model->memory_bytes, 1);
     memory_free(allocator, model->layers, model->hparams.n_layers, sizeof *model->layers);
     model->layers = NULL;
 }

@@ -5,10 +5,14 @@
 #ifndef LCKV_MODEL_PACK_H
 #define LCKV_MODEL_PACK_H
 
-#include "model/model.h"
+#include "model/packer.h"
 
-/* Fills in the weights of a model that has everything else. May leave part of them on failure. */
-lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options);
+/*
+ * Fills in the weights of a model, and calls `meanwhile` as packer_run does. May leave part of them
+ * on failure.
+ */
+lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options,
+                         packer_meanwhile meanwhile);
 
 /* Frees what pack_weights made, all of it or part. */
 void unpack_weights(struct lckv_model *model);

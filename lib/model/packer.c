@@ -1,6 +1,5 @@
 /*
- * Filling one matrix. Files are read in pieces of a few megabytes, by all cores, and their rows
- * interleaved into place. See packer.h.
+ * The memory of all weights, and the threads that fill it. See packer.h.
  */
 #include "model/packer.h"
 
@@ -9,139 +8,6 @@
 
 #include <stdatomic.h>
 
-#define PIECE_BYTES (2u << 20)
-
-lckv_status packer_advance(struct packer *packer, uint64_t bytes)
-{
-    packer->done += bytes;
-    if (packer->progress != NULL &&
-        packer->progress(packer->progress_user, packer->done, packer->total) != 0)
-        return fail(LCKV_CANCELLED, "%s: opening was cancelled", packer->model->checkpoint.name);
-    return LCKV_OK;
-}
-
-void packer_release_pieces(struct packer *packer)
-{
-    memory_free(&packer->model->allocator, packer->pieces, packer->n_pieces * packer->piece_bytes,
-                1);
-    packer->pieces = NULL;
-    packer->piece_bytes = 0;
-}
-
-lckv_status packer_size_pieces(struct packer *packer, uint64_t wanted)
-{
-    if (wanted <= packer->piece_bytes)
-        return LCKV_OK;
-    size_t bytes = wanted > PIECE_BYTES ? (size_t)wanted : PIECE_BYTES, all;
-    packer_release_pieces(packer);
-    if (!checked_multiply(bytes, packer->n_pieces, &all))
-        return fail(LCKV_OUT_OF_MEMORY, "rows of weights are too long");
-    lckv_status status =
-        memory_alloc_raw(&packer->model->allocator, all, "a piece of weights", &packer->pieces);
-    if (status == LCKV_OK)
-        packer->piece_bytes = bytes;
-    return status;
-}
-
-uint32_t packer_source_row(uint32_t row, uint32_t paired_head_dim)
-{
-    if (paired_head_dim == 0)
-        return row;
-    uint32_t half = paired_head_dim / 2, in_head = row % paired_head_dim;
-    return row - in_head + in_head % half * 2 + in_head / half;
-}
-
-/* A matrix on its way: groups are packed in pieces, by all threads. */
-struct filling {
-    struct packer *packer;
-    const struct tensor *tensor;
-    struct matrix *matrix;
-    uint64_t row_bytes;       /* of the file; 0 if it is packed: */
-    struct packed_size from;  /* its groups */
-    uint32_t paired_head_dim; /* as in packer_source_row */
-    uint32_t groups_at_once;
-    _Atomic uint32_t next;
-    _Atomic uint32_t failed; /* the first group of a piece that failed */
-};
-
-static lckv_status read_tensor(const struct filling *filling, uint64_t begin, uint8_t *to,
-                               uint64_t bytes)
-{
-    return checkpoint_read(&filling->packer->model->checkpoint, filling->tensor, begin, to,
-                           (size_t)bytes);
-}
-
-/* Groups [first, end) from rows. */
-static lckv_status pack_rows(const struct filling *filling, uint32_t first, uint32_t end,
-                             uint8_t *piece)
-{
-    struct matrix *matrix = filling->matrix;
-    uint32_t group_rows = matrix->layout.group_rows, n_rows = matrix->n_rows;
-    uint32_t begin_row = first * group_rows,
-             end_row = end == matrix->size.n_groups ? n_rows : end * group_rows;
-    uint32_t head = filling->paired_head_dim;
-    if (head != 0) { /* whole heads hold all that is needed */
-        begin_row = begin_row / head * head;
-        end_row = (end_row + head - 1) / head * head;
-    }
-    lckv_status status = read_tensor(filling, begin_row * filling->row_bytes, piece,
-                                     (end_row - begin_row) * filling->row_bytes);
-    for (uint32_t g = first; status == LCKV_OK && g < end; g++) {
-        const uint8_t *rows[PACKED_MAX_GROUP];
-        for (uint32_t lane = 0; lane < group_rows; lane++) {
-            uint32_t row = g * group_rows + lane, source = packer_source_row(row, head);
-            rows[lane] = row < n_rows ? piece + (source - begin_row) * filling->row_bytes : NULL;
-        }
-        matrix_pack_group(matrix, g, rows);
-    }
-    return status;
-}
-
-/* Groups [first, end) from groups, of the same layout or another. */
-static lckv_status pack_groups(const struct filling *filling, uint32_t first, uint32_t end,
-                               uint8_t *piece)
-{
-    struct matrix *matrix = filling->matrix;
-    const struct tensor *tensor = filling->tensor;
-    size_t group_bytes = matrix->size.group_bytes;
-    if (packed_same(matrix->dtype, tensor->layout, matrix->layout))
-        return read_tensor(filling, first * group_bytes, matrix->owned + first * group_bytes,
-                           (end - first) * group_bytes);
-    const struct packed_size *from = &filling->from;
-    uint32_t from_rows = tensor->layout.group_rows, rows = matrix->layout.group_rows;
-    uint32_t from_first = (uint32_t)((uint64_t)first * rows / from_rows);
-    uint64_t from_end = ((uint64_t)end * rows + from_rows - 1) / from_rows;
-    from_end = from_end < from->n_groups ? from_end : from->n_groups;
-    lckv_status status = read_tensor(filling, (uint64_t)from_first * from->group_bytes, piece,
-                                     (from_end - from_first) * from->group_bytes);
-    for (uint32_t g = first; status == LCKV_OK && g < end; g++)
-        matrix_repack_group(matrix, g, tensor->layout, from, piece, from_first);
-    return status;
-}
-
-static lckv_status pack_piece(const struct filling *filling, uint32_t first, uint8_t *piece)
-{
-    uint32_t n_groups = filling->matrix->size.n_groups;
-    uint32_t end =
-        n_groups - first < filling->groups_at_once ? n_groups : first + filling->groups_at_once;
-    return filling->row_bytes > 0 ? pack_rows(filling, first, end, piece)
-                                  : pack_groups(filling, first, end, piece);
-}
-
-static void pack_worker(const struct worker *worker, void *context)
-{
-    struct filling *filling = context;
-    struct packer *packer = filling->packer;
-    for (;;) {
-        uint32_t first = atomic_fetch_add(&filling->next, filling->groups_at_once);
-        if (first >= filling->matrix->size.n_groups || atomic_load(&filling->failed) != UINT32_MAX)
-            return;
-        if (pack_piece(filling, first, packer->pieces + worker->index * packer->piece_bytes) !=
-            LCKV_OK)
-            atomic_store(&filling->failed, first);
-    }
-}
-
 /* The tensor itself, if it is packed for the kernels and aligned; otherwise no matrix. */
 static lckv_status map_matrix(struct packer *packer, const struct tensor *tensor,
                               struct matrix *matrix)
@@ -149,7 +15,8 @@ static lckv_status map_matrix(struct packer *packer, const struct tensor *tensor
     struct lckv_model *model = packer->model;
     struct matrix_layout layout = model->kernels->layout;
     const uint8_t *data = NULL;
-    if (!packer->may_map || !packed_same(tensor->dtype, tensor->layout, layout) ||
+    if (packer->options->weights == LCKV_WEIGHTS_COPIED ||
+        !packed_same(tensor->dtype, tensor->layout, layout) ||
         tensor->offset % PACKED_ALIGNMENT != 0)
         return LCKV_OK;
     lckv_status status = checkpoint_map(&model->checkpoint, tensor, &data);
@@ -159,71 +26,174 @@ static lckv_status map_matrix(struct packer *packer, const struct tensor *tensor
                        (uint32_t)tensor->shape[1], layout, data);
 }
 
-/* The groups of a piece, and the bytes of the file that it holds. */
-static uint64_t size_piece(struct filling *filling)
+/* The next place in the memory of all weights. */
+static lckv_status place(struct lckv_model *model, struct filling *filling)
 {
-    const struct matrix *matrix = filling->matrix;
-    uint64_t rows = matrix->layout.group_rows;
-    uint64_t group_bytes =
-        filling->row_bytes > 0 ? filling->row_bytes * rows : matrix->size.group_bytes;
-    filling->groups_at_once = 1;
-    if (group_bytes < PIECE_BYTES)
-        filling->groups_at_once = (uint32_t)(PIECE_BYTES / (group_bytes > 0 ? group_bytes : 1));
-    if (filling->row_bytes > 0) { /* and the rest of heads at both ends */
-        uint64_t most = filling->groups_at_once * rows + 2 * (uint64_t)filling->paired_head_dim;
-        return (most < matrix->n_rows ? most : matrix->n_rows) * filling->row_bytes;
-    }
-    /* and the rest of a group at both ends */
-    uint64_t most = filling->groups_at_once * rows / filling->tensor->layout.group_rows + 2;
-    return (most < filling->from.n_groups ? most : filling->from.n_groups) *
-           filling->from.group_bytes;
+    size_t offset = model->memory_bytes;
+    if (!checked_add(offset, filling->matrix->size.n_bytes, &model->memory_bytes))
+        return fail(LCKV_OUT_OF_MEMORY, "%s: the weights are too large", model->checkpoint.name);
+    filling->offset = offset;
+    return LCKV_OK;
 }
 
-static lckv_status fill(struct packer *packer, const struct tensor *tensor,
-                        uint32_t paired_head_dim, struct matrix *matrix)
+lckv_status packer_add(struct packer *packer, const struct tensor *tensor, uint32_t paired_head_dim,
+                       struct matrix *matrix)
 {
     struct lckv_model *model = packer->model;
-    uint32_t n_rows = (uint32_t)tensor->shape[0], n_columns = (uint32_t)tensor->shape[1];
-    struct filling filling = {
-        .packer = packer, .tensor = tensor, .matrix = matrix, .failed = UINT32_MAX};
-    if (tensor->layout.group_rows == 0) {
-        filling.row_bytes = tensor->n_bytes / n_rows;
-        filling.paired_head_dim = paired_head_dim;
-    } else if (!packed_measure(tensor->dtype, n_rows, n_columns, tensor->layout, &filling.from)) {
-        return fail(LCKV_INTERNAL, "%s: a packed tensor has no size", model->checkpoint.name);
+    bool packed = tensor->layout.group_rows > 0;
+    lckv_status status = packed ? map_matrix(packer, tensor, matrix) : LCKV_OK;
+    packer->total += tensor->n_bytes;
+    if (status == LCKV_OK && matrix->data != NULL) {
+        packer->done += tensor->n_bytes;
+        model->is_mapped = true;
+        model->weight_bytes += matrix->size.n_bytes;
+        return LCKV_OK;
     }
-    lckv_status status = matrix_create(matrix, tensor->dtype, n_rows, n_columns,
-                                       model->kernels->layout, &model->allocator);
     if (status == LCKV_OK)
-        status = packer_size_pieces(packer, size_piece(&filling));
+        status =
+            memory_grow(&model->allocator, &packer->fillings, &packer->capacity,
+                        packer->n_fillings + 1, sizeof packer->fillings[0], "the list of weights");
     if (status != LCKV_OK)
         return status;
-    pool_run(packer->pool, pack_worker, &filling);
-    if (filling.failed != UINT32_MAX) {
-        /* Once more on this thread, for the message. */
-        status = pack_piece(&filling, filling.failed, packer->pieces);
-        if (status == LCKV_OK)
-            status = fail(LCKV_IO, "%s: a read failed once; try again", model->checkpoint.name);
-    }
+    struct filling *filling = &packer->fillings[packer->n_fillings];
+    status = filling_init(filling, tensor, paired_head_dim, model->kernels->layout, matrix);
+    if (status == LCKV_OK)
+        status = place(model, filling);
+    if (status != LCKV_OK)
+        return status;
+    packer->n_fillings++;
+    model->weight_bytes += matrix->size.n_bytes;
+    if (packed && !packed_same(tensor->dtype, tensor->layout, matrix->layout))
+        model->is_repacked = true;
+    return LCKV_OK;
+}
+
+void packer_release(struct packer *packer)
+{
+    memory_free(&packer->model->allocator, packer->fillings, packer->capacity,
+                sizeof packer->fillings[0]);
+    packer->fillings = NULL;
+    packer->n_fillings = packer->capacity = 0;
+}
+
+/* A run of the pool. Pieces are taken in order, those of all matrices in one. */
+struct run {
+    struct packer *packer;
+    packer_meanwhile meanwhile;
+    lckv_status status; /* of the calling thread: cancelled, or `meanwhile` failed */
+    uint8_t *buffers;   /* one for each thread */
+    size_t buffer_bytes;
+    _Atomic size_t next;
+    _Atomic uint64_t done; /* bytes of the files */
+    _Atomic bool stop;
+    _Atomic size_t failed; /* a piece that failed; SIZE_MAX: none */
+};
+
+/* Where in the list of pieces a thread is: its pieces come in order. */
+struct cursor {
+    size_t filling, first_piece;
+};
+
+static lckv_status pack_piece(struct run *run, struct cursor *cursor, size_t piece, uint8_t *buffer)
+{
+    const struct packer *packer = run->packer;
+    struct lckv_model *model = packer->model;
+    while (piece - cursor->first_piece >= packer->fillings[cursor->filling].n_pieces)
+        cursor->first_piece += packer->fillings[cursor->filling++].n_pieces;
+    const struct filling *filling = &packer->fillings[cursor->filling];
+    size_t of_filling = piece - cursor->first_piece;
+    lckv_status status = filling_pack(filling, &model->checkpoint, of_filling, buffer,
+                                      model->memory + filling->offset);
+    /* All of the tensor counts when its last piece is taken. */
+    if (of_filling + 1 == filling->n_pieces)
+        atomic_fetch_add(&run->done, filling->tensor->n_bytes);
     return status;
 }
 
-lckv_status packer_fill(struct packer *packer, const struct tensor *tensor,
-                        uint32_t paired_head_dim, struct matrix *matrix)
+static lckv_status report(const struct packer *packer, uint64_t done)
 {
+    const lckv_model_options *options = packer->options;
+    if (options->progress != NULL &&
+        options->progress(options->progress_user, done, packer->total) != 0)
+        return fail(LCKV_CANCELLED, "%s: opening was cancelled", packer->model->checkpoint.name);
+    return LCKV_OK;
+}
+
+static size_t count_pieces(const struct packer *packer)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < packer->n_fillings; i++)
+        n += packer->fillings[i].n_pieces;
+    return n;
+}
+
+static void work(const struct worker *worker, void *context)
+{
+    struct run *run = context;
+    uint8_t *buffer = run->buffers + worker->index * run->buffer_bytes;
+    size_t n_pieces = count_pieces(run->packer);
+    struct cursor cursor = {0, 0};
+    bool caller = worker->index == 0;
+    if (caller)
+        run->status = run->meanwhile(run->packer->model, run->packer->options);
+    while (!atomic_load(&run->stop)) {
+        if (caller && run->status != LCKV_OK) {
+            atomic_store(&run->stop, true);
+            return;
+        }
+        size_t piece = atomic_fetch_add(&run->next, 1);
+        if (piece >= n_pieces)
+            return;
+        if (pack_piece(run, &cursor, piece, buffer) != LCKV_OK) {
+            atomic_store(&run->failed, piece);
+            atomic_store(&run->stop, true);
+        }
+        if (caller)
+            run->status = report(run->packer, atomic_load(&run->done));
+    }
+}
+
+static lckv_status allocate(struct run *run, uint32_t n_threads)
+{
+    const struct packer *packer = run->packer;
     struct lckv_model *model = packer->model;
     lckv_status status = LCKV_OK;
-    if (tensor->layout.group_rows > 0)
-        status = map_matrix(packer, tensor, matrix);
-    if (status == LCKV_OK && matrix->data == NULL)
-        status = fill(packer, tensor, paired_head_dim, matrix);
-    if (status != LCKV_OK)
-        return status;
-    if (matrix->owned == NULL)
-        model->is_mapped = true;
-    else if (tensor->layout.group_rows > 0 &&
-             !packed_same(tensor->dtype, tensor->layout, matrix->layout))
-        model->is_repacked = true;
-    model->weight_bytes += matrix->size.n_bytes;
-    return packer_advance(packer, tensor->n_bytes);
+    uint64_t most = 0;
+    size_t all;
+    for (size_t i = 0; i < packer->n_fillings; i++)
+        most = packer->fillings[i].piece_bytes > most ? packer->fillings[i].piece_bytes : most;
+    if (most > SIZE_MAX - MEMORY_ALIGN || !checked_multiply((size_t)most, n_threads, &all))
+        return fail(LCKV_OUT_OF_MEMORY, "%s: rows of weights are too long", model->checkpoint.name);
+    if (model->memory_bytes > 0)
+        status =
+            memory_alloc_raw(&model->allocator, model->memory_bytes, "weights", &model->memory);
+    if (status == LCKV_OK)
+        status = memory_alloc_raw(&model->allocator, all, "pieces of weights", &run->buffers);
+    run->buffer_bytes = (size_t)most;
+    return status;
+}
+
+lckv_status packer_run(struct packer *packer, struct lckv_pool *pool, packer_meanwhile meanwhile)
+{
+    struct lckv_model *model = packer->model;
+    struct run run = {.packer = packer, .meanwhile = meanwhile};
+    atomic_init(&run.done, packer->done);
+    atomic_init(&run.failed, SIZE_MAX);
+    uint32_t n_threads = pool_size(pool);
+    lckv_status status = allocate(&run, n_threads);
+    if (status == LCKV_OK) {
+        for (size_t i = 0; i < packer->n_fillings; i++)
+            packer->fillings[i].matrix->data = model->memory + packer->fillings[i].offset;
+        pool_run(pool, work, &run);
+        status = run.status;
+    }
+    if (status == LCKV_OK && run.failed != SIZE_MAX) {
+        /* Once more on this thread, for the message. */
+        struct cursor cursor = {0, 0};
+        status = pack_piece(&run, &cursor, run.failed, run.buffers);
+        if (status == LCKV_OK)
+            status = fail(LCKV_IO, "%s: a read failed once; try again", model->checkpoint.name);
+    }
+    memory_free(&model->allocator, run.buffers, run.buffer_bytes * n_threads, 1);
+    return status == LCKV_OK ? report(packer, packer->total) : status;
 }

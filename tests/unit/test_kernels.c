@@ -89,7 +89,7 @@ static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layou
             uint32_t row = g * layout.group_rows + lane;
             rows[lane] = row < ROWS ? f->bytes + row * row_bytes : NULL;
         }
-        matrix_pack_group(&f->matrix, g, rows);
+        matrix_pack_group(&f->matrix, rows, f->matrix.owned + g * f->matrix.size.group_bytes);
     }
 }
 

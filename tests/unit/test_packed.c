@@ -87,7 +87,7 @@ static struct matrix pack(lckv_dtype dtype, struct matrix_layout layout, const u
             uint32_t row = g * layout.group_rows + lane;
             rows[lane] = row < ROWS ? bytes + row * row_bytes : NULL;
         }
-        matrix_pack_group(&matrix, g, rows);
+        matrix_pack_group(&matrix, rows, matrix.owned + g * matrix.size.group_bytes);
     }
     return matrix;
 }
@@ -119,7 +119,8 @@ START_TEST(groups_go_from_any_layout_to_any_other)
             for (uint32_t g = 0; g < made.size.n_groups; g++) {
                 uint32_t first = g * layouts[to].group_rows / layouts[from].group_rows;
                 matrix_repack_group(&made, g, layouts[from], &source.size,
-                                    source.data + first * source.size.group_bytes, first);
+                                    source.data + first * source.size.group_bytes, first,
+                                    made.owned + g * made.size.group_bytes);
             }
             check_same_rows(&made, &expected);
             size_t whole = (ROWS / layouts[to].group_rows) * made.size.group_bytes;
