@@ -7,9 +7,26 @@
  * a tile. Where rows are few, groups stand side by side: more of memory is on its way.
  */
 
-#define FAST_PAIR_ROWS 4 /* rows up to which two groups stand side by side */
+/* Rows up to which two groups stand side by side, four rows at a time: below a whole tile of 8. */
+#define FAST_PAIR_ROWS (TILE_ROWS == 8 ? 7 : 4)
 /* Blocks that panel after panel takes before the next ones: the first-level cache keeps them. */
 #define FAST_BLOCKS 32
+
+/* Bytes of 32 columns of a group: of numbers, and of scales and minimums. */
+INLINE size_t fast_body_bytes(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_Q8_0   ? 32 * LANES
+           : dtype == LCKV_DTYPE_Q6_K ? 24 * LANES
+           : dtype == LCKV_DTYPE_Q5_K ? 20 * LANES
+                                      : 16 * LANES;
+}
+
+INLINE size_t fast_head_bytes(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_Q4_1   ? 4 * LANES
+           : dtype == LCKV_DTYPE_Q6_K ? 18 * LANES / 8
+                                      : 2 * LANES;
+}
 
 /* The quants of row m of a tile, from quad q on. */
 INLINE const int8_t *quad_at(const int8_t *quants, size_t m, int q)
@@ -22,7 +39,6 @@ INLINE void fast_q8_0(const struct group *group, size_t b, const struct int8_blo
 {
     const uint8_t *body = group->body + b * 32 * LANES;
     vi dots[TILE_ROWS];
-    prefetch(body, 32 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vs_begin(x->offsets[m]);
     UNROLL for (int q = 0; q < 8; q++)
     {
@@ -40,7 +56,6 @@ INLINE void fast_q4_0(const struct group *group, size_t b, const struct int8_blo
 {
     const uint8_t *body = group->body + b * 16 * LANES;
     vq dots[TILE_ROWS];
-    prefetch(body, 16 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vq_begin(x->offsets[m]);
     UNROLL for (int q = 0; q < 4; q++)
     {
@@ -73,7 +88,6 @@ INLINE void fast_q4_1(const struct group *group, size_t b, const struct int8_blo
 {
     const uint8_t *head = group->head + b * 4 * LANES, *body = group->body + b * 16 * LANES;
     vi dots[TILE_ROWS];
-    prefetch(body, 16 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vi_set(0);
     UNROLL for (int half = 0; half < 2; half++)
     {
@@ -98,7 +112,6 @@ INLINE void fast_q45_k(lckv_dtype dtype, const struct group *group, size_t b,
 {
     struct q45_k_part part = q45_k_part(dtype, group, b);
     vi dots[TILE_ROWS];
-    prefetch(part.low, 16 * LANES);
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vi_set(0);
     UNROLL for (int half = 0; half < 2; half++)
     {
@@ -125,8 +138,6 @@ INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_blo
                       size_t n_rows, vf *sums)
 {
     struct q6_k_part part = q6_k_part(group, b);
-    prefetch(part.low, 16 * LANES);
-    prefetch(part.high, b % 2 == 0 ? 16 * LANES : 0);
     UNROLL for (int half = 0; half < 2; half++)
     {
         vi dots[TILE_ROWS];
@@ -160,6 +171,7 @@ INLINE void fast_tile(lckv_dtype dtype, const struct group *groups, size_t n_gro
     }
     for (size_t b = begin; b < end; b++) {
         struct int8_block x = int8_block(at, b);
+        prefetch_groups(groups, n_groups, fast_head_bytes(dtype), fast_body_bytes(dtype), b);
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
             if (dtype == LCKV_DTYPE_Q8_0)
@@ -197,7 +209,7 @@ INLINE void fast_groups(lckv_dtype dtype, const struct matrix *matrix, const str
             if (n_groups == GROUPS_TOGETHER)
                 fast_tile(dtype, groups, n_groups, b, end, at, 1, to, stride);
             else if (n_groups > 1)
-                FOR_TILES(FAST_PAIR_ROWS, at.row, at.height,
+                FOR_TILES(4, at.row, at.height,
                           fast_tile(dtype, groups, n_groups, b, end, at, rows, to, stride));
             else
                 FOR_TILES(TILE_ROWS, at.row, at.height,

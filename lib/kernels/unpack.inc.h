@@ -7,13 +7,38 @@
 /* Where a group's heads and bodies are. */
 struct group {
     const uint8_t *head, *body;
+    size_t n_bytes; /* of both */
 };
 
 INLINE struct group group_at(const struct matrix *matrix, size_t index)
 {
     const uint8_t *at = matrix->data + index * matrix->size.group_bytes;
-    struct group group = {at, at + matrix->size.body};
+    struct group group = {at, at + matrix->size.body, matrix->size.group_bytes};
     return group;
+}
+
+/* How far ahead of use the scales of a group are fetched; they are a tenth of its bytes. */
+#define PREFETCH_HEAD_BYTES 512
+
+/*
+ * Fetches what groups side by side need soon after a block, of so many bytes a group: line by line
+ * over all of them, which memory serves faster than group by group. Behind the end of a group comes
+ * the one that will stand in its place.
+ */
+INLINE void prefetch_groups(const struct group *groups, size_t n_groups, size_t head_bytes,
+                            size_t body_bytes, size_t block)
+{
+    size_t n_bytes = groups->n_bytes;
+    size_t at = (size_t)(groups->body - groups->head) + block * body_bytes + PREFETCH_BYTES;
+    at += at < n_bytes ? 0 : (n_groups - 1) * n_bytes;
+    UNROLL for (size_t i = 0; i < body_bytes; i += 64)
+    {
+        UNROLL for (size_t g = 0; g < n_groups; g++) __builtin_prefetch(groups[g].head + at + i);
+    }
+    if (head_bytes > 0) {
+        UNROLL for (size_t g = 0; g < n_groups; g++)
+            __builtin_prefetch(groups[g].head + block * head_bytes + PREFETCH_HEAD_BYTES);
+    }
 }
 
 INLINE void unpack_quad(vb quad, vf scale, vf offset, float *out)
