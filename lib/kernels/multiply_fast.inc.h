@@ -12,22 +12,6 @@
 /* Blocks that panel after panel takes before the next ones: the first-level cache keeps them. */
 #define FAST_BLOCKS 32
 
-/* Bytes of 32 columns of a group: of numbers, and of scales and minimums. */
-INLINE size_t fast_body_bytes(lckv_dtype dtype)
-{
-    return dtype == LCKV_DTYPE_Q8_0   ? 32 * LANES
-           : dtype == LCKV_DTYPE_Q6_K ? 24 * LANES
-           : dtype == LCKV_DTYPE_Q5_K ? 20 * LANES
-                                      : 16 * LANES;
-}
-
-INLINE size_t fast_head_bytes(lckv_dtype dtype)
-{
-    return dtype == LCKV_DTYPE_Q4_1   ? 4 * LANES
-           : dtype == LCKV_DTYPE_Q6_K ? 18 * LANES / 8
-                                      : 2 * LANES;
-}
-
 /* The quants of row m of a tile, from quad q on. */
 INLINE const int8_t *quad_at(const int8_t *quants, size_t m, int q)
 {
@@ -171,7 +155,7 @@ INLINE void fast_tile(lckv_dtype dtype, const struct group *groups, size_t n_gro
     }
     for (size_t b = begin; b < end; b++) {
         struct int8_block x = int8_block(at, b);
-        prefetch_groups(groups, n_groups, fast_head_bytes(dtype), fast_body_bytes(dtype), b);
+        prefetch_groups(dtype, groups, n_groups, b);
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
             if (dtype == LCKV_DTYPE_Q8_0)

@@ -28,25 +28,12 @@ INLINE const float *full_block(lckv_dtype dtype, const struct group *group, size
     return unpack_block(dtype, group, c / 32, buffer);
 }
 
-/* Whether one instruction makes the floats of a column: then a tile makes them as it multiplies. */
-INLINE bool full_in_place(lckv_dtype dtype, bool prepared)
-{
-    return dtype == LCKV_DTYPE_F16 && !prepared;
-}
-
-/* Bytes of 32 columns of a group, of types that are nothing but numbers. */
-INLINE size_t full_bytes(lckv_dtype dtype)
-{
-    return dtype == LCKV_DTYPE_F32                               ? 128 * LANES
-           : dtype == LCKV_DTYPE_F16 || dtype == LCKV_DTYPE_BF16 ? 64 * LANES
-                                                                 : 0;
-}
-
 /* `n_groups`, `n_rows` and `prepared` are constants. Sums are taken up where they were put down. */
 INLINE void full_tile(lckv_dtype dtype, struct full_groups *groups, size_t n_groups, bool prepared,
                       const float *values, size_t x_stride, size_t n_rows, float *out,
                       size_t stride)
 {
+    const bool in_place = dtype == LCKV_DTYPE_F16 && !prepared; /* one instruction makes floats */
     vf sums[GROUPS_TOGETHER][TILE_ROWS];
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
@@ -56,21 +43,18 @@ INLINE void full_tile(lckv_dtype dtype, struct full_groups *groups, size_t n_gro
     for (size_t c = groups->begin, n; c < groups->end; c += n) {
         const float *w[GROUPS_TOGETHER];
         n = groups->end - c < 32 || prepared ? groups->end - c : 32;
-        if (!prepared)
-            prefetch_groups(groups->at, n_groups, 0, full_bytes(dtype), c / 32);
+        if (!prepared && head_bytes(dtype) == 0) /* else floats take longer than memory */
+            prefetch_groups(dtype, groups->at, n_groups, c / 32);
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
             float *floats = groups->floats + g * (prepared ? FULL_COLUMNS : 32) * LANES;
-            w[g] = prepared || full_in_place(dtype, prepared)
-                       ? floats
-                       : full_block(dtype, &groups->at[g], c, n, floats);
+            w[g] = prepared || in_place ? floats : full_block(dtype, &groups->at[g], c, n, floats);
         }
         for (size_t k = 0; k < n; k++) {
             vf weights[GROUPS_TOGETHER];
             UNROLL for (size_t g = 0; g < n_groups; g++) weights[g] =
-                full_in_place(dtype, prepared)
-                    ? v_load_f16(groups->at[g].body + (c + k) * 2 * LANES)
-                    : v_load(w[g] + k * LANES);
+                in_place ? v_load_f16(groups->at[g].body + (c + k) * 2 * LANES)
+                         : v_load(w[g] + k * LANES);
             UNROLL for (size_t m = 0; m < n_rows; m++)
             {
                 vf value = v_set(values[m * x_stride + c + k]);

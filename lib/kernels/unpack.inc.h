@@ -17,27 +17,45 @@ INLINE struct group group_at(const struct matrix *matrix, size_t index)
     return group;
 }
 
-/* How far ahead of use the scales of a group are fetched; they are a tenth of its bytes. */
+/* Bytes of 32 columns of a group (packed_form as constants): numbers; scales and minimums. */
+INLINE size_t body_bytes(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_F32                               ? 128 * LANES
+           : dtype == LCKV_DTYPE_F16 || dtype == LCKV_DTYPE_BF16 ? 64 * LANES
+           : dtype == LCKV_DTYPE_Q8_0                            ? 32 * LANES
+           : dtype == LCKV_DTYPE_Q6_K                            ? 24 * LANES
+           : dtype == LCKV_DTYPE_Q5_K                            ? 20 * LANES
+                                                                 : 16 * LANES;
+}
+
+INLINE size_t head_bytes(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_F32 || dtype == LCKV_DTYPE_F16 || dtype == LCKV_DTYPE_BF16 ? 0
+           : dtype == LCKV_DTYPE_Q4_1 ? 4 * LANES
+           : dtype == LCKV_DTYPE_Q6_K ? 18 * LANES / 8
+                                      : 2 * LANES;
+}
+
+/* How far ahead of use heads are fetched: they are a tenth of a group. */
 #define PREFETCH_HEAD_BYTES 512
 
 /*
- * Fetches what groups side by side need soon after a block, of so many bytes a group: line by line
- * over all of them, which memory serves faster than group by group. Behind the end of a group comes
- * the one that will stand in its place.
+ * Fetches what groups side by side need soon after block `b` of 32 columns: line by line over all
+ * of them, which memory serves faster than group by group. Behind the end of a group comes the one
+ * that will stand in its place.
  */
-INLINE void prefetch_groups(const struct group *groups, size_t n_groups, size_t head_bytes,
-                            size_t body_bytes, size_t block)
+INLINE void prefetch_groups(lckv_dtype dtype, const struct group *groups, size_t n_groups, size_t b)
 {
     size_t n_bytes = groups->n_bytes;
-    size_t at = (size_t)(groups->body - groups->head) + block * body_bytes + PREFETCH_BYTES;
+    size_t at = (size_t)(groups->body - groups->head) + b * body_bytes(dtype) + PREFETCH_BYTES;
     at += at < n_bytes ? 0 : (n_groups - 1) * n_bytes;
-    UNROLL for (size_t i = 0; i < body_bytes; i += 64)
+    UNROLL for (size_t i = 0; i < body_bytes(dtype); i += 64)
     {
         UNROLL for (size_t g = 0; g < n_groups; g++) __builtin_prefetch(groups[g].head + at + i);
     }
-    if (head_bytes > 0) {
+    if (head_bytes(dtype) > 0) {
         UNROLL for (size_t g = 0; g < n_groups; g++)
-            __builtin_prefetch(groups[g].head + block * head_bytes + PREFETCH_HEAD_BYTES);
+            __builtin_prefetch(groups[g].head + b * head_bytes(dtype) + PREFETCH_HEAD_BYTES);
     }
 }
 

@@ -104,7 +104,7 @@ static lckv_status pack_piece(struct run *run, struct cursor *cursor, size_t pie
     size_t of_filling = piece - cursor->first_piece;
     lckv_status status = filling_pack(filling, &model->checkpoint, of_filling, buffer,
                                       model->memory + filling->offset);
-    /* All of the tensor counts when its last piece is taken. */
+    /* All of the tensor counts with its last piece. */
     if (of_filling + 1 == filling->n_pieces)
         atomic_fetch_add(&run->done, filling->tensor->n_bytes);
     return status;

@@ -2,6 +2,7 @@
  * Packed files: the same model, bit for bit, whether it is mapped, copied, read from memory or
  * packed anew for another kernel set.
  */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "folder.h"
@@ -86,6 +87,48 @@ START_TEST(a_packed_file_is_the_same_model_mapped)
             ck_assert_str_eq(left.weight_dtypes, right.weight_dtypes);
             check_same_logits(a, b);
         }
+    }
+}
+END_TEST
+
+struct opening {
+    uint64_t done, total;
+    int n_calls, cancel_at; /* 0: never */
+    pthread_t caller;
+};
+
+static int32_t watch(void *user, uint64_t done, uint64_t total)
+{
+    struct opening *opening = user;
+    ck_assert(pthread_equal(pthread_self(), opening->caller));
+    ck_assert_uint_ge(done, opening->done);
+    ck_assert_uint_le(done, total);
+    ck_assert(opening->n_calls == 0 || total == opening->total);
+    opening->done = done;
+    opening->total = total;
+    return ++opening->n_calls == opening->cancel_at;
+}
+
+START_TEST(opening_tells_its_progress_and_can_be_cancelled)
+{
+    convert_both("lckv-w2", LCKV_DTYPE_F16, NULL);
+    const char *const paths[] = {plain, packed};
+    for (int p = 0; p < 2; p++) {
+        struct opening whole = {.caller = pthread_self()};
+        lckv_model_options options = {
+            .size = sizeof options, .progress = watch, .progress_user = &whole};
+        lckv_model *model;
+        ck_assert_ok(lckv_model_open(paths[p], &options, &model));
+        lckv_model_release(model);
+        ck_assert_int_gt(whole.n_calls, 0);
+        ck_assert_uint_gt(whole.total, 0);
+        ck_assert_uint_eq(whole.done, whole.total);
+
+        struct opening cancelled = {.caller = pthread_self(), .cancel_at = 1};
+        options.progress_user = &cancelled;
+        ck_assert_status(lckv_model_open(paths[p], &options, &model), LCKV_CANCELLED);
+        ck_assert_error_has("opening was cancelled");
+        ck_assert_int_eq(cancelled.n_calls, 1);
     }
 }
 END_TEST
@@ -182,6 +225,7 @@ static void add_all(Suite *suite)
     tcase_set_timeout(tcase, 240);
     tcase_add_loop_test(tcase, a_packed_file_is_the_same_model_mapped, 0,
                         sizeof fixtures / sizeof fixtures[0]);
+    tcase_add_test(tcase, opening_tells_its_progress_and_can_be_cancelled);
     tcase_add_test(tcase, it_can_be_copied);
     tcase_add_test(tcase, it_can_be_read_from_memory);
     tcase_add_loop_test(tcase, any_kernel_set_reads_what_is_packed_for_another, 0, 4);

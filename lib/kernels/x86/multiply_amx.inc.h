@@ -96,7 +96,7 @@ INLINE void amx_block(lckv_dtype dtype, const struct group *group, size_t b, int
 {
     struct q45_k_part k45 = {0};
     struct q6_k_part k6 = {0};
-    const uint8_t *body = group->body + b * fast_body_bytes(dtype);
+    const uint8_t *body = group->body + b * body_bytes(dtype);
     vb quads[8];
     if (dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K) {
         k45 = q45_k_part(dtype, group, b);
@@ -166,8 +166,8 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
         {
             size_t u = step + (size_t)tile;
             int other = (tile + AMX_TILES / 2) % AMX_TILES;
-            for (size_t i = 0; ahead != NULL && i < fast_body_bytes(dtype) / units; i += 64)
-                __builtin_prefetch(ahead + u * (fast_body_bytes(dtype) / units) + i);
+            for (size_t i = 0; ahead != NULL && i < body_bytes(dtype) / units; i += 64)
+                __builtin_prefetch(ahead + u * (body_bytes(dtype) / units) + i);
             if (u < n)
                 amx_add(tile, int8_block(at, begin + u / units).quants + u % units * columns,
                         stretch->weights + u * columns * LANES);
@@ -198,7 +198,7 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
             for (size_t i = 0; i < last - b; i++)
                 amx_block(dtype, &group, b + i, stretch.weights + i * 32 * LANES,
                           stretch.scales + i * units * LANES, stretch.minimums + i * LANES);
-            const uint8_t *next = group.body + last * fast_body_bytes(dtype);
+            const uint8_t *next = group.body + last * body_bytes(dtype);
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
                 struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
                 float *to = out + m * stride;
