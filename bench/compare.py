@@ -42,17 +42,17 @@ class Test:
     """One of the names above, taken apart. `figures` are what it measures."""
 
     def __init__(self, name):
-        match = re.fullmatch(r"(?:pp(\d+))?(\+?)(?:tg(\d+))?(?:@(\d+))?|b(\d+)", name)
-        both = match is not None and match[1] is not None and match[3] is not None
-        if match is None or name in ("", "+") or both != (match[2] == "+") or (both and match[4]):
+        match = re.fullmatch(r"pp(\d+)(?:\+tg(\d+))?|tg(\d+)(?:@(\d+))?|b(\d+)", name)
+        if match is None:
             sys.exit(f"compare: no such test: {name}; expected pp512, tg64, tg64@2048, b8 or pp8192+tg64")
+        prompt, decode_after, decode, depth, batch = (int(number or 0) for number in match.groups())
         self.name = name
-        self.prompt = int(match[1] or 0)
-        self.decode = int(match[3] or (64 if match[5] else 0))
-        self.batch = int(match[5] or 1)
-        self.depth = self.prompt if both else int(match[4] or (128 if match[5] else 0))
-        self.figures = [f"pp{self.prompt}", f"tg{self.decode}@{self.depth}"] if both else [name]
-        self.is_both = both
+        self.is_both = decode_after > 0
+        self.prompt = prompt
+        self.decode = decode_after or decode or (64 if batch else 0)
+        self.batch = batch or 1
+        self.depth = prompt if self.is_both else depth or (128 if batch else 0)
+        self.figures = [f"pp{prompt}", f"tg{self.decode}@{self.depth}"] if self.is_both else [name]
 
 
 class Lckv:

@@ -535,7 +535,8 @@ LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t
 
 /*
  * Pages and scratch are allocated here, once; later calls allocate only small tables (a session's
- * tokens and pages). Memory comes from the model's allocator.
+ * tokens and pages). Memory comes from the model's allocator; pages are not touched before a
+ * session takes them, so a system that backs memory on demand counts only those.
  *
  * With n_tokens, sessions of so many tokens in all never find the cache full, however the tokens
  * are spread over max_sessions sessions, as long as a call appends single tokens and, beside them,

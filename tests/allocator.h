@@ -25,7 +25,7 @@ static inline void *counting_alloc(void *user, size_t size, size_t align)
         return NULL;
     counting->n_allowed--;
     counting->out += size;
-    memset(pointer, 0xA5, size);
+    memset(pointer, 0xFF, size); /* of numbers: NaN */
     return pointer;
 }
 

@@ -125,8 +125,10 @@ static lckv_status size_arena(struct lckv_cache *cache, const lckv_cache_options
 
 static lckv_status allocate(struct lckv_cache *cache)
 {
-    lckv_status status = memory_alloc(&cache->allocator, cache->arena_bytes, 1,
-                                      "the pages of a cache", &cache->arena);
+    lckv_status status = memory_alloc_raw(&cache->allocator, cache->arena_bytes,
+                                          "the pages of a cache", &cache->arena);
+    if (status == LCKV_OK) /* pages are zeroed when they are taken */
+        memset(cache->arena + cache->arena_bytes - KV_SLACK, 0, KV_SLACK);
     if (status == LCKV_OK)
         status = memory_alloc(&cache->allocator, cache->n_pages, sizeof(uint8_t *),
                               "the free list of a cache", &cache->free_pages);

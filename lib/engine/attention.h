@@ -1,13 +1,10 @@
 /*
- * Attention over the cache for the rows of a pass: which rows go together, and who attends to what.
+ * Attention over the cache for the rows of a pass.
  */
 #ifndef LCKV_ENGINE_ATTENTION_H
 #define LCKV_ENGINE_ATTENTION_H
 
 #include "engine/task.h"
-
-/* Groups the pass's rows into runs; call again whenever the rows change. */
-void attention_runs(struct pass *pass);
 
 /* Keys, rotated, and values that the layer has computed for all rows into its slot; one step. */
 void attention_store(struct task *task, const struct plan_layer *layer);

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "engine/attention.h"
+#include "engine/attention_units.h"
 #include "engine/linear.h"
 
 #include <math.h>

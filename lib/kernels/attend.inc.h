@@ -150,18 +150,18 @@ INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job
 }
 
 /* A segment's result into the query's total; nothing if the query attends to none of it. */
-static void merge_segment(struct attend_state *total, const struct attend_state *segment,
-                          size_t n_floats)
+static void merge_segment(struct attend_state *total, const float *values, float segment_largest,
+                          float segment_sum, size_t n_floats)
 {
-    if (!(segment->sum > 0))
+    if (!(segment_sum > 0))
         return;
-    float largest = segment->largest > total->largest ? segment->largest : total->largest;
-    float old = exp_one(total->largest - largest), new = exp_one(segment->largest - largest);
+    float largest = segment_largest > total->largest ? segment_largest : total->largest;
+    float old = exp_one(total->largest - largest), new = exp_one(segment_largest - largest);
     total->largest = largest;
-    total->sum = total->sum * old + segment->sum * new;
+    total->sum = total->sum * old + segment_sum * new;
     for (size_t d = 0; d < n_floats; d += LANES)
         v_store(total->values + d, v_add(v_mul(v_load(total->values + d), v_set(old)),
-                                         v_mul(v_load(segment->values + d), v_set(new))));
+                                         v_mul(v_load(values + d), v_set(new))));
 }
 
 static void clear_states(struct attend_state *states, size_t n, size_t n_floats)
@@ -263,7 +263,8 @@ INLINE void attend(lckv_dtype dtype, bool paired, const struct attend_job *job)
                 attend_tile(dtype, paired, job, &scratch, tile, begin, end);
         }
         for (size_t j = 0; j < n; j++)
-            merge_segment(&scratch.total[j], &scratch.segment[j], n_floats);
+            merge_segment(&scratch.total[j], scratch.segment[j].values, scratch.segment[j].largest,
+                          scratch.segment[j].sum, n_floats);
     }
     for (size_t j = 0; j < n; j++) {
         if (job->parts)
@@ -281,10 +282,7 @@ static void attend_merge(const float *parts, size_t n_parts, size_t head_dim, fl
     clear_states(&total, 1, n_floats);
     for (size_t i = 0; i < n_parts; i++) {
         const float *part = parts + i * attend_part_floats(head_dim);
-        struct attend_state segment = {.largest = part[n_floats],
-                                       .sum = part[n_floats + 1],
-                                       .values = (float *)(uintptr_t)part}; /* only read */
-        merge_segment(&total, &segment, n_floats);
+        merge_segment(&total, part, part[n_floats], part[n_floats + 1], n_floats);
     }
     divide(&total, head_dim, out);
 }

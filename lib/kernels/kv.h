@@ -79,7 +79,8 @@ typedef void (*attend_function)(const struct attend_job *job);
 
 /*
  * Merges the parts of a query's segments, in order: bit for bit what attention to all of them in
- * one call gives. Part i begins at parts + i * attend_part_floats(head_dim); out is [head_dim].
+ * one call gives. Part i begins at parts + i * attend_part_floats(head_dim); out is [head_dim];
+ * scratch is an attend_job's.
  */
 typedef void (*attend_merge_function)(const float *parts, size_t n_parts, size_t head_dim,
                                       float *scratch, float *out);

@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "allocator.h"
+
 /* _i: model, precision and type of keys and values. */
 START_TEST(logits_do_not_depend_on_threads_pages_batches_or_splits)
 {
@@ -132,6 +134,33 @@ START_TEST(caches_share_a_pool)
 }
 END_TEST
 
+/* The allocator's memory is NaN all over. */
+START_TEST(memory_may_hold_anything)
+{
+    struct counting counting = {.n_allowed = SIZE_MAX};
+    lckv_allocator allocator = counting_allocator(&counting);
+    lckv_model *zeros = open_golden(models[_i], LCKV_PRECISION_FULL), *model;
+    reference_logits(zeros, 0, expected);
+    char path[128];
+    snprintf(path, sizeof path, "tests/data/goldens/%s", models[_i]);
+    model = open_model(path, (lckv_model_options){.precision = LCKV_PRECISION_FULL,
+                                                  .gemm = LCKV_GEMM_OWN,
+                                                  .allocator = &allocator});
+    reference_logits(model, 0, got[0]);
+    ck_assert_mem_eq(got[0], expected, sizeof expected);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = 3});
+    lckv_session *session = make_session(cache);
+    lckv_item item = item_of(session, 0, N_TOKENS, got[1]);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_mem_eq(got[1], expected, sizeof expected);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    lckv_model_release(zeros);
+    ck_assert_uint_eq(counting.out, 0);
+}
+END_TEST
+
 /* Where there are more threads than KV heads, they share the segments of long contexts. */
 START_TEST(long_contexts_are_shared_by_threads)
 {
@@ -168,6 +197,34 @@ START_TEST(long_contexts_are_shared_by_threads)
 }
 END_TEST
 
+/* One call's rows of a session, on both sides of the end of a segment, as one by one. */
+START_TEST(rows_on_both_sides_of_a_segment_are_shared_by_threads)
+{
+    enum { BEFORE = 2046, ROWS = 4 };
+    static const char *const names[] = {"standard-llama", "nodiag-w10like", "yoco-windows"};
+    static const uint32_t threads[] = {1, 1, 5, 16};
+    static lckv_token text[BEFORE + ROWS];
+    static float logits[4][ROWS * 160];
+    lckv_model *model = open_golden(names[_i], LCKV_PRECISION_FAST);
+    fill_tokens(text, BEFORE + ROWS);
+    for (int t = 0; t < 4; t++) {
+        lckv_cache *cache = make_cache(
+            model, (lckv_cache_options){.n_tokens = BEFORE + ROWS, .n_threads = threads[t]});
+        lckv_item item = {.session = make_session(cache), .tokens = text, .n_tokens = BEFORE};
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+        size_t step = t == 0 ? 1 : ROWS;
+        for (size_t i = 0; i < ROWS; i += step) {
+            item = make_item(item.session, text + BEFORE + i, step, logits[t] + i * 160, 160);
+            ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_EXACT));
+        }
+        lckv_session_release(item.session);
+        lckv_cache_release(cache);
+        ck_assert_mem_eq(logits[t], logits[0], sizeof logits[0]);
+    }
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("cache logits");
@@ -175,9 +232,11 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tcase, make_tokens, NULL);
     tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_pages_batches_or_splits, 0, 18);
     tcase_add_loop_test(tcase, long_contexts_are_shared_by_threads, 0, 3);
+    tcase_add_loop_test(tcase, rows_on_both_sides_of_a_segment_are_shared_by_threads, 0, 3);
     tcase_add_loop_test(tcase, only_wanted_rows_come_back_and_they_are_the_same, 0, 3);
     tcase_add_loop_test(tcase, truncating_brings_back_the_shorter_session, 0, 3);
     tcase_add_test(tcase, caches_share_a_pool);
+    tcase_add_loop_test(tcase, memory_may_hold_anything, 0, 3);
     suite_add_tcase(suite, tcase);
 }
 

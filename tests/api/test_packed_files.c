@@ -2,9 +2,12 @@
  * Packed files: the same model, bit for bit, whether it is mapped, copied, read from memory or
  * packed anew for another kernel set.
  */
+#include <jansson.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <unistd.h>
 
+#include "allocator.h"
 #include "folder.h"
 #include "sessions.h"
 
@@ -88,6 +91,114 @@ START_TEST(a_packed_file_is_the_same_model_mapped)
             check_same_logits(a, b);
         }
     }
+}
+END_TEST
+
+/* `name`, [n] float32, behind what the safetensors file has so far. */
+static void add_vector(json_t *header, char **data, size_t *length, const char *name, size_t n)
+{
+    *data = realloc(*data, *length + n * sizeof(float));
+    ck_assert_ptr_nonnull(*data);
+    for (size_t i = 0; i < n; i++) {
+        float value = (float)((*length / 4 + i * i) % 17) / 50 - 0.16f;
+        memcpy(*data + *length + i * sizeof value, &value, sizeof value);
+    }
+    size_t end = *length + n * sizeof(float);
+    json_object_set_new(header, name,
+                        json_pack("{s:s, s:[I], s:[I, I]}", "dtype", "F32", "shape", (json_int_t)n,
+                                  "data_offsets", (json_int_t)*length, (json_int_t)end));
+    *length = end;
+}
+
+/* standard-llama with a bias for every matrix of a layer, in the folder of the test. */
+static void make_biased(void)
+{
+    static const struct {
+        const char *name;
+        size_t n;
+    } biases[] = {{"self_attn.q_proj", 64}, {"self_attn.k_proj", 64}, {"self_attn.v_proj", 64},
+                  {"self_attn.o_proj", 64}, {"mlp.gate_proj", 128},   {"mlp.up_proj", 128},
+                  {"mlp.down_proj", 64}};
+    size_t length;
+    char *bytes = read_whole("tests/data/goldens/standard-llama/model.safetensors", &length);
+    uint64_t n_header;
+    memcpy(&n_header, bytes, sizeof n_header);
+    json_t *header = json_loadb(bytes + 8, n_header, 0, NULL);
+    ck_assert_ptr_nonnull(header);
+    length -= 8 + n_header;
+    memmove(bytes, bytes + 8 + n_header, length);
+    for (int layer = 0; layer < 8; layer++) {
+        for (size_t b = 0; b < sizeof biases / sizeof biases[0]; b++) {
+            char name[64];
+            snprintf(name, sizeof name, "model.layers.%d.%s.bias", layer, biases[b].name);
+            add_vector(header, &bytes, &length, name, biases[b].n);
+        }
+    }
+    char *text = json_dumps(header, JSON_COMPACT);
+    n_header = strlen(text);
+    char *whole = malloc(8 + n_header + length);
+    memcpy(whole, &n_header, 8);
+    memcpy(whole + 8, text, n_header);
+    memcpy(whole + 8 + n_header, bytes, length);
+    folder_write("model.safetensors", whole, 8 + n_header + length);
+    free(whole);
+    free(text);
+    free(bytes);
+    json_decref(header);
+    json_t *config = json_load_file("tests/data/goldens/standard-llama/config.json", 0, NULL);
+    json_object_set_new(config, "attention_bias", json_true());
+    json_object_set_new(config, "mlp_bias", json_true());
+    ck_assert_int_eq(json_dump_file(config, folder_path("config.json"), 0), 0);
+    json_decref(config);
+}
+
+START_TEST(biases_are_packed_too)
+{
+    static float logits[2][N * VOCAB];
+    make_biased();
+    lckv_convert_options options = {.size = sizeof options, .packed = 1};
+    ck_assert_ok(lckv_convert(folder, packed, &options, NULL));
+    lckv_model *a = open_with(folder, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT);
+    lckv_model *b = open_with(packed, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT);
+    lckv_model *without = open_golden("standard-llama", LCKV_PRECISION_FULL);
+    logits_of(a, logits[0]);
+    logits_of(without, logits[1]);
+    ck_assert_mem_ne(logits[0], logits[1], sizeof logits[0]);
+    lckv_model_release(without);
+    check_same_logits(a, b);
+}
+END_TEST
+
+/* Of a file that is packed anew, mapped, copied, and packed for another set. */
+START_TEST(every_refused_allocation_of_an_open_is_survived)
+{
+    static const struct {
+        bool is_packed;
+        const char *kernel_set;
+        lckv_weights weights;
+    } ways[] = {{false, NULL, LCKV_WEIGHTS_DEFAULT},
+                {true, NULL, LCKV_WEIGHTS_DEFAULT},
+                {true, NULL, LCKV_WEIGHTS_COPIED},
+                {true, "portable", LCKV_WEIGHTS_DEFAULT}};
+    convert_both("lckv-w2", LCKV_DTYPE_Q8_0, NULL);
+    struct counting counting = {.n_allowed = 0};
+    lckv_allocator allocator = counting_allocator(&counting);
+    lckv_model_options options = {.size = sizeof options,
+                                  .allocator = &allocator,
+                                  .kernel_set = ways[_i].kernel_set,
+                                  .weights = ways[_i].weights};
+    lckv_status status = LCKV_OUT_OF_MEMORY;
+    size_t n = 0;
+    for (; status == LCKV_OUT_OF_MEMORY; n++) {
+        lckv_model *model = NULL;
+        counting.n_allowed = n;
+        status = lckv_model_open(ways[_i].is_packed ? packed : plain, &options, &model);
+        lckv_model_release(model);
+        ck_assert_msg(counting.out == 0, "refusing allocation %zu leaks %zu bytes", n,
+                      counting.out);
+    }
+    ck_assert_ok(status);
+    ck_assert_uint_gt(n, 10);
 }
 END_TEST
 
@@ -225,6 +336,8 @@ static void add_all(Suite *suite)
     tcase_set_timeout(tcase, 240);
     tcase_add_loop_test(tcase, a_packed_file_is_the_same_model_mapped, 0,
                         sizeof fixtures / sizeof fixtures[0]);
+    tcase_add_test(tcase, biases_are_packed_too);
+    tcase_add_loop_test(tcase, every_refused_allocation_of_an_open_is_survived, 0, 4);
     tcase_add_test(tcase, opening_tells_its_progress_and_can_be_cancelled);
     tcase_add_test(tcase, it_can_be_copied);
     tcase_add_test(tcase, it_can_be_read_from_memory);

@@ -1,0 +1,47 @@
+/*
+ * How the attention of a layer is shared out among the workers. A unit is one KV head of one run of
+ * rows: the query heads that share the KV head are attended together, so that keys and values are
+ * read once for all of them. Where that makes few units and contexts are long, a unit is one
+ * segment of the context, and the results of a run's segments are merged in order.
+ */
+#ifndef LCKV_ENGINE_ATTENTION_UNITS_H
+#define LCKV_ENGINE_ATTENTION_UNITS_H
+
+#include "engine/forward.h"
+
+/* All units of a layer. */
+struct attention_units {
+    size_t count;
+    bool parts; /* each is a segment; if so, for every run: */
+    struct {
+        uint64_t segment; /* its first */
+        uint32_t n_parts; /* how many it attends to */
+        size_t used;      /* parts of one head that the runs before it take */
+    } runs[FEW_ROWS];
+};
+
+struct attention_unit {
+    size_t run; /* of workspace->runs */
+    uint32_t kv_head;
+    uint64_t begin, end;    /* the positions that it takes */
+    uint32_t part, n_parts; /* which of the run's segments; n_parts 0: all, at once */
+    float *parts;           /* of the run, [rows, n_heads, n_parts, attend_part_floats] */
+};
+
+/* Query heads of one KV head that one call of the kernel takes. */
+uint32_t attention_heads_at_once(const struct hparams *hparams);
+
+/* Groups the pass's rows into runs; call again whenever the rows change. */
+void attention_runs(struct pass *pass);
+
+/* The positions that row m attends to in the layer. */
+struct plan_span attention_span(const struct pass *pass, const struct plan_layer *layer, size_t m);
+
+/* The same for all workers. */
+struct attention_units attention_units(const struct pass *pass, const struct plan_layer *layer,
+                                       uint32_t n_threads);
+
+struct attention_unit attention_unit(const struct pass *pass, const struct attention_units *units,
+                                     size_t index);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * How attention is shared out: every run's positions are taken once for each KV head, and partial
+ * results fit where they go.
+ */
+#include "engine/attention_units.h"
+
+#include "plan_support.h"
+
+enum { MANY_THREADS = 8 };
+
+/* A pass of few rows, without weights: rows[i] is of sessions[owner[i]] at position at[i]. */
+struct setting {
+    struct lckv_model model;
+    struct workspace workspace;
+    struct pass pass;
+    struct lckv_session sessions[FEW_ROWS];
+    struct row rows[FEW_ROWS];
+    struct run runs[FEW_ROWS];
+    float parts[1]; /* where they would begin */
+};
+
+static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t n_rows,
+                const int *owner, const uint64_t *at)
+{
+    memset(s, 0, sizeof *s);
+    s->model.hparams.n_heads = n_heads;
+    s->model.hparams.n_kv_heads = n_kv_heads;
+    s->model.hparams.head_dim = 16;
+    s->model.hparams.sliding_window = 100;
+    s->workspace.rows = s->rows;
+    s->workspace.runs = s->runs;
+    s->workspace.parts = s->parts;
+    s->pass = (struct pass){
+        .model = &s->model, .workspace = &s->workspace, .n_rows = n_rows, .few = true};
+    for (size_t m = 0; m < n_rows; m++) {
+        s->rows[m].session = &s->sessions[owner[m]];
+        s->rows[m].position = at[m];
+    }
+    attention_runs(&s->pass);
+}
+
+/* Units of a KV head of a run follow each other without a gap, and so do their parts. */
+static void check_units(const struct setting *s, const struct plan_layer *layer, bool parts)
+{
+    const struct hparams *h = &s->model.hparams;
+    struct attention_units units = attention_units(&s->pass, layer, MANY_THREADS);
+    ck_assert_int_eq(units.parts, parts);
+    size_t index = 0, n_floats = 0;
+    for (size_t r = 0; r < s->pass.n_runs; r++) {
+        const struct run *run = &s->runs[r];
+        uint64_t first = attention_span(&s->pass, layer, run->first).begin;
+        uint64_t last = attention_span(&s->pass, layer, run->first + run->count - 1).end;
+        uint32_t n_parts = 0;
+        for (uint32_t head = 0; head < h->n_kv_heads; head++) {
+            uint64_t taken = first;
+            for (uint32_t part = 0; part == 0 || part < n_parts; part++, index++) {
+                ck_assert_uint_lt(index, units.count);
+                struct attention_unit unit = attention_unit(&s->pass, &units, index);
+                ck_assert_uint_eq(unit.run, r);
+                ck_assert_uint_eq(unit.kv_head, head);
+                ck_assert_uint_eq(unit.part, part);
+                ck_assert(unit.begin <= taken && (taken == first || unit.begin == taken));
+                ck_assert(unit.end > taken || first >= last);
+                taken = unit.end;
+                n_parts = unit.n_parts;
+                ck_assert_int_eq(n_parts > 0, parts);
+                if (parts) {
+                    ck_assert_uint_eq(unit.begin % KV_SEGMENT, 0);
+                    ck_assert_uint_eq(unit.end - unit.begin, KV_SEGMENT);
+                    ck_assert_uint_eq((size_t)(unit.parts - s->parts), n_floats);
+                }
+            }
+            ck_assert_uint_ge(taken, last);
+        }
+        n_floats += (size_t)n_parts * run->count * h->n_heads * attend_part_floats(h->head_dim);
+    }
+    ck_assert_uint_eq(index, units.count);
+    ck_assert_uint_le(n_floats, MOST_PARTS * h->n_heads * attend_part_floats(h->head_dim));
+}
+
+static const struct plan_layer everything = {0}, window = {.windowed = true};
+
+START_TEST(long_contexts_of_few_rows_are_cut_in_segments)
+{
+    static const int one[] = {0}, own[] = {0, 1, 2}, same[] = {0, 0, 0, 0};
+    struct setting s;
+    set(&s, 8, 2, 1, one, (const uint64_t[]){1023});
+    check_units(&s, &everything, false);
+    set(&s, 8, 2, 1, one, (const uint64_t[]){1024});
+    check_units(&s, &everything, true);
+    set(&s, 8, 2, 1, one, (const uint64_t[]){70000});
+    check_units(&s, &everything, true);
+    set(&s, 8, 2, 3, own, (const uint64_t[]){5, 9000, 2047});
+    check_units(&s, &everything, true);
+    set(&s, 8, 2, 4, same, (const uint64_t[]){1022, 1023, 1024, 1025});
+    check_units(&s, &everything, true);
+    set(&s, 8, 1, 3, own, (const uint64_t[]){0, 1025, 0}); /* the first position of all */
+    s.model.hparams.force_nodiag = true;
+    check_units(&s, &everything, true);
+}
+END_TEST
+
+START_TEST(windows_are_cut_where_they_are)
+{
+    static const int same[] = {0, 0, 0, 0};
+    struct setting s;
+    set(&s, 8, 2, 4, same, (const uint64_t[]){5000, 5001, 5002, 5003});
+    check_units(&s, &window, false); /* within one segment */
+    set(&s, 8, 2, 4, same, (const uint64_t[]){5118, 5119, 5120, 5121});
+    check_units(&s, &window, true);
+    struct attention_units units = attention_units(&s.pass, &window, MANY_THREADS);
+    ck_assert_uint_eq(units.count, 4);
+}
+END_TEST
+
+START_TEST(more_parts_than_there_is_room_for_are_not_cut)
+{
+    static const int one[] = {0}, same[] = {0, 0, 0, 0};
+    const uint64_t most = (uint64_t)MOST_PARTS * KV_SEGMENT;
+    struct setting s;
+    set(&s, 8, 2, 1, one, (const uint64_t[]){most - 1});
+    check_units(&s, &everything, true);
+    set(&s, 8, 2, 1, one, (const uint64_t[]){most});
+    check_units(&s, &everything, false);
+    set(&s, 8, 2, 1, one, (const uint64_t[]){UINT64_MAX / 2});
+    check_units(&s, &everything, false);
+    const uint64_t a_row = most / 4;
+    set(&s, 8, 2, 4, same, (const uint64_t[]){a_row - 4, a_row - 3, a_row - 2, a_row - 1});
+    check_units(&s, &everything, true);
+    set(&s, 8, 2, 4, same, (const uint64_t[]){a_row - 3, a_row - 2, a_row - 1, a_row});
+    check_units(&s, &everything, false);
+}
+END_TEST
+
+START_TEST(nothing_is_cut_that_threads_would_not_gain_from)
+{
+    static const int one[] = {0};
+    struct setting s;
+    set(&s, 8, 4, 1, one, (const uint64_t[]){9000});
+    ck_assert(!attention_units(&s.pass, &everything, 1).parts);
+    ck_assert(!attention_units(&s.pass, &everything, 2).parts); /* two units each */
+    ck_assert(attention_units(&s.pass, &everything, 3).parts);
+    s.pass.few = false;
+    ck_assert(!attention_units(&s.pass, &everything, MANY_THREADS).parts);
+}
+END_TEST
+
+START_TEST(runs_are_rows_of_a_session_that_a_kernel_takes_at_once)
+{
+    static const int two[] = {0, 0, 1, 1};
+    static const uint64_t at[] = {7, 8, 0, 1};
+    struct setting s;
+    set(&s, 8, 2, 4, two, at); /* 4 heads a KV head: 8 rows at once */
+    ck_assert_uint_eq(s.pass.n_runs, 2);
+    ck_assert(s.pass.runs_alone);
+    set(&s, 32, 1, 4, two, at); /* 32: one row */
+    ck_assert_uint_eq(s.pass.n_runs, 4);
+    ck_assert(!s.pass.runs_alone);
+    set(&s, 40, 1, 4, two, at); /* more than a kernel takes */
+    ck_assert_uint_eq(s.pass.n_runs, 4);
+    ck_assert_uint_eq(attention_heads_at_once(&s.model.hparams), KV_MAX_QUERIES);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("attention units");
+    tcase_add_test(tcase, long_contexts_of_few_rows_are_cut_in_segments);
+    tcase_add_test(tcase, windows_are_cut_where_they_are);
+    tcase_add_test(tcase, more_parts_than_there_is_room_for_are_not_cut);
+    tcase_add_test(tcase, nothing_is_cut_that_threads_would_not_gain_from);
+    tcase_add_test(tcase, runs_are_rows_of_a_session_that_a_kernel_takes_at_once);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("attention_units", add_all)
