@@ -110,6 +110,7 @@ def main():
         "feed_forward_length": ffn, "attention.head_count": shape["heads"],
         "attention.head_count_kv": shape["kv_heads"], "vocab_size": shape["vocab"]}.items()]
     metadata += [(f"{architecture}.attention.layer_norm_rms_epsilon", 6, 1e-5)]
+    metadata += [("tokenizer.ggml.model", 8, "no_vocab")]  # what other engines want to read of files without one
     if options.plan:
         metadata += [("lckv.layer_types", 8, plan), ("lckv.sliding_window", 4, 1024)]
 

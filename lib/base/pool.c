@@ -154,8 +154,14 @@ static void start_members(struct lckv_pool *pool)
     if (pool->n_started + 1 == pool->n_threads || pthread_attr_init(&attributes) != 0)
         return;
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    /* The host's signal handlers must not run on threads that it does not know. */
+    /*
+     * The host's signal handlers must not run on threads that it does not know; but what a thread
+     * raises itself (SIGBUS, where a mapped file has been cut) would end the process if blocked.
+     */
+    static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool->n_started + 1 < pool->n_threads) {
         struct member *member = &pool->members[pool->n_started];

@@ -91,10 +91,10 @@ static void drop_unwanted_rows(struct pass *pass)
     attention_runs(pass);
 }
 
-/* The same for all workers, in a step of its own. Not where rows are few: then all are wanted. */
+/* The same for all workers, in a step of its own. Where rows are few, all are wanted or none. */
 static void keep_wanted_rows(struct task *task)
 {
-    if (task->pass->few)
+    if (task->pass->all_wanted)
         return;
     if (task->worker->index == 0)
         drop_unwanted_rows(task->pass);
@@ -204,6 +204,8 @@ static void head(struct task *task)
             memcpy(w->rows[m].hidden, x.values + m * x.stride,
                    model->hparams.hidden_size * sizeof(float));
     }
+    if (!pass->logits_wanted)
+        return;
     task_rows_ready(task);
     float *scratch = w->head_scratch + task->worker->index * w->head_floats;
     struct range claim;
@@ -285,7 +287,7 @@ static bool plain_layers(struct task *task)
     const struct lckv_plan *plan = pass->model->plan;
     bool going = true;
     for (uint32_t i = 0; going && pass->n_rows > 0 && i < plan->n_layers; i++)
-        going = layer(task, i, i == plan->last_kv_layer && !pass->few);
+        going = layer(task, i, i == plan->last_kv_layer && !pass->all_wanted);
     return going;
 }
 
@@ -302,11 +304,17 @@ static void forward_worker(const struct worker *worker, void *context)
 lckv_status forward(struct pass *pass)
 {
     size_t n_wanted = 0;
-    for (size_t m = 0; m < pass->n_rows; m++)
+    pass->logits_wanted = false;
+    for (size_t m = 0; m < pass->n_rows; m++) {
         n_wanted += pass->workspace->rows[m].want != 0;
-    pass->few = pass->n_rows <= FEW_ROWS && n_wanted == pass->n_rows && !pass->iterated;
+        pass->logits_wanted = pass->logits_wanted || pass->workspace->rows[m].logits != NULL;
+    }
+    pass->all_wanted = n_wanted == pass->n_rows;
+    pass->few = pass->n_rows <= FEW_ROWS && (pass->all_wanted || n_wanted == 0) && !pass->iterated;
     pass->stop = false;
     attention_runs(pass);
+    for (uint32_t i = 0; i < pool_size(pass->cache->pool) * CLAIM_STEPS; i++)
+        atomic_store_explicit(&pass->workspace->claims[i].taken, 0, memory_order_relaxed);
     pool_run(pass->cache->pool, forward_worker, pass);
     if (pass->stop)
         return fail(LCKV_CANCELLED, "the call was cancelled; nothing has changed");

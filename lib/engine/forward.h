@@ -7,11 +7,6 @@
 
 #include "engine/workspace.h"
 
-/* A counter that workers claim units from, on a cache line of its own. */
-struct claims {
-    _Alignas(MEMORY_ALIGN) _Atomic size_t next;
-};
-
 /* One pass: what all its workers share. */
 struct pass {
     struct lckv_cache *cache;
@@ -21,12 +16,13 @@ struct pass {
     size_t n_runs;
     bool runs_alone; /* no session has two runs */
     bool few;        /* each worker prepares all rows for itself */
-    bool iterated;   /* cyclic groups are computed `n_iterations` times over all rows */
+    bool all_wanted; /* something of every row, as the pass begins */
+    bool logits_wanted;
+    bool iterated; /* cyclic groups are computed `n_iterations` times over all rows */
     uint32_t n_iterations;
     bool openblas;       /* this pass may use it */
     size_t n_layer_rows; /* counts rows through layers, for the report */
     bool stop;           /* set between layers when the call was cancelled */
-    struct claims claimed[3];
 };
 
 /* Runs the pass on the cache's threads. LCKV_CANCELLED if lckv_cache_cancel asked for it. */

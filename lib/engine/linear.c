@@ -69,7 +69,7 @@ void linear(struct task *task, const struct activations *x, const struct product
     for (size_t i = 0; i < n_products; i++)
         total += products[i].matrix->size.n_groups;
     struct range claim;
-    while (task_claim(task, total, GROUPS_TOGETHER, total, &claim)) {
+    while (task_claim(task, total, GROUPS_TOGETHER, SIZE_MAX, &claim)) {
         size_t first = 0;
         for (size_t i = 0; i < n_products; i++) {
             size_t n = products[i].matrix->size.n_groups;
@@ -92,7 +92,7 @@ void linear_swiglu(struct task *task, const struct activations *x, const struct 
     align = align > GROUPS_TOGETHER ? align : GROUPS_TOGETHER;
     size_t n_groups = gate->matrix->size.n_groups, stride = gate->out->stride;
     struct range claim;
-    while (task_claim(task, n_groups, align, n_groups, &claim)) {
+    while (task_claim(task, n_groups, align, SIZE_MAX, &claim)) {
         product_groups(task, up, x, claim.begin, claim.end);
         struct range columns = product_groups(task, gate, x, claim.begin, claim.end);
         size_t end = (columns.end + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK * ACTIVATION_BLOCK;

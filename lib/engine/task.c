@@ -20,14 +20,18 @@ void task_share_rows(struct task *task)
 }
 
 /*
- * Three counters take turns. The one of the next step was last used two steps ago, which all
- * workers have left, and none enters the next step before worker 0 comes to the barrier.
+ * Three counters of each worker take turns. The one of the next step was last used two steps ago,
+ * which all workers have left, and none enters the next step before this one comes to the barrier.
  */
+static struct claims *claims_of(const struct task *task, uint32_t worker, size_t step)
+{
+    return &task->pass->workspace->claims[worker * CLAIM_STEPS + step % CLAIM_STEPS];
+}
+
 void task_barrier(struct task *task)
 {
-    if (task->worker->index == 0)
-        atomic_store_explicit(&task->pass->claimed[(task->step + 1) % 3].next, 0,
-                              memory_order_relaxed);
+    atomic_store_explicit(&claims_of(task, task->worker->index, task->step + 1)->taken, 0,
+                          memory_order_relaxed);
     task->step++;
     pool_barrier(task->worker);
 }
@@ -38,18 +42,39 @@ void task_rows_ready(struct task *task)
         task_barrier(task);
 }
 
+/* Takes from the front of the own share, from the back of another's: half of what is left. */
+static bool claim_of(const struct task *task, uint32_t victim, size_t n_pieces, size_t most,
+                     struct range *pieces)
+{
+    const struct worker as = {.index = victim, .count = task->worker->count};
+    const struct range share = pool_share(&as, n_pieces);
+    const bool own = victim == task->worker->index;
+    _Atomic uint64_t *taken = &claims_of(task, victim, task->step)->taken;
+    uint64_t before = atomic_load_explicit(taken, memory_order_relaxed), after;
+    do {
+        const size_t front = (uint32_t)before, back = (size_t)(before >> 32);
+        const size_t left = share.end - share.begin - front - back;
+        if (left == 0)
+            return false;
+        size_t n = (left + 1) / 2 < most ? (left + 1) / 2 : most;
+        pieces->begin = own ? share.begin + front : share.end - back - n;
+        pieces->end = pieces->begin + n;
+        after = before + ((uint64_t)n << (own ? 0 : 32));
+    } while (!atomic_compare_exchange_weak_explicit(taken, &before, after, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
 bool task_claim(struct task *task, size_t count, size_t align, size_t most, struct range *range)
 {
-    _Atomic size_t *next = &task->pass->claimed[task->step % 3].next;
-    size_t begin = atomic_load_explicit(next, memory_order_relaxed), n;
-    do {
-        if (begin >= count)
-            return false;
-        n = (count - begin) / (2 * task->worker->count) / align * align;
-        n = n < align ? align : n > most ? most : n;
-        n = n < count - begin ? n : count - begin;
-    } while (!atomic_compare_exchange_weak_explicit(next, &begin, begin + n, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    *range = (struct range){begin, begin + n};
-    return true;
+    const uint32_t n_workers = task->worker->count;
+    for (uint32_t i = 0; i < n_workers; i++) {
+        uint32_t victim = (task->worker->index + i) % n_workers;
+        if (claim_of(task, victim, (count + align - 1) / align, most / align, range)) {
+            range->begin *= align;
+            range->end = range->end * align < count ? range->end * align : count;
+            return true;
+        }
+    }
+    return false;
 }

@@ -30,9 +30,10 @@ void task_barrier(struct task *task);
 void task_rows_ready(struct task *task);
 
 /*
- * Takes the next of `count` units, once a step: large pieces first, so that they are few, then
- * smaller ones, so that all workers end together. Pieces are multiples of `align`, at most `most`
- * (a multiple of it). False if nothing is left.
+ * Takes some of `count` units, for one kind of work a step: a worker's own share from its front on,
+ * so that it reads memory in order, large pieces first, then smaller ones; after that of others'
+ * from their ends, so that all end together. Pieces are multiples of `align`, at most `most`, which
+ * is no less. False if nothing is left.
  */
 bool task_claim(struct task *task, size_t count, size_t align, size_t most, struct range *range);
 

@@ -76,6 +76,7 @@ lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, 
     w->rows = carve(&carver, max_rows, sizeof *w->rows);
     w->runs = carve(&carver, max_rows, sizeof *w->runs);
     carve_stream(&carver, model, max_rows, &w->shared);
+    w->claims = carve(&carver, (size_t)n_threads * CLAIM_STEPS, sizeof *w->claims);
     w->own = carve(&carver, n_threads, sizeof *w->own);
     for (uint32_t t = 0; t < n_threads; t++) {
         struct stream own;

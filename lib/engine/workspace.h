@@ -9,6 +9,7 @@
 
 #define FEW_ROWS 4       /* so few rows each worker prepares for itself: cheaper than a barrier */
 #define MOST_PARTS 128   /* segments of few rows whose attention threads share */
+#define CLAIM_STEPS 3    /* whose claims are told apart */
 #define HEAD_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
 
 /* A token on its way through the layers. */
@@ -19,6 +20,12 @@ struct row {
     uint32_t want; /* LCKV_WANT_LAST for logits, LCKV_WANT_HIDDEN */
     float *logits; /* where they go, [n_vocab] */
     float *hidden; /* where it goes, [hidden_size] */
+};
+
+/* What is taken of a worker's share of a step, on a cache line of its own: from its front and, in
+ * the upper half, from its back. */
+struct claims {
+    _Alignas(MEMORY_ALIGN) _Atomic uint64_t taken;
 };
 
 /* Consecutive rows of one session whose queries are attended together. */
@@ -43,6 +50,7 @@ struct workspace {
     struct run *runs;
     struct stream shared;           /* [max_rows] */
     struct stream *own;             /* of each thread, [FEW_ROWS] */
+    struct claims *claims;          /* of each thread, [CLAIM_STEPS] */
     struct block saved;             /* hidden, as a cyclic group began with it */
     struct block q, k, v, attended; /* [max_rows] */
     struct block delta, gate, up;

@@ -7,9 +7,11 @@
 
 /*
  * 0x4c4b is "KL" in the file's byte order, far from the numbers that others count up from 0. Below
- * it: bit 15 for unsigned bytes, then the rows of a group, then the type's own GGUF number.
+ * it: bit 15 for unsigned bytes, five bits for the version of the packed form, two for eighths of
+ * the rows of a group, then the type's own GGUF number.
  */
 #define PACKED_GGUF_TYPES UINT32_C(0x4c4b0000)
+#define PACKED_VERSION 1 /* counts up, to 31, when the same number would mean other bytes */
 
 struct packed_form packed_form(lckv_dtype dtype)
 {
@@ -68,15 +70,21 @@ bool packed_same(lckv_dtype dtype, struct matrix_layout a, struct matrix_layout 
 
 uint32_t packed_to_gguf(lckv_dtype dtype, struct matrix_layout layout)
 {
-    return PACKED_GGUF_TYPES | (uint32_t)layout.unsigned_bytes << 15 | layout.group_rows << 8 |
-           dtype_info(dtype)->gguf_type;
+    return PACKED_GGUF_TYPES | (uint32_t)layout.unsigned_bytes << 15 | PACKED_VERSION << 10 |
+           layout.group_rows / 8 << 8 | dtype_info(dtype)->gguf_type;
+}
+
+bool packed_other_version(uint32_t gguf_type)
+{
+    return (gguf_type & 0xffff0000) == PACKED_GGUF_TYPES &&
+           (gguf_type >> 10 & 31) != PACKED_VERSION;
 }
 
 const struct dtype_info *packed_from_gguf(uint32_t gguf_type, struct matrix_layout *layout)
 {
-    struct matrix_layout read = {.group_rows = gguf_type >> 8 & 0x7f,
+    struct matrix_layout read = {.group_rows = (gguf_type >> 8 & 3) * 8,
                                  .unsigned_bytes = (gguf_type & 0x8000) != 0};
-    if ((gguf_type & 0xffff0000) != PACKED_GGUF_TYPES ||
+    if ((gguf_type & 0xffff0000) != PACKED_GGUF_TYPES || packed_other_version(gguf_type) ||
         (read.group_rows != 8 && read.group_rows != 16))
         return NULL;
     *layout = read;

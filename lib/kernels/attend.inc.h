@@ -153,7 +153,7 @@ INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job
 static void merge_segment(struct attend_state *total, const float *values, float segment_largest,
                           float segment_sum, size_t n_floats)
 {
-    if (!(segment_sum > 0))
+    if (segment_sum == 0)
         return;
     float largest = segment_largest > total->largest ? segment_largest : total->largest;
     float old = exp_one(total->largest - largest), new = exp_one(segment_largest - largest);
@@ -234,9 +234,9 @@ static void store_part(const struct attend_state *state, size_t n_floats, float 
 
 static void divide(const struct attend_state *total, size_t head_dim, float *out)
 {
-    float inverse = total->sum > 0 ? 1.0f / total->sum : 0;
+    float inverse = total->sum == 0 ? 0 : 1.0f / total->sum;
     for (size_t d = 0; d < head_dim; d++)
-        out[d] = total->sum > 0 ? total->values[d] * inverse : 0;
+        out[d] = total->values[d] * inverse;
 }
 
 INLINE void attend(lckv_dtype dtype, bool paired, const struct attend_job *job)

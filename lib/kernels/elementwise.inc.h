@@ -7,14 +7,14 @@
 #include <math.h>
 
 /*
- * e^x for x <= 88, within 2 units in the last place; exactly 1 at 0, and 0 below -87 (-INFINITY
- * too). x = n ln 2 + r with |r| <= ln 2 / 2, then a polynomial in r (Taylor to the 7th power: error
- * 1e-8).
+ * e^x for x <= 88, within 2 units in the last place; exactly 1 at 0, 0 below -87 (-INFINITY too),
+ * NaN of NaN. x = n ln 2 + r with |r| <= ln 2 / 2, then a polynomial in r (Taylor to the 7th power:
+ * error 1e-8).
  */
 static inline __attribute__((always_inline)) vf v_exp(vf x)
 {
     const float log2_e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-    vf clamped = v_max(x, v_set(-87.0f));
+    vf clamped = v_max(v_set(-87.0f), x); /* NaN stays: it is the second operand */
     vf n = v_round(v_mul(clamped, v_set(log2_e)));
     vf r = v_fma(n, v_set(-ln2_high), clamped);
     r = v_fma(n, v_set(-ln2_low), r);
@@ -26,7 +26,7 @@ static inline __attribute__((always_inline)) vf v_exp(vf x)
     p = v_fma(p, r, v_set(0.5f));
     p = v_fma(p, r, v_set(1.0f));
     p = v_fma(p, r, v_set(1.0f));
-    return v_keep_if_at_least(x, -87.0f, v_scale(p, n));
+    return v_zero_below(x, -87.0f, v_scale(p, n));
 }
 
 static float exp_one(float x)
@@ -63,9 +63,10 @@ static void add(float *x, const float *y, size_t n)
 
 static inline __attribute__((always_inline)) vf swiglu_lanes(vf gate, vf up)
 {
-    /* e^-gate is held finite; the quotient is then 0 to any float's precision. */
-    vf e = v_exp(v_sub(v_set(0), v_max(gate, v_set(-88.0f))));
-    return v_mul(v_div(gate, v_add(v_set(1), e)), up);
+    /* Below -88 the quotient is less than 1e-36. NaN stays: it is the second operand. */
+    vf held = v_max(v_set(-88.0f), gate);
+    vf e = v_exp(v_sub(v_set(0), held));
+    return v_mul(v_div(held, v_add(v_set(1), e)), up);
 }
 
 static void swiglu(float *gate, const float *up, size_t n)
@@ -98,24 +99,30 @@ static void rotate(float *x, const float *cosines, const float *sines, float sca
     }
 }
 
+/*
+ * A block that holds NaN or infinity gets NaN as its scale, so that whatever is made of it shows
+ * that; its quants are then anything.
+ */
 static void quantize(const float *values, size_t n, struct panel_row to)
 {
     for (size_t b = 0; b < n / ACTIVATION_BLOCK; b++, values += ACTIVATION_BLOCK) {
         uint8_t *block = to.panel + b * to.height * INT8_BLOCK_BYTES;
         int8_t *quants = (int8_t *)block + to.row * ACTIVATION_BLOCK;
-        vf most = v_abs(v_load(values));
-        for (size_t i = LANES; i < ACTIVATION_BLOCK; i += LANES)
+        vf most = v_abs(v_load(values)), odd = v_mul(most, v_set(0)); /* 0, or NaN */
+        for (size_t i = LANES; i < ACTIVATION_BLOCK; i += LANES) {
             most = v_max(v_abs(v_load(values + i)), most);
+            odd = v_fma(v_load(values + i), v_set(0), odd);
+        }
         float largest = v_largest(most), inverse = largest > 0 ? 127.0f / largest : 0;
         inverse = inverse <= 1e37f ? inverse : 0; /* a block of denormals is zero */
-        uint32_t sum = 0, half = 0;               /* of NaN they are anything, but wrap */
+        uint32_t sum = 0, half = 0;               /* of odd blocks they are anything, but wrap */
         for (size_t i = 0; i < ACTIVATION_BLOCK; i += LANES) {
             vi rounded = vi_round(v_mul(v_load(values + i), v_set(inverse)));
             vi_store_bytes(quants + i, rounded);
             sum += (uint32_t)vi_total(rounded);
             half = i + LANES == ACTIVATION_BLOCK / 2 ? sum : half;
         }
-        float scale = inverse > 0 ? largest / 127.0f : 0;
+        float scale = (inverse > 0 ? largest / 127.0f : 0) + v_sum(odd);
         void *tail = block + to.height * ACTIVATION_BLOCK;
         float *floats = (float *)tail + to.row;
         int32_t *integers = (int32_t *)tail + to.row;

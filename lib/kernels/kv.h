@@ -49,7 +49,10 @@ static inline size_t kv_value_index(bool paired, size_t head_dim, uint32_t posit
     return position * head_dim + d;
 }
 
-/* Stores one head of one position: k and v are float32 [head_dim]; f16 and bf16 saturate. */
+/*
+ * Stores one head of one position: k and v are float32 [head_dim]. What is infinite, or is in f16,
+ * becomes the largest number; if one of v is NaN, all of k becomes NaN and that one 0.
+ */
 typedef void (*kv_store_function)(const struct kv_layout *layout, uint8_t *page,
                                   uint32_t position_in_page, uint32_t head, const float *k,
                                   const float *v);

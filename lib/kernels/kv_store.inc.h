@@ -3,16 +3,18 @@
  */
 #include "kernels/kv.h"
 
-/*
- * Up to LANES floats as the cache keeps them. The halves are the largest finite number for what
- * lies beyond: a value of infinity would turn 0 x inf into NaN.
- */
+#include <float.h>
+#include <math.h>
+
+/* Up to LANES floats as the cache keeps them; what lies beyond is the largest number. */
 INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
 {
     float floats[LANES] = {0};
     uint16_t halves[LANES];
     memcpy(floats, from, n * sizeof *from);
     if (dtype == LCKV_DTYPE_F32) {
+        for (size_t i = 0; i < LANES; i++)
+            floats[i] = floats[i] > FLT_MAX ? FLT_MAX : floats[i] < -FLT_MAX ? -FLT_MAX : floats[i];
         memcpy(to, floats, sizeof floats);
         return;
     }
@@ -23,23 +25,49 @@ INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
     memcpy(to, halves, sizeof halves);
 }
 
+/* Every `pitch`-th element of `to` from `from`. */
+INLINE void store_elements(size_t element, uint8_t *to, size_t pitch, const uint8_t *from, size_t n)
+{
+    if (pitch == 1) {
+        memcpy(to, from, n * element);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * pitch * element, from + i * element, element);
+}
+
+/*
+ * Attention multiplies values that a query does not attend to by 0, but looks at no score of
+ * theirs. So no value is infinite, and NaN among a position's values makes its key NaN and is 0
+ * itself: whoever attends to the position gets NaN, and no one else.
+ */
 INLINE void kv_store(lckv_dtype dtype, const struct kv_layout *layout, uint8_t *page,
                      uint32_t position, uint32_t head, const float *k, const float *v)
 {
     size_t head_dim = layout->head_dim, element = dtype == LCKV_DTYPE_F32 ? 4 : 2;
-    bool paired = dtype == LCKV_DTYPE_BF16;
+    bool paired = dtype == LCKV_DTYPE_BF16, is_nan = false;
     uint8_t *keys = page + head * layout->head_bytes, *values = keys + layout->head_bytes / 2;
+    uint8_t as_stored[4 * LANES];
     for (size_t d = 0; d < head_dim; d += LANES) {
         size_t n = head_dim - d < LANES ? head_dim - d : LANES;
-        uint8_t key[4 * LANES], value[4 * LANES];
-        to_kv(dtype, k + d, n, key);
-        to_kv(dtype, v + d, n, value);
+        float numbers[LANES];
         for (size_t i = 0; i < n; i++) {
-            memcpy(keys + kv_key_index(paired, head_dim, position, d + i) * element,
-                   key + i * element, element);
-            memcpy(values + kv_value_index(paired, head_dim, position, d + i) * element,
-                   value + i * element, element);
+            is_nan = is_nan || isnan(v[d + i]);
+            numbers[i] = isnan(v[d + i]) ? 0 : v[d + i];
         }
+        to_kv(dtype, numbers, n, as_stored);
+        store_elements(element, values + kv_value_index(paired, head_dim, position, d) * element,
+                       paired ? 2 : 1, as_stored, n);
+    }
+    for (size_t d = 0; d < head_dim; d += LANES) {
+        size_t n = head_dim - d < LANES ? head_dim - d : LANES;
+        float numbers[LANES];
+        for (size_t i = 0; i < n; i++)
+            numbers[i] = is_nan ? NAN : k[d + i];
+        to_kv(dtype, numbers, n, as_stored);
+        for (size_t i = 0; i < n; i++)
+            memcpy(keys + kv_key_index(paired, head_dim, position, d + i) * element,
+                   as_stored + i * element, element);
     }
 }
 

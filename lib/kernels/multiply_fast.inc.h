@@ -208,6 +208,11 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           size_t stride)
 {
     size_t g = begin;
+    if (x->n_rows <= TILE_ROWS)
+        prefetch_first(dtype, matrix, begin, end,
+                       x->n_rows == 1                ? GROUPS_TOGETHER
+                       : x->n_rows <= FAST_PAIR_ROWS ? 2
+                                                     : 1);
     for (; x->n_rows == 1 && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
         fast_groups(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
     for (; x->n_rows <= FAST_PAIR_ROWS && g + 2 <= end; g += 2)

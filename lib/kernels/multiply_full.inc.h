@@ -43,7 +43,8 @@ INLINE void full_tile(lckv_dtype dtype, struct full_groups *groups, size_t n_gro
     for (size_t c = groups->begin, n; c < groups->end; c += n) {
         const float *w[GROUPS_TOGETHER];
         n = groups->end - c < 32 || prepared ? groups->end - c : 32;
-        if (!prepared && head_bytes(dtype) == 0) /* else floats take longer than memory */
+        /* Of quantised types, floats take longer than memory. */
+        if (!prepared && !in_place && head_bytes(dtype) == 0)
             prefetch_groups(dtype, groups->at, n_groups, c / 32);
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
@@ -52,6 +53,10 @@ INLINE void full_tile(lckv_dtype dtype, struct full_groups *groups, size_t n_gro
         }
         for (size_t k = 0; k < n; k++) {
             vf weights[GROUPS_TOGETHER];
+            if (in_place && k % 2 == 0) {
+                UNROLL for (size_t g = 0; g < n_groups; g++)
+                    prefetch_near(groups->at[g].body + (c + k) * 2 * LANES);
+            }
             UNROLL for (size_t g = 0; g < n_groups; g++) weights[g] =
                 in_place ? v_load_f16(groups->at[g].body + (c + k) * 2 * LANES)
                          : v_load(w[g] + k * LANES);
@@ -119,6 +124,8 @@ INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           size_t stride)
 {
     size_t g = begin;
+    if (x->n_rows <= FULL_FEW_ROWS && head_bytes(dtype) == 0)
+        prefetch_first(dtype, matrix, begin, end, x->n_rows == 1 ? GROUPS_TOGETHER : FULL_GROUPS);
     for (; x->n_rows == 1 && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
         full_rows(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
     for (; g + FULL_GROUPS <= end; g += FULL_GROUPS)

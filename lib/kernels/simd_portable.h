@@ -104,6 +104,7 @@ static inline vf v_div(vf a, vf b)
     return a;
 }
 
+/* Where either is NaN: b. */
 static inline vf v_max(vf a, vf b)
 {
     EACH_LANE a.v[l] = a.v[l] > b.v[l] ? a.v[l] : b.v[l];
@@ -151,7 +152,8 @@ static inline vf v_scale(vf a, vf n)
 {
     EACH_LANE
     {
-        uint32_t bits = (uint32_t)((int32_t)n.v[l] + 127) << 23;
+        int32_t power_of_two = isnan(n.v[l]) ? 0 : (int32_t)n.v[l]; /* then a is NaN already */
+        uint32_t bits = (uint32_t)(power_of_two + 127) << 23;
         float power;
         memcpy(&power, &bits, 4);
         a.v[l] *= power;
@@ -159,10 +161,10 @@ static inline vf v_scale(vf a, vf n)
     return a;
 }
 
-/* `a` where x >= limit, otherwise 0. */
-static inline vf v_keep_if_at_least(vf x, float limit, vf a)
+/* `a`, but 0 where x < limit. */
+static inline vf v_zero_below(vf x, float limit, vf a)
 {
-    EACH_LANE a.v[l] = x.v[l] >= limit ? a.v[l] : 0.0f;
+    EACH_LANE a.v[l] = x.v[l] < limit ? 0.0f : a.v[l];
     return a;
 }
 

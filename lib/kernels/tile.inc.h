@@ -20,13 +20,22 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Memory that decoding will read soon: far enough ahead that it arrives, near enough to stay. */
-#define PREFETCH_BYTES 2048
+/*
+ * Memory that decoding will read soon: far enough ahead that it arrives. Into the second-level
+ * cache, which can wait for more lines at once than the first.
+ */
+#define PREFETCH_BYTES 4096
 
-INLINE void prefetch(const uint8_t *at, size_t n_bytes)
+INLINE void prefetch_line(const uint8_t *at)
 {
-    for (size_t i = 0; i < n_bytes; i += 64)
-        __builtin_prefetch(at + PREFETCH_BYTES + i);
+    __builtin_prefetch(at, 0, 2);
+}
+
+/* The line 2 KiB behind one that is read now, where each is fetched by itself: they arrive in time
+ * for the first-level cache. */
+INLINE void prefetch_near(const uint8_t *now)
+{
+    __builtin_prefetch(now + 2048);
 }
 
 /*

@@ -37,25 +37,49 @@ INLINE size_t head_bytes(lckv_dtype dtype)
 }
 
 /* How far ahead of use heads are fetched: they are a tenth of a group. */
-#define PREFETCH_HEAD_BYTES 512
+#define PREFETCH_HEAD_BYTES 1024
+
+/* The same for bodies. A super-block's last part is read with its first. */
+INLINE size_t prefetch_bytes(lckv_dtype dtype)
+{
+    return PREFETCH_BYTES + (dtype == LCKV_DTYPE_Q6_K   ? 8 * body_bytes(dtype)
+                             : dtype == LCKV_DTYPE_Q5_K ? 8 * body_bytes(dtype)
+                                                        : 0);
+}
+
+/* What prefetch_groups takes as fetched when groups [begin, end) begin, `most` side by side. */
+INLINE void prefetch_first(lckv_dtype dtype, const struct matrix *matrix, size_t begin, size_t end,
+                           size_t most)
+{
+    struct group group = group_at(matrix, begin);
+    size_t n_bytes = prefetch_bytes(dtype), n_groups = end - begin < most ? end - begin : most;
+    size_t left = group.n_bytes - (size_t)(group.body - group.head);
+    n_bytes = n_bytes < left ? n_bytes : left;
+    for (size_t i = 0; i < n_bytes; i += 64) {
+        for (size_t g = 0; g < n_groups; g++)
+            prefetch_line(group.body + g * group.n_bytes + i);
+    }
+}
 
 /*
  * Fetches what groups side by side need soon after block `b` of 32 columns: line by line over all
  * of them, which memory serves faster than group by group. Behind the end of a group comes the one
- * that will stand in its place.
+ * that will stand in its place, and so on.
  */
 INLINE void prefetch_groups(lckv_dtype dtype, const struct group *groups, size_t n_groups, size_t b)
 {
     size_t n_bytes = groups->n_bytes;
-    size_t at = (size_t)(groups->body - groups->head) + b * body_bytes(dtype) + PREFETCH_BYTES;
-    at += at < n_bytes ? 0 : (n_groups - 1) * n_bytes;
+    size_t at =
+        (size_t)(groups->body - groups->head) + b * body_bytes(dtype) + prefetch_bytes(dtype);
+    for (size_t beyond = at; beyond >= n_bytes; beyond -= n_bytes)
+        at += (n_groups - 1) * n_bytes;
     UNROLL for (size_t i = 0; i < body_bytes(dtype); i += 64)
     {
-        UNROLL for (size_t g = 0; g < n_groups; g++) __builtin_prefetch(groups[g].head + at + i);
+        UNROLL for (size_t g = 0; g < n_groups; g++) prefetch_line(groups[g].head + at + i);
     }
     if (head_bytes(dtype) > 0) {
         UNROLL for (size_t g = 0; g < n_groups; g++)
-            __builtin_prefetch(groups[g].head + b * head_bytes(dtype) + PREFETCH_HEAD_BYTES);
+            prefetch_line(groups[g].head + b * head_bytes(dtype) + PREFETCH_HEAD_BYTES);
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -159,35 +160,104 @@ START_TEST(attention_agrees_with_its_definition)
 }
 END_TEST
 
-/* What no half can hold becomes the largest that is finite; NaN stays. */
-START_TEST(stored_halves_are_finite)
+/* What the type cannot hold becomes the largest that is finite. */
+START_TEST(what_is_stored_is_finite)
 {
     enum { HEAD_DIM = 18 };
-    const float beyond[] = {1e6f, -1e6f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, NAN, 1.5f};
+    const float beyond[] = {1e6f, -1e6f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, 1.5f};
+    const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
+    const float largest[] = {FLT_MAX, 65504.0f, 0x1.fep127f};
     size_t count;
     const struct kernels *const *sets = kernels_all(&count);
-    for (size_t s = 0; s < count; s++) {
-        if (!kernels_available(sets[s]))
+    for (size_t s = 0; s < count * COUNT(types); s++) {
+        const struct kernels *kernels = sets[s / COUNT(types)];
+        const size_t t = s % COUNT(types);
+        if (!kernels_available(kernels))
             continue;
-        for (int bf16 = 0; bf16 < 2; bf16++) {
-            struct kv_layout layout;
-            float k[HEAD_DIM] = {0}, loaded_k[HEAD_DIM], loaded_v[HEAD_DIM];
-            static uint8_t page[4 * HEAD_DIM * 16 + KV_SLACK] __attribute__((aligned(64)));
-            ck_assert_ok(
-                kv_layout_init(&layout, bf16 ? LCKV_DTYPE_BF16 : LCKV_DTYPE_F16, 1, HEAD_DIM, 16));
-            memcpy(k + HEAD_DIM - COUNT(beyond), beyond, sizeof beyond);
-            sets[s]->kv_store[layout.type](&layout, page, 5, 0, k, k);
-            kv_load(&layout, page, 5, loaded_k, loaded_v);
-            for (size_t d = 0; d < HEAD_DIM; d++) {
-                float most = bf16 ? 0x1.fep127f : 65504.0f;
-                float expected = k[d] > most ? most : k[d] < -most ? -most : k[d];
-                if (bf16 && fabsf(k[d]) == 1e6f)
-                    expected = k[d] < 0 ? -999424.0f : 999424.0f;
-                bool same = isnan(k[d]) ? isnan(loaded_k[d]) && isnan(loaded_v[d])
-                                        : loaded_k[d] == expected && loaded_v[d] == expected;
-                ck_assert_msg(same, "%s: %g is stored as %g", sets[s]->name, (double)k[d],
-                              (double)loaded_k[d]);
-            }
+        struct kv_layout layout;
+        float k[HEAD_DIM] = {0}, loaded_k[HEAD_DIM], loaded_v[HEAD_DIM];
+        static uint8_t page[8 * HEAD_DIM * 16 + KV_SLACK] __attribute__((aligned(64)));
+        ck_assert_ok(kv_layout_init(&layout, types[t], 1, HEAD_DIM, 16));
+        memcpy(k + HEAD_DIM - COUNT(beyond), beyond, sizeof beyond);
+        kernels->kv_store[layout.type](&layout, page, 5, 0, k, k);
+        kv_load(&layout, page, 5, loaded_k, loaded_v);
+        for (size_t d = 0; d < HEAD_DIM; d++) {
+            float most = largest[t];
+            float expected = k[d] > most ? most : k[d] < -most ? -most : k[d];
+            if (types[t] == LCKV_DTYPE_BF16 && fabsf(k[d]) == 1e6f)
+                expected = k[d] < 0 ? -999424.0f : 999424.0f;
+            ck_assert_msg(loaded_k[d] == expected && loaded_v[d] == expected,
+                          "%s: %g is stored as %g", kernels->name, (double)k[d],
+                          (double)loaded_k[d]);
+        }
+    }
+}
+END_TEST
+
+/*
+ * Queries before, at and behind position 40, whose key (spoilt 0), value (1) or nothing (2) is NaN;
+ * or whose value is infinite (3).
+ */
+static void attend_around(const struct kernels *kernels, lckv_dtype kv_dtype, bool fast, int spoilt,
+                          float out[3][18])
+{
+    enum { HEAD_DIM = 18, ODD = 40, N = 60 };
+    struct kv_layout layout;
+    static uint8_t page[64 * HEAD_DIM * 8 + KV_SLACK] __attribute__((aligned(64)));
+    static float scratch[1 << 15] __attribute__((aligned(64)));
+    static float q[HEAD_DIM];
+    ck_assert_ok(kv_layout_init(&layout, kv_dtype, 1, HEAD_DIM, 64));
+    ck_assert_uint_le(attend_scratch_floats(HEAD_DIM), COUNT(scratch));
+    memset(page, 0, sizeof page);
+    random_seed = 7;
+    for (size_t d = 0; d < HEAD_DIM; d++)
+        q[d] = (float)random_uniform();
+    for (uint32_t p = 0; p < N; p++) {
+        float k[HEAD_DIM], v[HEAD_DIM];
+        for (size_t d = 0; d < HEAD_DIM; d++) {
+            k[d] = (float)random_uniform();
+            v[d] = (float)random_uniform();
+        }
+        if (p == ODD && spoilt == 0)
+            k[11] = NAN;
+        if (p == ODD && (spoilt == 1 || spoilt == 3))
+            v[17] = spoilt == 1 ? NAN : INFINITY;
+        kernels->kv_store[layout.type](&layout, page, p, 0, k, v);
+    }
+    uint8_t *pages = page;
+    const float *queries[] = {q, q, q};
+    float *outs[] = {out[0], out[1], out[2]};
+    const uint64_t begin[] = {0, 0, ODD + 1}, end[] = {ODD, ODD + 1, N};
+    struct attend_job job = {.layout = &layout,
+                             .pages = &pages,
+                             .n_queries = 3,
+                             .queries = queries,
+                             .begin = begin,
+                             .end = end,
+                             .out = outs,
+                             .scratch = scratch};
+    kernels_attend(kernels, layout.type, fast)(&job);
+}
+
+START_TEST(nan_reaches_those_who_attend_to_it)
+{
+    const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_BF16};
+    size_t count;
+    const struct kernels *const *sets = kernels_all(&count);
+    for (size_t s = 0; s < count * COUNT(types); s++) {
+        const struct kernels *kernels = sets[s / COUNT(types)];
+        const size_t t = s % COUNT(types);
+        if (!kernels_available(kernels))
+            continue;
+        float clean[3][18], out[3][18];
+        attend_around(kernels, types[t], t == 3, 2, clean);
+        for (int spoilt = 0; spoilt < 4; spoilt++) {
+            attend_around(kernels, types[t], t == 3, spoilt, out);
+            ck_assert(memcmp(out[0], clean[0], sizeof out[0]) == 0);
+            ck_assert(memcmp(out[2], clean[2], sizeof out[2]) == 0);
+            for (size_t d = 0; d < 18; d++)
+                ck_assert_msg(isnan(out[1][d]) == (spoilt < 2), "%s: NaN %d is lost", kernels->name,
+                              spoilt);
         }
     }
 }
@@ -198,7 +268,8 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("attention");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, attention_agrees_with_its_definition);
-    tcase_add_test(tcase, stored_halves_are_finite);
+    tcase_add_test(tcase, what_is_stored_is_finite);
+    tcase_add_test(tcase, nan_reaches_those_who_attend_to_it);
     suite_add_tcase(suite, tcase);
 }
 

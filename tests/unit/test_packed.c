@@ -57,7 +57,12 @@ START_TEST(type_numbers_come_back)
         ck_assert_int_eq(info->dtype, dtypes[_i]);
         ck_assert_uint_eq(layout.group_rows, layouts[l].group_rows);
         ck_assert_int_eq(layout.unsigned_bytes, layouts[l].unsigned_bytes);
-        ck_assert_ptr_null(packed_from_gguf(number ^ 0x0100, &layout)); /* 9 or 17 rows */
+        ck_assert_ptr_null(packed_from_gguf(number | 0x0300, &layout));   /* 24 rows */
+        ck_assert_ptr_null(packed_from_gguf(number & ~0x0300u, &layout)); /* none */
+        ck_assert(!packed_other_version(number));
+        ck_assert(packed_other_version(number ^ 0x0400));
+        ck_assert(packed_other_version(number ^ 0x4000));
+        ck_assert_ptr_null(packed_from_gguf(number ^ 0x0400, &layout));
         ck_assert_ptr_null(packed_from_gguf(number ^ 0x00c0, &layout)); /* no such type */
         ck_assert_ptr_null(packed_from_gguf(number ^ 0x10000, &layout));
         ck_assert_ptr_null(packed_from_gguf(number & 0xff, &layout));

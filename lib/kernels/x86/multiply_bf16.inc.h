@@ -24,7 +24,7 @@ INLINE void bf16_tile(const struct group *groups, size_t n_groups, size_t begin,
         vb weights[FULL_GROUPS];
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
-            prefetch(groups[g].body + 64 * p, 64);
+            prefetch_near(groups[g].body + 64 * p);
             weights[g] = vb_load(groups[g].body + 64 * p);
         }
         UNROLL for (size_t m = 0; m < n_rows; m++)

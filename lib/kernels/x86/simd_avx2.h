@@ -119,9 +119,9 @@ static inline vf v_scale(vf a, vf n)
     return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(bits, 23)));
 }
 
-static inline vf v_keep_if_at_least(vf x, float limit, vf a)
+static inline vf v_zero_below(vf x, float limit, vf a)
 {
-    return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_GE_OQ), a);
+    return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_NLT_UQ), a);
 }
 
 static inline vi vi_set(int32_t x)

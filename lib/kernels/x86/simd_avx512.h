@@ -119,9 +119,9 @@ static inline vf v_scale(vf a, vf n)
     return _mm512_scalef_ps(a, n);
 }
 
-static inline vf v_keep_if_at_least(vf x, float limit, vf a)
+static inline vf v_zero_below(vf x, float limit, vf a)
 {
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_GE_OQ), a);
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_NLT_UQ), a);
 }
 
 static inline vi vi_set(int32_t x)
