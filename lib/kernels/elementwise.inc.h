@@ -101,7 +101,7 @@ static void rotate(float *x, const float *cosines, const float *sines, float sca
 
 /*
  * A block that holds NaN or infinity gets NaN as its scale, so that whatever is made of it shows
- * that; its quants are then anything.
+ * that; its quants are then 0.
  */
 static void quantize(const float *values, size_t n, struct panel_row to)
 {
@@ -113,16 +113,17 @@ static void quantize(const float *values, size_t n, struct panel_row to)
             most = v_max(v_abs(v_load(values + i)), most);
             odd = v_fma(v_load(values + i), v_set(0), odd);
         }
+        const bool is_odd = isnan(v_sum(odd));
         float largest = v_largest(most), inverse = largest > 0 ? 127.0f / largest : 0;
         inverse = inverse <= 1e37f ? inverse : 0; /* a block of denormals is zero */
-        uint32_t sum = 0, half = 0;               /* of odd blocks they are anything, but wrap */
+        uint32_t sum = 0, half = 0;
         for (size_t i = 0; i < ACTIVATION_BLOCK; i += LANES) {
-            vi rounded = vi_round(v_mul(v_load(values + i), v_set(inverse)));
+            vi rounded = is_odd ? vi_set(0) : vi_round(v_mul(v_load(values + i), v_set(inverse)));
             vi_store_bytes(quants + i, rounded);
             sum += (uint32_t)vi_total(rounded);
             half = i + LANES == ACTIVATION_BLOCK / 2 ? sum : half;
         }
-        float scale = (inverse > 0 ? largest / 127.0f : 0) + v_sum(odd);
+        float scale = is_odd ? NAN : inverse > 0 ? largest / 127.0f : 0;
         void *tail = block + to.height * ACTIVATION_BLOCK;
         float *floats = (float *)tail + to.row;
         int32_t *integers = (int32_t *)tail + to.row;
