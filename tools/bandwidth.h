@@ -8,8 +8,8 @@
 
 /*
  * Bytes per second that `n_threads` threads read together from memory of their own, far larger than
- * the caches that they do not share; the best of a few passes. 0 if memory is
- * refused; ends the program if threads are.
+ * the caches that they do not share; the best of a few passes. 0 if memory is refused; ends
+ * the program if threads are.
  */
 double read_bandwidth(uint32_t n_threads);
 

@@ -22,8 +22,10 @@ struct row {
     float *hidden; /* where it goes, [hidden_size] */
 };
 
-/* What is taken of a worker's share of a step, on a cache line of its own: from its front and, in
- * the upper half, from its back. */
+/*
+ * What is taken of a worker's share of a step, on a cache line of its own: from its front and, in
+ * the upper half, from its back.
+ */
 struct claims {
     _Alignas(MEMORY_ALIGN) _Atomic uint64_t taken;
 };

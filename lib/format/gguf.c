@@ -69,10 +69,10 @@ static lckv_status choose_dtype(const char *what, struct tensor *tensor, uint32_
             "q4_K, q5_K or q6_K",
             what, name.text, type_name);
     if (packed_other_version(gguf_type))
-        return fail(
-            LCKV_UNSUPPORTED,
-            "%s: tensor %s: packed by another version of lckv; pack the original file again", what,
-            name.text);
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: tensor %s: packed by another version of lckv; pack the original file "
+                    "again (lckv convert --packed)",
+                    what, name.text);
     return fail(LCKV_UNSUPPORTED, "%s: tensor %s: unknown tensor type %" PRIu32, what, name.text,
                 gguf_type);
 }

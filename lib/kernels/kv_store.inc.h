@@ -25,17 +25,6 @@ INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
     memcpy(to, halves, sizeof halves);
 }
 
-/* Every `pitch`-th element of `to` from `from`. */
-INLINE void store_elements(size_t element, uint8_t *to, size_t pitch, const uint8_t *from, size_t n)
-{
-    if (pitch == 1) {
-        memcpy(to, from, n * element);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        memcpy(to + i * pitch * element, from + i * element, element);
-}
-
 /*
  * Attention multiplies values that a query does not attend to by 0, but looks at no score of
  * theirs. So no value is infinite, and NaN among a position's values makes its key NaN and is 0
@@ -47,27 +36,24 @@ INLINE void kv_store(lckv_dtype dtype, const struct kv_layout *layout, uint8_t *
     size_t head_dim = layout->head_dim, element = dtype == LCKV_DTYPE_F32 ? 4 : 2;
     bool paired = dtype == LCKV_DTYPE_BF16, is_nan = false;
     uint8_t *keys = page + head * layout->head_bytes, *values = keys + layout->head_bytes / 2;
-    uint8_t as_stored[4 * LANES];
+    for (size_t d = 0; d < head_dim; d++)
+        is_nan = is_nan || isnan(v[d]);
     for (size_t d = 0; d < head_dim; d += LANES) {
         size_t n = head_dim - d < LANES ? head_dim - d : LANES;
-        float numbers[LANES];
+        float k_numbers[LANES], v_numbers[LANES];
+        uint8_t key[4 * LANES], value[4 * LANES];
         for (size_t i = 0; i < n; i++) {
-            is_nan = is_nan || isnan(v[d + i]);
-            numbers[i] = isnan(v[d + i]) ? 0 : v[d + i];
+            k_numbers[i] = is_nan ? NAN : k[d + i];
+            v_numbers[i] = isnan(v[d + i]) ? 0 : v[d + i];
         }
-        to_kv(dtype, numbers, n, as_stored);
-        store_elements(element, values + kv_value_index(paired, head_dim, position, d) * element,
-                       paired ? 2 : 1, as_stored, n);
-    }
-    for (size_t d = 0; d < head_dim; d += LANES) {
-        size_t n = head_dim - d < LANES ? head_dim - d : LANES;
-        float numbers[LANES];
-        for (size_t i = 0; i < n; i++)
-            numbers[i] = is_nan ? NAN : k[d + i];
-        to_kv(dtype, numbers, n, as_stored);
-        for (size_t i = 0; i < n; i++)
+        to_kv(dtype, k_numbers, n, key);
+        to_kv(dtype, v_numbers, n, value);
+        for (size_t i = 0; i < n; i++) {
             memcpy(keys + kv_key_index(paired, head_dim, position, d + i) * element,
-                   as_stored + i * element, element);
+                   key + i * element, element);
+            memcpy(values + kv_value_index(paired, head_dim, position, d + i) * element,
+                   value + i * element, element);
+        }
     }
 }
 

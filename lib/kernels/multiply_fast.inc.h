@@ -207,15 +207,13 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           const struct activations *x, size_t begin, size_t end, float *out,
                           size_t stride)
 {
+    const size_t together = x->n_rows == 1 ? GROUPS_TOGETHER : x->n_rows <= FAST_PAIR_ROWS ? 2 : 1;
     size_t g = begin;
     if (x->n_rows <= TILE_ROWS)
-        prefetch_first(dtype, matrix, begin, end,
-                       x->n_rows == 1                ? GROUPS_TOGETHER
-                       : x->n_rows <= FAST_PAIR_ROWS ? 2
-                                                     : 1);
-    for (; x->n_rows == 1 && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
+        prefetch_first(dtype, matrix, begin, end, together);
+    for (; together == GROUPS_TOGETHER && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
         fast_groups(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
-    for (; x->n_rows <= FAST_PAIR_ROWS && g + 2 <= end; g += 2)
+    for (; together >= 2 && g + 2 <= end; g += 2)
         fast_groups(dtype, matrix, x, g, 2, out + (g - begin) * LANES, stride);
     for (; g < end; g++)
         fast_groups(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);

@@ -31,8 +31,10 @@ INLINE void prefetch_line(const uint8_t *at)
     __builtin_prefetch(at, 0, 2);
 }
 
-/* The line 2 KiB behind one that is read now, where each is fetched by itself: they arrive in time
- * for the first-level cache. */
+/*
+ * The line 2 KiB behind one that is read now, where each is fetched by itself: they arrive in time
+ * for the first-level cache.
+ */
 INLINE void prefetch_near(const uint8_t *now)
 {
     __builtin_prefetch(now + 2048);

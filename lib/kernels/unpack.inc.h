@@ -42,12 +42,11 @@ INLINE size_t head_bytes(lckv_dtype dtype)
 /* The same for bodies. A super-block's last part is read with its first. */
 INLINE size_t prefetch_bytes(lckv_dtype dtype)
 {
-    return PREFETCH_BYTES + (dtype == LCKV_DTYPE_Q6_K   ? 8 * body_bytes(dtype)
-                             : dtype == LCKV_DTYPE_Q5_K ? 8 * body_bytes(dtype)
-                                                        : 0);
+    bool whole = dtype == LCKV_DTYPE_Q5_K || dtype == LCKV_DTYPE_Q6_K;
+    return PREFETCH_BYTES + (whole ? 8 * body_bytes(dtype) : 0);
 }
 
-/* What prefetch_groups takes as fetched when groups [begin, end) begin, `most` side by side. */
+/* The bodies that prefetch_groups takes as fetched: of the first `most` of groups [begin, end). */
 INLINE void prefetch_first(lckv_dtype dtype, const struct matrix *matrix, size_t begin, size_t end,
                            size_t most)
 {

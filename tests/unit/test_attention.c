@@ -2,10 +2,9 @@
  * Attention over stored keys and values agrees with its definition, and what is stored is finite;
  * for every kernel set that this machine runs.
  */
+#include "kernel_sets.h"
 #include "random.h"
 #include "support.h"
-
-#include "kernels/kernels.h"
 
 #include <float.h>
 #include <math.h>
@@ -143,18 +142,15 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
 
 START_TEST(attention_agrees_with_its_definition)
 {
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
-    for (size_t s = 0; s < count; s++) {
-        if (!kernels_available(sets[s]))
-            continue;
+    FOR_KERNEL_SETS(kernels)
+    {
         for (int i = 0; i < 4; i++) {
             const lckv_dtype kv_dtypes[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,
                                             LCKV_DTYPE_BF16};
-            check_attention(sets[s], kv_dtypes[i], i == 3, 64, 64);
-            check_attention(sets[s], kv_dtypes[i], i == 3, 12, 16);
-            check_attention(sets[s], kv_dtypes[i], i == 3, 18, 1024);
-            check_attention(sets[s], kv_dtypes[i], i == 3, 128, 48);
+            check_attention(kernels, kv_dtypes[i], i == 3, 64, 64);
+            check_attention(kernels, kv_dtypes[i], i == 3, 12, 16);
+            check_attention(kernels, kv_dtypes[i], i == 3, 18, 1024);
+            check_attention(kernels, kv_dtypes[i], i == 3, 128, 48);
         }
     }
 }
@@ -167,13 +163,8 @@ START_TEST(what_is_stored_is_finite)
     const float beyond[] = {1e6f, -1e6f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, 1.5f};
     const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
     const float largest[] = {FLT_MAX, 65504.0f, 0x1.fep127f};
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
-    for (size_t s = 0; s < count * COUNT(types); s++) {
-        const struct kernels *kernels = sets[s / COUNT(types)];
-        const size_t t = s % COUNT(types);
-        if (!kernels_available(kernels))
-            continue;
+    FOR_KERNEL_SETS(kernels)
+    for (size_t t = 0; t < COUNT(types); t++) {
         struct kv_layout layout;
         float k[HEAD_DIM] = {0}, loaded_k[HEAD_DIM], loaded_v[HEAD_DIM];
         static uint8_t page[8 * HEAD_DIM * 16 + KV_SLACK] __attribute__((aligned(64)));
@@ -242,13 +233,8 @@ static void attend_around(const struct kernels *kernels, lckv_dtype kv_dtype, bo
 START_TEST(nan_reaches_those_who_attend_to_it)
 {
     const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_BF16};
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
-    for (size_t s = 0; s < count * COUNT(types); s++) {
-        const struct kernels *kernels = sets[s / COUNT(types)];
-        const size_t t = s % COUNT(types);
-        if (!kernels_available(kernels))
-            continue;
+    FOR_KERNEL_SETS(kernels)
+    for (size_t t = 0; t < COUNT(types); t++) {
         float clean[3][18], out[3][18];
         attend_around(kernels, types[t], t == 3, 2, clean);
         for (int spoilt = 0; spoilt < 4; spoilt++) {

@@ -164,13 +164,12 @@ END_TEST
 
 static void add_all(Suite *suite)
 {
-    TCase *tcase = tcase_create("attention units");
-    tcase_add_test(tcase, long_contexts_of_few_rows_are_cut_in_segments);
-    tcase_add_test(tcase, windows_are_cut_where_they_are);
-    tcase_add_test(tcase, more_parts_than_there_is_room_for_are_not_cut);
-    tcase_add_test(tcase, nothing_is_cut_that_threads_would_not_gain_from);
-    tcase_add_test(tcase, runs_are_rows_of_a_session_that_a_kernel_takes_at_once);
-    suite_add_tcase(suite, tcase);
+    const TTest *const tests[] = {long_contexts_of_few_rows_are_cut_in_segments,
+                                  windows_are_cut_where_they_are,
+                                  more_parts_than_there_is_room_for_are_not_cut,
+                                  nothing_is_cut_that_threads_would_not_gain_from,
+                                  runs_are_rows_of_a_session_that_a_kernel_takes_at_once};
+    add_tests(suite, "attention units", tests, COUNT(tests));
 }
 
 TEST_MAIN("attention_units", add_all)

@@ -3,10 +3,9 @@
  * definition at every length, and does not lose what is not a number; for every kernel set that
  * this machine runs.
  */
+#include "kernel_sets.h"
 #include "random.h"
 #include "support.h"
-
-#include "kernels/kernels.h"
 
 #include <float.h>
 #include <math.h>
@@ -25,27 +24,9 @@ static bool is_near(float x, double expected, double tolerance)
     return fabs(x - expected) <= tolerance * (1 + fabs(expected));
 }
 
-static const struct kernels *available(size_t index)
-{
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
-    return index < count && kernels_available(sets[index]) ? sets[index] : NULL;
-}
-
-static size_t n_sets(void)
-{
-    size_t count;
-    kernels_all(&count);
-    return count;
-}
-
-#define FOR_SETS(kernels)                 \
-    for (size_t s = 0; s < n_sets(); s++) \
-        for (const struct kernels *kernels = available(s); kernels != NULL; kernels = NULL)
-
 START_TEST(norms_and_sums_agree_with_their_definition)
 {
-    FOR_SETS(kernels)
+    FOR_KERNEL_SETS(kernels)
     {
         for (size_t n = 1; n <= MOST; n++) {
             float x[MOST], weight[MOST], out[MOST + 1];
@@ -75,7 +56,7 @@ START_TEST(swiglu_agrees_with_its_definition)
 {
     static const float extremes[] = {0,     -0.0f, 86,     -86,      87.5f,  -87.5f,   1000,
                                      -1000, 3e38f, -3e38f, INFINITY, 1e-30f, -INFINITY};
-    FOR_SETS(kernels)
+    FOR_KERNEL_SETS(kernels)
     {
         for (size_t n = 1; n <= MOST; n++) {
             float gate[MOST], up[MOST], out[MOST + 1], alone;
@@ -110,7 +91,7 @@ END_TEST
 
 START_TEST(rotation_agrees_with_its_definition)
 {
-    FOR_SETS(kernels)
+    FOR_KERNEL_SETS(kernels)
     {
         for (size_t half = 1; half <= MOST / 2; half++) {
             float x[MOST], out[MOST], cosines[MOST], sines[MOST];
@@ -136,7 +117,7 @@ END_TEST
 START_TEST(what_is_not_finite_shows_in_the_scale)
 {
     static const float odd[] = {NAN, INFINITY, -INFINITY};
-    FOR_SETS(kernels)
+    FOR_KERNEL_SETS(kernels)
     {
         for (size_t i = 0; i < 32 * COUNT(odd); i++) {
             float x[64], weight[64], out[64];
@@ -159,13 +140,10 @@ END_TEST
 
 static void add_all(Suite *suite)
 {
-    TCase *tcase = tcase_create("elementwise");
-    tcase_set_timeout(tcase, 60);
-    tcase_add_test(tcase, norms_and_sums_agree_with_their_definition);
-    tcase_add_test(tcase, swiglu_agrees_with_its_definition);
-    tcase_add_test(tcase, rotation_agrees_with_its_definition);
-    tcase_add_test(tcase, what_is_not_finite_shows_in_the_scale);
-    suite_add_tcase(suite, tcase);
+    const TTest *const tests[] = {
+        norms_and_sums_agree_with_their_definition, swiglu_agrees_with_its_definition,
+        rotation_agrees_with_its_definition, what_is_not_finite_shows_in_the_scale};
+    add_tests(suite, "elementwise", tests, COUNT(tests));
 }
 
 TEST_MAIN("elementwise", add_all)

@@ -3,11 +3,11 @@
  * do not depend on the shape of the tile; for every kernel set that this machine runs. And the
  * choice of a set.
  */
+#include "kernel_sets.h"
 #include "random.h"
 #include "support.h"
 
 #include "kernels/blocks.h"
-#include "kernels/kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -228,17 +228,14 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
 
 START_TEST(products_agree_with_plain_sums)
 {
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
-    for (size_t s = 0; s < count; s++) {
-        if (!kernels_available(sets[s]))
-            continue;
-        check_products(sets[s], dtypes[_i], false, COLUMNS);
-        check_products(sets[s], dtypes[_i], true, COLUMNS);
+    FOR_KERNEL_SETS(kernels)
+    {
+        check_products(kernels, dtypes[_i], false, COLUMNS);
+        check_products(kernels, dtypes[_i], true, COLUMNS);
         if (dtype_info(dtypes[_i])->block_elements == 1) {
-            check_products(sets[s], dtypes[_i], false, 75);
-            check_products(sets[s], dtypes[_i], true, 75);
-            check_products(sets[s], dtypes[_i], false, 24);
+            check_products(kernels, dtypes[_i], false, 75);
+            check_products(kernels, dtypes[_i], true, 75);
+            check_products(kernels, dtypes[_i], false, 24);
         }
     }
 }
@@ -246,13 +243,10 @@ END_TEST
 
 START_TEST(quantised_activations_are_within_half_a_step)
 {
-    size_t count;
-    const struct kernels *const *sets = kernels_all(&count);
     static struct inputs in;
-    for (size_t s = 0; s < count; s++) {
-        if (!kernels_available(sets[s]))
-            continue;
-        struct activations x = fill(sets[s], &in, COLUMNS);
+    FOR_KERNEL_SETS(kernels)
+    {
+        struct activations x = fill(kernels, &in, COLUMNS);
         for (size_t m = 0; m < TOKENS; m++) {
             struct panel_row at = panel_row(x.int8, INT8_BLOCK_BYTES, x.stride, x.n_rows, m);
             for (size_t b = 0; b < COLUMNS / 32; b++) {
@@ -273,7 +267,7 @@ START_TEST(quantised_activations_are_within_half_a_step)
         }
         float denormal[32] = {[3] = 1e-42f};
         uint8_t bytes[INT8_BLOCK_BYTES] __attribute__((aligned(64)));
-        sets[s]->quantize(denormal, 32, (struct panel_row){bytes, 1, 0});
+        kernels->quantize(denormal, 32, (struct panel_row){bytes, 1, 0});
         ck_assert(int8_block((struct panel_row){bytes, 1, 0}, 0).scales[0] == 0);
         ck_assert_int_eq(int8_block((struct panel_row){bytes, 1, 0}, 0).offsets[0], 0);
     }
