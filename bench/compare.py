@@ -13,8 +13,10 @@ NAME=FOLDER,-fa,1. Where a name comes several times, each test first tries these
 takes the fastest.
 
 Every test runs in windows: probe, lckv and the peers in turns, probe. The probes time memory and
-arithmetic; a window whose probes differ by more than 5 % is dropped, for something else ran then.
-What counts is the median of the windows' ratios. Nothing but Python's standard library is needed.
+arithmetic; a window whose probes differ by more than 5 % is dropped, for something else ran then
+(of a prompt, where memory hardly counts, only if arithmetic differs). More windows follow until
+enough were kept, or twice as many were tried. What counts is the median of the windows' ratios.
+Nothing but Python's standard library is needed.
 """
 
 import argparse
@@ -52,6 +54,7 @@ class Test:
         self.decode = decode_after or decode or (64 if batch else 0)
         self.batch = batch or 1
         self.depth = prompt if self.is_both else depth or (128 if batch else 0)
+        self.probes = ["arithmetic"] if self.decode == 0 else ["memory", "arithmetic"]  # what it depends on
         self.figures = [f"pp{prompt}", f"tg{self.decode}@{self.depth}"] if self.is_both else [name]
 
 
@@ -59,13 +62,16 @@ class Lckv:
     def __init__(self, program, threads, name, arguments):
         self.program, self.threads, self.name, self.arguments = program, threads, name, arguments
         self.version = run([program, "--version"])[0].split("\n")[0]
+        self.setting = {}  # until it has run
 
     def bench(self, model, prompt, decode, depth, batch):
         out, _ = run(
             [self.program, "bench", model, "-p", str(prompt), "-n", str(decode), "-d", str(depth), "-b", str(batch),
              "-r", "1", "-t", str(self.threads), "--json", *self.arguments]
         )  # fmt: skip
-        return json.loads(out)["tests"][-1]["median"]
+        answer = json.loads(out)
+        self.setting = {key: answer[key] for key in ("kernel_set", "precision", "kv_type", "prefill")}
+        return answer["tests"][-1]["median"]
 
     def measure(self, model, test):
         if test.is_both:
@@ -134,8 +140,8 @@ class Probe:
         }
 
 
-def differ(a, b):
-    return max(abs(a[key] / b[key] - 1) for key in a)
+def is_steady(before, after, keys):
+    return all(abs(before[key] / after[key] - 1) <= SHAKY for key in keys)
 
 
 def fastest(model, test, settings):
@@ -148,15 +154,17 @@ def fastest(model, test, settings):
 def compare(model, test, lckvs, peers, probe, n_windows):
     """Results for every figure of the test, every lckv and every peer, which is a list of settings."""
     engines, windows = [*lckvs, *(setting for peer in peers for setting in peer)], []
-    before = probe.measure()
-    for i in range(n_windows):
-        order = engines if i % 2 == 0 else engines[::-1]
+    before, n_kept = probe.measure(), 0
+    while n_kept < n_windows and len(windows) < 2 * n_windows:
+        if sys.stderr.isatty():
+            print(f"\r{test.name}: window {len(windows) + 1}, {n_kept} of {n_windows} kept", end="", file=sys.stderr)
+        order = engines if len(windows) % 2 == 0 else engines[::-1]
         rates = {id(engine): engine.measure(model, test) for engine in order}
         after = probe.measure()
-        windows.append((rates, [before, after], differ(before, after) <= SHAKY))
+        kept = is_steady(before, after, test.probes)
+        windows.append((rates, [before, after], kept))
+        n_kept += kept
         before = after
-        if sys.stderr.isatty():
-            print(f"\r{test.name}: window {i + 1} of {n_windows}", end="", file=sys.stderr)
     if sys.stderr.isatty():
         print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
     return [
@@ -172,7 +180,7 @@ def compare(model, test, lckvs, peers, probe, n_windows):
                 }
                 for rates, probes, kept in windows
             ],
-            "lckv": {"version": lckv.version, "arguments": lckv.arguments},
+            "lckv": {"version": lckv.version, "arguments": lckv.arguments, **lckv.setting},
             "peer_build": {"version": peer[0].version, "arguments": [s.arguments for s in peer]},
         }
         for f, figure in enumerate(test.figures)
@@ -264,7 +272,7 @@ def main():
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=FOLDER[,ARGUMENT...]")
     parser.add_argument("--test", action="append", default=[], help="see above; may come several times")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all processors")
-    parser.add_argument("--windows", type=int, default=9, help="default 9")
+    parser.add_argument("--windows", type=int, default=9, help="to keep; default 9")
     parser.add_argument("--output", metavar="FILE", help="JSON; what the file holds already is kept")
     parser.add_argument("--report", metavar="FILE", help="measure nothing: table and plot of this JSON")
     parser.add_argument("--table", metavar="FILE", help="Markdown")

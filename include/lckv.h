@@ -243,6 +243,17 @@ typedef struct lckv_memory_report {
 LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
                                           lckv_memory_report *report);
 
+/* ---- Threads ------------------------------------------------------------------------------- */
+
+/* Threads that models read their weights with and caches compute with, taking turns. */
+typedef struct lckv_pool lckv_pool;
+
+/*
+ * `n_threads` 0: the physical cores that this process may use. Threads start with the first call.
+ */
+LCKV_API lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool);
+LCKV_API void lckv_pool_release(lckv_pool *pool);
+
 /* ---- Models -------------------------------------------------------------------------------- */
 
 typedef struct lckv_model lckv_model;
@@ -295,6 +306,8 @@ typedef struct lckv_model_options {
     void *log_user;
     lckv_progress_callback progress; /* during the open only, in bytes of weights */
     void *progress_user;
+    lckv_pool *pool; /* its threads read the weights, during the open only; NULL: threads that end
+                        with the open, as many as lckv_pool_create's 0 gives */
 } lckv_model_options;
 
 /* Clears the options and sets their size: sizeof *options in the caller's program. */
@@ -503,15 +516,6 @@ LCKV_API lckv_status lckv_convert(const char *input, const char *output,
                                   const lckv_convert_options *options, lckv_convert_report *report);
 
 /* ---- Caches -------------------------------------------------------------------------------- */
-
-/* Threads that several caches share, taking turns. */
-typedef struct lckv_pool lckv_pool;
-
-/*
- * `n_threads` 0: the physical cores that this process may use. Threads start with the first call.
- */
-LCKV_API lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool);
-LCKV_API void lckv_pool_release(lckv_pool *pool);
 
 typedef struct lckv_cache lckv_cache;
 

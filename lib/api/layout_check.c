@@ -97,7 +97,7 @@ FOLLOWS(lckv_memory_report, sessions_that_fit, standard_sessions_that_fit);
 FOLLOWS(lckv_memory_report, standard_sessions_that_fit, context_that_fits);
 ENDS(lckv_memory_report, context_that_fits);
 
-SIZE(lckv_model_options, 72);
+SIZE(lckv_model_options, 80);
 BEGINS(lckv_model_options, size);
 FOLLOWS(lckv_model_options, size, kernel_set);
 FOLLOWS(lckv_model_options, kernel_set, precision);
@@ -109,7 +109,8 @@ FOLLOWS(lckv_model_options, allocator, log);
 FOLLOWS(lckv_model_options, log, log_user);
 FOLLOWS(lckv_model_options, log_user, progress);
 FOLLOWS(lckv_model_options, progress, progress_user);
-ENDS(lckv_model_options, progress_user);
+FOLLOWS(lckv_model_options, progress_user, pool);
+ENDS(lckv_model_options, pool);
 
 SIZE(lckv_model_info, 136);
 BEGINS(lckv_model_info, size);

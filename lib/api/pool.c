@@ -1,5 +1,5 @@
 /*
- * lckv_pool_*: threads that several caches share.
+ * lckv_pool_*: threads that models and caches share.
  */
 #include "base/pool.h"
 #include "api/options.h"

@@ -162,6 +162,12 @@ lckv_status kernels_find(const char *name, const struct kernels **kernels)
     return choose(name, false, kernels);
 }
 
+const struct kernels *kernels_any(void)
+{
+    const struct kernels *kernels;
+    return kernels_choose(NULL, &kernels) == LCKV_OK ? kernels : &kernels_portable;
+}
+
 enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast)
 {
     if (fast && dtype == LCKV_DTYPE_BF16 && kernels->multiply_bf16 != NULL)

@@ -46,6 +46,11 @@ struct kernels {
     attend_function attend[KV_TYPES];
     attend_merge_function attend_merge;
     attend_function attend_bf16_fast; /* bfloat16 keys and values in fast; NULL: as full */
+
+    /* The work on the `n` logits of a token, of the same bits in every set. The largest of them,
+     * NaN if one is NaN; and exp((logit - top) / temperature), never less than exp(-708). */
+    float (*largest)(const float *logits, size_t n);
+    void (*weigh)(const float *logits, size_t n, float top, float temperature, double *weights);
 };
 
 /* Every set that this build knows, each with more instructions than the one before. */
@@ -62,6 +67,9 @@ lckv_status kernels_choose(const char *name, const struct kernels **kernels);
 
 /* The same without asking whether it can run here, to pack weights for another machine. */
 lckv_status kernels_find(const char *name, const struct kernels **kernels);
+
+/* For work of the same bits in all sets: as kernels_choose for NULL, or the portable set. */
+const struct kernels *kernels_any(void);
 
 /* The product for a matrix, by its type and the precision, and the form of activations it reads. */
 multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast);

@@ -20,4 +20,4 @@
     .swiglu = swiglu, .rotate = rotate,                                                        \
     .kv_store = {[KV_F32] = kv_store_f32, [KV_F16] = kv_store_f16, [KV_BF16] = kv_store_bf16}, \
     .attend = {[KV_F32] = attend_f32, [KV_F16] = attend_f16, [KV_BF16] = attend_bf16},         \
-    .attend_merge = attend_merge
+    .attend_merge = attend_merge, .largest = largest, .weigh = weigh

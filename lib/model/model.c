@@ -193,7 +193,7 @@ void model_retain(const struct lckv_model *model)
 static void destroy(struct lckv_model *model)
 {
     lckv_allocator allocator = model->allocator;
-    unpack_weights(model);
+    release_weights(model);
     tokenizer_release(model->tokenizer);
     plan_release(model->plan);
     if (model->opened)

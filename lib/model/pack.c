@@ -124,10 +124,12 @@ lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *opt
                          packer_meanwhile meanwhile)
 {
     struct packer packer = {.model = model, .options = options};
-    struct lckv_pool *pool = NULL;
+    struct lckv_pool *pool = options->pool;
     lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,
                                       sizeof *model->layers, "the layers", &model->layers);
-    if (status == LCKV_OK)
+    if (pool != NULL)
+        pool_retain(pool);
+    else if (status == LCKV_OK)
         status = pool_create(0, &model->allocator, &pool);
     if (status == LCKV_OK)
         status = pack_all(&packer);
@@ -140,7 +142,7 @@ lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *opt
     return status;
 }
 
-void unpack_weights(struct lckv_model *model)
+void release_weights(struct lckv_model *model)
 {
     const lckv_allocator *allocator = &model->allocator;
     memory_free(allocator, model->memory, model->memory_bytes, 1);

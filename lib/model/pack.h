@@ -1,6 +1,6 @@
 /*
- * Packing: a checkpoint's tensors into the model's matrices and vectors, in the kernel set's
- * layout.
+ * Packing: which of a checkpoint's tensors become which of the model's matrices and vectors, and
+ * the threads that do it.
  */
 #ifndef LCKV_MODEL_PACK_H
 #define LCKV_MODEL_PACK_H
@@ -15,6 +15,6 @@ lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *opt
                          packer_meanwhile meanwhile);
 
 /* Frees what pack_weights made, all of it or part. */
-void unpack_weights(struct lckv_model *model);
+void release_weights(struct lckv_model *model);
 
 #endif

@@ -3,13 +3,11 @@
  */
 #include "sample/candidates.h"
 
-#include "sample/exp_log.h"
-
-#include <stdbool.h>
-
 /* How many candidates top_p ranks at first, nearly always enough, and how the next steps grow. */
 #define FIRST_STEP 256
 #define STEP_FACTOR 4
+
+#define PIECE 256 /* candidates weighed at a time */
 
 static bool better(const struct candidate *a, const struct candidate *b)
 {
@@ -63,22 +61,35 @@ void candidates_rank(struct candidate *candidates, size_t n, size_t k)
     }
 }
 
-/* The test for equality also keeps an infinite logit from giving inf - inf. */
-void candidates_weigh(struct candidate *candidates, size_t n, float largest, float temperature)
+/* The test for equality keeps an infinite logit from giving inf - inf. */
+void candidates_weigh(const struct kernels *kernels, struct candidate *candidates, size_t n,
+                      float largest, float temperature)
 {
-    for (size_t i = 0; i < n; i++) {
-        double below = (double)candidates[i].logit - (double)largest;
-        candidates[i].weight =
-            candidates[i].logit == largest ? 1.0 : sample_exp(below / (double)temperature);
+    for (size_t begin = 0; begin < n; begin += PIECE) {
+        struct candidate *piece = candidates + begin;
+        size_t count = n - begin < PIECE ? n - begin : PIECE;
+        float logits[PIECE];
+        double weights[PIECE];
+        for (size_t i = 0; i < count; i++)
+            logits[i] = piece[i].logit;
+        kernels->weigh(logits, count, largest, temperature, weights);
+        for (size_t i = 0; i < count; i++)
+            piece[i].weight = logits[i] == largest ? 1.0 : weights[i];
     }
 }
 
+/* Four sums, so that no addition waits for the one before. */
 static double total_weight(const struct candidate *candidates, size_t n)
 {
-    double total = 0.0;
-    for (size_t i = 0; i < n; i++)
-        total += candidates[i].weight;
-    return total;
+    double sums[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (size_t j = 0; j < 4; j++)
+            sums[j] += candidates[i + j].weight;
+    }
+    for (size_t j = 0; i < n; i++, j++)
+        sums[j] += candidates[i].weight;
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 size_t candidates_top_p(struct candidate *candidates, size_t n, float top_p)

@@ -8,10 +8,10 @@
 #ifndef LCKV_SAMPLE_CANDIDATES_H
 #define LCKV_SAMPLE_CANDIDATES_H
 
-#include "lckv.h"
+#include "kernels/kernels.h"
 
 struct candidate {
-    double weight; /* exp((logit - largest logit) / temperature): 1 for the best */
+    double weight; /* exp((logit - largest logit) / temperature): 1 for the best, never 0 */
     float logit;
     lckv_token token;
 };
@@ -20,7 +20,8 @@ struct candidate {
 void candidates_rank(struct candidate *candidates, size_t n, size_t k);
 
 /* Sets the weights. Temperature > 0. */
-void candidates_weigh(struct candidate *candidates, size_t n, float largest, float temperature);
+void candidates_weigh(const struct kernels *kernels, struct candidate *candidates, size_t n,
+                      float largest, float temperature);
 
 /*
  * Keeps, in order, the fewest best candidates whose weights add up to `top_p` of the whole. Returns

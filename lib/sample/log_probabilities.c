@@ -2,31 +2,30 @@
  * log(softmax(logits)), the same on every machine: for perplexities and for callers that rank
  * tokens.
  */
-#include "base/status.h"
-#include "sample/exp_log.h"
+#include "sample/largest.h"
+#include "sample/log.h"
 #include "sample/sampler.h"
 
-#include <math.h>
+#define PIECE 256 /* logits weighed at a time */
 
 lckv_status log_probabilities(const float *logits, size_t n_vocab, float *result)
 {
-    float largest = -HUGE_VALF;
-    bool any_finite = false;
-    for (size_t i = 0; i < n_vocab; i++) {
-        if (isnan(logits[i]))
-            return fail(LCKV_INVALID_ARGUMENT, "logits[%zu] is not a number", i);
-        if (isfinite(logits[i]))
-            any_finite = true;
-        if (logits[i] > largest)
-            largest = logits[i];
-    }
-    if (!any_finite)
-        return fail(LCKV_INVALID_ARGUMENT, "none of %zu logits is finite", n_vocab);
+    const struct kernels *kernels = kernels_any();
+    size_t index = 0;
+    lckv_status status = find_largest(kernels, logits, n_vocab, "", &index);
+    if (status != LCKV_OK)
+        return status;
+    float largest = logits[index];
 
     /* Equality is tested first, so that an infinite logit does not give inf - inf. */
     double sum = 0.0;
-    for (size_t i = 0; i < n_vocab; i++)
-        sum += logits[i] == largest ? 1.0 : sample_exp((double)logits[i] - (double)largest);
+    for (size_t begin = 0; begin < n_vocab; begin += PIECE) {
+        double weights[PIECE];
+        size_t n = n_vocab - begin < PIECE ? n_vocab - begin : PIECE;
+        kernels->weigh(logits + begin, n, largest, 1.0f, weights);
+        for (size_t i = 0; i < n; i++)
+            sum += logits[begin + i] == largest ? 1.0 : weights[i];
+    }
     double log_sum = sample_log(sum);
     for (size_t i = 0; i < n_vocab; i++) {
         double below = logits[i] == largest ? 0.0 : (double)logits[i] - (double)largest;

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "sample/candidates.h"
+#include "sample/largest.h"
 #include "sample/penalties.h"
 #include "sample/random.h"
 
@@ -18,6 +19,7 @@
 struct lckv_sampler {
     _Atomic uint32_t references;
     lckv_allocator allocator;
+    const struct kernels *kernels;
     lckv_sampler_options options; /* logit_bias is our copy; allocator is not read again */
     lckv_logit_bias *logit_bias;
     struct random random;
@@ -95,6 +97,7 @@ static lckv_status create(const lckv_sampler_options *options, const lckv_alloca
         return status;
     atomic_init(&sampler->references, 1);
     sampler->allocator = *allocator;
+    sampler->kernels = kernels_any();
     sampler->options = *options;
     sampler->options.logit_bias = NULL;
     sampler->options.allocator = NULL;
@@ -199,30 +202,24 @@ static lckv_status apply_bias(const struct lckv_sampler *sampler, float *logits,
     return LCKV_OK;
 }
 
-/* The index of the largest logit, the lowest of equals. `when` completes the message. */
-static lckv_status find_largest(const float *logits, size_t n, const char *when, size_t *largest)
+/* Whether any step comes before the temperature. */
+static bool is_adjusted(const struct lckv_sampler *sampler)
 {
-    size_t best = 0;
-    bool any_finite = false;
-    for (size_t i = 0; i < n; i++) {
-        if (isnan(logits[i]))
-            return fail(LCKV_INVALID_ARGUMENT, "logits[%zu] is not a number%s", i, when);
-        if (isfinite(logits[i]))
-            any_finite = true;
-        if (logits[i] > logits[best])
-            best = i;
-    }
-    if (!any_finite)
-        return fail(LCKV_INVALID_ARGUMENT, "none of %zu logits is finite%s", n, when);
-    *largest = best;
-    return LCKV_OK;
+    return sampler->options.n_logit_bias > 0 || sampler->options.callback != NULL ||
+           sampler->penalties.n_tokens > 0;
 }
 
 /* The steps before the temperature, on the sampler's own copy of the logits. */
-static lckv_status adjust(struct lckv_sampler *sampler, size_t n_vocab)
+static lckv_status adjust(struct lckv_sampler *sampler, const float *logits, size_t n_vocab)
 {
     const lckv_sampler_options *options = &sampler->options;
-    lckv_status status = apply_bias(sampler, sampler->logits, n_vocab);
+    lckv_status status =
+        memory_grow(&sampler->allocator, &sampler->logits, &sampler->logits_capacity, n_vocab,
+                    sizeof(float), "the sampler's logits");
+    if (status != LCKV_OK)
+        return status;
+    memcpy(sampler->logits, logits, n_vocab * sizeof(float));
+    status = apply_bias(sampler, sampler->logits, n_vocab);
     if (status != LCKV_OK)
         return status;
     if (options->callback != NULL &&
@@ -231,8 +228,8 @@ static lckv_status adjust(struct lckv_sampler *sampler, size_t n_vocab)
     return penalties_apply(&sampler->penalties, sampler->logits, n_vocab);
 }
 
-static lckv_status draw(struct lckv_sampler *sampler, size_t n_vocab, size_t largest,
-                        lckv_token *token)
+static lckv_status draw(struct lckv_sampler *sampler, const float *logits, size_t n_vocab,
+                        float largest, lckv_token *token)
 {
     const lckv_sampler_options *options = &sampler->options;
     lckv_status status =
@@ -243,14 +240,14 @@ static lckv_status draw(struct lckv_sampler *sampler, size_t n_vocab, size_t lar
     struct candidate *candidates = sampler->candidates;
     size_t n = 0;
     for (size_t i = 0; i < n_vocab; i++) {
-        if (sampler->logits[i] > -HUGE_VALF)
-            candidates[n++] = (struct candidate){0.0, sampler->logits[i], (lckv_token)i};
+        if (logits[i] > -HUGE_VALF)
+            candidates[n++] = (struct candidate){0.0, logits[i], (lckv_token)i};
     }
     if (options->top_k > 0 && options->top_k < n) {
         candidates_rank(candidates, n, options->top_k);
         n = options->top_k;
     }
-    candidates_weigh(candidates, n, sampler->logits[largest], options->temperature);
+    candidates_weigh(sampler->kernels, candidates, n, largest, options->temperature);
     if (options->top_p > 0.0f && options->top_p < 1.0f)
         n = candidates_top_p(candidates, n, options->top_p);
     if (options->min_p > 0.0f)
@@ -263,23 +260,18 @@ static lckv_status sample(struct lckv_sampler *sampler, const float *logits, siz
                           lckv_token *token)
 {
     size_t largest = 0;
-    lckv_status status = find_largest(logits, n_vocab, "", &largest);
-    if (status != LCKV_OK)
-        return status;
-    status = memory_grow(&sampler->allocator, &sampler->logits, &sampler->logits_capacity, n_vocab,
-                         sizeof(float), "the sampler's logits");
-    if (status != LCKV_OK)
-        return status;
-    memcpy(sampler->logits, logits, n_vocab * sizeof(float));
-    status = adjust(sampler, n_vocab);
-    if (status != LCKV_OK)
-        return status;
-    status =
-        find_largest(sampler->logits, n_vocab, " after bias, callback and penalties", &largest);
+    lckv_status status = find_largest(sampler->kernels, logits, n_vocab, "", &largest);
+    if (status == LCKV_OK && is_adjusted(sampler)) {
+        status = adjust(sampler, logits, n_vocab);
+        logits = sampler->logits;
+        if (status == LCKV_OK)
+            status = find_largest(sampler->kernels, logits, n_vocab,
+                                  " after bias, callback and penalties", &largest);
+    }
     if (status != LCKV_OK)
         return status;
     if (sampler->options.temperature > 0.0f)
-        return draw(sampler, n_vocab, largest, token);
+        return draw(sampler, logits, n_vocab, logits[largest], token);
     *token = (lckv_token)largest;
     return LCKV_OK;
 }

@@ -111,12 +111,14 @@ START_TEST(truncating_brings_back_the_shorter_session)
 }
 END_TEST
 
-START_TEST(caches_share_a_pool)
+START_TEST(a_model_and_caches_share_a_pool)
 {
-    lckv_model *model = open_golden(DOWNWARD, LCKV_PRECISION_FULL);
-    reference_logits(model, 0, expected);
     lckv_pool *pool;
     ck_assert_ok(lckv_pool_create(3, &pool));
+    lckv_model *model =
+        open_model("tests/data/goldens/" DOWNWARD,
+                   (lckv_model_options){.precision = LCKV_PRECISION_FULL, .pool = pool});
+    reference_logits(model, 0, expected);
     lckv_cache *caches[2];
     for (int i = 0; i < 2; i++)
         caches[i] = make_cache(model, (lckv_cache_options){.pool = pool});
@@ -235,7 +237,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, rows_on_both_sides_of_a_segment_are_shared_by_threads, 0, 3);
     tcase_add_loop_test(tcase, only_wanted_rows_come_back_and_they_are_the_same, 0, 3);
     tcase_add_loop_test(tcase, truncating_brings_back_the_shorter_session, 0, 3);
-    tcase_add_test(tcase, caches_share_a_pool);
+    tcase_add_test(tcase, a_model_and_caches_share_a_pool);
     tcase_add_loop_test(tcase, memory_may_hold_anything, 0, 3);
     suite_add_tcase(suite, tcase);
 }

@@ -1,21 +1,76 @@
 /*
- * The numbers that sampling rests on: own exp and log, the random sequence, log-probabilities.
+ * The numbers that sampling rests on: weights, logarithms, the random sequence, log-probabilities.
  */
-#include "sample/exp_log.h"
+#include "sample/log.h"
 
 #include <math.h>
 
+#include "kernel_sets.h"
 #include "sampler_support.h"
 
-START_TEST(exp_is_accurate)
+/* exp(x) for x <= 0, as a weight: every set gives the same bits wherever the logit stands. */
+static double weight(float x, float temperature)
 {
-    for (double x = 0.0; x > -700.0; x = x * 1.01 - 0.001) {
-        double expected = exp(x);
-        ck_assert_double_le(fabs(sample_exp(x) - expected), 4 * 0x1p-53 * expected);
+    enum { N = 37 }; /* full vectors, and a rest in every set */
+    double first = 0;
+    FOR_KERNEL_SETS(kernels)
+    {
+        float logits[N];
+        double weights[N + 1];
+        for (int i = 0; i < N; i++)
+            logits[i] = x;
+        weights[N] = 42;
+        kernels->weigh(logits, N, 0.0f, temperature, weights);
+        if (kernels == next_set(NULL))
+            first = weights[0];
+        for (int i = 0; i < N; i++)
+            ck_assert_msg(weights[i] == first, "%s: weight %d of exp(%g)", kernels->name, i,
+                          (double)x);
+        ck_assert(weights[N] == 42);
     }
-    ck_assert(sample_exp(0.0) == 1.0);
-    ck_assert(sample_exp(-709.0) == 0.0);
-    ck_assert(sample_exp(-HUGE_VAL) == 0.0);
+    return first;
+}
+
+START_TEST(weights_are_accurate)
+{
+    for (float x = 0.0f; x > -700.0f; x = x * 1.01f - 0.001f) {
+        double expected = exp((double)x);
+        ck_assert_double_le(fabs(weight(x, 1.0f) - expected), 4 * 0x1p-53 * expected);
+        expected = exp((double)x / (double)0.7f);
+        if (expected > 1e-300)
+            ck_assert_double_le(fabs(weight(x, 0.7f) - expected), 4 * 0x1p-53 * expected);
+    }
+    ck_assert(weight(0.0f, 1.0f) == 1.0);
+    ck_assert_double_le(weight(-709.0f, 1.0f), 1e-307);
+    ck_assert(weight(-HUGE_VALF, 1.0f) == weight(-709.0f, 1.0f));
+}
+END_TEST
+
+/* Wherever it stands, and whatever else is there; NaN is not lost. */
+START_TEST(largest_is_found_at_every_place)
+{
+    enum { MOST = 67 };
+    FOR_KERNEL_SETS(kernels)
+    {
+        for (size_t n = 1; n <= MOST; n++) {
+            float logits[MOST];
+            for (size_t i = 0; i < n; i++)
+                logits[i] = -HUGE_VALF;
+            ck_assert(kernels->largest(logits, n) == -HUGE_VALF);
+            for (size_t i = 0; i < n; i++)
+                logits[i] = -5.0f - (float)i;
+            for (size_t i = 0; i < n; i++) {
+                float kept = logits[i];
+                logits[i] = -1.5f;
+                ck_assert(kernels->largest(logits, n) == -1.5f);
+                logits[i] = HUGE_VALF;
+                ck_assert(kernels->largest(logits, n) == HUGE_VALF);
+                logits[i] = NAN;
+                ck_assert(isnan(kernels->largest(logits, n)));
+                logits[i] = kept;
+            }
+        }
+    }
 }
 END_TEST
 
@@ -31,11 +86,11 @@ START_TEST(log_is_accurate)
 END_TEST
 
 /* Recorded once: these bits are the promise, not what some libm says. */
-START_TEST(exp_and_log_have_recorded_bits)
+START_TEST(weights_and_logarithms_have_recorded_bits)
 {
-    ck_assert(sample_exp(-0.1) == 0x1.cf46d99d52b3ap-1);
-    ck_assert(sample_exp(-1.0) == 0x1.78b56362cef38p-2);
-    ck_assert(sample_exp(-123.456) == 0x1.da9fb9e4ee72p-179);
+    ck_assert(weight(-0.125f, 1.0f) == 0x1.c3d6a24ed8222p-1);
+    ck_assert(weight(-1.0f, 1.0f) == 0x1.78b56362cef38p-2);
+    ck_assert(weight(-123.5f, 1.0f) == 0x1.c63178b9e3cb0p-179);
     ck_assert(sample_log(3.0) == 0x1.193ea7aad030bp+0);
     ck_assert(sample_log(151936.0) == 0x1.7dcc82aefe0dp+3);
 }
@@ -86,7 +141,8 @@ END_TEST
 
 static void add_numbers(Suite *suite)
 {
-    const TTest *const tests[] = {exp_is_accurate, log_is_accurate, exp_and_log_have_recorded_bits,
+    const TTest *const tests[] = {weights_are_accurate, largest_is_found_at_every_place,
+                                  log_is_accurate, weights_and_logarithms_have_recorded_bits,
                                   random_is_xoshiro256_star_star};
     add_tests(suite, "numbers", tests, COUNT(tests));
 }

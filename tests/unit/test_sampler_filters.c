@@ -43,7 +43,7 @@ START_TEST(top_p_of_a_flat_distribution_ranks_as_many_as_it_needs)
     static struct candidate flat[N];
     for (int i = 0; i < N; i++)
         flat[i] = (struct candidate){.logit = 1.0f, .token = (lckv_token)(N - 1 - i)};
-    candidates_weigh(flat, N, 1.0f, 1.0f);
+    candidates_weigh(kernels_any(), flat, N, 1.0f, 1.0f);
     ck_assert_uint_eq(candidates_top_p(flat, N, 0.5f), N / 2);
     for (int i = 0; i < N / 2; i++)
         ck_assert_int_eq(flat[i].token, i);

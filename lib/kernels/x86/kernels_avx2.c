@@ -15,6 +15,7 @@
 
 #include "kernels/attend.inc.h"
 #include "kernels/kv_store.inc.h"
+#include "kernels/logits.inc.h"
 #include "kernels/table.inc.h"
 
 const struct kernels kernels_avx2 = {KERNELS_TABLE("avx2", fast)};

@@ -18,6 +18,7 @@
 
 #include "kernels/attend.inc.h"
 #include "kernels/kv_store.inc.h"
+#include "kernels/logits.inc.h"
 #include "kernels/table.inc.h"
 
 const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512", fast)};
