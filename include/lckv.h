@@ -357,6 +357,8 @@ typedef struct lckv_model_info {
     const char *weight_dtypes; /* "q8_0", or several as "q4_1, q8_0, f32", most bytes first */
     int32_t is_mapped;         /* the weights lie in the file, packed for this kernel set */
     int32_t is_repacked;       /* the file is packed for another one, so opening takes longer */
+    uint64_t decode_bytes;     /* of the weights, read to decode one token: all, but of an embedding
+                                  that is not the output matrix too only a row, which is left out */
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 

@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-#define WARM_UP 512 /* tokens, at most */
+#define WARM_UP 512      /* tokens, at most */
+#define DEFAULT_ROWS 256 /* of lckv_cache_options.max_rows */
 
 struct run {
     const struct bench_test *test;
@@ -107,6 +108,20 @@ static int time_all(const struct run *run, struct bench_speeds *speeds)
     return status;
 }
 
+/* The positions that all layers of a token in the middle of the test attend to. */
+static double positions_read(const lckv_model *model, const lckv_model_info *info,
+                             const struct bench_test *test)
+{
+    double all = (double)test->depth + (double)test->n_tokens / 2, sum = 0;
+    for (uint32_t i = 0; i < info->n_layers; i++) {
+        lckv_layer_info layer = {.size = sizeof layer};
+        bool windowed = lckv_plan_get_layer(lckv_model_plan(model), i, &layer) == LCKV_OK &&
+                        layer.is_windowed && info->sliding_window < all;
+        sum += windowed ? info->sliding_window : all;
+    }
+    return sum;
+}
+
 static int run_in_cache(struct run *run, const lckv_model *model, struct bench_speeds *speeds)
 {
     const struct bench_test *test = run->test;
@@ -121,18 +136,18 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_s
         .n_threads = test->n_threads,
     };
     uint64_t longest = test->is_decode ? test->depth : test->depth + test->n_tokens;
-    if (prefill_takes_whole(test->prefill) && longest > 256)
-        options.max_rows = (uint32_t)longest;
+    uint64_t at_once = prefill_takes_whole(test->prefill) ? longest : 0;
+    at_once = at_once > test->n_sessions ? at_once : test->n_sessions;
+    if (at_once > DEFAULT_ROWS) /* one pass, not several */
+        options.max_rows = (uint32_t)at_once;
     if (lckv_cache_create(model, &options, &run->cache) != LCKV_OK ||
         lckv_cache_get_stats(run->cache, &stats) != LCKV_OK ||
         lckv_model_get_info(model, &info) != LCKV_OK ||
         lckv_plan_get_info(lckv_model_plan(model), &plan) != LCKV_OK)
         return fail_library();
     fill_tokens(run->tokens, (size_t)test->n_sessions * run->per_session, info.n_vocab);
-    /* Every layer reads the slot that it attends to, up to where it is. */
-    double slot_bytes = (double)stats.bytes_per_token / plan.n_slots;
-    speeds->kv_bytes = slot_bytes * info.n_layers * (double)test->n_sessions *
-                       ((double)test->depth + (double)test->n_tokens / 2);
+    speeds->kv_bytes = (double)stats.bytes_per_token / plan.n_slots *
+                       positions_read(model, &info, test) * (double)test->n_sessions;
     return time_all(run, speeds);
 }
 

@@ -27,9 +27,8 @@ struct bench {
     const struct settings *settings;
     const lckv_model *model;
     lckv_model_info info;
-    double weight_bytes; /* read for one decode step */
-    double bandwidth;    /* bytes per second that the threads of the test can read */
-    struct json *json;   /* NULL: text */
+    double bandwidth;  /* bytes per second that the threads of the test can read */
+    struct json *json; /* NULL: text */
 };
 
 /* The lists as given, or one entry: the default. */
@@ -47,7 +46,7 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
                        const struct bench_speeds *speeds)
 {
     const char *name = test->is_decode ? "decode" : "prompt";
-    double step_bytes = bench->weight_bytes + speeds->kv_bytes;
+    double step_bytes = (double)bench->info.decode_bytes + speeds->kv_bytes;
     double rate = speeds->median / (double)test->n_sessions * step_bytes;
     double share = bench->bandwidth > 0 ? rate / bench->bandwidth : 0;
     if (bench->json != NULL) {
@@ -61,6 +60,7 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
         json_add_real(bench->json, "min", speeds->least, 6);
         json_add_real(bench->json, "max", speeds->most, 6);
         if (test->is_decode) {
+            json_add_real(bench->json, "bytes_per_step", step_bytes, 10);
             json_add_real(bench->json, "gigabytes_per_second", rate / 1e9, 6);
             json_add_real(bench->json, "share_of_bandwidth", share, 6);
         }
@@ -145,7 +145,7 @@ static int run_all(struct bench *bench)
         json_add_string(&json, "precision", precision);
         json_add_string(&json, "kv_type", lckv_dtype_name(settings->kv_type));
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
-        json_add_real(&json, "weight_bytes_per_step", bench->weight_bytes, 10);
+        json_add_unsigned(&json, "weight_bytes_per_step", info->decode_bytes);
         json_add_unsigned(&json, "n_repeats", settings->n_repeats);
         json_key(&json, "tests"); /* in tokens per second of all sessions together */
         json_begin_array(&json);
@@ -154,8 +154,8 @@ static int run_all(struct bench *bench)
                "%s of weights read for each decode step; tokens/s of %" PRIu64 " runs\n\n",
                info->name[0] != '\0' ? info->name : info->architecture, info->weight_dtypes,
                info->kernel_set, precision, lckv_dtype_name(settings->kv_type),
-               prefill_text(settings->prefill).text,
-               human_bytes((uint64_t)bench->weight_bytes).text, settings->n_repeats);
+               prefill_text(settings->prefill).text, human_bytes(info->decode_bytes).text,
+               settings->n_repeats);
         printf("%-7s %7s %7s %8s %7s %10s %10s %10s %7s %6s\n", "test", "tokens", "depth",
                "sessions", "threads", "median", "min", "max", "GB/s", "of max");
     }
@@ -166,16 +166,6 @@ static int run_all(struct bench *bench)
         json_close(&json);
     }
     return status;
-}
-
-/* Of an embedding that is not the output matrix too, a token reads one row: nearly nothing. */
-static double decode_bytes(const lckv_model_info *info)
-{
-    double all = (double)info->weight_bytes;
-    if (info->is_tied || info->n_parameters == 0)
-        return all;
-    double embedding = (double)info->n_vocab * (double)info->hidden_size;
-    return all * (1 - embedding / (double)info->n_parameters);
 }
 
 static int run(const struct settings *settings)
@@ -189,7 +179,6 @@ static int run(const struct settings *settings)
     if (lckv_model_get_info(model, &bench.info) != LCKV_OK) {
         status = fail_library();
     } else {
-        bench.weight_bytes = decode_bytes(&bench.info);
         status = run_all(&bench);
     }
     lckv_model_release(model);

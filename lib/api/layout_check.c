@@ -112,7 +112,7 @@ FOLLOWS(lckv_model_options, progress, progress_user);
 FOLLOWS(lckv_model_options, progress_user, pool);
 ENDS(lckv_model_options, pool);
 
-SIZE(lckv_model_info, 136);
+SIZE(lckv_model_info, 144);
 BEGINS(lckv_model_info, size);
 FOLLOWS(lckv_model_info, size, n_layers);
 FOLLOWS(lckv_model_info, n_layers, n_vocab);
@@ -140,7 +140,8 @@ FOLLOWS(lckv_model_info, name, kernel_set);
 FOLLOWS(lckv_model_info, kernel_set, weight_dtypes);
 FOLLOWS(lckv_model_info, weight_dtypes, is_mapped);
 FOLLOWS(lckv_model_info, is_mapped, is_repacked);
-ENDS(lckv_model_info, is_repacked);
+FOLLOWS(lckv_model_info, is_repacked, decode_bytes);
+ENDS(lckv_model_info, decode_bytes);
 
 SIZE(lckv_message, 32);
 BEGINS(lckv_message, role);

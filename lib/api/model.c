@@ -96,6 +96,8 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .rms_norm_eps = hparams->rms_norm_eps,
         .n_parameters = model->n_parameters,
         .weight_bytes = model->weight_bytes,
+        .decode_bytes = model->weight_bytes -
+                        (hparams->tie_embeddings ? 0 : model->token_embedding.size.n_bytes),
         .architecture = hparams->architecture->gguf_name,
         .name = hparams->name.length > 0 ? hparams->name.bytes : "",
         .kernel_set = model->kernels->name,

@@ -31,7 +31,8 @@ static float largest(const float *logits, size_t n)
 /*
  * exp(x) for -708 <= x <= 0, within a few units in the last place. x = k ln 2 + r with
  * |r| <= ln 2 / 2; twelve terms of the series of exp(r) leave 2e-16. Adding 1.5 * 2^52 rounds to a
- * whole number and leaves it in the lowest bits. ln 2 comes in two parts; the high one ends in zero bits, so that its product with k is exact.
+ * whole number and leaves it in the lowest bits. ln 2 comes in two parts; the high one ends in zero
+ * bits, so that its product with k is exact.
  */
 static inline double exp_double(double x)
 {
