@@ -11,40 +11,25 @@
  * the rows of a group, then the type's own GGUF number.
  */
 #define PACKED_GGUF_TYPES UINT32_C(0x4c4b0000)
-#define PACKED_VERSION 1 /* counts up, to 31, when the same number would mean other bytes */
+#define PACKED_VERSION 2 /* counts up, to 31, when the same number would mean other bytes */
 
 struct packed_form packed_form(lckv_dtype dtype)
 {
     static const struct packed_form forms[DTYPE_COUNT] = {
-        [LCKV_DTYPE_F32] = {1, 0, 0, 0, 4, 1},     [LCKV_DTYPE_F16] = {1, 0, 0, 0, 2, 1},
-        [LCKV_DTYPE_BF16] = {2, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
-        [LCKV_DTYPE_Q8_0] = {32, 1, 0, 0, 4, 8},   [LCKV_DTYPE_Q4_0] = {32, 1, 0, 0, 4, 4},
-        [LCKV_DTYPE_Q4_1] = {32, 2, 0, 0, 4, 4},   [LCKV_DTYPE_Q4_K] = {256, 2, 3, 0, 4, 32},
-        [LCKV_DTYPE_Q5_K] = {256, 2, 3, 0, 4, 40}, [LCKV_DTYPE_Q6_K] = {256, 1, 0, 16, 4, 48},
+        [LCKV_DTYPE_F32] = {1, 1, 0, 0, 0, 4, 1},     [LCKV_DTYPE_F16] = {1, 1, 0, 0, 0, 2, 1},
+        [LCKV_DTYPE_BF16] = {2, 1, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
+        [LCKV_DTYPE_Q8_0] = {32, 2, 1, 0, 0, 4, 8},   [LCKV_DTYPE_Q4_0] = {32, 2, 1, 0, 0, 4, 4},
+        [LCKV_DTYPE_Q4_1] = {32, 1, 2, 0, 0, 4, 4},   [LCKV_DTYPE_Q4_K] = {256, 1, 2, 3, 0, 4, 32},
+        [LCKV_DTYPE_Q5_K] = {256, 1, 2, 3, 0, 4, 40}, [LCKV_DTYPE_Q6_K] = {256, 2, 1, 0, 16, 4, 48},
     };
     return forms[dtype];
-}
-
-size_t packed_head_bytes(struct packed_form form)
-{
-    return 2u * form.head_halves + 4u * form.head_quads + form.head_bytes;
-}
-
-size_t packed_body_bytes(struct packed_form form)
-{
-    return (size_t)form.body_field_bytes * form.body_fields;
-}
-
-static size_t align(size_t bytes)
-{
-    return (bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
 }
 
 bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
                     struct matrix_layout layout, struct packed_size *size)
 {
     const struct dtype_info *info = dtype_info(dtype);
-    if (info == NULL || n_rows > UINT32_MAX || n_columns > UINT32_MAX ||
+    if (info == NULL || n_rows > UINT32_MAX || n_columns > UINT32_MAX || n_columns == 0 ||
         n_columns % info->block_elements != 0)
         return false;
     struct packed_form form = packed_form(dtype);
@@ -54,8 +39,9 @@ bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
     size_t lanes; /* of all blocks of a group; far below the overflow of a group's bytes */
     if (!checked_multiply(made.n_blocks, layout.group_rows, &lanes) || lanes > SIZE_MAX >> 10)
         return false;
-    made.body = align(lanes * packed_head_bytes(form));
-    made.group_bytes = made.body + align(lanes * packed_body_bytes(form));
+    size_t group_bytes = packed_block(form, layout.group_rows, made.n_blocks - 1).body +
+                         packed_body_bytes(form) * layout.group_rows;
+    made.group_bytes = (group_bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
     if (!checked_multiply(made.group_bytes, made.n_groups, &made.n_bytes))
         return false;
     *size = made;

@@ -15,7 +15,7 @@
 /* Tensors of packed files begin at pages, so that they can be mapped and used where they are. */
 #define PACKED_FILE_ALIGNMENT 4096
 
-/* Where the bodies of a group and each group begin: cache lines, and the widest vector. */
+/* Where groups begin: cache lines, and the widest vector. */
 #define PACKED_ALIGNMENT 64
 
 /* What a kernel set wants of the packed form. All zero: not packed, rows as files store them. */
@@ -28,9 +28,14 @@ struct matrix_layout {
  * The block that covers `columns` columns of every row of a group. A head (scales and minimums) is
  * fields of 2, 4 and 1 byte, in this order; a body (the numbers) is fields of 2 or 4 bytes. A field
  * stands once for each row of the group, row after row.
+ *
+ * A group holds its blocks in units: the heads of `together` blocks, so many that bodies begin
+ * where whole vectors do, then their bodies. Products read it from one end to the other. The last
+ * unit may have fewer bodies, but has room for all heads.
  */
 struct packed_form {
     uint16_t columns;
+    uint8_t together;
     uint8_t head_halves, head_quads, head_bytes;
     uint8_t body_field_bytes, body_fields;
 };
@@ -38,22 +43,39 @@ struct packed_form {
 struct packed_form packed_form(lckv_dtype dtype);
 
 /* Bytes of a head and of a body for one row. */
-size_t packed_head_bytes(struct packed_form form);
-size_t packed_body_bytes(struct packed_form form);
+static inline size_t packed_head_bytes(struct packed_form form)
+{
+    return 2u * form.head_halves + 4u * form.head_quads + form.head_bytes;
+}
 
-/*
- * A packed matrix. A group holds first the heads of all its blocks, then from a multiple of 64
- * bytes on their bodies.
- */
+static inline size_t packed_body_bytes(struct packed_form form)
+{
+    return (size_t)form.body_field_bytes * form.body_fields;
+}
+
+/* Where in a group of `group_rows` rows a block's head and body stand. */
+struct packed_block {
+    size_t head, body;
+};
+
+static inline struct packed_block packed_block(struct packed_form form, size_t group_rows,
+                                               size_t block)
+{
+    size_t head = packed_head_bytes(form), body = packed_body_bytes(form);
+    size_t in_unit = block % form.together, unit = (block - in_unit) * (head + body);
+    struct packed_block at = {(unit + in_unit * head) * group_rows,
+                              (unit + form.together * head + in_unit * body) * group_rows};
+    return at;
+}
+
 struct packed_size {
     uint32_t n_groups;  /* rows / group_rows, rounded up; lckv writes zeros for missing rows */
     size_t n_blocks;    /* of one row */
-    size_t body;        /* where in a group the bodies begin */
     size_t group_bytes; /* a multiple of 64 */
     size_t n_bytes;
 };
 
-/* False if the columns are no whole blocks of the type or a size overflows. */
+/* False if the columns are none or no whole blocks of the type, or a size overflows. */
 bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
                     struct matrix_layout layout, struct packed_size *size);
 

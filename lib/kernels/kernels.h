@@ -19,8 +19,8 @@
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
                                   size_t group_begin, size_t group_end, float *out, size_t stride);
 
-/* Groups that products of one row take side by side: claims of work are multiples of it. */
-#define GROUPS_TOGETHER 4
+/* Groups that products may take side by side: claims of work are multiples of it. */
+#define GROUPS_TOGETHER 2
 
 struct kernels {
     const char *name;

@@ -58,12 +58,39 @@ void matrix_release(struct matrix *matrix, const lckv_allocator *allocator)
  * Numbers of up to eight bits stand as quads: for each lane four neighbouring columns, so that one
  * instruction multiplies and adds them. Where a byte holds two nibbles, the low one belongs to quad
  * q of a block of 32 columns, the high one to quad q + 4.
+ *
+ * Fifth and sixth bits stand behind the nibbles that they belong to: in q5_K behind those of 32
+ * columns, a byte's bit q for quad q; in q6_K behind those of 64, two bits a number, bits 2 k for
+ * columns 16 k .. 16 k + 15 of the 64.
  */
-static size_t nibble_at(size_t column, size_t rows, size_t lane, unsigned *shift)
+struct number_place {
+    size_t low, high; /* bytes of a super-block's body */
+    unsigned low_shift, high_shift;
+};
+
+static struct number_place number_place(lckv_dtype dtype, size_t column, size_t rows, size_t lane)
 {
-    size_t quad = column % 16 / 4;
-    *shift = column % 32 < 16 ? 0 : 4;
-    return ((column / 32 * 4 + quad) * rows + lane) * 4 + column % 4;
+    size_t quad = (column % 16 / 4 * rows + lane) * 4 + column % 4; /* of a block of nibbles */
+    size_t block = 16 * rows;
+    struct number_place at = {.low_shift = column % 32 < 16 ? 0 : 4};
+    if (dtype == LCKV_DTYPE_Q6_K) {
+        at.high_shift = column % 64 / 16 * 2;
+        at.low = (column / 64 * 3 + column % 64 / 32) * block + quad;
+        at.high = (column / 64 * 3 + 2) * block + quad;
+    } else if (dtype == LCKV_DTYPE_Q5_K) {
+        at.high_shift = (unsigned)(column % 32 / 4);
+        at.low = column / 32 * (block + 4 * rows) + quad;
+        at.high = column / 32 * (block + 4 * rows) + block + 4 * lane + column % 4;
+    } else {
+        at.low = column / 32 * block + quad;
+    }
+    return at;
+}
+
+/* Of the bits above the nibble. */
+static unsigned high_mask(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_Q6_K ? 3 : dtype == LCKV_DTYPE_Q5_K ? 1 : 0;
 }
 
 /*
@@ -105,18 +132,12 @@ static void pack_kquant(lckv_dtype dtype, uint8_t *head, uint8_t *body, size_t r
         memcpy(head + 2 * rows + 2 * lane, &block.d_min, 2);
         pack_scales(block.scales, head + 4 * rows, rows, lane);
     }
-    uint8_t *high = body + 128 * rows;
     for (size_t c = 0; c < 256; c++) {
-        unsigned shift;
-        uint8_t *low = body + nibble_at(c, rows, lane, &shift), number = block.numbers[c];
-        *low = (uint8_t)(*low | (number & 15) << shift);
-        if (dtype == LCKV_DTYPE_Q6_K) { /* two bits: columns 16 k .. 16 k + 15 of 64 at bits 2 k */
-            uint8_t *to = high + ((c / 64 * 4 + c % 16 / 4) * rows + lane) * 4 + c % 4;
-            *to = (uint8_t)(*to | (number >> 4) << (2 * (c % 64 / 16)));
-        } else if (dtype == LCKV_DTYPE_Q5_K) { /* one bit: quad q of 32 columns at bit q */
-            uint8_t *to = high + (c / 32 * rows + lane) * 4 + c % 4;
-            *to = (uint8_t)(*to | (number >> 4) << (c % 32 / 4));
-        }
+        struct number_place at = number_place(dtype, c, rows, lane);
+        uint8_t number = block.numbers[c];
+        body[at.low] = (uint8_t)(body[at.low] | (number & 15) << at.low_shift);
+        if (high_mask(dtype) != 0)
+            body[at.high] = (uint8_t)(body[at.high] | number >> 4 << at.high_shift);
     }
 }
 
@@ -132,18 +153,11 @@ static void unpack_kquant(lckv_dtype dtype, const uint8_t *head, const uint8_t *
         memcpy(&block.d_min, head + 2 * rows + 2 * lane, 2);
         unpack_scales(head + 4 * rows, rows, lane, block.scales);
     }
-    const uint8_t *high = body + 128 * rows;
     for (size_t c = 0; c < 256; c++) {
-        unsigned shift;
-        size_t low = nibble_at(c, rows, lane, &shift);
-        uint32_t number = body[low] >> shift & 15;
-        if (dtype == LCKV_DTYPE_Q6_K)
-            number |= (uint32_t)(high[((c / 64 * 4 + c % 16 / 4) * rows + lane) * 4 + c % 4] >>
-                                     (2 * (c % 64 / 16)) &
-                                 3)
-                      << 4;
-        else if (dtype == LCKV_DTYPE_Q5_K)
-            number |= (uint32_t)(high[(c / 32 * rows + lane) * 4 + c % 4] >> (c % 32 / 4) & 1) << 4;
+        struct number_place at = number_place(dtype, c, rows, lane);
+        uint32_t number = body[at.low] >> at.low_shift & 15;
+        if (high_mask(dtype) != 0)
+            number |= (body[at.high] >> at.high_shift & high_mask(dtype)) << 4;
         block.numbers[c] = (uint8_t)number;
     }
     kquant_values(dtype, &block, values);
@@ -215,23 +229,21 @@ void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, 
     static const uint8_t zeros[256]; /* a block of any type whose values are all 0 */
     const struct packed_form form = packed_form(matrix->dtype);
     size_t n_rows = matrix->layout.group_rows;
-    size_t head_bytes = packed_head_bytes(form), body_bytes = packed_body_bytes(form);
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
-    uint8_t *head = to, *body = to + matrix->size.body;
     const uint8_t *blocks[PACKED_MAX_GROUP];
     if (form.columns == 256) { /* numbers are put together bit by bit */
-        memset(head, 0, matrix->size.group_bytes);
-    } else { /* what is left between heads and bodies and at the end */
-        size_t heads = n_rows * head_bytes * matrix->size.n_blocks;
-        size_t bodies = matrix->size.body + n_rows * body_bytes * matrix->size.n_blocks;
-        memset(head + heads, 0, matrix->size.body - heads);
-        memset(head + bodies, 0, matrix->size.group_bytes - bodies);
+        memset(to, 0, matrix->size.group_bytes);
+    } else { /* what may be left of the last unit */
+        struct packed_block last = packed_block(form, n_rows, matrix->size.n_blocks - 1);
+        size_t begin = last.head + n_rows * packed_head_bytes(form);
+        memset(to + begin, 0, matrix->size.group_bytes - begin);
     }
     for (size_t b = 0; b < matrix->size.n_blocks; b++) {
+        struct packed_block at = packed_block(form, n_rows, b);
         for (size_t lane = 0; lane < n_rows; lane++)
             blocks[lane] = rows[lane] != NULL ? rows[lane] + b * file_bytes : zeros;
-        pack_block(matrix, blocks, head + b * n_rows * head_bytes, body + b * n_rows * body_bytes,
+        pack_block(matrix, blocks, to + at.head, to + at.body,
                    b * form.columns + form.columns > matrix->n_columns);
     }
 }
@@ -262,19 +274,18 @@ void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
 {
     const struct packed_form form = packed_form(matrix->dtype);
     size_t rows = matrix->layout.group_rows, lane = row % rows;
-    const uint8_t *head = matrix->data + row / rows * matrix->size.group_bytes;
-    const uint8_t *body = head + matrix->size.body;
+    const uint8_t *group = matrix->data + row / rows * matrix->size.group_bytes;
     for (size_t b = 0; b < matrix->size.n_blocks; b++) {
+        struct packed_block at = packed_block(form, rows, b);
         size_t first = b * form.columns, left = matrix->n_columns - first;
         uint8_t block[256];
         if (form.columns == 256) {
-            unpack_kquant(matrix->dtype, head, body, rows, lane, values + first);
+            unpack_kquant(matrix->dtype, group + at.head, group + at.body, rows, lane,
+                          values + first);
         } else {
-            unpack_block(matrix, lane, head, body, block);
+            unpack_block(matrix, lane, group + at.head, group + at.body, block);
             blocks_dequantize(matrix->dtype, block, left < form.columns ? left : form.columns,
                               values + first);
         }
-        head += rows * packed_head_bytes(form);
-        body += rows * packed_body_bytes(form);
     }
 }

@@ -4,11 +4,9 @@
  * The products of a block of 32 columns are summed as integers, exactly, and scaled into the
  * output's accumulator, block after block in ascending order: an output's bits depend neither on
  * the tile nor on how the integers are added. A quad of weights is made ready once for all rows of
- * a tile. Where rows are few, groups stand side by side: more of memory is on its way.
+ * a tile.
  */
 
-/* Rows up to which two groups stand side by side, four rows at a time: below a whole tile of 8. */
-#define FAST_PAIR_ROWS (TILE_ROWS == 8 ? 7 : 4)
 /* Blocks that panel after panel takes before the next ones: the first-level cache keeps them. */
 #define FAST_BLOCKS 32
 
@@ -18,10 +16,10 @@ INLINE const int8_t *quad_at(const int8_t *quants, size_t m, int q)
     return quants + 32 * m + 4 * q;
 }
 
-INLINE void fast_q8_0(const struct group *group, size_t b, const struct int8_block *x,
-                      size_t n_rows, vf *sums)
+INLINE void fast_q8_0(const uint8_t *group, size_t b, const struct int8_block *x, size_t n_rows,
+                      vf *sums)
 {
-    const uint8_t *body = group->body + b * 32 * LANES;
+    const uint8_t *body = body_at(LCKV_DTYPE_Q8_0, group, b);
     vi dots[TILE_ROWS];
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vs_begin(x->offsets[m]);
     UNROLL for (int q = 0; q < 8; q++)
@@ -30,15 +28,15 @@ INLINE void fast_q8_0(const struct group *group, size_t b, const struct int8_blo
         UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] =
             vs_add(dots[m], w, quad_at(x->quants, m, q));
     }
-    vf d = v_load_f16(group->head + b * 2 * LANES);
+    vf d = v_load_f16(head_at(LCKV_DTYPE_Q8_0, group, b));
     UNROLL for (size_t m = 0; m < n_rows; m++) sums[m] =
         v_fma(v_from_int(dots[m]), v_mul(d, v_set(x->scales[m])), sums[m]);
 }
 
-INLINE void fast_q4_0(const struct group *group, size_t b, const struct int8_block *x,
-                      size_t n_rows, vf *sums)
+INLINE void fast_q4_0(const uint8_t *group, size_t b, const struct int8_block *x, size_t n_rows,
+                      vf *sums)
 {
-    const uint8_t *body = group->body + b * 16 * LANES;
+    const uint8_t *body = body_at(LCKV_DTYPE_Q4_0, group, b);
     vq dots[TILE_ROWS];
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vq_begin(x->offsets[m]);
     UNROLL for (int q = 0; q < 4; q++)
@@ -49,7 +47,7 @@ INLINE void fast_q4_0(const struct group *group, size_t b, const struct int8_blo
         UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] =
             vq_add(dots[m], high, quad_at(x->quants, m, q + 4));
     }
-    vf d = v_mul(v_load_f16(group->head + b * 2 * LANES), v_set(VQ_SCALE));
+    vf d = v_mul(v_load_f16(head_at(LCKV_DTYPE_Q4_0, group, b)), v_set(VQ_SCALE));
     UNROLL for (size_t m = 0; m < n_rows; m++) sums[m] =
         v_fma(v_from_int(vq_end(dots[m], x->offsets[m])), v_mul(d, v_set(x->scales[m])), sums[m]);
 }
@@ -67,10 +65,11 @@ INLINE void add_unsigned(const vb *quads, int q, const int8_t *quants, size_t n_
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vu_end(dots[m], parts[m]);
 }
 
-INLINE void fast_q4_1(const struct group *group, size_t b, const struct int8_block *x,
-                      size_t n_rows, vf *sums)
+INLINE void fast_q4_1(const uint8_t *group, size_t b, const struct int8_block *x, size_t n_rows,
+                      vf *sums)
 {
-    const uint8_t *head = group->head + b * 4 * LANES, *body = group->body + b * 16 * LANES;
+    const uint8_t *head = head_at(LCKV_DTYPE_Q4_1, group, b);
+    const uint8_t *body = body_at(LCKV_DTYPE_Q4_1, group, b);
     vi dots[TILE_ROWS];
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vi_set(0);
     UNROLL for (int half = 0; half < 2; half++)
@@ -91,8 +90,8 @@ INLINE void fast_q4_1(const struct group *group, size_t b, const struct int8_blo
     }
 }
 
-INLINE void fast_q45_k(lckv_dtype dtype, const struct group *group, size_t b,
-                       const struct int8_block *x, size_t n_rows, vf *sums)
+INLINE void fast_q45_k(lckv_dtype dtype, const uint8_t *group, size_t b, const struct int8_block *x,
+                       size_t n_rows, vf *sums)
 {
     struct q45_k_part part = q45_k_part(dtype, group, b);
     vi dots[TILE_ROWS];
@@ -118,8 +117,8 @@ INLINE int32_t second_offset(const struct int8_block *x, size_t m)
 }
 
 /* Scales change after 16 columns, so the halves are summed apart. */
-INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_block *x,
-                      size_t n_rows, vf *sums)
+INLINE void fast_q6_k(const uint8_t *group, size_t b, const struct int8_block *x, size_t n_rows,
+                      vf *sums)
 {
     struct q6_k_part part = q6_k_part(group, b);
     UNROLL for (int half = 0; half < 2; half++)
@@ -140,83 +139,50 @@ INLINE void fast_q6_k(const struct group *group, size_t b, const struct int8_blo
 }
 
 /*
- * Blocks [begin, end) of `n_groups` groups and `n_rows` rows of a panel from at.row on (constants).
- * The sums so far are taken up where they were put down.
+ * Blocks [begin, end) of a group for `n_rows` (a constant) rows of a panel from at.row on. The sums
+ * so far are taken up where they were put down.
  */
-INLINE void fast_tile(lckv_dtype dtype, const struct group *groups, size_t n_groups, size_t begin,
-                      size_t end, struct panel_row at, size_t n_rows, float *out, size_t stride)
+INLINE void fast_tile(lckv_dtype dtype, const uint8_t *group, size_t begin, size_t end,
+                      struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
-    vf sums[GROUPS_TOGETHER][TILE_ROWS];
+    vf sums[TILE_ROWS];
     out += at.row * stride;
-    UNROLL for (size_t g = 0; g < n_groups; g++)
-    {
-        UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] =
-            begin == 0 ? v_set(0) : v_load(out + m * stride + g * LANES);
-    }
+    UNROLL for (size_t m = 0; m < n_rows; m++) sums[m] =
+        begin == 0 ? v_set(0) : v_load(out + m * stride);
     for (size_t b = begin; b < end; b++) {
         struct int8_block x = int8_block(at, b);
-        prefetch_groups(dtype, groups, n_groups, b);
-        UNROLL for (size_t g = 0; g < n_groups; g++)
-        {
-            if (dtype == LCKV_DTYPE_Q8_0)
-                fast_q8_0(&groups[g], b, &x, n_rows, sums[g]);
-            else if (dtype == LCKV_DTYPE_Q4_0)
-                fast_q4_0(&groups[g], b, &x, n_rows, sums[g]);
-            else if (dtype == LCKV_DTYPE_Q4_1)
-                fast_q4_1(&groups[g], b, &x, n_rows, sums[g]);
-            else if (dtype == LCKV_DTYPE_Q6_K)
-                fast_q6_k(&groups[g], b, &x, n_rows, sums[g]);
-            else
-                fast_q45_k(dtype, &groups[g], b, &x, n_rows, sums[g]);
-        }
+        prefetch_blocks(dtype, group, b, n_rows);
+        if (dtype == LCKV_DTYPE_Q8_0)
+            fast_q8_0(group, b, &x, n_rows, sums);
+        else if (dtype == LCKV_DTYPE_Q4_0)
+            fast_q4_0(group, b, &x, n_rows, sums);
+        else if (dtype == LCKV_DTYPE_Q4_1)
+            fast_q4_1(group, b, &x, n_rows, sums);
+        else if (dtype == LCKV_DTYPE_Q6_K)
+            fast_q6_k(group, b, &x, n_rows, sums);
+        else
+            fast_q45_k(dtype, group, b, &x, n_rows, sums);
     }
-    UNROLL for (size_t g = 0; g < n_groups; g++)
-    {
-        UNROLL for (size_t m = 0; m < n_rows; m++)
-            v_store(out + m * stride + g * LANES, sums[g][m]);
-    }
+    UNROLL for (size_t m = 0; m < n_rows; m++) v_store(out + m * stride, sums[m]);
 }
 
-/* All rows for `n_groups` (a constant) groups from `first` on. */
-INLINE void fast_groups(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
-                        size_t first, size_t n_groups, float *out, size_t stride)
-{
-    struct group groups[GROUPS_TOGETHER];
-    size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
-    size_t depth = x->n_rows <= TILE_ROWS ? n_blocks : FAST_BLOCKS;
-    UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
-    for (size_t b = 0; b < n_blocks; b += depth) {
-        size_t end = n_blocks - b < depth ? n_blocks : b + depth;
-        for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
-            struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
-            float *to = out + m * stride;
-            if (n_groups == GROUPS_TOGETHER)
-                fast_tile(dtype, groups, n_groups, b, end, at, 1, to, stride);
-            else if (n_groups > 1)
-                FOR_TILES(4, at.row, at.height,
-                          fast_tile(dtype, groups, n_groups, b, end, at, rows, to, stride));
-            else
-                FOR_TILES(TILE_ROWS, at.row, at.height,
-                          fast_tile(dtype, groups, n_groups, b, end, at, rows, to, stride));
-        }
-    }
-}
-
-/* One row takes four groups at a time, a few rows two, more one. */
 INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           const struct activations *x, size_t begin, size_t end, float *out,
                           size_t stride)
 {
-    const size_t together = x->n_rows == 1 ? GROUPS_TOGETHER : x->n_rows <= FAST_PAIR_ROWS ? 2 : 1;
-    size_t g = begin;
-    if (x->n_rows <= TILE_ROWS)
-        prefetch_first(dtype, matrix, begin, end, together);
-    for (; together == GROUPS_TOGETHER && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
-        fast_groups(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
-    for (; together >= 2 && g + 2 <= end; g += 2)
-        fast_groups(dtype, matrix, x, g, 2, out + (g - begin) * LANES, stride);
-    for (; g < end; g++)
-        fast_groups(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
+    size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
+    size_t depth = x->n_rows <= TILE_ROWS ? n_blocks : FAST_BLOCKS;
+    for (size_t g = begin; g < end; g++, out += LANES) {
+        const uint8_t *group = group_at(matrix, g);
+        for (size_t b = 0, last; b < n_blocks; b = last) {
+            last = n_blocks - b < depth ? n_blocks : b + depth;
+            for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
+                struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
+                FOR_TILES(TILE_ROWS, at.row, at.height,
+                          fast_tile(dtype, group, b, last, at, rows, out + m * stride, stride));
+            }
+        }
+    }
 }
 
 DEFINE_MULTIPLY(fast, q8_0, LCKV_DTYPE_Q8_0)

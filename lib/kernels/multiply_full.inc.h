@@ -2,120 +2,160 @@
  * Template: products in full precision, for a set's vectors (LANES = group rows).
  *
  * A lane is an output row. Each output adds its columns in ascending order into one accumulator, so
- * its bits do not depend on how many rows or groups share a tile. Where rows are few, a block of 32
- * columns is turned into floats as a tile comes to it, and more groups stand side by side, so that
- * independent sums hide the latency of the multiply-add. Where they are many, a longer stretch of
- * columns is turned into floats once for all of them.
+ * its bits do not depend on how many rows or groups share a tile. Where rows are few, a tile takes
+ * float types as they stand and makes floats of others block by block. Where they are many, a
+ * longer stretch of columns is turned into floats once for all of them.
  */
 
-#define FULL_GROUPS 2                 /* beside each other, but for a single row */
+#define FULL_GROUPS GROUPS_TOGETHER   /* beside each other */
 #define FULL_COLUMNS 128              /* of a stretch: two groups stay in the first-level cache */
 #define FULL_FEW_ROWS (2 * TILE_ROWS) /* up to which tiles make their own floats */
 
-/* Weight groups beside each other; room for their columns [begin, end) as floats. */
-struct full_groups {
-    struct group at[GROUPS_TOGETHER];
-    size_t begin, end;
-    float floats[FULL_GROUPS * FULL_COLUMNS * LANES] __attribute__((aligned(64)));
+/* Rows of activations that a tile multiplies, and where their sums are. */
+struct full_rows {
+    const float *values;
+    size_t stride; /* of values */
+    float *out;
+    size_t out_stride;
 };
 
-/* 32 columns from c on as floats, [column][LANES]; `n` of them, fewer at a matrix's end. */
-INLINE const float *full_block(lckv_dtype dtype, const struct group *group, size_t c, size_t n,
-                               float *buffer)
+/* Column `c` of a float type; `odd`, a constant, is c % 2. */
+INLINE vf full_column(lckv_dtype dtype, const uint8_t *columns, size_t c, int odd)
 {
-    if (n < 32)
-        return unpack_rest(dtype, group, c / 32, n, buffer);
-    return unpack_block(dtype, group, c / 32, buffer);
+    if (dtype == LCKV_DTYPE_F16)
+        return v_load_f16(columns + c * 2 * LANES);
+    if (dtype == LCKV_DTYPE_BF16)
+        return v_from_bf16(vb_load(columns + c / 2 * 4 * LANES), odd);
+    return v_load((const float *)(const void *)columns + c * LANES);
 }
 
-/* `n_groups`, `n_rows` and `prepared` are constants. Sums are taken up where they were put down. */
-INLINE void full_tile(lckv_dtype dtype, struct full_groups *groups, size_t n_groups, bool prepared,
-                      const float *values, size_t x_stride, size_t n_rows, float *out,
-                      size_t stride)
+/* Adds column `c` of `n_groups` groups times the values of `n_rows` rows. */
+INLINE void full_add(lckv_dtype dtype, const uint8_t *const *columns, size_t n_groups, size_t c,
+                     int odd, const float *values, size_t stride, size_t n_rows,
+                     vf (*sums)[TILE_ROWS])
 {
-    const bool in_place = dtype == LCKV_DTYPE_F16 && !prepared; /* one instruction makes floats */
-    vf sums[GROUPS_TOGETHER][TILE_ROWS];
-    UNROLL for (size_t g = 0; g < n_groups; g++)
+    vf weights[FULL_GROUPS];
+    UNROLL for (size_t g = 0; g < n_groups; g++) weights[g] =
+        full_column(dtype, columns[g], c, odd);
+    UNROLL for (size_t m = 0; m < n_rows; m++)
     {
-        UNROLL for (size_t m = 0; m < n_rows; m++) sums[g][m] =
-            groups->begin == 0 ? v_set(0) : v_load(out + m * stride + g * LANES);
+        vf value = v_set(values[m * stride + c]);
+        UNROLL for (size_t g = 0; g < n_groups; g++) sums[g][m] =
+            v_fma(weights[g], value, sums[g][m]);
     }
-    for (size_t c = groups->begin, n; c < groups->end; c += n) {
-        const float *w[GROUPS_TOGETHER];
-        n = groups->end - c < 32 || prepared ? groups->end - c : 32;
-        /* Of quantised types, floats take longer than memory. */
-        if (!prepared && !in_place && head_bytes(dtype) == 0)
-            prefetch_groups(dtype, groups->at, n_groups, c / 32);
+}
+
+/* Columns [0, n) of a float type from memory, or of float32 from the cache. */
+INLINE void full_columns(lckv_dtype dtype, bool from_memory, const uint8_t *const *columns,
+                         size_t n_groups, size_t n, const float *values, size_t stride,
+                         size_t n_rows, vf (*sums)[TILE_ROWS])
+{
+    const size_t bytes = body_bytes(dtype) / 16; /* of two columns */
+    size_t c = 0;
+    for (; from_memory && c + 2 <= n; c += 2) {
+        for (size_t g = 0; g < n_groups; g++) {
+            UNROLL for (size_t i = 0; i < bytes; i += 64)
+                prefetch_float(columns[g] + c / 2 * bytes + i, n_rows);
+        }
+        full_add(dtype, columns, n_groups, c, 0, values, stride, n_rows, sums);
+        full_add(dtype, columns, n_groups, c + 1, 1, values, stride, n_rows, sums);
+    }
+    for (; c < n; c++)
+        full_add(dtype, columns, n_groups, c, 0, values, stride, n_rows, sums);
+}
+
+/* All columns of groups as files have them, whole blocks but of float types. */
+INLINE void full_groups(lckv_dtype dtype, const uint8_t *const *groups, size_t n_groups,
+                        size_t n_columns, const float *values, size_t stride, size_t n_rows,
+                        vf (*sums)[TILE_ROWS])
+{
+    float floats[FULL_GROUPS][32 * LANES] __attribute__((aligned(64)));
+    const uint8_t *columns[FULL_GROUPS];
+    if (head_bytes(dtype) == 0) {
+        full_columns(dtype, true, groups, n_groups, n_columns, values, stride, n_rows, sums);
+        return;
+    }
+    for (size_t b = 0; b < n_columns / 32; b++) {
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
-            float *floats = groups->floats + g * (prepared ? FULL_COLUMNS : 32) * LANES;
-            w[g] = prepared || in_place ? floats : full_block(dtype, &groups->at[g], c, n, floats);
+            prefetch_blocks(dtype, groups[g], b, n_rows);
+            unpack_block(dtype, groups[g], b, floats[g]);
+            columns[g] = (const uint8_t *)floats[g];
         }
-        for (size_t k = 0; k < n; k++) {
-            vf weights[GROUPS_TOGETHER];
-            if (in_place && k % 2 == 0) {
-                UNROLL for (size_t g = 0; g < n_groups; g++)
-                    prefetch_near(groups->at[g].body + (c + k) * 2 * LANES);
-            }
-            UNROLL for (size_t g = 0; g < n_groups; g++) weights[g] =
-                in_place ? v_load_f16(groups->at[g].body + (c + k) * 2 * LANES)
-                         : v_load(w[g] + k * LANES);
-            UNROLL for (size_t m = 0; m < n_rows; m++)
-            {
-                vf value = v_set(values[m * x_stride + c + k]);
-                UNROLL for (size_t g = 0; g < n_groups; g++) sums[g][m] =
-                    v_fma(weights[g], value, sums[g][m]);
-            }
-        }
-    }
-    UNROLL for (size_t g = 0; g < n_groups; g++)
-    {
-        UNROLL for (size_t m = 0; m < n_rows; m++)
-            v_store(out + m * stride + g * LANES, sums[g][m]);
+        full_columns(LCKV_DTYPE_F32, false, columns, n_groups, 32, values + b * 32, stride, n_rows,
+                     sums);
     }
 }
 
-/* Columns [begin, end) of the groups as floats. */
-INLINE void full_prepare(lckv_dtype dtype, struct full_groups *groups, size_t n_groups)
+/*
+ * `n_rows` (a constant) rows from row m on: of whole groups, or with `floats` of a stretch of their
+ * columns from `begin` on. Sums are taken up where they were put down.
+ */
+INLINE void full_tile(lckv_dtype dtype, bool floats, const uint8_t *const *groups, size_t n_groups,
+                      size_t begin, size_t n_columns, struct full_rows at, size_t m, size_t n_rows)
 {
+    vf sums[FULL_GROUPS][TILE_ROWS];
+    float *out = at.out + m * at.out_stride;
+    const float *values = at.values + m * at.stride + begin;
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
-        float *floats = groups->floats + g * FULL_COLUMNS * LANES;
-        for (size_t c = groups->begin; c < groups->end; c += 32, floats += 32 * LANES) {
-            size_t n = groups->end - c < 32 ? groups->end - c : 32;
-            const float *block = full_block(dtype, &groups->at[g], c, n, floats);
-            if (dtype == LCKV_DTYPE_F32) /* they stand elsewhere */
-                memcpy(floats, block, n * LANES * sizeof *floats);
-        }
+        UNROLL for (size_t r = 0; r < n_rows; r++) sums[g][r] =
+            begin == 0 ? v_set(0) : v_load(out + r * at.out_stride + g * LANES);
     }
+    if (floats)
+        full_columns(LCKV_DTYPE_F32, false, groups, n_groups, n_columns, values, at.stride, n_rows,
+                     sums);
+    else
+        full_groups(dtype, groups, n_groups, n_columns, values, at.stride, n_rows, sums);
+    UNROLL for (size_t g = 0; g < n_groups; g++)
+    {
+        UNROLL for (size_t r = 0; r < n_rows; r++)
+            v_store(out + r * at.out_stride + g * LANES, sums[g][r]);
+    }
+}
+
+/* `n` columns of a group from `begin` on, the first of a block, as floats. */
+INLINE void full_floats(lckv_dtype dtype, const uint8_t *group, size_t begin, size_t n,
+                        float *floats)
+{
+    if (head_bytes(dtype) > 0) {
+        for (size_t c = 0; c < n; c += 32)
+            unpack_block(dtype, group, (begin + c) / 32, floats + c * LANES);
+        return;
+    }
+    const uint8_t *columns = body_at(dtype, group, begin / 32);
+    for (size_t c = 0; c + 2 <= n; c += 2) {
+        v_store(floats + c * LANES, full_column(dtype, columns, c, 0));
+        v_store(floats + (c + 1) * LANES, full_column(dtype, columns, c + 1, 1));
+    }
+    if (n % 2 != 0)
+        v_store(floats + (n - 1) * LANES, full_column(dtype, columns, n - 1, 0));
 }
 
 /* All rows for `n_groups` (a constant) groups from `first` on. */
-INLINE void full_rows(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
-                      size_t first, size_t n_groups, float *out, size_t stride)
+INLINE void full_product(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
+                         size_t first, size_t n_groups, float *out, size_t stride)
 {
-    struct full_groups groups;
-    size_t m = 0;
-    UNROLL for (size_t g = 0; g < n_groups; g++) groups.at[g] = group_at(matrix, first + g);
-    groups.begin = 0;
-    groups.end = matrix->n_columns;
-    if (n_groups > FULL_GROUPS) { /* a single row */
-        full_tile(dtype, &groups, n_groups, false, x->values, x->stride, 1, out, stride);
-        return;
-    }
+    float floats[FULL_GROUPS][FULL_COLUMNS * LANES] __attribute__((aligned(64)));
+    const uint8_t *groups[FULL_GROUPS], *columns[FULL_GROUPS];
+    const struct full_rows at = {x->values, x->stride, out, stride};
+    size_t n_columns = matrix->n_columns;
+    UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
     if (x->n_rows <= FULL_FEW_ROWS) {
+        size_t m = 0;
         FOR_TILES(TILE_ROWS, m, x->n_rows,
-                  full_tile(dtype, &groups, n_groups, false, x->values + m * x->stride, x->stride,
-                            rows, out + m * stride, stride));
+                  full_tile(dtype, false, groups, n_groups, 0, n_columns, at, m, rows));
         return;
     }
-    for (size_t c = 0; c < matrix->n_columns; c = groups.end, m = 0) {
-        groups.begin = c;
-        groups.end = matrix->n_columns - c < FULL_COLUMNS ? matrix->n_columns : c + FULL_COLUMNS;
-        full_prepare(dtype, &groups, n_groups);
+    for (size_t begin = 0, n, m = 0; begin < n_columns; begin += n, m = 0) {
+        n = n_columns - begin < FULL_COLUMNS ? n_columns - begin : FULL_COLUMNS;
+        UNROLL for (size_t g = 0; g < n_groups; g++)
+        {
+            full_floats(dtype, groups[g], begin, n, floats[g]);
+            columns[g] = (const uint8_t *)floats[g];
+        }
         FOR_TILES(TILE_ROWS, m, x->n_rows,
-                  full_tile(dtype, &groups, n_groups, true, x->values + m * x->stride, x->stride,
-                            rows, out + m * stride, stride));
+                  full_tile(dtype, true, columns, n_groups, begin, n, at, m, rows));
     }
 }
 
@@ -123,15 +163,15 @@ INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           const struct activations *x, size_t begin, size_t end, float *out,
                           size_t stride)
 {
+    /* For one row, a sum of 16 lanes keeps up with memory, which is fastest from end to end. */
+    const bool single = LANES == 16 && head_bytes(dtype) == 0;
     size_t g = begin;
-    if (x->n_rows <= FULL_FEW_ROWS && head_bytes(dtype) == 0)
-        prefetch_first(dtype, matrix, begin, end, x->n_rows == 1 ? GROUPS_TOGETHER : FULL_GROUPS);
-    for (; x->n_rows == 1 && g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
-        full_rows(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
+    for (; single && x->n_rows == 1 && g < end; g++)
+        full_product(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
     for (; g + FULL_GROUPS <= end; g += FULL_GROUPS)
-        full_rows(dtype, matrix, x, g, FULL_GROUPS, out + (g - begin) * LANES, stride);
+        full_product(dtype, matrix, x, g, FULL_GROUPS, out + (g - begin) * LANES, stride);
     for (; g < end; g++)
-        full_rows(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
+        full_product(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }
 
 DEFINE_MULTIPLY(full, f32, LCKV_DTYPE_F32)

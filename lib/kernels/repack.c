@@ -25,18 +25,20 @@ static void move_fields(struct place *place, size_t n_fields, size_t field_bytes
 }
 
 /* One row, from the group at `from` into the group at `to`. */
-static void move_row(lckv_dtype dtype, struct place place, size_t n_blocks,
-                     const struct packed_size *to_size, const struct packed_size *from_size,
-                     uint8_t flip)
+static void move_row(lckv_dtype dtype, struct place groups, size_t n_blocks, uint8_t flip)
 {
     const struct packed_form form = packed_form(dtype);
-    struct place body = place;
-    body.to += to_size->body;
-    body.from += from_size->body;
     for (size_t b = 0; b < n_blocks; b++) {
-        move_fields(&place, form.head_halves, 2, 0);
-        move_fields(&place, form.head_quads, 4, 0);
-        move_fields(&place, form.head_bytes, 1, 0);
+        struct packed_block to = packed_block(form, groups.to_rows, b);
+        struct packed_block from = packed_block(form, groups.from_rows, b);
+        struct place head = groups, body = groups;
+        head.to += to.head;
+        head.from += from.head;
+        body.to += to.body;
+        body.from += from.body;
+        move_fields(&head, form.head_halves, 2, 0);
+        move_fields(&head, form.head_quads, 4, 0);
+        move_fields(&head, form.head_bytes, 1, 0);
         move_fields(&body, form.body_fields, form.body_field_bytes, flip);
     }
 }
@@ -60,7 +62,6 @@ void matrix_repack_group(const struct matrix *matrix, uint32_t group, struct mat
                               .to_lane = lane,
                               .from_rows = layout.group_rows,
                               .from_lane = row % layout.group_rows};
-        move_row(matrix->dtype, place, matrix->size.n_blocks, &matrix->size, size,
-                 flips ? 0x80 : 0);
+        move_row(matrix->dtype, place, matrix->size.n_blocks, flips ? 0x80 : 0);
     }
 }

@@ -21,23 +21,21 @@
 #endif
 
 /*
- * Memory that decoding will read soon: far enough ahead that it arrives. Into the second-level
- * cache, which can wait for more lines at once than the first.
+ * The line of weights that is to arrive by the time `now` is used, in the first-level cache. They
+ * are read from one end to the other, by tiles of `n_rows` (a constant) rows; what computes longer
+ * on a line needs more of them at hand.
  */
-#define PREFETCH_BYTES 4096
+#define PREFETCH_BYTES(n_rows) (4096 + 512 * (n_rows))
 
-INLINE void prefetch_line(const uint8_t *at)
+INLINE void prefetch_behind(const uint8_t *now, size_t n_rows)
 {
-    __builtin_prefetch(at, 0, 2);
+    __builtin_prefetch(now + PREFETCH_BYTES(n_rows));
 }
 
-/*
- * The line 2 KiB behind one that is read now, where each is fetched by itself: they arrive in time
- * for the first-level cache.
- */
-INLINE void prefetch_near(const uint8_t *now)
+/* The same where numbers are floats, which take less time each byte. */
+INLINE void prefetch_float(const uint8_t *now, size_t n_rows)
 {
-    __builtin_prefetch(now + 2048);
+    __builtin_prefetch(now + PREFETCH_BYTES(n_rows) / 2);
 }
 
 /*

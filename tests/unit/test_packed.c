@@ -27,9 +27,36 @@ START_TEST(packed_matrices_take_the_bytes_of_files)
         ck_assert_uint_eq(size.n_bytes, bytes);
         ck_assert_uint_eq(size.n_groups, 48 / layouts[l].group_rows);
         ck_assert_uint_eq(size.group_bytes % PACKED_ALIGNMENT, 0);
-        ck_assert_uint_eq(size.body % PACKED_ALIGNMENT, 0);
         ck_assert(packed_measure(dtypes[_i], 49, 1024, layouts[l], &size)); /* one group more */
         ck_assert_uint_eq(size.n_bytes, bytes + size.group_bytes);
+    }
+}
+END_TEST
+
+/* Heads and bodies are apart, begin where vectors may, and end with the group. */
+START_TEST(blocks_have_places_of_their_own)
+{
+    const struct packed_form form = packed_form(dtypes[_i]);
+    size_t head_bytes = packed_head_bytes(form), body_bytes = packed_body_bytes(form);
+    static uint8_t taken[1 << 16];
+    for (size_t l = 0; l < N_LAYOUTS; l++) {
+        struct packed_size size;
+        size_t rows = layouts[l].group_rows, n_taken = 0;
+        ck_assert(packed_measure(dtypes[_i], rows, 3 * 256, layouts[l], &size));
+        ck_assert_uint_le(size.group_bytes, sizeof taken);
+        memset(taken, 0, sizeof taken);
+        for (size_t b = 0; b < size.n_blocks; b++) {
+            struct packed_block at = packed_block(form, rows, b);
+            if (form.columns >= 32)
+                ck_assert_uint_eq(at.body % (4 * rows), 0);
+            ck_assert_uint_le(at.body + rows * body_bytes, size.group_bytes);
+            for (size_t i = 0; i < rows * head_bytes; i++)
+                n_taken += !taken[at.head + i]++;
+            for (size_t i = 0; i < rows * body_bytes; i++)
+                n_taken += !taken[at.body + i]++;
+        }
+        ck_assert_uint_eq(n_taken, size.n_blocks * rows * (head_bytes + body_bytes));
+        ck_assert_uint_lt(size.group_bytes - n_taken, PACKED_ALIGNMENT + rows * head_bytes);
     }
 }
 END_TEST
@@ -39,6 +66,7 @@ START_TEST(sizes_that_do_not_fit_are_refused)
     struct packed_size size;
     ck_assert(!packed_measure(LCKV_DTYPE_Q8_0, 16, 33, layouts[1], &size));
     ck_assert(!packed_measure(LCKV_DTYPE_Q4_K, 16, 128, layouts[1], &size));
+    ck_assert(!packed_measure(LCKV_DTYPE_F32, 16, 0, layouts[1], &size));
     ck_assert(!packed_measure(99, 16, 128, layouts[1], &size));
     ck_assert(!packed_measure(LCKV_DTYPE_F32, UINT64_C(1) << 32, 1, layouts[1], &size));
     ck_assert(!packed_measure(LCKV_DTYPE_F32, 1, UINT64_C(1) << 32, layouts[1], &size));
@@ -157,6 +185,7 @@ static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("packed");
     tcase_add_loop_test(tcase, packed_matrices_take_the_bytes_of_files, 0, N_DTYPES);
+    tcase_add_loop_test(tcase, blocks_have_places_of_their_own, 0, N_DTYPES);
     tcase_add_test(tcase, sizes_that_do_not_fit_are_refused);
     tcase_add_loop_test(tcase, type_numbers_come_back, 0, N_DTYPES);
     tcase_add_loop_test(tcase, groups_go_from_any_layout_to_any_other, 0, N_DTYPES);

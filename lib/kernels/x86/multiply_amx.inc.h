@@ -91,12 +91,12 @@ INLINE void amx_store(int tile, int32_t *dots)
 }
 
 /* The numbers of block b as signed bytes, its scales and minimums. */
-INLINE void amx_block(lckv_dtype dtype, const struct group *group, size_t b, int8_t *weights,
+INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *weights,
                       float *scales, float *minimums)
 {
     struct q45_k_part k45 = {0};
     struct q6_k_part k6 = {0};
-    const uint8_t *body = group->body + b * body_bytes(dtype);
+    const uint8_t *head = head_at(dtype, group, b), *body = body_at(dtype, group, b);
     vb quads[8];
     if (dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K) {
         k45 = q45_k_part(dtype, group, b);
@@ -109,10 +109,10 @@ INLINE void amx_block(lckv_dtype dtype, const struct group *group, size_t b, int
         v_store(scales, k6.first);
         v_store(scales + LANES, k6.second);
     } else if (dtype == LCKV_DTYPE_Q4_1) {
-        v_store(scales, v_load_f16(group->head + b * 4 * LANES));
-        v_store(minimums, v_load_f16(group->head + b * 4 * LANES + 2 * LANES));
+        v_store(scales, v_load_f16(head));
+        v_store(minimums, v_load_f16(head + 2 * LANES));
     } else {
-        vf d = v_load_f16(group->head + b * 2 * LANES);
+        vf d = v_load_f16(head);
         v_store(scales, dtype == LCKV_DTYPE_Q4_0 ? v_mul(d, v_set(VQ_SCALE)) : d);
     }
     UNROLL for (int q = 0; q < 8; q++)
@@ -166,8 +166,8 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
         {
             size_t u = step + (size_t)tile;
             int other = (tile + AMX_TILES / 2) % AMX_TILES;
-            for (size_t i = 0; ahead != NULL && i < body_bytes(dtype) / units; i += 64)
-                __builtin_prefetch(ahead + u * (body_bytes(dtype) / units) + i);
+            for (size_t i = 0; ahead != NULL && i < block_bytes(dtype) / units; i += 64)
+                __builtin_prefetch(ahead + u * (block_bytes(dtype) / units) + i);
             if (u < n)
                 amx_add(tile, int8_block(at, begin + u / units).quants + u % units * columns,
                         stretch->weights + u * columns * LANES);
@@ -192,13 +192,13 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
     }
     amx_begin(columns);
     for (size_t g = begin; g < end; g++, out += LANES) {
-        struct group group = group_at(matrix, g);
+        const uint8_t *group = group_at(matrix, g);
         for (size_t b = 0, last; b < n_blocks; b = last) {
             last = n_blocks - b < AMX_BLOCKS ? n_blocks : b + AMX_BLOCKS;
             for (size_t i = 0; i < last - b; i++)
-                amx_block(dtype, &group, b + i, stretch.weights + i * 32 * LANES,
+                amx_block(dtype, group, b + i, stretch.weights + i * 32 * LANES,
                           stretch.scales + i * units * LANES, stretch.minimums + i * LANES);
-            const uint8_t *next = group.body + last * body_bytes(dtype);
+            const uint8_t *next = group + last * block_bytes(dtype);
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
                 struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
                 float *to = out + m * stride;
@@ -206,7 +206,7 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
                     amx_panel(dtype, &stretch, b, last, at, m == 0 ? next : NULL, to, stride);
                 else
                     FOR_TILES(TILE_ROWS, at.row, at.height,
-                              fast_tile(dtype, &group, 1, b, last, at, rows, to, stride));
+                              fast_tile(dtype, group, b, last, at, rows, to, stride));
             }
         }
     }

@@ -9,7 +9,7 @@
  * Pairs [begin, end) of `n_rows` rows of a panel from at.row on, for `n_groups` groups (constants).
  * A pair of activations is broadcast from the panel; the sums so far are taken up from `out`.
  */
-INLINE void bf16_tile(const struct group *groups, size_t n_groups, size_t begin, size_t end,
+INLINE void bf16_tile(const uint8_t *const *groups, size_t n_groups, size_t begin, size_t end,
                       struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
     vf sums[FULL_GROUPS][TILE_ROWS];
@@ -24,8 +24,8 @@ INLINE void bf16_tile(const struct group *groups, size_t n_groups, size_t begin,
         vb weights[FULL_GROUPS];
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
-            prefetch_near(groups[g].body + 64 * p);
-            weights[g] = vb_load(groups[g].body + 64 * p);
+            prefetch_float(groups[g] + 64 * p, n_rows);
+            weights[g] = vb_load(groups[g] + 64 * p);
         }
         UNROLL for (size_t m = 0; m < n_rows; m++)
         {
@@ -44,7 +44,7 @@ INLINE void bf16_tile(const struct group *groups, size_t n_groups, size_t begin,
 INLINE void bf16_groups(const struct matrix *matrix, const struct activations *x, size_t first,
                         size_t n_groups, float *out, size_t stride)
 {
-    struct group groups[FULL_GROUPS];
+    const uint8_t *groups[FULL_GROUPS];
     UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
     size_t n_pairs = (matrix->n_columns + 1) / 2;
     size_t at_once = x->n_rows <= TILE_ROWS ? n_pairs : BF16_PAIRS;
