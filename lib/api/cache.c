@@ -23,7 +23,7 @@ lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options 
         status = fail(LCKV_INVALID_ARGUMENT, "lckv_cache_options: reserved must be 0");
     if (status != LCKV_OK)
         return failure_keep(model->failure, status);
-    cache_resolve(model, &options);
+    cache_resolve(&options);
     struct lckv_pool *pool = options.pool;
     if (pool != NULL)
         pool_retain(pool);

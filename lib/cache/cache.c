@@ -8,9 +8,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-void cache_resolve(const struct lckv_model *model, lckv_cache_options *options)
+void cache_resolve(lckv_cache_options *options)
 {
-    (void)model;
     if (options->max_sessions == 0)
         options->max_sessions = CACHE_DEFAULT_SESSIONS;
     if (options->kv_dtype == LCKV_DTYPE_DEFAULT)

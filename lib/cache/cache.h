@@ -79,7 +79,7 @@ struct lckv_cache {
  * `options` of full size, zeros are defaults. `scratch_bytes` is what engine/ needs for the
  * resolved options (cache_resolve).
  */
-void cache_resolve(const struct lckv_model *model, lckv_cache_options *options);
+void cache_resolve(lckv_cache_options *options);
 lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
                          struct lckv_pool *pool, size_t scratch_bytes, struct lckv_cache **cache);
 void cache_retain(struct lckv_cache *cache);

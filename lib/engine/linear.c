@@ -19,7 +19,6 @@ struct activations linear_input(const struct pass *pass, const struct block *blo
     for (size_t i = 0; i < n_products; i++) {
         const struct matrix *matrix = products[i].matrix;
         enum input_form form = kernels_input(pass->model->kernels, matrix->dtype, is_fast(pass));
-        x.n_columns = matrix->n_columns;
         x.int8 = form == INPUT_INT8 ? stream->int8 : x.int8;
         x.bf16 = form == INPUT_BF16 ? stream->bf16 : x.bf16;
     }

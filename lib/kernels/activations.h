@@ -27,9 +27,9 @@
 enum input_form { INPUT_FLOAT, INPUT_INT8, INPUT_BF16 };
 
 struct activations {
-    size_t n_rows, n_columns;
+    size_t n_rows;
     size_t stride;       /* of a row in elements, a multiple of ACTIVATION_BLOCK */
-    const float *values; /* [n_rows, stride], zero beyond n_columns */
+    const float *values; /* [n_rows, stride], zero beyond the last column */
     uint8_t *int8;       /* panels, or NULL: no product reads this form */
     uint8_t *bf16;
 };

@@ -163,8 +163,11 @@ INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           const struct activations *x, size_t begin, size_t end, float *out,
                           size_t stride)
 {
-    /* For one row, a sum of 16 lanes keeps up with memory, which is fastest from end to end. */
-    const bool single = LANES == 16 && head_bytes(dtype) == 0;
+    /*
+     * Memory is fastest from end to end. But a sum takes one column in four cycles, and where a
+     * column has few bytes, one row needs the sums of two groups to keep up with memory.
+     */
+    const bool single = LANES == 16 && dtype == LCKV_DTYPE_F32;
     size_t g = begin;
     for (; single && x->n_rows == 1 && g < end; g++)
         full_product(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);

@@ -125,7 +125,6 @@ struct inputs {
 static struct activations fill(const struct kernels *kernels, struct inputs *in, size_t columns)
 {
     struct activations x = {.n_rows = TOKENS,
-                            .n_columns = columns,
                             .values = in->values[0],
                             .stride = COLUMNS,
                             .int8 = in->int8,
@@ -157,7 +156,7 @@ static double plain_product(const struct fixture *f, const struct activations *x
 {
     double sum = 0;
     *magnitude = 0;
-    for (size_t c = 0; c < x->n_columns; c++) {
+    for (size_t c = 0; c < f->matrix.n_columns; c++) {
         double value = seen(x, form, m, c);
         sum += value * f->weights[row][c];
         *magnitude += fabs(value * f->weights[row][c]);

@@ -249,7 +249,7 @@ static void random_life(const lckv_model *model, struct lckv_pool *pool)
                                   .max_rows = rows[random_below(5)]};
     lckv_cache *cache;
     lckv_session *sessions[3];
-    cache_resolve(model, &options);
+    cache_resolve(&options);
     ck_assert_ok(cache_create(model, &options, pool, 64, &cache));
     ck_assert_ok(cache_enter(cache));
     for (uint32_t s = 0; s < options.max_sessions; s++)
