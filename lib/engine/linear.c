@@ -86,9 +86,9 @@ void linear_swiglu(struct task *task, const struct activations *x, const struct 
                    const struct product *up, const struct activations *activated)
 {
     const struct kernels *kernels = task->pass->model->kernels;
-    /* Whole activation blocks, so that each worker prepares what it has computed. */
+    /* Whole activation blocks, so that each worker prepares what it has computed; in any set they
+     * are whole GROUPS_TOGETHER too. */
     size_t align = ACTIVATION_BLOCK / kernels->layout.group_rows;
-    align = align > GROUPS_TOGETHER ? align : GROUPS_TOGETHER;
     size_t n_groups = gate->matrix->size.n_groups, stride = gate->out->stride;
     struct range claim;
     while (task_claim(task, n_groups, align, SIZE_MAX, &claim)) {

@@ -62,13 +62,13 @@ INLINE const uint8_t *body_at(lckv_dtype dtype, const uint8_t *group, size_t b)
 }
 
 /*
- * Fetches what lies some way behind block `b`: behind a group's end comes the next group, which is
- * read next. For tiles of `n_rows` rows, two blocks at a time, since one may be half a line.
+ * Fetches what lies some way ahead of block `b`, for tiles of `n_rows` rows: behind a group's end
+ * comes the group that is read next. Two blocks at a time, since one may end in half a line.
  */
 INLINE void prefetch_blocks(lckv_dtype dtype, const uint8_t *group, size_t b, size_t n_rows)
 {
     if (b % 2 == 0) {
         UNROLL for (size_t i = 0; i < 2 * block_bytes(dtype); i += 64)
-            prefetch_behind(group + b * block_bytes(dtype) + i, n_rows);
+            prefetch_ahead(group + b * block_bytes(dtype) + i, n_rows);
     }
 }

@@ -7,7 +7,6 @@
  * longer stretch of columns is turned into floats once for all of them.
  */
 
-#define FULL_GROUPS GROUPS_TOGETHER   /* beside each other */
 #define FULL_COLUMNS 128              /* of a stretch: two groups stay in the first-level cache */
 #define FULL_FEW_ROWS (2 * TILE_ROWS) /* up to which tiles make their own floats */
 
@@ -34,7 +33,7 @@ INLINE void full_add(lckv_dtype dtype, const uint8_t *const *columns, size_t n_g
                      int odd, const float *values, size_t stride, size_t n_rows,
                      vf (*sums)[TILE_ROWS])
 {
-    vf weights[FULL_GROUPS];
+    vf weights[GROUPS_TOGETHER];
     UNROLL for (size_t g = 0; g < n_groups; g++) weights[g] =
         full_column(dtype, columns[g], c, odd);
     UNROLL for (size_t m = 0; m < n_rows; m++)
@@ -55,7 +54,7 @@ INLINE void full_columns(lckv_dtype dtype, bool from_memory, const uint8_t *cons
     for (; from_memory && c + 2 <= n; c += 2) {
         for (size_t g = 0; g < n_groups; g++) {
             UNROLL for (size_t i = 0; i < bytes; i += 64)
-                prefetch_float(columns[g] + c / 2 * bytes + i, n_rows);
+                prefetch_floats_ahead(columns[g] + c / 2 * bytes + i, n_rows);
         }
         full_add(dtype, columns, n_groups, c, 0, values, stride, n_rows, sums);
         full_add(dtype, columns, n_groups, c + 1, 1, values, stride, n_rows, sums);
@@ -69,8 +68,8 @@ INLINE void full_groups(lckv_dtype dtype, const uint8_t *const *groups, size_t n
                         size_t n_columns, const float *values, size_t stride, size_t n_rows,
                         vf (*sums)[TILE_ROWS])
 {
-    float floats[FULL_GROUPS][32 * LANES] __attribute__((aligned(64)));
-    const uint8_t *columns[FULL_GROUPS];
+    float floats[GROUPS_TOGETHER][32 * LANES] __attribute__((aligned(64)));
+    const uint8_t *columns[GROUPS_TOGETHER];
     if (head_bytes(dtype) == 0) {
         full_columns(dtype, true, groups, n_groups, n_columns, values, stride, n_rows, sums);
         return;
@@ -94,7 +93,7 @@ INLINE void full_groups(lckv_dtype dtype, const uint8_t *const *groups, size_t n
 INLINE void full_tile(lckv_dtype dtype, bool floats, const uint8_t *const *groups, size_t n_groups,
                       size_t begin, size_t n_columns, struct full_rows at, size_t m, size_t n_rows)
 {
-    vf sums[FULL_GROUPS][TILE_ROWS];
+    vf sums[GROUPS_TOGETHER][TILE_ROWS];
     float *out = at.out + m * at.out_stride;
     const float *values = at.values + m * at.stride + begin;
     UNROLL for (size_t g = 0; g < n_groups; g++)
@@ -136,8 +135,8 @@ INLINE void full_floats(lckv_dtype dtype, const uint8_t *group, size_t begin, si
 INLINE void full_product(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
                          size_t first, size_t n_groups, float *out, size_t stride)
 {
-    float floats[FULL_GROUPS][FULL_COLUMNS * LANES] __attribute__((aligned(64)));
-    const uint8_t *groups[FULL_GROUPS], *columns[FULL_GROUPS];
+    float floats[GROUPS_TOGETHER][FULL_COLUMNS * LANES] __attribute__((aligned(64)));
+    const uint8_t *groups[GROUPS_TOGETHER], *columns[GROUPS_TOGETHER];
     const struct full_rows at = {x->values, x->stride, out, stride};
     size_t n_columns = matrix->n_columns;
     UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
@@ -171,8 +170,8 @@ INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
     size_t g = begin;
     for (; single && x->n_rows == 1 && g < end; g++)
         full_product(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
-    for (; g + FULL_GROUPS <= end; g += FULL_GROUPS)
-        full_product(dtype, matrix, x, g, FULL_GROUPS, out + (g - begin) * LANES, stride);
+    for (; g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
+        full_product(dtype, matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
     for (; g < end; g++)
         full_product(dtype, matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }

@@ -27,13 +27,13 @@
  */
 #define PREFETCH_BYTES(n_rows) (4096 + 512 * (n_rows))
 
-INLINE void prefetch_behind(const uint8_t *now, size_t n_rows)
+INLINE void prefetch_ahead(const uint8_t *now, size_t n_rows)
 {
     __builtin_prefetch(now + PREFETCH_BYTES(n_rows));
 }
 
 /* The same where numbers are floats, which take less time each byte. */
-INLINE void prefetch_float(const uint8_t *now, size_t n_rows)
+INLINE void prefetch_floats_ahead(const uint8_t *now, size_t n_rows)
 {
     __builtin_prefetch(now + PREFETCH_BYTES(n_rows) / 2);
 }

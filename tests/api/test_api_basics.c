@@ -395,6 +395,27 @@ START_TEST(log_probabilities_check_their_arguments)
 }
 END_TEST
 
+/* Of an embedding that is the output matrix too, decoding reads every row. */
+START_TEST(decoding_reads_all_weights_but_an_embedding)
+{
+    static const struct {
+        const char *path;
+        uint64_t left_out; /* rows, columns and bytes of an element */
+    } models[] = {{"examples/models/stories-lckv-q8_0.gguf", 0},
+                  {"tests/data/goldens/all-top", 160 * 64 * 2},
+                  {"tests/data/goldens/cla2", 160 * 64 * 4}};
+    for (size_t i = 0; i < COUNT(models); i++) {
+        lckv_model *model;
+        lckv_model_info info = {.size = sizeof info};
+        ck_assert_ok(lckv_model_open(models[i].path, NULL, &model));
+        ck_assert_ok(lckv_model_get_info(model, &info));
+        ck_assert_int_eq(info.is_tied, models[i].left_out == 0);
+        ck_assert_uint_eq(info.weight_bytes - info.decode_bytes, models[i].left_out);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
 static void add_library(Suite *suite)
 {
     const TTest *const tests[] = {version_is_the_headers,
@@ -403,7 +424,8 @@ static void add_library(Suite *suite)
                                   the_last_error_is_copied_and_cut,
                                   the_last_error_is_the_threads_own,
                                   dtypes_have_names,
-                                  portable_is_the_first_kernel_set_and_always_there};
+                                  portable_is_the_first_kernel_set_and_always_there,
+                                  decoding_reads_all_weights_but_an_embedding};
     add_tests(suite, "library", tests, COUNT(tests));
 }
 

@@ -100,12 +100,10 @@ INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *
     vb quads[8];
     if (dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K) {
         k45 = q45_k_part(dtype, group, b);
-        body = k45.low;
         v_store(scales, k45.scale);
         v_store(minimums, v_sub(v_set(0), k45.minimum));
     } else if (dtype == LCKV_DTYPE_Q6_K) {
         k6 = q6_k_part(group, b);
-        body = k6.low;
         v_store(scales, k6.first);
         v_store(scales + LANES, k6.second);
     } else if (dtype == LCKV_DTYPE_Q4_1) {

@@ -12,7 +12,7 @@
 INLINE void bf16_tile(const uint8_t *const *groups, size_t n_groups, size_t begin, size_t end,
                       struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
-    vf sums[FULL_GROUPS][TILE_ROWS];
+    vf sums[GROUPS_TOGETHER][TILE_ROWS];
     out += at.row * stride;
     UNROLL for (size_t g = 0; g < n_groups; g++)
     {
@@ -21,10 +21,10 @@ INLINE void bf16_tile(const uint8_t *const *groups, size_t n_groups, size_t begi
     }
     for (size_t p = begin; p < end; p++) {
         const uint8_t *x = at.panel + BF16_BLOCK_BYTES * (p / 16 * at.height + at.row) + p % 16 * 4;
-        vb weights[FULL_GROUPS];
+        vb weights[GROUPS_TOGETHER];
         UNROLL for (size_t g = 0; g < n_groups; g++)
         {
-            prefetch_float(groups[g] + 64 * p, n_rows);
+            prefetch_floats_ahead(groups[g] + 64 * p, n_rows);
             weights[g] = vb_load(groups[g] + 64 * p);
         }
         UNROLL for (size_t m = 0; m < n_rows; m++)
@@ -44,7 +44,7 @@ INLINE void bf16_tile(const uint8_t *const *groups, size_t n_groups, size_t begi
 INLINE void bf16_groups(const struct matrix *matrix, const struct activations *x, size_t first,
                         size_t n_groups, float *out, size_t stride)
 {
-    const uint8_t *groups[FULL_GROUPS];
+    const uint8_t *groups[GROUPS_TOGETHER];
     UNROLL for (size_t g = 0; g < n_groups; g++) groups[g] = group_at(matrix, first + g);
     size_t n_pairs = (matrix->n_columns + 1) / 2;
     size_t at_once = x->n_rows <= TILE_ROWS ? n_pairs : BF16_PAIRS;
@@ -62,8 +62,8 @@ static void bf16_part(const struct matrix *matrix, const struct activations *x, 
                       size_t end, float *out, size_t stride)
 {
     size_t g = begin;
-    for (; g + FULL_GROUPS <= end; g += FULL_GROUPS)
-        bf16_groups(matrix, x, g, FULL_GROUPS, out + (g - begin) * LANES, stride);
+    for (; g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
+        bf16_groups(matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
     for (; g < end; g++)
         bf16_groups(matrix, x, g, 1, out + (g - begin) * LANES, stride);
 }
