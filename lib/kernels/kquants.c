@@ -27,11 +27,12 @@ static void read_q45(bool five_bits, const uint8_t *bytes, struct kquant *block)
     memcpy(&block->d_min, bytes + 2, 2);
     read_scales(bytes + 4, block->scales);
     const uint8_t *fifth = bytes + 16, *nibbles = fifth + (five_bits ? 32 : 0);
-    for (size_t c = 0; c < 256; c++) {
-        uint32_t number = nibbles[c / 64 * 32 + c % 32] >> (c / 32 % 2 * 4) & 15;
-        if (five_bits)
-            number |= (uint32_t)(fifth[c % 32] >> (c / 32) & 1) << 4;
-        block->numbers[c] = (uint8_t)number;
+    for (unsigned s = 0; s < 8; s++) { /* 32 columns with one scale */
+        for (size_t i = 0; i < 32; i++) {
+            unsigned bit = five_bits ? fifth[i] >> s & 1u : 0;
+            unsigned nibble = nibbles[s / 2 * 32 + i] >> (s % 2 * 4) & 15u;
+            block->numbers[32 * s + i] = (uint8_t)(nibble | bit << 4);
+        }
     }
 }
 
@@ -41,11 +42,12 @@ static void read_q6(const uint8_t *bytes, struct kquant *block)
     const uint8_t *low = bytes, *high = bytes + 128;
     memcpy(block->scales, bytes + 192, 16);
     memcpy(&block->d, bytes + 208, 2);
-    for (size_t c = 0; c < 256; c++) {
-        size_t half = c / 128, quarter = c % 128 / 32, at = c % 32;
-        uint32_t nibble = low[64 * half + at + quarter % 2 * 32] >> (quarter / 2 * 4) & 15;
-        uint32_t pair = high[32 * half + at] >> (2 * quarter) & 3;
-        block->numbers[c] = (uint8_t)(nibble | pair << 4);
+    for (unsigned s = 0; s < 8; s++) { /* 32 columns */
+        const uint8_t *nibbles = low + s / 4 * 64 + s % 2 * 32, *pairs = high + s / 4 * 32;
+        for (size_t i = 0; i < 32; i++) {
+            unsigned nibble = nibbles[i] >> (s % 4 / 2 * 4) & 15u;
+            block->numbers[32 * s + i] = (uint8_t)(nibble | (pairs[i] >> (s % 4 * 2) & 3u) << 4);
+        }
     }
 }
 

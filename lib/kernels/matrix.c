@@ -60,37 +60,78 @@ void matrix_release(struct matrix *matrix, const lckv_allocator *allocator)
  * q of a block of 32 columns, the high one to quad q + 4.
  *
  * Fifth and sixth bits stand behind the nibbles that they belong to: in q5_K behind those of 32
- * columns, a byte's bit q for quad q; in q6_K behind those of 64, two bits a number, bits 2 k for
- * columns 16 k .. 16 k + 15 of the 64.
+ * columns, one quad a lane, in which a byte's bit k is of quad k; in q6_K behind those of 64, four
+ * quads a lane, in which bits 2 k of quad w are of quad 4 k + w.
  */
-struct number_place {
-    size_t low, high; /* bytes of a super-block's body */
-    unsigned low_shift, high_shift;
+struct high_bits {
+    size_t columns;           /* that share them */
+    size_t n_quads;           /* of them, a lane */
+    unsigned n_bits, n_parts; /* of a number; of the numbers that share a byte */
+    uint32_t mask;
 };
 
-static struct number_place number_place(lckv_dtype dtype, size_t column, size_t rows, size_t lane)
+static struct high_bits high_bits(lckv_dtype dtype)
 {
-    size_t quad = (column % 16 / 4 * rows + lane) * 4 + column % 4; /* of a block of nibbles */
-    size_t block = 16 * rows;
-    struct number_place at = {.low_shift = column % 32 < 16 ? 0 : 4};
-    if (dtype == LCKV_DTYPE_Q6_K) {
-        at.high_shift = column % 64 / 16 * 2;
-        at.low = (column / 64 * 3 + column % 64 / 32) * block + quad;
-        at.high = (column / 64 * 3 + 2) * block + quad;
-    } else if (dtype == LCKV_DTYPE_Q5_K) {
-        at.high_shift = (unsigned)(column % 32 / 4);
-        at.low = column / 32 * (block + 4 * rows) + quad;
-        at.high = column / 32 * (block + 4 * rows) + block + 4 * lane + column % 4;
-    } else {
-        at.low = column / 32 * block + quad;
-    }
-    return at;
+    if (dtype == LCKV_DTYPE_Q6_K)
+        return (struct high_bits){64, 4, 2, 4, UINT32_C(0x03030303)};
+    if (dtype == LCKV_DTYPE_Q5_K)
+        return (struct high_bits){32, 1, 1, 8, UINT32_C(0x01010101)};
+    return (struct high_bits){32, 0, 0, 0, 0};
 }
 
-/* Of the bits above the nibble. */
-static unsigned high_mask(lckv_dtype dtype)
+#define NIBBLES UINT32_C(0x0f0f0f0f)
+
+static uint32_t load_quad(const uint8_t *from)
 {
-    return dtype == LCKV_DTYPE_Q6_K ? 3 : dtype == LCKV_DTYPE_Q5_K ? 1 : 0;
+    uint32_t quad;
+    memcpy(&quad, from, 4);
+    return quad;
+}
+
+static void store_quad(uint8_t *to, uint32_t quad)
+{
+    memcpy(to, &quad, 4);
+}
+
+/* All numbers of a super-block of one lane, four at a time. */
+static void pack_numbers(struct high_bits high, const uint8_t numbers[256], uint8_t *body,
+                         size_t rows, size_t lane)
+{
+    uint8_t *to = body + 4 * lane;
+    for (const uint8_t *from = numbers; from < numbers + 256; from += high.columns) {
+        for (size_t i = 0; i < high.columns / 2; i += 4, to += 4 * rows) {
+            const uint8_t *first = from + i / 16 * 32 + i % 16;
+            store_quad(to, (load_quad(first) & NIBBLES) | (load_quad(first + 16) & NIBBLES) << 4);
+        }
+        for (size_t w = 0; w < high.n_quads; w++, to += 4 * rows) {
+            uint32_t quad = 0;
+            for (unsigned k = 0; k < high.n_parts; k++)
+                quad |= (load_quad(from + 4 * (k * high.n_quads + w)) >> 4 & high.mask)
+                        << (high.n_bits * k);
+            store_quad(to, quad);
+        }
+    }
+}
+
+static void unpack_numbers(struct high_bits high, const uint8_t *body, size_t rows, size_t lane,
+                           uint8_t numbers[256])
+{
+    const uint8_t *from = body + 4 * lane;
+    for (uint8_t *to = numbers; to < numbers + 256; to += high.columns) {
+        for (size_t i = 0; i < high.columns / 2; i += 4, from += 4 * rows) {
+            uint8_t *first = to + i / 16 * 32 + i % 16;
+            uint32_t both = load_quad(from);
+            store_quad(first, both & NIBBLES);
+            store_quad(first + 16, both >> 4 & NIBBLES);
+        }
+        for (size_t w = 0; w < high.n_quads; w++, from += 4 * rows) {
+            uint32_t quad = load_quad(from);
+            for (unsigned k = 0; k < high.n_parts; k++) {
+                uint8_t *at = to + 4 * (k * high.n_quads + w);
+                store_quad(at, load_quad(at) | (quad >> (high.n_bits * k) & high.mask) << 4);
+            }
+        }
+    }
 }
 
 /*
@@ -132,13 +173,7 @@ static void pack_kquant(lckv_dtype dtype, uint8_t *head, uint8_t *body, size_t r
         memcpy(head + 2 * rows + 2 * lane, &block.d_min, 2);
         pack_scales(block.scales, head + 4 * rows, rows, lane);
     }
-    for (size_t c = 0; c < 256; c++) {
-        struct number_place at = number_place(dtype, c, rows, lane);
-        uint8_t number = block.numbers[c];
-        body[at.low] = (uint8_t)(body[at.low] | (number & 15) << at.low_shift);
-        if (high_mask(dtype) != 0)
-            body[at.high] = (uint8_t)(body[at.high] | number >> 4 << at.high_shift);
-    }
+    pack_numbers(high_bits(dtype), block.numbers, body, rows, lane);
 }
 
 static void unpack_kquant(lckv_dtype dtype, const uint8_t *head, const uint8_t *body, size_t rows,
@@ -153,13 +188,7 @@ static void unpack_kquant(lckv_dtype dtype, const uint8_t *head, const uint8_t *
         memcpy(&block.d_min, head + 2 * rows + 2 * lane, 2);
         unpack_scales(head + 4 * rows, rows, lane, block.scales);
     }
-    for (size_t c = 0; c < 256; c++) {
-        struct number_place at = number_place(dtype, c, rows, lane);
-        uint32_t number = body[at.low] >> at.low_shift & 15;
-        if (high_mask(dtype) != 0)
-            number |= (body[at.high] >> at.high_shift & high_mask(dtype)) << 4;
-        block.numbers[c] = (uint8_t)number;
-    }
+    unpack_numbers(high_bits(dtype), body, rows, lane, block.numbers);
     kquant_values(dtype, &block, values);
 }
 
@@ -232,13 +261,10 @@ void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, 
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
     const uint8_t *blocks[PACKED_MAX_GROUP];
-    if (form.columns == 256) { /* numbers are put together bit by bit */
-        memset(to, 0, matrix->size.group_bytes);
-    } else { /* what may be left of the last unit */
-        struct packed_block last = packed_block(form, n_rows, matrix->size.n_blocks - 1);
-        size_t begin = last.head + n_rows * packed_head_bytes(form);
-        memset(to + begin, 0, matrix->size.group_bytes - begin);
-    }
+    /* What may be left of the last unit. */
+    struct packed_block last = packed_block(form, n_rows, matrix->size.n_blocks - 1);
+    size_t begin = last.head + n_rows * packed_head_bytes(form);
+    memset(to + begin, 0, matrix->size.group_bytes - begin);
     for (size_t b = 0; b < matrix->size.n_blocks; b++) {
         struct packed_block at = packed_block(form, n_rows, b);
         for (size_t lane = 0; lane < n_rows; lane++)
