@@ -117,20 +117,20 @@ INLINE int32_t second_offset(const struct int8_block *x, size_t m)
 }
 
 /* Scales change after 16 columns, so the halves are summed apart. */
-INLINE void fast_q6_k(const uint8_t *group, size_t b, const struct int8_block *x, size_t n_rows,
-                      vf *sums)
+INLINE void fast_q6_k(const uint8_t *group, size_t b, int odd, const struct int8_block *x,
+                      size_t n_rows, vf *sums)
 {
-    struct q6_k_part part = q6_k_part(group, b);
+    struct q6_k_part part = q6_k_part(group, b, odd);
     UNROLL for (int half = 0; half < 2; half++)
     {
         vi dots[TILE_ROWS];
         UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] =
-            vs_begin(half == 0 ? x->half_offsets[m] : second_offset(x, m));
+            v6_begin(half == 0 ? x->half_offsets[m] : second_offset(x, m));
         UNROLL for (int i = 0; i < 4; i++)
         {
-            vb w = vs_from_6_bits(q6_k_quad(&part, half * 4 + i));
+            vb w = q6_k_quad(&part, half * 4 + i);
             UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] =
-                vs_add(dots[m], w, quad_at(x->quants, m, half * 4 + i));
+                v6_add(dots[m], w, quad_at(x->quants, m, half * 4 + i));
         }
         vf scale = half == 0 ? part.first : part.second;
         UNROLL for (size_t m = 0; m < n_rows; m++) sums[m] =
@@ -158,8 +158,10 @@ INLINE void fast_tile(lckv_dtype dtype, const uint8_t *group, size_t begin, size
             fast_q4_0(group, b, &x, n_rows, sums);
         else if (dtype == LCKV_DTYPE_Q4_1)
             fast_q4_1(group, b, &x, n_rows, sums);
+        else if (dtype == LCKV_DTYPE_Q6_K && b % 2 == 0)
+            fast_q6_k(group, b, 0, &x, n_rows, sums);
         else if (dtype == LCKV_DTYPE_Q6_K)
-            fast_q6_k(group, b, &x, n_rows, sums);
+            fast_q6_k(group, b, 1, &x, n_rows, sums);
         else
             fast_q45_k(dtype, group, b, &x, n_rows, sums);
     }

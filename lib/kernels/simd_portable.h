@@ -250,23 +250,11 @@ static inline vb vb_high_nibbles(vb a)
     return a;
 }
 
-/* Bits shift and shift + 1 of each byte, moved to bits 4 and 5. */
-static inline vb vb_two_bits(vb a, int shift)
+/* Adds those bits of `high`, moved to the left (a constant; negative: right), that are `mask`'s. */
+static inline vb vb_with_high(vb a, vb high, int left, uint8_t mask)
 {
-    EACH_LANE a.v[l] = (a.v[l] >> shift & 0x03030303u) << 4;
-    return a;
-}
-
-/* Bit n of each byte, moved to bit 4. */
-static inline vb vb_one_bit(vb a, int n)
-{
-    EACH_LANE a.v[l] = (a.v[l] >> n & 0x01010101u) << 4;
-    return a;
-}
-
-static inline vb vb_or(vb a, vb b)
-{
-    EACH_LANE a.v[l] |= b.v[l];
+    EACH_LANE a.v[l] |=
+        (left >= 0 ? high.v[l] << left : high.v[l] >> -left) & mask * UINT32_C(0x01010101);
     return a;
 }
 
@@ -323,10 +311,21 @@ static inline vb vs_plain(vb w)
 }
 
 /* Bytes of 0 .. 63, less 32. */
-static inline vb vs_from_6_bits(vb a)
+/* v6: the same of numbers of six bits less 32; v6_signed gives them as plain signed bytes. */
+static inline vi v6_begin(int32_t offset)
 {
-    EACH_LANE a.v[l] = ((a.v[l] | 0x80808080u) - 0x20202020u) ^ 0x80808080u;
-    return a;
+    return vs_begin(offset);
+}
+
+static inline vb v6_signed(vb w)
+{
+    EACH_LANE w.v[l] = ((w.v[l] | 0x80808080u) - 0x20202020u) ^ 0x80808080u;
+    return w;
+}
+
+static inline vi v6_add(vi sum, vb w, const int8_t *x)
+{
+    return vs_add(sum, v6_signed(w), x);
 }
 
 /* vq: the nibbles of q4_0, less 8; up to eight quads between begin and end. */

@@ -21,21 +21,26 @@
 #endif
 
 /*
- * The line of weights that is to arrive by the time `now` is used, in the first-level cache. They
- * are read from one end to the other, by tiles of `n_rows` (a constant) rows; what computes longer
- * on a line needs more of them at hand.
+ * Weights are read from one end to the other, by tiles of `n_rows` (a constant) rows: what computes
+ * longer on a line needs more of them at hand. Lines from memory are fetched into the second-level
+ * cache, since the first, where another thread shares it, may lose them before they are used; from
+ * there they come closer shortly before.
  */
-#define PREFETCH_BYTES(n_rows) (4096 + 512 * (n_rows))
+#define PREFETCH_BYTES(n_rows) (6144 + 512 * (n_rows))
+#define PREFETCH_NEAR_BYTES 1024
 
 INLINE void prefetch_ahead(const uint8_t *now, size_t n_rows)
 {
-    __builtin_prefetch(now + PREFETCH_BYTES(n_rows));
+    __builtin_prefetch(now + PREFETCH_BYTES(n_rows), 0, 2);
+    __builtin_prefetch(now + PREFETCH_NEAR_BYTES);
 }
 
-/* The same where numbers are floats, which take less time each byte. */
+/* Floats take less time each byte: one distance is enough. */
+#define PREFETCH_FLOATS_BYTES(n_rows) (2048 + 256 * (n_rows))
+
 INLINE void prefetch_floats_ahead(const uint8_t *now, size_t n_rows)
 {
-    __builtin_prefetch(now + PREFETCH_BYTES(n_rows) / 2);
+    __builtin_prefetch(now + PREFETCH_FLOATS_BYTES(n_rows));
 }
 
 /*

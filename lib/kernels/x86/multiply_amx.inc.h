@@ -103,7 +103,7 @@ INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *
         v_store(scales, k45.scale);
         v_store(minimums, v_sub(v_set(0), k45.minimum));
     } else if (dtype == LCKV_DTYPE_Q6_K) {
-        k6 = q6_k_part(group, b);
+        k6 = q6_k_part(group, b, b % 2);
         v_store(scales, k6.first);
         v_store(scales + LANES, k6.second);
     } else if (dtype == LCKV_DTYPE_Q4_1) {
@@ -123,7 +123,7 @@ INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *
         else if (dtype == LCKV_DTYPE_Q4_1)
             quads[q] = q < 4 ? vb_low_nibbles(stored) : vb_high_nibbles(stored);
         else if (dtype == LCKV_DTYPE_Q6_K)
-            quads[q] = vs_plain(vs_from_6_bits(q6_k_quad(&k6, q)));
+            quads[q] = v6_signed(q6_k_quad(&k6, q));
         else
             quads[q] = q45_k_quad(dtype, &k45, q);
     }

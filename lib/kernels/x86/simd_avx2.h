@@ -182,21 +182,10 @@ static inline vb vb_high_nibbles(vb a)
     return _mm256_and_si256(_mm256_srli_epi32(a, 4), _mm256_set1_epi8(15));
 }
 
-static inline vb vb_two_bits(vb a, int shift)
+static inline vb vb_with_high(vb a, vb high, int left, uint8_t mask)
 {
-    vb bits = _mm256_and_si256(_mm256_srli_epi32(a, shift), _mm256_set1_epi8(3));
-    return _mm256_slli_epi32(bits, 4);
-}
-
-static inline vb vb_one_bit(vb a, int n)
-{
-    vb bits = _mm256_and_si256(_mm256_srli_epi32(a, n), _mm256_set1_epi8(1));
-    return _mm256_slli_epi32(bits, 4);
-}
-
-static inline vb vb_or(vb a, vb b)
-{
-    return _mm256_or_si256(a, b);
+    high = left >= 0 ? _mm256_slli_epi32(high, left) : _mm256_srli_epi32(high, -left);
+    return _mm256_or_si256(a, _mm256_and_si256(high, _mm256_set1_epi8((char)mask)));
 }
 
 static inline vf v_from_byte(vb a, int i)
@@ -254,9 +243,19 @@ static inline vb vs_plain(vb w)
     return w;
 }
 
-static inline vb vs_from_6_bits(vb a)
+static inline vi v6_begin(int32_t offset)
 {
-    return _mm256_sub_epi8(a, _mm256_set1_epi8(32));
+    return vs_begin(offset);
+}
+
+static inline vb v6_signed(vb w)
+{
+    return _mm256_sub_epi8(w, _mm256_set1_epi8(32));
+}
+
+static inline vi v6_add(vi sum, vb w, const int8_t *x)
+{
+    return vs_add(sum, v6_signed(w), x);
 }
 
 /* Sums of 16 bits: eight quads of two products of at most 15 x 127 make 30480. */

@@ -184,21 +184,11 @@ static inline vb vb_high_nibbles(vb a)
     return _mm512_and_si512(_mm512_srli_epi32(a, 4), _mm512_set1_epi8(15));
 }
 
-static inline vb vb_two_bits(vb a, int shift)
+static inline vb vb_with_high(vb a, vb high, int left, uint8_t mask)
 {
-    vb bits = _mm512_srl_epi32(a, _mm_cvtsi32_si128(shift));
-    return _mm512_slli_epi32(_mm512_and_si512(bits, _mm512_set1_epi8(3)), 4);
-}
-
-static inline vb vb_one_bit(vb a, int n)
-{
-    vb bits = _mm512_srl_epi32(a, _mm_cvtsi32_si128(n));
-    return _mm512_slli_epi32(_mm512_and_si512(bits, _mm512_set1_epi8(1)), 4);
-}
-
-static inline vb vb_or(vb a, vb b)
-{
-    return _mm512_or_si512(a, b);
+    high = left >= 0 ? _mm512_slli_epi32(high, (unsigned)left)
+                     : _mm512_srli_epi32(high, (unsigned)-left);
+    return _mm512_or_si512(a, _mm512_and_si512(high, _mm512_set1_epi8((char)mask)));
 }
 
 static inline vf v_from_byte(vb a, int i)
@@ -238,9 +228,20 @@ static inline vb vs_plain(vb w)
     return _mm512_xor_si512(w, _mm512_set1_epi8((char)0x80));
 }
 
-static inline vb vs_from_6_bits(vb a)
+/* As they are: the sum begins at -32 times the sum of x. */
+static inline vi v6_begin(int32_t offset)
 {
-    return _mm512_add_epi8(a, _mm512_set1_epi8(96));
+    return _mm512_set1_epi32(offset / 4);
+}
+
+static inline vi v6_add(vi sum, vb w, const int8_t *x)
+{
+    return dot_unsigned(sum, w, x);
+}
+
+static inline vb v6_signed(vb w)
+{
+    return _mm512_sub_epi8(w, _mm512_set1_epi8(32));
 }
 
 /*
