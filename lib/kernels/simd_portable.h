@@ -310,7 +310,6 @@ static inline vb vs_plain(vb w)
     return w;
 }
 
-/* Bytes of 0 .. 63, less 32. */
 /* v6: the same of numbers of six bits less 32; v6_signed gives them as plain signed bytes. */
 static inline vi v6_begin(int32_t offset)
 {
