@@ -254,6 +254,15 @@ def machine():
     return {"processor": name[1] if name else "unknown", "processors": os.cpu_count()}
 
 
+def commit():
+    """Of the checkout that this file lies in: figures can be run again."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        return run(["git", "-C", here, "describe", "--always", "--dirty"])[0].strip()
+    except (OSError, SystemExit):
+        return "unknown"
+
+
 def write(path, text):
     if path is not None:
         with open(path, "w", encoding="utf-8") as file:
@@ -305,6 +314,7 @@ def main():
                 peers = [fastest(model, test, [p for p in settings if p.name == name]) for name in names]
                 for result in compare(model, test, lckvs, peers, probe, options.windows):
                     result["threads"] = options.threads
+                    result["commit"] = commit()
                     keys = ("model", "test", "peer")
                     others = [r for r in figures["results"] if any(r[key] != result[key] for key in keys)]
                     figures["results"] = [*others, result]

@@ -11,6 +11,18 @@
 
 #include <string.h>
 
+static uint32_t load_quad(const uint8_t *from)
+{
+    uint32_t quad;
+    memcpy(&quad, from, 4);
+    return quad;
+}
+
+static void store_quad(uint8_t *to, uint32_t quad)
+{
+    memcpy(to, &quad, 4);
+}
+
 static lckv_status measure(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
                            uint32_t n_columns, struct matrix_layout layout)
 {
@@ -64,49 +76,41 @@ void matrix_release(struct matrix *matrix, const lckv_allocator *allocator)
  * quads a lane, in which bits 2 k of quad w are of quad 4 k + w.
  */
 struct high_bits {
-    size_t columns;           /* that share them */
-    size_t n_quads;           /* of them, a lane */
-    unsigned n_bits, n_parts; /* of a number; of the numbers that share a byte */
-    uint32_t mask;
+    size_t n_quads;  /* that hold them, a lane; 0: none */
+    unsigned n_bits; /* of a number */
+    size_t columns;  /* that share them */
 };
 
 static struct high_bits high_bits(lckv_dtype dtype)
 {
     if (dtype == LCKV_DTYPE_Q6_K)
-        return (struct high_bits){64, 4, 2, 4, UINT32_C(0x03030303)};
+        return (struct high_bits){4, 2, 64};
     if (dtype == LCKV_DTYPE_Q5_K)
-        return (struct high_bits){32, 1, 1, 8, UINT32_C(0x01010101)};
-    return (struct high_bits){32, 0, 0, 0, 0};
+        return (struct high_bits){1, 1, 32};
+    return (struct high_bits){0, 0, 32};
 }
 
-#define NIBBLES UINT32_C(0x0f0f0f0f)
-
-static uint32_t load_quad(const uint8_t *from)
+/* The same byte four times. */
+static uint32_t each_byte(uint32_t byte)
 {
-    uint32_t quad;
-    memcpy(&quad, from, 4);
-    return quad;
-}
-
-static void store_quad(uint8_t *to, uint32_t quad)
-{
-    memcpy(to, &quad, 4);
+    return byte * UINT32_C(0x01010101);
 }
 
 /* All numbers of a super-block of one lane, four at a time. */
 static void pack_numbers(struct high_bits high, const uint8_t numbers[256], uint8_t *body,
                          size_t rows, size_t lane)
 {
+    const uint32_t nibbles = each_byte(15), mask = each_byte((1u << high.n_bits) - 1);
     uint8_t *to = body + 4 * lane;
     for (const uint8_t *from = numbers; from < numbers + 256; from += high.columns) {
         for (size_t i = 0; i < high.columns / 2; i += 4, to += 4 * rows) {
             const uint8_t *first = from + i / 16 * 32 + i % 16;
-            store_quad(to, (load_quad(first) & NIBBLES) | (load_quad(first + 16) & NIBBLES) << 4);
+            store_quad(to, (load_quad(first) & nibbles) | (load_quad(first + 16) & nibbles) << 4);
         }
         for (size_t w = 0; w < high.n_quads; w++, to += 4 * rows) {
             uint32_t quad = 0;
-            for (unsigned k = 0; k < high.n_parts; k++)
-                quad |= (load_quad(from + 4 * (k * high.n_quads + w)) >> 4 & high.mask)
+            for (unsigned k = 0; k < 8 / high.n_bits; k++)
+                quad |= (load_quad(from + 4 * (k * high.n_quads + w)) >> 4 & mask)
                         << (high.n_bits * k);
             store_quad(to, quad);
         }
@@ -116,19 +120,20 @@ static void pack_numbers(struct high_bits high, const uint8_t numbers[256], uint
 static void unpack_numbers(struct high_bits high, const uint8_t *body, size_t rows, size_t lane,
                            uint8_t numbers[256])
 {
+    const uint32_t nibbles = each_byte(15), mask = each_byte((1u << high.n_bits) - 1);
     const uint8_t *from = body + 4 * lane;
     for (uint8_t *to = numbers; to < numbers + 256; to += high.columns) {
         for (size_t i = 0; i < high.columns / 2; i += 4, from += 4 * rows) {
             uint8_t *first = to + i / 16 * 32 + i % 16;
             uint32_t both = load_quad(from);
-            store_quad(first, both & NIBBLES);
-            store_quad(first + 16, both >> 4 & NIBBLES);
+            store_quad(first, both & nibbles);
+            store_quad(first + 16, both >> 4 & nibbles);
         }
         for (size_t w = 0; w < high.n_quads; w++, from += 4 * rows) {
             uint32_t quad = load_quad(from);
-            for (unsigned k = 0; k < high.n_parts; k++) {
+            for (unsigned k = 0; k < 8 / high.n_bits; k++) {
                 uint8_t *at = to + 4 * (k * high.n_quads + w);
-                store_quad(at, load_quad(at) | (quad >> (high.n_bits * k) & high.mask) << 4);
+                store_quad(at, load_quad(at) | (quad >> (high.n_bits * k) & mask) << 4);
             }
         }
     }
@@ -144,7 +149,7 @@ static void pack_scales(const uint8_t numbers[16], uint8_t *words, size_t rows, 
         uint32_t word = (uint32_t)(numbers[15] >> (2 * w) & 3) << 30;
         for (size_t i = 0; i < 5; i++)
             word |= (uint32_t)numbers[5 * w + i] << (6 * i);
-        memcpy(words + (w * rows + lane) * 4, &word, 4);
+        store_quad(words + (w * rows + lane) * 4, word);
     }
 }
 
@@ -152,8 +157,7 @@ static void unpack_scales(const uint8_t *words, size_t rows, size_t lane, uint8_
 {
     numbers[15] = 0;
     for (size_t w = 0; w < 3; w++) {
-        uint32_t word;
-        memcpy(&word, words + (w * rows + lane) * 4, 4);
+        uint32_t word = load_quad(words + (w * rows + lane) * 4);
         for (size_t i = 0; i < 5; i++)
             numbers[5 * w + i] = (uint8_t)(word >> (6 * i) & 63);
         numbers[15] = (uint8_t)(numbers[15] | (word >> 30) << (2 * w));
@@ -199,12 +203,8 @@ static void pack_quads(uint8_t *to, const uint8_t *const *blocks, size_t rows, s
                        size_t n_quads, uint32_t flip)
 {
     for (size_t q = 0; q < n_quads; q++) {
-        for (size_t lane = 0; lane < rows; lane++) {
-            uint32_t quad;
-            memcpy(&quad, blocks[lane] + from + 4 * q, 4);
-            quad ^= flip;
-            memcpy(to + (q * rows + lane) * 4, &quad, 4);
-        }
+        for (size_t lane = 0; lane < rows; lane++)
+            store_quad(to + (q * rows + lane) * 4, load_quad(blocks[lane] + from + 4 * q) ^ flip);
     }
 }
 
@@ -288,12 +288,8 @@ static void unpack_block(const struct matrix *matrix, size_t lane, const uint8_t
         memcpy(block, body + 2 * lane, 2);
     for (size_t h = 0; h < n_heads; h++)
         memcpy(block + 2 * h, head + 2 * h * rows + 2 * lane, 2);
-    for (size_t q = 0; q < n_quads; q++) {
-        uint32_t quad;
-        memcpy(&quad, body + (q * rows + lane) * 4, 4);
-        quad ^= flip;
-        memcpy(block + 2 * n_heads + 4 * q, &quad, 4);
-    }
+    for (size_t q = 0; q < n_quads; q++)
+        store_quad(block + 2 * n_heads + 4 * q, load_quad(body + (q * rows + lane) * 4) ^ flip);
 }
 
 void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)

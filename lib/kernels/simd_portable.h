@@ -310,21 +310,22 @@ static inline vb vs_plain(vb w)
     return w;
 }
 
-/* v6: the same of numbers of six bits less 32; v6_signed gives them as plain signed bytes. */
+/* v6: the same of numbers of six bits less 32; v6_plain gives them as plain signed bytes. */
 static inline vi v6_begin(int32_t offset)
 {
     return vs_begin(offset);
 }
 
-static inline vb v6_signed(vb w)
+static inline vb v6_plain(vb w)
 {
     EACH_LANE w.v[l] = ((w.v[l] | 0x80808080u) - 0x20202020u) ^ 0x80808080u;
     return w;
 }
 
-static inline vi v6_add(vi sum, vb w, const int8_t *x)
+/* Two quads, of x and of x + 4. */
+static inline vi v6_add(vi sum, vb w, vb next, const int8_t *x)
 {
-    return vs_add(sum, v6_signed(w), x);
+    return vs_add(vs_add(sum, v6_plain(w), x), v6_plain(next), x + 4);
 }
 
 /* vq: the nibbles of q4_0, less 8; up to eight quads between begin and end. */
@@ -346,6 +347,12 @@ static inline vb vq_high(vb both)
     return vb_high_nibbles(both);
 }
 
+static inline vb vq_plain(vb w)
+{
+    EACH_LANE w.v[l] = ((w.v[l] | 0x80808080u) - 0x08080808u) ^ 0x80808080u;
+    return w;
+}
+
 static inline vq vq_add(vq sum, vb w, const int8_t *x)
 {
     return vi_dot(sum, w, x);
@@ -357,7 +364,7 @@ static inline vi vq_end(vq sum, int32_t offset)
     return sum;
 }
 
-/* vu: bytes of 0 .. 31; up to four quads between begin and end. */
+/* vu: bytes of 0 .. 31; up to four quads between begin and end, or eight of nibbles. */
 typedef vi vu;
 
 static inline vu vu_begin(vi sum)

@@ -22,9 +22,8 @@
 
 /*
  * Weights are read from one end to the other, by tiles of `n_rows` (a constant) rows: what computes
- * longer on a line needs more of them at hand. Lines from memory are fetched into the second-level
- * cache, since the first, where another thread shares it, may lose them before they are used; from
- * there they come closer shortly before.
+ * longer on a line needs more of them at hand. Lines come into the second-level cache first, and
+ * into the small first one shortly before their use.
  */
 #define PREFETCH_BYTES(n_rows) (6144 + 512 * (n_rows))
 #define PREFETCH_NEAR_BYTES 1024

@@ -1,85 +1,10 @@
 /*
- * Template: packed weights of quantised types as floats, a block of 32 columns of a group at a
- * time: out[column * LANES + lane].
+ * Template: packed weights of quantised types, a block of 32 columns of a group at a time: as
+ * products take them, or as floats.
  */
 
-INLINE void unpack_quad(vb quad, vf scale, vf offset, float *out)
-{
-    UNROLL for (int i = 0; i < 4; i++)
-        v_store(out + i * LANES, v_fma(v_from_byte(quad, i), scale, offset));
-}
-
-static void unpack_q8_0(const uint8_t *head, const uint8_t *body, float *out)
-{
-    vf d = v_load_f16(head);
-    for (int q = 0; q < 8; q++)
-        unpack_quad(vs_plain(vb_load(body + q * 4 * LANES)), d, v_set(0), out + q * 4 * LANES);
-}
-
-INLINE void unpack_nibbles(const uint8_t *quads, vf scale, vf offset, float *out)
-{
-    for (int q = 0; q < 4; q++) {
-        vb both = vb_load(quads + q * 4 * LANES);
-        unpack_quad(vb_low_nibbles(both), scale, offset, out + q * 4 * LANES);
-        unpack_quad(vb_high_nibbles(both), scale, offset, out + (q + 4) * 4 * LANES);
-    }
-}
-
-static void unpack_q4_0(const uint8_t *head, const uint8_t *body, float *out)
-{
-    vf d = v_load_f16(head);
-    unpack_nibbles(body, d, v_mul(d, v_set(-8)), out); /* both products are exact */
-}
-
-static void unpack_q4_1(const uint8_t *head, const uint8_t *body, float *out)
-{
-    unpack_nibbles(body, v_load_f16(head), v_load_f16(head + 2 * LANES), out);
-}
-
-/* The parts of a q6_K super-block that 32-column block `b` of 8 needs. */
-struct q6_k_part {
-    vf first, second; /* the scales of its two halves */
-    const uint8_t *low, *high;
-    int odd;
-};
-
-/* `odd` is b % 2, a constant where speed counts. */
-INLINE struct q6_k_part q6_k_part(const uint8_t *group, size_t b, int odd)
-{
-    const uint8_t *head = head_at(LCKV_DTYPE_Q6_K, group, b);
-    const uint8_t *scales = head + 2 * LANES + b % 8 * 2 * LANES;
-    const uint8_t *bodies = body_at(LCKV_DTYPE_Q6_K, group, b - (size_t)odd); /* of 64 columns */
-    vf d = v_load_f16(head);
-    struct q6_k_part part = {v_mul(d, v_from_int(vi_load_i8(scales))),
-                             v_mul(d, v_from_int(vi_load_i8(scales + LANES))),
-                             bodies + odd * 16 * LANES, bodies + 32 * LANES, odd};
-    return part;
-}
-
-/* Quad q of 8 of the part: bytes of 0 .. 63. */
-INLINE vb q6_k_quad(const struct q6_k_part *part, int q)
-{
-    vb low = vb_load(part->low + q % 4 * 4 * LANES), high = vb_load(part->high + q % 4 * 4 * LANES);
-    low = q < 4 ? vb_low_nibbles(low) : vb_high_nibbles(low);
-    return vb_with_high(low, high, 4 - 4 * part->odd - (q < 4 ? 0 : 2), 0x30);
-}
-
-INLINE void unpack_q6_k(const uint8_t *group, size_t b, float *out)
-{
-    struct q6_k_part part = q6_k_part(group, b, b % 2);
-    UNROLL for (int q = 0; q < 8; q++)
-        unpack_quad(v6_signed(q6_k_quad(&part, q)), q < 4 ? part.first : part.second, v_set(0),
-                    out + q * 4 * LANES);
-}
-
-/* The same of q4_K and q5_K: value = scale * number - minimum. */
-struct q45_k_part {
-    vf scale, minimum;
-    const uint8_t *low, *high;
-};
-
 /* Number k of the sixteen of six bits that matrix.c packs into three words. */
-INLINE vf q45_k_number(const uint8_t *words, size_t k)
+INLINE vf scale_number(const uint8_t *words, size_t k)
 {
     if (k < 15)
         return v_from_int(vi_bits(vi_load(words + k / 5 * 4 * LANES), (int)(k % 5) * 6, 63));
@@ -88,44 +13,85 @@ INLINE vf q45_k_number(const uint8_t *words, size_t k)
     return v_fma(v_from_int(c), v_set(16), v_fma(v_from_int(b), v_set(4), v_from_int(a)));
 }
 
-INLINE struct q45_k_part q45_k_part(lckv_dtype dtype, const uint8_t *group, size_t b)
+/* Types whose numbers have no sign: value = scale * number + minimum. */
+INLINE bool has_minimums(lckv_dtype dtype)
 {
-    const uint8_t *head = head_at(dtype, group, b), *body = body_at(dtype, group, b);
-    const uint8_t *words = head + 4 * LANES;
-    struct q45_k_part part = {v_mul(v_load_f16(head), q45_k_number(words, b % 8)),
-                              v_mul(v_load_f16(head + 2 * LANES), q45_k_number(words, 8 + b % 8)),
-                              body, body + 16 * LANES};
-    return part;
+    return dtype == LCKV_DTYPE_Q4_1 || dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K;
 }
 
-/* Quad q of 8 of the part: bytes of 0 .. 31. */
-INLINE vb q45_k_quad(lckv_dtype dtype, const struct q45_k_part *part, int q)
+/* A block: `second` is the minimum of types that have one, and scales the second half in q6_K. */
+struct block {
+    vf scale, second;
+    const uint8_t *low, *high; /* of its super-block of 64 columns in q6_K, its own otherwise */
+    int odd;                   /* which half of that */
+    const vb *ready;           /* the quads, if they have been unpacked before; NULL */
+};
+
+/* `odd` is b % 2 in q6_K, a constant where speed counts; 0 otherwise. */
+INLINE struct block block_at(lckv_dtype dtype, const uint8_t *group, size_t b, int odd)
 {
-    vb both = vb_load(part->low + q % 4 * 4 * LANES);
+    const uint8_t *head = head_at(dtype, group, b), *body = body_at(dtype, group, b - (size_t)odd);
+    const uint8_t *numbers = head + 4 * LANES, *scales = head + 2 * LANES + b % 8 * 2 * LANES;
+    struct block block = {v_load_f16(head), v_set(0), body, body, odd, NULL};
+    if (dtype == LCKV_DTYPE_Q4_0) {
+        block.scale = v_mul(block.scale, v_set(VQ_SCALE));
+    } else if (dtype == LCKV_DTYPE_Q4_1) {
+        block.second = v_load_f16(head + 2 * LANES);
+    } else if (dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K) {
+        vf minimum = v_mul(v_load_f16(head + 2 * LANES), scale_number(numbers, 8 + b % 8));
+        block.scale = v_mul(block.scale, scale_number(numbers, b % 8));
+        block.second = v_sub(v_set(0), minimum);
+        block.high = body + 16 * LANES;
+    } else if (dtype == LCKV_DTYPE_Q6_K) {
+        block.second = v_mul(block.scale, v_from_int(vi_load_i8(scales + LANES)));
+        block.scale = v_mul(block.scale, v_from_int(vi_load_i8(scales)));
+        block.low = body + odd * 16 * LANES;
+        block.high = body + 32 * LANES;
+    }
+    return block;
+}
+
+/* Quad q of 8 in the form that products take: vs, vq, v6 or vu of simd_portable.h. */
+INLINE vb block_quad(lckv_dtype dtype, const struct block *block, int q)
+{
+    if (block->ready != NULL)
+        return block->ready[q];
+    if (dtype == LCKV_DTYPE_Q8_0)
+        return vb_load(block->low + q * 4 * LANES);
+    vb both = vb_load(block->low + q % 4 * 4 * LANES);
+    if (dtype == LCKV_DTYPE_Q4_0)
+        return q < 4 ? vq_low(both) : vq_high(both);
     vb low = q < 4 ? vb_low_nibbles(both) : vb_high_nibbles(both);
-    return dtype == LCKV_DTYPE_Q5_K ? vb_with_high(low, vb_load(part->high), 4 - q, 0x10) : low;
+    if (dtype == LCKV_DTYPE_Q5_K)
+        return vb_with_high(low, vb_load(block->high), 4 - q, 0x10);
+    if (dtype == LCKV_DTYPE_Q6_K) {
+        vb high = vb_load(block->high + q % 4 * 4 * LANES);
+        return block->odd ? vb_with_high(low, high, q < 4 ? 0 : -2, 0x30)
+                          : vb_with_high(low, high, q < 4 ? 4 : 2, 0x30);
+    }
+    return low;
 }
 
-INLINE void unpack_q45_k(lckv_dtype dtype, const uint8_t *group, size_t b, float *out)
+/* The same as signed bytes, which the scale makes values. */
+INLINE vb block_plain(lckv_dtype dtype, const struct block *block, int q)
 {
-    struct q45_k_part part = q45_k_part(dtype, group, b);
-    vf offset = v_sub(v_set(0), part.minimum);
-    UNROLL for (int q = 0; q < 8; q++)
-        unpack_quad(q45_k_quad(dtype, &part, q), part.scale, offset, out + q * 4 * LANES);
+    vb quad = block_quad(dtype, block, q);
+    return dtype == LCKV_DTYPE_Q8_0   ? vs_plain(quad)
+           : dtype == LCKV_DTYPE_Q4_0 ? vq_plain(quad)
+           : dtype == LCKV_DTYPE_Q6_K ? v6_plain(quad)
+                                      : quad;
 }
 
-/* Block b of 32 columns of a quantised type. */
+/* Block b of a quantised type as floats: out[column * LANES + lane]. */
 INLINE void unpack_block(lckv_dtype dtype, const uint8_t *group, size_t b, float *out)
 {
-    const uint8_t *head = head_at(dtype, group, b), *body = body_at(dtype, group, b);
-    if (dtype == LCKV_DTYPE_Q8_0)
-        unpack_q8_0(head, body, out);
-    else if (dtype == LCKV_DTYPE_Q4_0)
-        unpack_q4_0(head, body, out);
-    else if (dtype == LCKV_DTYPE_Q4_1)
-        unpack_q4_1(head, body, out);
-    else if (dtype == LCKV_DTYPE_Q6_K)
-        unpack_q6_k(group, b, out);
-    else
-        unpack_q45_k(dtype, group, b, out);
+    struct block block = block_at(dtype, group, b, dtype == LCKV_DTYPE_Q6_K ? b % 2 : 0);
+    UNROLL for (int q = 0; q < 8; q++)
+    {
+        vb quad = block_plain(dtype, &block, q);
+        vf scale = dtype == LCKV_DTYPE_Q6_K && q >= 4 ? block.second : block.scale;
+        vf offset = has_minimums(dtype) ? block.second : v_set(0);
+        UNROLL for (int i = 0; i < 4; i++)
+            v_store(out + (4 * q + i) * LANES, v_fma(v_from_byte(quad, i), scale, offset));
+    }
 }

@@ -22,8 +22,10 @@ static lckv_allocator plain_allocator(void)
     return memory_default_allocator;
 }
 
-/* Random file bytes of a type with sane scales. */
-static void random_row(lckv_dtype dtype, size_t n, uint8_t *bytes)
+enum { RANDOM = -1 };
+
+/* File bytes of a type with sane scales; all others are `byte`, if that is not RANDOM. */
+static void random_row(lckv_dtype dtype, size_t n, int byte, uint8_t *bytes)
 {
     const struct dtype_info *info = dtype_info(dtype);
     size_t n_blocks = n / info->block_elements;
@@ -32,7 +34,7 @@ static void random_row(lckv_dtype dtype, size_t n, uint8_t *bytes)
         float value = (float)random_uniform();
         uint16_t half = f32_to_f16(value);
         for (size_t i = 0; i < info->block_bytes; i++)
-            block[i] = (uint8_t)(int)(128 + 127 * random_uniform());
+            block[i] = (uint8_t)(byte != RANDOM ? byte : (int)(128 + 127 * random_uniform()));
         switch (dtype) {
         case LCKV_DTYPE_F32:
             memcpy(block, &value, 4);
@@ -70,7 +72,8 @@ struct fixture {
     float weights[ROWS][COLUMNS];
 };
 
-static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layout, uint32_t columns)
+static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layout, uint32_t columns,
+                 int byte)
 {
     lckv_allocator allocator = plain_allocator();
     uint64_t row_bytes;
@@ -80,7 +83,7 @@ static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layou
     f->bytes = malloc(ROWS * row_bytes);
     ck_assert_ok(matrix_create(&f->matrix, dtype, ROWS, columns, layout, &allocator));
     for (uint32_t r = 0; r < ROWS; r++) {
-        random_row(dtype, columns, f->bytes + r * row_bytes);
+        random_row(dtype, columns, byte, f->bytes + r * row_bytes);
         blocks_dequantize(dtype, f->bytes + r * row_bytes, columns, f->weights[r]);
     }
     for (uint32_t g = 0; g < f->matrix.size.n_groups; g++) {
@@ -105,7 +108,8 @@ START_TEST(packing_keeps_every_value)
     static struct fixture f;
     float row[COLUMNS];
     for (int layout = 0; layout < 4; layout++) {
-        make(&f, dtypes[_i], (struct matrix_layout){layout < 2 ? 8 : 16, layout % 2 == 1}, COLUMNS);
+        make(&f, dtypes[_i], (struct matrix_layout){layout < 2 ? 8 : 16, layout % 2 == 1}, COLUMNS,
+             RANDOM);
         for (uint32_t r = 0; r < ROWS; r++) {
             matrix_unpack_row(&f.matrix, r, row);
             ck_assert_msg(memcmp(row, f.weights[r], sizeof row) == 0, "%s row %u differs",
@@ -170,7 +174,7 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
     static struct fixture f;
     static struct inputs in, alone;
     static float out[TOKENS][PADDED_ROWS], tiled[TOKENS][PADDED_ROWS];
-    make(&f, dtype, kernels->layout, columns);
+    make(&f, dtype, kernels->layout, columns, RANDOM);
     struct activations x = fill(kernels, &in, columns);
     multiply_function multiply = kernels_multiply(kernels, dtype, fast);
     multiply(&f.matrix, &x, 0, f.matrix.size.n_groups, out[0], PADDED_ROWS);
@@ -242,6 +246,36 @@ START_TEST(products_agree_with_plain_sums)
 }
 END_TEST
 
+/* Bytes are summed in few bits, where sets have nothing better: the farthest from 0 must fit. */
+START_TEST(the_largest_numbers_fit)
+{
+    static struct fixture f;
+    static struct inputs in;
+    static float out[TOKENS][PADDED_ROWS];
+    lckv_dtype dtype = dtypes[_i];
+    FOR_KERNEL_SETS(kernels)
+    {
+        make(&f, dtype, kernels->layout, 256, dtype == LCKV_DTYPE_Q8_0 ? 0x80 : 0xff);
+        struct activations x = fill(kernels, &in, 256);
+        for (size_t m = 0; m < TOKENS; m++) {
+            for (size_t c = 0; c < 256; c++)
+                in.values[m][c] = m % 2 == 0 ? 1 : -1;
+            kernels_prepare(kernels, &x, m, 0, COLUMNS);
+        }
+        kernels_multiply(kernels, dtype, true)(&f.matrix, &x, 0, f.matrix.size.n_groups, out[0],
+                                               PADDED_ROWS);
+        for (size_t m = 0; m < TOKENS; m++) {
+            for (uint32_t r = 0; r < ROWS; r++) {
+                double magnitude, expected = plain_product(&f, &x, m, r, INPUT_FLOAT, &magnitude);
+                ck_assert_msg(fabs(out[m][r] - expected) <= 1e-4 * magnitude, "%s %s [%zu][%u]: %g",
+                              kernels->name, lckv_dtype_name(dtype), m, r, (double)out[m][r]);
+            }
+        }
+        unmake(&f);
+    }
+}
+END_TEST
+
 START_TEST(quantised_activations_are_within_half_a_step)
 {
     static struct inputs in;
@@ -307,6 +341,7 @@ static void add_all(Suite *suite)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, packing_keeps_every_value, 0, N_DTYPES);
     tcase_add_loop_test(tcase, products_agree_with_plain_sums, 0, N_DTYPES);
+    tcase_add_loop_test(tcase, the_largest_numbers_fit, 0, N_DTYPES);
     tcase_add_test(tcase, quantised_activations_are_within_half_a_step);
     tcase_add_test(tcase, kernel_sets_are_chosen_by_name);
     suite_add_tcase(suite, tcase);

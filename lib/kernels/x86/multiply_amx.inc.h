@@ -25,11 +25,6 @@ INLINE size_t amx_columns(lckv_dtype dtype)
     return dtype == LCKV_DTYPE_Q6_K ? 16 : 32;
 }
 
-INLINE bool amx_has_minimums(lckv_dtype dtype)
-{
-    return dtype == LCKV_DTYPE_Q4_1 || dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K;
-}
-
 /* Tiles 0 to 3: sums [16][16] of int32; 4 and 5: activations [16][columns]; 6 and 7: weights. */
 INLINE void amx_begin(size_t columns)
 {
@@ -94,39 +89,14 @@ INLINE void amx_store(int tile, int32_t *dots)
 INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *weights,
                       float *scales, float *minimums)
 {
-    struct q45_k_part k45 = {0};
-    struct q6_k_part k6 = {0};
-    const uint8_t *head = head_at(dtype, group, b), *body = body_at(dtype, group, b);
+    struct block block = block_at(dtype, group, b, dtype == LCKV_DTYPE_Q6_K ? b % 2 : 0);
+    v_store(scales, block.scale);
+    if (dtype == LCKV_DTYPE_Q6_K)
+        v_store(scales + LANES, block.second);
+    else
+        v_store(minimums, block.second);
     vb quads[8];
-    if (dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K) {
-        k45 = q45_k_part(dtype, group, b);
-        v_store(scales, k45.scale);
-        v_store(minimums, v_sub(v_set(0), k45.minimum));
-    } else if (dtype == LCKV_DTYPE_Q6_K) {
-        k6 = q6_k_part(group, b, b % 2);
-        v_store(scales, k6.first);
-        v_store(scales + LANES, k6.second);
-    } else if (dtype == LCKV_DTYPE_Q4_1) {
-        v_store(scales, v_load_f16(head));
-        v_store(minimums, v_load_f16(head + 2 * LANES));
-    } else {
-        vf d = v_load_f16(head);
-        v_store(scales, dtype == LCKV_DTYPE_Q4_0 ? v_mul(d, v_set(VQ_SCALE)) : d);
-    }
-    UNROLL for (int q = 0; q < 8; q++)
-    {
-        vb stored = vb_load(body + (dtype == LCKV_DTYPE_Q8_0 ? q : q % 4) * 4 * LANES);
-        if (dtype == LCKV_DTYPE_Q8_0)
-            quads[q] = vs_plain(stored);
-        else if (dtype == LCKV_DTYPE_Q4_0)
-            quads[q] = vs_plain(q < 4 ? vq_low(stored) : vq_high(stored));
-        else if (dtype == LCKV_DTYPE_Q4_1)
-            quads[q] = q < 4 ? vb_low_nibbles(stored) : vb_high_nibbles(stored);
-        else if (dtype == LCKV_DTYPE_Q6_K)
-            quads[q] = v6_signed(q6_k_quad(&k6, q));
-        else
-            quads[q] = q45_k_quad(dtype, &k45, q);
-    }
+    UNROLL for (int q = 0; q < 8; q++) quads[q] = block_plain(dtype, &block, q);
     UNROLL for (int q = 0; q < 8; q++) vb_store(weights + q * 4 * LANES, quads[q]);
 }
 
@@ -139,7 +109,7 @@ INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_
     vf scale = v_load(stretch->scales + u * LANES);
     UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) sums[m] =
         v_fma(v_from_int(vi_load(dots + m * LANES)), v_mul(scale, v_set(x.scales[m])), sums[m]);
-    if (amx_has_minimums(dtype)) {
+    if (has_minimums(dtype)) {
         vf minimum = v_load(stretch->minimums + u * LANES);
         UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) sums[m] =
             v_fma(minimum, v_set(x.sums[m]), sums[m]);
@@ -204,7 +174,7 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
                     amx_panel(dtype, &stretch, b, last, at, m == 0 ? next : NULL, to, stride);
                 else
                     FOR_TILES(TILE_ROWS, at.row, at.height,
-                              fast_tile(dtype, group, b, last, at, rows, to, stride));
+                              fast_tile(dtype, group, NULL, b, last, at, rows, to, stride));
             }
         }
     }

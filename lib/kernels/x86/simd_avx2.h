@@ -243,19 +243,23 @@ static inline vb vs_plain(vb w)
     return w;
 }
 
+/* As they are: the sum begins at -32 times the sum of x. */
 static inline vi v6_begin(int32_t offset)
 {
-    return vs_begin(offset);
+    return _mm256_set1_epi32(offset / 4);
 }
 
-static inline vb v6_signed(vb w)
+static inline vb v6_plain(vb w)
 {
     return _mm256_sub_epi8(w, _mm256_set1_epi8(32));
 }
 
-static inline vi v6_add(vi sum, vb w, const int8_t *x)
+/* Two quads of two products of at most 63 x 127 make 32004 in 16 bits. */
+static inline vi v6_add(vi sum, vb w, vb next, const int8_t *x)
 {
-    return vs_add(sum, v6_signed(w), x);
+    __m256i pairs = _mm256_maddubs_epi16(w, broadcast_quad(x));
+    __m256i more = _mm256_maddubs_epi16(next, broadcast_quad(x + 4));
+    return add_pairs(sum, _mm256_add_epi16(pairs, more));
 }
 
 /* Sums of 16 bits: eight quads of two products of at most 15 x 127 make 30480. */
@@ -278,6 +282,11 @@ static inline vb vq_high(vb both)
     return vb_high_nibbles(both);
 }
 
+static inline vb vq_plain(vb w)
+{
+    return _mm256_sub_epi8(w, _mm256_set1_epi8(8));
+}
+
 static inline vq vq_add(vq sum, vb w, const int8_t *x)
 {
     return in_order(_mm256_add_epi16(sum, _mm256_maddubs_epi16(w, broadcast_quad(x))));
@@ -288,7 +297,7 @@ static inline vi vq_end(vq sum, int32_t offset)
     return add_pairs(_mm256_srai_epi32(_mm256_set1_epi32(offset), 4), sum);
 }
 
-/* The same with bytes up to 31: four quads make 31496. */
+/* The same with nibbles or with bytes up to 31, of which four quads make 31496. */
 typedef __m256i vu;
 
 static inline vu vu_begin(vi sum)

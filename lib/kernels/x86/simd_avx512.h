@@ -234,12 +234,12 @@ static inline vi v6_begin(int32_t offset)
     return _mm512_set1_epi32(offset / 4);
 }
 
-static inline vi v6_add(vi sum, vb w, const int8_t *x)
+static inline vi v6_add(vi sum, vb w, vb next, const int8_t *x)
 {
-    return dot_unsigned(sum, w, x);
+    return dot_unsigned(dot_unsigned(sum, w, x), next, x + 4);
 }
 
-static inline vb v6_signed(vb w)
+static inline vb v6_plain(vb w)
 {
     return _mm512_sub_epi8(w, _mm512_set1_epi8(32));
 }
@@ -263,6 +263,11 @@ static inline vb vq_low(vb both)
 static inline vb vq_high(vb both)
 {
     return _mm512_and_si512(both, _mm512_set1_epi8((char)0xf0));
+}
+
+static inline vb vq_plain(vb w)
+{
+    return vs_plain(w);
 }
 
 static inline vq vq_add(vq sum, vb w, const int8_t *x)
