@@ -255,12 +255,13 @@ def machine():
 
 
 def commit():
-    """Of the checkout that this file lies in: figures can be run again."""
-    here = os.path.dirname(os.path.abspath(__file__))
+    """Of the checkout that this file lies in, so that figures can be run again."""
+    command = ["git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty"]
     try:
-        return run(["git", "-C", here, "describe", "--always", "--dirty"])[0].strip()
-    except (OSError, SystemExit):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except FileNotFoundError:
         return "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def write(path, text):

@@ -16,7 +16,7 @@ INLINE const int8_t *quad_at(const int8_t *quants, size_t m, int q)
     return quants + 32 * m + 4 * q;
 }
 
-INLINE void fast_q8_0(struct block w, const struct int8_block *x, size_t n_rows, vf *sums)
+INLINE void fast_q8_0(struct weight_block w, const struct int8_block *x, size_t n_rows, vf *sums)
 {
     vi dots[TILE_ROWS];
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vs_begin(x->offsets[m]);
@@ -30,7 +30,7 @@ INLINE void fast_q8_0(struct block w, const struct int8_block *x, size_t n_rows,
         v_fma(v_from_int(dots[m]), v_mul(w.scale, v_set(x->scales[m])), sums[m]);
 }
 
-INLINE void fast_q4_0(struct block w, const struct int8_block *x, size_t n_rows, vf *sums)
+INLINE void fast_q4_0(struct weight_block w, const struct int8_block *x, size_t n_rows, vf *sums)
 {
     vq dots[TILE_ROWS];
     UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] = vq_begin(x->offsets[m]);
@@ -50,7 +50,7 @@ INLINE void fast_q4_0(struct block w, const struct int8_block *x, size_t n_rows,
 }
 
 /* Types with minimums. */
-INLINE void fast_unsigned(lckv_dtype dtype, struct block w, const struct int8_block *x,
+INLINE void fast_unsigned(lckv_dtype dtype, struct weight_block w, const struct int8_block *x,
                           size_t n_rows, vf *sums)
 {
     vi dots[TILE_ROWS];
@@ -90,7 +90,7 @@ INLINE int32_t second_offset(const struct int8_block *x, size_t m)
 }
 
 /* Scales change after 16 columns, so the halves are summed apart. */
-INLINE void fast_q6_k(struct block w, const struct int8_block *x, size_t n_rows, vf *sums)
+INLINE void fast_q6_k(struct weight_block w, const struct int8_block *x, size_t n_rows, vf *sums)
 {
     UNROLL for (int half = 0; half < 2; half++)
     {
@@ -121,6 +121,7 @@ INLINE bool is_made_ready(lckv_dtype dtype, size_t n_rows)
     return TILE_ROWS == 4 && dtype != LCKV_DTYPE_Q8_0 && n_rows > PANEL_ROWS;
 }
 
+/* What unpacking gives: the members of struct weight_block that products read. */
 struct ready_block {
     vb quads[8];
     vf scale, second;
@@ -128,14 +129,14 @@ struct ready_block {
 
 INLINE void make_ready(lckv_dtype dtype, const uint8_t *group, size_t b, struct ready_block *ready)
 {
-    struct block block = block_at(dtype, group, b, dtype == LCKV_DTYPE_Q6_K ? b % 2 : 0);
+    struct weight_block block = block_at(dtype, group, b, b % 2);
     UNROLL for (int q = 0; q < 8; q++) ready->quads[q] = block_quad(dtype, &block, q);
     ready->scale = block.scale;
     ready->second = block.second;
 }
 
-INLINE void fast_block(lckv_dtype dtype, struct block w, const struct int8_block *x, size_t n_rows,
-                       vf *sums)
+INLINE void fast_block(lckv_dtype dtype, struct weight_block w, const struct int8_block *x,
+                       size_t n_rows, vf *sums)
 {
     if (dtype == LCKV_DTYPE_Q8_0)
         fast_q8_0(w, x, n_rows, sums);
@@ -164,7 +165,7 @@ INLINE void fast_tile(lckv_dtype dtype, const uint8_t *group, const struct ready
         struct int8_block x = int8_block(at, b);
         if (ready != NULL) {
             const struct ready_block *w = ready + (b - begin);
-            struct block block = {w->scale, w->second, NULL, NULL, 0, w->quads};
+            struct weight_block block = {w->scale, w->second, NULL, NULL, 0, w->quads};
             fast_block(dtype, block, &x, n_rows, sums);
             continue;
         }

@@ -20,19 +20,20 @@ INLINE bool has_minimums(lckv_dtype dtype)
 }
 
 /* A block: `second` is the minimum of types that have one, and scales the second half in q6_K. */
-struct block {
+struct weight_block {
     vf scale, second;
-    const uint8_t *low, *high; /* of its super-block of 64 columns in q6_K, its own otherwise */
-    int odd;                   /* which half of that */
-    const vb *ready;           /* the quads, if they have been unpacked before; NULL */
+    const uint8_t *low, *high; /* bits; the high ones of q6_K are of 64 columns */
+    int odd;                   /* which half of those */
+    const vb *ready;           /* the quads, if unpacked before; else NULL */
 };
 
-/* `odd` is b % 2 in q6_K, a constant where speed counts; 0 otherwise. */
-INLINE struct block block_at(lckv_dtype dtype, const uint8_t *group, size_t b, int odd)
+/* `odd` is b % 2: in q6_K, which alone reads it, a constant where speed counts. */
+INLINE struct weight_block block_at(lckv_dtype dtype, const uint8_t *group, size_t b, int odd)
 {
+    odd = dtype == LCKV_DTYPE_Q6_K ? odd : 0;
     const uint8_t *head = head_at(dtype, group, b), *body = body_at(dtype, group, b - (size_t)odd);
     const uint8_t *numbers = head + 4 * LANES, *scales = head + 2 * LANES + b % 8 * 2 * LANES;
-    struct block block = {v_load_f16(head), v_set(0), body, body, odd, NULL};
+    struct weight_block block = {v_load_f16(head), v_set(0), body, body, odd, NULL};
     if (dtype == LCKV_DTYPE_Q4_0) {
         block.scale = v_mul(block.scale, v_set(VQ_SCALE));
     } else if (dtype == LCKV_DTYPE_Q4_1) {
@@ -52,7 +53,7 @@ INLINE struct block block_at(lckv_dtype dtype, const uint8_t *group, size_t b, i
 }
 
 /* Quad q of 8 in the form that products take: vs, vq, v6 or vu of simd_portable.h. */
-INLINE vb block_quad(lckv_dtype dtype, const struct block *block, int q)
+INLINE vb block_quad(lckv_dtype dtype, const struct weight_block *block, int q)
 {
     if (block->ready != NULL)
         return block->ready[q];
@@ -73,7 +74,7 @@ INLINE vb block_quad(lckv_dtype dtype, const struct block *block, int q)
 }
 
 /* The same as signed bytes, which the scale makes values. */
-INLINE vb block_plain(lckv_dtype dtype, const struct block *block, int q)
+INLINE vb block_plain(lckv_dtype dtype, const struct weight_block *block, int q)
 {
     vb quad = block_quad(dtype, block, q);
     return dtype == LCKV_DTYPE_Q8_0   ? vs_plain(quad)
@@ -85,7 +86,7 @@ INLINE vb block_plain(lckv_dtype dtype, const struct block *block, int q)
 /* Block b of a quantised type as floats: out[column * LANES + lane]. */
 INLINE void unpack_block(lckv_dtype dtype, const uint8_t *group, size_t b, float *out)
 {
-    struct block block = block_at(dtype, group, b, dtype == LCKV_DTYPE_Q6_K ? b % 2 : 0);
+    struct weight_block block = block_at(dtype, group, b, b % 2);
     UNROLL for (int q = 0; q < 8; q++)
     {
         vb quad = block_plain(dtype, &block, q);

@@ -89,7 +89,7 @@ INLINE void amx_store(int tile, int32_t *dots)
 INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *weights,
                       float *scales, float *minimums)
 {
-    struct block block = block_at(dtype, group, b, dtype == LCKV_DTYPE_Q6_K ? b % 2 : 0);
+    struct weight_block block = block_at(dtype, group, b, b % 2);
     v_store(scales, block.scale);
     if (dtype == LCKV_DTYPE_Q6_K)
         v_store(scales + LANES, block.second);
