@@ -5,17 +5,24 @@
         --test pp512 --test tg64 --test tg64@2048 --test b8 --output figures.json model-q4_0.gguf
     bench/compare.py --report figures.json --table figures.md --plot figures.svg
 
-A test is pp512 (a prompt of 512 tokens), tg64 (64 tokens decoded one by one), tg64@2048 (the same
-after 2048 tokens), b8 (64 tokens decoded by each of 8 sessions with prompts of 128) or
-pp8192+tg64 (a prompt, and 64 tokens after it; peers measure both in one run). A peer is a name and a folder that
-holds llama-bench and llama-batched-bench, with more arguments behind commas:
-NAME=FOLDER,-fa,1. Where a name comes several times, each test first tries these settings and
-takes the fastest.
+A test is
+    pp512        a prompt of 512 tokens
+    tg64         64 tokens decoded one by one
+    tg64@2048    the same after 2048 tokens
+    b8           64 tokens decoded by each of 8 sessions with prompts of 128
+    pp8192+tg64  a prompt, and 64 tokens after it; peers measure both in one run
+    first        milliseconds from the start of a process to the end of one that opens the model and
+                 writes a token after a short prompt; the model needs a tokenizer
+    rss512       MiB that a process has in memory at most, which reads a prompt of 512 tokens
+A peer is a name and a folder that holds llama-bench, llama-batched-bench and llama-completion or
+llama-cli, with more arguments behind commas: NAME=FOLDER,-fa,1. Where a name comes several times,
+each test first tries these settings, each twice, and takes the fastest.
 
 Every test runs in windows: probe, lckv and the peers in turns, probe. The probes time memory and
 arithmetic; a window whose probes differ by more than 5 % is dropped, for something else ran then
 (of a prompt, where memory hardly counts, only if arithmetic differs). More windows follow until
-enough were kept, or twice as many were tried. What counts is the median of the windows' ratios.
+enough were kept, or twice as many were tried. What counts is the median of the windows' ratios,
+which are how many times as well lckv does.
 Nothing but Python's standard library is needed.
 """
 
@@ -26,31 +33,46 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 SHAKY = 0.05  # relative difference of a window's probes
 
 
-def run(command, **environment):
-    process = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
-    )
-    if process.returncode != 0:
-        sys.exit(f"compare: {' '.join(command)} failed:\n{process.stderr.strip()[-2000:]}")
-    return process.stdout, process.stderr
+FIRST_PROMPT = "Once upon a time,"
+
+
+class Run:
+    """A command that has ended: what it wrote, its seconds, and the MiB that it had in memory at most."""
+
+    def __init__(self, command, **environment):
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            begin = time.perf_counter()
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env={**os.environ, **environment}
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            self.seconds = time.perf_counter() - begin
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.out, self.err = [file.seek(0) or file.read() for file in (out, err)]
+        self.mebibytes = usage.ru_maxrss / 1024
+        if process.returncode != 0:
+            sys.exit(f"compare: {' '.join(command)} failed:\n{self.err.strip()[-2000:]}")
 
 
 class Test:
     """One of the names above, taken apart. `figures` are what it measures."""
 
     def __init__(self, name):
-        match = re.fullmatch(r"pp(\d+)(?:\+tg(\d+))?|tg(\d+)(?:@(\d+))?|b(\d+)", name)
+        match = re.fullmatch(r"pp(\d+)(?:\+tg(\d+))?|tg(\d+)(?:@(\d+))?|b(\d+)|rss(\d+)|first", name)
         if match is None:
-            sys.exit(f"compare: no such test: {name}; expected pp512, tg64, tg64@2048, b8 or pp8192+tg64")
-        prompt, decode_after, decode, depth, batch = (int(number or 0) for number in match.groups())
+            sys.exit(f"compare: no such test: {name}; --help lists them")
+        prompt, decode_after, decode, depth, batch, rss_prompt = (int(number or 0) for number in match.groups())
         self.name = name
+        self.is_first, self.is_rss = name == "first", rss_prompt > 0
+        self.less_is_better = self.is_first or self.is_rss
         self.is_both = decode_after > 0
-        self.prompt = prompt
+        self.prompt = prompt or rss_prompt
         self.decode = decode_after or decode or (64 if batch else 0)
         self.batch = batch or 1
         self.depth = prompt if self.is_both else depth or (128 if batch else 0)
@@ -61,25 +83,30 @@ class Test:
 class Lckv:
     def __init__(self, program, threads, name, arguments):
         self.program, self.threads, self.name, self.arguments = program, threads, name, arguments
-        self.version = run([program, "--version"])[0].split("\n")[0]
+        self.version = Run([program, "--version"]).out.split("\n")[0]
         self.setting = {}  # until it has run
 
     def bench(self, model, prompt, decode, depth, batch):
-        out, _ = run(
+        done = Run(
             [self.program, "bench", model, "-p", str(prompt), "-n", str(decode), "-d", str(depth), "-b", str(batch),
              "-r", "1", "-t", str(self.threads), "--json", *self.arguments]
         )  # fmt: skip
-        answer = json.loads(out)
+        answer = json.loads(done.out)
         self.setting = {key: answer[key] for key in ("kernel_set", "precision", "kv_type", "prefill")}
-        return answer["tests"][-1]["median"]
+        return answer["tests"][-1]["median"], done.mebibytes
 
     def measure(self, model, test):
+        if test.is_first:
+            command = [self.program, "generate", model, "-p", FIRST_PROMPT, "-n", "1", "-t", str(self.threads)]
+            return [1000 * Run([*command, *self.arguments]).seconds]
+        if test.is_rss:
+            return [self.bench(model, test.prompt, 0, 0, 1)[1]]
         if test.is_both:
             return [
-                self.bench(model, test.prompt, 0, 0, 1),
-                self.bench(model, 0, test.decode, test.depth, 1),
+                self.bench(model, test.prompt, 0, 0, 1)[0],
+                self.bench(model, 0, test.decode, test.depth, 1)[0],
             ]
-        return [self.bench(model, test.prompt, test.decode, test.depth, test.batch)]
+        return [self.bench(model, test.prompt, test.decode, test.depth, test.batch)[0]]
 
 
 class Peer:
@@ -90,36 +117,60 @@ class Peer:
             sys.exit(f"compare: --peer {text}: expected NAME=FOLDER")
         self.environment = {"OMP_NUM_THREADS": str(threads)}
         self.threads = ["-t", str(threads)]
-        self.program = os.path.join(os.path.expanduser(folder), "llama-bench")
-        self.batched = os.path.join(os.path.expanduser(folder), "llama-batched-bench")
+        folder = os.path.expanduser(folder)
+        self.program = os.path.join(folder, "llama-bench")
+        self.batched = os.path.join(folder, "llama-batched-bench")
+        self.completion = os.path.join(folder, "llama-completion")
+        if not os.path.exists(self.completion):
+            self.completion = os.path.join(folder, "llama-cli")  # what it was called before
         usage = subprocess.run([self.program, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.has_depth = "--n-depth" in usage.stdout
-        self.version = "unknown"  # until it has run
+        self.version = None  # until llama-bench has run
+
+    def flags(self):
+        """Its arguments for other programs than llama-bench, where -rtr is a flag and not a number."""
+        return [a for i, a in enumerate(self.arguments) if i == 0 or self.arguments[i - 1] != "-rtr"]
 
     def measure_batched(self, model, test):
         room = test.batch * (test.depth + test.decode + 8)
-        # There -rtr is a flag, while llama-bench wants a number.
-        arguments = [a for i, a in enumerate(self.arguments) if i == 0 or self.arguments[i - 1] != "-rtr"]
-        out = run(
+        done = Run(
             [self.batched, "-m", model, *self.threads, "-c", str(room), "-b", "2048", "-npp", str(test.depth),
-             "-ntg", str(test.decode), "-npl", str(test.batch), *arguments],
+             "-ntg", str(test.decode), "-npl", str(test.batch), *self.flags()],
             **self.environment,
         )  # fmt: skip
-        row = [line for text in out for line in text.split("\n") if re.match(r"\|\s*\d", line)][-1].split("|")
+        row = re.findall(r"^\|\s*\d.*", done.out + "\n" + done.err, re.M)[-1].split("|")
         return [float(row[6]), float(row[8])] if test.is_both else [float(row[8])]
 
+    def measure_first(self, model):
+        command = [self.completion, "-m", model, *self.threads, "-c", "512", "-p", FIRST_PROMPT, "-n", "1",
+                   "--no-warmup", *self.flags()]  # fmt: skip
+        if self.completion.endswith("completion"):
+            command.append("-no-cnv")
+        return [1000 * Run(command, **self.environment).seconds]
+
     def measure(self, model, test):
+        if test.is_first:
+            return self.measure_first(model)
         if test.batch > 1 or test.is_both:
             return self.measure_batched(model, test)
+        return [self.bench(model, test)[test.is_rss]]
+
+    def bench(self, model, test):
         counts = ["-p", str(test.prompt), "-n", str(test.decode)]
         if test.depth > 0 and self.has_depth:
             counts += ["-d", str(test.depth)]
         elif test.depth > 0:
             counts = ["-p", "0", "-n", "0", "-gp", f"{test.depth},{test.decode}"]
         command = [self.program, "-m", model, *counts, *self.threads, "-r", "1", "-o", "json", *self.arguments]
-        answer = json.loads(run(command, **self.environment)[0])[-1]
+        done = Run(command, **self.environment)
+        answer = json.loads(done.out)[-1]
         self.version = str(answer.get("build_commit", "unknown"))
-        return [answer["avg_ts"]]
+        return answer["avg_ts"], done.mebibytes
+
+    def ask_version(self, model):
+        if self.version is None:
+            self.bench(model, Test("pp1"))
+        return self.version
 
 
 class Probe:
@@ -131,7 +182,7 @@ class Probe:
         self.command = [lckv.program, "bench", small, "-p", "0", "-n", "1", "-r", "1", "-t", str(lckv.threads), "--json"]
 
     def measure(self):
-        memory = json.loads(run(self.command)[0])["tests"][-1]
+        memory = json.loads(Run(self.command).out)["tests"][-1]
         begin = time.perf_counter()
         sum(range(3_000_000))
         return {
@@ -145,10 +196,12 @@ def is_steady(before, after, keys):
 
 
 def fastest(model, test, settings):
-    """The best of a peer's settings, in one run each; all of them where each figure may have its own."""
+    """The best of a peer's settings, in two runs each; all of them where each figure may have its own."""
     if len(settings) == 1 or test.is_both:
         return settings
-    return [max(settings, key=lambda peer: peer.measure(model, test)[0])]
+    best = min if test.less_is_better else max
+    runs = [(peer.measure(model, test)[0], i) for i, peer in 2 * list(enumerate(settings))]
+    return [settings[best(runs)[1]]]
 
 
 def compare(model, test, lckvs, peers, probe, n_windows):
@@ -159,10 +212,10 @@ def compare(model, test, lckvs, peers, probe, n_windows):
         if sys.stderr.isatty():
             print(f"\r{test.name}: window {len(windows) + 1}, {n_kept} of {n_windows} kept", end="", file=sys.stderr)
         order = engines if len(windows) % 2 == 0 else engines[::-1]
-        rates = {id(engine): engine.measure(model, test) for engine in order}
+        figures = {id(engine): engine.measure(model, test) for engine in order}
         after = probe.measure()
         kept = is_steady(before, after, test.probes)
-        windows.append((rates, [before, after], kept))
+        windows.append((figures, [before, after], kept))
         n_kept += kept
         before = after
     if sys.stderr.isatty():
@@ -171,17 +224,18 @@ def compare(model, test, lckvs, peers, probe, n_windows):
         {
             "model": os.path.basename(model),
             "test": figure + lckv.name,
+            "less_is_better": test.less_is_better,
             "peer": peer[0].name,
             "windows": [
                 {
-                    "rates": {"lckv": rates[id(lckv)][f], peer[0].name: max(rates[id(s)][f] for s in peer)},
+                    "figures": {"lckv": figures[id(lckv)][f], peer[0].name: max(figures[id(s)][f] for s in peer)},
                     "probes": probes,
                     "kept": kept,
                 }
-                for rates, probes, kept in windows
+                for figures, probes, kept in windows
             ],
             "lckv": {"version": lckv.version, "arguments": lckv.arguments, **lckv.setting},
-            "peer_build": {"version": peer[0].version, "arguments": [s.arguments for s in peer]},
+            "peer_build": {"version": peer[0].ask_version(model), "arguments": [s.arguments for s in peer]},
         }
         for f, figure in enumerate(test.figures)
         for lckv in lckvs
@@ -192,11 +246,13 @@ def compare(model, test, lckvs, peers, probe, n_windows):
 def summary(result):
     """Medians over the windows that were kept; over all of them if none was."""
     kept = [w for w in result["windows"] if w["kept"]] or result["windows"]
-    rate = {name: statistics.median(w["rates"][name] for w in kept) for name in ("lckv", result["peer"])}
-    ratios = sorted(w["rates"]["lckv"] / w["rates"][result["peer"]] for w in kept)
+    names = ("lckv", result["peer"])
+    figure = {name: statistics.median(w["figures"][name] for w in kept) for name in names}
+    better, worse = names[::-1] if result["less_is_better"] else names
+    ratios = sorted(w["figures"][better] / w["figures"][worse] for w in kept)
     return {
-        "lckv": rate["lckv"],
-        "peer": rate[result["peer"]],
+        "lckv": figure["lckv"],
+        "peer": figure[result["peer"]],
         "ratio": statistics.median(ratios),
         "least": ratios[0],
         "most": ratios[-1],
@@ -208,7 +264,7 @@ def summary(result):
 
 def table(results):
     lines = [
-        "| model | test | peer | lckv tokens/s | peer tokens/s | ratio (least to most) | windows kept |",
+        "| model | test | peer | lckv | the peer | ratio (least to most) | windows kept |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for result in results:
@@ -252,16 +308,6 @@ def machine():
         text = file.read()
     name = re.search(r"^model name\s*: (.*)$", text, re.M)
     return {"processor": name[1] if name else "unknown", "processors": os.cpu_count()}
-
-
-def commit():
-    """Of the checkout that this file lies in, so that figures can be run again."""
-    command = ["git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty"]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    except FileNotFoundError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
 
 
 def write(path, text):
@@ -315,7 +361,6 @@ def main():
                 peers = [fastest(model, test, [p for p in settings if p.name == name]) for name in names]
                 for result in compare(model, test, lckvs, peers, probe, options.windows):
                     result["threads"] = options.threads
-                    result["commit"] = commit()
                     keys = ("model", "test", "peer")
                     others = [r for r in figures["results"] if any(r[key] != result[key] for key in keys)]
                     figures["results"] = [*others, result]

@@ -256,10 +256,23 @@ static void measure_attention(struct lckv_pool *pool, const struct kernels *kern
                 pool_size(pool) * a.scratch_floats * sizeof(float));
 }
 
+static bool is_known(const char *what)
+{
+    for (int d = LCKV_DTYPE_F32; d < DTYPE_COUNT; d++) {
+        if (strcmp(what, dtype_info((lckv_dtype)d)->name) == 0)
+            return true;
+    }
+    return strcmp(what, "attention") == 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct kernels *kernels;
     struct lckv_pool *pool;
+    if (argc > 3 || (argc > 1 && atoi(argv[1]) <= 0) || (argc > 2 && !is_known(argv[2]))) {
+        fprintf(stderr, "usage: build/bench/kernels [THREADS [TYPE|attention]], TYPE as in q4_0\n");
+        return 2;
+    }
     request_tiles();
     check(kernels_choose(NULL, &kernels));
     check(pool_create(argc > 1 ? (uint32_t)atoi(argv[1]) : 0, &memory_default_allocator, &pool));

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef LCKV_COMMIT
+#define LCKV_COMMIT "" /* the Makefile knows it in a checkout */
+#endif
+
 static const struct command {
     const char *name;
     const char *summary;
@@ -44,6 +48,8 @@ static void print_usage(FILE *file)
 static void print_version(void)
 {
     printf("lckv %s", LCKV_VERSION_STRING);
+    if (LCKV_COMMIT[0] != '\0')
+        printf(", commit %s", LCKV_COMMIT);
     if (strcmp(lckv_version_string(), LCKV_VERSION_STRING) != 0)
         printf(" (library %s)", lckv_version_string());
     printf("\nkernel sets:");

@@ -7,14 +7,45 @@
 #include <math.h>
 
 #include "allocator.h"
+#include "folder.h"
 
-/* _i: model, precision and type of keys and values. */
+static void set_up(void)
+{
+    folder_make();
+    make_tokens();
+}
+
+/* What the models are computed with: as they are, or their matrices in bytes or nibbles. */
+static const struct form {
+    lckv_precision precision;
+    lckv_dtype dtype; /* 0: that of the file */
+} forms[] = {{LCKV_PRECISION_FULL, 0},
+             {LCKV_PRECISION_FAST, 0},
+             {LCKV_PRECISION_FAST, LCKV_DTYPE_Q8_0},
+             {LCKV_PRECISION_FAST, LCKV_DTYPE_Q4_0}};
+enum { N_FORMS = sizeof forms / sizeof forms[0], N_MODELS = sizeof models / sizeof models[0] };
+
+static lckv_model *open_form(const char *name, struct form form, const lckv_allocator *allocator)
+{
+    char golden[128];
+    const char *path = golden, *converted = folder_path("converted.gguf");
+    lckv_convert_options options = {.size = sizeof options, .dtype = form.dtype};
+    snprintf(golden, sizeof golden, "tests/data/goldens/%s", name);
+    if (form.dtype != 0) {
+        ck_assert_ok(lckv_convert(golden, converted, &options, NULL));
+        path = converted;
+    }
+    return open_model(path, (lckv_model_options){.precision = form.precision,
+                                                 .gemm = LCKV_GEMM_OWN,
+                                                 .allocator = allocator});
+}
+
+/* _i: model, form, and type of keys and values. */
 START_TEST(logits_do_not_depend_on_threads_pages_batches_or_splits)
 {
     static const lckv_dtype kv_dtypes[] = {LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_F32};
-    lckv_dtype kv_dtype = kv_dtypes[_i / 6];
-    lckv_model *model =
-        open_golden(models[_i % 3], _i % 6 < 3 ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
+    lckv_dtype kv_dtype = kv_dtypes[_i / (N_MODELS * N_FORMS)];
+    lckv_model *model = open_form(models[_i % N_MODELS], forms[_i / N_MODELS % N_FORMS], NULL);
     reference_logits(model, kv_dtype, expected);
     const uint32_t threads[] = {1, 2, 3, 7}, pages[] = {16, 64, 128, 1024},
                    rows[] = {256, 5, 1, 33};
@@ -45,7 +76,7 @@ START_TEST(logits_do_not_depend_on_threads_pages_batches_or_splits)
         }
         for (int s = 0; s < 3; s++) {
             ck_assert_msg(memcmp(got[s], expected, sizeof expected) == 0,
-                          "%s: session %d of round %d differs", models[_i % 3], s, k);
+                          "%s: session %d of round %d differs", models[_i % N_MODELS], s, k);
             lckv_session_release(sessions[s]);
         }
         lckv_cache_release(cache);
@@ -136,18 +167,15 @@ START_TEST(a_model_and_caches_share_a_pool)
 }
 END_TEST
 
-/* The allocator's memory is NaN all over. */
+/* The allocator's memory is NaN all over. _i: model and form. */
 START_TEST(memory_may_hold_anything)
 {
     struct counting counting = {.n_allowed = SIZE_MAX};
     lckv_allocator allocator = counting_allocator(&counting);
-    lckv_model *zeros = open_golden(models[_i], LCKV_PRECISION_FULL), *model;
+    const char *name = models[_i % N_MODELS];
+    lckv_model *zeros = open_form(name, forms[_i / N_MODELS], NULL);
     reference_logits(zeros, 0, expected);
-    char path[128];
-    snprintf(path, sizeof path, "tests/data/goldens/%s", models[_i]);
-    model = open_model(path, (lckv_model_options){.precision = LCKV_PRECISION_FULL,
-                                                  .gemm = LCKV_GEMM_OWN,
-                                                  .allocator = &allocator});
+    lckv_model *model = open_form(name, forms[_i / N_MODELS], &allocator);
     reference_logits(model, 0, got[0]);
     ck_assert_mem_eq(got[0], expected, sizeof expected);
     lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = 3});
@@ -231,14 +259,15 @@ static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("cache logits");
     tcase_set_timeout(tcase, 300);
-    tcase_add_checked_fixture(tcase, make_tokens, NULL);
-    tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_pages_batches_or_splits, 0, 18);
+    tcase_add_checked_fixture(tcase, set_up, folder_remove);
+    tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_pages_batches_or_splits, 0,
+                        3 * N_FORMS * N_MODELS);
     tcase_add_loop_test(tcase, long_contexts_are_shared_by_threads, 0, 3);
     tcase_add_loop_test(tcase, rows_on_both_sides_of_a_segment_are_shared_by_threads, 0, 3);
     tcase_add_loop_test(tcase, only_wanted_rows_come_back_and_they_are_the_same, 0, 3);
     tcase_add_loop_test(tcase, truncating_brings_back_the_shorter_session, 0, 3);
     tcase_add_test(tcase, a_model_and_caches_share_a_pool);
-    tcase_add_loop_test(tcase, memory_may_hold_anything, 0, 3);
+    tcase_add_loop_test(tcase, memory_may_hold_anything, 0, N_FORMS * N_MODELS);
     suite_add_tcase(suite, tcase);
 }
 

@@ -4,6 +4,7 @@
 #include "format/packed.h"
 #include "kernels/matrix.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "random.h"
@@ -167,6 +168,44 @@ START_TEST(groups_go_from_any_layout_to_any_other)
 }
 END_TEST
 
+/* FNV-1a. */
+static uint64_t hash(const uint8_t *bytes, size_t length)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* Packed files outlive the library that wrote them. */
+START_TEST(the_bytes_are_those_of_the_version)
+{
+    static const uint64_t expected[N_DTYPES][N_LAYOUTS] = {
+        {UINT64_C(0x708a7a703b8cce1f), UINT64_C(0x6a94a02d8486ad8f), UINT64_C(0x6a94a02d8486ad8f)},
+        {UINT64_C(0x9a39853cde9355ef), UINT64_C(0x93e406dc0e99482f), UINT64_C(0x93e406dc0e99482f)},
+        {UINT64_C(0x72ce0702b414a8b3), UINT64_C(0x02e639ab49efc977), UINT64_C(0x02e639ab49efc977)},
+        {UINT64_C(0x85b818e9cb362521), UINT64_C(0x2e556931c13ddc89), UINT64_C(0xefb8bf431c835289)},
+        {UINT64_C(0x8921c88521ea4a82), UINT64_C(0x24c277770cc898e2), UINT64_C(0x24c277770cc898e2)},
+        {UINT64_C(0x0c31e43c8b028022), UINT64_C(0xd7aee4aabc17e1ea), UINT64_C(0xd7aee4aabc17e1ea)},
+        {UINT64_C(0x9086d24ff6625a4a), UINT64_C(0xab376e59ca1d648a), UINT64_C(0xab376e59ca1d648a)},
+        {UINT64_C(0x087a3f9cb15d25cf), UINT64_C(0x05d57deb58da7707), UINT64_C(0x05d57deb58da7707)},
+        {UINT64_C(0xc7cc91f6a09e316a), UINT64_C(0x52c5d532e67c1d76), UINT64_C(0x52c5d532e67c1d76)}};
+    static uint8_t bytes[MOST_BYTES];
+    random_seed = 5;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(random_bits() >> 24);
+    for (size_t l = 0; l < N_LAYOUTS; l++) {
+        struct matrix matrix = pack(dtypes[_i], layouts[l], bytes);
+        uint64_t got = hash(matrix.data, matrix.size.n_bytes);
+        matrix_release(&matrix, &memory_default_allocator);
+        ck_assert_msg(got == expected[_i][l],
+                      "the bytes of %s, layout %zu, have changed: raise PACKED_VERSION, and put "
+                      "0x%016" PRIx64 " here",
+                      lckv_dtype_name(dtypes[_i]), l, got);
+    }
+}
+END_TEST
+
 START_TEST(a_view_is_not_freed)
 {
     static uint8_t bytes[MOST_BYTES];
@@ -190,6 +229,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, sizes_that_do_not_fit_are_refused);
     tcase_add_loop_test(tcase, type_numbers_come_back, 0, N_DTYPES);
     tcase_add_loop_test(tcase, groups_go_from_any_layout_to_any_other, 0, N_DTYPES);
+    tcase_add_loop_test(tcase, the_bytes_are_those_of_the_version, 0, N_DTYPES);
     tcase_add_test(tcase, a_view_is_not_freed);
     suite_add_tcase(suite, tcase);
 }
