@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PROBE_BYTES ((size_t)512 << 20) /* of all threads */
+/* Of all threads, and of one: more than their caches. */
+#define LEAST_BYTES ((size_t)512 << 20)
+#define THREAD_BYTES ((size_t)64 << 20)
 #define PASSES 4
 
 struct reader {
@@ -66,10 +68,12 @@ double read_bandwidth(uint32_t n_threads)
         return 0;
     }
     uint32_t n_started = 0;
-    if (posix_memalign((void **)&bytes, (size_t)2 << 20, PROBE_BYTES) == 0) {
-        madvise(bytes, PROBE_BYTES, MADV_HUGEPAGE);
-        memset(bytes, 0, PROBE_BYTES);
-        size_t share = PROBE_BYTES / n_threads / 256 * 256;
+    size_t n_bytes = n_threads * THREAD_BYTES;
+    n_bytes = n_bytes > LEAST_BYTES ? n_bytes : LEAST_BYTES;
+    if (posix_memalign((void **)&bytes, (size_t)2 << 20, n_bytes) == 0) {
+        madvise(bytes, n_bytes, MADV_HUGEPAGE);
+        memset(bytes, 0, n_bytes);
+        size_t share = n_bytes / n_threads / 256 * 256;
         for (; n_started < n_threads; n_started++) {
             struct reader *reader = &readers[n_started];
             *reader = (struct reader){

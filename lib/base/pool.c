@@ -36,6 +36,7 @@ struct lckv_pool {
 
     _Atomic pid_t owner; /* the process that has the threads; see adopt() */
     pthread_mutex_t turn;
+    _Atomic(const void *) holder; /* the `mark` of the thread whose run it is; NULL: none's */
     uint32_t n_started; /* members that run */
 
     pool_function function; /* NULL: the members end */
@@ -137,6 +138,7 @@ static void adopt(struct lckv_pool *pool)
             event_init(&pool->begin);
             event_init(&pool->end);
             event_init(&pool->barrier);
+            atomic_init(&pool->holder, NULL);
             atomic_init(&pool->arrived, 0);
             atomic_init(&pool->working, 0);
             pool->n_started = 0;
@@ -176,10 +178,18 @@ static void start_members(struct lckv_pool *pool)
     pthread_attr_destroy(&attributes);
 }
 
+/* Its address is this thread's, and no other's while it lives. */
+static _Thread_local char mark;
+
 void pool_run(struct lckv_pool *pool, pool_function function, void *context)
 {
     adopt(pool);
+    if (atomic_load_explicit(&pool->holder, memory_order_relaxed) == &mark) {
+        function(&(struct worker){pool, 0, 1}, context);
+        return;
+    }
     pthread_mutex_lock(&pool->turn);
+    atomic_store_explicit(&pool->holder, &mark, memory_order_relaxed);
     start_members(pool);
     pool->function = function;
     pool->context = context;
@@ -192,6 +202,7 @@ void pool_run(struct lckv_pool *pool, pool_function function, void *context)
     function(&caller, context);
     if (caller.count > 1)
         event_wait(&pool->end, ended, pool->spin);
+    atomic_store_explicit(&pool->holder, NULL, memory_order_relaxed);
     pthread_mutex_unlock(&pool->turn);
 }
 

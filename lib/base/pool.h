@@ -1,9 +1,9 @@
 /*
  * The thread pool: runs one function on all workers at once, with barriers inside it.
  *
- * Workers split work by range with pool_share(), so who computes what depends on nothing but the
- * number of workers. Threads start with the first run, spin for at most 50 microseconds at a
- * barrier, then sleep; nothing runs between runs. After fork(2) the child starts its own threads.
+ * How work is divided is the function's business; pool_share() divides it by range. Threads start
+ * with the first run, spin for at most 50 microseconds at a barrier, then sleep; nothing runs
+ * between runs. After fork(2) the child starts its own threads.
  */
 #ifndef LCKV_BASE_POOL_H
 #define LCKV_BASE_POOL_H
@@ -31,7 +31,8 @@ uint32_t pool_size(const struct lckv_pool *pool);
 
 /*
  * Runs `function` on every worker and returns when all have ended. Several callers take turns. If
- * the system refuses threads, the run goes on with those that there are (worker->count tells).
+ * the system refuses threads, the run goes on with those that there are (worker->count tells). A
+ * run within a run of the same pool, as in a host's callback, has the calling thread alone.
  */
 void pool_run(struct lckv_pool *pool, pool_function function, void *context);
 

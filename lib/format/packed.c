@@ -13,18 +13,6 @@
 #define PACKED_GGUF_TYPES UINT32_C(0x4c4b0000)
 #define PACKED_VERSION 2 /* counts up, to 31, when the same number would mean other bytes */
 
-struct packed_form packed_form(lckv_dtype dtype)
-{
-    static const struct packed_form forms[DTYPE_COUNT] = {
-        [LCKV_DTYPE_F32] = {1, 1, 0, 0, 0, 4, 1},     [LCKV_DTYPE_F16] = {1, 1, 0, 0, 0, 2, 1},
-        [LCKV_DTYPE_BF16] = {2, 1, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
-        [LCKV_DTYPE_Q8_0] = {32, 2, 1, 0, 0, 4, 8},   [LCKV_DTYPE_Q4_0] = {32, 2, 1, 0, 0, 4, 4},
-        [LCKV_DTYPE_Q4_1] = {32, 1, 2, 0, 0, 4, 4},   [LCKV_DTYPE_Q4_K] = {256, 1, 2, 3, 0, 4, 32},
-        [LCKV_DTYPE_Q5_K] = {256, 1, 2, 3, 0, 4, 40}, [LCKV_DTYPE_Q6_K] = {256, 2, 1, 0, 16, 4, 48},
-    };
-    return forms[dtype];
-}
-
 bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
                     struct matrix_layout layout, struct packed_size *size)
 {

@@ -3,10 +3,9 @@
  *
  * Positions are taken in tiles of 128 and segments of 1024 at absolute multiples. A running softmax
  * goes through the tiles of a segment; the results of the segments are merged in order, here or, if
- * several threads share them, by attend_merge. A query's
- * sums run over positions in ascending order and skip only what its span leaves out, so they do not
- * depend on the other queries of the call. Sub-tiles before the first span and behind the last are
- * not touched: their pages may be gone.
+ * several threads share them, by attend_merge. A query's sums run over positions in ascending order
+ * and skip only what its span leaves out, so they do not depend on the other queries of the call.
+ * Sub-tiles before the first span and behind the last are not touched: their pages may be gone.
  *
  * Keys and values of more queries than a tile's become floats once for all of them. `paired` is
  * x86/attend_bf16.inc.h's form of the products.

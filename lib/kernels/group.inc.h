@@ -12,20 +12,14 @@ INLINE const uint8_t *group_at(const struct matrix *matrix, size_t index)
 /* Bytes of a block: its numbers; its share of a head of scales and minimums. */
 INLINE size_t body_bytes(lckv_dtype dtype)
 {
-    return dtype == LCKV_DTYPE_F32                               ? 128 * LANES
-           : dtype == LCKV_DTYPE_F16 || dtype == LCKV_DTYPE_BF16 ? 64 * LANES
-           : dtype == LCKV_DTYPE_Q8_0                            ? 32 * LANES
-           : dtype == LCKV_DTYPE_Q6_K                            ? 24 * LANES
-           : dtype == LCKV_DTYPE_Q5_K                            ? 20 * LANES
-                                                                 : 16 * LANES;
+    struct packed_form form = packed_form(dtype);
+    return packed_body_bytes(form) * 32 * LANES / form.columns;
 }
 
 INLINE size_t head_bytes(lckv_dtype dtype)
 {
-    return dtype == LCKV_DTYPE_F32 || dtype == LCKV_DTYPE_F16 || dtype == LCKV_DTYPE_BF16 ? 0
-           : dtype == LCKV_DTYPE_Q4_1 ? 4 * LANES
-           : dtype == LCKV_DTYPE_Q6_K ? 18 * LANES / 8
-                                      : 2 * LANES;
+    struct packed_form form = packed_form(dtype);
+    return packed_head_bytes(form) * 32 * LANES / form.columns;
 }
 
 INLINE size_t block_bytes(lckv_dtype dtype)
@@ -33,18 +27,16 @@ INLINE size_t block_bytes(lckv_dtype dtype)
     return head_bytes(dtype) + body_bytes(dtype);
 }
 
-/* Blocks of a unit, and those that share a head. */
-INLINE size_t unit_blocks(lckv_dtype dtype)
-{
-    return dtype == LCKV_DTYPE_Q6_K                               ? 16
-           : dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K ? 8
-           : dtype == LCKV_DTYPE_Q8_0 || dtype == LCKV_DTYPE_Q4_0 ? 2
-                                                                  : 1;
-}
-
+/* Blocks that share a head, and those of a unit; floats have neither. */
 INLINE size_t head_blocks(lckv_dtype dtype)
 {
-    return unit_blocks(dtype) < 8 ? 1 : 8;
+    struct packed_form form = packed_form(dtype);
+    return form.columns < 32 ? 1 : form.columns / 32u;
+}
+
+INLINE size_t unit_blocks(lckv_dtype dtype)
+{
+    return packed_form(dtype).together * head_blocks(dtype);
 }
 
 INLINE const uint8_t *head_at(lckv_dtype dtype, const uint8_t *group, size_t b)

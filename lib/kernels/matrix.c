@@ -275,7 +275,7 @@ void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, 
 }
 
 /* One block of a row back to the form of files. */
-static void unpack_block(const struct matrix *matrix, size_t lane, const uint8_t *head,
+static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *head,
                          const uint8_t *body, uint8_t *block)
 {
     const struct packed_form form = packed_form(matrix->dtype);
@@ -305,7 +305,7 @@ void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
             unpack_kquant(matrix->dtype, group + at.head, group + at.body, rows, lane,
                           values + first);
         } else {
-            unpack_block(matrix, lane, group + at.head, group + at.body, block);
+            file_block(matrix, lane, group + at.head, group + at.body, block);
             blocks_dequantize(matrix->dtype, block, left < form.columns ? left : form.columns,
                               values + first);
         }

@@ -5,7 +5,7 @@
  * A vf holds floats, a vi 32-bit integers, a vb four bytes in each lane.
  *
  * A set of 16 lanes that multiplies bfloat16 itself defines HAS_DOT_BF16 and, beside these,
- * vb_set_pair and v_dot_bf16: see x86/simd_avx512.h.
+ * vb_set_pair and v_dot_bf16, and one that multiplies tiles needs vb_store: see x86/simd_avx512.h.
  */
 #ifndef LCKV_KERNELS_SIMD_PORTABLE_H
 #define LCKV_KERNELS_SIMD_PORTABLE_H

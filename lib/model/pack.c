@@ -1,5 +1,5 @@
 /*
- * Which tensors become the model's matrices and vectors. How one does is packer.c's.
+ * Which tensors become the model's matrices and vectors. How one does is filling.c's.
  */
 #include "model/pack.h"
 

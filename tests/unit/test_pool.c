@@ -71,6 +71,29 @@ START_TEST(every_worker_runs_once_a_run)
 }
 END_TEST
 
+static void visit_within(const struct worker *worker, void *context)
+{
+    if (worker->index == 0)
+        pool_run(worker->pool, visit, context);
+}
+
+/* As a callback does that evaluates on the pool that opens a model. */
+START_TEST(a_run_within_a_run_has_the_caller_alone)
+{
+    struct visits visits = {.caller = pthread_self()};
+    struct lckv_pool *pool = make_pool(3);
+    for (int run = 1; run <= 20; run++) {
+        pool_run(pool, visit_within, &visits);
+        ck_assert_int_eq(atomic_load(&visits.count), 1);
+        ck_assert_int_eq(atomic_load(&visits.of[0]), run);
+        ck_assert_int_eq(atomic_load(&visits.of[1]), 0);
+    }
+    pool_run(pool, visit, &visits);
+    ck_assert_int_eq(atomic_load(&visits.count), 3);
+    pool_release(pool);
+}
+END_TEST
+
 /* Each worker writes its cell, and after the barrier reads its neighbour's: plain memory. */
 struct ring {
     int rounds;
@@ -291,6 +314,7 @@ static void add_pool(Suite *suite)
     TCase *tcase = tcase_create("pool");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, every_worker_runs_once_a_run, 0, 4);
+    tcase_add_test(tcase, a_run_within_a_run_has_the_caller_alone);
     tcase_add_loop_test(tcase, barriers_order_all_memory, 0, 5);
     tcase_add_test(tcase, callers_take_turns_and_the_last_release_ends_the_threads);
     tcase_add_test(tcase, threads_start_with_the_first_run_and_end_with_the_pool);

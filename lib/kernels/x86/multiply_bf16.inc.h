@@ -62,6 +62,8 @@ static void bf16_part(const struct matrix *matrix, const struct activations *x, 
                       size_t end, float *out, size_t stride)
 {
     size_t g = begin;
+    for (; x->n_rows == 1 && g < end; g++)
+        bf16_groups(matrix, x, g, 1, out + (g - begin) * LANES, stride);
     for (; g + GROUPS_TOGETHER <= end; g += GROUPS_TOGETHER)
         bf16_groups(matrix, x, g, GROUPS_TOGETHER, out + (g - begin) * LANES, stride);
     for (; g < end; g++)
