@@ -37,8 +37,6 @@ import tempfile
 import time
 
 SHAKY = 0.05  # relative difference of a window's probes
-
-
 FIRST_PROMPT = "Once upon a time,"
 
 

@@ -27,6 +27,8 @@ run() { # NAME COMMAND...
     fi
 }
 
+kernel_sets() { "$build/lckv" --version | sed -n "s/^kernel sets://p"; }
+
 runnable() { [ -x "$1" ] && [ -f "$1" ] && [ "${1%.d}" = "$1" ]; }
 
 [ "$what" = all ] || export LCKV_TEST_SHORT=1
@@ -43,7 +45,8 @@ else
         runnable "$program" || continue
         run "$(basename "$program")" "$program"
     done
-    for set in $("$build/lckv" --version | sed -n "s/^kernel sets://p" | sed "s/[a-z0-9]* (not[^)]*)//g"); do
+    kernel_sets | grep -o "[a-z0-9]* (not[^)]*)" | sed "s/^/skipped kernel set: /"
+    for set in $(kernel_sets | sed "s/[a-z0-9]* (not[^)]*)//g"); do
         for program in "$build"/tests/golden/test_* "$build"/tests/api/test_cache_logits; do
             runnable "$program" || continue
             run "$(basename "$program") ($set)" env LCKV_CPU="$set" "$program"

@@ -37,7 +37,7 @@ struct lckv_pool {
     _Atomic pid_t owner; /* the process that has the threads; see adopt() */
     pthread_mutex_t turn;
     _Atomic(const void *) holder; /* the `mark` of the thread whose run it is; NULL: none's */
-    uint32_t n_started; /* members that run */
+    uint32_t n_started;           /* members that run */
 
     pool_function function; /* NULL: the members end */
     void *context;

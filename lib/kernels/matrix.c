@@ -276,7 +276,7 @@ void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, 
 
 /* One block of a row back to the form of files. */
 static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *head,
-                         const uint8_t *body, uint8_t *block)
+                       const uint8_t *body, uint8_t *block)
 {
     const struct packed_form form = packed_form(matrix->dtype);
     size_t rows = matrix->layout.group_rows, n_heads = form.head_halves;
