@@ -107,15 +107,17 @@ EDIT_LIBS = $(shell $(PKG_CONFIG) --libs libedit)
 # The commit that lckv --version names; only main.o depends on it.
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
-	@(test -e .git && git describe --always --dirty) >$@.new 2>/dev/null || :
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@test ! -e .git || git --no-optional-locks describe --always --dirty --exclude='*' >$@.new 2>/dev/null || rm -f $@.new
+	@test -e $@ || : >$@
+	@if test ! -e $@.new || cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 $(BUILD)/tools/main.o: $(BUILD)/commit
-$(BUILD)/tools/main.o: EXTRA = -DLCKV_COMMIT='"$(shell cat $(BUILD)/commit 2>/dev/null)"'
+COMMIT_FLAG :=
+$(BUILD)/tools/main.o: COMMIT_FLAG = -DLCKV_COMMIT='"$(shell cat $(BUILD)/commit 2>/dev/null)"'
 
 $(BUILD)/tools/%.o: tools/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
-	$(Q)$(CC) $(TOOL_FLAGS) $(EXTRA) $(ERRORS) $(EDIT_CFLAGS) $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(TOOL_FLAGS) $(COMMIT_FLAG) $(ERRORS) $(EDIT_CFLAGS) $(CFLAGS) -c $< -o $@
 $(BUILD)/lckv: $(TOOL_OBJECTS) $(BUILD)/liblckv.a $(BUILD)/flags
 	$(call show,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(TOOL_OBJECTS) $(BUILD)/liblckv.a $(LIBS) $(EDIT_LIBS) -o $@

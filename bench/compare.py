@@ -16,7 +16,7 @@ A test is
     rss512       MiB that a process has in memory at most, which reads a prompt of 512 tokens
 A peer is a name and a folder that holds llama-bench, llama-batched-bench and llama-completion or
 llama-cli, with more arguments behind commas: NAME=FOLDER,-fa,1. Where a name comes several times,
-each test first tries these settings, each twice, and takes the fastest.
+each test first tries these settings, each twice, and takes the fastest (of rss the smallest).
 
 Every test runs in windows: probe, lckv and the peers in turns, probe. The probes time memory and
 arithmetic; a window whose probes differ by more than 5 % is dropped, for something else ran then
@@ -74,7 +74,8 @@ class Test:
         self.decode = decode_after or decode or (64 if batch else 0)
         self.batch = batch or 1
         self.depth = prompt if self.is_both else depth or (128 if batch else 0)
-        self.probes = ["arithmetic"] if self.decode == 0 else ["memory", "arithmetic"]  # what it depends on
+        needs_memory = self.decode > 0 or self.is_first
+        self.probes = ["memory", "arithmetic"] if needs_memory else ["arithmetic"]  # what it depends on
         self.figures = [f"pp{prompt}", f"tg{self.decode}@{self.depth}"] if self.is_both else [name]
 
 
@@ -318,7 +319,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="GGUF files that all engines read")
     parser.add_argument("--lckv", default="build/lckv", help="the command (default build/lckv)")
-    parser.add_argument("--lckv-arguments", default="", help="for lckv bench: --lckv-arguments='--kv-type bf16'")
+    parser.add_argument("--lckv-arguments", default="", help="for lckv: --lckv-arguments='--kv-type bf16'")
     parser.add_argument(
         "--variant", action="append", default=[], metavar="NAME=ARGUMENT[,ARGUMENT...]",
         help="lckv once more with other arguments: 'bf16 KV=--kv-type,bf16'",
@@ -341,6 +342,8 @@ def main():
                 figures = json.load(file)
         except OSError as error:
             sys.exit(f"compare: {error}")
+        if any("figures" not in w for result in figures["results"] for w in result["windows"]):
+            sys.exit(f"compare: {known} is of an earlier version; choose another file")
         if options.report is None and figures["machine"] != machine():
             sys.exit(f"compare: {known} has figures of another machine; choose another --output")
     if options.report is None:

@@ -307,7 +307,9 @@ typedef struct lckv_model_options {
     lckv_progress_callback progress; /* during the open only, in bytes of weights */
     void *progress_user;
     lckv_pool *pool; /* its threads read the weights, during the open only; NULL: threads that end
-                        with the open, as many as lckv_pool_create's 0 gives */
+                        with the open, as many as lckv_pool_create's 0 gives. The open's callbacks
+                        hold it: what they call on it has their thread alone, and they must not wait
+                        for other threads that use it */
 } lckv_model_options;
 
 /* Clears the options and sets their size: sizeof *options in the caller's program. */

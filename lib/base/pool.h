@@ -32,7 +32,8 @@ uint32_t pool_size(const struct lckv_pool *pool);
 /*
  * Runs `function` on every worker and returns when all have ended. Several callers take turns. If
  * the system refuses threads, the run goes on with those that there are (worker->count tells). A
- * run within a run of the same pool, as in a host's callback, has the calling thread alone.
+ * run that the caller (worker 0) begins within its run of the same pool, as in a host's callback,
+ * has that thread alone; other workers must not begin one.
  */
 void pool_run(struct lckv_pool *pool, pool_function function, void *context);
 

@@ -171,6 +171,44 @@ START_TEST(a_model_and_caches_share_a_pool)
 }
 END_TEST
 
+struct within {
+    lckv_cache *cache;
+    int n_calls;
+};
+
+static int32_t evaluate_within(void *user, uint64_t done, uint64_t total)
+{
+    struct within *within = user;
+    (void)done, (void)total;
+    if (within->n_calls++ > 0)
+        return 0;
+    lckv_session *session = make_session(within->cache);
+    lckv_item item = item_of(session, 0, N_TOKENS, got[0]);
+    ck_assert_ok(run(within->cache, &item, 1, LCKV_PREFILL_AUTO));
+    lckv_session_release(session);
+    return 0;
+}
+
+/* The open holds the pool meanwhile: the call has its thread alone, and the same bits. */
+START_TEST(callbacks_of_an_open_may_use_its_pool)
+{
+    lckv_pool *pool;
+    ck_assert_ok(lckv_pool_create(3, &pool));
+    lckv_model *model = open_golden(DOWNWARD, LCKV_PRECISION_FAST);
+    reference_logits(model, 0, expected);
+    struct within within = {.cache = make_cache(model, (lckv_cache_options){.pool = pool})};
+    lckv_model *other = open_model(
+        "tests/data/goldens/" UPWARD,
+        (lckv_model_options){.pool = pool, .progress = evaluate_within, .progress_user = &within});
+    ck_assert_int_gt(within.n_calls, 0);
+    ck_assert_mem_eq(got[0], expected, sizeof expected);
+    lckv_model_release(other);
+    lckv_cache_release(within.cache);
+    lckv_model_release(model);
+    lckv_pool_release(pool);
+}
+END_TEST
+
 /* The allocator's memory is NaN all over. _i: model and form. */
 START_TEST(memory_may_hold_anything)
 {
@@ -273,6 +311,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, only_wanted_rows_come_back_and_they_are_the_same, 0, 3);
     tcase_add_loop_test(tcase, truncating_brings_back_the_shorter_session, 0, 3);
     tcase_add_test(tcase, a_model_and_caches_share_a_pool);
+    tcase_add_test(tcase, callbacks_of_an_open_may_use_its_pool);
     tcase_add_loop_test(tcase, memory_may_hold_anything, 0, N_FORMS * N_MODELS);
     suite_add_tcase(suite, tcase);
 }
