@@ -264,15 +264,17 @@ done
 
 # Models of every quantised type: the same bytes of logits from the packed file, by one thread or three, and token by
 # token; and fast precision near the portable set's full one.
+write_logits() { # MODEL NAME ARGUMENTS...
+    "$tool" logits "$1" --tokens "$(seq -s, 1 40)" -o "$work/$2.npy" --gemm own "${@:3}" 2>"$work/err"
+}
 for type in q8_0 q4_0 q4_1 q4_k q5_k q6_k q4_k_m q5_k_m; do
     rm -f "$work"/small*.gguf "$work"/{exact,fast,packed,chunks}.npy # of the type before
     python3 bench/make_model.py --layers 2 --hidden 256 --heads 4 --kv-heads 2 --ffn 512 --vocab 96 --type $type "$work/small.gguf"
     "$tool" convert "$work/small.gguf" "$work/small-packed.gguf" --packed >"$work/out" 2>"$work/err"
-    logits() { "$tool" logits "$1" --tokens "$(seq -s, 1 40)" -o "$work/$2.npy" --gemm own "${@:3}" 2>"$work/err"; }
-    logits "$work/small.gguf" exact --kernel-set portable --precision full
-    logits "$work/small.gguf" fast --precision fast -t 1
-    logits "$work/small-packed.gguf" packed --precision fast -t 3
-    logits "$work/small.gguf" chunks --precision fast --chunk 1
+    write_logits "$work/small.gguf" exact --kernel-set portable --precision full
+    write_logits "$work/small.gguf" fast --precision fast -t 1
+    write_logits "$work/small-packed.gguf" packed --precision fast -t 3
+    write_logits "$work/small.gguf" chunks --precision fast --chunk 1
     ok=false
     cmp -s "$work/fast.npy" "$work/packed.npy" && cmp -s "$work/fast.npy" "$work/chunks.npy" && ok=true
     report "$type: the same logits packed, by three threads, and token by token" $ok

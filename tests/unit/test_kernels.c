@@ -204,6 +204,7 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
             kernels_prepare(kernels, &some, m, 0, COLUMNS);
         for (size_t k = 0; k < 2; k++) {
             size_t step = steps[(i + k * 4) % COUNT(steps)];
+            memset(tiled, 0xff, sizeof tiled); /* nothing of the round before */
             for (size_t g = 0, end; g < f.matrix.size.n_groups; g = end) {
                 end = g + step < f.matrix.size.n_groups ? g + step : f.matrix.size.n_groups;
                 multiply(&f.matrix, &some, g, end, tiled[0] + g * kernels->layout.group_rows,

@@ -168,8 +168,7 @@ START_TEST(groups_go_from_any_layout_to_any_other)
 }
 END_TEST
 
-/* FNV-1a. */
-static uint64_t hash(const uint8_t *bytes, size_t length)
+static uint64_t fnv1a(const uint8_t *bytes, size_t length)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < length; i++)
@@ -196,7 +195,7 @@ START_TEST(the_bytes_are_those_of_the_version)
         bytes[i] = (uint8_t)(random_bits() >> 24);
     for (size_t l = 0; l < N_LAYOUTS; l++) {
         struct matrix matrix = pack(dtypes[_i], layouts[l], bytes);
-        uint64_t got = hash(matrix.data, matrix.size.n_bytes);
+        uint64_t got = fnv1a(matrix.data, matrix.size.n_bytes);
         matrix_release(&matrix, &memory_default_allocator);
         ck_assert_msg(got == expected[_i][l],
                       "the bytes of %s, layout %zu, have changed: raise PACKED_VERSION, and put "
