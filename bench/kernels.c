@@ -24,7 +24,7 @@
 #define N_COLUMNS 2048
 #define MOST_INPUTS 512
 #define WEIGHTS_BYTES ((size_t)320 << 20)
-#define CLAIM_GROUPS 8
+#define CLAIM_ROWS 128
 #define DEPTH 8192 /* positions that attention reads */
 #define HEAD_DIM 64
 #define KV_HEADS 4
@@ -96,10 +96,9 @@ static void product_worker(const struct worker *worker, void *context)
     const struct product *product = context;
     for (size_t i = 0; i < product->n_layers; i++) {
         const struct matrix *layer = &product->layers[i];
-        struct range share = pool_share(worker, layer->size.n_groups / CLAIM_GROUPS);
-        for (size_t g = share.begin * CLAIM_GROUPS; g < share.end * CLAIM_GROUPS; g += CLAIM_GROUPS)
-            product->multiply(layer, &product->x, g, g + CLAIM_GROUPS,
-                              product->out + g * layer->layout.group_rows, N_ROWS);
+        struct range share = pool_share(worker, N_ROWS / CLAIM_ROWS);
+        for (size_t n = share.begin * CLAIM_ROWS; n < share.end * CLAIM_ROWS; n += CLAIM_ROWS)
+            product->multiply(layer, &product->x, n, n + CLAIM_ROWS, product->out + n, N_ROWS);
     }
 }
 

@@ -17,7 +17,8 @@ struct run {
     lckv_item *items;
     lckv_token *tokens; /* [n_sessions, the longer of depth and n_tokens] */
     size_t per_session;
-    double *speeds;
+    const struct bandwidth_probe *probe;
+    double *speeds, *probes, *shares; /* of each repeat: tokens per second, bytes, of those */
 };
 
 /* Any tokens will do, but not always the same: its row of the embedding would stay cached. */
@@ -86,25 +87,46 @@ static int compare_reals(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* A short run before the first warms up: it starts the threads and touches the weights. */
+static double median_of(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, compare_reals);
+    return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+/*
+ * A short run before the first warms up: it starts the threads and touches the weights. The probe
+ * takes small models out of the caches: a token brings them back.
+ */
 static int time_all(const struct run *run, struct bench_speeds *speeds)
 {
-    size_t n = (size_t)run->test->n_repeats;
-    struct progress progress = progress_begin(run->test->is_decode ? "decode" : "prompt");
-    int status = EXIT_SUCCESS;
-    for (size_t i = 0; i <= n && status == EXIT_SUCCESS; i++) {
-        double speed = 0;
-        size_t n_tokens = (size_t)run->test->n_tokens;
-        status = time_once(run, i == 0 && n_tokens > WARM_UP ? WARM_UP : n_tokens, &speed);
-        if (status == EXIT_SUCCESS && i > 0)
-            run->speeds[i - 1] = speed;
+    const struct bench_test *test = run->test;
+    size_t n = (size_t)test->n_repeats, n_tokens = (size_t)test->n_tokens;
+    struct progress progress = progress_begin(test->is_decode ? "decode" : "prompt");
+    double speed, before = 0;
+    int status = time_once(run, n_tokens > WARM_UP ? WARM_UP : n_tokens, &speed);
+    if (test->is_decode)
+        before = bandwidth_read(run->probe);
+    for (size_t i = 0; i < n && status == EXIT_SUCCESS; i++) {
         progress_update(&progress, i, n);
+        if (test->is_decode)
+            status = time_once(run, 1, &speed);
+        if (status == EXIT_SUCCESS)
+            status = time_once(run, n_tokens, &run->speeds[i]);
+        if (!test->is_decode)
+            continue;
+        double after = bandwidth_read(run->probe), rate = (before + after) / 2;
+        run->probes[i] = rate;
+        run->shares[i] =
+            rate > 0 ? run->speeds[i] / (double)test->n_sessions * speeds->step_bytes / rate : 0;
+        before = after;
     }
     progress_end(&progress);
-    qsort(run->speeds, n, sizeof *run->speeds, compare_reals);
-    speeds->median = (run->speeds[(n - 1) / 2] + run->speeds[n / 2]) / 2;
+    speeds->median = median_of(run->speeds, n);
     speeds->least = run->speeds[0];
     speeds->most = run->speeds[n - 1];
+    speeds->read_rate = speeds->median / (double)test->n_sessions * speeds->step_bytes;
+    speeds->probe_rate = median_of(run->probes, n);
+    speeds->share = median_of(run->shares, n);
     return status;
 }
 
@@ -146,22 +168,27 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_s
         lckv_plan_get_info(lckv_model_plan(model), &plan) != LCKV_OK)
         return fail_library();
     fill_tokens(run->tokens, (size_t)test->n_sessions * run->per_session, info.n_vocab);
-    speeds->kv_bytes = (double)stats.bytes_per_token / plan.n_slots *
-                       positions_read(model, &info, test) * (double)test->n_sessions;
+    speeds->step_bytes = (double)info.decode_bytes + (double)stats.bytes_per_token / plan.n_slots *
+                                                         positions_read(model, &info, test) *
+                                                         (double)test->n_sessions;
     return time_all(run, speeds);
 }
 
-int bench_run(const lckv_model *model, const struct bench_test *test, struct bench_speeds *speeds)
+int bench_run(const lckv_model *model, const struct bench_test *test,
+              const struct bandwidth_probe *probe, struct bench_speeds *speeds)
 {
-    size_t n_sessions = (size_t)test->n_sessions;
-    struct run run = {.test = test};
+    size_t n_sessions = (size_t)test->n_sessions, n_repeats = (size_t)test->n_repeats;
+    struct run run = {.test = test, .probe = probe};
     run.per_session = (size_t)(test->depth > test->n_tokens ? test->depth : test->n_tokens);
     run.sessions = calloc(n_sessions, sizeof *run.sessions);
     run.items = calloc(n_sessions, sizeof *run.items);
     run.tokens = calloc(n_sessions * run.per_session, sizeof *run.tokens);
-    run.speeds = calloc((size_t)test->n_repeats, sizeof *run.speeds);
+    run.speeds = calloc(n_repeats, sizeof *run.speeds);
+    run.probes = calloc(n_repeats, sizeof *run.probes);
+    run.shares = calloc(n_repeats, sizeof *run.shares);
     int status;
-    if (run.sessions == NULL || run.items == NULL || run.tokens == NULL || run.speeds == NULL)
+    if (run.sessions == NULL || run.items == NULL || run.tokens == NULL || run.speeds == NULL ||
+        run.probes == NULL || run.shares == NULL)
         status = fail_memory();
     else
         status = run_in_cache(&run, model, speeds);
@@ -172,5 +199,7 @@ int bench_run(const lckv_model *model, const struct bench_test *test, struct ben
     free(run.items);
     free(run.tokens);
     free(run.speeds);
+    free(run.probes);
+    free(run.shares);
     return status;
 }

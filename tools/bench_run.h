@@ -4,6 +4,7 @@
 #ifndef TOOLS_BENCH_RUN_H
 #define TOOLS_BENCH_RUN_H
 
+#include "bandwidth.h"
 #include "setup.h"
 
 struct bench_test {
@@ -17,13 +18,20 @@ struct bench_test {
     struct prefill prefill;
 };
 
-/* Tokens per second of all sessions together, and what a decoded token reads of keys and values. */
+/* Tokens per second of all sessions together. */
 struct bench_speeds {
     double median, least, most;
-    double kv_bytes; /* of one step of all sessions, at the middle of the test */
+    /* Of a decoding step of all sessions, at the middle of the test: bytes of weights, keys and
+     * values that it reads; per second, and what the probe reads; the share, of each run what the
+     * probe read just before and after it. Medians. */
+    double step_bytes, read_rate, probe_rate, share;
 };
 
-/* Complains and returns an exit status. Shows progress. */
-int bench_run(const lckv_model *model, const struct bench_test *test, struct bench_speeds *speeds);
+/*
+ * Complains and returns an exit status. Shows progress. Decoding is measured beside the probe,
+ * which may be empty.
+ */
+int bench_run(const lckv_model *model, const struct bench_test *test,
+              const struct bandwidth_probe *probe, struct bench_speeds *speeds);
 
 #endif

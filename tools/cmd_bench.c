@@ -1,7 +1,6 @@
 /*
  * lckv bench: prompt and decode speed of a model, for each number of threads, depth and batch.
  */
-#include "bandwidth.h"
 #include "bench_run.h"
 #include "commands.h"
 #include "common_options.h"
@@ -27,8 +26,8 @@ struct bench {
     const struct settings *settings;
     const lckv_model *model;
     lckv_model_info info;
-    double bandwidth;  /* bytes per second that the threads of the test can read */
-    struct json *json; /* NULL: text */
+    struct bandwidth_probe probe; /* with the threads of the test */
+    struct json *json;            /* NULL: text */
 };
 
 /* The lists as given, or one entry: the default. */
@@ -46,9 +45,6 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
                        const struct bench_speeds *speeds)
 {
     const char *name = test->is_decode ? "decode" : "prompt";
-    double step_bytes = (double)bench->info.decode_bytes + speeds->kv_bytes;
-    double rate = speeds->median / (double)test->n_sessions * step_bytes;
-    double share = bench->bandwidth > 0 ? rate / bench->bandwidth : 0;
     if (bench->json != NULL) {
         json_begin_object(bench->json);
         json_add_string(bench->json, "test", name);
@@ -60,9 +56,10 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
         json_add_real(bench->json, "min", speeds->least, 6);
         json_add_real(bench->json, "max", speeds->most, 6);
         if (test->is_decode) {
-            json_add_real(bench->json, "bytes_per_step", step_bytes, 10);
-            json_add_real(bench->json, "gigabytes_per_second", rate / 1e9, 6);
-            json_add_real(bench->json, "share_of_bandwidth", share, 6);
+            json_add_real(bench->json, "bytes_per_step", speeds->step_bytes, 10);
+            json_add_real(bench->json, "gigabytes_per_second", speeds->read_rate / 1e9, 6);
+            json_add_real(bench->json, "probe_gigabytes_per_second", speeds->probe_rate / 1e9, 6);
+            json_add_real(bench->json, "share_of_bandwidth", speeds->share, 6);
         }
         json_end_object(bench->json);
         return;
@@ -71,7 +68,7 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
            test->n_tokens, test->depth, test->n_sessions, test->n_threads, speeds->median,
            speeds->least, speeds->most);
     if (test->is_decode)
-        printf(" %7.2f %5.0f%%", rate / 1e9, 100 * share);
+        printf(" %7.2f %5.0f%%", speeds->read_rate / 1e9, 100 * speeds->share);
     putchar('\n');
     fflush(stdout);
 }
@@ -81,7 +78,7 @@ static int run_test(const struct bench *bench, struct bench_test test)
     struct bench_speeds speeds;
     if (test.n_tokens == 0)
         return EXIT_SUCCESS;
-    int status = bench_run(bench->model, &test, &speeds);
+    int status = bench_run(bench->model, &test, &bench->probe, &speeds);
     if (status == EXIT_SUCCESS)
         print_test(bench, &test, &speeds);
     return status;
@@ -95,7 +92,8 @@ static int run_threads(struct bench *bench, uint32_t n_threads)
                               .kv_type = settings->kv_type,
                               .prefill = settings->prefill};
     int status = EXIT_SUCCESS;
-    bench->bandwidth = settings->n_decode > 0 ? read_bandwidth(n_threads) : 0;
+    if (settings->n_decode > 0)
+        bench->probe = bandwidth_open(n_threads);
     for (size_t d = 0; d < list_count(&settings->depths) && status == EXIT_SUCCESS; d++) {
         test.depth = list_item(&settings->depths, d, 0);
         test.is_decode = false;
@@ -109,6 +107,7 @@ static int run_threads(struct bench *bench, uint32_t n_threads)
             status = run_test(bench, test);
         }
     }
+    bandwidth_close(&bench->probe);
     return status;
 }
 
@@ -250,7 +249,7 @@ int cmd_bench(int argc, char **argv)
         "bench",
         "Measures prompt and decode speed in tokens per second: median, least and most of\n"
         "several runs, for each number of threads, depth and batch. Decoding is set beside the\n"
-        "rate at which this machine reads memory.",
+        "rate at which this machine reads memory just before and after each run.",
         "lckv bench model.gguf\n"
         "lckv bench model.gguf -p 512 -n 64 -t 1,2 -r 5 --json\n"
         "lckv bench model.gguf -p 0 -n 64 -d 128 -b 1,8,32",

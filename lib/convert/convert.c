@@ -56,7 +56,7 @@ static lckv_status check_options(const lckv_convert_options *options)
 static lckv_status check_unpacked(const struct checkpoint *in)
 {
     for (size_t i = 0; i < in->n_tensors; i++) {
-        if (in->tensors[i].layout.group_rows > 0)
+        if (in->tensors[i].layout.lanes > 0)
             return fail(LCKV_UNSUPPORTED,
                         "%s: packed for running; convert the file that it was packed from",
                         in->name);

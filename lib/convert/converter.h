@@ -9,7 +9,7 @@
 
 struct converter {
     const lckv_convert_options *options;
-    struct matrix_layout layout; /* that matrices are packed in; group_rows 0: they are not */
+    struct matrix_layout layout; /* that matrices are packed in; lanes 0: they are not */
     bool same_plan;              /* the new plan reads what the old one reads */
     lckv_allocator allocator;
     struct arena arena;

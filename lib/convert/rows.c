@@ -58,8 +58,8 @@ static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
         status = memory_alloc(allocator, b->n_columns, sizeof *b->values, "a row", &b->values);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, b->n_columns, sizeof *b->sum, "a row", &b->sum);
-    if (status == LCKV_OK && to->layout.group_rows > 0)
-        status = matrix_create(&b->group, to->dtype, to->layout.group_rows, (uint32_t)b->n_columns,
+    if (status == LCKV_OK && to->layout.lanes > 0)
+        status = matrix_create(&b->group, to->dtype, b->rows_at_once, (uint32_t)b->n_columns,
                                to->layout, allocator);
     return status;
 }
@@ -114,7 +114,7 @@ static lckv_status write_rows(const struct rows *rows, const struct checkpoint *
     }
     if (status != LCKV_OK)
         return status;
-    if (to->layout.group_rows == 0)
+    if (to->layout.lanes == 0)
         return gguf_writer_data(writer, b->out, b->out_bytes);
     matrix_pack_group(&b->group, at, b->group.owned);
     return gguf_writer_data(writer, b->group.data, b->group.size.n_bytes);
@@ -132,8 +132,9 @@ lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
     /* A vector is a matrix of one column here, so that its elements can change places. */
     uint64_t n_rows = to->shape[0], n_columns = to->n_dims > 1 ? to->shape[1] : 1;
     uint64_t out_bytes = 0, most = 0;
-    struct buffers b = {.n_columns = (size_t)n_columns,
-                        .rows_at_once = to->layout.group_rows > 0 ? to->layout.group_rows : 1};
+    struct buffers b = {.n_columns = (size_t)n_columns, .rows_at_once = 1};
+    if (to->layout.lanes > 0)
+        b.rows_at_once = packed_group_rows(to->dtype, to->layout);
     dtype_bytes(to->dtype, n_columns, &out_bytes);
     for (size_t s = 0; s < rows->n_sources; s++) {
         uint64_t bytes = 0;

@@ -63,7 +63,7 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
                    weight == WEIGHT_K_BIAS;
     /* In GGUF files rows that are rotated together are neighbours, but not in packed ones. */
     bool split = c->in.kind == CHECKPOINT_HF || !c->hparams.architecture->gguf_rope_adjacent;
-    bool to_split = to->layout.group_rows > 0 || !c->hparams.architecture->gguf_rope_adjacent;
+    bool to_split = to->layout.lanes > 0 || !c->hparams.architecture->gguf_rope_adjacent;
     if (rotated && split && !to_split)
         rows->split_head_dim = c->hparams.head_dim;
     else if (rotated && !split && to_split)

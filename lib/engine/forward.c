@@ -198,7 +198,7 @@ static void head(struct task *task)
     struct workspace *w = pass->workspace;
     const struct product output = {&model->output, NULL, NULL};
     struct activations x = normed(task, model->output_norm, &output, 1);
-    size_t group_rows = model->kernels->layout.group_rows, n_vocab = model->hparams.n_vocab;
+    size_t n_vocab = model->hparams.n_vocab;
     for (size_t m = task->rows.begin; m < task->rows.end; m++) {
         if (w->rows[m].hidden != NULL && (!pass->few || task->worker->index == 0))
             memcpy(w->rows[m].hidden, x.values + m * x.stride,
@@ -209,15 +209,12 @@ static void head(struct task *task)
     task_rows_ready(task);
     float *scratch = w->head_scratch + task->worker->index * w->head_floats;
     struct range claim;
-    while (task_claim(task, model->output.size.n_groups, GROUPS_TOGETHER, HEAD_COLUMNS / group_rows,
-                      &claim)) {
-        linear_groups(task, &model->output, &x, claim.begin, claim.end, scratch, HEAD_COLUMNS);
-        size_t begin = claim.begin * group_rows, end = claim.end * group_rows;
-        end = end < n_vocab ? end : n_vocab;
+    while (task_claim(task, n_vocab, PACKED_MAX_GROUP, HEAD_COLUMNS, &claim)) {
+        linear_rows(task, &model->output, &x, claim.begin, claim.end, scratch, HEAD_COLUMNS);
         for (size_t m = 0; m < pass->n_rows; m++) {
             if (w->rows[m].logits != NULL)
-                memcpy(w->rows[m].logits + begin, scratch + m * HEAD_COLUMNS,
-                       (end - begin) * sizeof(float));
+                memcpy(w->rows[m].logits + claim.begin, scratch + m * HEAD_COLUMNS,
+                       (claim.end - claim.begin) * sizeof(float));
         }
     }
     task_barrier(task);

@@ -31,8 +31,8 @@ void linear_prepare(const struct pass *pass, const struct activations *x, struct
         kernels_prepare(pass->model->kernels, x, m, 0, x->stride);
 }
 
-void linear_groups(const struct task *task, const struct matrix *matrix,
-                   const struct activations *x, size_t begin, size_t end, float *out, size_t stride)
+void linear_rows(const struct task *task, const struct matrix *matrix, const struct activations *x,
+                 size_t begin, size_t end, float *out, size_t stride)
 {
     const struct pass *pass = task->pass;
     if (pass->openblas && x->n_rows >= BLAS_MIN_ROWS) {
@@ -45,20 +45,22 @@ void linear_groups(const struct task *task, const struct matrix *matrix,
     }
 }
 
-/* The columns of a product that groups [begin, end) make, with their bias. */
-static struct range product_groups(const struct task *task, const struct product *product,
-                                   const struct activations *x, size_t begin, size_t end)
+/* Columns of a product, with their bias. */
+static void product_columns(const struct task *task, const struct product *product,
+                            const struct activations *x, struct range columns)
 {
-    const struct matrix *matrix = product->matrix;
-    size_t group_rows = matrix->layout.group_rows, stride = product->out->stride;
-    struct range columns = {begin * group_rows, end * group_rows};
-    columns.end = columns.end < matrix->n_rows ? columns.end : matrix->n_rows;
+    size_t stride = product->out->stride;
     float *out = product->out->values + columns.begin;
-    linear_groups(task, matrix, x, begin, end, out, stride);
+    linear_rows(task, product->matrix, x, columns.begin, columns.end, out, stride);
     for (size_t m = 0; product->bias != NULL && m < x->n_rows; m++)
         task->pass->model->kernels->add(out + m * stride, product->bias + columns.begin,
                                         columns.end - columns.begin);
-    return columns;
+}
+
+/* Products of one step are claimed one behind the other, each up to the end of a group. */
+static size_t whole_groups(size_t n_rows)
+{
+    return (n_rows + PACKED_MAX_GROUP - 1) / PACKED_MAX_GROUP * PACKED_MAX_GROUP;
 }
 
 void linear(struct task *task, const struct activations *x, const struct product *products,
@@ -66,18 +68,18 @@ void linear(struct task *task, const struct activations *x, const struct product
 {
     size_t total = 0;
     for (size_t i = 0; i < n_products; i++)
-        total += products[i].matrix->size.n_groups;
+        total += whole_groups(products[i].matrix->n_rows);
     struct range claim;
-    while (task_claim(task, total, GROUPS_TOGETHER, SIZE_MAX, &claim)) {
+    while (task_claim(task, total, PACKED_MAX_GROUP, SIZE_MAX, &claim)) {
         size_t first = 0;
         for (size_t i = 0; i < n_products; i++) {
-            size_t n = products[i].matrix->size.n_groups;
-            size_t begin = claim.begin > first ? claim.begin - first : 0;
-            size_t end = claim.end > first ? claim.end - first : 0;
-            end = end < n ? end : n;
-            if (begin < end)
-                product_groups(task, &products[i], x, begin, end);
-            first += n;
+            size_t n = products[i].matrix->n_rows;
+            struct range columns = {claim.begin > first ? claim.begin - first : 0,
+                                    claim.end > first ? claim.end - first : 0};
+            columns.end = columns.end < n ? columns.end : n;
+            if (columns.begin < columns.end)
+                product_columns(task, &products[i], x, columns);
+            first += whole_groups(n);
         }
     }
 }
@@ -86,15 +88,14 @@ void linear_swiglu(struct task *task, const struct activations *x, const struct 
                    const struct product *up, const struct activations *activated)
 {
     const struct kernels *kernels = task->pass->model->kernels;
-    /* Whole activation blocks, so that each worker prepares what it has computed; in any set they
-     * are whole GROUPS_TOGETHER too. */
-    size_t align = ACTIVATION_BLOCK / kernels->layout.group_rows;
-    size_t n_groups = gate->matrix->size.n_groups, stride = gate->out->stride;
-    struct range claim;
-    while (task_claim(task, n_groups, align, SIZE_MAX, &claim)) {
-        product_groups(task, up, x, claim.begin, claim.end);
-        struct range columns = product_groups(task, gate, x, claim.begin, claim.end);
-        size_t end = (columns.end + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK * ACTIVATION_BLOCK;
+    const size_t align = ACTIVATION_BLOCK; /* each worker prepares what it has computed */
+    _Static_assert(ACTIVATION_BLOCK % PACKED_MAX_GROUP == 0, "blocks are whole groups");
+    size_t stride = gate->out->stride;
+    struct range columns;
+    while (task_claim(task, gate->matrix->n_rows, align, SIZE_MAX, &columns)) {
+        product_columns(task, up, x, columns);
+        product_columns(task, gate, x, columns);
+        size_t end = (columns.end + align - 1) / align * align;
         for (size_t m = 0; m < x->n_rows; m++) {
             kernels->swiglu(gate->out->values + m * stride + columns.begin,
                             up->out->values + m * stride + columns.begin,

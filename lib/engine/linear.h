@@ -34,11 +34,8 @@ void linear(struct task *task, const struct activations *x, const struct product
 void linear_swiglu(struct task *task, const struct activations *x, const struct product *gate,
                    const struct product *up, const struct activations *activated);
 
-/*
- * Output columns of weight rows [begin, end) groups, all rows of x, to out[row * stride + column].
- */
-void linear_groups(const struct task *task, const struct matrix *matrix,
-                   const struct activations *x, size_t begin, size_t end, float *out,
-                   size_t stride);
+/* Weight rows [begin, end) times all rows of x, as a multiply_function. */
+void linear_rows(const struct task *task, const struct matrix *matrix, const struct activations *x,
+                 size_t begin, size_t end, float *out, size_t stride);
 
 #endif

@@ -15,7 +15,7 @@
 struct tensor {
     struct text name;
     lckv_dtype dtype;
-    struct matrix_layout layout; /* group_rows 0: not packed */
+    struct matrix_layout layout; /* lanes 0: not packed */
     uint32_t n_dims;
     uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first: [rows, columns]; unused ones are 1 */
     uint32_t file;                   /* index into checkpoint.files */

@@ -23,7 +23,7 @@ lckv_status gguf_read(struct checkpoint *checkpoint);
 struct gguf_tensor {
     const char *name;
     lckv_dtype dtype;
-    struct matrix_layout layout; /* group_rows 0: not packed */
+    struct matrix_layout layout; /* lanes 0: not packed */
     uint32_t n_dims;
     uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first */
 };

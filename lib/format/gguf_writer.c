@@ -136,7 +136,7 @@ static bool tensor_bytes(const struct gguf_tensor *tensor, uint64_t *n_bytes)
         if (tensor->shape[i] == 0 || !checked_multiply64(n_elements, tensor->shape[i], &n_elements))
             return false;
     }
-    if (tensor->layout.group_rows > 0) {
+    if (tensor->layout.lanes > 0) {
         struct packed_size size;
         bool fits = tensor->n_dims == 2 && packed_measure(tensor->dtype, tensor->shape[0],
                                                           tensor->shape[1], tensor->layout, &size);
@@ -164,8 +164,8 @@ static void put_tensors(struct buffer *buffer, const struct gguf_tensor *tensors
         for (uint32_t dim = tensor->n_dims; dim-- > 0;)
             put_number(buffer, tensor->shape[dim], 8);
         put_number(buffer,
-                   tensor->layout.group_rows > 0 ? packed_to_gguf(tensor->dtype, tensor->layout)
-                                                 : dtype_info(tensor->dtype)->gguf_type,
+                   tensor->layout.lanes > 0 ? packed_to_gguf(tensor->dtype, tensor->layout)
+                                            : dtype_info(tensor->dtype)->gguf_type,
                    4);
         put_number(buffer, offset, 8);
         if (!checked_add64(offset, n_bytes, &offset) ||
@@ -192,7 +192,7 @@ lckv_status gguf_writer_begin(struct gguf_writer *writer, struct output *output,
     *writer = (struct gguf_writer){
         .output = output, .tensors = tensors, .n_tensors = n_tensors, .alignment = ALIGNMENT};
     for (size_t i = 0; i < n_tensors; i++) {
-        if (tensors[i].layout.group_rows > 0)
+        if (tensors[i].layout.lanes > 0)
             writer->alignment = PACKED_FILE_ALIGNMENT;
     }
     struct buffer buffer = {.allocator = &output->allocator};

@@ -8,10 +8,10 @@
 /*
  * 0x4c4b is "KL" in the file's byte order, far from the numbers that others count up from 0. Below
  * it: bit 15 for unsigned bytes, five bits for the version of the packed form, two for eighths of
- * the rows of a group, then the type's own GGUF number.
+ * the lanes, then the type's own GGUF number.
  */
 #define PACKED_GGUF_TYPES UINT32_C(0x4c4b0000)
-#define PACKED_VERSION 2 /* counts up, to 31, when the same number would mean other bytes */
+#define PACKED_VERSION 3 /* counts up, to 31, when the same number would mean other bytes */
 
 bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
                     struct matrix_layout layout, struct packed_size *size)
@@ -21,14 +21,16 @@ bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
         n_columns % info->block_elements != 0)
         return false;
     struct packed_form form = packed_form(dtype);
-    struct packed_size made = {.n_groups =
-                                   (uint32_t)((n_rows + layout.group_rows - 1) / layout.group_rows),
+    uint32_t group_rows = packed_group_rows(dtype, layout);
+    struct packed_size made = {.group_rows = group_rows,
+                               .n_groups = (uint32_t)((n_rows + group_rows - 1) / group_rows),
                                .n_blocks = (size_t)((n_columns + form.columns - 1) / form.columns)};
-    size_t lanes; /* of all blocks of a group; far below the overflow of a group's bytes */
-    if (!checked_multiply(made.n_blocks, layout.group_rows, &lanes) || lanes > SIZE_MAX >> 10)
+    size_t rows_of_blocks; /* of a group; far below the overflow of its bytes */
+    if (!checked_multiply(made.n_blocks, group_rows, &rows_of_blocks) ||
+        rows_of_blocks > SIZE_MAX >> 10)
         return false;
-    size_t group_bytes = packed_block(form, layout.group_rows, made.n_blocks - 1).body +
-                         packed_body_bytes(form) * layout.group_rows;
+    size_t group_bytes = packed_block(form, group_rows, made.n_blocks - 1).body +
+                         packed_body_bytes(form) * group_rows;
     made.group_bytes = (group_bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
     if (!checked_multiply(made.group_bytes, made.n_groups, &made.n_bytes))
         return false;
@@ -38,14 +40,13 @@ bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
 
 bool packed_same(lckv_dtype dtype, struct matrix_layout a, struct matrix_layout b)
 {
-    return a.group_rows == b.group_rows &&
-           (dtype != LCKV_DTYPE_Q8_0 || a.unsigned_bytes == b.unsigned_bytes);
+    return a.lanes == b.lanes && (dtype != LCKV_DTYPE_Q8_0 || a.unsigned_bytes == b.unsigned_bytes);
 }
 
 uint32_t packed_to_gguf(lckv_dtype dtype, struct matrix_layout layout)
 {
     return PACKED_GGUF_TYPES | (uint32_t)layout.unsigned_bytes << 15 | PACKED_VERSION << 10 |
-           layout.group_rows / 8 << 8 | dtype_info(dtype)->gguf_type;
+           layout.lanes / 8 << 8 | dtype_info(dtype)->gguf_type;
 }
 
 bool packed_other_version(uint32_t gguf_type)
@@ -56,10 +57,10 @@ bool packed_other_version(uint32_t gguf_type)
 
 const struct dtype_info *packed_from_gguf(uint32_t gguf_type, struct matrix_layout *layout)
 {
-    struct matrix_layout read = {.group_rows = (gguf_type >> 8 & 3) * 8,
+    struct matrix_layout read = {.lanes = (gguf_type >> 8 & 3) * 8,
                                  .unsigned_bytes = (gguf_type & 0x8000) != 0};
     if ((gguf_type & 0xffff0000) != PACKED_GGUF_TYPES || packed_other_version(gguf_type) ||
-        (read.group_rows != 8 && read.group_rows != 16))
+        (read.lanes != 8 && read.lanes != 16))
         return NULL;
     *layout = read;
     return dtype_from_gguf(gguf_type & 0xff);

@@ -1,7 +1,7 @@
 /*
- * The packed form of matrices: rows interleaved in groups of 8 or 16, as the kernels of one set
- * read them and as packed GGUF files hold them. Here are sizes and type numbers; kernels/matrix.c
- * packs, docs/kernels.md draws the layouts.
+ * The packed form of matrices: rows interleaved in groups, as the kernels of one set read them and
+ * as packed GGUF files hold them. Here are sizes and type numbers; kernels/matrix.c packs,
+ * docs/kernels.md draws the layouts.
  */
 #ifndef LCKV_FORMAT_PACKED_H
 #define LCKV_FORMAT_PACKED_H
@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define PACKED_MAX_GROUP 16
+#define PACKED_MAX_GROUP 32 /* rows, which are whole groups of any type in any layout */
 
 /* Tensors of packed files begin at pages, so that they can be mapped and used where they are. */
 #define PACKED_FILE_ALIGNMENT 4096
@@ -20,7 +20,7 @@
 
 /* What a kernel set wants of the packed form. All zero: not packed, rows as files store them. */
 struct matrix_layout {
-    uint32_t group_rows; /* rows that are interleaved: the lanes of a vector */
+    uint32_t lanes;      /* of a vector, 8 or 16: one for each row */
     bool unsigned_bytes; /* q8_0 is stored as w + 128 */
 };
 
@@ -29,11 +29,15 @@ struct matrix_layout {
  * fields of 2, 4 and 1 byte, in this order; a body (the numbers) is fields of 2 or 4 bytes. A field
  * stands once for each row of the group, row after row.
  *
+ * A group has the rows of one vector, or of two: products of floats add up faster in two vectors
+ * than in one, and so read both from one stream.
+ *
  * A group holds its blocks in units: the heads of `together` blocks, so many that bodies begin
  * where whole vectors do, then their bodies. Products read it from one end to the other. The last
  * unit may have fewer bodies, but has room for all heads.
  */
 struct packed_form {
+    uint8_t vectors;
     uint16_t columns;
     uint8_t together;
     uint8_t head_halves, head_quads, head_bytes;
@@ -44,13 +48,22 @@ struct packed_form {
 static inline struct packed_form packed_form(lckv_dtype dtype)
 {
     static const struct packed_form forms[DTYPE_COUNT] = {
-        [LCKV_DTYPE_F32] = {1, 1, 0, 0, 0, 4, 1},     [LCKV_DTYPE_F16] = {1, 1, 0, 0, 0, 2, 1},
-        [LCKV_DTYPE_BF16] = {2, 1, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
-        [LCKV_DTYPE_Q8_0] = {32, 2, 1, 0, 0, 4, 8},   [LCKV_DTYPE_Q4_0] = {32, 2, 1, 0, 0, 4, 4},
-        [LCKV_DTYPE_Q4_1] = {32, 1, 2, 0, 0, 4, 4},   [LCKV_DTYPE_Q4_K] = {256, 1, 2, 3, 0, 4, 32},
-        [LCKV_DTYPE_Q5_K] = {256, 1, 2, 3, 0, 4, 40}, [LCKV_DTYPE_Q6_K] = {256, 2, 1, 0, 16, 4, 48},
+        [LCKV_DTYPE_F32] = {2, 1, 1, 0, 0, 0, 4, 1},
+        [LCKV_DTYPE_F16] = {2, 1, 1, 0, 0, 0, 2, 1},
+        [LCKV_DTYPE_BF16] = {2, 2, 1, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
+        [LCKV_DTYPE_Q8_0] = {1, 32, 2, 1, 0, 0, 4, 8},
+        [LCKV_DTYPE_Q4_0] = {1, 32, 2, 1, 0, 0, 4, 4},
+        [LCKV_DTYPE_Q4_1] = {1, 32, 1, 2, 0, 0, 4, 4},
+        [LCKV_DTYPE_Q4_K] = {1, 256, 1, 2, 3, 0, 4, 32},
+        [LCKV_DTYPE_Q5_K] = {1, 256, 1, 2, 3, 0, 4, 40},
+        [LCKV_DTYPE_Q6_K] = {1, 256, 2, 1, 0, 16, 4, 48},
     };
     return forms[dtype];
+}
+
+static inline uint32_t packed_group_rows(lckv_dtype dtype, struct matrix_layout layout)
+{
+    return layout.lanes * packed_form(dtype).vectors;
 }
 
 /* Bytes of a head and of a body for one row. */
@@ -80,6 +93,7 @@ static inline struct packed_block packed_block(struct packed_form form, size_t g
 }
 
 struct packed_size {
+    uint32_t group_rows;
     uint32_t n_groups;  /* rows / group_rows, rounded up; lckv writes zeros for missing rows */
     size_t n_blocks;    /* of one row */
     size_t group_bytes; /* a multiple of 64 */

@@ -47,7 +47,7 @@ lckv_status tensor_table_measure(struct tensor *tensor, const char *file)
                     "%s: tensor %s: rows of %" PRIu64
                     " elements, expected a multiple of the %" PRIu32 " in a block of %s",
                     file, name.text, row, info->block_elements, info->name);
-    if (tensor->layout.group_rows > 0)
+    if (tensor->layout.lanes > 0)
         return measure_packed(tensor, file);
     if (!dtype_bytes(tensor->dtype, n_elements, &tensor->n_bytes))
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s: its size in bytes overflows", file, name.text);

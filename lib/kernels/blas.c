@@ -18,17 +18,14 @@ bool blas_available(void)
     return true;
 }
 
-void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t group_begin,
-                   size_t group_end, float *out, size_t stride, float *scratch)
+void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t begin,
+                   size_t end, float *out, size_t stride, float *scratch)
 {
-    uint32_t columns = matrix->n_columns;
-    uint32_t begin = (uint32_t)group_begin * matrix->layout.group_rows;
-    uint32_t end = (uint32_t)group_end * matrix->layout.group_rows;
-    end = end < matrix->n_rows ? end : matrix->n_rows;
-    for (uint32_t row = begin; row < end; row += BLAS_ROWS) {
-        uint32_t n = end - row < BLAS_ROWS ? end - row : BLAS_ROWS;
-        for (uint32_t i = 0; i < n; i++)
-            matrix_unpack_row(matrix, row + i, scratch + (size_t)i * columns);
+    size_t columns = matrix->n_columns;
+    for (size_t row = begin, n; row < end; row += n) {
+        n = end - row < BLAS_ROWS ? end - row : BLAS_ROWS;
+        for (size_t i = 0; i < n; i++)
+            matrix_unpack_row(matrix, (uint32_t)(row + i), scratch + i * columns);
         pthread_mutex_lock(&one_at_a_time);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)x->n_rows, (blasint)n,
                     (blasint)columns, 1.0f, x->values, (blasint)x->stride, scratch,
@@ -42,10 +39,10 @@ bool blas_available(void)
     return false;
 }
 
-void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t group_begin,
-                   size_t group_end, float *out, size_t stride, float *scratch)
+void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t begin,
+                   size_t end, float *out, size_t stride, float *scratch)
 {
-    (void)matrix, (void)x, (void)group_begin, (void)group_end, (void)out, (void)stride;
+    (void)matrix, (void)x, (void)begin, (void)end, (void)out, (void)stride;
     (void)scratch;
 }
 #endif

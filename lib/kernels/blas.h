@@ -9,13 +9,13 @@
 #include "kernels/matrix.h"
 
 #define BLAS_MIN_ROWS 32 /* activation rows from which it pays to unpack the weights */
-#define BLAS_ROWS 64     /* weight rows that are unpacked at a time; a multiple of the group rows */
+#define BLAS_ROWS 64     /* weight rows that are unpacked at a time */
 
 /* Whether this build has it. */
 bool blas_available(void);
 
 /* As a multiply_function; `scratch` holds BLAS_ROWS x n_columns floats. */
-void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t group_begin,
-                   size_t group_end, float *out, size_t stride, float *scratch);
+void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t begin,
+                   size_t end, float *out, size_t stride, float *scratch);
 
 #endif

@@ -4,22 +4,32 @@
  */
 #include "kernels/matrix.h"
 
-INLINE const uint8_t *group_at(const struct matrix *matrix, size_t index)
+INLINE size_t group_rows(lckv_dtype dtype)
 {
-    return matrix->data + index * matrix->size.group_bytes;
+    return LANES * packed_form(dtype).vectors;
+}
+
+/* Of every float type. */
+#define FLOAT_VECTORS 2
+#define FLOAT_GROUP (FLOAT_VECTORS * LANES)
+
+/* The group of row `row`, the first of one. */
+INLINE const uint8_t *group_at(lckv_dtype dtype, const struct matrix *matrix, size_t row)
+{
+    return matrix->data + row / group_rows(dtype) * matrix->size.group_bytes;
 }
 
 /* Bytes of a block: its numbers; its share of a head of scales and minimums. */
 INLINE size_t body_bytes(lckv_dtype dtype)
 {
     struct packed_form form = packed_form(dtype);
-    return packed_body_bytes(form) * 32 * LANES / form.columns;
+    return packed_body_bytes(form) * 32 * group_rows(dtype) / form.columns;
 }
 
 INLINE size_t head_bytes(lckv_dtype dtype)
 {
     struct packed_form form = packed_form(dtype);
-    return packed_head_bytes(form) * 32 * LANES / form.columns;
+    return packed_head_bytes(form) * 32 * group_rows(dtype) / form.columns;
 }
 
 INLINE size_t block_bytes(lckv_dtype dtype)

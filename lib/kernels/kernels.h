@@ -13,14 +13,12 @@
 #include "kernels/matrix.h"
 
 /*
- * The weight rows of groups [group_begin, group_end) times all activation rows. Weight row n goes
- * to out[row * stride + n - group_begin * group_rows]; whole groups are written.
+ * Weight rows [begin, end) times all activation rows. Weight row n goes to out[row * stride + n -
+ * begin]. `begin` is a multiple of PACKED_MAX_GROUP, and so is `end` unless it is the matrix's;
+ * whole groups are written.
  */
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
-                                  size_t group_begin, size_t group_end, float *out, size_t stride);
-
-/* Groups that products may take side by side: claims of work are multiples of it. */
-#define GROUPS_TOGETHER 2
+                                  size_t begin, size_t end, float *out, size_t stride);
 
 struct kernels {
     const char *name;

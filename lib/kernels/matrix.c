@@ -218,7 +218,7 @@ static void pack_halves(uint8_t *to, const uint8_t *const *blocks, size_t rows, 
 static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks, uint8_t *head,
                        uint8_t *body, bool odd_end)
 {
-    size_t rows = matrix->layout.group_rows;
+    size_t rows = matrix->size.group_rows;
     switch (matrix->dtype) {
     case LCKV_DTYPE_F32:
         pack_quads(body, blocks, rows, 0, 1, 0);
@@ -257,7 +257,7 @@ void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, 
 {
     static const uint8_t zeros[256]; /* a block of any type whose values are all 0 */
     const struct packed_form form = packed_form(matrix->dtype);
-    size_t n_rows = matrix->layout.group_rows;
+    size_t n_rows = matrix->size.group_rows;
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
     const uint8_t *blocks[PACKED_MAX_GROUP];
@@ -279,7 +279,7 @@ static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *
                        const uint8_t *body, uint8_t *block)
 {
     const struct packed_form form = packed_form(matrix->dtype);
-    size_t rows = matrix->layout.group_rows, n_heads = form.head_halves;
+    size_t rows = matrix->size.group_rows, n_heads = form.head_halves;
     size_t n_quads = form.body_field_bytes == 4 ? form.body_fields : 0;
     uint32_t flip = matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes
                         ? UINT32_C(0x80808080)
@@ -295,7 +295,7 @@ static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *
 void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
 {
     const struct packed_form form = packed_form(matrix->dtype);
-    size_t rows = matrix->layout.group_rows, lane = row % rows;
+    size_t rows = matrix->size.group_rows, lane = row % rows;
     const uint8_t *group = matrix->data + row / rows * matrix->size.group_bytes;
     for (size_t b = 0; b < matrix->size.n_blocks; b++) {
         struct packed_block at = packed_block(form, rows, b);

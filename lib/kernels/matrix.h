@@ -1,6 +1,6 @@
 /*
- * Packed weights: the rows of a matrix interleaved in groups of 8 or 16, so that a vector lane is
- * an output row and each output sums over the input in one order whatever the tile.
+ * Packed weights: the rows of a matrix interleaved in groups, so that a vector lane is an output
+ * row and each output sums over the input in one order whatever the tile.
  * docs/kernels.md draws the layouts.
  */
 #ifndef LCKV_KERNELS_MATRIX_H

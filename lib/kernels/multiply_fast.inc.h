@@ -1,5 +1,5 @@
 /*
- * Template: products with 8-bit activations, for a set's vectors (LANES = group rows).
+ * Template: products with 8-bit activations, for a set's vectors: a lane is an output row.
  *
  * The products of a block of 32 columns are summed as integers, exactly, and scaled into the
  * output's accumulator, block after block in ascending order: an output's bits depend neither on
@@ -185,8 +185,8 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
     size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
     size_t depth = x->n_rows <= TILE_ROWS ? n_blocks : FAST_BLOCKS;
     bool is_ready = is_made_ready(dtype, x->n_rows);
-    for (size_t g = begin; g < end; g++, out += LANES) {
-        const uint8_t *group = group_at(matrix, g);
+    for (size_t n = begin; n < end; n += LANES, out += LANES) {
+        const uint8_t *group = group_at(dtype, matrix, n);
         for (size_t b = 0, last; b < n_blocks; b = last) {
             last = n_blocks - b < depth ? n_blocks : b + depth;
             struct ready_block ready[FAST_BLOCKS];

@@ -47,7 +47,7 @@ void matrix_repack_group(const struct matrix *matrix, uint32_t group, struct mat
                          const struct packed_size *size, const uint8_t *groups, uint32_t first,
                          uint8_t *to)
 {
-    size_t rows = matrix->layout.group_rows;
+    size_t rows = matrix->size.group_rows;
     bool flips =
         matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes != layout.unsigned_bytes;
     memset(to, 0, matrix->size.group_bytes);
@@ -56,12 +56,11 @@ void matrix_repack_group(const struct matrix *matrix, uint32_t group, struct mat
         if (row >= matrix->n_rows)
             break;
         struct place place = {.to = to,
-                              .from =
-                                  groups + (row / layout.group_rows - first) * size->group_bytes,
+                              .from = groups + (row / size->group_rows - first) * size->group_bytes,
                               .to_rows = rows,
                               .to_lane = lane,
-                              .from_rows = layout.group_rows,
-                              .from_lane = row % layout.group_rows};
+                              .from_rows = size->group_rows,
+                              .from_lane = row % size->group_rows};
         move_row(matrix->dtype, place, matrix->size.n_blocks, flips ? 0x80 : 0);
     }
 }

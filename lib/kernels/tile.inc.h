@@ -69,9 +69,9 @@ INLINE void prefetch_floats_ahead(const uint8_t *now, size_t n_rows)
         }                                          \
     } while (0)
 
-/* What the second-level cache holds at once: rows of activations, and groups that read them. */
+/* What the second-level cache holds at once: rows of activations, and of the weights they meet. */
 #define ROWS_AT_ONCE 128
-#define GROUPS_AT_ONCE 8
+#define WEIGHT_ROWS_AT_ONCE (8 * LANES)
 
 /* A product in such parts; `part` is a constant. */
 INLINE void multiply_in_parts(multiply_function part, const struct matrix *matrix,
@@ -82,12 +82,12 @@ INLINE void multiply_in_parts(multiply_function part, const struct matrix *matri
         part(matrix, x, begin, end, out, stride);
         return;
     }
-    for (size_t g = begin; g < end; g += GROUPS_AT_ONCE) {
-        size_t last = end - g < GROUPS_AT_ONCE ? end : g + GROUPS_AT_ONCE;
+    for (size_t n = begin; n < end; n += WEIGHT_ROWS_AT_ONCE) {
+        size_t last = end - n < WEIGHT_ROWS_AT_ONCE ? end : n + WEIGHT_ROWS_AT_ONCE;
         for (size_t m = 0; m < x->n_rows; m += ROWS_AT_ONCE) {
-            size_t n = x->n_rows - m < ROWS_AT_ONCE ? x->n_rows - m : ROWS_AT_ONCE;
-            struct activations rows = activations_rows(x, m, n);
-            part(matrix, &rows, g, last, out + m * stride + (g - begin) * LANES, stride);
+            size_t n_rows = x->n_rows - m < ROWS_AT_ONCE ? x->n_rows - m : ROWS_AT_ONCE;
+            struct activations rows = activations_rows(x, m, n_rows);
+            part(matrix, &rows, n, last, out + m * stride + (n - begin), stride);
         }
     }
 }

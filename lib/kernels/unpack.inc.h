@@ -83,7 +83,7 @@ INLINE vb block_plain(lckv_dtype dtype, const struct weight_block *block, int q)
                                       : quad;
 }
 
-/* Block b of a quantised type as floats: out[column * LANES + lane]. */
+/* Block b of a quantised type as floats, in the place of a vector of a float32 group. */
 INLINE void unpack_block(lckv_dtype dtype, const uint8_t *group, size_t b, float *out)
 {
     struct weight_block block = block_at(dtype, group, b, b % 2);
@@ -93,6 +93,6 @@ INLINE void unpack_block(lckv_dtype dtype, const uint8_t *group, size_t b, float
         vf scale = dtype == LCKV_DTYPE_Q6_K && q >= 4 ? block.second : block.scale;
         vf offset = has_minimums(dtype) ? block.second : v_set(0);
         UNROLL for (int i = 0; i < 4; i++)
-            v_store(out + (4 * q + i) * LANES, v_fma(v_from_byte(quad, i), scale, offset));
+            v_store(out + (4 * q + i) * FLOAT_GROUP, v_fma(v_from_byte(quad, i), scale, offset));
     }
 }

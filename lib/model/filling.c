@@ -23,12 +23,12 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 /* The bytes of the file that a piece needs, at most. */
 static uint64_t piece_bytes(const struct filling *filling)
 {
-    uint64_t rows = (uint64_t)filling->groups_at_once * filling->matrix->layout.group_rows;
+    uint64_t rows = (uint64_t)filling->groups_at_once * filling->matrix->size.group_rows;
     if (filling->row_bytes > 0) /* and the rest of heads at both ends */
         return smaller(rows + 2 * (uint64_t)filling->paired_head_dim, filling->matrix->n_rows) *
                filling->row_bytes;
     /* and the rest of a group at both ends */
-    return smaller(rows / filling->tensor->layout.group_rows + 2, filling->from.n_groups) *
+    return smaller(rows / filling->from.group_rows + 2, filling->from.n_groups) *
            filling->from.group_bytes;
 }
 
@@ -42,10 +42,10 @@ lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
     if (status != LCKV_OK)
         return status;
     uint64_t group_bytes = matrix->size.group_bytes;
-    if (tensor->layout.group_rows == 0) {
+    if (tensor->layout.lanes == 0) {
         made.row_bytes = tensor->n_bytes / n_rows;
         made.paired_head_dim = paired_head_dim;
-        group_bytes = made.row_bytes * layout.group_rows;
+        group_bytes = made.row_bytes * matrix->size.group_rows;
     } else if (!packed_measure(tensor->dtype, n_rows, n_columns, tensor->layout, &made.from)) {
         return fail(LCKV_INTERNAL, "tensor %s is packed and has no size",
                     quoted_string(tensor->name.bytes).text);
@@ -62,7 +62,7 @@ static lckv_status pack_rows(const struct filling *filling, const struct checkpo
                              uint32_t first, uint32_t end, uint8_t *buffer, uint8_t *data)
 {
     const struct matrix *matrix = filling->matrix;
-    uint32_t group_rows = matrix->layout.group_rows, n_rows = matrix->n_rows;
+    uint32_t group_rows = matrix->size.group_rows, n_rows = matrix->n_rows;
     uint32_t begin_row = first * group_rows,
              end_row = end == matrix->size.n_groups ? n_rows : end * group_rows;
     uint32_t head = filling->paired_head_dim;
@@ -95,7 +95,7 @@ static lckv_status pack_groups(const struct filling *filling, const struct check
         return checkpoint_read(checkpoint, tensor, first * group_bytes, data + first * group_bytes,
                                (end - first) * group_bytes);
     const struct packed_size *from = &filling->from;
-    uint32_t from_rows = tensor->layout.group_rows, rows = matrix->layout.group_rows;
+    uint32_t from_rows = from->group_rows, rows = matrix->size.group_rows;
     uint32_t from_first = (uint32_t)((uint64_t)first * rows / from_rows);
     uint64_t from_end = smaller(((uint64_t)end * rows + from_rows - 1) / from_rows, from->n_groups);
     lckv_status status =

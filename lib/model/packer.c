@@ -40,7 +40,7 @@ lckv_status packer_add(struct packer *packer, const struct tensor *tensor, uint3
                        struct matrix *matrix)
 {
     struct lckv_model *model = packer->model;
-    bool packed = tensor->layout.group_rows > 0;
+    bool packed = tensor->layout.lanes > 0;
     lckv_status status = packed ? map_matrix(packer, tensor, matrix) : LCKV_OK;
     packer->total += tensor->n_bytes;
     if (status == LCKV_OK && matrix->data != NULL) {

@@ -185,6 +185,8 @@ json "d['perplexity'] > 1 and d['n_tokens'] == 2 * 3" \
 json "[(t['depth'], t['n_sessions']) for t in d['tests'] if t['test'] == 'decode'] == [(0, 1), (0, 3), (9, 1), (9, 3)]" \
     bench "$model" -p 0 -n 2 -d 0,9 -b 1,3 -t 1 -r 1 --json
 json "all(t['bytes_per_step'] > d['weight_bytes_per_step'] for t in d['tests'])" bench "$model" -p 0 -n 2 -d 9 -t 1 -r 1 --json
+json "all(abs(t['share_of_bandwidth'] * t['probe_gigabytes_per_second'] / t['gigabytes_per_second'] - 1) < 1e-4 for t in d['tests'])" \
+    bench "$model" -p 0 -n 2 -t 1,2 -r 1 --json
 json "[t['test'] for t in d['tests']] == ['prompt', 'decode']" bench "$model" -p 4 -n 2 -t 1 -r 1 --json
 
 # Text and tokens come back as they went in.

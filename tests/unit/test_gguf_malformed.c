@@ -72,10 +72,10 @@ static const struct {
     {MARK_TYPE, 4, 34, LCKV_UNSUPPORTED, "type tq1_0"},
     {MARK_TYPE, 4, 39, LCKV_UNSUPPORTED, "type mxfp4"},
     {MARK_TYPE, 4, 40, LCKV_UNSUPPORTED, "type nvfp4"},
-    {MARK_TYPE, 4, 0x4c4b8a08, LCKV_BAD_FORMAT, "end beyond the file"},  /* packed: 16 rows */
-    {MARK_TYPE, 4, 0x4c4b8b08, LCKV_UNSUPPORTED, "unknown tensor type"}, /* 24 rows */
-    {MARK_TYPE, 4, 0x4c4b8608, LCKV_UNSUPPORTED, "\"x.weight\": packed by another version of lckv"},
-    {MARK_SECOND_TYPE, 4, 0x4c4b8a00, LCKV_BAD_FORMAT, "expected a packed matrix"},
+    {MARK_TYPE, 4, 0x4c4b8e08, LCKV_BAD_FORMAT, "end beyond the file"},  /* packed: 16 lanes */
+    {MARK_TYPE, 4, 0x4c4b8f08, LCKV_UNSUPPORTED, "unknown tensor type"}, /* 24 lanes */
+    {MARK_TYPE, 4, 0x4c4b8a08, LCKV_UNSUPPORTED, "\"x.weight\": packed by another version of lckv"},
+    {MARK_SECOND_TYPE, 4, 0x4c4b8e00, LCKV_BAD_FORMAT, "expected a packed matrix"},
     {MARK_TYPE, 4, 12345, LCKV_UNSUPPORTED, "unknown tensor type 12345"},
     {MARK_OFFSET, 8, 32, LCKV_BAD_FORMAT, "\"x.weight\": offset 32"},
     {MARK_OFFSET, 8, UINT64_MAX - 63, LCKV_BAD_FORMAT, "end beyond the file"},

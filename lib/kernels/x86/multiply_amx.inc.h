@@ -159,8 +159,8 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
         return;
     }
     amx_begin(columns);
-    for (size_t g = begin; g < end; g++, out += LANES) {
-        const uint8_t *group = group_at(matrix, g);
+    for (size_t n = begin; n < end; n += LANES, out += LANES) {
+        const uint8_t *group = group_at(dtype, matrix, n);
         for (size_t b = 0, last; b < n_blocks; b = last) {
             last = n_blocks - b < AMX_BLOCKS ? n_blocks : b + AMX_BLOCKS;
             for (size_t i = 0; i < last - b; i++)
