@@ -57,50 +57,39 @@ static void *read_all(void *argument)
     return NULL;
 }
 
-struct bandwidth_probe bandwidth_open(uint32_t n_threads)
+double read_bandwidth(uint32_t n_threads)
 {
-    struct bandwidth_probe probe = {.n_threads = n_threads, .n_bytes = n_threads * THREAD_BYTES};
-    void *bytes;
-    if (probe.n_bytes < LEAST_BYTES)
-        probe.n_bytes = LEAST_BYTES;
-    if (posix_memalign(&bytes, (size_t)2 << 20, probe.n_bytes) != 0)
-        return (struct bandwidth_probe){0};
-    madvise(bytes, probe.n_bytes, MADV_HUGEPAGE);
-    memset(bytes, 0, probe.n_bytes);
-    probe.bytes = bytes;
-    return probe;
-}
-
-void bandwidth_close(struct bandwidth_probe *probe)
-{
-    free(probe->bytes);
-    *probe = (struct bandwidth_probe){0};
-}
-
-double bandwidth_read(const struct bandwidth_probe *probe)
-{
-    if (probe->bytes == NULL)
-        return 0;
-    uint32_t last = probe->n_threads - 1;
-    size_t share = probe->n_bytes / probe->n_threads / 256 * 256;
-    struct reader *readers = calloc(probe->n_threads, sizeof *readers);
+    struct reader *readers = calloc(n_threads, sizeof *readers);
+    unsigned char *bytes = NULL;
     pthread_barrier_t barrier;
-    if (readers == NULL || pthread_barrier_init(&barrier, NULL, probe->n_threads) != 0) {
+    double rate = 0;
+    if (readers == NULL || pthread_barrier_init(&barrier, NULL, n_threads) != 0) {
         free(readers);
         return 0;
     }
-    for (uint32_t i = 0; i <= last; i++) {
-        readers[i] = (struct reader){
-            .barrier = &barrier, .bytes = probe->bytes + i * share, .length = share};
-        /* One that cannot start would block the rest. */
-        if (i < last && pthread_create(&readers[i].thread, NULL, read_all, &readers[i]) != 0)
-            exit(fail_memory());
+    uint32_t n_started = 0;
+    size_t n_bytes = n_threads * THREAD_BYTES;
+    n_bytes = n_bytes > LEAST_BYTES ? n_bytes : LEAST_BYTES;
+    if (posix_memalign((void **)&bytes, (size_t)2 << 20, n_bytes) == 0) {
+        madvise(bytes, n_bytes, MADV_HUGEPAGE);
+        memset(bytes, 0, n_bytes);
+        size_t share = n_bytes / n_threads / 256 * 256;
+        for (; n_started < n_threads; n_started++) {
+            struct reader *reader = &readers[n_started];
+            *reader = (struct reader){
+                .barrier = &barrier, .bytes = bytes + n_started * share, .length = share};
+            /* The last reader is this thread: one that cannot start would block the rest. */
+            if (n_started + 1 == n_threads)
+                read_all(reader);
+            else if (pthread_create(&reader->thread, NULL, read_all, reader) != 0)
+                exit(fail_memory());
+        }
+        rate = (double)(share * n_threads) / readers[n_threads - 1].seconds;
     }
-    read_all(&readers[last]); /* this thread */
-    for (uint32_t i = 0; i < last; i++)
+    for (uint32_t i = 0; i + 1 < n_started; i++)
         pthread_join(readers[i].thread, NULL);
-    double rate = (double)(share * probe->n_threads) / readers[last].seconds;
     pthread_barrier_destroy(&barrier);
+    free(bytes);
     free(readers);
     return rate;
 }

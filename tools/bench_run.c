@@ -2,6 +2,7 @@
  * Measuring one test. See bench_run.h.
  */
 #include "bench_run.h"
+#include "bandwidth.h"
 #include "progress.h"
 #include "report.h"
 
@@ -17,8 +18,8 @@ struct run {
     lckv_item *items;
     lckv_token *tokens; /* [n_sessions, the longer of depth and n_tokens] */
     size_t per_session;
-    const struct bandwidth_probe *probe;
-    double *speeds, *probes, *shares; /* of each repeat: tokens per second, bytes, of those */
+    double step_bytes;               /* as in struct bench_figures */
+    double *speeds, *rates, *shares; /* of each repeat: tokens per second, and of the probe */
 };
 
 /* Any tokens will do, but not always the same: its row of the embedding would stay cached. */
@@ -93,40 +94,49 @@ static double median_of(double *values, size_t n)
     return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
+static double read_rate(const struct run *run, double speed)
+{
+    return speed / (double)run->test->n_sessions * run->step_bytes;
+}
+
 /*
- * A short run before the first warms up: it starts the threads and touches the weights. The probe
- * takes small models out of the caches: a token brings them back.
+ * Decoding between two probes, since what memory gives may change at any time. They take small
+ * models out of the caches: a token brings them back.
  */
-static int time_all(const struct run *run, struct bench_speeds *speeds)
+static int time_decoding(const struct run *run, size_t i)
+{
+    double first;
+    int status = to_depth(run);
+    double before = read_bandwidth(run->test->n_threads);
+    if (status == EXIT_SUCCESS)
+        status = time_once(run, 1, &first);
+    if (status == EXIT_SUCCESS)
+        status = time_once(run, (size_t)run->test->n_tokens, &run->speeds[i]);
+    run->rates[i] = (before + read_bandwidth(run->test->n_threads)) / 2;
+    run->shares[i] = run->rates[i] > 0 ? read_rate(run, run->speeds[i]) / run->rates[i] : 0;
+    return status;
+}
+
+/* A short run before the first warms up: it starts the threads and touches the weights. */
+static int time_all(const struct run *run, struct bench_figures *figures)
 {
     const struct bench_test *test = run->test;
     size_t n = (size_t)test->n_repeats, n_tokens = (size_t)test->n_tokens;
     struct progress progress = progress_begin(test->is_decode ? "decode" : "prompt");
-    double speed, before = 0;
-    int status = time_once(run, n_tokens > WARM_UP ? WARM_UP : n_tokens, &speed);
-    if (test->is_decode)
-        before = bandwidth_read(run->probe);
+    int status = time_once(run, n_tokens > WARM_UP ? WARM_UP : n_tokens, &run->speeds[0]);
     for (size_t i = 0; i < n && status == EXIT_SUCCESS; i++) {
         progress_update(&progress, i, n);
-        if (test->is_decode)
-            status = time_once(run, 1, &speed);
-        if (status == EXIT_SUCCESS)
-            status = time_once(run, n_tokens, &run->speeds[i]);
-        if (!test->is_decode)
-            continue;
-        double after = bandwidth_read(run->probe), rate = (before + after) / 2;
-        run->probes[i] = rate;
-        run->shares[i] =
-            rate > 0 ? run->speeds[i] / (double)test->n_sessions * speeds->step_bytes / rate : 0;
-        before = after;
+        status =
+            test->is_decode ? time_decoding(run, i) : time_once(run, n_tokens, &run->speeds[i]);
     }
     progress_end(&progress);
-    speeds->median = median_of(run->speeds, n);
-    speeds->least = run->speeds[0];
-    speeds->most = run->speeds[n - 1];
-    speeds->read_rate = speeds->median / (double)test->n_sessions * speeds->step_bytes;
-    speeds->probe_rate = median_of(run->probes, n);
-    speeds->share = median_of(run->shares, n);
+    figures->median = median_of(run->speeds, n);
+    figures->least = run->speeds[0];
+    figures->most = run->speeds[n - 1];
+    figures->step_bytes = run->step_bytes;
+    figures->read_rate = read_rate(run, figures->median);
+    figures->probe_rate = median_of(run->rates, n);
+    figures->share = median_of(run->shares, n);
     return status;
 }
 
@@ -144,7 +154,7 @@ static double positions_read(const lckv_model *model, const lckv_model_info *inf
     return sum;
 }
 
-static int run_in_cache(struct run *run, const lckv_model *model, struct bench_speeds *speeds)
+static int run_in_cache(struct run *run, const lckv_model *model, struct bench_figures *figures)
 {
     const struct bench_test *test = run->test;
     lckv_model_info info = {.size = sizeof info};
@@ -168,30 +178,30 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_s
         lckv_plan_get_info(lckv_model_plan(model), &plan) != LCKV_OK)
         return fail_library();
     fill_tokens(run->tokens, (size_t)test->n_sessions * run->per_session, info.n_vocab);
-    speeds->step_bytes = (double)info.decode_bytes + (double)stats.bytes_per_token / plan.n_slots *
-                                                         positions_read(model, &info, test) *
-                                                         (double)test->n_sessions;
-    return time_all(run, speeds);
+    if (test->is_decode)
+        run->step_bytes = (double)info.decode_bytes + (double)stats.bytes_per_token / plan.n_slots *
+                                                          positions_read(model, &info, test) *
+                                                          (double)test->n_sessions;
+    return time_all(run, figures);
 }
 
-int bench_run(const lckv_model *model, const struct bench_test *test,
-              const struct bandwidth_probe *probe, struct bench_speeds *speeds)
+int bench_run(const lckv_model *model, const struct bench_test *test, struct bench_figures *figures)
 {
     size_t n_sessions = (size_t)test->n_sessions, n_repeats = (size_t)test->n_repeats;
-    struct run run = {.test = test, .probe = probe};
+    struct run run = {.test = test};
     run.per_session = (size_t)(test->depth > test->n_tokens ? test->depth : test->n_tokens);
     run.sessions = calloc(n_sessions, sizeof *run.sessions);
     run.items = calloc(n_sessions, sizeof *run.items);
     run.tokens = calloc(n_sessions * run.per_session, sizeof *run.tokens);
     run.speeds = calloc(n_repeats, sizeof *run.speeds);
-    run.probes = calloc(n_repeats, sizeof *run.probes);
+    run.rates = calloc(n_repeats, sizeof *run.rates);
     run.shares = calloc(n_repeats, sizeof *run.shares);
     int status;
     if (run.sessions == NULL || run.items == NULL || run.tokens == NULL || run.speeds == NULL ||
-        run.probes == NULL || run.shares == NULL)
+        run.rates == NULL || run.shares == NULL)
         status = fail_memory();
     else
-        status = run_in_cache(&run, model, speeds);
+        status = run_in_cache(&run, model, figures);
     for (size_t i = 0; run.sessions != NULL && i < n_sessions; i++)
         lckv_session_release(run.sessions[i]);
     lckv_cache_release(run.cache);
@@ -199,7 +209,7 @@ int bench_run(const lckv_model *model, const struct bench_test *test,
     free(run.items);
     free(run.tokens);
     free(run.speeds);
-    free(run.probes);
+    free(run.rates);
     free(run.shares);
     return status;
 }

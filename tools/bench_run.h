@@ -4,7 +4,6 @@
 #ifndef TOOLS_BENCH_RUN_H
 #define TOOLS_BENCH_RUN_H
 
-#include "bandwidth.h"
 #include "setup.h"
 
 struct bench_test {
@@ -18,20 +17,17 @@ struct bench_test {
     struct prefill prefill;
 };
 
-/* Tokens per second of all sessions together. */
-struct bench_speeds {
-    double median, least, most;
-    /* Of a decoding step of all sessions, at the middle of the test: bytes of weights, keys and
-     * values that it reads; per second, and what the probe reads; the share, of each run what the
-     * probe read just before and after it. Medians. */
-    double step_bytes, read_rate, probe_rate, share;
+struct bench_figures {
+    double median, least, most; /* tokens per second of all sessions together */
+    /* Of decoding, else 0. */
+    double step_bytes; /* weights, keys and values that a step in the middle of the test reads */
+    double read_rate;  /* bytes per second at the median speed */
+    double probe_rate; /* what read_bandwidth gives before and after each run: the median */
+    double share;      /* of that, run by run: the median; 0 if it could not be measured */
 };
 
-/*
- * Complains and returns an exit status. Shows progress. Decoding is measured beside the probe,
- * which may be empty.
- */
+/* Complains and returns an exit status. Shows progress. */
 int bench_run(const lckv_model *model, const struct bench_test *test,
-              const struct bandwidth_probe *probe, struct bench_speeds *speeds);
+              struct bench_figures *figures);
 
 #endif

@@ -26,8 +26,7 @@ struct bench {
     const struct settings *settings;
     const lckv_model *model;
     lckv_model_info info;
-    struct bandwidth_probe probe; /* with the threads of the test */
-    struct json *json;            /* NULL: text */
+    struct json *json; /* NULL: text */
 };
 
 /* The lists as given, or one entry: the default. */
@@ -42,7 +41,7 @@ static uint64_t list_item(const struct number_list *list, size_t i, uint64_t oth
 }
 
 static void print_test(const struct bench *bench, const struct bench_test *test,
-                       const struct bench_speeds *speeds)
+                       const struct bench_figures *figures)
 {
     const char *name = test->is_decode ? "decode" : "prompt";
     if (bench->json != NULL) {
@@ -52,35 +51,35 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
         json_add_unsigned(bench->json, "n_threads", test->n_threads);
         json_add_unsigned(bench->json, "depth", test->depth);
         json_add_unsigned(bench->json, "n_sessions", test->n_sessions);
-        json_add_real(bench->json, "median", speeds->median, 6);
-        json_add_real(bench->json, "min", speeds->least, 6);
-        json_add_real(bench->json, "max", speeds->most, 6);
+        json_add_real(bench->json, "median", figures->median, 6);
+        json_add_real(bench->json, "min", figures->least, 6);
+        json_add_real(bench->json, "max", figures->most, 6);
         if (test->is_decode) {
-            json_add_real(bench->json, "bytes_per_step", speeds->step_bytes, 10);
-            json_add_real(bench->json, "gigabytes_per_second", speeds->read_rate / 1e9, 6);
-            json_add_real(bench->json, "probe_gigabytes_per_second", speeds->probe_rate / 1e9, 6);
-            json_add_real(bench->json, "share_of_bandwidth", speeds->share, 6);
+            json_add_real(bench->json, "bytes_per_step", figures->step_bytes, 10);
+            json_add_real(bench->json, "gigabytes_per_second", figures->read_rate / 1e9, 6);
+            json_add_real(bench->json, "probe_gigabytes_per_second", figures->probe_rate / 1e9, 6);
+            json_add_real(bench->json, "share_of_bandwidth", figures->share, 6);
         }
         json_end_object(bench->json);
         return;
     }
     printf("%-7s %7" PRIu64 " %7" PRIu64 " %8" PRIu64 " %7" PRIu32 " %10.2f %10.2f %10.2f", name,
-           test->n_tokens, test->depth, test->n_sessions, test->n_threads, speeds->median,
-           speeds->least, speeds->most);
+           test->n_tokens, test->depth, test->n_sessions, test->n_threads, figures->median,
+           figures->least, figures->most);
     if (test->is_decode)
-        printf(" %7.2f %5.0f%%", speeds->read_rate / 1e9, 100 * speeds->share);
+        printf(" %7.2f %5.0f%%", figures->read_rate / 1e9, 100 * figures->share);
     putchar('\n');
     fflush(stdout);
 }
 
 static int run_test(const struct bench *bench, struct bench_test test)
 {
-    struct bench_speeds speeds;
+    struct bench_figures figures;
     if (test.n_tokens == 0)
         return EXIT_SUCCESS;
-    int status = bench_run(bench->model, &test, &bench->probe, &speeds);
+    int status = bench_run(bench->model, &test, &figures);
     if (status == EXIT_SUCCESS)
-        print_test(bench, &test, &speeds);
+        print_test(bench, &test, &figures);
     return status;
 }
 
@@ -92,8 +91,6 @@ static int run_threads(struct bench *bench, uint32_t n_threads)
                               .kv_type = settings->kv_type,
                               .prefill = settings->prefill};
     int status = EXIT_SUCCESS;
-    if (settings->n_decode > 0)
-        bench->probe = bandwidth_open(n_threads);
     for (size_t d = 0; d < list_count(&settings->depths) && status == EXIT_SUCCESS; d++) {
         test.depth = list_item(&settings->depths, d, 0);
         test.is_decode = false;
@@ -107,7 +104,6 @@ static int run_threads(struct bench *bench, uint32_t n_threads)
             status = run_test(bench, test);
         }
     }
-    bandwidth_close(&bench->probe);
     return status;
 }
 
@@ -156,7 +152,7 @@ static int run_all(struct bench *bench)
                prefill_text(settings->prefill).text, human_bytes(info->decode_bytes).text,
                settings->n_repeats);
         printf("%-7s %7s %7s %8s %7s %10s %10s %10s %7s %6s\n", "test", "tokens", "depth",
-               "sessions", "threads", "median", "min", "max", "GB/s", "of max");
+               "sessions", "threads", "median", "min", "max", "GB/s", "share");
     }
     for (size_t i = 0; i < list_count(&settings->threads) && status == EXIT_SUCCESS; i++)
         status = run_threads(bench, (uint32_t)list_item(&settings->threads, i, by_default));
@@ -233,7 +229,7 @@ int cmd_bench(int argc, char **argv)
          .kind = OPTION_NUMBER,
          .to.number = &settings.n_repeats,
          .value = "N",
-         .help = "runs of each test, beside one that warms up\n(default 5)",
+         .help = "runs of each test, beside those that warm up\n(default 5)",
          .least = 1,
          .most = 100000},
         option_prefill(&settings.prefill),
@@ -248,8 +244,9 @@ int cmd_bench(int argc, char **argv)
     const struct command_line line = {
         "bench",
         "Measures prompt and decode speed in tokens per second: median, least and most of\n"
-        "several runs, for each number of threads, depth and batch. Decoding is set beside the\n"
-        "rate at which this machine reads memory just before and after each run.",
+        "several runs, for each number of threads, depth and batch. Decoding reads\n"
+        "weights, keys and values: GB/s, and their share of what a probe of 512 MiB or more reads\n"
+        "before and after each run.",
         "lckv bench model.gguf\n"
         "lckv bench model.gguf -p 512 -n 64 -t 1,2 -r 5 --json\n"
         "lckv bench model.gguf -p 0 -n 64 -d 128 -b 1,8,32",

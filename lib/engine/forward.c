@@ -208,8 +208,10 @@ static void head(struct task *task)
         return;
     task_rows_ready(task);
     float *scratch = w->head_scratch + task->worker->index * w->head_floats;
+    const size_t step = packed_row_step(model->kernels->layout);
+    _Static_assert(HEAD_COLUMNS % PACKED_MAX_GROUP == 0, "the scratch has room for whole groups");
     struct range claim;
-    while (task_claim(task, n_vocab, PACKED_MAX_GROUP, HEAD_COLUMNS, &claim)) {
+    while (task_claim(task, n_vocab, step, HEAD_COLUMNS, &claim)) {
         linear_rows(task, &model->output, &x, claim.begin, claim.end, scratch, HEAD_COLUMNS);
         for (size_t m = 0; m < pass->n_rows; m++) {
             if (w->rows[m].logits != NULL)

@@ -57,20 +57,21 @@ static void product_columns(const struct task *task, const struct product *produ
                                         columns.end - columns.begin);
 }
 
-/* Products of one step are claimed one behind the other, each up to the end of a group. */
-static size_t whole_groups(size_t n_rows)
+static size_t round_up(size_t n, size_t step)
 {
-    return (n_rows + PACKED_MAX_GROUP - 1) / PACKED_MAX_GROUP * PACKED_MAX_GROUP;
+    return (n + step - 1) / step * step;
 }
 
 void linear(struct task *task, const struct activations *x, const struct product *products,
             size_t n_products)
 {
+    /* Claimed one behind the other, each from a step on. */
+    const size_t step = packed_row_step(task->pass->model->kernels->layout);
     size_t total = 0;
     for (size_t i = 0; i < n_products; i++)
-        total += whole_groups(products[i].matrix->n_rows);
+        total += round_up(products[i].matrix->n_rows, step);
     struct range claim;
-    while (task_claim(task, total, PACKED_MAX_GROUP, SIZE_MAX, &claim)) {
+    while (task_claim(task, total, step, SIZE_MAX, &claim)) {
         size_t first = 0;
         for (size_t i = 0; i < n_products; i++) {
             size_t n = products[i].matrix->n_rows;
@@ -79,7 +80,7 @@ void linear(struct task *task, const struct activations *x, const struct product
             columns.end = columns.end < n ? columns.end : n;
             if (columns.begin < columns.end)
                 product_columns(task, &products[i], x, columns);
-            first += whole_groups(n);
+            first += round_up(n, step);
         }
     }
 }
@@ -88,14 +89,15 @@ void linear_swiglu(struct task *task, const struct activations *x, const struct 
                    const struct product *up, const struct activations *activated)
 {
     const struct kernels *kernels = task->pass->model->kernels;
-    const size_t align = ACTIVATION_BLOCK; /* each worker prepares what it has computed */
+    /* Each worker prepares what it has computed. */
+    const size_t step = ACTIVATION_BLOCK;
     _Static_assert(ACTIVATION_BLOCK % PACKED_MAX_GROUP == 0, "blocks are whole groups");
     size_t stride = gate->out->stride;
     struct range columns;
-    while (task_claim(task, gate->matrix->n_rows, align, SIZE_MAX, &columns)) {
+    while (task_claim(task, gate->matrix->n_rows, step, SIZE_MAX, &columns)) {
         product_columns(task, up, x, columns);
         product_columns(task, gate, x, columns);
-        size_t end = (columns.end + align - 1) / align * align;
+        size_t end = round_up(columns.end, step);
         for (size_t m = 0; m < x->n_rows; m++) {
             kernels->swiglu(gate->out->values + m * stride + columns.begin,
                             up->out->values + m * stride + columns.begin,

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define PACKED_MAX_GROUP 32 /* rows, which are whole groups of any type in any layout */
+#define PACKED_MAX_GROUP 32 /* rows */
 
 /* Tensors of packed files begin at pages, so that they can be mapped and used where they are. */
 #define PACKED_FILE_ALIGNMENT 4096
@@ -37,7 +37,7 @@ struct matrix_layout {
  * unit may have fewer bodies, but has room for all heads.
  */
 struct packed_form {
-    uint8_t vectors;
+    uint8_t vectors; /* of rows in a group */
     uint16_t columns;
     uint8_t together;
     uint8_t head_halves, head_quads, head_bytes;
@@ -48,6 +48,7 @@ struct packed_form {
 static inline struct packed_form packed_form(lckv_dtype dtype)
 {
     static const struct packed_form forms[DTYPE_COUNT] = {
+        /* vectors, columns, together, {halves, quads, bytes} of heads, {bytes, fields} of bodies */
         [LCKV_DTYPE_F32] = {2, 1, 1, 0, 0, 0, 4, 1},
         [LCKV_DTYPE_F16] = {2, 1, 1, 0, 0, 0, 2, 1},
         [LCKV_DTYPE_BF16] = {2, 2, 1, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
@@ -64,6 +65,12 @@ static inline struct packed_form packed_form(lckv_dtype dtype)
 static inline uint32_t packed_group_rows(lckv_dtype dtype, struct matrix_layout layout)
 {
     return layout.lanes * packed_form(dtype).vectors;
+}
+
+/* Work is cut at multiples of this many rows, which are whole groups of every type. */
+static inline uint32_t packed_row_step(struct matrix_layout layout)
+{
+    return 2 * layout.lanes;
 }
 
 /* Bytes of a head and of a body for one row. */

@@ -14,7 +14,10 @@
 /* Whether this build has it. */
 bool blas_available(void);
 
-/* As a multiply_function; `scratch` holds BLAS_ROWS x n_columns floats. */
+/*
+ * As a multiply_function that may begin and end anywhere; `scratch` holds BLAS_ROWS x n_columns
+ * floats.
+ */
 void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t begin,
                    size_t end, float *out, size_t stride, float *scratch);
 

@@ -14,8 +14,8 @@
 
 /*
  * Weight rows [begin, end) times all activation rows. Weight row n goes to out[row * stride + n -
- * begin]. `begin` is a multiple of PACKED_MAX_GROUP, and so is `end` unless it is the matrix's;
- * whole groups are written.
+ * begin]. `begin` is a multiple of packed_row_step, and so is `end` unless it is the matrix's; then
+ * `out` has room, and may be written, up to the next multiple.
  */
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
                                   size_t begin, size_t end, float *out, size_t stride);

@@ -277,9 +277,11 @@ END_TEST
 
 START_TEST(any_kernel_set_reads_what_is_packed_for_another)
 {
+    static const char *const with_odd_rows = "mixattention"; /* of 72 and 100 columns, so floats */
     const char *from, *to;
+    const char *fixture = types[_i] < LCKV_DTYPE_Q8_0 ? with_odd_rows : fixtures[_i % 2];
     for (size_t i = 0; (from = lckv_kernel_set_name(i)) != NULL; i++) {
-        convert_both(fixtures[_i % 2], types[3 + _i / 2], from); /* even if it cannot run here */
+        convert_both(fixture, types[_i], from); /* even if it cannot run here */
         for (size_t k = 0; (to = lckv_kernel_set_name(k)) != NULL; k++) {
             if (!lckv_kernel_set_available(to))
                 continue;
@@ -341,7 +343,8 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, opening_tells_its_progress_and_can_be_cancelled);
     tcase_add_test(tcase, it_can_be_copied);
     tcase_add_test(tcase, it_can_be_read_from_memory);
-    tcase_add_loop_test(tcase, any_kernel_set_reads_what_is_packed_for_another, 0, 4);
+    tcase_add_loop_test(tcase, any_kernel_set_reads_what_is_packed_for_another, 0,
+                        sizeof types / sizeof types[0]);
     tcase_add_test(tcase, a_packed_file_is_not_converted);
     tcase_add_test(tcase, a_packed_file_that_is_cut_is_refused);
     suite_add_tcase(suite, tcase);

@@ -250,17 +250,19 @@ report "info says that a packed file is mapped" "$(grep -q 'mapped' "$work/out" 
 "$tool" generate "$model" -p "Once" -n 8 --seed 1 >"$work/text" 2>"$work/err"
 run generate "$work/packed.gguf" -p "Once" -n 8 --seed 1
 report "a packed file writes the same text" "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
-# A matrix of many pieces, packed for 8 rows and for 16, gives the same bytes of logits in either kernel set.
-python3 bench/make_model.py --layers 1 --hidden 64 --heads 2 --kv-heads 1 --ffn 96 --vocab 300000 --type q8_0 "$work/wide.gguf"
-for for_set in portable avx512; do
-    "$tool" --version | grep -qw "$for_set" || continue # not on this architecture
-    run convert "$work/wide.gguf" "$work/wide-packed.gguf" --packed --kernel-set $for_set
-    report "packs for $for_set" "$([ "$status" -eq 0 ] && echo true)"
-    for set in portable ''; do
-        "$tool" logits "$work/wide.gguf" --tokens 1,39999,7 -o "$work/plain.npy" ${set:+--kernel-set $set} 2>"$work/err"
-        run logits "$work/wide-packed.gguf" --tokens 1,39999,7 -o "$work/packed.npy" ${set:+--kernel-set $set}
-        report "packed for $for_set, read by ${set:-the default set}" \
-            "$([ "$status" -eq 0 ] && cmp -s "$work/plain.npy" "$work/packed.npy" && echo true)"
+# A matrix of many pieces, packed for 8 lanes and for 16, gives the same bytes of logits in either kernel set.
+for type in q8_0 f16; do
+    python3 bench/make_model.py --layers 1 --hidden 64 --heads 2 --kv-heads 1 --ffn 96 --vocab 300000 --type $type "$work/wide.gguf"
+    for for_set in portable avx512; do
+        "$tool" --version | grep -qw "$for_set" || continue # not on this architecture
+        run convert "$work/wide.gguf" "$work/wide-packed.gguf" --packed --kernel-set $for_set
+        report "packs $type for $for_set" "$([ "$status" -eq 0 ] && echo true)"
+        for set in portable ''; do
+            "$tool" logits "$work/wide.gguf" --tokens 1,39999,7 -o "$work/plain.npy" ${set:+--kernel-set $set} 2>"$work/err"
+            run logits "$work/wide-packed.gguf" --tokens 1,39999,7 -o "$work/packed.npy" ${set:+--kernel-set $set}
+            report "$type packed for $for_set, read by ${set:-the default set}" \
+                "$([ "$status" -eq 0 ] && cmp -s "$work/plain.npy" "$work/packed.npy" && echo true)"
+        done
     done
 done
 
