@@ -9,14 +9,6 @@
 
 #include <stddef.h>
 
-/* IEEE half and bfloat16, round to nearest even; NaN stays NaN, overflow becomes infinity. */
-float f16_to_f32(uint16_t half);
-uint16_t f32_to_f16(float value);
-float bf16_to_f32(uint16_t value);
-uint16_t f32_to_bf16(float value);
-
-#define BF16_MOST 0x1.fep127f /* the largest finite bfloat16 */
-
 /* `n` elements (whole blocks) of `dtype` from file bytes to float32. Any alignment. */
 void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *values);
 

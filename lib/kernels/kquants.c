@@ -3,7 +3,7 @@
  */
 #include "kernels/kquants.h"
 
-#include "kernels/blocks.h"
+#include "kernels/halves.h"
 
 #include <string.h>
 

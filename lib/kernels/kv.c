@@ -5,7 +5,7 @@
 #include "kernels/kv.h"
 
 #include "base/status.h"
-#include "kernels/blocks.h"
+#include "kernels/halves.h"
 #include "kernels/kernels.h"
 
 #include <string.h>

@@ -10,7 +10,7 @@
 #ifndef LCKV_KERNELS_SIMD_PORTABLE_H
 #define LCKV_KERNELS_SIMD_PORTABLE_H
 
-#include "kernels/blocks.h"
+#include "kernels/halves.h"
 
 #include <math.h>
 #include <stdbool.h>

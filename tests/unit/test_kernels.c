@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include "kernels/blocks.h"
+#include "kernels/halves.h"
 
 #include <math.h>
 #include <string.h>

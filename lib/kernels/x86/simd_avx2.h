@@ -4,7 +4,7 @@
 #ifndef LCKV_KERNELS_X86_SIMD_AVX2_H
 #define LCKV_KERNELS_X86_SIMD_AVX2_H
 
-#include "kernels/blocks.h"
+#include "kernels/halves.h"
 
 #include <immintrin.h>
 #include <stdbool.h>

@@ -5,7 +5,7 @@
 #ifndef LCKV_KERNELS_X86_SIMD_AVX512_H
 #define LCKV_KERNELS_X86_SIMD_AVX512_H
 
-#include "kernels/blocks.h"
+#include "kernels/halves.h"
 
 #include <immintrin.h>
 #include <stdbool.h>
