@@ -107,14 +107,17 @@ static int time_decoding(const struct run *run, size_t i)
 {
     double first;
     int status = to_depth(run);
+    if (status != EXIT_SUCCESS)
+        return status;
     double before = read_bandwidth(run->test->n_threads);
-    if (status == EXIT_SUCCESS)
-        status = time_once(run, 1, &first);
+    status = time_once(run, 1, &first);
     if (status == EXIT_SUCCESS)
         status = time_once(run, (size_t)run->test->n_tokens, &run->speeds[i]);
+    if (status != EXIT_SUCCESS)
+        return status;
     run->rates[i] = (before + read_bandwidth(run->test->n_threads)) / 2;
     run->shares[i] = run->rates[i] > 0 ? read_rate(run, run->speeds[i]) / run->rates[i] : 0;
-    return status;
+    return EXIT_SUCCESS;
 }
 
 /* A short run before the first warms up: it starts the threads and touches the weights. */

@@ -51,4 +51,10 @@ bool checked_add(size_t a, size_t b, size_t *result);
 bool checked_multiply64(uint64_t a, uint64_t b, uint64_t *result);
 bool checked_add64(uint64_t a, uint64_t b, uint64_t *result);
 
+/* The next multiple of `step`; it must not overflow. */
+static inline size_t round_up(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
 #endif

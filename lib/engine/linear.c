@@ -57,11 +57,6 @@ static void product_columns(const struct task *task, const struct product *produ
                                         columns.end - columns.begin);
 }
 
-static size_t round_up(size_t n, size_t step)
-{
-    return (n + step - 1) / step * step;
-}
-
 void linear(struct task *task, const struct activations *x, const struct product *products,
             size_t n_products)
 {

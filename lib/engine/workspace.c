@@ -32,7 +32,7 @@ static void *carve(struct carver *carver, size_t count, size_t size)
 /* Rows are padded to whole activation blocks, which are whole weight groups too. */
 static struct block carve_block(struct carver *carver, size_t rows, size_t columns)
 {
-    size_t stride = (columns + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK * ACTIVATION_BLOCK;
+    size_t stride = round_up(columns, ACTIVATION_BLOCK);
     struct block block = {.stride = stride};
     block.values = carve(carver, rows * stride, sizeof(float));
     return block;

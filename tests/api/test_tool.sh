@@ -188,6 +188,7 @@ json "all(t['bytes_per_step'] > d['weight_bytes_per_step'] for t in d['tests'])"
 json "all(abs(t['share_of_bandwidth'] * t['probe_gigabytes_per_second'] / t['gigabytes_per_second'] - 1) < 1e-4 for t in d['tests'])" \
     bench "$model" -p 0 -n 2 -t 1,2 -r 1 --json
 json "[t['test'] for t in d['tests']] == ['prompt', 'decode']" bench "$model" -p 4 -n 2 -t 1 -r 1 --json
+json "all(0 < t['min'] < t['median'] < t['max'] for t in d['tests'])" bench "$model" -p 4 -n 2 -t 1 -r 3 --json
 
 # Text and tokens come back as they went in.
 for text in 'Once upon a time' $'two\nlines, a tab\t and "quotes"' 'ümläut €' $'\xff\xfe'; do
