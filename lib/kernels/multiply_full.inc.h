@@ -3,13 +3,13 @@
  *
  * Each output adds its columns in ascending order into one accumulator, so its bits do not depend
  * on how many rows share a tile. A tile takes two vectors of weight rows: a group of a float type,
- * or two groups of others, made floats in the form of a float32 group. Where rows are few, a tile
- * makes its floats block by block. Where they are many, a longer stretch of columns is made floats
- * once for all of them, whatever the type.
+ * or two groups of others, made floats in the form of a float32 group. Where rows are few, each
+ * tile goes through whole groups and makes its floats on the way. Where they are many, all of them
+ * take a stretch of columns that the first-level cache holds: in place, or made floats once.
  */
 
-#define FULL_COLUMNS 128              /* of a stretch: they stay in the first-level cache */
-#define FULL_FEW_ROWS (2 * TILE_ROWS) /* up to which tiles make their own floats */
+#define FULL_COLUMNS 256              /* of a stretch */
+#define FULL_FEW_ROWS (2 * TILE_ROWS) /* which need no stretches */
 
 /* Rows of activations that a tile multiplies, and where their sums are. */
 struct full_rows {
@@ -22,6 +22,12 @@ struct full_rows {
 INLINE bool is_float(lckv_dtype dtype)
 {
     return head_bytes(dtype) == 0;
+}
+
+/* Whether tiles take a stretch as it stands: making its floats costs next to nothing. */
+INLINE bool full_in_place(lckv_dtype dtype)
+{
+    return FULL_IN_PLACE && (dtype == LCKV_DTYPE_F32 || dtype == LCKV_DTYPE_BF16);
 }
 
 /* Column `c` of vector v of a float type's group; `odd`, a constant, is c % 2. */
@@ -88,11 +94,11 @@ INLINE void full_groups(lckv_dtype dtype, const uint8_t *const *groups, size_t n
 }
 
 /*
- * `n_rows` (a constant) rows from row m on: of whole groups, or if `floats` is not NULL (a
- * constant) of a stretch of their columns from `begin` on. Sums are taken up where they were put
- * down.
+ * `n_rows` (a constant) rows from row m on: of whole groups, or if `stretch` is not NULL (a
+ * constant) of the columns from `begin` on that it holds, as `dtype` or as floats. Sums are taken
+ * up where they were put down.
  */
-INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *groups, const float *floats,
+INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *groups, const uint8_t *stretch,
                       size_t n_vectors, size_t begin, size_t n_columns, struct full_rows at,
                       size_t m, size_t n_rows)
 {
@@ -104,9 +110,9 @@ INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *groups, const floa
         UNROLL for (size_t r = 0; r < n_rows; r++) sums[v][r] =
             begin == 0 ? v_set(0) : v_load(out + r * at.out_stride + v * LANES);
     }
-    if (floats != NULL)
-        full_columns(LCKV_DTYPE_F32, false, (const uint8_t *)floats, n_vectors, n_columns, values,
-                     at.stride, n_rows, sums);
+    if (stretch != NULL)
+        full_columns(full_in_place(dtype) ? dtype : LCKV_DTYPE_F32, full_in_place(dtype), stretch,
+                     n_vectors, n_columns, values, at.stride, n_rows, sums);
     else
         full_groups(dtype, groups, n_vectors, n_columns, values, at.stride, n_rows, sums);
     UNROLL for (size_t v = 0; v < n_vectors; v++)
@@ -162,9 +168,13 @@ INLINE void full_product(lckv_dtype dtype, const struct matrix *matrix, const st
     }
     for (size_t begin = 0, n, m = 0; begin < n_columns; begin += n, m = 0) {
         n = n_columns - begin < FULL_COLUMNS ? n_columns - begin : FULL_COLUMNS;
-        full_floats(dtype, groups, n_vectors, begin, n, floats);
+        const uint8_t *stretch = (const uint8_t *)floats;
+        if (full_in_place(dtype))
+            stretch = body_at(dtype, groups[0], begin / 32);
+        else
+            full_floats(dtype, groups, n_vectors, begin, n, floats);
         FOR_TILES(TILE_ROWS, m, x->n_rows,
-                  full_tile(dtype, NULL, floats, n_vectors, begin, n, at, m, rows));
+                  full_tile(dtype, NULL, stretch, n_vectors, begin, n, at, m, rows));
     }
 }
 

@@ -20,6 +20,7 @@
 #define UNROLL               /* the lanes are loops already: the compiler is to judge */
 #define UNSIGNED_BYTES false /* q8_0 stands as it is */
 #define TILE_ROWS 4          /* rows of activations, or queries, that a tile takes: 4 or 8 */
+#define FULL_IN_PLACE false  /* in full precision, whether f32 and bf16 are taken as they stand */
 #define EACH_LANE for (int l = 0; l < LANES; l++)
 
 typedef struct {

@@ -14,6 +14,7 @@
 #define LANES 8
 #define UNSIGNED_BYTES false
 #define TILE_ROWS 4
+#define FULL_IN_PLACE true
 
 typedef __m256 vf;
 typedef __m256i vi;

@@ -15,6 +15,7 @@
 #define LANES 16
 #define UNSIGNED_BYTES true /* vpdpbusd takes unsigned weights: w + 128 */
 #define TILE_ROWS 8         /* with two vectors of weights 16 sums in 32 registers */
+#define FULL_IN_PLACE true
 
 typedef __m512 vf;
 typedef __m512i vi;
