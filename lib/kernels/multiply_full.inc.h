@@ -5,7 +5,7 @@
  * on how many rows share a tile. A tile takes two vectors of weight rows: a group of a float type,
  * or two groups of others, made floats in the form of a float32 group. Where rows are few, each
  * tile goes through whole groups and makes its floats on the way. Where they are many, all of them
- * take a stretch of columns that the first-level cache holds: in place, or made floats once.
+ * take a stretch of columns, which stays near the core: in place, or made floats once.
  */
 
 #define FULL_COLUMNS 256              /* of a stretch */
@@ -55,14 +55,14 @@ INLINE void full_add(lckv_dtype dtype, const uint8_t *group, size_t n_vectors, s
     }
 }
 
-/* Columns [0, n) of a float type's group in memory, or of float32 in the cache. */
-INLINE void full_columns(lckv_dtype dtype, bool in_memory, const uint8_t *group, size_t n_vectors,
+/* Columns [0, n) of a float type's group where it stands, or of float32 in a buffer. */
+INLINE void full_columns(lckv_dtype dtype, bool in_place, const uint8_t *group, size_t n_vectors,
                          size_t n, const float *values, size_t stride, size_t n_rows,
                          vf (*sums)[TILE_ROWS])
 {
     const size_t bytes = body_bytes(dtype) / 16; /* of two columns */
     size_t c = 0;
-    for (; in_memory && c + 2 <= n; c += 2) {
+    for (; in_place && c + 2 <= n; c += 2) {
         UNROLL for (size_t i = 0; i < bytes; i += 64)
             prefetch_floats_ahead(group + c / 2 * bytes + i, n_rows);
         full_add(dtype, group, n_vectors, c, 0, values, stride, n_rows, sums);
@@ -94,9 +94,9 @@ INLINE void full_groups(lckv_dtype dtype, const uint8_t *const *groups, size_t n
 }
 
 /*
- * `n_rows` (a constant) rows from row m on: of whole groups, or if `stretch` is not NULL (a
- * constant) of the columns from `begin` on that it holds, as `dtype` or as floats. Sums are taken
- * up where they were put down.
+ * `n_rows` (a constant) rows from row m on: of whole groups, or if `stretch` is not NULL of the
+ * columns from `begin` on that it holds, in place or as floats. Sums are taken up where they were
+ * put down.
  */
 INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *groups, const uint8_t *stretch,
                       size_t n_vectors, size_t begin, size_t n_columns, struct full_rows at,
