@@ -4,10 +4,14 @@
 #include "engine/attention.h"
 
 #include "engine/attention_units.h"
+#include "engine/linear.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
+
+/* Of the next weights: what a core's second-level cache may keep while it attends. */
+#define NEXT_BYTES ((size_t)512 << 10)
 
 static void store_head(const struct pass *pass, const struct plan_layer *layer, uint32_t m,
                        uint32_t head)
@@ -60,8 +64,9 @@ static void rotated_query(const struct pass *pass, size_t m, uint32_t head, floa
                                  w->sines + m * (head_dim / 2), scale, head_dim);
 }
 
+/* `next` is fetched meanwhile. */
 static void attend_unit(const struct task *task, const struct plan_layer *layer,
-                        const struct attention_unit *unit)
+                        const struct attention_unit *unit, struct weights_bytes next)
 {
     const struct pass *pass = task->pass;
     const struct lckv_model *model = pass->model;
@@ -103,6 +108,10 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
             }
         }
         job.n_queries = n;
+        if (first + at_once >= shared) { /* the last call: what others read would displace it */
+            job.next = next.at;
+            job.next_bytes = next.n;
+        }
         attend(&job);
     }
 }
@@ -127,7 +136,31 @@ static void finish_part(const struct task *task, const struct attention_unit *un
     }
 }
 
-void attention(struct task *task, const struct plan_layer *layer, bool store)
+/*
+ * What is fetched of the next weights with the unit that the worker has claimed: as much as goes
+ * with the unit's positions. The last units of its share bring all: what came long before that
+ * would be displaced.
+ */
+static struct weights_bytes next_of_unit(const struct pass *pass, const struct plan_layer *layer,
+                                         const struct attention_unit *unit, struct range share,
+                                         size_t claimed, const struct weights_bytes *next)
+{
+    if (claimed < share.begin || claimed >= share.end)
+        return (struct weights_bytes){NULL, 0};
+    size_t behind = share.end - 1 - claimed;
+    struct plan_span span = attention_span(pass, layer, pass->workspace->runs[unit->run].first);
+    uint64_t begin = span.begin > unit->begin ? span.begin : unit->begin;
+    uint64_t end = span.end < unit->end ? span.end : unit->end;
+    size_t most = end > begin ? (size_t)((end - begin) / KV_TILE) * ATTEND_NEXT_BYTES : 0;
+    size_t all = (share.end - share.begin) * most;
+    all = next->n < all ? next->n : all;
+    size_t last = all > behind * most ? all - behind * most : 0;
+    size_t first = last > most ? last - most : 0;
+    return (struct weights_bytes){next->at + first, last - first};
+}
+
+void attention(struct task *task, const struct plan_layer *layer, bool store,
+               const struct matrix *next)
 {
     const struct pass *pass = task->pass;
     struct attention_units units = attention_units(pass, layer, task->worker->count);
@@ -135,6 +168,8 @@ void attention(struct task *task, const struct plan_layer *layer, bool store)
     bool store_first = store && (units.parts || !pass->runs_alone);
     if (store_first)
         attention_store(task, layer);
+    const struct weights_bytes first = linear_first(task, next, pass->few ? NEXT_BYTES : 0);
+    const struct range share = task_own(task, units.count, 1);
     struct range claim;
     while (task_claim(task, units.count, 1, 1, &claim)) {
         /* From the last run, which attends to the most positions, to the first. */
@@ -142,7 +177,8 @@ void attention(struct task *task, const struct plan_layer *layer, bool store)
         const struct run *run = &pass->workspace->runs[unit.run];
         for (uint32_t m = run->first; store && !store_first && m < run->first + run->count; m++)
             store_head(pass, layer, m, unit.kv_head);
-        attend_unit(task, layer, &unit);
+        attend_unit(task, layer, &unit,
+                    next_of_unit(pass, layer, &unit, share, claim.begin, &first));
         if (units.parts)
             finish_part(task, &unit);
     }

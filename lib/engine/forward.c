@@ -177,7 +177,7 @@ static bool layer(struct task *task, uint32_t i, bool tail)
         return false;
     if (pass->n_rows == 0)
         return true;
-    attention(task, plan, plan->slot >= 0 && !tail);
+    attention(task, plan, plan->slot >= 0 && !tail, &weights->o);
 
     const struct product o = {&weights->o, weights->o_bias, &w->delta};
     struct activations attended = linear_input(pass, &w->attended, task->stream, &o, 1);

@@ -57,6 +57,15 @@ static void product_columns(const struct task *task, const struct product *produ
                                         columns.end - columns.begin);
 }
 
+struct weights_bytes linear_first(const struct task *task, const struct matrix *matrix, size_t most)
+{
+    const size_t step = packed_row_step(task->pass->model->kernels->layout);
+    const struct range share = task_own(task, matrix->n_rows, step);
+    size_t begin = share.begin / matrix->size.group_rows * matrix->size.group_bytes;
+    size_t left = begin < matrix->size.n_bytes ? matrix->size.n_bytes - begin : 0;
+    return (struct weights_bytes){matrix->data + begin, most < left ? most : left};
+}
+
 void linear(struct task *task, const struct activations *x, const struct product *products,
             size_t n_products)
 {

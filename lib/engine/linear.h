@@ -24,6 +24,14 @@ struct activations linear_input(const struct pass *pass, const struct block *blo
 /* Makes those forms for some rows. */
 void linear_prepare(const struct pass *pass, const struct activations *x, struct range rows);
 
+/* What a worker reads first in a step that is this product: at most `most` bytes of weights. */
+struct weights_bytes {
+    const uint8_t *at;
+    size_t n;
+};
+struct weights_bytes linear_first(const struct task *task, const struct matrix *matrix,
+                                  size_t most);
+
 /* All products of one input, in one step. */
 void linear(struct task *task, const struct activations *x, const struct product *products,
             size_t n_products);

@@ -65,6 +65,13 @@ static bool claim_of(const struct task *task, uint32_t victim, size_t n_pieces, 
     return true;
 }
 
+struct range task_own(const struct task *task, size_t count, size_t align)
+{
+    struct range pieces = pool_share(task->worker, (count + align - 1) / align);
+    size_t end = pieces.end * align;
+    return (struct range){pieces.begin * align, end < count ? end : count};
+}
+
 bool task_claim(struct task *task, size_t count, size_t align, size_t most, struct range *range)
 {
     const uint32_t n_workers = task->worker->count;

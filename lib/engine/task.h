@@ -29,6 +29,9 @@ void task_barrier(struct task *task);
  */
 void task_rows_ready(struct task *task);
 
+/* What a worker claims before it turns to others' shares, in this order; others may be first. */
+struct range task_own(const struct task *task, size_t count, size_t align);
+
 /*
  * Takes some of `count` units, for one kind of work a step: a worker's own share from its front on,
  * so that it reads memory in order, large pieces first, then smaller ones; after that of others'

@@ -41,22 +41,22 @@ static const uint8_t *attend_values(const struct attend_job *job, uint64_t posit
 
 /*
  * Scores of all queries for `n_vectors` (a constant) vectors of positions from `position` on. Their
- * values are fetched meanwhile.
+ * values are fetched meanwhile, and lines of `next`.
  */
 INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
                             struct attend_scratch *scratch, uint64_t position, size_t n_vectors,
-                            float *scores)
+                            struct lines next, float *scores)
 {
     size_t head_dim = job->layout->head_dim, n = job->n_queries, j = 0;
-    const size_t ahead_bytes = KV_SUBTILE * element_bytes(dtype);
-    const uint8_t *keys[ATTEND_VECTORS], *ahead[ATTEND_VECTORS];
+    struct fetch fetch = {.n_bytes = 2 * KV_SUBTILE * element_bytes(dtype), .next = next};
+    const uint8_t *keys[ATTEND_VECTORS];
     bool convert = dtype != LCKV_DTYPE_F32 && !paired && n > TILE_ROWS;
     UNROLL for (size_t v = 0; v < n_vectors; v++)
     {
         size_t in_subtile = v * LANES % KV_SUBTILE, subtile = v * LANES / KV_SUBTILE;
         const uint8_t *first = attend_keys(job, position + subtile * KV_SUBTILE);
         float *floats = scratch->floats + subtile * KV_SUBTILE * head_dim;
-        ahead[v] = first + job->layout->head_bytes / 2;
+        fetch.ahead[subtile] = first + job->layout->head_bytes / 2;
         if (convert && in_subtile == 0)
             keys_to_floats(dtype, first, head_dim, floats);
         keys[v] = convert ? (const uint8_t *)(floats + in_subtile)
@@ -66,69 +66,80 @@ INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_j
     if (paired) {
         FOR_TILES(TILE_ROWS, j, n,
                   score_pairs(keys, n_vectors, scratch->paired_queries + j * head_dim / 2, rows,
-                              head_dim / 2, ahead, j == 0 ? ahead_bytes : 0, scores + j * KV_TILE));
+                              head_dim / 2, fetch_once(fetch, j), scores + j * KV_TILE));
         return;
     }
 #endif
     if (convert)
         FOR_TILES(TILE_ROWS, j, n,
                   score_queries(LCKV_DTYPE_F32, keys, n_vectors, job->queries + j, rows, head_dim,
-                                ahead, j == 0 ? ahead_bytes : 0, scores + j * KV_TILE));
+                                fetch_once(fetch, j), scores + j * KV_TILE));
     else
         FOR_TILES(TILE_ROWS, j, n,
-                  score_queries(dtype, keys, n_vectors, job->queries + j, rows, head_dim, ahead,
-                                j == 0 ? ahead_bytes : 0, scores + j * KV_TILE));
+                  score_queries(dtype, keys, n_vectors, job->queries + j, rows, head_dim,
+                                fetch_once(fetch, j), scores + j * KV_TILE));
 }
 
 /*
- * Turns a query's scores of a tile into probabilities relative to the running maximum and rescales
- * what it has so far. Positions [from, to) of the tile count.
+ * Takes the largest score of a tile into the running maximum. What a query has so far is relative
+ * to that, and is rescaled when it grows. Positions [from, to) of the tile count.
  */
-INLINE void softmax_tile(bool paired, float *scores, size_t from, size_t to,
-                         struct attend_state *state, size_t n_floats)
+INLINE void raise_largest(float *scores, size_t from, size_t to, struct attend_state *state,
+                          size_t n_floats)
 {
     for (size_t p = 0; p < from; p++)
         scores[p] = -INFINITY;
     for (size_t p = to; p < KV_TILE; p++)
         scores[p] = -INFINITY;
-    vf largest = v_load(scores);
-    for (size_t p = LANES; p < KV_TILE; p += LANES)
-        largest = v_max(largest, v_load(scores + p));
-    float now = v_largest(largest) > state->largest ? v_largest(largest) : state->largest;
+    vf lanes = v_load(scores);
+    UNROLL for (size_t p = LANES; p < KV_TILE; p += LANES) lanes = v_max(lanes, v_load(scores + p));
+    float largest = v_largest(lanes);
+    if (!(largest > state->largest))
+        return;
+    float scale = exp_one(state->largest - largest);
+    state->largest = largest;
+    state->sum *= scale;
+    for (size_t d = 0; d < n_floats; d += LANES)
+        v_store(state->values + d, v_mul(v_load(state->values + d), v_set(scale)));
+}
+
+/* Turns a query's scores of a tile into probabilities relative to the running maximum. */
+INLINE void softmax_tile(bool paired, float *scores, struct attend_state *state)
+{
     vf sum = v_set(0);
-    for (size_t p = 0; p < KV_TILE; p += LANES) {
-        vf e = v_exp(v_sub(v_load(scores + p), v_set(now)));
+    UNROLL for (size_t p = 0; p < KV_TILE; p += LANES)
+    {
+        vf e = v_exp(v_sub(v_load(scores + p), v_set(state->largest)));
         sum = v_add(sum, e);
         if (paired) /* in place: behind what is yet to be read */
             v_store_bf16((uint16_t *)(void *)scores + p, e);
         else
             v_store(scores + p, e);
     }
-    float scale = exp_one(state->largest - now);
-    state->sum = state->sum * scale + v_sum(sum);
-    state->largest = now;
-    for (size_t d = 0; d < n_floats; d += LANES)
-        v_store(state->values + d, v_mul(v_load(state->values + d), v_set(scale)));
+    state->sum += v_sum(sum);
 }
 
 /*
  * Adds what the values of `n_positions` from `position` on give, the first of which is `in_tile` of
- * the tile. As much is fetched from `ahead` on.
+ * the tile. The keys of as many positions of the next tile are fetched, and lines of `next`.
  */
 INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
                           struct attend_scratch *scratch, uint64_t position, size_t n_positions,
-                          size_t in_tile, const uint8_t *ahead)
+                          size_t in_tile, uint64_t end, struct lines next)
 {
     size_t head_dim = job->layout->head_dim, n_floats = attend_head_floats(head_dim);
     size_t n = job->n_queries, j = 0;
-    const size_t ahead_bytes = 4 * LANES * element_bytes(dtype); /* of two positions */
     const uint8_t *values = attend_values(job, position);
+    const struct fetch fetch = {
+        .ahead = {attend_keys(job, position + KV_TILE < end ? position + KV_TILE : position)},
+        .n_bytes = 4 * LANES * element_bytes(dtype),
+        .next = next};
 #ifdef HAS_DOT_BF16
     if (paired) {
         const float *pairs = scratch->scores + in_tile / 2;
         FOR_TILES(TILE_ROWS, j, n,
                   add_value_pairs(values, n_positions, head_dim, pairs + j * KV_TILE,
-                                  scratch->segment + j, rows, ahead, j == 0 ? ahead_bytes : 0));
+                                  scratch->segment + j, rows, fetch_once(fetch, j)));
         return;
     }
 #endif
@@ -137,15 +148,14 @@ INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job
     if (dtype == LCKV_DTYPE_F32 || n <= TILE_ROWS) {
         FOR_TILES(TILE_ROWS, j, n,
                   add_values(dtype, values, n_positions, head_dim, n_floats, scores + j * KV_TILE,
-                             scratch->segment + j, rows, ahead, j == 0 ? ahead_bytes : 0));
+                             scratch->segment + j, rows, fetch_once(fetch, j)));
         return;
     }
     values_to_floats(dtype, values, n_positions, head_dim, n_floats, scratch->floats);
     values = (const uint8_t *)scratch->floats;
     FOR_TILES(TILE_ROWS, j, n,
               add_values(LCKV_DTYPE_F32, values, n_positions, n_floats, n_floats,
-                         scores + j * KV_TILE, scratch->segment + j, rows, ahead,
-                         j == 0 ? ahead_bytes : 0));
+                         scores + j * KV_TILE, scratch->segment + j, rows, fetch_once(fetch, j)));
 }
 
 /* A segment's result into the query's total; nothing if the query attends to none of it. */
@@ -177,6 +187,20 @@ static uint64_t clip(uint64_t x, uint64_t low, uint64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
+/* Lines of the job's `next` that a tile fetches, one for each position in both products. */
+static struct lines tile_next(const struct attend_job *job, uint64_t tile, uint64_t end)
+{
+    uint64_t later = (end - tile - 1) / KV_TILE * ATTEND_NEXT_BYTES; /* of the tiles behind it */
+    if (job->next_bytes < later + ATTEND_NEXT_BYTES)
+        return (struct lines){NULL, 0};
+    return (struct lines){job->next + (job->next_bytes - later - ATTEND_NEXT_BYTES), 2 * KV_TILE};
+}
+
+static struct lines part_of_lines(struct lines lines, size_t first, size_t n)
+{
+    return lines.n == 0 ? lines : (struct lines){lines.at + 64 * first, n};
+}
+
 INLINE void attend_tile(lckv_dtype dtype, bool paired, const struct attend_job *job,
                         struct attend_scratch *scratch, uint64_t tile, uint64_t begin, uint64_t end)
 {
@@ -184,28 +208,31 @@ INLINE void attend_tile(lckv_dtype dtype, bool paired, const struct attend_job *
     uint64_t last = clip(end, tile, tile + KV_TILE), p = first, n;
     uint64_t beyond = (last + KV_SUBTILE - 1) / KV_SUBTILE * KV_SUBTILE;
     const uint64_t step = (uint64_t)ATTEND_VECTORS * LANES;
+    const struct lines next = tile_next(job, tile, end);
     for (; p + step <= beyond; p += step)
         score_positions(dtype, paired, job, scratch, p, ATTEND_VECTORS,
-                        scratch->scores + (p - tile));
+                        part_of_lines(next, p - tile, step), scratch->scores + (p - tile));
     for (; p < last; p += KV_SUBTILE)
         score_positions(dtype, paired, job, scratch, p, KV_SUBTILE / LANES,
-                        scratch->scores + (p - tile));
+                        part_of_lines(next, p - tile, KV_SUBTILE), scratch->scores + (p - tile));
     size_t n_floats = attend_head_floats(job->layout->head_dim);
     for (size_t j = 0; j < job->n_queries; j++) {
         uint64_t from = clip(job->begin[j], tile, tile + KV_TILE);
         uint64_t to = clip(job->end[j], tile, tile + KV_TILE);
         float *scores = scratch->scores + j * KV_TILE;
-        if (from < to)
-            softmax_tile(paired, scores, from - tile, to - tile, &scratch->segment[j], n_floats);
-        else
+        if (from < to) {
+            raise_largest(scores, from - tile, to - tile, &scratch->segment[j], n_floats);
+            softmax_tile(paired, scores, &scratch->segment[j]);
+        } else {
             memset(scores, 0, KV_TILE * sizeof *scores);
+        }
     }
     for (p = first; p < beyond; p += n) {
         uint64_t in_page = job->layout->page_positions - p % job->layout->page_positions;
         n = beyond - p < in_page ? beyond - p : in_page;
         n = n < ATTEND_POSITIONS ? n : ATTEND_POSITIONS;
-        const uint8_t *ahead = attend_keys(job, p + KV_TILE < end ? p + KV_TILE : p);
-        add_positions(dtype, paired, job, scratch, p, (size_t)n, (size_t)(p - tile), ahead);
+        add_positions(dtype, paired, job, scratch, p, (size_t)n, (size_t)(p - tile), end,
+                      part_of_lines(next, KV_TILE + (p - tile), n));
     }
 }
 

@@ -23,14 +23,37 @@ struct attend_state {
     float *values; /* [attend_head_floats(head_dim)] */
 };
 
+/* Cache lines, one behind the other. */
+struct lines {
+    const uint8_t *at;
+    size_t n;
+};
+
 /*
- * Fetches `n_bytes` of what will be read soon, into the second-level cache. A step of a product
- * fetches its share: all at once they would wait for the few lines that a core can have on its way.
+ * What a product fetches into the second-level cache on the way, each step its share: all at once
+ * they would wait for the few lines that a core can have on its way.
  */
-INLINE void attend_prefetch(const uint8_t *at, size_t n_bytes)
+struct fetch {
+    const uint8_t *ahead[ATTEND_VECTORS]; /* of what is attended to soon, from each */
+    size_t n_bytes;                       /* so much a step; */
+    struct lines next;                    /* of what is read after attention: one a step */
+};
+
+/* Once for all tiles of queries. */
+INLINE struct fetch fetch_once(struct fetch fetch, size_t j)
 {
-    for (size_t i = 0; i < n_bytes; i += 64)
-        __builtin_prefetch(at + i, 0, 2);
+    return j == 0 ? fetch : (struct fetch){.n_bytes = 0};
+}
+
+INLINE void fetch_step(const struct fetch *fetch, size_t n_ahead, size_t step)
+{
+    UNROLL for (size_t v = 0; v < n_ahead; v++)
+    {
+        for (size_t i = 0; i < fetch->n_bytes; i += 64)
+            __builtin_prefetch(fetch->ahead[v] + step * fetch->n_bytes + i, 0, 2);
+    }
+    if (step < fetch->next.n)
+        __builtin_prefetch(fetch->next.at + 64 * step, 0, 2);
 }
 
 /*
@@ -82,12 +105,11 @@ INLINE void values_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t n, s
 
 /*
  * Scores of `n` queries for `n_vectors` vectors of positions, whose keys are [head_dim][KV_SUBTILE]
- * of `dtype` each (all three constants). Meanwhile `ahead_bytes` for each column are fetched from
- * `ahead` on, one for each sub-tile.
+ * of `dtype` each (all three constants). A step of `fetch` goes with two columns.
  */
 INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n_vectors,
                           const float *const *queries, size_t n, size_t head_dim,
-                          const uint8_t *const *ahead, size_t ahead_bytes, float *scores)
+                          struct fetch fetch, float *scores)
 {
     vf sums[TILE_ROWS][ATTEND_VECTORS];
     UNROLL for (size_t j = 0; j < n; j++)
@@ -96,8 +118,7 @@ INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n
     }
     for (size_t d = 0; d < head_dim; d += 2) {
         vf k[ATTEND_VECTORS][2];
-        UNROLL for (size_t v = 0; v < n_vectors; v += KV_SUBTILE / LANES)
-            attend_prefetch(ahead[v] + d * ahead_bytes, 2 * ahead_bytes);
+        fetch_step(&fetch, n_vectors * LANES / KV_SUBTILE, d / 2);
         UNROLL for (size_t v = 0; v < n_vectors; v++) load_two(dtype, keys[v], d, KV_SUBTILE, k[v]);
         UNROLL for (size_t i = 0; i < 2; i++)
         {
@@ -118,13 +139,13 @@ INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n
 
 /*
  * Adds probability times value for `n_positions` positions, whose values are `distance` elements of
- * `dtype` apart, two vectors of values at a time. Meanwhile `ahead_bytes` are fetched for each two
- * positions.
+ * `dtype` apart, two vectors of values at a time. A step of `fetch` goes with two positions.
  */
 INLINE void add_values(lckv_dtype dtype, const uint8_t *values, size_t n_positions, size_t distance,
                        size_t n_floats, const float *scores, struct attend_state *states, size_t n,
-                       const uint8_t *ahead, size_t ahead_bytes)
+                       struct fetch fetch)
 {
+    size_t step = 0;
     for (size_t d = 0; d < n_floats; d += 2 * LANES) {
         vf sums[TILE_ROWS][2];
         UNROLL for (size_t j = 0; j < n; j++)
@@ -134,8 +155,7 @@ INLINE void add_values(lckv_dtype dtype, const uint8_t *values, size_t n_positio
         }
         for (size_t p = 0; p < n_positions; p += 2) {
             vf first[2], second[2];
-            attend_prefetch(ahead, ahead_bytes);
-            ahead += ahead_bytes;
+            fetch_step(&fetch, 1, step++);
             load_two(dtype, values + d * dtype_pitch(dtype), p, distance, first);
             load_two(dtype, values + (d + LANES) * dtype_pitch(dtype), p, distance, second);
             UNROLL for (size_t i = 0; i < 2; i++)

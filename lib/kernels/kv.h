@@ -18,6 +18,7 @@
 #define ATTEND_POSITIONS 32 /* whose values are added in one go */
 #define KV_MAX_QUERIES 32   /* queries that one attend call takes */
 #define KV_SLACK 128        /* bytes behind the last page that vector loads may touch; zeroed */
+#define ATTEND_NEXT_BYTES ((size_t)128 * KV_TILE) /* fetched of a job's `next` with each tile */
 
 enum kv_type { KV_F32, KV_F16, KV_BF16, KV_TYPES };
 
@@ -77,6 +78,12 @@ struct attend_job {
         *out;       /* each [head_dim]; or if `parts`, attend_part_floats(head_dim) for merging */
     bool parts;     /* the spans lie in one segment, whose result is not the last word */
     float *scratch; /* attend_scratch_floats(head_dim), aligned */
+    /*
+     * What the caller reads afterwards: fetched meanwhile, ATTEND_NEXT_BYTES with each tile of the
+     * positions, the last with the last. What goes with no whole tile is not fetched.
+     */
+    const uint8_t *next;
+    size_t next_bytes;
 };
 typedef void (*attend_function)(const struct attend_job *job);
 

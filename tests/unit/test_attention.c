@@ -74,6 +74,7 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
         begin[j] = begins[j % 5];
         end[j] = ends[j % 5];
     }
+    static const uint8_t later[2 * ATTEND_NEXT_BYTES]; /* fetched by the job of all queries */
     static float q[QUERIES][512], out[QUERIES][512], some[QUERIES][512], alone[512];
     const float *queries[QUERIES];
     float *outs[QUERIES], *scratch = NULL;
@@ -92,7 +93,9 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
                              .begin = begin,
                              .end = end,
                              .out = outs,
-                             .scratch = scratch};
+                             .scratch = scratch,
+                             .next = later,
+                             .next_bytes = sizeof later};
     attend_function attend = kernels_attend(kernels, layout.type, fast);
     double tolerance = attend == kernels->attend[layout.type] ? 2e-6 : 4e-3;
     attend(&job);
@@ -127,6 +130,7 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
         one.begin += j;
         one.end += j;
         one.out = &one_out;
+        one.next_bytes = 0;
         attend(&one);
         ck_assert(memcmp(alone, out[j], head_dim * sizeof(float)) == 0);
         merge_parts(kernels, attend, one);

@@ -7,8 +7,7 @@ _Static_assert(LANES == KV_SUBTILE, "a vector of pairs is a sub-tile");
 
 /* score_queries with pairs of columns: keys are [head_dim / 2][KV_SUBTILE][2]. */
 INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const float *queries,
-                        size_t n, size_t n_pairs, const uint8_t *const *ahead, size_t ahead_bytes,
-                        float *scores)
+                        size_t n, size_t n_pairs, struct fetch fetch, float *scores)
 {
     vf sums[TILE_ROWS][ATTEND_VECTORS];
     UNROLL for (size_t j = 0; j < n; j++)
@@ -17,8 +16,7 @@ INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const floa
     }
     for (size_t i = 0; i < n_pairs; i++) {
         vb k[ATTEND_VECTORS];
-        UNROLL for (size_t v = 0; v < n_vectors; v++)
-            attend_prefetch(ahead[v] + 2 * i * ahead_bytes, 2 * ahead_bytes);
+        fetch_step(&fetch, n_vectors, i);
         UNROLL for (size_t v = 0; v < n_vectors; v++) k[v] = vb_load(keys[v] + i * 4 * KV_SUBTILE);
         UNROLL for (size_t j = 0; j < n; j++)
         {
@@ -37,8 +35,9 @@ INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const floa
 /* add_values with pairs of positions: values are [n_positions / 2][head_dim][2]. */
 INLINE void add_value_pairs(const uint8_t *values, size_t n_positions, size_t head_dim,
                             const float *probabilities, struct attend_state *states, size_t n,
-                            const uint8_t *ahead, size_t ahead_bytes)
+                            struct fetch fetch)
 {
+    size_t step = 0;
     for (size_t d = 0; d < head_dim; d += 2 * LANES) {
         vf sums[TILE_ROWS][2];
         UNROLL for (size_t j = 0; j < n; j++)
@@ -49,8 +48,7 @@ INLINE void add_value_pairs(const uint8_t *values, size_t n_positions, size_t he
         for (size_t p = 0; p < n_positions / 2; p++) {
             const uint8_t *at = values + (p * head_dim + d) * 4;
             vb first = vb_load(at), second = vb_load(at + 4 * LANES);
-            attend_prefetch(ahead, ahead_bytes);
-            ahead += ahead_bytes;
+            fetch_step(&fetch, 1, step++);
             UNROLL for (size_t j = 0; j < n; j++)
             {
                 vb pair = vb_set_pair(probabilities + j * KV_TILE + p);
