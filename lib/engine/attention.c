@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Of the next weights: what a core's second-level cache may keep while it attends. */
+/* Of the next weights: half of a second-level cache of 1 MiB, which keys and values pass through. */
 #define NEXT_BYTES ((size_t)512 << 10)
 
 static void store_head(const struct pass *pass, const struct plan_layer *layer, uint32_t m,
@@ -138,8 +138,8 @@ static void finish_part(const struct task *task, const struct attention_unit *un
 
 /*
  * What is fetched of the next weights with the unit that the worker has claimed: as much as goes
- * with the unit's positions. The last units of its share bring all: what came long before that
- * would be displaced.
+ * with its positions, if all units of the worker's share are like this. The last ones bring all,
+ * since what came long before would be displaced.
  */
 static struct weights_bytes next_of_unit(const struct pass *pass, const struct plan_layer *layer,
                                          const struct attention_unit *unit, struct range share,
@@ -168,7 +168,7 @@ void attention(struct task *task, const struct plan_layer *layer, bool store,
     bool store_first = store && (units.parts || !pass->runs_alone);
     if (store_first)
         attention_store(task, layer);
-    const struct weights_bytes first = linear_first(task, next, pass->few ? NEXT_BYTES : 0);
+    const struct weights_bytes first = linear_first_weights(task, next, pass->few ? NEXT_BYTES : 0);
     const struct range share = task_own(task, units.count, 1);
     struct range claim;
     while (task_claim(task, units.count, 1, 1, &claim)) {

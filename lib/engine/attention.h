@@ -11,8 +11,8 @@ void attention_store(struct task *task, const struct plan_layer *layer);
 
 /*
  * Rotates queries and leaves in `attended` their attention over the slot that the layer reads.
- * `store`: keys and values have been computed and are stored first. `next` is what is multiplied
- * with it in the next step: where rows are few, memory has time to bring some of it meanwhile.
+ * `store`: keys and values have been computed and are stored first. `next` multiplies
+ * `attended` in the next step: where rows are few, memory has time to bring some of it meanwhile.
  */
 void attention(struct task *task, const struct plan_layer *layer, bool store,
                const struct matrix *next);

@@ -57,13 +57,17 @@ static void product_columns(const struct task *task, const struct product *produ
                                         columns.end - columns.begin);
 }
 
-struct weights_bytes linear_first(const struct task *task, const struct matrix *matrix, size_t most)
+struct weights_bytes linear_first_weights(const struct task *task, const struct matrix *matrix,
+                                          size_t most)
 {
     const size_t step = packed_row_step(task->pass->model->kernels->layout);
     const struct range share = task_own(task, matrix->n_rows, step);
-    size_t begin = share.begin / matrix->size.group_rows * matrix->size.group_bytes;
-    size_t left = begin < matrix->size.n_bytes ? matrix->size.n_bytes - begin : 0;
-    return (struct weights_bytes){matrix->data + begin, most < left ? most : left};
+    const struct packed_size *size = &matrix->size;
+    if (share.begin == share.end)
+        return (struct weights_bytes){NULL, 0};
+    size_t begin = share.begin / size->group_rows * size->group_bytes;
+    size_t n = (share.end - share.begin) / size->group_rows * size->group_bytes;
+    return (struct weights_bytes){matrix->data + begin, n < most ? n : most};
 }
 
 void linear(struct task *task, const struct activations *x, const struct product *products,

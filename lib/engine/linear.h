@@ -29,8 +29,8 @@ struct weights_bytes {
     const uint8_t *at;
     size_t n;
 };
-struct weights_bytes linear_first(const struct task *task, const struct matrix *matrix,
-                                  size_t most);
+struct weights_bytes linear_first_weights(const struct task *task, const struct matrix *matrix,
+                                          size_t most);
 
 /* All products of one input, in one step. */
 void linear(struct task *task, const struct activations *x, const struct product *products,

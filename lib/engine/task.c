@@ -68,8 +68,8 @@ static bool claim_of(const struct task *task, uint32_t victim, size_t n_pieces, 
 struct range task_own(const struct task *task, size_t count, size_t align)
 {
     struct range pieces = pool_share(task->worker, (count + align - 1) / align);
-    size_t end = pieces.end * align;
-    return (struct range){pieces.begin * align, end < count ? end : count};
+    size_t begin = pieces.begin * align, end = pieces.end * align;
+    return (struct range){begin < count ? begin : count, end < count ? end : count};
 }
 
 bool task_claim(struct task *task, size_t count, size_t align, size_t most, struct range *range)

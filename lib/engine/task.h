@@ -29,7 +29,7 @@ void task_barrier(struct task *task);
  */
 void task_rows_ready(struct task *task);
 
-/* What a worker claims before it turns to others' shares, in this order; others may be first. */
+/* The share of `count` units that a worker claims from first, from its front; task_claim's. */
 struct range task_own(const struct task *task, size_t count, size_t align);
 
 /*

@@ -82,7 +82,7 @@ INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_j
 
 /*
  * Takes the largest score of a tile into the running maximum. What a query has so far is relative
- * to that, and is rescaled when it grows. Positions [from, to) of the tile count.
+ * to that, and is rescaled when it grows. Positions outside [from, to) of the tile get -INFINITY.
  */
 INLINE void raise_largest(float *scores, size_t from, size_t to, struct attend_state *state,
                           size_t n_floats)
@@ -103,7 +103,7 @@ INLINE void raise_largest(float *scores, size_t from, size_t to, struct attend_s
         v_store(state->values + d, v_mul(v_load(state->values + d), v_set(scale)));
 }
 
-/* Turns a query's scores of a tile into probabilities relative to the running maximum. */
+/* Turns the scores of a whole tile into probabilities relative to the running maximum. */
 INLINE void softmax_tile(bool paired, float *scores, struct attend_state *state)
 {
     vf sum = v_set(0);
@@ -187,18 +187,22 @@ static uint64_t clip(uint64_t x, uint64_t low, uint64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Lines of the job's `next` that a tile fetches, one for each position in both products. */
+/* Lines of the job's `next` that a tile fetches. */
 static struct lines tile_next(const struct attend_job *job, uint64_t tile, uint64_t end)
 {
     uint64_t later = (end - tile - 1) / KV_TILE * ATTEND_NEXT_BYTES; /* of the tiles behind it */
-    if (job->next_bytes < later + ATTEND_NEXT_BYTES)
+    if (job->next_bytes <= later)
         return (struct lines){NULL, 0};
-    return (struct lines){job->next + (job->next_bytes - later - ATTEND_NEXT_BYTES), 2 * KV_TILE};
+    size_t last = job->next_bytes - (size_t)later;
+    size_t first = last > ATTEND_NEXT_BYTES ? last - ATTEND_NEXT_BYTES : 0;
+    return (struct lines){job->next + first, (last - first) / 64};
 }
 
 static struct lines part_of_lines(struct lines lines, size_t first, size_t n)
 {
-    return lines.n == 0 ? lines : (struct lines){lines.at + 64 * first, n};
+    if (lines.n <= first)
+        return (struct lines){NULL, 0};
+    return (struct lines){lines.at + 64 * first, n < lines.n - first ? n : lines.n - first};
 }
 
 INLINE void attend_tile(lckv_dtype dtype, bool paired, const struct attend_job *job,

@@ -45,6 +45,7 @@ INLINE struct fetch fetch_once(struct fetch fetch, size_t j)
     return j == 0 ? fetch : (struct fetch){.n_bytes = 0};
 }
 
+/* From the first `n_ahead` of `ahead`. */
 INLINE void fetch_step(const struct fetch *fetch, size_t n_ahead, size_t step)
 {
     UNROLL for (size_t v = 0; v < n_ahead; v++)

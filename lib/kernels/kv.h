@@ -18,7 +18,8 @@
 #define ATTEND_POSITIONS 32 /* whose values are added in one go */
 #define KV_MAX_QUERIES 32   /* queries that one attend call takes */
 #define KV_SLACK 128        /* bytes behind the last page that vector loads may touch; zeroed */
-#define ATTEND_NEXT_BYTES ((size_t)128 * KV_TILE) /* fetched of a job's `next` with each tile */
+#define ATTEND_NEXT_BYTES \
+    ((size_t)2 * 64 * KV_TILE) /* of a job's `next`: a line a position and product */
 
 enum kv_type { KV_F32, KV_F16, KV_BF16, KV_TYPES };
 
@@ -79,8 +80,9 @@ struct attend_job {
     bool parts;     /* the spans lie in one segment, whose result is not the last word */
     float *scratch; /* attend_scratch_floats(head_dim), aligned */
     /*
-     * What the caller reads afterwards: fetched meanwhile, ATTEND_NEXT_BYTES with each tile of the
-     * positions, the last with the last. What goes with no whole tile is not fetched.
+     * What the caller reads afterwards, whole lines: fetched meanwhile, ATTEND_NEXT_BYTES with each
+     * tile of positions, the last with the last tile. More than the tiles take, or than steps a
+     * tile that is short or a head of few columns has, is left out.
      */
     const uint8_t *next;
     size_t next_bytes;

@@ -153,7 +153,7 @@ static inline vf v_scale(vf a, vf n)
 {
     EACH_LANE
     {
-        int32_t power_of_two = isnan(n.v[l]) ? 0 : (int32_t)n.v[l]; /* then a is NaN already */
+        int32_t power_of_two = isfinite(n.v[l]) ? (int32_t)n.v[l] : 0; /* else a is NaN already */
         uint32_t bits = (uint32_t)(power_of_two + 127) << 23;
         float power;
         memcpy(&power, &bits, 4);
