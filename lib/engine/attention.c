@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Of the next weights: half of a second-level cache of 1 MiB, which keys and values pass through. */
+/* Of the next weights: half of a second-level cache of 1 MiB, through which the keys pass too. */
 #define NEXT_BYTES ((size_t)512 << 10)
 
 static void store_head(const struct pass *pass, const struct plan_layer *layer, uint32_t m,
