@@ -145,7 +145,7 @@ static struct weights_bytes next_of_unit(const struct pass *pass, const struct p
                                          const struct attention_unit *unit, struct range share,
                                          size_t claimed, const struct weights_bytes *next)
 {
-    if (claimed < share.begin || claimed >= share.end)
+    if (next->n == 0 || claimed < share.begin || claimed >= share.end)
         return (struct weights_bytes){NULL, 0};
     size_t behind = share.end - 1 - claimed;
     struct plan_span span = attention_span(pass, layer, pass->workspace->runs[unit->run].first);

@@ -67,15 +67,15 @@ START_TEST(a_lone_worker_takes_everything)
             begin(&s, count, aligns[i % COUNT(aligns)], mosts[i / COUNT(aligns)]);
             const struct worker worker = {NULL, 2, WORKERS};
             struct task task = task_of(&s, &worker);
-            struct range range, share = pool_share(&worker, (count + s.align - 1) / s.align);
-            size_t at = share.begin * s.align;
-            while (at < share.end * s.align && at < count) {
+            struct range range, share = task_own(&task, count, s.align);
+            size_t at = share.begin;
+            while (at < share.end) {
                 ck_assert(claim(&s, &task, &range));
                 ck_assert_uint_eq(range.begin, at);
                 at = range.end;
             }
             while (claim(&s, &task, &range))
-                ck_assert(range.end <= share.begin * s.align || range.begin >= at);
+                ck_assert(range.end <= share.begin || range.begin >= at);
             check_all_taken(&s, 0);
         }
     }
