@@ -167,12 +167,23 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 
 # ---- Benchmarks of parts; lckv bench measures the whole ---------------------------------------------
 
-BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/beside.c,$(wildcard bench/*.c)))
 benches: $(BENCHES)
 $(BUILD)/bench/%: bench/%.c $(OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
 	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< $(OBJECTS) $(LIBS) -o $@
+
+# Needs another engine's source and static libraries: see the file.
+BESIDE := $(BUILD)/bench/beside.o $(BUILD)/tools/bandwidth.o $(BUILD)/tools/report.o $(OBJECTS)
+$(BUILD)/bench/beside.o: bench/beside.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$<)
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -I. -isystem $(IK_SOURCE)/include -isystem $(IK_SOURCE)/ggml/include \
+	    $(CFLAGS) -c $< -o $@
+$(BUILD)/bench/beside: $(BESIDE)
+	$(call show,LD,$@)
+	$(Q)$(CXX) $(LDFLAGS) $(BESIDE) $(IK_BUILD)/src/libllama.a $(IK_BUILD)/ggml/src/libggml.a -fopenmp $(LIBS) -ldl -o $@
 
 JOBS := $(shell nproc)
 check:
