@@ -177,6 +177,7 @@ $(BUILD)/bench/%: bench/%.c $(OBJECTS) $(BUILD)/flags
 # Needs another engine's source and static libraries: see the file.
 BESIDE := $(BUILD)/bench/beside.o $(BUILD)/tools/bandwidth.o $(BUILD)/tools/report.o $(OBJECTS)
 $(BUILD)/bench/beside.o: bench/beside.c $(BUILD)/flags
+	@[ -n "$(IK_SOURCE)" ] && [ -n "$(IK_BUILD)" ] || { echo "give IK_SOURCE and IK_BUILD: see $<" >&2; exit 1; }
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
 	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -I. -isystem $(IK_SOURCE)/include -isystem $(IK_SOURCE)/ggml/include \

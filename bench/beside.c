@@ -154,7 +154,15 @@ static int ascending(const void *a, const void *b)
 static double median_of(double *values, int n)
 {
     qsort(values, (size_t)n, sizeof *values, ascending);
-    return n == 0 ? 0 : values[n / 2];
+    return n == 0 ? 0 : (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+/* -1 if it is none. */
+static int number(const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    return end == text || *end != 0 || value < 0 || value > 100000 ? -1 : (int)value;
 }
 
 int main(int argc, char **argv)
@@ -163,8 +171,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: build/bench/beside MODEL [DEPTH [WINDOWS]]\n");
         return 2;
     }
-    struct engines engines = {.depth = argc > 2 ? atoi(argv[2]) : 0};
-    int n_windows = argc > 3 ? atoi(argv[3]) : 40, n_kept = 0;
+    struct engines engines = {.depth = argc > 2 ? number(argv[2]) : 0};
+    int n_windows = argc > 3 ? number(argv[3]) : 40, n_kept = 0;
     check(engines.depth >= 0 && engines.depth < 100000, "DEPTH is 0 to 99999");
     check(n_windows > 0 && n_windows < 10000, "WINDOWS is 1 to 9999");
     double *ratios = malloc((size_t)n_windows * sizeof *ratios),
@@ -179,6 +187,7 @@ int main(int argc, char **argv)
 
     printf("  lckv  peer  ratio  probes, GB/s\n");
     double before = read_bandwidth(N_THREADS);
+    check(before > 0, "no memory for the probe");
     for (int i = 0; i < n_windows; i++) {
         double ours, theirs;
         if (i % 2 == 0) {
