@@ -95,7 +95,10 @@ static lckv_status add_weight(struct converter *c, enum weight weight, uint32_t 
     return add_tensor(c, weight, layer, &tensor, 1);
 }
 
-/* k or v of a source layer: the mean over the layers that read it, or its own. */
+/*
+ * k or v of a source layer: the mean over the layers that read it, or its own
+ * (docs/semantics.md, section 5).
+ */
 static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t layer)
 {
     const struct tensor *sources[PLAN_MAX_LAYERS];

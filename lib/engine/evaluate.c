@@ -90,7 +90,9 @@ static lckv_status check_logit_rows(const struct lckv_cache *cache, const lckv_i
     return LCKV_OK;
 }
 
-/* How an item is encoded, once the plan and the model's own mode are taken into account. */
+/*
+ * How an item is encoded. The model's own mode is defined in docs/semantics.md, section 3.
+ */
 static enum encoding choose_encoding(const struct lckv_model *model,
                                      const struct schedule *schedule, lckv_prefill prefill,
                                      size_t n_tokens)

@@ -1,6 +1,6 @@
 /*
- * The forward pass: rows of tokens through the layers, as section 2 of the layer-plan semantics
- * says.
+ * The forward pass: it takes rows of tokens through the layers, as docs/semantics.md, section 2,
+ * defines.
  */
 #ifndef LCKV_ENGINE_FORWARD_H
 #define LCKV_ENGINE_FORWARD_H

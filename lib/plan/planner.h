@@ -1,5 +1,6 @@
 /*
- * The memory planner: how many sessions of how many tokens a plan fits into a budget (section 4).
+ * The memory planner: how many sessions of how many tokens a plan fits into a budget
+ * (docs/semantics.md, section 4).
  */
 #ifndef LCKV_PLAN_PLANNER_H
 #define LCKV_PLAN_PLANNER_H
