@@ -21,8 +21,9 @@ each test first tries these settings, each twice, and takes the fastest (of rss 
 Every test runs in windows: probe, lckv and the peers in turns, probe. The probes time memory and
 arithmetic; a window whose probes differ by more than 5 % is dropped, for something else ran then
 (of a prompt, where memory hardly counts, only if arithmetic differs). More windows follow until
-enough were kept, or twice as many were tried. What counts is the median of the windows' ratios,
-which are how many times as well lckv does.
+enough were kept, or twice as many were tried. What counts is the median of the windows' ratios:
+the speed of lckv divided by the speed of the peer, or for `first` and `rss` the peer's figure
+divided by lckv's.
 Nothing but Python's standard library is needed.
 """
 
@@ -276,7 +277,7 @@ def table(results):
 
 
 def plot(results):
-    """Ratios as bars, as SVG; the line is the peer's speed."""
+    """Ratios as bars, as SVG; a line marks 1, where lckv is as fast as the peer."""
     scale, left, height = 150, 330, 24
     longest = max(summary(r)["ratio"] for r in results)
     width, total = int(left + scale * longest + 70), height * len(results) + 40

@@ -1,5 +1,6 @@
 /*
- * Hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md, section 6).
+ * Hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md, section
+ * 6).
  */
 #include "model/hparams.h"
 
