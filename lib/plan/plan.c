@@ -80,7 +80,7 @@ static void assign_slots(struct lckv_plan *plan)
         plan->n_windowed_slots += plan->slots[s].windowed;
 }
 
-/* The last layer of the cyclic group that begins at layer `first` (docs/semantics.md, section 3). */
+/* The last layer of the cyclic group that begins at `first` (docs/semantics.md, section 3). */
 static uint32_t cyclic_top(const struct lckv_plan *plan, uint32_t first)
 {
     uint32_t top = plan->layers[first].source;
