@@ -15,6 +15,7 @@
 
 #include "../tools/tiles.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,7 @@ static void random_row(lckv_dtype dtype, uint8_t *row, size_t n_bytes, size_t bl
 }
 
 struct product {
+    _Atomic size_t next; /* claimed of a pass */
     multiply_function multiply;
     struct matrix *layers;
     size_t n_layers;
@@ -93,20 +95,23 @@ struct product {
 
 static void product_worker(const struct worker *worker, void *context)
 {
-    const struct product *product = context;
-    for (size_t i = 0; i < product->n_layers; i++) {
-        const struct matrix *layer = &product->layers[i];
-        struct range share = pool_share(worker, N_ROWS / CLAIM_ROWS);
-        for (size_t n = share.begin * CLAIM_ROWS; n < share.end * CLAIM_ROWS; n += CLAIM_ROWS)
-            product->multiply(layer, &product->x, n, n + CLAIM_ROWS, product->out + n, N_ROWS);
+    struct product *product = context;
+    const size_t pieces = N_ROWS / CLAIM_ROWS;
+    (void)worker;
+    for (size_t i; (i = atomic_fetch_add(&product->next, 1)) < product->n_layers * pieces;) {
+        size_t n = i % pieces * CLAIM_ROWS;
+        product->multiply(&product->layers[i / pieces], &product->x, n, n + CLAIM_ROWS,
+                          product->out + n, N_ROWS);
     }
 }
 
-/* Seconds of the best pass. */
-static double best_pass(struct lckv_pool *pool, pool_function function, void *context)
+/* Seconds of the best pass, whose workers count what they have claimed in `next`. */
+static double best_pass(struct lckv_pool *pool, pool_function function, void *context,
+                        _Atomic size_t *next)
 {
     double best = 1e9, begin = now(), last = begin;
     for (int pass = 0; pass < 5 || last - begin < 1; pass++) {
+        atomic_store(next, 0);
         pool_run(pool, function, context);
         double end = now();
         best = end - last < best && pass > 0 ? end - last : best;
@@ -156,7 +161,7 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
         double n_layers = (double)product.n_layers;
         if (inputs[i] > 16)
             product.n_layers = 2;
-        double seconds = best_pass(pool, product_worker, &product);
+        double seconds = best_pass(pool, product_worker, &product, &product.next);
         double weights = (double)product.n_layers * N_ROWS * N_COLUMNS;
         if (inputs[i] == 1)
             printf(" %7.1f GB/s", n_bytes / seconds / 1e9);
@@ -177,6 +182,7 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
 }
 
 struct attention {
+    _Atomic size_t next; /* claimed of a pass */
     attend_function attend;
     struct kv_layout layout;
     uint8_t *pages[KV_LAYERS][DEPTH / PAGE];
@@ -189,8 +195,8 @@ struct attention {
 static void attention_worker(const struct worker *worker, void *context)
 {
     struct attention *attention = context;
-    struct range units = pool_share(worker, (size_t)KV_LAYERS * KV_HEADS);
-    for (size_t unit = units.begin; unit < units.end; unit++) {
+    const size_t n_units = (size_t)KV_LAYERS * KV_HEADS;
+    for (size_t unit; (unit = atomic_fetch_add(&attention->next, 1)) < n_units;) {
         const float *queries[KV_MAX_QUERIES];
         float *out[KV_MAX_QUERIES];
         uint64_t begin[KV_MAX_QUERIES] = {0}, end[KV_MAX_QUERIES];
@@ -241,9 +247,9 @@ static void measure_attention(struct lckv_pool *pool, const struct kernels *kern
     for (size_t i = 0; i < n; i++)
         a.queries[i] = ((float)(random_bits() >> 8) / 8388608.0f - 1) / 8;
     a.n_queries = QUERIES;
-    double seconds = best_pass(pool, attention_worker, &a);
+    double seconds = best_pass(pool, attention_worker, &a, &a.next);
     a.n_queries = KV_MAX_QUERIES;
-    double prompt = best_pass(pool, attention_worker, &a);
+    double prompt = best_pass(pool, attention_worker, &a, &a.next);
     double n_operations = 4.0 * KV_LAYERS * KV_HEADS * KV_MAX_QUERIES * HEAD_DIM * DEPTH;
     printf("attention %-4s %s: %.1f ms, %.1f GB/s; of a prompt %.1f ms, %.0f GFLOP/s\n",
            dtype_info(dtype)->name, fast ? "fast" : "full", seconds * 1e3,

@@ -11,13 +11,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_NANOSECONDS 50000
-#define PAUSES_PER_LOOK 32 /* at the clock, about a microsecond apart */
+#define MOST_NANOSECONDS 50000
+#define LEAST_NANOSECONDS 2000 /* longer than a step's usual end, shorter than a sleep */
+#define PAUSES_PER_LOOK 32     /* at the clock, about a microsecond apart */
 
 void event_init(struct event *event)
 {
     atomic_init(&event->count, 0);
     atomic_init(&event->sleepers, 0);
+}
+
+void patience_init(struct patience *patience, bool spin)
+{
+    patience->most = patience->now = spin ? MOST_NANOSECONDS : 0;
 }
 
 uint32_t event_count(const struct event *event)
@@ -50,20 +56,28 @@ static void futex(_Atomic uint32_t *word, int operation, uint32_t value)
     syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
 }
 
-void event_wait(struct event *event, uint32_t seen, bool spin)
+bool event_spin(const struct event *event, uint32_t seen, struct patience *patience)
 {
     if (event_count(event) != seen)
-        return;
-    if (spin) {
-        int64_t end = now() + SPIN_NANOSECONDS;
-        do {
-            for (int i = 0; i < PAUSES_PER_LOOK; i++) {
-                if (event_count(event) != seen)
-                    return;
-                spin_pause();
+        return true;
+    if (patience->most == 0)
+        return false;
+    int64_t end = now() + patience->now;
+    do {
+        for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+            if (event_count(event) != seen) {
+                patience->now = patience->most;
+                return true;
             }
-        } while (now() < end);
-    }
+            spin_pause();
+        }
+    } while (now() < end);
+    patience->now = patience->now / 2 > LEAST_NANOSECONDS ? patience->now / 2 : LEAST_NANOSECONDS;
+    return false;
+}
+
+void event_sleep(struct event *event, uint32_t seen)
+{
     /*
      * Sequentially consistent, as in event_raise(): either the raiser sees this sleeper, or the
      * sleeper sees the new count. The kernel looks at the count once more before it puts the thread

@@ -24,7 +24,9 @@ struct member {
     struct lckv_pool *pool;
     pthread_t thread;
     uint32_t index; /* as in struct worker: 1 and up */
-    uint32_t seen;  /* `begin` when it was created: the next run is its first */
+    uint32_t seen;  /* the number of `progress` that it waits to change */
+    bool left;      /* the function returned because a wait was long */
+    struct patience patience;
 };
 
 struct lckv_pool {
@@ -32,20 +34,24 @@ struct lckv_pool {
     uint32_t n_threads; /* asked for, the caller's included */
     lckv_allocator allocator;
     struct member *members; /* [n_threads - 1] */
-    bool spin; /* every worker has a processor; else a spin would only keep another from its work */
 
     _Atomic pid_t owner; /* the process that has the threads; see adopt() */
     pthread_mutex_t turn;
     _Atomic(const void *) holder; /* the `mark` of the thread whose run it is; NULL: none's */
     uint32_t n_started;           /* members that run */
+    struct patience patience;     /* of the caller whose turn it is */
 
-    pool_function function; /* NULL: the members end */
+    pool_function function;
     void *context;
-    uint32_t count; /* workers of this run */
-    struct event begin, end, barrier;
-    _Alignas(MEMORY_ALIGN) _Atomic uint32_t arrived; /* at the barrier */
-    _Alignas(MEMORY_ALIGN) _Atomic uint32_t working; /* members that have not ended this run */
+    uint32_t count, first_step;         /* of this run, as in struct worker */
+    _Atomic bool ending;                /* the members end */
+    struct event progress;              /* a run began, a step is over, or the members end */
+    struct event end;                   /* the last member left a run that was closed */
+    _Alignas(64) _Atomic uint32_t gate; /* GATE_OPEN, and GATE_INSIDE for each member in the run */
 };
+
+#define GATE_OPEN 1u
+#define GATE_INSIDE 2u
 
 lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
                         struct lckv_pool **result)
@@ -54,7 +60,7 @@ lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
         return fail(LCKV_INVALID_ARGUMENT, "n_threads is %u, expected at most %d", n_threads,
                     POOL_MAX_THREADS);
     if (n_threads == 0)
-        n_threads = processors_cores();
+        n_threads = processors_default();
     if (n_threads > POOL_MAX_THREADS)
         n_threads = POOL_MAX_THREADS;
     struct lckv_pool *pool;
@@ -69,7 +75,6 @@ lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
     }
     pool->n_threads = n_threads;
     pool->allocator = *allocator;
-    pool->spin = n_threads <= processors_usable();
     atomic_init(&pool->references, 1);
     atomic_init(&pool->owner, 0); /* nobody: the first run adopts it */
     *result = pool;
@@ -86,20 +91,35 @@ uint32_t pool_size(const struct lckv_pool *pool)
     return pool->n_threads;
 }
 
+/* Takes part in the run if there is one. */
+static void take_part(struct member *member)
+{
+    struct lckv_pool *pool = member->pool;
+    uint32_t gate = atomic_load_explicit(&pool->gate, memory_order_relaxed);
+    do {
+        if ((gate & GATE_OPEN) == 0)
+            return;
+    } while (!atomic_compare_exchange_weak_explicit(&pool->gate, &gate, gate + GATE_INSIDE,
+                                                    memory_order_acquire, memory_order_relaxed));
+    const struct worker worker = {pool, member->index, pool->count, pool->first_step, member};
+    member->left = false;
+    pool->function(&worker, pool->context);
+    if (!member->left)
+        member->seen = event_count(&pool->progress); /* nothing is left to do in this run */
+    if (atomic_fetch_sub_explicit(&pool->gate, GATE_INSIDE, memory_order_acq_rel) == GATE_INSIDE)
+        event_raise(&pool->end);
+}
+
 static void *member_main(void *argument)
 {
     struct member *member = argument;
     struct lckv_pool *pool = member->pool;
-    uint32_t seen = member->seen;
     for (;;) {
-        event_wait(&pool->begin, seen, false);
-        seen++;
-        if (pool->function == NULL)
+        event_sleep(&pool->progress, member->seen);
+        if (atomic_load_explicit(&pool->ending, memory_order_relaxed))
             return NULL;
-        struct worker worker = {pool, member->index, pool->count};
-        pool->function(&worker, pool->context);
-        if (atomic_fetch_sub_explicit(&pool->working, 1, memory_order_acq_rel) == 1)
-            event_raise(&pool->end);
+        member->seen = event_count(&pool->progress);
+        take_part(member);
     }
 }
 
@@ -109,8 +129,8 @@ void pool_release(struct lckv_pool *pool)
         return;
     /* In a child of fork(2) that never ran it, neither the threads nor a sound mutex exist. */
     if (atomic_load(&pool->owner) == getpid()) {
-        pool->function = NULL;
-        event_raise(&pool->begin);
+        atomic_store_explicit(&pool->ending, true, memory_order_relaxed);
+        event_raise(&pool->progress);
         for (uint32_t i = 0; i < pool->n_started; i++)
             pthread_join(pool->members[i].thread, NULL);
         pthread_mutex_destroy(&pool->turn);
@@ -135,12 +155,12 @@ static void adopt(struct lckv_pool *pool)
             owner = atomic_load_explicit(&pool->owner, memory_order_acquire);
         } else if (atomic_compare_exchange_strong(&pool->owner, &owner, -self)) {
             pthread_mutex_init(&pool->turn, NULL);
-            event_init(&pool->begin);
+            event_init(&pool->progress);
             event_init(&pool->end);
-            event_init(&pool->barrier);
+            patience_init(&pool->patience, pool->n_threads <= processors_usable());
             atomic_init(&pool->holder, NULL);
-            atomic_init(&pool->arrived, 0);
-            atomic_init(&pool->working, 0);
+            atomic_init(&pool->ending, false);
+            atomic_init(&pool->gate, 0);
             pool->n_started = 0;
             atomic_store_explicit(&pool->owner, self, memory_order_release);
             return;
@@ -169,7 +189,8 @@ static void start_members(struct lckv_pool *pool)
         struct member *member = &pool->members[pool->n_started];
         member->pool = pool;
         member->index = pool->n_started + 1;
-        member->seen = event_count(&pool->begin);
+        member->seen = event_count(&pool->progress);
+        member->patience = pool->patience;
         if (pthread_create(&member->thread, &attributes, member_main, member) != 0)
             break;
         pool->n_started++;
@@ -181,11 +202,28 @@ static void start_members(struct lckv_pool *pool)
 /* Its address is this thread's, and no other's while it lives. */
 static _Thread_local char mark;
 
+/* Members may come from now on. */
+static void open_gate(struct lckv_pool *pool)
+{
+    atomic_store_explicit(&pool->gate, GATE_OPEN, memory_order_release);
+    event_raise(&pool->progress);
+}
+
+/* No more may come; returns when those that came have left. */
+static void close_gate(struct lckv_pool *pool)
+{
+    const uint32_t ended = event_count(&pool->end);
+    if (atomic_fetch_and_explicit(&pool->gate, ~GATE_OPEN, memory_order_acq_rel) == GATE_OPEN)
+        return;
+    if (!event_spin(&pool->end, ended, &pool->patience))
+        event_sleep(&pool->end, ended);
+}
+
 void pool_run(struct lckv_pool *pool, pool_function function, void *context)
 {
     adopt(pool);
     if (atomic_load_explicit(&pool->holder, memory_order_relaxed) == &mark) {
-        function(&(struct worker){pool, 0, 1}, context);
+        function(&(struct worker){.pool = pool, .count = 1}, context);
         return;
     }
     pthread_mutex_lock(&pool->turn);
@@ -194,31 +232,43 @@ void pool_run(struct lckv_pool *pool, pool_function function, void *context)
     pool->function = function;
     pool->context = context;
     pool->count = pool->n_started + 1;
-    atomic_store_explicit(&pool->working, pool->n_started, memory_order_relaxed);
-    const struct worker caller = {pool, 0, pool->count};
-    const uint32_t ended = event_count(&pool->end);
+    pool->first_step = event_count(&pool->progress) + 1;
+    const struct worker caller = {
+        .pool = pool, .count = pool->count, .first_step = pool->first_step};
     if (caller.count > 1)
-        event_raise(&pool->begin);
+        open_gate(pool);
     function(&caller, context);
     if (caller.count > 1)
-        event_wait(&pool->end, ended, pool->spin);
+        close_gate(pool);
     atomic_store_explicit(&pool->holder, NULL, memory_order_relaxed);
     pthread_mutex_unlock(&pool->turn);
 }
 
-void pool_barrier(const struct worker *worker)
+bool pool_step_over(const struct worker *worker, uint32_t step)
+{
+    return worker->count > 1 && event_count(&worker->pool->progress) != step;
+}
+
+void pool_step_done(const struct worker *worker)
+{
+    if (worker->count > 1)
+        event_raise(&worker->pool->progress);
+}
+
+bool pool_step_wait(const struct worker *worker, uint32_t step)
 {
     struct lckv_pool *pool = worker->pool;
-    if (worker->count == 1)
-        return;
-    /* Read before arriving: the barrier cannot open, nor the count change, without this worker. */
-    const uint32_t seen = event_count(&pool->barrier);
-    if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1 == worker->count) {
-        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-        event_raise(&pool->barrier);
-    } else {
-        event_wait(&pool->barrier, seen, pool->spin);
+    struct member *member = worker->member;
+    if (worker->count == 1 ||
+        event_spin(&pool->progress, step, member != NULL ? &member->patience : &pool->patience))
+        return true;
+    if (member == NULL) {
+        event_sleep(&pool->progress, step);
+        return true;
     }
+    member->left = true;
+    member->seen = step;
+    return false;
 }
 
 struct range pool_share(const struct worker *worker, size_t count)

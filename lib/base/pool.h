@@ -1,9 +1,15 @@
 /*
- * The thread pool: runs one function on all workers at once, with barriers inside it.
+ * The thread pool: runs one function on several workers at once, in steps.
  *
- * How work is divided is the function's business; pool_share() divides it by range. Threads start
- * with the first run, spin for at most 50 microseconds at a barrier, then sleep; nothing runs
- * between runs. After fork(2) the child starts its own threads.
+ * A machine is shared with other programs, so a thread may get its processor late. No run waits for
+ * a worker that has not begun: work is claimed by the workers that are there, never assigned, and a
+ * run may end before some of them came. A run may have steps, each of which reads what the step
+ * before has written. A step is over when its work is done, and the worker that does the last of it
+ * says so; a worker that comes late passes over the steps that are over. How work is divided and
+ * counted is the function's business (engine/task.h).
+ *
+ * Threads start with the first run. They spin for a short time while a step ends, and sleep
+ * otherwise; nothing runs between runs. After fork(2) the child starts its own threads.
  */
 #ifndef LCKV_BASE_POOL_H
 #define LCKV_BASE_POOL_H
@@ -11,18 +17,19 @@
 #include "base/memory.h"
 
 struct lckv_pool; /* = lckv_pool, counted */
+struct member;
 
 struct worker {
     struct lckv_pool *pool;
-    uint32_t index; /* 0 is the calling thread */
-    uint32_t count;
+    uint32_t index;        /* 0 is the calling thread */
+    uint32_t count;        /* workers that may come to this run; indices are below */
+    uint32_t first_step;   /* the number of the run's first step */
+    struct member *member; /* NULL: the calling thread */
 };
 
 typedef void (*pool_function)(const struct worker *worker, void *context);
 
-/*
- * `n_threads` 0: the physical cores that this process may use (affinity mask, hyper-threads once).
- */
+/* `n_threads` 0: processors_default(). */
 lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
                         struct lckv_pool **pool);
 void pool_retain(struct lckv_pool *pool);
@@ -30,17 +37,25 @@ void pool_release(struct lckv_pool *pool);
 uint32_t pool_size(const struct lckv_pool *pool);
 
 /*
- * Runs `function` on every worker and returns when all have ended. Several callers take turns. If
- * the system refuses threads, the run goes on with those that there are (worker->count tells). A
- * run that the caller (worker 0) begins within its run of the same pool, as in a host's callback,
- * has that thread alone; other workers must not begin one.
+ * Runs `function` on the caller, which is worker 0, and on the other workers as they come, and
+ * returns when it has returned on all that came; it may be called again on a worker that has left a
+ * step. Several callers take turns. A run that the caller begins within its run of the same pool,
+ * as in a host's callback, has that thread alone; other workers must not begin one.
  */
 void pool_run(struct lckv_pool *pool, pool_function function, void *context);
 
-/* Waits until all workers of the run are here; what they wrote before is visible after. */
-void pool_barrier(const struct worker *worker);
+/*
+ * Steps are numbered one after the other, modulo 2^32. pool_step_over: whether `step`, at most the
+ * present one, is over; if it is, all that its workers wrote is visible. pool_step_done: the
+ * present step is over now; one worker says so, once. pool_step_wait: waits until `step` is over;
+ * false if that takes long and the worker should leave: its function returns, and is called again
+ * once the step is over. Worker 0 never leaves. A run of one worker has no need to wait.
+ */
+bool pool_step_over(const struct worker *worker, uint32_t step);
+void pool_step_done(const struct worker *worker);
+bool pool_step_wait(const struct worker *worker, uint32_t step);
 
-/* This worker's part [begin, end) of `count` units. */
+/* This worker's part [begin, end) of `count` units, if each had an equal one. */
 struct range {
     size_t begin, end;
 };

@@ -3,6 +3,8 @@
  */
 #include "base/processors.h"
 
+#include "base/quota.h"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -68,4 +70,10 @@ uint32_t processors_cores(void)
         n = i == n ? n + 1 : n;
     }
     return n > 0 ? n : 1;
+}
+
+uint32_t processors_default(void)
+{
+    uint32_t cores = processors_cores(), quota = quota_processors(QUOTA_PROC);
+    return quota < cores ? quota : cores;
 }

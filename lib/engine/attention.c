@@ -10,16 +10,17 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Of the next weights: half of a second-level cache of 1 MiB, through which the keys pass too. */
+/* Bytes of the next matrix that a worker prefetches: half of a 1 MiB L2; the keys need the rest. */
 #define NEXT_BYTES ((size_t)512 << 10)
 
-static void store_head(const struct pass *pass, const struct plan_layer *layer, uint32_t m,
+static void store_head(const struct task *task, const struct plan_layer *layer, size_t m,
                        uint32_t head)
 {
+    const struct pass *pass = task->pass;
     const struct lckv_model *model = pass->model;
     const struct workspace *w = pass->workspace;
     const struct kv_layout *layout = &pass->cache->layout;
-    const struct row *row = &w->rows[m];
+    const struct row *row = &task->batch->rows[m];
     size_t head_dim = layout->head_dim, half = head_dim / 2;
     float *k = w->k.values + m * w->k.stride + head * head_dim;
     model->kernels->rotate(k, w->cosines + m * half, w->sines + m * half, 1, head_dim);
@@ -32,18 +33,21 @@ static void store_head(const struct pass *pass, const struct plan_layer *layer, 
 void attention_store(struct task *task, const struct plan_layer *layer)
 {
     uint32_t n_kv_heads = task->pass->model->hparams.n_kv_heads;
-    struct range share = pool_share(task->worker, task->pass->n_rows * n_kv_heads);
-    for (size_t unit = share.begin; unit < share.end; unit++)
-        store_head(task->pass, layer, (uint32_t)(unit / n_kv_heads), (uint32_t)(unit % n_kv_heads));
-    task_barrier(task);
+    struct step step = step_begin(task, task->batch->n_rows * n_kv_heads, 1, SIZE_MAX);
+    struct range heads;
+    while (step_claim(&step, &heads)) {
+        for (size_t i = heads.begin; i < heads.end; i++)
+            store_head(task, layer, i / n_kv_heads, (uint32_t)(i % n_kv_heads));
+    }
+    step_end(&step);
 }
 
 /* Row m's result for one segment of the unit's run. */
-static float *part_of(const struct pass *pass, const struct attention_unit *unit, size_t m,
+static float *part_of(const struct task *task, const struct attention_unit *unit, size_t m,
                       uint32_t head, uint32_t part)
 {
-    const struct hparams *h = &pass->model->hparams;
-    size_t query = (m - pass->workspace->runs[unit->run].first) * h->n_heads + head;
+    const struct hparams *h = &task->pass->model->hparams;
+    size_t query = (m - task->batch->runs[unit->run].first) * h->n_heads + head;
     return unit->parts + (query * unit->n_parts + part) * attend_part_floats(h->head_dim);
 }
 
@@ -72,9 +76,9 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
     const struct lckv_model *model = pass->model;
     const struct hparams *h = &model->hparams;
     const struct workspace *w = pass->workspace;
-    const struct run *run = &w->runs[unit->run];
+    const struct run *run = &task->batch->runs[unit->run];
     uint32_t shared = h->n_heads / h->n_kv_heads, at_once = attention_heads_at_once(h);
-    const struct lckv_session *session = w->rows[run->first].session;
+    const struct lckv_session *session = task->batch->rows[run->first].session;
     const struct slot_pages *slot = &session->slots[layer->source_slot];
     float *rotated = w->rotated + task->worker->index * w->rotated_floats;
     const float *queries[KV_MAX_QUERIES];
@@ -95,13 +99,13 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
     for (uint32_t first = 0; first < shared; first += at_once) {
         uint32_t n = 0;
         for (uint32_t m = run->first; m < run->first + run->count; m++) {
-            struct plan_span span = attention_span(pass, layer, m);
+            struct plan_span span = attention_span(pass, task->batch, layer, m);
             for (uint32_t i = first; i < first + at_once && i < shared; i++, n++) {
                 uint32_t head = unit->kv_head * shared + i;
                 float *query = rotated + (size_t)n * h->head_dim;
                 rotated_query(pass, m, head, query);
                 queries[n] = query;
-                out[n] = job.parts ? part_of(pass, unit, m, head, unit->part)
+                out[n] = job.parts ? part_of(task, unit, m, head, unit->part)
                                    : attended_head(pass, m, head);
                 begin[n] = span.begin > unit->begin ? span.begin : unit->begin;
                 end[n] = span.end < unit->end ? span.end : unit->end;
@@ -122,7 +126,7 @@ static void finish_part(const struct task *task, const struct attention_unit *un
     const struct pass *pass = task->pass;
     const struct hparams *h = &pass->model->hparams;
     const struct workspace *w = pass->workspace;
-    const struct run *run = &w->runs[unit->run];
+    const struct run *run = &task->batch->runs[unit->run];
     uint32_t shared = h->n_heads / h->n_kv_heads;
     _Atomic uint32_t *done = &w->parts_done[unit->run * h->n_kv_heads + unit->kv_head];
     if (atomic_fetch_add_explicit(done, 1, memory_order_acq_rel) + 1 < unit->n_parts)
@@ -131,7 +135,7 @@ static void finish_part(const struct task *task, const struct attention_unit *un
     float *scratch = w->attend_scratch + task->worker->index * w->attend_floats;
     for (uint32_t m = run->first; m < run->first + run->count; m++) {
         for (uint32_t head = unit->kv_head * shared; head < (unit->kv_head + 1) * shared; head++)
-            pass->model->kernels->attend_merge(part_of(pass, unit, m, head, 0), unit->n_parts,
+            pass->model->kernels->attend_merge(part_of(task, unit, m, head, 0), unit->n_parts,
                                                h->head_dim, scratch, attended_head(pass, m, head));
     }
 }
@@ -141,14 +145,15 @@ static void finish_part(const struct task *task, const struct attention_unit *un
  * with its positions, if all units of the worker's share are like this. The last ones bring all,
  * since what came long before would be displaced.
  */
-static struct weights_bytes next_of_unit(const struct pass *pass, const struct plan_layer *layer,
+static struct weights_bytes next_of_unit(const struct task *task, const struct plan_layer *layer,
                                          const struct attention_unit *unit, struct range share,
                                          size_t claimed, const struct weights_bytes *next)
 {
     if (next->n == 0 || claimed < share.begin || claimed >= share.end)
         return (struct weights_bytes){NULL, 0};
     size_t behind = share.end - 1 - claimed;
-    struct plan_span span = attention_span(pass, layer, pass->workspace->runs[unit->run].first);
+    struct plan_span span =
+        attention_span(task->pass, task->batch, layer, task->batch->runs[unit->run].first);
     uint64_t begin = span.begin > unit->begin ? span.begin : unit->begin;
     uint64_t end = span.end < unit->end ? span.end : unit->end;
     size_t most = end > begin ? (size_t)((end - begin) / KV_TILE) * ATTEND_NEXT_BYTES : 0;
@@ -159,28 +164,48 @@ static struct weights_bytes next_of_unit(const struct pass *pass, const struct p
     return (struct weights_bytes){next->at + first, last - first};
 }
 
+/*
+ * Whether a unit may store keys and values in the same step in which others are read. It must store
+ * all that it reads itself, and what it stores must lie apart from what other units read: kernels
+ * load values in whole steps of 32 columns, where head_dim is no multiple of that beyond the end of
+ * their head.
+ */
+static bool stores_itself(const struct task *task, const struct attention_units *units)
+{
+    const size_t head_dim = task->pass->model->hparams.head_dim;
+    return !units->parts && task->batch->runs_alone && attend_head_floats(head_dim) == head_dim;
+}
+
+static void attend(const struct task *task, const struct plan_layer *layer, bool store,
+                   const struct attention_unit *unit, struct weights_bytes next)
+{
+    const struct run *run = &task->batch->runs[unit->run];
+    for (size_t m = run->first; store && m < run->first + run->count; m++)
+        store_head(task, layer, m, unit->kv_head);
+    attend_unit(task, layer, unit, next);
+    if (unit->n_parts > 0)
+        finish_part(task, unit);
+}
+
 void attention(struct task *task, const struct plan_layer *layer, bool store,
                const struct matrix *next)
 {
     const struct pass *pass = task->pass;
-    struct attention_units units = attention_units(pass, layer, task->worker->count);
-    /* A unit can store what it then reads only if no other unit reads it in this step. */
-    bool store_first = store && (units.parts || !pass->runs_alone);
-    if (store_first)
+    struct attention_units units = attention_units(pass, task->batch, layer, task->worker->count);
+    bool store_here = store && stores_itself(task, &units);
+    if (store && !store_here)
         attention_store(task, layer);
     const struct weights_bytes first = linear_first_weights(task, next, pass->few ? NEXT_BYTES : 0);
     const struct range share = task_own(task, units.count, 1);
+    struct step step = step_begin(task, units.count, 1, 1);
     struct range claim;
-    while (task_claim(task, units.count, 1, 1, &claim)) {
-        /* From the last run, which attends to the most positions, to the first. */
-        struct attention_unit unit = attention_unit(pass, &units, units.count - 1 - claim.begin);
-        const struct run *run = &pass->workspace->runs[unit.run];
-        for (uint32_t m = run->first; store && !store_first && m < run->first + run->count; m++)
-            store_head(pass, layer, m, unit.kv_head);
-        attend_unit(task, layer, &unit,
-                    next_of_unit(pass, layer, &unit, share, claim.begin, &first));
-        if (units.parts)
-            finish_part(task, &unit);
+    while (step_claim(&step, &claim)) {
+        for (size_t i = claim.begin; i < claim.end; i++) {
+            /* From the last run, which attends to the most positions, to the first. */
+            struct attention_unit unit = attention_unit(pass, &units, units.count - 1 - i);
+            attend(task, layer, store_here, &unit,
+                   next_of_unit(task, layer, &unit, share, i, &first));
+        }
     }
-    task_barrier(task);
+    step_end(&step);
 }

@@ -11,41 +11,41 @@ uint32_t attention_heads_at_once(const struct hparams *h)
     return shared < KV_MAX_QUERIES ? shared : KV_MAX_QUERIES;
 }
 
-void attention_runs(struct pass *pass)
+struct batch attention_batch(const struct lckv_model *model, const struct row *rows, size_t n_rows,
+                             struct run *runs)
 {
-    struct workspace *w = pass->workspace;
-    uint32_t most = KV_MAX_QUERIES / attention_heads_at_once(&pass->model->hparams);
-    pass->n_runs = 0;
-    pass->runs_alone = true;
-    for (uint32_t m = 0; m < pass->n_rows; m++) {
-        struct run *run = pass->n_runs > 0 ? &w->runs[pass->n_runs - 1] : NULL;
-        bool same = run != NULL && w->rows[run->first].session == w->rows[m].session;
+    struct batch batch = {.rows = rows, .n_rows = n_rows, .runs = runs, .runs_alone = true};
+    uint32_t most = KV_MAX_QUERIES / attention_heads_at_once(&model->hparams);
+    for (size_t m = 0; m < n_rows; m++) {
+        struct run *run = batch.n_runs > 0 ? &runs[batch.n_runs - 1] : NULL;
+        bool same = run != NULL && rows[run->first].session == rows[m].session;
         if (same && run->count < most) {
             run->count++;
         } else {
-            pass->runs_alone = pass->runs_alone && !same;
-            w->runs[pass->n_runs++] = (struct run){m, 1};
+            batch.runs_alone = batch.runs_alone && !same;
+            runs[batch.n_runs++] = (struct run){(uint32_t)m, 1};
         }
     }
+    return batch;
 }
 
-struct plan_span attention_span(const struct pass *pass, const struct plan_layer *layer, size_t m)
+struct plan_span attention_span(const struct pass *pass, const struct batch *batch,
+                                const struct plan_layer *layer, size_t m)
 {
     const struct hparams *h = &pass->model->hparams;
-    return plan_span(layer, pass->workspace->rows[m].position, h->sliding_window, h->force_nodiag);
+    return plan_span(layer, batch->rows[m].position, h->sliding_window, h->force_nodiag);
 }
 
 /* Every run in segments; false if threads gain nothing by that, or the workspace is too small. */
-static bool cut_runs(const struct pass *pass, const struct plan_layer *layer,
-                     struct attention_units *units)
+static bool cut_runs(const struct pass *pass, const struct batch *batch,
+                     const struct plan_layer *layer, struct attention_units *units)
 {
-    const struct workspace *w = pass->workspace;
     uint32_t n_kv_heads = pass->model->hparams.n_kv_heads;
     size_t count = 0, used = 0;
-    for (size_t r = 0; r < pass->n_runs; r++) {
-        const struct run *run = &w->runs[r];
-        struct plan_span first = attention_span(pass, layer, run->first);
-        struct plan_span last = attention_span(pass, layer, run->first + run->count - 1);
+    for (size_t r = 0; r < batch->n_runs; r++) {
+        const struct run *run = &batch->runs[r];
+        struct plan_span first = attention_span(pass, batch, layer, run->first);
+        struct plan_span last = attention_span(pass, batch, layer, run->first + run->count - 1);
         uint64_t segment = first.begin / KV_SEGMENT;
         uint64_t beyond = (last.end + KV_SEGMENT - 1) / KV_SEGMENT;
         if (beyond <= segment) /* nothing to attend to: one part that says so */
@@ -64,12 +64,12 @@ static bool cut_runs(const struct pass *pass, const struct plan_layer *layer,
     return true;
 }
 
-struct attention_units attention_units(const struct pass *pass, const struct plan_layer *layer,
-                                       uint32_t n_threads)
+struct attention_units attention_units(const struct pass *pass, const struct batch *batch,
+                                       const struct plan_layer *layer, uint32_t n_threads)
 {
-    struct attention_units units = {.count = pass->n_runs * pass->model->hparams.n_kv_heads};
+    struct attention_units units = {.count = batch->n_runs * pass->model->hparams.n_kv_heads};
     if (pass->few && n_threads > 1 && units.count < (size_t)UNITS_OF_A_THREAD * n_threads)
-        units.parts = cut_runs(pass, layer, &units);
+        units.parts = cut_runs(pass, batch, layer, &units);
     return units;
 }
 

@@ -7,7 +7,7 @@
 #ifndef LCKV_ENGINE_ATTENTION_UNITS_H
 #define LCKV_ENGINE_ATTENTION_UNITS_H
 
-#include "engine/forward.h"
+#include "engine/pass.h"
 
 /* All units of a layer. */
 struct attention_units {
@@ -21,7 +21,7 @@ struct attention_units {
 };
 
 struct attention_unit {
-    size_t run; /* of workspace->runs */
+    size_t run; /* of the batch */
     uint32_t kv_head;
     uint64_t begin, end;    /* the positions that it takes */
     uint32_t part, n_parts; /* which of the run's segments; n_parts 0: all, at once */
@@ -31,15 +31,17 @@ struct attention_unit {
 /* Query heads of one KV head that one call of the kernel takes. */
 uint32_t attention_heads_at_once(const struct hparams *hparams);
 
-/* Groups the pass's rows into runs; call again whenever the rows change. */
-void attention_runs(struct pass *pass);
+/* The rows, grouped into runs, for which `runs` has room. */
+struct batch attention_batch(const struct lckv_model *model, const struct row *rows, size_t n_rows,
+                             struct run *runs);
 
 /* The positions that row m attends to in the layer. */
-struct plan_span attention_span(const struct pass *pass, const struct plan_layer *layer, size_t m);
+struct plan_span attention_span(const struct pass *pass, const struct batch *batch,
+                                const struct plan_layer *layer, size_t m);
 
 /* The same for all workers. */
-struct attention_units attention_units(const struct pass *pass, const struct plan_layer *layer,
-                                       uint32_t n_threads);
+struct attention_units attention_units(const struct pass *pass, const struct batch *batch,
+                                       const struct plan_layer *layer, uint32_t n_threads);
 
 struct attention_unit attention_unit(const struct pass *pass, const struct attention_units *units,
                                      size_t index);

@@ -1,6 +1,9 @@
 /*
- * The forward pass. Every worker runs the same code on its share of the rows or of the weight rows,
- * with a barrier wherever one step reads what another worker wrote in the step before.
+ * The forward pass: rows of tokens through the layers. docs/semantics.md, section 2, defines it in
+ * four steps for one token, and layer() below is those four for all rows of a pass.
+ *
+ * All workers run this code. Each call below that takes the task is one or two of its steps
+ * (task.h): the workers share its work, and the next call sees all of its results.
  */
 #include "engine/forward.h"
 
@@ -8,314 +11,145 @@
 #include "engine/attention.h"
 #include "engine/attention_units.h"
 #include "engine/linear.h"
+#include "engine/rows.h"
 
-#include <math.h>
 #include <stdatomic.h>
-#include <string.h>
 
-/* Positions become angles in double: in float they would be off by far at long contexts. */
-static void rotations(const struct pass *pass, size_t m)
-{
-    const struct hparams *h = &pass->model->hparams;
-    struct workspace *w = pass->workspace;
-    size_t half = h->head_dim / 2;
-    for (size_t d = 0; d < half; d++) {
-        double angle = (double)w->rows[m].position * pass->model->frequencies[d];
-        w->cosines[m * half + d] = (float)cos(angle);
-        w->sines[m * half + d] = (float)sin(angle);
-    }
-}
-
-static void embed(const struct task *task)
-{
-    const struct pass *pass = task->pass;
-    const struct row *rows = pass->workspace->rows;
-    const struct block *hidden = &task->stream->hidden;
-    for (size_t m = task->rows.begin; m < task->rows.end; m++)
-        matrix_unpack_row(&pass->model->token_embedding, (uint32_t)rows[m].token,
-                          hidden->values + m * hidden->stride);
-    struct range share = pool_share(task->worker, pass->n_rows);
-    for (size_t m = share.begin; m < share.end; m++)
-        rotations(pass, m);
-}
-
-/* What a step before has left in delta comes to the residual stream. */
-static void add_delta(const struct task *task)
-{
-    const struct pass *pass = task->pass;
-    const struct block *hidden = &task->stream->hidden, *delta = &pass->workspace->delta;
-    for (size_t m = task->rows.begin; m < task->rows.end; m++)
-        pass->model->kernels->add(hidden->values + m * hidden->stride,
-                                  delta->values + m * delta->stride,
-                                  pass->model->hparams.hidden_size);
-}
-
-/* x = norm(hidden), ready for the products. */
-static struct activations normed(const struct task *task, const float *weight,
-                                 const struct product *products, size_t n_products)
-{
-    const struct lckv_model *model = task->pass->model;
-    const struct block *hidden = &task->stream->hidden, *x = &task->stream->x;
-    for (size_t m = task->rows.begin; m < task->rows.end; m++)
-        model->kernels->rms_norm(hidden->values + m * hidden->stride, weight,
-                                 model->hparams.rms_norm_eps, model->hparams.hidden_size,
-                                 x->values + m * x->stride);
-    struct activations input = linear_input(task->pass, x, task->stream, products, n_products);
-    linear_prepare(task->pass, &input, task->rows);
-    return input;
-}
+/* ---- One layer ---- */
 
 /*
- * Keeps only the rows that something is wanted of. Once the last slot is written, nothing but their
- * logits and hidden states depends on the rest.
+ * Layer i over the batch; `hidden` is the residual stream h. `last_slot`: the layer writes the last
+ * slot, and after that only the rows that something is wanted of go on.
  */
-static void drop_unwanted_rows(struct pass *pass)
-{
-    struct workspace *w = pass->workspace;
-    const struct block *moved[] = {&w->shared.hidden, &w->shared.x};
-    size_t half = pass->model->hparams.head_dim / 2, kept = 0;
-    for (size_t m = 0; m < pass->n_rows; m++) {
-        if (w->rows[m].want == 0)
-            continue;
-        if (kept != m) {
-            w->rows[kept] = w->rows[m];
-            memcpy(w->cosines + kept * half, w->cosines + m * half, half * sizeof(float));
-            memcpy(w->sines + kept * half, w->sines + m * half, half * sizeof(float));
-            for (size_t b = 0; b < 2; b++)
-                memcpy(moved[b]->values + kept * moved[b]->stride,
-                       moved[b]->values + m * moved[b]->stride, moved[b]->stride * sizeof(float));
-        }
-        kept++;
-    }
-    pass->n_rows = kept;
-    attention_runs(pass);
-}
-
-/* The same for all workers, in a step of its own. Where rows are few, all are wanted or none. */
-static void keep_wanted_rows(struct task *task)
-{
-    if (task->pass->all_wanted)
-        return;
-    if (task->worker->index == 0)
-        drop_unwanted_rows(task->pass);
-    task_barrier(task);
-    task_share_rows(task);
-}
-
-/*
- * Attention's queries, keys and values. `tail`: after the keys and values, only the wanted rows go
- * on. False if the call was cancelled. All workers learn that at the same barrier, and four more
- * come before worker 0 may set it for the next layer.
- */
-static bool project(struct task *task, uint32_t i, bool tail)
+static void layer(struct task *task, uint32_t i, bool last_slot)
 {
     struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
     const struct plan_layer *plan = &pass->model->plan->layers[i];
     const struct model_layer *weights = &pass->model->layers[i];
-    const struct product products[] = {{&weights->q, weights->q_bias, &w->q},
-                                       {&weights->k, weights->k_bias, &w->k},
-                                       {&weights->v, weights->v_bias, &w->v}};
-    size_t n = plan->slot >= 0 ? 3 : 1;
-    struct activations x = normed(task, weights->attention_norm, products, n);
-    if (task->worker->index == 0)
-        pass->stop = atomic_load_explicit(&pass->cache->cancelled, memory_order_relaxed) != 0;
-    task_rows_ready(task);
-    if (!tail) {
-        linear(task, &x, products, n);
-        task_barrier(task);
-        return !pass->stop;
+    const bool computes_kv = plan->slot >= 0;
+
+    /* 1. x = rmsnorm(h), q = W_Q x.  2. A layer that computes keys and values: k = W_K x, v = W_V x. */
+    const struct source x = {.block = &w->hidden, .norm = weights->attention_norm};
+    const struct product q = {&weights->q, &w->q};
+    const struct product qkv[] = {q, {&weights->k, &w->k}, {&weights->v, &w->v}};
+    if (last_slot) {
+        linear(task, x, &qkv[1], 2);
+        attention_store(task, plan);
+        keep_wanted_rows(task);
+        if (task->batch->n_rows == 0)
+            return;
+        linear(task, x, &q, 1);
+    } else {
+        linear(task, x, qkv, computes_kv ? 3 : 1);
     }
-    linear(task, &x, products + 1, 2);
-    task_barrier(task);
-    if (pass->stop)
-        return false;
-    attention_store(task, plan);
-    keep_wanted_rows(task);
-    if (pass->n_rows == 0)
-        return true;
-    x = linear_input(pass, &task->stream->x, task->stream, products, 1);
-    linear_prepare(pass, &x, task->rows);
-    task_barrier(task);
-    linear(task, &x, products, 1);
-    task_barrier(task);
-    return true;
+
+    /* 3. q and k are rotated for their positions; k and v go to the layer's own slot; attention of
+     *    q over the slot of the layer's source, downward or own to positions <= t, upward < t. */
+    attention(task, plan, computes_kv && !last_slot, &weights->o.matrix);
+
+    /* 4. h += W_O attention, then h += mlp(rmsnorm(h)), mlp(x) = W_down (silu(W_gate x) * W_up x). */
+    add_back(task, (struct source){.block = &w->attended}, &weights->o);
+    swiglu(task, (struct source){.block = &w->hidden, .norm = weights->mlp_norm}, weights);
+    add_back(task, (struct source){.block = &w->gate, .prepared = &w->activated}, &weights->down);
 }
 
-/* Attention's or the MLP's product back to the width of the residual stream, and onto it. */
-static void project_back(struct task *task, const struct activations *x,
-                         const struct product *product)
-{
-    linear(task, x, product, 1);
-    task_barrier(task);
-    add_delta(task);
-}
-
-static void feed_forward(struct task *task, const struct model_layer *weights)
+/* The layer, unless the call has been cancelled: then the worker leaves, each when it sees that. */
+static void next_layer(struct task *task, uint32_t i, bool last_slot)
 {
     struct pass *pass = task->pass;
-    struct workspace *w = pass->workspace;
-    const struct product both[] = {{&weights->gate, weights->gate_bias, &w->gate},
-                                   {&weights->up, weights->up_bias, &w->up}};
-    const struct product down = {&weights->down, weights->down_bias, &w->delta};
-    struct activations x = normed(task, weights->ffn_norm, both, 2);
-    struct activations activated = linear_input(pass, &w->gate, &w->activated, &down, 1);
-    task_rows_ready(task);
-    linear_swiglu(task, &x, &both[0], &both[1], &activated);
-    task_barrier(task);
-    project_back(task, &activated, &down);
-}
-
-/* Layer i over all rows; `tail` as above. False if the call was cancelled. */
-static bool layer(struct task *task, uint32_t i, bool tail)
-{
-    struct pass *pass = task->pass;
-    const struct plan_layer *plan = &pass->model->plan->layers[i];
-    const struct model_layer *weights = &pass->model->layers[i];
-    struct workspace *w = pass->workspace;
-    if (!project(task, i, tail))
-        return false;
-    if (pass->n_rows == 0)
-        return true;
-    attention(task, plan, plan->slot >= 0 && !tail, &weights->o);
-
-    const struct product o = {&weights->o, weights->o_bias, &w->delta};
-    struct activations attended = linear_input(pass, &w->attended, task->stream, &o, 1);
-    linear_prepare(pass, &attended, task->rows);
-    task_rows_ready(task);
-    project_back(task, &attended, &o);
-    feed_forward(task, weights);
-    if (task->worker->index == 0)
-        pass->n_layer_rows += pass->n_rows;
-    return true;
-}
-
-/* Logits and hidden states of the wanted rows. */
-static void head(struct task *task)
-{
-    struct pass *pass = task->pass;
-    const struct lckv_model *model = pass->model;
-    struct workspace *w = pass->workspace;
-    const struct product output = {&model->output, NULL, NULL};
-    struct activations x = normed(task, model->output_norm, &output, 1);
-    size_t n_vocab = model->hparams.n_vocab;
-    for (size_t m = task->rows.begin; m < task->rows.end; m++) {
-        if (w->rows[m].hidden != NULL && (!pass->few || task->worker->index == 0))
-            memcpy(w->rows[m].hidden, x.values + m * x.stride,
-                   model->hparams.hidden_size * sizeof(float));
-    }
-    if (!pass->logits_wanted)
+    if (atomic_load_explicit(&pass->cache->cancelled, memory_order_relaxed) != 0)
+        task->left = true;
+    if (task->left)
         return;
-    task_rows_ready(task);
-    float *scratch = w->head_scratch + task->worker->index * w->head_floats;
-    const size_t step = packed_row_step(model->kernels->layout);
-    _Static_assert(HEAD_COLUMNS % PACKED_MAX_GROUP == 0, "the scratch has room for whole groups");
-    struct range claim;
-    while (task_claim(task, n_vocab, step, HEAD_COLUMNS, &claim)) {
-        linear_rows(task, &model->output, &x, claim.begin, claim.end, scratch, HEAD_COLUMNS);
-        for (size_t m = 0; m < pass->n_rows; m++) {
-            if (w->rows[m].logits != NULL)
-                memcpy(w->rows[m].logits + claim.begin, scratch + m * HEAD_COLUMNS,
-                       (claim.end - claim.begin) * sizeof(float));
-        }
-    }
-    task_barrier(task);
+    layer(task, i, last_slot);
+    if (task->worker->index == 0)
+        pass->n_layer_rows += task->batch->n_rows;
 }
 
-/* Zero keys and values at the new positions of the slots that upward layers of the group read. */
-static void clear_group_slots(const struct task *task, const struct plan_group *group)
-{
-    const struct pass *pass = task->pass;
-    struct workspace *w = pass->workspace;
-    const struct kv_layout *layout = &pass->cache->layout;
-    for (size_t m = task->rows.begin; m < task->rows.end; m++) {
-        const struct row *row = &w->rows[m];
-        float *zeros = w->k.values + m * w->k.stride;
-        memset(zeros, 0, layout->head_dim * sizeof(float));
-        for (uint32_t i = group->first; i <= group->last; i++) {
-            const struct plan_layer *plan = &pass->model->plan->layers[i];
-            for (uint32_t head = 0; plan->upward && head < layout->n_kv_heads; head++)
-                pass->model->kernels->kv_store[layout->type](
-                    layout, session_page(row->session, plan->source_slot, row->position),
-                    (uint32_t)(row->position % layout->page_positions), head, zeros, zeros);
-        }
-    }
-}
-
-/* The authors' iterated encoding of a cyclic group: every pass begins with the same input. */
-static bool iterate_group(struct task *task, const struct plan_group *group)
-{
-    struct pass *pass = task->pass;
-    const struct block *hidden = &pass->workspace->shared.hidden;
-    float *now = hidden->values + task->rows.begin * hidden->stride;
-    float *saved = pass->workspace->saved.values + task->rows.begin * hidden->stride;
-    size_t n_bytes = (task->rows.end - task->rows.begin) * hidden->stride * sizeof(float);
-    memcpy(saved, now, n_bytes);
-    clear_group_slots(task, group);
-    task_barrier(task);
-    bool going = true;
-    for (uint32_t p = 0; going && p < pass->n_iterations; p++) {
-        memcpy(now, saved, n_bytes);
-        for (uint32_t i = group->first; going && i <= group->last; i++)
-            going = layer(task, i, false);
-    }
-    return going;
-}
-
-/* Group by group, cyclic ones several times; only then do the unwanted rows go. */
-static bool iterated_layers(struct task *task)
-{
-    const struct lckv_plan *plan = task->pass->model->plan;
-    bool going = true;
-    for (uint32_t g = 0; going && g < plan->n_groups; g++) {
-        const struct plan_group *group = &plan->groups[g];
-        if (group->cyclic)
-            going = iterate_group(task, group);
-        for (uint32_t i = group->first; going && !group->cyclic && i <= group->last; i++)
-            going = layer(task, i, false);
-    }
-    task_barrier(task);
-    keep_wanted_rows(task);
-    return going;
-}
+/* ---- All layers ---- */
 
 /* Every layer once, bottom up. */
-static bool plain_layers(struct task *task)
+static void plain_layers(struct task *task)
 {
-    struct pass *pass = task->pass;
-    const struct lckv_plan *plan = pass->model->plan;
-    bool going = true;
-    for (uint32_t i = 0; going && pass->n_rows > 0 && i < plan->n_layers; i++)
-        going = layer(task, i, i == plan->last_kv_layer && !pass->all_wanted);
-    return going;
+    const struct lckv_plan *plan = task->pass->model->plan;
+    const bool all_wanted = task->pass->wanted.n_rows == task->pass->all.n_rows;
+    for (uint32_t i = 0; task->batch->n_rows > 0 && i < plan->n_layers; i++)
+        next_layer(task, i, i == plan->last_kv_layer && !all_wanted);
+}
+
+/*
+ * The authors' iterated encoding (docs/semantics.md, section 3): group by group, each pass over a
+ * cyclic group beginning with the same rows; only then do the unwanted rows go.
+ */
+static void iterated_layers(struct task *task)
+{
+    const struct lckv_plan *plan = task->pass->model->plan;
+    for (uint32_t g = 0; g < plan->n_groups; g++) {
+        const struct plan_group *group = &plan->groups[g];
+        const uint32_t n_iterations = group->cyclic ? task->pass->n_iterations : 1;
+        if (group->cyclic)
+            save_rows(task, group);
+        for (uint32_t p = 0; p < n_iterations && !task->left; p++) {
+            if (p > 0)
+                restore_rows(task);
+            for (uint32_t i = group->first; i <= group->last; i++)
+                next_layer(task, i, false);
+        }
+    }
+    keep_wanted_rows(task);
 }
 
 static void forward_worker(const struct worker *worker, void *context)
 {
     struct pass *pass = context;
+    const struct lckv_model *model = pass->model;
     struct task task = task_begin(worker, pass);
     embed(&task);
-    bool going = pass->iterated ? iterated_layers(&task) : plain_layers(&task);
-    if (going && pass->n_rows > 0)
-        head(&task);
+    if (pass->iterated)
+        iterated_layers(&task);
+    else
+        plain_layers(&task);
+    if (pass->hidden_wanted)
+        hidden_states(&task);
+    if (pass->logits_wanted)
+        logits(&task,
+               (struct source){.block = &pass->workspace->hidden, .norm = model->output_norm},
+               &model->output);
+    if (worker->index == 0)
+        pass->cancelled = task.left;
+}
+
+/* ---- The pass ---- */
+
+/* What the rows want, and those that want something. */
+static void look_at_rows(struct pass *pass)
+{
+    struct workspace *w = pass->workspace;
+    size_t n_wanted = 0;
+    pass->logits_wanted = pass->hidden_wanted = false;
+    for (size_t m = 0; m < pass->n_rows; m++) {
+        const struct row *row = &w->rows[m];
+        pass->logits_wanted = pass->logits_wanted || row->logits != NULL;
+        pass->hidden_wanted = pass->hidden_wanted || row->hidden != NULL;
+        if (row->want != 0)
+            w->wanted_rows[n_wanted++] = *row;
+    }
+    pass->all = attention_batch(pass->model, w->rows, pass->n_rows, w->runs);
+    pass->wanted = attention_batch(pass->model, w->wanted_rows, n_wanted, w->wanted_runs);
+    pass->few =
+        pass->n_rows <= FEW_ROWS && (n_wanted == pass->n_rows || n_wanted == 0) && !pass->iterated;
 }
 
 lckv_status forward(struct pass *pass)
 {
-    size_t n_wanted = 0;
-    pass->logits_wanted = false;
-    for (size_t m = 0; m < pass->n_rows; m++) {
-        n_wanted += pass->workspace->rows[m].want != 0;
-        pass->logits_wanted = pass->logits_wanted || pass->workspace->rows[m].logits != NULL;
-    }
-    pass->all_wanted = n_wanted == pass->n_rows;
-    pass->few = pass->n_rows <= FEW_ROWS && (pass->all_wanted || n_wanted == 0) && !pass->iterated;
-    pass->stop = false;
-    attention_runs(pass);
-    for (uint32_t i = 0; i < pool_size(pass->cache->pool) * CLAIM_STEPS; i++)
-        atomic_store_explicit(&pass->workspace->claims[i].taken, 0, memory_order_relaxed);
+    struct workspace *w = pass->workspace;
+    look_at_rows(pass);
+    for (uint32_t i = 0; i < pool_size(pass->cache->pool); i++)
+        atomic_store_explicit(&w->claims[i].taken, 0, memory_order_relaxed);
+    atomic_store_explicit(&w->step->done, 0, memory_order_relaxed);
     pool_run(pass->cache->pool, forward_worker, pass);
-    if (pass->stop)
+    if (pass->cancelled)
         return fail(LCKV_CANCELLED, "the call was cancelled; nothing has changed");
     return LCKV_OK;
 }

@@ -1,38 +1,105 @@
 /*
- * Linear layers. See linear.h.
+ * The steps that multiply by weights. See linear.h.
  */
 #include "engine/linear.h"
 
 #include "kernels/blas.h"
+
+#include <string.h>
+
+/* ---- The rows that a step multiplies ---- */
+
+/* A step of products of one source. */
+struct products {
+    struct step step;
+    struct source source;
+    const struct input *input; /* where the forms of its rows are */
+    struct activations x;
+    bool prepared;
+};
 
 static bool is_fast(const struct pass *pass)
 {
     return pass->model->precision == LCKV_PRECISION_FAST;
 }
 
-struct activations linear_input(const struct pass *pass, const struct block *block,
-                                const struct stream *stream, const struct product *products,
-                                size_t n_products)
+/* The source's rows for `n` matrices, in the forms that one of them reads. */
+static struct activations activations(const struct task *task, struct source source,
+                                      const struct input *input,
+                                      const struct matrix *const *matrices, size_t n)
 {
+    const struct pass *pass = task->pass;
+    const struct block *rows = source.norm != NULL ? &input->x : source.block;
     struct activations x = {
-        .n_rows = pass->n_rows, .stride = block->stride, .values = block->values};
-    for (size_t i = 0; i < n_products; i++) {
-        const struct matrix *matrix = products[i].matrix;
-        enum input_form form = kernels_input(pass->model->kernels, matrix->dtype, is_fast(pass));
-        x.int8 = form == INPUT_INT8 ? stream->int8 : x.int8;
-        x.bf16 = form == INPUT_BF16 ? stream->bf16 : x.bf16;
+        .n_rows = task->batch->n_rows, .stride = rows->stride, .values = rows->values};
+    for (size_t i = 0; i < n; i++) {
+        enum input_form form =
+            kernels_input(pass->model->kernels, matrices[i]->dtype, is_fast(pass));
+        x.int8 = form == INPUT_INT8 ? input->int8 : x.int8;
+        x.bf16 = form == INPUT_BF16 ? input->bf16 : x.bf16;
     }
     return x;
 }
 
-void linear_prepare(const struct pass *pass, const struct activations *x, struct range rows)
+static void prepare_row(const struct products *products, size_t m)
 {
-    for (size_t m = rows.begin; m < rows.end; m++)
-        kernels_prepare(pass->model->kernels, x, m, 0, x->stride);
+    const struct lckv_model *model = products->step.task->pass->model;
+    const struct source *source = &products->source;
+    const struct block *x = &products->input->x;
+    if (source->norm != NULL)
+        model->kernels->rms_norm(source->block->values + m * source->block->stride, source->norm,
+                                 model->hparams.rms_norm_eps, model->hparams.hidden_size,
+                                 x->values + m * x->stride);
+    kernels_prepare(model->kernels, &products->x, m, 0, products->x.stride);
 }
 
-void linear_rows(const struct task *task, const struct matrix *matrix, const struct activations *x,
-                 size_t begin, size_t end, float *out, size_t stride)
+/*
+ * Begins a step that claims `count` columns of the products by `matrices`. Many rows are prepared
+ * in a step of their own before it. A few rows are prepared by each worker for itself, when it has
+ * claimed its first columns: that costs less than a step does.
+ */
+static struct products products_begin(struct task *task, struct source source,
+                                      const struct matrix *const *matrices, size_t n_matrices,
+                                      size_t count, size_t align, size_t most)
+{
+    const struct pass *pass = task->pass;
+    const struct workspace *w = pass->workspace;
+    struct products products = {.source = source};
+    products.input = source.prepared != NULL ? source.prepared
+                     : pass->few             ? &w->own[task->worker->index]
+                                             : &w->shared;
+    products.x = activations(task, source, products.input, matrices, n_matrices);
+    products.prepared = source.prepared != NULL;
+    if (!products.prepared && !pass->few) {
+        struct range rows;
+        products.step = step_begin(task, products.x.n_rows, 1, SIZE_MAX);
+        while (step_claim(&products.step, &rows)) {
+            for (size_t m = rows.begin; m < rows.end; m++)
+                prepare_row(&products, m);
+        }
+        step_end(&products.step);
+        products.prepared = true;
+    }
+    products.step = step_begin(task, count, align, most);
+    return products;
+}
+
+static bool products_claim(struct products *products, struct range *columns)
+{
+    if (!step_claim(&products->step, columns))
+        return false;
+    for (size_t m = 0; !products->prepared && m < products->x.n_rows; m++)
+        prepare_row(products, m);
+    products->prepared = true;
+    return true;
+}
+
+/* ---- Products ---- */
+
+/* Weight rows [begin, end) times all rows of x, as a multiply_function. */
+static void multiply(const struct task *task, const struct matrix *matrix,
+                     const struct activations *x, size_t begin, size_t end, float *out,
+                     size_t stride)
 {
     const struct pass *pass = task->pass;
     if (pass->openblas && x->n_rows >= BLAS_MIN_ROWS) {
@@ -45,23 +112,28 @@ void linear_rows(const struct task *task, const struct matrix *matrix, const str
     }
 }
 
-/* Columns of a product, with their bias. */
-static void product_columns(const struct task *task, const struct product *product,
-                            const struct activations *x, struct range columns)
+/* Columns of linear(x), with the bias, into the block `out`. */
+static void multiply_columns(const struct task *task, const struct linear *linear,
+                             const struct activations *x, struct range columns,
+                             const struct block *out)
 {
-    size_t stride = product->out->stride;
-    float *out = product->out->values + columns.begin;
-    linear_rows(task, product->matrix, x, columns.begin, columns.end, out, stride);
-    for (size_t m = 0; product->bias != NULL && m < x->n_rows; m++)
-        task->pass->model->kernels->add(out + m * stride, product->bias + columns.begin,
+    float *to = out->values + columns.begin;
+    multiply(task, &linear->matrix, x, columns.begin, columns.end, to, out->stride);
+    for (size_t m = 0; linear->bias != NULL && m < x->n_rows; m++)
+        task->pass->model->kernels->add(to + m * out->stride, linear->bias + columns.begin,
                                         columns.end - columns.begin);
+}
+
+/* Columns are claimed in multiples of it. */
+static size_t column_step(const struct task *task)
+{
+    return packed_row_step(task->pass->model->kernels->layout);
 }
 
 struct weights_bytes linear_first_weights(const struct task *task, const struct matrix *matrix,
                                           size_t most)
 {
-    const size_t step = packed_row_step(task->pass->model->kernels->layout);
-    const struct range share = task_own(task, matrix->n_rows, step);
+    const struct range share = task_own(task, matrix->n_rows, column_step(task));
     const struct packed_size *size = &matrix->size;
     if (share.begin == share.end)
         return (struct weights_bytes){NULL, 0};
@@ -70,47 +142,97 @@ struct weights_bytes linear_first_weights(const struct task *task, const struct 
     return (struct weights_bytes){matrix->data + begin, n < most ? n : most};
 }
 
-void linear(struct task *task, const struct activations *x, const struct product *products,
+void linear(struct task *task, struct source source, const struct product *products,
             size_t n_products)
 {
-    /* Claimed one behind the other, each from a step on. */
-    const size_t step = packed_row_step(task->pass->model->kernels->layout);
+    /* The products' columns are claimed as if they stood one behind the other. */
+    const size_t align = column_step(task);
+    const struct matrix *matrices[LINEAR_MAX_PRODUCTS];
     size_t total = 0;
-    for (size_t i = 0; i < n_products; i++)
-        total += round_up(products[i].matrix->n_rows, step);
+    for (size_t i = 0; i < n_products; i++) {
+        matrices[i] = &products[i].linear->matrix;
+        total += round_up(matrices[i]->n_rows, align);
+    }
+    struct products step = products_begin(task, source, matrices, n_products, total, align, total);
     struct range claim;
-    while (task_claim(task, total, step, SIZE_MAX, &claim)) {
+    while (products_claim(&step, &claim)) {
         size_t first = 0;
         for (size_t i = 0; i < n_products; i++) {
-            size_t n = products[i].matrix->n_rows;
+            size_t n = matrices[i]->n_rows;
             struct range columns = {claim.begin > first ? claim.begin - first : 0,
                                     claim.end > first ? claim.end - first : 0};
             columns.end = columns.end < n ? columns.end : n;
             if (columns.begin < columns.end)
-                product_columns(task, &products[i], x, columns);
-            first += round_up(n, step);
+                multiply_columns(task, products[i].linear, &step.x, columns, products[i].out);
+            first += round_up(n, align);
         }
     }
+    step_end(&step.step);
 }
 
-void linear_swiglu(struct task *task, const struct activations *x, const struct product *gate,
-                   const struct product *up, const struct activations *activated)
+void add_back(struct task *task, struct source source, const struct linear *weights)
+{
+    const struct workspace *w = task->pass->workspace;
+    const struct matrix *matrix = &weights->matrix;
+    const struct block *delta = &w->delta, *hidden = &w->hidden;
+    struct products step =
+        products_begin(task, source, &matrix, 1, matrix->n_rows, column_step(task), matrix->n_rows);
+    struct range columns;
+    while (products_claim(&step, &columns)) {
+        multiply_columns(task, weights, &step.x, columns, delta);
+        for (size_t m = 0; m < step.x.n_rows; m++)
+            task->pass->model->kernels->add(hidden->values + m * hidden->stride + columns.begin,
+                                            delta->values + m * delta->stride + columns.begin,
+                                            columns.end - columns.begin);
+    }
+    step_end(&step.step);
+}
+
+void swiglu(struct task *task, struct source source, const struct model_layer *weights)
 {
     const struct kernels *kernels = task->pass->model->kernels;
-    /* Each worker prepares what it has computed. */
-    const size_t step = ACTIVATION_BLOCK;
+    const struct workspace *w = task->pass->workspace;
+    const struct block *gate = &w->gate, *up = &w->up;
+    const struct matrix *matrices[] = {&weights->gate.matrix, &weights->up.matrix};
+    const struct matrix *next = &weights->down.matrix;
+    const struct activations activated =
+        activations(task, (struct source){.block = gate}, &w->activated, &next, 1);
+    /* Each worker prepares whole blocks of what it has computed. */
     _Static_assert(ACTIVATION_BLOCK % PACKED_MAX_GROUP == 0, "blocks are whole groups");
-    size_t stride = gate->out->stride;
+    struct products step = products_begin(task, source, matrices, 2, matrices[0]->n_rows,
+                                          ACTIVATION_BLOCK, matrices[0]->n_rows);
     struct range columns;
-    while (task_claim(task, gate->matrix->n_rows, step, SIZE_MAX, &columns)) {
-        product_columns(task, up, x, columns);
-        product_columns(task, gate, x, columns);
-        size_t end = round_up(columns.end, step);
-        for (size_t m = 0; m < x->n_rows; m++) {
-            kernels->swiglu(gate->out->values + m * stride + columns.begin,
-                            up->out->values + m * stride + columns.begin,
+    while (products_claim(&step, &columns)) {
+        multiply_columns(task, &weights->up, &step.x, columns, up);
+        multiply_columns(task, &weights->gate, &step.x, columns, gate);
+        size_t end = round_up(columns.end, ACTIVATION_BLOCK);
+        for (size_t m = 0; m < step.x.n_rows; m++) {
+            kernels->swiglu(gate->values + m * gate->stride + columns.begin,
+                            up->values + m * up->stride + columns.begin,
                             columns.end - columns.begin);
-            kernels_prepare(kernels, activated, m, columns.begin, end);
+            kernels_prepare(kernels, &activated, m, columns.begin, end);
         }
     }
+    step_end(&step.step);
+}
+
+void logits(struct task *task, struct source source, const struct linear *weights)
+{
+    struct workspace *w = task->pass->workspace;
+    const struct matrix *matrix = &weights->matrix;
+    float *scratch = w->head_scratch + task->worker->index * w->head_floats;
+    _Static_assert(HEAD_COLUMNS % PACKED_MAX_GROUP == 0, "the scratch has room for whole groups");
+    _Static_assert(HPARAMS_MAX_VOCAB / TASK_MOST_PIECES < HEAD_COLUMNS, "a piece fits the scratch");
+    struct products step =
+        products_begin(task, source, &matrix, 1, matrix->n_rows, column_step(task), HEAD_COLUMNS);
+    struct range columns;
+    while (products_claim(&step, &columns)) {
+        multiply(task, matrix, &step.x, columns.begin, columns.end, scratch, HEAD_COLUMNS);
+        for (size_t m = 0; m < step.x.n_rows; m++) {
+            if (task->batch->rows[m].logits != NULL)
+                memcpy(task->batch->rows[m].logits + columns.begin, scratch + m * HEAD_COLUMNS,
+                       (columns.end - columns.begin) * sizeof(float));
+        }
+    }
+    step_end(&step.step);
 }

@@ -1,49 +1,50 @@
 /*
- * Linear layers over the rows of a pass. Workers claim weight rows; the activations are prepared
- * once, in the forms that the products read.
+ * The steps of a layer that multiply by weights. A worker claims columns of the result, which are
+ * rows of the weights; the rows that it multiplies are prepared once, in the forms that the kernels
+ * read: after a norm perhaps, and in 8 bits or bfloat16.
  */
 #ifndef LCKV_ENGINE_LINEAR_H
 #define LCKV_ENGINE_LINEAR_H
 
 #include "engine/task.h"
 
-/* out = x matrix^T + bias; `bias` [n_rows of the matrix] or NULL. */
+#define LINEAR_MAX_PRODUCTS 3 /* of one step: q, k and v */
+
+/* What a step multiplies: the rows of a block, ... */
+struct source {
+    const struct block *block;
+    const float *norm;            /* ... after the RMS norm with this weight; NULL: as they are */
+    const struct input *prepared; /* their other forms, if an earlier step has made them */
+};
+
+/* out = linear(source) */
 struct product {
-    const struct matrix *matrix;
-    const float *bias;
+    const struct linear *linear;
     const struct block *out;
 };
 
+/* All products of one source, side by side. */
+void linear(struct task *task, struct source source, const struct product *products,
+            size_t n_products);
+
+/* hidden += linear(source): back to the width of the residual stream, and onto it. */
+void add_back(struct task *task, struct source source, const struct linear *weights);
+
 /*
- * The input of products: the pass's rows of `block`, with room in `stream` for the forms they read.
+ * gate = silu(gate(source)) * up(source), in the workspace's block `gate`, with its other forms
+ * prepared for `down` in `activated`.
  */
-struct activations linear_input(const struct pass *pass, const struct block *block,
-                                const struct stream *stream, const struct product *products,
-                                size_t n_products);
+void swiglu(struct task *task, struct source source, const struct model_layer *weights);
 
-/* Makes those forms for some rows. */
-void linear_prepare(const struct pass *pass, const struct activations *x, struct range rows);
+/* Logits, to where the rows want them. */
+void logits(struct task *task, struct source source, const struct linear *weights);
 
-/* What a worker reads first in a step that is this product: at most `most` bytes of weights. */
+/* The bytes of a matrix that a worker reads first when it claims its rows, at most `most`. */
 struct weights_bytes {
     const uint8_t *at;
     size_t n;
 };
 struct weights_bytes linear_first_weights(const struct task *task, const struct matrix *matrix,
                                           size_t most);
-
-/* All products of one input, in one step. */
-void linear(struct task *task, const struct activations *x, const struct product *products,
-            size_t n_products);
-
-/*
- * silu(gate) * up into gate's block, in the forms that `activated` has room for too; one step.
- */
-void linear_swiglu(struct task *task, const struct activations *x, const struct product *gate,
-                   const struct product *up, const struct activations *activated);
-
-/* Weight rows [begin, end) times all rows of x, as a multiply_function. */
-void linear_rows(const struct task *task, const struct matrix *matrix, const struct activations *x,
-                 size_t begin, size_t end, float *out, size_t stride);
 
 #endif

@@ -3,66 +3,13 @@
  */
 #include "engine/task.h"
 
+#include "base/pool.h"
+
 #include <stdatomic.h>
 
 struct task task_begin(const struct worker *worker, struct pass *pass)
 {
-    struct task task = {.worker = worker, .pass = pass};
-    task.stream = pass->few ? &pass->workspace->own[worker->index] : &pass->workspace->shared;
-    task_share_rows(&task);
-    return task;
-}
-
-void task_share_rows(struct task *task)
-{
-    task->rows = task->pass->few ? (struct range){0, task->pass->n_rows}
-                                 : pool_share(task->worker, task->pass->n_rows);
-}
-
-/*
- * Three counters of each worker take turns. The one of the next step was last used two steps ago,
- * which all workers have left, and none enters the next step before this one comes to the barrier.
- */
-static struct claims *claims_of(const struct task *task, uint32_t worker, size_t step)
-{
-    return &task->pass->workspace->claims[worker * CLAIM_STEPS + step % CLAIM_STEPS];
-}
-
-void task_barrier(struct task *task)
-{
-    atomic_store_explicit(&claims_of(task, task->worker->index, task->step + 1)->taken, 0,
-                          memory_order_relaxed);
-    task->step++;
-    pool_barrier(task->worker);
-}
-
-void task_rows_ready(struct task *task)
-{
-    if (!task->pass->few)
-        task_barrier(task);
-}
-
-/* Takes from the front of the own share, from the back of another's: half of what is left. */
-static bool claim_of(const struct task *task, uint32_t victim, size_t n_pieces, size_t most,
-                     struct range *pieces)
-{
-    const struct worker as = {.index = victim, .count = task->worker->count};
-    const struct range share = pool_share(&as, n_pieces);
-    const bool own = victim == task->worker->index;
-    _Atomic uint64_t *taken = &claims_of(task, victim, task->step)->taken;
-    uint64_t before = atomic_load_explicit(taken, memory_order_relaxed), after;
-    do {
-        const size_t front = (uint32_t)before, back = (size_t)(before >> 32);
-        const size_t left = share.end - share.begin - front - back;
-        if (left == 0)
-            return false;
-        size_t n = (left + 1) / 2 < most ? (left + 1) / 2 : most;
-        pieces->begin = own ? share.begin + front : share.end - back - n;
-        pieces->end = pieces->begin + n;
-        after = before + ((uint64_t)n << (own ? 0 : 32));
-    } while (!atomic_compare_exchange_weak_explicit(taken, &before, after, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    return true;
+    return (struct task){.worker = worker, .pass = pass, .batch = &pass->all};
 }
 
 struct range task_own(const struct task *task, size_t count, size_t align)
@@ -72,16 +19,82 @@ struct range task_own(const struct task *task, size_t count, size_t align)
     return (struct range){begin < count ? begin : count, end < count ? end : count};
 }
 
-bool task_claim(struct task *task, size_t count, size_t align, size_t most, struct range *range)
+struct step step_begin(struct task *task, size_t count, size_t align, size_t most)
 {
+    while ((count + align - 1) / align > TASK_MOST_PIECES)
+        align *= 2;
+    return (struct step){.task = task,
+                         .count = count,
+                         .align = align,
+                         .most = most > align ? most / align : 1,
+                         .n_pieces = (uint32_t)((count + align - 1) / align)};
+}
+
+/*
+ * Takes from the front of the own share, from the back of another's: half of what is left. A word
+ * that was last written in an earlier step stands for a share that is whole; one that was written
+ * in a later step tells that this one is over.
+ */
+static bool claim_of(const struct step *step, uint32_t victim, struct range *pieces)
+{
+    const struct task *task = step->task;
+    const struct worker as = {.index = victim, .count = task->worker->count};
+    const struct range share = pool_share(&as, step->n_pieces);
+    const bool own = victim == task->worker->index;
+    const uint32_t tag = task->n_steps + 1;
+    _Atomic uint64_t *taken = &task->pass->workspace->claims[victim].taken;
+    uint64_t before = atomic_load_explicit(taken, memory_order_relaxed), after;
+    do {
+        const uint32_t written = (uint32_t)(before >> 32);
+        const bool whole = written < tag;
+        const size_t front = whole ? 0 : (uint16_t)before;
+        const size_t back = whole ? 0 : (uint16_t)(before >> 16);
+        const size_t left = share.end - share.begin - front - back;
+        if (written > tag || left == 0)
+            return false;
+        const size_t half = (left + 1) / 2, n = half < step->most ? half : step->most;
+        pieces->begin = own ? share.begin + front : share.end - back - n;
+        pieces->end = pieces->begin + n;
+        after = (uint64_t)tag << 32 | (back + (own ? 0 : n)) << 16 | (front + (own ? n : 0));
+    } while (!atomic_compare_exchange_weak_explicit(taken, &before, after, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+bool step_claim(struct step *step, struct range *range)
+{
+    const struct task *task = step->task;
     const uint32_t n_workers = task->worker->count;
+    if (step->n_pieces == 0 || task->left ||
+        pool_step_over(task->worker, task->worker->first_step + task->n_steps))
+        return false;
     for (uint32_t i = 0; i < n_workers; i++) {
-        uint32_t victim = (task->worker->index + i) % n_workers;
-        if (claim_of(task, victim, (count + align - 1) / align, most / align, range)) {
-            range->begin *= align;
-            range->end = range->end * align < count ? range->end * align : count;
+        struct range pieces;
+        if (claim_of(step, (task->worker->index + i) % n_workers, &pieces)) {
+            const size_t end = pieces.end * step->align;
+            step->n_taken += (uint32_t)(pieces.end - pieces.begin);
+            range->begin = pieces.begin * step->align;
+            range->end = end < step->count ? end : step->count;
             return true;
         }
     }
     return false;
+}
+
+void step_end(struct step *step)
+{
+    struct task *task = step->task;
+    const struct worker *worker = task->worker;
+    _Atomic uint32_t *done = &task->pass->workspace->step->done;
+    if (step->n_pieces == 0 || task->left)
+        return;
+    if (step->n_taken > 0) {
+        uint32_t before = atomic_fetch_add_explicit(done, step->n_taken, memory_order_acq_rel);
+        if (before + step->n_taken == step->n_pieces) {
+            atomic_store_explicit(done, 0, memory_order_relaxed);
+            pool_step_done(worker);
+        }
+    }
+    task->left = !pool_step_wait(worker, worker->first_step + task->n_steps);
+    task->n_steps++;
 }

@@ -1,43 +1,52 @@
 /*
- * A worker's part in a pass: steps that barriers end, rows that it prepares, work that it claims.
+ * A worker's part in a pass: how the work of a step is claimed, and how steps end.
+ *
+ * All workers go through the same steps in the same order. A step has units of work, of which each
+ * worker claims some, until none is left. The worker that reports the last unit ends the step, so a
+ * step never waits for a worker that has claimed nothing: whoever comes late passes over the steps
+ * that are over and joins at the present one. A worker reads what other workers write only while it
+ * holds a claim, because only then can the step not end meanwhile.
  */
 #ifndef LCKV_ENGINE_TASK_H
 #define LCKV_ENGINE_TASK_H
 
-#include "engine/forward.h"
+#include "engine/pass.h"
+
+#define TASK_MOST_PIECES UINT16_MAX /* of a step: struct claims counts them in 16 bits */
 
 struct task {
     const struct worker *worker;
     struct pass *pass;
-    struct stream
-        *stream;       /* what it prepares rows in: its own where rows are few, else the pass's */
-    struct range rows; /* the rows that it prepares: all where they are few, else its share */
-    size_t step;       /* barriers passed */
+    const struct batch *batch; /* the rows that the next steps are about */
+    uint32_t n_steps;          /* that lie behind it, over or not */
+    bool left;                 /* it takes no further part: it passes over all steps */
+};
+
+struct step {
+    struct task *task;
+    size_t count, align, most;
+    uint32_t n_pieces, n_taken; /* in all, and by this worker */
 };
 
 struct task task_begin(const struct worker *worker, struct pass *pass);
 
-/* After the pass's number of rows has changed. */
-void task_share_rows(struct task *task);
-
-/* Ends a step: what every worker wrote in it is visible to all in the next. */
-void task_barrier(struct task *task);
-
-/*
- * The same where workers have prepared their share of the rows; nothing where each has prepared all
- * rows for itself.
- */
-void task_rows_ready(struct task *task);
-
-/* The share of `count` units that a worker claims from first, from its front; task_claim's. */
+/* The share of `count` units that a worker claims from first, from its front; step_claim's. */
 struct range task_own(const struct task *task, size_t count, size_t align);
 
 /*
- * Takes some of `count` units, for one kind of work a step: a worker's own share from its front on,
- * so that it reads memory in order, large pieces first, then smaller ones; after that of others'
- * from their ends, so that all end together. Pieces are multiples of `align`, at most `most`, which
- * is no less. False if nothing is left.
+ * A step of `count` units, which may be none. A claim is a multiple of `align` units (but for the
+ * last), and at most `most`, which is no less.
  */
-bool task_claim(struct task *task, size_t count, size_t align, size_t most, struct range *range);
+struct step step_begin(struct task *task, size_t count, size_t align, size_t most);
+
+/*
+ * Takes some units: a worker's own share from its front on, so that it reads memory in order, large
+ * pieces first, then smaller ones; after that of others' from their ends, so that all end together.
+ * False if nothing is left, or the step is over.
+ */
+bool step_claim(struct step *step, struct range *range);
+
+/* Reports what the worker has done, and waits for what others still do. */
+void step_end(struct step *step);
 
 #endif

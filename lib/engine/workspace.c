@@ -45,23 +45,22 @@ static size_t larger(size_t a, size_t b)
 
 /* Panels for inputs of any product up to `columns`, in the forms that the precision may read. */
 static void carve_panels(struct carver *carver, const struct lckv_model *model, size_t rows,
-                         size_t columns, struct stream *stream)
+                         size_t columns, struct input *input)
 {
     size_t n_blocks = (columns + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK;
     bool fast = model->precision == LCKV_PRECISION_FAST;
     bool bf16 = fast && model->kernels->multiply_bf16 != NULL;
-    stream->int8 = fast ? carve(carver, rows * n_blocks, INT8_BLOCK_BYTES) : NULL;
-    stream->bf16 = bf16 ? carve(carver, rows * n_blocks, BF16_BLOCK_BYTES) : NULL;
+    input->int8 = fast ? carve(carver, rows * n_blocks, INT8_BLOCK_BYTES) : NULL;
+    input->bf16 = bf16 ? carve(carver, rows * n_blocks, BF16_BLOCK_BYTES) : NULL;
 }
 
-static void carve_stream(struct carver *carver, const struct lckv_model *model, size_t rows,
-                         struct stream *stream)
+static void carve_input(struct carver *carver, const struct lckv_model *model, size_t rows,
+                        struct input *input)
 {
     const struct hparams *h = &model->hparams;
-    stream->hidden = carve_block(carver, rows, h->hidden_size);
-    stream->x = carve_block(carver, rows, h->hidden_size);
+    input->x = carve_block(carver, rows, h->hidden_size);
     carve_panels(carver, model, rows, larger((size_t)h->n_heads * h->head_dim, h->hidden_size),
-                 stream);
+                 input);
 }
 
 lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, uint32_t max_rows,
@@ -74,13 +73,17 @@ lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, 
     size_t widest = larger(h->intermediate_size, larger(n_query, h->hidden_size));
     memset(w, 0, sizeof *w);
     w->rows = carve(&carver, max_rows, sizeof *w->rows);
+    w->wanted_rows = carve(&carver, max_rows, sizeof *w->wanted_rows);
     w->runs = carve(&carver, max_rows, sizeof *w->runs);
-    carve_stream(&carver, model, max_rows, &w->shared);
-    w->claims = carve(&carver, (size_t)n_threads * CLAIM_STEPS, sizeof *w->claims);
+    w->wanted_runs = carve(&carver, max_rows, sizeof *w->wanted_runs);
+    w->claims = carve(&carver, n_threads, sizeof *w->claims);
+    w->step = carve(&carver, 1, sizeof *w->step);
+    w->hidden = carve_block(&carver, max_rows, h->hidden_size);
+    carve_input(&carver, model, max_rows, &w->shared);
     w->own = carve(&carver, n_threads, sizeof *w->own);
     for (uint32_t t = 0; t < n_threads; t++) {
-        struct stream own;
-        carve_stream(&carver, model, FEW_ROWS, &own);
+        struct input own;
+        carve_input(&carver, model, FEW_ROWS, &own);
         if (memory != NULL)
             w->own[t] = own;
     }

@@ -9,7 +9,6 @@
 
 #define FEW_ROWS 4       /* so few rows each worker prepares for itself: cheaper than a barrier */
 #define MOST_PARTS 128   /* segments of few rows whose attention threads share */
-#define CLAIM_STEPS 3    /* whose claims are told apart */
 #define HEAD_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
 
 /* A token on its way through the layers. */
@@ -23,11 +22,16 @@ struct row {
 };
 
 /*
- * What is taken of a worker's share of a step, on a cache line of its own: from its front and, in
- * the upper half, from its back.
+ * What is taken of a worker's share of a step, on a cache line of its own: from the low bits on, 16
+ * bits of pieces from its front, 16 from its back, and the step's number (1 is a pass's first).
  */
 struct claims {
     _Alignas(MEMORY_ALIGN) _Atomic uint64_t taken;
+};
+
+/* The pieces of the present step that are done, on a cache line of its own. */
+struct step_count {
+    _Alignas(MEMORY_ALIGN) _Atomic uint32_t done;
 };
 
 /* Consecutive rows of one session whose queries are attended together. */
@@ -41,25 +45,27 @@ struct block {
     size_t stride;
 };
 
-/* Rows on their way: the residual stream, the input of the next products, and its other forms. */
-struct stream {
-    struct block hidden, x;
+/* Room for the input of products: the rows as floats, after a norm, and their other forms. */
+struct input {
+    struct block x;
     uint8_t *int8, *bf16; /* panels for the widest input; NULL where the model needs none */
 };
 
 struct workspace {
-    struct row *rows;
-    struct run *runs;
-    struct stream shared;           /* [max_rows] */
-    struct stream *own;             /* of each thread, [FEW_ROWS] */
-    struct claims *claims;          /* of each thread, [CLAIM_STEPS] */
-    struct block saved;             /* hidden, as a cyclic group began with it */
+    struct row *rows, *wanted_rows; /* [max_rows] */
+    struct run *runs, *wanted_runs; /* [max_rows] */
+    struct claims *claims;          /* of each thread */
+    struct step_count *step;
+    struct block hidden;            /* the residual stream, [max_rows] */
+    struct block saved;             /* the same, as a cyclic group began with it */
+    struct input shared;            /* [max_rows] */
+    struct input *own;              /* of each thread, [FEW_ROWS] */
     struct block q, k, v, attended; /* [max_rows] */
     struct block delta, gate, up;
-    struct stream activated; /* the other forms of gate; no rows of its own */
-    float *cosines, *sines;  /* [max_rows, head_dim / 2] */
-    float *logits;           /* [max_logit_rows, n_vocab]: what the cache hands out */
-    float *head_scratch;     /* of each thread, [max_rows, HEAD_COLUMNS] */
+    struct input activated; /* the other forms of gate; no rows of its own */
+    float *cosines, *sines; /* [max_rows, head_dim / 2] */
+    float *logits;          /* [max_logit_rows, n_vocab]: what the cache hands out */
+    float *head_scratch;    /* of each thread, [max_rows, HEAD_COLUMNS] */
     size_t head_floats;
     float *attend_scratch; /* of each thread */
     size_t attend_floats;

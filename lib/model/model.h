@@ -10,13 +10,17 @@
 #include "model/hparams.h"
 #include "text/tokenizer.h"
 
+/* y = matrix x + bias */
+struct linear {
+    struct matrix matrix;
+    const float *bias; /* [matrix.n_rows]; NULL where there is none */
+};
+
 struct model_layer {
     const float *attention_norm; /* [hidden_size] */
-    const float *ffn_norm;
-    struct matrix q, k, v, o; /* k and v only where the plan computes them */
-    struct matrix gate, up, down;
-    const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL where there is none */
-    const float *gate_bias, *up_bias, *down_bias;
+    const float *mlp_norm;
+    struct linear q, k, v, o; /* k and v only where the plan computes them */
+    struct linear gate, up, down;
 };
 
 /* = lckv_model */
@@ -39,7 +43,7 @@ struct lckv_model {
     uint8_t *memory;           /* of all matrices that are not mapped */
     size_t memory_bytes;
     struct matrix token_embedding;
-    struct matrix output; /* the same data as token_embedding if tied */
+    struct linear output; /* the same data as token_embedding if tied; without bias */
     const float *output_norm;
     struct model_layer *layers;
     bool is_mapped;   /* weights lie in the file, which stays mapped */

@@ -76,22 +76,22 @@ static lckv_status pack_layer(struct packer *packer, uint32_t i)
     uint32_t hidden = h->hidden_size, ffn = h->intermediate_size;
     const struct entry entries[] = {
         {WEIGHT_ATTENTION_NORM, hidden, 0, true, false, NULL, &to->attention_norm},
-        {WEIGHT_Q, query, hidden, true, true, &to->q, NULL},
-        {WEIGHT_Q_BIAS, query, 0, false, true, NULL, &to->q_bias},
-        {WEIGHT_O, hidden, query, true, false, &to->o, NULL},
-        {WEIGHT_O_BIAS, hidden, 0, false, false, NULL, &to->o_bias},
-        {WEIGHT_FFN_NORM, hidden, 0, true, false, NULL, &to->ffn_norm},
-        {WEIGHT_GATE, ffn, hidden, true, false, &to->gate, NULL},
-        {WEIGHT_GATE_BIAS, ffn, 0, false, false, NULL, &to->gate_bias},
-        {WEIGHT_UP, ffn, hidden, true, false, &to->up, NULL},
-        {WEIGHT_UP_BIAS, ffn, 0, false, false, NULL, &to->up_bias},
-        {WEIGHT_DOWN, hidden, ffn, true, false, &to->down, NULL},
-        {WEIGHT_DOWN_BIAS, hidden, 0, false, false, NULL, &to->down_bias},
+        {WEIGHT_Q, query, hidden, true, true, &to->q.matrix, NULL},
+        {WEIGHT_Q_BIAS, query, 0, false, true, NULL, &to->q.bias},
+        {WEIGHT_O, hidden, query, true, false, &to->o.matrix, NULL},
+        {WEIGHT_O_BIAS, hidden, 0, false, false, NULL, &to->o.bias},
+        {WEIGHT_FFN_NORM, hidden, 0, true, false, NULL, &to->mlp_norm},
+        {WEIGHT_GATE, ffn, hidden, true, false, &to->gate.matrix, NULL},
+        {WEIGHT_GATE_BIAS, ffn, 0, false, false, NULL, &to->gate.bias},
+        {WEIGHT_UP, ffn, hidden, true, false, &to->up.matrix, NULL},
+        {WEIGHT_UP_BIAS, ffn, 0, false, false, NULL, &to->up.bias},
+        {WEIGHT_DOWN, hidden, ffn, true, false, &to->down.matrix, NULL},
+        {WEIGHT_DOWN_BIAS, hidden, 0, false, false, NULL, &to->down.bias},
         /* only of layers that compute keys and values */
-        {WEIGHT_K, key, hidden, true, true, &to->k, NULL},
-        {WEIGHT_K_BIAS, key, 0, false, true, NULL, &to->k_bias},
-        {WEIGHT_V, key, hidden, true, false, &to->v, NULL},
-        {WEIGHT_V_BIAS, key, 0, false, false, NULL, &to->v_bias},
+        {WEIGHT_K, key, hidden, true, true, &to->k.matrix, NULL},
+        {WEIGHT_K_BIAS, key, 0, false, true, NULL, &to->k.bias},
+        {WEIGHT_V, key, hidden, true, false, &to->v.matrix, NULL},
+        {WEIGHT_V_BIAS, key, 0, false, false, NULL, &to->v.bias},
     };
     size_t n = sizeof entries / sizeof entries[0] - (kv ? 0 : 4);
     lckv_status status = LCKV_OK;
@@ -108,8 +108,8 @@ static lckv_status pack_all(struct packer *packer)
         {WEIGHT_TOKEN_EMBEDDING, h->n_vocab, h->hidden_size, true, false, &model->token_embedding,
          NULL},
         {WEIGHT_OUTPUT_NORM, h->hidden_size, 0, true, false, NULL, &model->output_norm},
-        {WEIGHT_OUTPUT, h->n_vocab, h->hidden_size, !h->tie_embeddings, false, &model->output,
-         NULL},
+        {WEIGHT_OUTPUT, h->n_vocab, h->hidden_size, !h->tie_embeddings, false,
+         &model->output.matrix, NULL},
     };
     size_t n = sizeof shared / sizeof shared[0] - (h->tie_embeddings ? 1 : 0);
     lckv_status status = LCKV_OK;
@@ -136,7 +136,7 @@ lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *opt
     if (status == LCKV_OK)
         status = packer_run(&packer, pool, meanwhile);
     if (model->hparams.tie_embeddings)
-        model->output = model->token_embedding;
+        model->output.matrix = model->token_embedding;
     packer_release(&packer);
     pool_release(pool);
     return status;

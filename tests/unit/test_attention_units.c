@@ -13,6 +13,7 @@ struct setting {
     struct lckv_model model;
     struct workspace workspace;
     struct pass pass;
+    struct batch batch;
     struct lckv_session sessions[FEW_ROWS];
     struct row rows[FEW_ROWS];
     struct run runs[FEW_ROWS];
@@ -27,29 +28,26 @@ static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t
     s->model.hparams.n_kv_heads = n_kv_heads;
     s->model.hparams.head_dim = 16;
     s->model.hparams.sliding_window = 100;
-    s->workspace.rows = s->rows;
-    s->workspace.runs = s->runs;
     s->workspace.parts = s->parts;
-    s->pass = (struct pass){
-        .model = &s->model, .workspace = &s->workspace, .n_rows = n_rows, .few = true};
+    s->pass = (struct pass){.model = &s->model, .workspace = &s->workspace, .few = true};
     for (size_t m = 0; m < n_rows; m++) {
         s->rows[m].session = &s->sessions[owner[m]];
         s->rows[m].position = at[m];
     }
-    attention_runs(&s->pass);
+    s->batch = attention_batch(&s->model, s->rows, n_rows, s->runs);
 }
 
 /* Units of a KV head of a run follow each other without a gap, and so do their parts. */
 static void check_units(const struct setting *s, const struct plan_layer *layer, bool parts)
 {
     const struct hparams *h = &s->model.hparams;
-    struct attention_units units = attention_units(&s->pass, layer, MANY_THREADS);
+    struct attention_units units = attention_units(&s->pass, &s->batch, layer, MANY_THREADS);
     ck_assert_int_eq(units.parts, parts);
     size_t index = 0, n_floats = 0;
-    for (size_t r = 0; r < s->pass.n_runs; r++) {
+    for (size_t r = 0; r < s->batch.n_runs; r++) {
         const struct run *run = &s->runs[r];
-        uint64_t first = attention_span(&s->pass, layer, run->first).begin;
-        uint64_t last = attention_span(&s->pass, layer, run->first + run->count - 1).end;
+        uint64_t first = attention_span(&s->pass, &s->batch, layer, run->first).begin;
+        uint64_t last = attention_span(&s->pass, &s->batch, layer, run->first + run->count - 1).end;
         uint32_t n_parts = 0;
         for (uint32_t head = 0; head < h->n_kv_heads; head++) {
             uint64_t taken = first;
@@ -108,7 +106,7 @@ START_TEST(windows_are_cut_where_they_are)
     check_units(&s, &window, false); /* within one segment */
     set(&s, 8, 2, 4, same, (const uint64_t[]){5118, 5119, 5120, 5121});
     check_units(&s, &window, true);
-    struct attention_units units = attention_units(&s.pass, &window, MANY_THREADS);
+    struct attention_units units = attention_units(&s.pass, &s.batch, &window, MANY_THREADS);
     ck_assert_uint_eq(units.count, 4);
 }
 END_TEST
@@ -137,11 +135,11 @@ START_TEST(nothing_is_cut_that_threads_would_not_gain_from)
     static const int one[] = {0};
     struct setting s;
     set(&s, 8, 4, 1, one, (const uint64_t[]){9000});
-    ck_assert(!attention_units(&s.pass, &everything, 1).parts);
-    ck_assert(!attention_units(&s.pass, &everything, 2).parts); /* two units each */
-    ck_assert(attention_units(&s.pass, &everything, 3).parts);
+    ck_assert(!attention_units(&s.pass, &s.batch, &everything, 1).parts);
+    ck_assert(!attention_units(&s.pass, &s.batch, &everything, 2).parts); /* two units each */
+    ck_assert(attention_units(&s.pass, &s.batch, &everything, 3).parts);
     s.pass.few = false;
-    ck_assert(!attention_units(&s.pass, &everything, MANY_THREADS).parts);
+    ck_assert(!attention_units(&s.pass, &s.batch, &everything, MANY_THREADS).parts);
 }
 END_TEST
 
@@ -151,13 +149,13 @@ START_TEST(runs_are_rows_of_a_session_that_a_kernel_takes_at_once)
     static const uint64_t at[] = {7, 8, 0, 1};
     struct setting s;
     set(&s, 8, 2, 4, two, at); /* 4 heads a KV head: 8 rows at once */
-    ck_assert_uint_eq(s.pass.n_runs, 2);
-    ck_assert(s.pass.runs_alone);
+    ck_assert_uint_eq(s.batch.n_runs, 2);
+    ck_assert(s.batch.runs_alone);
     set(&s, 32, 1, 4, two, at); /* 32: one row */
-    ck_assert_uint_eq(s.pass.n_runs, 4);
-    ck_assert(!s.pass.runs_alone);
+    ck_assert_uint_eq(s.batch.n_runs, 4);
+    ck_assert(!s.batch.runs_alone);
     set(&s, 40, 1, 4, two, at); /* more than a kernel takes */
-    ck_assert_uint_eq(s.pass.n_runs, 4);
+    ck_assert_uint_eq(s.batch.n_runs, 4);
     ck_assert_uint_eq(attention_heads_at_once(&s.model.hparams), KV_MAX_QUERIES);
 }
 END_TEST

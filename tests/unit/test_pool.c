@@ -1,6 +1,6 @@
 /*
- * The thread pool: every worker runs, barriers hold, callers take turns, children of fork(2) start
- * anew.
+ * The thread pool: workers come, steps order memory and end without those that are late, callers
+ * take turns, children of fork(2) start anew.
  */
 #include "base/pool.h"
 #include "base/processors.h"
@@ -43,22 +43,33 @@ static int n_threads_alive(void)
 struct visits {
     atomic_int of[MOST_WORKERS];
     atomic_int count;
+    int expected; /* the caller waits for so many workers; 0: for none */
     pthread_t caller;
 };
 
+static void rest(long nanoseconds)
+{
+    nanosleep(&(struct timespec){.tv_nsec = nanoseconds}, NULL);
+}
+
+/* The caller stays until all have come, which would otherwise be left to chance. */
 static void visit(const struct worker *worker, void *context)
 {
     struct visits *visits = context;
     atomic_fetch_add(&visits->of[worker->index], 1);
+    if (worker->index != 0)
+        return;
+    ck_assert(pthread_equal(pthread_self(), visits->caller));
     atomic_store(&visits->count, (int)worker->count);
-    if (worker->index == 0)
-        ck_assert(pthread_equal(pthread_self(), visits->caller));
+    for (int i = 1; i < visits->expected; i++)
+        while (atomic_load(&visits->of[i]) < atomic_load(&visits->of[0]))
+            rest(1000);
 }
 
-START_TEST(every_worker_runs_once_a_run)
+START_TEST(workers_come_once_to_a_run)
 {
     static const uint32_t sizes[] = {1, 2, 3, 7};
-    struct visits visits = {.caller = pthread_self()};
+    struct visits visits = {.caller = pthread_self(), .expected = (int)sizes[_i]};
     struct lckv_pool *pool = make_pool(sizes[_i]);
     ck_assert_uint_eq(pool_size(pool), sizes[_i]);
     for (int run = 1; run <= 200; run++) {
@@ -94,34 +105,96 @@ START_TEST(a_run_within_a_run_has_the_caller_alone)
 }
 END_TEST
 
-/* Each worker writes its cell, and after the barrier reads its neighbour's: plain memory. */
+/*
+ * Steps of plain memory: in each, whoever claims a cell writes the number of the step to it, and
+ * must find its neighbour as the step before has left it.
+ */
 struct ring {
-    int rounds;
-    int cells[MOST_WORKERS];
-    atomic_int n_wrong;
+    uint32_t n_cells, rounds;
+    uint32_t cells[2][MOST_WORKERS]; /* of even and of odd steps */
+    _Atomic uint64_t claimed;        /* the step and the cells of it that are claimed */
+    _Atomic uint32_t done;
+    atomic_int n_wrong, n_calls;
+    long hold; /* nanoseconds that the caller holds a claim for */
 };
+
+static bool claim_cell(struct ring *ring, uint32_t round, uint32_t *cell)
+{
+    uint64_t before = atomic_load(&ring->claimed);
+    do {
+        *cell = (uint32_t)before;
+        if (before >> 32 != round || *cell == ring->n_cells)
+            return false;
+    } while (!atomic_compare_exchange_weak(&ring->claimed, &before, before + 1));
+    return true;
+}
 
 static void go_round(const struct worker *worker, void *context)
 {
     struct ring *ring = context;
-    const uint32_t next = (worker->index + 1) % worker->count;
-    for (int round = 1; round <= ring->rounds; round++) {
-        ring->cells[worker->index] = round;
-        pool_barrier(worker);
-        if (ring->cells[next] != round)
-            atomic_fetch_add(&ring->n_wrong, 1);
-        pool_barrier(worker);
+    atomic_fetch_add(&ring->n_calls, 1);
+    for (uint32_t round = 0; round < ring->rounds; round++) {
+        const uint32_t step = worker->first_step + round;
+        uint32_t cell;
+        while (!pool_step_over(worker, step) && claim_cell(ring, round, &cell)) {
+            const uint32_t neighbour = ring->cells[(round + 1) % 2][(cell + 1) % ring->n_cells];
+            if (neighbour != round)
+                atomic_fetch_add(&ring->n_wrong, 1);
+            ring->cells[round % 2][cell] = round + 1;
+            if (ring->hold > 0 && worker->index == 0)
+                rest(ring->hold);
+            if (atomic_fetch_add(&ring->done, 1) + 1 == ring->n_cells) {
+                atomic_store(&ring->done, 0);
+                atomic_store(&ring->claimed, (uint64_t)(round + 1) << 32);
+                pool_step_done(worker);
+            }
+        }
+        if (!pool_step_wait(worker, step))
+            return;
     }
 }
 
-START_TEST(barriers_order_all_memory)
+/* A run of `rounds` steps, checked. */
+static void run_ring(struct lckv_pool *pool, struct ring *ring)
+{
+    memset(ring->cells, 0, sizeof ring->cells);
+    atomic_store(&ring->claimed, 0);
+    pool_run(pool, go_round, ring);
+    ck_assert_int_eq(atomic_load(&ring->n_wrong), 0);
+    for (uint32_t i = 0; i < ring->n_cells; i++)
+        ck_assert_uint_eq(ring->cells[(ring->rounds + 1) % 2][i], ring->rounds);
+}
+
+START_TEST(steps_order_all_memory)
 {
     static const uint32_t sizes[] = {1, 2, 3, 7, 16};
-    struct ring ring = {.rounds = 1000};
+    struct ring ring = {.n_cells = MOST_WORKERS, .rounds = 1000};
     struct lckv_pool *pool = make_pool(sizes[_i]);
-    pool_run(pool, go_round, &ring);
-    pool_run(pool, go_round, &ring);
-    ck_assert_int_eq(atomic_load(&ring.n_wrong), 0);
+    run_ring(pool, &ring);
+    run_ring(pool, &ring);
+    pool_release(pool);
+}
+END_TEST
+
+/* Where a claim is held for long, others leave the run, and come again when the step is over. */
+START_TEST(workers_that_wait_for_long_leave_and_come_again)
+{
+    struct ring ring = {.n_cells = 4, .rounds = 3, .hold = 2000000};
+    struct lckv_pool *pool = make_pool(3);
+    for (int run = 0; run < 100 && atomic_load(&ring.n_calls) <= 3 * run; run++)
+        run_ring(pool, &ring);
+    ck_assert_int_gt(atomic_load(&ring.n_calls), 3);
+    pool_release(pool);
+}
+END_TEST
+
+/* One cell a step is claimed by one worker, so no step may wait for the two others. */
+START_TEST(a_run_needs_no_worker_but_the_caller)
+{
+    struct ring ring = {.n_cells = 1, .rounds = 100};
+    struct lckv_pool *pool = make_pool(3);
+    for (int run = 0; run < 100; run++)
+        run_ring(pool, &ring);
     pool_release(pool);
 }
 END_TEST
@@ -135,18 +208,19 @@ static void *call_often(void *argument)
 {
     struct caller *caller = argument;
     for (int i = 0; i < 50; i++)
-        pool_run(caller->pool, go_round, &caller->ring);
+        run_ring(caller->pool, &caller->ring);
     pool_release(caller->pool);
     return NULL;
 }
 
 START_TEST(callers_take_turns_and_the_last_release_ends_the_threads)
 {
-    struct caller callers[3] = {{.ring.rounds = 5}, {.ring.rounds = 5}, {.ring.rounds = 5}};
+    struct caller callers[3] = {0};
     pthread_t threads[3];
     struct lckv_pool *pool = make_pool(3);
     for (int i = 0; i < 3; i++) {
         callers[i].pool = pool;
+        callers[i].ring.n_cells = callers[i].ring.rounds = 5;
         pool_retain(pool);
         ck_assert_int_eq(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
     }
@@ -171,7 +245,7 @@ START_TEST(threads_start_with_the_first_run_and_end_with_the_pool)
     pool_release(pool);
     /* A joined thread may still be on its way out of the kernel. */
     for (int i = 0; i < 1000 && n_threads_alive() != before; i++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        rest(1000000);
     ck_assert_int_eq(n_threads_alive(), before);
 }
 END_TEST
@@ -182,9 +256,9 @@ START_TEST(nothing_runs_between_runs)
     struct timespec begin, end;
     struct lckv_pool *pool = make_pool(4);
     pool_run(pool, visit, &visits);
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    rest(20000000);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
-    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    rest(200000000);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
     const double used =
         (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
@@ -228,17 +302,17 @@ END_TEST
 #if !defined(WITHOUT_FORK)
 START_TEST(a_child_of_fork_starts_its_own_threads)
 {
-    struct ring ring = {.rounds = 10};
+    struct ring ring = {.n_cells = 5, .rounds = 10};
     struct lckv_pool *pool = make_pool(3), *idle = make_pool(3);
-    pool_run(pool, go_round, &ring);
-    pool_run(idle, go_round, &ring);
+    run_ring(pool, &ring);
+    run_ring(idle, &ring);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         alarm(10);
-        struct visits visits = {.caller = pthread_self()};
+        struct visits visits = {.caller = pthread_self(), .expected = 3};
         pool_run(pool, visit, &visits);
-        pool_run(pool, go_round, &ring);
+        run_ring(pool, &ring);
         int good = atomic_load(&visits.of[2]) == 1 && atomic_load(&ring.n_wrong) == 0;
         good = good && n_threads_alive() == 3;
         pool_release(pool);
@@ -248,8 +322,7 @@ START_TEST(a_child_of_fork_starts_its_own_threads)
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "wait status %d", status);
-    pool_run(pool, go_round, &ring);
-    ck_assert_int_eq(atomic_load(&ring.n_wrong), 0);
+    run_ring(pool, &ring);
     pool_release(pool);
     pool_release(idle);
 }
@@ -276,11 +349,12 @@ START_TEST(shares_cover_the_range_in_order)
 }
 END_TEST
 
-START_TEST(the_default_is_the_physical_cores)
+START_TEST(the_default_is_what_the_processors_give)
 {
     struct lckv_pool *pool = make_pool(0);
     ck_assert_uint_ge(pool_size(pool), 1);
-    ck_assert_uint_eq(pool_size(pool), processors_cores());
+    ck_assert_uint_eq(pool_size(pool), processors_default());
+    ck_assert_uint_le(processors_default(), processors_cores());
     ck_assert_uint_le(processors_cores(), processors_usable());
     pool_release(pool);
     pool_release(NULL);
@@ -313,9 +387,11 @@ static void add_pool(Suite *suite)
 {
     TCase *tcase = tcase_create("pool");
     tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, every_worker_runs_once_a_run, 0, 4);
+    tcase_add_loop_test(tcase, workers_come_once_to_a_run, 0, 4);
     tcase_add_test(tcase, a_run_within_a_run_has_the_caller_alone);
-    tcase_add_loop_test(tcase, barriers_order_all_memory, 0, 5);
+    tcase_add_loop_test(tcase, steps_order_all_memory, 0, 5);
+    tcase_add_test(tcase, workers_that_wait_for_long_leave_and_come_again);
+    tcase_add_test(tcase, a_run_needs_no_worker_but_the_caller);
     tcase_add_test(tcase, callers_take_turns_and_the_last_release_ends_the_threads);
     tcase_add_test(tcase, threads_start_with_the_first_run_and_end_with_the_pool);
     tcase_add_test(tcase, nothing_runs_between_runs);
@@ -324,7 +400,7 @@ static void add_pool(Suite *suite)
     tcase_add_test(tcase, a_child_of_fork_starts_its_own_threads);
 #endif
     tcase_add_test(tcase, shares_cover_the_range_in_order);
-    tcase_add_test(tcase, the_default_is_the_physical_cores);
+    tcase_add_test(tcase, the_default_is_what_the_processors_give);
     tcase_add_test(tcase, absurd_numbers_of_threads_are_refused);
     tcase_add_test(tcase, refused_memory_is_survived);
     suite_add_tcase(suite, tcase);

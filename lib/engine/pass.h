@@ -1,0 +1,39 @@
+/*
+ * A pass: rows of tokens on their way through the layers, and what all workers of it share.
+ *
+ * Nothing here changes while the pass runs but the atomic counters of the workspace: a worker that
+ * comes late must find everything as the others found it.
+ */
+#ifndef LCKV_ENGINE_PASS_H
+#define LCKV_ENGINE_PASS_H
+
+#include "engine/workspace.h"
+
+/* Rows that go through a layer together. */
+struct batch {
+    const struct row *rows;
+    size_t n_rows;
+    const struct run *runs; /* the same rows, by session */
+    size_t n_runs;
+    bool runs_alone; /* no session has two runs */
+};
+
+struct pass {
+    struct lckv_cache *cache;
+    const struct lckv_model *model;
+    struct workspace *workspace;
+    size_t n_rows; /* of workspace->rows; their sessions have pages for their positions */
+    bool iterated; /* cyclic groups are computed `n_iterations` times over all rows */
+    uint32_t n_iterations;
+    bool openblas; /* this pass may use it */
+
+    /* The rest is forward()'s. */
+    struct batch all;
+    struct batch wanted; /* the rows that something is wanted of */
+    bool few;            /* each worker prepares the rows of a product for itself */
+    bool logits_wanted, hidden_wanted;
+    size_t n_layer_rows; /* counts rows through layers, for the report */
+    bool cancelled;
+};
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * The steps that work on whole rows. See rows.h.
+ */
+#include "engine/rows.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Positions become angles in double: in float they would be off by far at long contexts. */
+static void rotations(const struct pass *pass, size_t m)
+{
+    struct workspace *w = pass->workspace;
+    size_t half = pass->model->hparams.head_dim / 2;
+    for (size_t d = 0; d < half; d++) {
+        double angle = (double)w->rows[m].position * pass->model->frequencies[d];
+        w->cosines[m * half + d] = (float)cos(angle);
+        w->sines[m * half + d] = (float)sin(angle);
+    }
+}
+
+void embed(struct task *task)
+{
+    const struct pass *pass = task->pass;
+    const struct block *hidden = &pass->workspace->hidden;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows)) {
+        for (size_t m = rows.begin; m < rows.end; m++) {
+            matrix_unpack_row(&pass->model->token_embedding, (uint32_t)task->batch->rows[m].token,
+                              hidden->values + m * hidden->stride);
+            rotations(pass, m);
+        }
+    }
+    step_end(&step);
+}
+
+/* Moves what belongs to the wanted rows to the front, in their order. */
+static void move_wanted_rows(const struct pass *pass)
+{
+    struct workspace *w = pass->workspace;
+    const struct block *hidden = &w->hidden;
+    size_t half = pass->model->hparams.head_dim / 2, kept = 0;
+    for (size_t m = 0; m < pass->all.n_rows; m++) {
+        if (pass->all.rows[m].want == 0)
+            continue;
+        if (kept != m) {
+            memcpy(w->cosines + kept * half, w->cosines + m * half, half * sizeof(float));
+            memcpy(w->sines + kept * half, w->sines + m * half, half * sizeof(float));
+            memcpy(hidden->values + kept * hidden->stride, hidden->values + m * hidden->stride,
+                   hidden->stride * sizeof(float));
+        }
+        kept++;
+    }
+}
+
+void keep_wanted_rows(struct task *task)
+{
+    const struct pass *pass = task->pass;
+    bool move = pass->wanted.n_rows > 0 && pass->wanted.n_rows < task->batch->n_rows;
+    struct step step = step_begin(task, move ? 1 : 0, 1, 1);
+    struct range all;
+    while (step_claim(&step, &all))
+        move_wanted_rows(pass);
+    step_end(&step);
+    task->batch = &pass->wanted;
+}
+
+void hidden_states(struct task *task)
+{
+    const struct lckv_model *model = task->pass->model;
+    const struct block *hidden = &task->pass->workspace->hidden;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows)) {
+        for (size_t m = rows.begin; m < rows.end; m++) {
+            if (task->batch->rows[m].hidden != NULL)
+                model->kernels->rms_norm(hidden->values + m * hidden->stride, model->output_norm,
+                                         model->hparams.rms_norm_eps, model->hparams.hidden_size,
+                                         task->batch->rows[m].hidden);
+        }
+    }
+    step_end(&step);
+}
+
+/* Zero keys and values at row m's position in the slots that upward layers of the group read. */
+static void clear_slots(const struct pass *pass, const struct plan_group *group, size_t m)
+{
+    const struct kv_layout *layout = &pass->cache->layout;
+    const struct row *row = &pass->all.rows[m];
+    float *zeros = pass->workspace->k.values + m * pass->workspace->k.stride;
+    memset(zeros, 0, layout->head_dim * sizeof(float));
+    for (uint32_t i = group->first; i <= group->last; i++) {
+        const struct plan_layer *plan = &pass->model->plan->layers[i];
+        for (uint32_t head = 0; plan->upward && head < layout->n_kv_heads; head++)
+            pass->model->kernels->kv_store[layout->type](
+                layout, session_page(row->session, plan->source_slot, row->position),
+                (uint32_t)(row->position % layout->page_positions), head, zeros, zeros);
+    }
+}
+
+void save_rows(struct task *task, const struct plan_group *group)
+{
+    const struct block *hidden = &task->pass->workspace->hidden;
+    const struct block *saved = &task->pass->workspace->saved;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows)) {
+        for (size_t m = rows.begin; m < rows.end; m++) {
+            memcpy(saved->values + m * saved->stride, hidden->values + m * hidden->stride,
+                   hidden->stride * sizeof(float));
+            clear_slots(task->pass, group, m);
+        }
+    }
+    step_end(&step);
+}
+
+void restore_rows(struct task *task)
+{
+    const struct block *hidden = &task->pass->workspace->hidden;
+    const struct block *saved = &task->pass->workspace->saved;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows))
+        memcpy(hidden->values + rows.begin * hidden->stride,
+               saved->values + rows.begin * saved->stride,
+               (rows.end - rows.begin) * hidden->stride * sizeof(float));
+    step_end(&step);
+}
