@@ -91,7 +91,11 @@ uint32_t pool_size(const struct lckv_pool *pool)
     return pool->n_threads;
 }
 
-/* Takes part in the run if there is one. */
+/*
+ * Takes part in the run if there is one. A member that comes between the opening of the gate and
+ * the begin of the first step finds no step that is present, passes over all of them, and comes
+ * again at once.
+ */
 static void take_part(struct member *member)
 {
     struct lckv_pool *pool = member->pool;

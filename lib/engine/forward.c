@@ -29,7 +29,8 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
     const struct model_layer *weights = &pass->model->layers[i];
     const bool computes_kv = plan->slot >= 0;
 
-    /* 1. x = rmsnorm(h), q = W_Q x.  2. A layer that computes keys and values: k = W_K x, v = W_V x. */
+    /* 1. Query: x = rmsnorm(h), q = W_q x.
+     * 2. Keys and values, if the layer computes them: k = W_k x, v = W_v x. */
     const struct source x = {.block = &w->hidden, .norm = weights->attention_norm};
     const struct product q = {&weights->q, &w->q};
     const struct product qkv[] = {q, {&weights->k, &w->k}, {&weights->v, &w->v}};
@@ -44,11 +45,12 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
         linear(task, x, qkv, computes_kv ? 3 : 1);
     }
 
-    /* 3. q and k are rotated for their positions; k and v go to the layer's own slot; attention of
-     *    q over the slot of the layer's source, downward or own to positions <= t, upward < t. */
+    /* 3. Attention: a, of q over the slot of the layer's source, at positions <= t, or < t if the
+     * layer is upward. Here q and k are rotated, and k and v go to the layer's own slot. */
     attention(task, plan, computes_kv && !last_slot, &weights->o.matrix);
 
-    /* 4. h += W_O attention, then h += mlp(rmsnorm(h)), mlp(x) = W_down (silu(W_gate x) * W_up x). */
+    /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
+     * y = rmsnorm(h). */
     add_back(task, (struct source){.block = &w->attended}, &weights->o);
     swiglu(task, (struct source){.block = &w->hidden, .norm = weights->mlp_norm}, weights);
     add_back(task, (struct source){.block = &w->gate, .prepared = &w->activated}, &weights->down);

@@ -1,6 +1,6 @@
 /*
  * Steps: every unit goes to one worker, own shares in order, whatever the number of units, workers
- * and pieces; a step needs no worker that claims nothing, and one that is late joins at the present.
+ * and pieces. A step needs no worker that claims nothing; one that is late joins the present step.
  */
 #include "engine/task.h"
 
