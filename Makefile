@@ -24,7 +24,7 @@ ifeq ($(BLAS),openblas)
 BLAS_PACKAGE := openblas
 DEFINES := -DLCKV_HAVE_OPENBLAS
 endif
-PACKAGES := jansson libpcre2-8 libutf8proc $(BLAS_PACKAGE)
+PACKAGES := libpcre2-8 libutf8proc $(BLAS_PACKAGE)
 PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
@@ -147,7 +147,7 @@ $(BUILD)/examples/%: examples/%.cpp $(BUILD)/liblckv.a $(BUILD)/flags
 # ---- Tests ------------------------------------------------------------------------------------------
 # unit/ sees the inside: all objects. The others see what a user sees: the header and the library.
 
-CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check jansson)
+CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 API_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/test_*.c))

@@ -12,8 +12,9 @@
 #include <string.h>
 
 struct counting {
-    size_t n_allowed;   /* allocations until it refuses */
-    _Atomic size_t out; /* bytes not yet given back, by whatever thread */
+    size_t n_allowed;    /* allocations until it refuses */
+    _Atomic size_t out;  /* bytes not yet given back, by whatever thread */
+    _Atomic size_t most; /* the most that were out at once, if one thread allocates */
 };
 
 static inline void *counting_alloc(void *user, size_t size, size_t align)
@@ -25,6 +26,8 @@ static inline void *counting_alloc(void *user, size_t size, size_t align)
         return NULL;
     counting->n_allowed--;
     counting->out += size;
+    if (counting->out > counting->most)
+        counting->most = counting->out;
     memset(pointer, 0xFF, size); /* of numbers: NaN */
     return pointer;
 }

@@ -7,13 +7,13 @@
 #define LCKV_TESTS_SAFETENSORS_H
 
 #include <check.h>
-#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "folder.h"
+#include "json.h"
 
 #define SAFETENSORS_MAX_ARRAYS 64
 
@@ -27,7 +27,7 @@ struct safetensors {
     char *bytes;
     struct safetensors_array arrays[SAFETENSORS_MAX_ARRAYS];
     size_t n_arrays;
-    json_t *header;
+    char *header;
     long split;
 };
 
@@ -37,22 +37,20 @@ static inline void safetensors_open(struct safetensors *file, const char *path)
     file->bytes = read_whole(path, NULL);
     uint64_t header;
     memcpy(&header, file->bytes, sizeof header);
-    json_t *root = json_loadb(file->bytes + 8, header, 0, NULL), *value;
-    ck_assert_ptr_nonnull(root);
-    file->header = root;
-    const char *name;
-    json_object_foreach(root, name, value)
-    {
-        if (strcmp(name, "__metadata__") == 0) {
-            const char *split = json_string_value(json_object_get(value, "split"));
-            file->split = split != NULL ? strtol(split, NULL, 10) : 0;
+    file->header = strndup(file->bytes + 8, header);
+    ck_assert_ptr_nonnull(file->header);
+    for (const char *name = json_first(file->header); name != NULL; name = json_next_name(name)) {
+        if (json_is_text(name, "__metadata__")) {
+            const char *split = json_get(json_value(name), "split");
+            file->split = split != NULL ? strtol(split + 1, NULL, 10) : 0;
             continue;
         }
         struct safetensors_array *array = &file->arrays[file->n_arrays++];
-        json_t *offsets = json_object_get(value, "data_offsets");
-        size_t begin = (size_t)json_integer_value(json_array_get(offsets, 0));
-        size_t end = (size_t)json_integer_value(json_array_get(offsets, 1));
-        snprintf(array->name, sizeof array->name, "%s", name);
+        const char *offsets = json_first(json_get(json_value(name), "data_offsets"));
+        size_t begin = (size_t)json_long(offsets), end = (size_t)json_long(json_next(offsets));
+        char *text = json_string(name, NULL);
+        snprintf(array->name, sizeof array->name, "%s", text);
+        free(text);
         array->data = file->bytes + 8 + header + begin;
         array->n_elements = (end - begin) / 4;
     }
@@ -67,14 +65,17 @@ static inline const struct safetensors_array *safetensors_find(const struct safe
     }
     char key[80];
     snprintf(key, sizeof key, "same.%s", name);
-    json_t *same = json_object_get(json_object_get(file->header, "__metadata__"), key);
+    const char *same = json_get(json_get(file->header, "__metadata__"), key);
     ck_assert_msg(same != NULL, "no array %s", name);
-    return safetensors_find(file, json_string_value(same));
+    char *text = json_string(same, NULL);
+    const struct safetensors_array *array = safetensors_find(file, text);
+    free(text);
+    return array;
 }
 
 static inline void safetensors_close(struct safetensors *file)
 {
-    json_decref(file->header);
+    free(file->header);
     free(file->bytes);
 }
 

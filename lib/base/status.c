@@ -5,6 +5,8 @@
  */
 #include "base/status.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -107,24 +109,11 @@ const char *status_name(lckv_status status)
     }
 }
 
-/*
- * The length of the well-formed, printable UTF-8 character at `bytes`, or 0: no overlong forms, no
- * surrogates, nothing above U+10FFFF, no C1 controls.
- */
-static size_t utf8_length(const unsigned char *bytes, size_t left)
+/* The length of the printable UTF-8 character of several bytes, or 0: C1 controls are not shown. */
+static size_t printable_length(const unsigned char *bytes, size_t left)
 {
-    static const uint32_t smallest[] = {0, 0, 0xA0, 0x800, 0x10000};
-    size_t length = bytes[0] >= 0xF0 ? 4 : bytes[0] >= 0xE0 ? 3 : 2;
-    if (bytes[0] < 0xC2 || bytes[0] > 0xF4 || left < length)
-        return 0;
-    uint32_t code = bytes[0] & (0x7Fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((bytes[i] & 0xC0) != 0x80)
-            return 0;
-        code = code << 6 | (bytes[i] & 0x3Fu);
-    }
-    bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-    return code < smallest[length] || surrogate || code > 0x10FFFF ? 0 : length;
+    bool control = left > 1 && bytes[0] == 0xC2 && bytes[1] < 0xA0;
+    return control ? 0 : utf8_character((const char *)bytes, left);
 }
 
 /* Writes the next character of `bytes` to `piece`; returns how many bytes it took from them. */
@@ -132,7 +121,7 @@ static size_t quote_piece(const unsigned char *bytes, size_t left, char piece[8]
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char byte = bytes[0];
-    size_t taken = byte < 0x80 ? 0 : utf8_length(bytes, left);
+    size_t taken = byte < 0x80 ? 0 : printable_length(bytes, left);
     *length = 2;
     piece[0] = '\\';
     if (taken > 0) {

@@ -1,225 +1,152 @@
 /*
- * JSON: parsing within limits, and typed look-ups. Knows no member by name.
+ * Values of JSON: walking over them, and typed look-ups. Knows no member by name.
  */
 #include "format/json.h"
 
 #include "base/status.h"
+#include "format/order.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
-#define MIN_BIG_DIGITS 19 /* decimal digits of INT64_MAX */
-
-static bool is_digit(char c)
+struct text json_text(const struct json_value *value)
 {
-    return c >= '0' && c <= '9';
+    if (value == NULL || value->type >= JSON_ARRAY)
+        return (struct text){"", 0};
+    return (struct text){value->text, value->length};
 }
 
-/* The index behind the string that begins at `at`, or `length`. */
-static size_t skip_string(const char *bytes, size_t length, size_t at)
+size_t json_count(const struct json_value *container)
 {
-    for (at++; at < length && bytes[at] != '"'; at++) {
-        if (bytes[at] == '\\')
-            at++;
-    }
-    return at < length ? at + 1 : length;
+    return container != NULL && container->type >= JSON_ARRAY ? container->length : 0;
 }
 
-/* The same for a number. `*big`: it is an integer that 64 bits do not hold. */
-static size_t skip_number(const char *bytes, size_t length, size_t at, bool *big)
+const struct json_value *json_first(const struct json_value *container)
 {
-    size_t digits = at + (bytes[at] == '-');
-    size_t end = digits;
-    while (end < length && is_digit(bytes[end]))
-        end++;
-    size_t n_digits = end - digits;
-    bool integer = true;
-    while (end < length && (is_digit(bytes[end]) || memchr("+-.eE", bytes[end], 5) != NULL)) {
-        integer = false;
-        end++;
-    }
-    *big = integer && (n_digits > MIN_BIG_DIGITS ||
-                       (n_digits == MIN_BIG_DIGITS &&
-                        memcmp(bytes + digits, "9223372036854775807", MIN_BIG_DIGITS) > 0));
-    return end;
+    if (json_count(container) == 0)
+        return NULL;
+    return container + (container->type == JSON_OBJECT ? 2 : 1);
 }
 
-struct scan {
-    size_t n_big;   /* integers that 64 bits do not hold */
-    size_t deep_at; /* where nesting goes beyond the limit; the length if nowhere */
-};
-
-/*
- * Walks over the tokens of text that may be anything but JSON. In `rewritten` (a copy of the text,
- * or NULL) big integers become reals of the same length: their last two digits, "e2".
- */
-static struct scan scan_tokens(const char *bytes, size_t length, char *rewritten)
+const struct json_value *json_next(const struct json_value *container,
+                                   const struct json_value *value)
 {
-    struct scan scan = {.n_big = 0, .deep_at = length};
-    size_t depth = 0;
-    for (size_t at = 0; at < length;) {
-        char c = bytes[at];
-        if (c == '"') {
-            at = skip_string(bytes, length, at);
-        } else if (c == '-' || is_digit(c)) {
-            bool big;
-            at = skip_number(bytes, length, at, &big);
-            scan.n_big += big;
-            if (big && rewritten != NULL)
-                memcpy(rewritten + at - 2, "e2", 2);
-        } else {
-            if ((c == '[' || c == '{') && ++depth > JSON_MAX_DEPTH) {
-                scan.deep_at = at;
-                return scan;
-            }
-            if ((c == ']' || c == '}') && depth > 0)
-                depth--;
-            at++;
-        }
-    }
-    return scan;
+    const struct json_value *end = container + container->nodes;
+    const struct json_value *next = value + value->nodes;
+    if (next == end)
+        return NULL;
+    return container->type == JSON_OBJECT ? next + 1 : next;
 }
 
-static lckv_status too_deep(const char *bytes, size_t at, const char *what)
+struct text json_name(const struct json_value *value)
 {
-    size_t line = 1;
-    for (size_t i = 0; i < at; i++)
-        line += bytes[i] == '\n';
-    return fail(LCKV_BAD_FORMAT, "%s: line %zu: nested deeper than %d levels", what, line,
-                JSON_MAX_DEPTH);
+    return json_text(value - 1);
 }
 
-static lckv_status load(const char *bytes, size_t length, const char *what, json_t **value)
+const struct json_value *json_find_text(const struct json_value *object, struct text name)
 {
-    json_error_t error;
-    json_t *parsed = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (parsed == NULL && json_error_code(&error) == json_error_out_of_memory)
-        return fail(LCKV_OUT_OF_MEMORY, "%s: out of memory for JSON", what);
-    if (parsed == NULL)
-        return fail(LCKV_BAD_FORMAT, "%s: line %d, column %d: not valid JSON: %s", what, error.line,
-                    error.column, quoted_string(error.text).text);
-    *value = parsed;
-    return LCKV_OK;
+    if (!json_is(object, JSON_OBJECT))
+        return NULL;
+    const struct json_value *value = json_first(object);
+    while (value != NULL && text_compare(json_name(value), name) != 0)
+        value = json_next(object, value);
+    return value;
 }
 
-lckv_status json_parse(const char *bytes, size_t length, const char *what, json_t **value)
+const struct json_value *json_find(const struct json_value *object, const char *name)
 {
-    if (length > JSON_MAX_BYTES)
-        return fail(LCKV_BAD_FORMAT, "%s: %zu bytes of JSON, expected at most %u", what, length,
-                    JSON_MAX_BYTES);
-    struct scan scan = scan_tokens(bytes, length, NULL);
-    if (scan.deep_at < length)
-        return too_deep(bytes, scan.deep_at, what);
-    if (scan.n_big == 0)
-        return load(bytes, length, what, value);
-
-    /* Jansson refuses them, but tokenizer_config.json writes "no limit" as 10^30 in digits. */
-    char *rewritten = NULL;
-    lckv_status status = memory_alloc(&memory_default_allocator, length, 1, "JSON", &rewritten);
-    if (status != LCKV_OK)
-        return status;
-    memcpy(rewritten, bytes, length);
-    scan_tokens(bytes, length, rewritten);
-    status = load(rewritten, length, what, value);
-    memory_free(&memory_default_allocator, rewritten, length, 1);
-    return status;
+    return json_find_text(object, (struct text){name, strlen(name)});
 }
 
-/* ---- Look-ups ---- */
+/* ---- Members by name and type ---- */
 
-static lckv_status expected(const char *what, const char *key, const char *kind)
+static lckv_status expected(const char *what, const char *name, const char *type)
 {
-    return fail(LCKV_BAD_FORMAT, "%s: %s: expected %s", what, key, kind);
+    return fail(LCKV_BAD_FORMAT, "%s: %s: expected %s", what, name, type);
 }
 
 /* The member, or NULL if it is missing or null. */
-static lckv_status member(const json_t *object, const char *what, const char *key, json_t **value,
-                          bool *found)
+static lckv_status member(const struct json_value *object, const char *what, const char *name,
+                          const struct json_value **value, bool *found)
 {
-    if (!json_is_object(object))
-        return fail(LCKV_BAD_FORMAT, "%s: expected an object with the member %s", what, key);
-    *value = json_object_get(object, key);
-    if (json_is_null(*value))
+    if (!json_is(object, JSON_OBJECT))
+        return fail(LCKV_BAD_FORMAT, "%s: expected an object with the member %s", what, name);
+    *value = json_find(object, name);
+    if (json_is(*value, JSON_NULL))
         *value = NULL;
     if (found != NULL)
         *found = *value != NULL;
     return LCKV_OK;
 }
 
-lckv_status json_get_u32(const json_t *object, const char *what, const char *key, uint32_t *value,
-                         bool *found)
+lckv_status json_get_u32(const struct json_value *object, const char *what, const char *name,
+                         uint32_t *value, bool *found)
 {
-    json_t *item = NULL;
-    lckv_status status = member(object, what, key, &item, found);
+    const struct json_value *item = NULL;
+    int64_t integer;
+    lckv_status status = member(object, what, name, &item, found);
     if (status != LCKV_OK || item == NULL)
         return status;
-    if (!json_is_integer(item) || json_integer_value(item) < 0 ||
-        json_integer_value(item) > UINT32_MAX)
-        return expected(what, key, "an integer from 0 to 4294967295");
-    *value = (uint32_t)json_integer_value(item);
+    if (!json_integer(item, &integer) || integer < 0 || integer > UINT32_MAX)
+        return expected(what, name, "an integer from 0 to 4294967295");
+    *value = (uint32_t)integer;
     return LCKV_OK;
 }
 
-lckv_status json_get_f64(const json_t *object, const char *what, const char *key, double *value,
-                         bool *found)
+lckv_status json_get_f64(const struct json_value *object, const char *what, const char *name,
+                         double *value, bool *found)
 {
-    json_t *item = NULL;
-    lckv_status status = member(object, what, key, &item, found);
+    const struct json_value *item = NULL;
+    lckv_status status = member(object, what, name, &item, found);
     if (status != LCKV_OK || item == NULL)
         return status;
-    if (!json_is_number(item) || !isfinite(json_number_value(item)))
-        return expected(what, key, "a finite number");
-    *value = json_number_value(item);
+    return json_number(item, value) ? LCKV_OK : expected(what, name, "a finite number");
+}
+
+lckv_status json_get_bool(const struct json_value *object, const char *what, const char *name,
+                          bool *value, bool *found)
+{
+    const struct json_value *item = NULL;
+    lckv_status status = member(object, what, name, &item, found);
+    if (status != LCKV_OK || item == NULL)
+        return status;
+    if (item->type != JSON_TRUE && item->type != JSON_FALSE)
+        return expected(what, name, "true or false");
+    *value = item->type == JSON_TRUE;
     return LCKV_OK;
 }
 
-lckv_status json_get_bool(const json_t *object, const char *what, const char *key, bool *value,
-                          bool *found)
+/* A member of one type, or NULL in *value. */
+static lckv_status get(const struct json_value *object, const char *what, const char *name,
+                       enum json_type type, const char *type_name, const struct json_value **value)
 {
-    json_t *item = NULL;
-    lckv_status status = member(object, what, key, &item, found);
-    if (status != LCKV_OK || item == NULL)
-        return status;
-    if (!json_is_boolean(item))
-        return expected(what, key, "true or false");
-    *value = json_is_true(item);
-    return LCKV_OK;
+    lckv_status status = member(object, what, name, value, NULL);
+    if (status == LCKV_OK && *value != NULL && (*value)->type != type)
+        return expected(what, name, type_name);
+    return status;
 }
 
-lckv_status json_get_text(const json_t *object, const char *what, const char *key,
+lckv_status json_get_text(const struct json_value *object, const char *what, const char *name,
                           struct text *value, bool *found)
 {
-    json_t *item = NULL;
-    lckv_status status = member(object, what, key, &item, found);
-    if (status != LCKV_OK || item == NULL)
+    const struct json_value *item = NULL;
+    lckv_status status = get(object, what, name, JSON_STRING, "a string", &item);
+    if (status != LCKV_OK)
         return status;
-    if (!json_is_string(item))
-        return expected(what, key, "a string");
-    *value = (struct text){json_string_value(item), json_string_length(item)};
+    if (item != NULL)
+        *value = json_text(item);
+    if (found != NULL)
+        *found = item != NULL;
     return LCKV_OK;
 }
 
-lckv_status json_get_object(const json_t *object, const char *what, const char *key, json_t **value)
+lckv_status json_get_object(const struct json_value *object, const char *what, const char *name,
+                            const struct json_value **value)
 {
-    json_t *item = NULL;
-    lckv_status status = member(object, what, key, &item, NULL);
-    if (status != LCKV_OK)
-        return status;
-    if (item != NULL && !json_is_object(item))
-        return expected(what, key, "an object");
-    *value = item;
-    return LCKV_OK;
+    return get(object, what, name, JSON_OBJECT, "an object", value);
 }
 
-lckv_status json_get_array(const json_t *object, const char *what, const char *key, json_t **value)
+lckv_status json_get_array(const struct json_value *object, const char *what, const char *name,
+                           const struct json_value **value)
 {
-    json_t *item = NULL;
-    lckv_status status = member(object, what, key, &item, NULL);
-    if (status != LCKV_OK)
-        return status;
-    if (item != NULL && !json_is_array(item))
-        return expected(what, key, "an array");
-    *value = item;
-    return LCKV_OK;
+    return get(object, what, name, JSON_ARRAY, "an array", value);
 }

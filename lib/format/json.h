@@ -1,38 +1,114 @@
 /*
- * JSON from untrusted bytes, through jansson: limits on size and nesting, duplicate keys refused,
- * and typed look-ups whose messages name the file and the member.
+ * JSON (RFC 8259) from untrusted bytes: a strict parser within limits, a flat array of values to
+ * walk over, and typed look-ups whose messages name the file and the member.
+ *
+ * A document is a copy of the text, in which strings are decoded where they stand, and one node of
+ * 16 bytes for each value and each name. The values of an array or an object follow its own node,
+ * in order; in an object each is preceded by the node of its name.
  */
 #ifndef LCKV_FORMAT_JSON_H
 #define LCKV_FORMAT_JSON_H
 
 #include "format/metadata.h"
 
-#include <jansson.h>
-
 #define JSON_MAX_BYTES (256u << 20)
 #define JSON_MAX_DEPTH 64
 
-/*
- * `what` names the text in messages. The caller owns *value (json_decref). NUL in strings is fine.
- */
-lckv_status json_parse(const char *bytes, size_t length, const char *what, json_t **value);
+enum json_type {
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
+
+struct json_value {
+    const char *text;
+    uint32_t length;     /* bytes of the text; values in an array or object */
+    uint32_t type : 3;   /* enum json_type */
+    uint32_t nodes : 29; /* of this value and everything in it */
+};
+
+struct json_document {
+    const struct json_value *root; /* NULL while nothing is parsed */
+    lckv_allocator allocator;
+    char *text;
+    size_t n_bytes;
+    struct json_value *values;
+    size_t n_values;
+};
 
 /*
- * Members of an object. Missing or null: *value stays, LCKV_OK, *found false (`found` may be NULL).
- * Another type, out of range or not finite: LCKV_BAD_FORMAT, "<what>: <key>: expected ...".
+ * `what` names the text in messages. LCKV_BAD_FORMAT for what is not JSON, deeper or longer than
+ * the limits, or names a member twice: "<what>: line <n>, column <n>: ...". json_release is fine
+ * after a failure, too.
  */
-lckv_status json_get_u32(const json_t *object, const char *what, const char *key, uint32_t *value,
-                         bool *found);
-lckv_status json_get_f64(const json_t *object, const char *what, const char *key, double *value,
-                         bool *found);
-lckv_status json_get_bool(const json_t *object, const char *what, const char *key, bool *value,
-                          bool *found);
-lckv_status json_get_text(const json_t *object, const char *what, const char *key,
-                          struct text *value, bool *found); /* points into the object */
+lckv_status json_parse(const char *bytes, size_t length, const char *what,
+                       const lckv_allocator *allocator, struct json_document *document);
+void json_release(struct json_document *document);
 
-/* A borrowed object or array member, or NULL in *value if it is missing or null. */
-lckv_status json_get_object(const json_t *object, const char *what, const char *key,
-                            json_t **value);
-lckv_status json_get_array(const json_t *object, const char *what, const char *key, json_t **value);
+/* ---- Values: each function takes NULL, a value that is not there, for one of no type ---- */
+
+static inline bool json_is(const struct json_value *value, enum json_type type)
+{
+    return value != NULL && value->type == type;
+}
+
+/*
+ * A string, which may hold any character, with a NUL behind it; a number or a word as the file has
+ * it, with no NUL behind it. Empty for an array or an object.
+ */
+struct text json_text(const struct json_value *value);
+
+/* How many values an array or an object has, and all of them in order: NULL ends the list. */
+size_t json_count(const struct json_value *container);
+const struct json_value *json_first(const struct json_value *container);
+const struct json_value *json_next(const struct json_value *container,
+                                   const struct json_value *value);
+
+/* The name of a value of an object. */
+struct text json_name(const struct json_value *value);
+
+/* The value with that name, or NULL. Looks at one name after another. */
+const struct json_value *json_find(const struct json_value *object, const char *name);
+const struct json_value *json_find_text(const struct json_value *object, struct text name);
+
+/* False unless it is a number without fraction and exponent that 64 bits hold. */
+bool json_integer(const struct json_value *value, int64_t *integer);
+
+/* The nearest double, whatever the locale. False unless it is a number and the double finite. */
+bool json_number(const struct json_value *value, double *number);
+
+/*
+ * Writes the value as JSON on one line. Stores at most `capacity` bytes and no NUL; returns how many
+ * there are.
+ */
+size_t json_write(const struct json_value *value, char *buffer, size_t capacity);
+
+/* Adds the members of an object as texts: strings as they are, everything else as JSON. */
+lckv_status json_to_metadata(const struct json_value *object, struct metadata *metadata);
+
+/* ---- Members by name and type ---- */
+
+/*
+ * Missing or null: *value stays, LCKV_OK, *found false (`found` may be NULL). Another type, out of
+ * range or not finite: LCKV_BAD_FORMAT, "<what>: <name>: expected ...".
+ */
+lckv_status json_get_u32(const struct json_value *object, const char *what, const char *name,
+                         uint32_t *value, bool *found);
+lckv_status json_get_f64(const struct json_value *object, const char *what, const char *name,
+                         double *value, bool *found);
+lckv_status json_get_bool(const struct json_value *object, const char *what, const char *name,
+                          bool *value, bool *found);
+lckv_status json_get_text(const struct json_value *object, const char *what, const char *name,
+                          struct text *value, bool *found); /* points into the document */
+
+/* An object or an array, or NULL in *value if it is missing or null. */
+lckv_status json_get_object(const struct json_value *object, const char *what, const char *name,
+                            const struct json_value **value);
+lckv_status json_get_array(const struct json_value *object, const char *what, const char *name,
+                           const struct json_value **value);
 
 #endif

@@ -6,6 +6,7 @@
 #include "format/metadata.h"
 
 #include "base/status.h"
+#include "format/sink.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,43 +14,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts everything, stores what fits. */
-struct sink {
-    char *buffer;
-    size_t capacity;
-    size_t length;
-};
-
-static void put(struct sink *sink, const char *bytes, size_t length)
-{
-    if (sink->length < sink->capacity && length > 0) {
-        size_t room = sink->capacity - sink->length;
-        memcpy(sink->buffer + sink->length, bytes, length < room ? length : room);
-    }
-    sink->length += length;
-}
-
-static void put_string(struct sink *sink, const char *string)
-{
-    put(sink, string, strlen(string));
-}
-
 static void put_zeros(struct sink *sink, int count)
 {
     for (int i = 0; i < count; i++)
-        put(sink, "0", 1);
+        sink_put(sink, "0", 1);
 }
 
 static void put_unsigned(struct sink *sink, uint64_t number)
 {
     char text[24];
-    put(sink, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, number));
+    sink_put(sink, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, number));
 }
 
 static void put_signed(struct sink *sink, int64_t number)
 {
     char text[24];
-    put(sink, text, (size_t)snprintf(text, sizeof text, "%" PRId64, number));
+    sink_put(sink, text, (size_t)snprintf(text, sizeof text, "%" PRId64, number));
 }
 
 /* ---- Floats ---- */
@@ -87,24 +67,24 @@ static struct decimal shortest(double number, bool single)
 static void put_decimal(struct sink *sink, const struct decimal *d)
 {
     if (d->exponent < -5 || d->exponent > 16) {
-        put(sink, d->digits, 1);
+        sink_put(sink, d->digits, 1);
         if (d->n > 1) {
-            put(sink, ".", 1);
-            put(sink, d->digits + 1, (size_t)d->n - 1);
+            sink_put(sink, ".", 1);
+            sink_put(sink, d->digits + 1, (size_t)d->n - 1);
         }
-        put(sink, "e", 1);
+        sink_put(sink, "e", 1);
         put_signed(sink, d->exponent);
     } else if (d->exponent < 0) {
-        put(sink, "0.", 2);
+        sink_put(sink, "0.", 2);
         put_zeros(sink, -1 - d->exponent);
-        put(sink, d->digits, (size_t)d->n);
+        sink_put(sink, d->digits, (size_t)d->n);
     } else if (d->exponent >= d->n - 1) {
-        put(sink, d->digits, (size_t)d->n);
+        sink_put(sink, d->digits, (size_t)d->n);
         put_zeros(sink, d->exponent + 1 - d->n);
     } else {
-        put(sink, d->digits, (size_t)d->exponent + 1);
-        put(sink, ".", 1);
-        put(sink, d->digits + d->exponent + 1, (size_t)(d->n - 1 - d->exponent));
+        sink_put(sink, d->digits, (size_t)d->exponent + 1);
+        sink_put(sink, ".", 1);
+        sink_put(sink, d->digits + d->exponent + 1, (size_t)(d->n - 1 - d->exponent));
     }
 }
 
@@ -112,55 +92,13 @@ static void put_decimal(struct sink *sink, const struct decimal *d)
 static void put_float(struct sink *sink, double number, bool single, bool json)
 {
     if (!isfinite(number)) {
-        put_string(sink, json ? "null" : isnan(number) ? "nan" : number < 0 ? "-inf" : "inf");
+        sink_put_string(sink, json ? "null" : isnan(number) ? "nan" : number < 0 ? "-inf" : "inf");
         return;
     }
     if (signbit(number))
-        put(sink, "-", 1);
+        sink_put(sink, "-", 1);
     struct decimal decimal = shortest(fabs(number), single);
     put_decimal(sink, &decimal);
-}
-
-/* ---- Strings in JSON ---- */
-
-/* The length of the UTF-8 character at `bytes`, or 0 if there is none. */
-static size_t character_length(const uint8_t *bytes, size_t left)
-{
-    uint8_t first = bytes[0];
-    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (length == 0 || length > left || first > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool bad = (first == 0xe0 && bytes[1] < 0xa0) || (first == 0xed && bytes[1] > 0x9f) ||
-               (first == 0xf0 && bytes[1] < 0x90) || (first == 0xf4 && bytes[1] > 0x8f);
-    return bad ? 0 : length;
-}
-
-/* Bytes that are no UTF-8 become U+FFFD, one each. */
-static void put_json_string(struct sink *sink, struct text text)
-{
-    put(sink, "\"", 1);
-    for (size_t i = 0; i < text.length;) {
-        const char *at = text.bytes + i;
-        size_t length = character_length((const uint8_t *)at, text.length - i);
-        char escape[8];
-        if (length == 0) {
-            put_string(sink, "\\ufffd");
-        } else if (*at == '"' || *at == '\\') {
-            put(sink, "\\", 1);
-            put(sink, at, 1);
-        } else if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            put(sink, escape,
-                (size_t)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)*at));
-        } else {
-            put(sink, at, length);
-        }
-        i += length == 0 ? 1 : length;
-    }
-    put(sink, "\"", 1);
 }
 
 /* ---- Arrays ---- */
@@ -200,7 +138,7 @@ static void put_packed(struct sink *sink, uint32_t type, uint64_t bits)
         put_float(sink, number, false, true);
         break;
     case METADATA_BOOL:
-        put_string(sink, bits != 0 ? "true" : "false");
+        sink_put_string(sink, bits != 0 ? "true" : "false");
         break;
     default:
         put_unsigned(sink, bits);
@@ -210,16 +148,16 @@ static void put_packed(struct sink *sink, uint32_t type, uint64_t bits)
 static void put_array(struct sink *sink, const struct metadata_value *value)
 {
     size_t size = metadata_type_size(value->element_type);
-    put(sink, "[", 1);
+    sink_put(sink, "[", 1);
     for (uint64_t i = 0; i < value->count; i++) {
         if (i > 0)
-            put(sink, ", ", 2);
+            sink_put(sink, ", ", 2);
         if (value->element_type == METADATA_STRING)
-            put_json_string(sink, value->as.strings[i]);
+            sink_put_json_string(sink, value->as.strings[i]);
         else
             put_packed(sink, value->element_type, packed_bits(value->as.elements + i * size, size));
     }
-    put(sink, "]", 1);
+    sink_put(sink, "]", 1);
 }
 
 lckv_status metadata_text(const struct metadata_value *value, char *buffer, size_t capacity,
@@ -228,7 +166,7 @@ lckv_status metadata_text(const struct metadata_value *value, char *buffer, size
     struct sink sink = {buffer, capacity, 0};
     switch (value->type) {
     case METADATA_STRING:
-        put(&sink, value->as.string.bytes, value->as.string.length);
+        sink_put(&sink, value->as.string.bytes, value->as.string.length);
         break;
     case METADATA_ARRAY:
         put_array(&sink, value);
@@ -238,7 +176,7 @@ lckv_status metadata_text(const struct metadata_value *value, char *buffer, size
         put_float(&sink, value->as.f, value->type == METADATA_F32, false);
         break;
     case METADATA_BOOL:
-        put_string(&sink, value->as.u != 0 ? "true" : "false");
+        sink_put_string(&sink, value->as.u != 0 ? "true" : "false");
         break;
     case METADATA_I8:
     case METADATA_I16:

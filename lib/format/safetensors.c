@@ -86,17 +86,15 @@ static size_t find_shard(const struct shards *shards, const char *name)
 }
 
 static lckv_status collect_shards(struct checkpoint *checkpoint, const char *directory,
-                                  json_t *weight_map, struct shards *shards)
+                                  const struct json_value *weight_map, struct shards *shards)
 {
-    const char *tensor;
-    json_t *value;
-    json_object_foreach(weight_map, tensor, value)
-    {
-        struct quoted quoted_tensor = quoted_string(tensor);
-        if (!json_is_string(value))
+    for (const struct json_value *value = json_first(weight_map); value != NULL;
+         value = json_next(weight_map, value)) {
+        struct text name = json_text(value), tensor = json_name(value);
+        struct quoted quoted_tensor = quoted(tensor.bytes, tensor.length);
+        if (!json_is(value, JSON_STRING))
             return fail(LCKV_BAD_FORMAT, "%s: weight_map: %s: expected a string", shards->index,
                         quoted_tensor.text);
-        struct text name = {json_string_value(value), json_string_length(value)};
         if (!is_shard_name(name))
             return fail(LCKV_BAD_FORMAT,
                         "%s: weight_map: %s: %s, expected the plain name of a " SUFFIX " file",
@@ -119,30 +117,30 @@ static lckv_status collect_shards(struct checkpoint *checkpoint, const char *dir
 }
 
 /* Each tensor of the index must be in the shard that the index names. */
-static lckv_status check_index(const struct checkpoint *checkpoint, json_t *weight_map,
-                               const struct shards *shards)
+static lckv_status check_index(const struct checkpoint *checkpoint,
+                               const struct json_value *weight_map, const struct shards *shards)
 {
-    const char *name;
-    json_t *value;
-    json_object_foreach(weight_map, name, value)
-    {
-        const struct tensor *tensor = checkpoint_find(checkpoint, name);
-        const char *shard = json_string_value(value);
-        if (tensor == NULL || tensor->file != find_shard(shards, shard))
+    for (const struct json_value *value = json_first(weight_map); value != NULL;
+         value = json_next(weight_map, value)) {
+        struct text name = json_name(value), shard = json_text(value);
+        const struct tensor *tensor = checkpoint_find(checkpoint, name.bytes);
+        bool found = tensor != NULL && tensor->name.length == name.length; /* no NUL within */
+        if (!found || tensor->file != find_shard(shards, shard.bytes))
             return fail(LCKV_BAD_FORMAT, "%s: weight_map: tensor %s is not in %s", shards->index,
-                        quoted_string(name).text, quoted_string(shard).text);
+                        quoted(name.bytes, name.length).text,
+                        quoted(shard.bytes, shard.length).text);
     }
     return LCKV_OK;
 }
 
 static lckv_status read_shards(struct checkpoint *checkpoint, const char *directory,
-                               const json_t *index, struct shards *shards)
+                               const struct json_value *index, struct shards *shards)
 {
-    json_t *weight_map = NULL;
+    const struct json_value *weight_map = NULL;
     lckv_status status = json_get_object(index, shards->index, "weight_map", &weight_map);
     if (status == LCKV_OK && weight_map == NULL)
         status = fail(LCKV_BAD_FORMAT, "%s: no weight_map", shards->index);
-    if (status == LCKV_OK && json_object_size(weight_map) > SAFETENSORS_MAX_TENSORS)
+    if (status == LCKV_OK && json_count(weight_map) > SAFETENSORS_MAX_TENSORS)
         status = fail(LCKV_BAD_FORMAT, "%s: weight_map: more than %d tensors", shards->index,
                       SAFETENSORS_MAX_TENSORS);
     if (status == LCKV_OK)
@@ -163,18 +161,18 @@ static lckv_status read_index(struct checkpoint *checkpoint, const char *directo
     lckv_status status = file_read_all(index_path, JSON_MAX_BYTES, allocator, &text, &length);
     if (status != LCKV_OK)
         return status;
-    json_t *index = NULL;
+    struct json_document index;
     struct shards *shards = NULL;
-    status = json_parse(text, length, index_path, &index);
+    status = json_parse(text, length, index_path, allocator, &index);
     memory_free(allocator, text, length + 1, 1);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, 1, sizeof *shards, "the list of shards", &shards);
     if (status == LCKV_OK) {
         shards->index = index_path;
-        status = read_shards(checkpoint, directory, index, shards);
+        status = read_shards(checkpoint, directory, index.root, shards);
     }
     memory_free(allocator, shards, 1, sizeof *shards);
-    json_decref(index);
+    json_release(&index);
     return status;
 }
 

@@ -12,7 +12,6 @@
 #include "format/tensor_table.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #define LENGTH_BYTES 8
 #define METADATA_NAME "__metadata__"
@@ -44,7 +43,7 @@ static lckv_status read_length(const struct file *file, uint64_t *length)
 
 /* Read, not mapped: a file that shrinks meanwhile is then an error and no SIGBUS. */
 static lckv_status read_object(const struct file *file, size_t length,
-                               const lckv_allocator *allocator, json_t **object)
+                               const lckv_allocator *allocator, struct json_document *document)
 {
     char *text = NULL;
     lckv_status status = memory_alloc(allocator, length, 1, "a safetensors header", &text);
@@ -52,9 +51,9 @@ static lckv_status read_object(const struct file *file, size_t length,
         return status;
     status = file_read(file, LENGTH_BYTES, text, length);
     if (status == LCKV_OK)
-        status = json_parse(text, length, file->name, object);
+        status = json_parse(text, length, file->name, allocator, document);
     memory_free(allocator, text, length, 1);
-    if (status == LCKV_OK && !json_is_object(*object))
+    if (status == LCKV_OK && !json_is(document->root, JSON_OBJECT))
         return fail(LCKV_BAD_FORMAT, "%s: header: expected an object", file->name);
     return status;
 }
@@ -62,25 +61,25 @@ static lckv_status read_object(const struct file *file, size_t length,
 lckv_status safetensors_header_read(struct safetensors_header *header, const struct file *file,
                                     const lckv_allocator *allocator)
 {
-    *header = (struct safetensors_header){.object = NULL};
+    *header = (struct safetensors_header){.n_tensors = 0};
     uint64_t length = 0;
     lckv_status status = read_length(file, &length);
     if (status == LCKV_OK)
-        status = read_object(file, (size_t)length, allocator, &header->object);
+        status = read_object(file, (size_t)length, allocator, &header->document);
     if (status != LCKV_OK)
         return status;
     header->data_begin = LENGTH_BYTES + length;
-    const json_t *metadata = json_object_get(header->object, METADATA_NAME);
-    if (metadata != NULL && !json_is_object(metadata))
+    const struct json_value *object = header->document.root;
+    const struct json_value *metadata = json_find(object, METADATA_NAME);
+    if (metadata != NULL && !json_is(metadata, JSON_OBJECT))
         return fail(LCKV_BAD_FORMAT, "%s: " METADATA_NAME ": expected an object", file->name);
-    header->n_tensors = json_object_size(header->object) - (metadata != NULL);
+    header->n_tensors = json_count(object) - (metadata != NULL);
     return LCKV_OK;
 }
 
 void safetensors_header_release(struct safetensors_header *header)
 {
-    json_decref(header->object);
-    header->object = NULL;
+    json_release(&header->document);
 }
 
 /* ---- Tensors ---- */
@@ -91,17 +90,18 @@ static lckv_status bad_field(const struct place *place, const char *field, const
                 field, expected);
 }
 
-static lckv_status read_dtype(const json_t *info, const struct place *place, lckv_dtype *dtype)
+static lckv_status read_dtype(const struct json_value *info, const struct place *place,
+                              lckv_dtype *dtype)
 {
     static const struct {
         const char *name;
         lckv_dtype dtype;
     } dtypes[] = {{"F32", LCKV_DTYPE_F32}, {"F16", LCKV_DTYPE_F16}, {"BF16", LCKV_DTYPE_BF16}};
 
-    const json_t *value = json_object_get(info, "dtype");
-    if (!json_is_string(value))
+    const struct json_value *value = json_find(info, "dtype");
+    if (!json_is(value, JSON_STRING))
         return bad_field(place, "dtype", "a string");
-    struct text name = {json_string_value(value), json_string_length(value)};
+    struct text name = json_text(value);
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
         if (text_equals(name, dtypes[i].name)) {
             *dtype = dtypes[i].dtype;
@@ -113,40 +113,45 @@ static lckv_status read_dtype(const json_t *info, const struct place *place, lck
                 place->tensor.text, quoted(name.bytes, name.length).text);
 }
 
-static bool is_size(const json_t *value)
+/* An integer that is not negative. */
+static bool read_size(const struct json_value *value, uint64_t *size)
 {
-    return json_is_integer(value) && json_integer_value(value) >= 0;
+    int64_t integer;
+    if (!json_integer(value, &integer) || integer < 0)
+        return false;
+    *size = (uint64_t)integer;
+    return true;
 }
 
-static lckv_status read_shape(const json_t *info, const struct place *place, struct tensor *tensor)
+static lckv_status read_shape(const struct json_value *info, const struct place *place,
+                              struct tensor *tensor)
 {
-    const json_t *shape = json_object_get(info, "shape");
-    if (!json_is_array(shape))
+    const struct json_value *shape = json_find(info, "shape");
+    if (!json_is(shape, JSON_ARRAY))
         return bad_field(place, "shape", "an array");
-    size_t n_dims = json_array_size(shape);
+    size_t n_dims = json_count(shape);
     if (n_dims < 1 || n_dims > TENSOR_MAX_DIMS)
         return fail(LCKV_UNSUPPORTED, "%s: tensor %s: %zu dimensions, expected 1 to %d",
                     place->file, place->tensor.text, n_dims, TENSOR_MAX_DIMS);
     tensor->n_dims = (uint32_t)n_dims;
-    for (size_t i = 0; i < n_dims; i++) {
-        const json_t *size = json_array_get(shape, i);
-        if (!is_size(size))
+    const struct json_value *size = json_first(shape);
+    for (size_t i = 0; i < n_dims; i++, size = json_next(shape, size)) {
+        if (!read_size(size, &tensor->shape[i]))
             return bad_field(place, "shape", "integers");
-        tensor->shape[i] = (uint64_t)json_integer_value(size);
     }
     return LCKV_OK;
 }
 
 /* `left`: the bytes of the file behind the header. */
-static lckv_status read_offsets(const json_t *info, const struct place *place, uint64_t left,
-                                struct tensor *tensor)
+static lckv_status read_offsets(const struct json_value *info, const struct place *place,
+                                uint64_t left, struct tensor *tensor)
 {
-    const json_t *offsets = json_object_get(info, "data_offsets");
-    if (!json_is_array(offsets) || json_array_size(offsets) != 2 ||
-        !is_size(json_array_get(offsets, 0)) || !is_size(json_array_get(offsets, 1)))
+    const struct json_value *offsets = json_find(info, "data_offsets");
+    uint64_t begin, end;
+    if (!json_is(offsets, JSON_ARRAY) || json_count(offsets) != 2 ||
+        !read_size(json_first(offsets), &begin) ||
+        !read_size(json_next(offsets, json_first(offsets)), &end))
         return bad_field(place, "data_offsets", "two integers");
-    uint64_t begin = (uint64_t)json_integer_value(json_array_get(offsets, 0));
-    uint64_t end = (uint64_t)json_integer_value(json_array_get(offsets, 1));
     if (begin > end || end > left)
         return fail(LCKV_BAD_FORMAT,
                     "%s: tensor %s: data_offsets %" PRIu64 " to %" PRIu64
@@ -161,13 +166,13 @@ static lckv_status read_offsets(const json_t *info, const struct place *place, u
     return LCKV_OK;
 }
 
-static lckv_status read_tensor(const json_t *info, const struct file *file, uint64_t data_begin,
-                               struct tensor *tensor)
+static lckv_status read_tensor(const struct json_value *info, const struct file *file,
+                               uint64_t data_begin, struct tensor *tensor)
 {
     struct place place = {file->name, quoted(tensor->name.bytes, tensor->name.length)};
     if (tensor->name.length == 0)
         return fail(LCKV_BAD_FORMAT, "%s: empty tensor name", file->name);
-    if (!json_is_object(info))
+    if (!json_is(info, JSON_OBJECT))
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s: expected an object", file->name,
                     place.tensor.text);
     lckv_status status = read_dtype(info, &place, &tensor->dtype);
@@ -185,17 +190,17 @@ lckv_status safetensors_header_add(const struct safetensors_header *header,
                                    struct checkpoint *checkpoint, uint32_t file_index)
 {
     const struct file *file = &checkpoint->files[file_index];
-    const char *key;
-    json_t *info;
-    json_object_foreach(header->object, key, info)
-    {
-        if (strcmp(key, METADATA_NAME) == 0)
+    const struct json_value *object = header->document.root;
+    for (const struct json_value *info = json_first(object); info != NULL;
+         info = json_next(object, info)) {
+        struct text name = json_name(info);
+        if (text_equals(name, METADATA_NAME))
             continue;
         struct tensor *tensor = &checkpoint->tensors[checkpoint->n_tensors];
         *tensor = (struct tensor){.file = file_index};
-        tensor->name.length = strlen(key);
+        tensor->name.length = name.length;
         lckv_status status =
-            arena_copy(&checkpoint->arena, key, tensor->name.length, &tensor->name.bytes);
+            arena_copy(&checkpoint->arena, name.bytes, name.length, &tensor->name.bytes);
         if (status == LCKV_OK)
             status = read_tensor(info, file, header->data_begin, tensor);
         if (status != LCKV_OK)

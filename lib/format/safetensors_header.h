@@ -5,11 +5,10 @@
 #define LCKV_FORMAT_SAFETENSORS_HEADER_H
 
 #include "format/checkpoint.h"
-
-#include <jansson.h>
+#include "format/json.h"
 
 struct safetensors_header {
-    json_t *object; /* of tensor names, and perhaps "__metadata__" */
+    struct json_document document; /* an object of tensor names, and perhaps "__metadata__" */
     size_t n_tensors;
     uint64_t data_begin; /* byte of the file that offset 0 stands for */
 };

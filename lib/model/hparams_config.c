@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "format/json.h"
+#include "format/order.h"
 #include "model/architecture.h"
 
 #include <math.h>
@@ -20,24 +21,27 @@ static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
 }
 
 /* A list of kinds, one a layer, is not a plan: every layer reads itself, some through a window. */
-static lckv_status plan_from_list(struct checkpoint *checkpoint, const json_t *list,
+static lckv_status plan_from_list(struct checkpoint *checkpoint, const struct json_value *list,
                                   struct text *plan)
 {
-    size_t n = json_array_size(list), used = 0, capacity = n * 8 + 1;
+    size_t n = json_count(list), i = 0, used = 0, capacity = n * 8 + 1;
     char *text;
     if (n == 0 || n > PLAN_MAX_LAYERS)
         return fail(LCKV_BAD_FORMAT, CONFIG ": layer_types has %zu entries", n);
     lckv_status status = arena_alloc(&checkpoint->arena, capacity, 1, "a layer plan", &text);
     if (status != LCKV_OK)
         return status;
-    for (size_t i = 0; i < n; i++) {
-        const char *kind = json_string_value(json_array_get(list, i));
-        bool sliding = kind != NULL && strcmp(kind, "sliding_attention") == 0;
-        if (!sliding && (kind == NULL || strcmp(kind, "full_attention") != 0))
+    for (const struct json_value *entry = json_first(list); entry != NULL;
+         entry = json_next(list, entry), i++) {
+        struct text kind = json_text(entry);
+        bool sliding = text_equals(kind, "sliding_attention");
+        if (!json_is(entry, JSON_STRING) || (!sliding && !text_equals(kind, "full_attention")))
             return fail(LCKV_UNSUPPORTED,
                         CONFIG ": layer_types entry %zu is %s; expected full_attention or "
                                "sliding_attention",
-                        i, kind != NULL ? quoted_string(kind).text : "no string");
+                        i,
+                        json_is(entry, JSON_STRING) ? quoted(kind.bytes, kind.length).text
+                                                    : "no string");
         used += (size_t)snprintf(text + used, capacity - used, "%s%zu%s", i > 0 ? "_" : "", i,
                                  sliding ? "s" : "");
     }
@@ -45,12 +49,13 @@ static lckv_status plan_from_list(struct checkpoint *checkpoint, const json_t *l
     return LCKV_OK;
 }
 
-static lckv_status read_plan(struct checkpoint *checkpoint, const json_t *config, struct hparams *h)
+static lckv_status read_plan(struct checkpoint *checkpoint, const struct json_value *config,
+                             struct hparams *h)
 {
-    const json_t *types = json_object_get(config, "layer_types");
-    if (types == NULL || json_is_null(types))
+    const struct json_value *types = json_find(config, "layer_types");
+    if (types == NULL || json_is(types, JSON_NULL))
         return LCKV_OK;
-    if (json_is_array(types))
+    if (json_is(types, JSON_ARRAY))
         return plan_from_list(checkpoint, types, &h->plan);
     lckv_status status = json_get_text(config, CONFIG, "layer_types", &h->plan, NULL);
     if (status == LCKV_OK && h->plan.length == 0)
@@ -58,7 +63,7 @@ static lckv_status read_plan(struct checkpoint *checkpoint, const json_t *config
     return status == LCKV_OK ? keep_text(checkpoint, &h->plan) : status;
 }
 
-static lckv_status read_scaling(const json_t *scaling, struct hparams *h)
+static lckv_status read_scaling(const struct json_value *scaling, struct hparams *h)
 {
     const char *what = CONFIG ": rope scaling";
     struct text kind = {"default", 7};
@@ -68,11 +73,11 @@ static lckv_status read_scaling(const json_t *scaling, struct hparams *h)
         status = json_get_text(scaling, what, "type", &kind, NULL);
     if (status != LCKV_OK)
         return status;
-    if (strcmp(kind.bytes, "default") == 0)
+    if (text_equals(kind, "default"))
         return LCKV_OK;
-    if (strcmp(kind.bytes, "linear") == 0)
+    if (text_equals(kind, "linear"))
         h->rope_scaling = ROPE_SCALING_LINEAR;
-    else if (strcmp(kind.bytes, "llama3") == 0)
+    else if (text_equals(kind, "llama3"))
         h->rope_scaling = ROPE_SCALING_LLAMA3;
     else
         return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear or llama3", what,
@@ -97,10 +102,10 @@ static lckv_status read_scaling(const json_t *scaling, struct hparams *h)
 }
 
 /* rope_theta and rope_scaling, or both in rope_parameters. */
-static lckv_status read_rope(const json_t *config, struct hparams *h)
+static lckv_status read_rope(const struct json_value *config, struct hparams *h)
 {
     const char *what = CONFIG;
-    json_t *parameters = NULL, *scaling = NULL;
+    const struct json_value *parameters = NULL, *scaling = NULL;
     lckv_status status = json_get_f64(config, what, "rope_theta", &h->rope_theta, NULL);
     if (status == LCKV_OK)
         status = json_get_object(config, what, "rope_scaling", &scaling);
@@ -114,7 +119,7 @@ static lckv_status read_rope(const json_t *config, struct hparams *h)
     return status == LCKV_OK ? read_scaling(parameters, h) : status;
 }
 
-static lckv_status read_shape(const json_t *config, struct hparams *h)
+static lckv_status read_shape(const struct json_value *config, struct hparams *h)
 {
     const struct {
         const char *key;
@@ -151,9 +156,9 @@ static lckv_status read_shape(const json_t *config, struct hparams *h)
  * Absent: the published default, if the model's own plan has windows; for a plan that it does not
  * have it says nothing. Null: none, which a plan with windows does not allow.
  */
-static lckv_status read_window(const json_t *config, struct hparams *h)
+static lckv_status read_window(const struct json_value *config, struct hparams *h)
 {
-    if (json_object_get(config, "sliding_window") == NULL) {
+    if (json_find(config, "sliding_window") == NULL) {
         bool has_windows = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
         h->sliding_window = has_windows ? HPARAMS_SLIDING_WINDOW : 0;
         return LCKV_OK;
@@ -161,7 +166,7 @@ static lckv_status read_window(const json_t *config, struct hparams *h)
     return json_get_u32(config, CONFIG, "sliding_window", &h->sliding_window, NULL);
 }
 
-static lckv_status read_rest(const json_t *config, struct hparams *h)
+static lckv_status read_rest(const struct json_value *config, struct hparams *h)
 {
     const char *what = CONFIG;
     double epsilon = (double)h->rms_norm_eps;
@@ -170,7 +175,7 @@ static lckv_status read_rest(const json_t *config, struct hparams *h)
     h->rms_norm_eps = (float)epsilon;
     if (status == LCKV_OK)
         status = json_get_text(config, what, "hidden_act", &activation, NULL);
-    if (status == LCKV_OK && strcmp(activation.bytes, "silu") != 0)
+    if (status == LCKV_OK && !text_equals(activation, "silu"))
         status = fail(LCKV_UNSUPPORTED, "%s: hidden_act is %s; expected silu", what,
                       quoted(activation.bytes, activation.length).text);
     if (status == LCKV_OK)
@@ -186,7 +191,7 @@ static lckv_status read_rest(const json_t *config, struct hparams *h)
     return status;
 }
 
-static lckv_status read_architecture(const json_t *config, struct hparams *h)
+static lckv_status read_architecture(const struct json_value *config, struct hparams *h)
 {
     struct text type = {"", 0};
     lckv_status status = json_get_text(config, CONFIG, "model_type", &type, NULL);
@@ -200,7 +205,7 @@ static lckv_status read_architecture(const json_t *config, struct hparams *h)
 }
 
 /* A member that changes the computation in a way that the forward pass does not know. */
-static lckv_status refuse_unless(const json_t *object, const char *key, double neutral)
+static lckv_status refuse_unless(const struct json_value *object, const char *key, double neutral)
 {
     double value = neutral;
     lckv_status status = json_get_f64(object, CONFIG, key, &value, NULL);
@@ -211,7 +216,7 @@ static lckv_status refuse_unless(const json_t *object, const char *key, double n
 }
 
 /* What related models add to the configuration of this one: ignored, it would give wrong logits. */
-static lckv_status check_unsupported(const json_t *config, const struct hparams *h)
+static lckv_status check_unsupported(const struct json_value *config, const struct hparams *h)
 {
     const struct {
         const char *key;
@@ -227,15 +232,15 @@ static lckv_status check_unsupported(const json_t *config, const struct hparams 
     };
     static const char *const members[] = {"quantization_config", "final_logit_softcapping",
                                           "attn_logit_softcapping"};
-    json_t *rope = NULL;
+    const struct json_value *rope = NULL;
     lckv_status status = json_get_object(config, CONFIG, "rope_parameters", &rope);
     if (status == LCKV_OK && rope != NULL)
         status = refuse_unless(rope, "partial_rotary_factor", 1);
     for (size_t i = 0; status == LCKV_OK && i < sizeof factors / sizeof factors[0]; i++)
         status = refuse_unless(config, factors[i].key, factors[i].neutral);
     for (size_t i = 0; status == LCKV_OK && i < sizeof members / sizeof members[0]; i++) {
-        const json_t *member = json_object_get(config, members[i]);
-        if (member != NULL && !json_is_null(member))
+        const struct json_value *member = json_find(config, members[i]);
+        if (member != NULL && !json_is(member, JSON_NULL))
             status = fail(LCKV_UNSUPPORTED, CONFIG " has %s, which lckv does not know", members[i]);
     }
     return status;
@@ -257,12 +262,13 @@ static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text 
 
 lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h)
 {
-    json_t *config;
-    lckv_status status =
-        json_parse(checkpoint->config.bytes, checkpoint->config.length, CONFIG, &config);
+    struct json_document document;
+    lckv_status status = json_parse(checkpoint->config.bytes, checkpoint->config.length, CONFIG,
+                                    &checkpoint->arena.allocator, &document);
     if (status != LCKV_OK)
         return fail_in(status, "%s", checkpoint->name);
-    if (!json_is_object(config))
+    const struct json_value *config = document.root;
+    if (!json_is(config, JSON_OBJECT))
         status = fail(LCKV_BAD_FORMAT, CONFIG " is not an object");
     if (status == LCKV_OK)
         status = read_architecture(config, h);
@@ -280,6 +286,6 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
         status = check_unsupported(config, h);
     if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);
-    json_decref(config);
+    json_release(&document);
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
 }

@@ -14,7 +14,6 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static lckv_status choose_kernels(struct lckv_model *model, const lckv_model_options *options)
@@ -43,27 +42,12 @@ static lckv_status choose_kernels(struct lckv_model *model, const lckv_model_opt
 static lckv_status config_to_metadata(struct lckv_model *model)
 {
     const struct text *config = &model->checkpoint.config;
-    json_t *root, *value;
-    const char *key;
-    lckv_status status = json_parse(config->bytes, config->length, "config.json", &root);
-    if (status != LCKV_OK)
-        return status;
-    json_object_foreach(root, key, value)
-    {
-        if (json_is_string(value)) {
-            status = metadata_set_text(&model->checkpoint.metadata, key, json_string_value(value),
-                                       json_string_length(value));
-        } else {
-            char *text = json_dumps(value, JSON_ENCODE_ANY);
-            status = text == NULL
-                         ? fail(LCKV_OUT_OF_MEMORY, "no memory for config.json")
-                         : metadata_set_text(&model->checkpoint.metadata, key, text, strlen(text));
-            free(text); /* jansson's own */
-        }
-        if (status != LCKV_OK)
-            break;
-    }
-    json_decref(root);
+    struct json_document document;
+    lckv_status status =
+        json_parse(config->bytes, config->length, "config.json", &model->allocator, &document);
+    if (status == LCKV_OK)
+        status = json_to_metadata(document.root, &model->checkpoint.metadata);
+    json_release(&document);
     return status;
 }
 

@@ -4,7 +4,7 @@
  */
 #include "text/byte_level.h"
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #define SHIFTED 0x100   /* the first character of the others */
 #define N_LOW 33        /* 0x00 to 0x20 */

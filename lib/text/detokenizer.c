@@ -5,7 +5,7 @@
 #include "text/detokenizer.h"
 
 #include "base/status.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include "text/vocabulary.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "text/pretokenizer.h"
 
 #include "base/status.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -10,13 +10,13 @@
 #define CONFIG "tokenizer_config.json"
 
 /* A token as "text" or {"content": "text"}. Names of no token are left alone, as the field does. */
-static lckv_status read_special(struct tokenizer *tokenizer, const json_t *config, const char *key,
-                                lckv_token *token)
+static lckv_status read_special(struct tokenizer *tokenizer, const struct json_value *config,
+                                const char *key, lckv_token *token)
 {
     struct text text = {"", 0};
     bool found;
-    const json_t *value = json_object_get(config, key);
-    lckv_status status = json_is_object(value)
+    const struct json_value *value = json_find(config, key);
+    lckv_status status = json_is(value, JSON_OBJECT)
                              ? json_get_text(value, CONFIG, "content", &text, &found)
                              : json_get_text(config, CONFIG, key, &text, &found);
     if (status == LCKV_OK && found)
@@ -25,15 +25,15 @@ static lckv_status read_special(struct tokenizer *tokenizer, const json_t *confi
 }
 
 /* A string, or a list of named ones, of which "default" counts. */
-static lckv_status read_chat_template(struct tokenizer *tokenizer, const json_t *config)
+static lckv_status read_chat_template(struct tokenizer *tokenizer, const struct json_value *config)
 {
     struct text source = {"", 0};
-    const json_t *value = json_object_get(config, "chat_template");
+    const struct json_value *value = json_find(config, "chat_template");
     lckv_status status = LCKV_OK;
-    if (!json_is_array(value))
+    if (!json_is(value, JSON_ARRAY))
         status = json_get_text(config, CONFIG, "chat_template", &source, NULL);
-    for (size_t i = 0; status == LCKV_OK && i < json_array_size(value); i++) {
-        const json_t *entry = json_array_get(value, i);
+    const struct json_value *entry = json_is(value, JSON_ARRAY) ? json_first(value) : NULL;
+    for (; status == LCKV_OK && entry != NULL; entry = json_next(value, entry)) {
         struct text name = {"", 0};
         status = json_get_text(entry, CONFIG ": chat_template", "name", &name, NULL);
         if (status == LCKV_OK && text_equals(name, "default"))
@@ -46,7 +46,7 @@ static lckv_status read_chat_template(struct tokenizer *tokenizer, const json_t 
                       &tokenizer->chat_template.bytes);
 }
 
-lckv_status tokenizer_read_config(struct tokenizer *tokenizer, const json_t *config)
+lckv_status tokenizer_read_config(struct tokenizer *tokenizer, const struct json_value *config)
 {
     static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
     lckv_status status = LCKV_OK;
@@ -55,7 +55,8 @@ lckv_status tokenizer_read_config(struct tokenizer *tokenizer, const json_t *con
     return status == LCKV_OK ? read_chat_template(tokenizer, config) : status;
 }
 
-lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer, const json_t *config)
+lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
+                                        const struct json_value *config)
 {
     lckv_status status = json_get_bool(config, CONFIG, "add_bos_token", &tokenizer->add_bos, NULL);
     if (status == LCKV_OK)

@@ -16,22 +16,23 @@
 #define CONFIG "tokenizer_config.json"
 
 /* Options of the model that must be absent, null, false, 0 or "". */
-static lckv_status check_unused_options(const json_t *model)
+static lckv_status check_unused_options(const struct json_value *model)
 {
     static const char *const options[] = {"dropout", "continuing_subword_prefix",
                                           "end_of_word_suffix", "byte_fallback"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        const json_t *value = json_object_get(model, options[i]);
-        bool unused = value == NULL || json_is_null(value) || json_is_false(value) ||
-                      (json_is_number(value) && json_number_value(value) == 0) ||
-                      (json_is_string(value) && json_string_length(value) == 0);
+        const struct json_value *value = json_find(model, options[i]);
+        double number = 1;
+        bool unused = value == NULL || json_is(value, JSON_NULL) || json_is(value, JSON_FALSE) ||
+                      (json_number(value, &number) && number == 0) ||
+                      (json_is(value, JSON_STRING) && json_text(value).length == 0);
         if (!unused)
             return fail(LCKV_UNSUPPORTED, MODEL ": %s is not supported", options[i]);
     }
     return LCKV_OK;
 }
 
-static lckv_status check_model(const json_t *model)
+static lckv_status check_model(const struct json_value *model)
 {
     struct text type = {"BPE", 3}; /* old files leave it out */
     lckv_status status = json_get_text(model, MODEL, "type", &type, NULL);
@@ -41,31 +42,36 @@ static lckv_status check_model(const json_t *model)
     return status == LCKV_OK ? check_unused_options(model) : status;
 }
 
-static lckv_status check_id(const json_t *id, const char *token, size_t length)
+/* The id of a member of the vocabulary. */
+static lckv_status read_id(const struct json_value *value, int64_t *id)
 {
-    if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-        json_integer_value(id) >= TOKENIZER_MAX_TOKENS)
+    struct text token = json_name(value);
+    if (!json_integer(value, id) || *id < 0 || *id >= TOKENIZER_MAX_TOKENS)
         return fail(LCKV_BAD_FORMAT, MODEL ": vocab: the id of %s: expected an integer below %u",
-                    quoted(token, length).text, TOKENIZER_MAX_TOKENS);
+                    quoted(token.bytes, token.length).text, TOKENIZER_MAX_TOKENS);
     return LCKV_OK;
 }
 
 /* One more than the largest id. */
-static lckv_status count_tokens(json_t *vocab, const json_t *added, uint64_t *n_tokens)
+static lckv_status count_tokens(const struct json_value *vocab, const struct json_value *added,
+                                uint64_t *n_tokens)
 {
-    json_int_t largest = -1;
-    for (void *i = json_object_iter(vocab); i != NULL; i = json_object_iter_next(vocab, i)) {
-        const json_t *id = json_object_iter_value(i);
-        lckv_status status = check_id(id, json_object_iter_key(i), json_object_iter_key_len(i));
+    int64_t largest = -1;
+    size_t i = 0;
+    for (const struct json_value *value = json_first(vocab); value != NULL;
+         value = json_next(vocab, value)) {
+        int64_t id;
+        lckv_status status = read_id(value, &id);
         if (status != LCKV_OK)
             return status;
-        if (json_integer_value(id) > largest)
-            largest = json_integer_value(id);
+        if (id > largest)
+            largest = id;
     }
-    for (size_t i = 0; i < json_array_size(added); i++) {
+    for (const struct json_value *entry = json_first(added); entry != NULL;
+         entry = json_next(added, entry), i++) {
         uint32_t id = 0;
         bool found;
-        lckv_status status = json_get_u32(json_array_get(added, i), ADDED, "id", &id, &found);
+        lckv_status status = json_get_u32(entry, ADDED, "id", &id, &found);
         if (status != LCKV_OK)
             return status;
         if (!found || id >= TOKENIZER_MAX_TOKENS)
@@ -78,7 +84,7 @@ static lckv_status count_tokens(json_t *vocab, const json_t *added, uint64_t *n_
     return LCKV_OK;
 }
 
-static lckv_status set_added_token(struct vocabulary *vocabulary, const json_t *entry)
+static lckv_status set_added_token(struct vocabulary *vocabulary, const struct json_value *entry)
 {
     static const char *const flag_names[N_TOKEN_FLAGS] = {"lstrip", "rstrip", "single_word"};
     uint32_t id = 0;
@@ -107,59 +113,61 @@ static lckv_status set_added_token(struct vocabulary *vocabulary, const json_t *
     return status;
 }
 
-static lckv_status read_vocabulary(struct tokenizer *tokenizer, json_t *vocab, const json_t *added)
+static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct json_value *vocab,
+                                   const struct json_value *added)
 {
     struct vocabulary *vocabulary = &tokenizer->vocabulary;
     uint64_t n_tokens = 0;
     lckv_status status = count_tokens(vocab, added, &n_tokens);
     if (status == LCKV_OK)
         status = vocabulary_init(vocabulary, &tokenizer->arena, n_tokens);
-    void *i = json_object_iter(vocab);
-    for (; status == LCKV_OK && i != NULL; i = json_object_iter_next(vocab, i)) {
-        struct text spelling = {json_object_iter_key(i), json_object_iter_key_len(i)};
-        uint64_t id = (uint64_t)json_integer_value(json_object_iter_value(i));
-        status = vocabulary_set(vocabulary, id, spelling, LCKV_TOKEN_NORMAL);
+    for (const struct json_value *value = json_first(vocab); status == LCKV_OK && value != NULL;
+         value = json_next(vocab, value)) {
+        int64_t id = 0;
+        status = read_id(value, &id);
+        if (status == LCKV_OK)
+            status = vocabulary_set(vocabulary, (uint64_t)id, json_name(value), LCKV_TOKEN_NORMAL);
     }
-    for (size_t j = 0; status == LCKV_OK && j < json_array_size(added); j++)
-        status = set_added_token(vocabulary, json_array_get(added, j));
+    for (const struct json_value *entry = json_first(added); status == LCKV_OK && entry != NULL;
+         entry = json_next(added, entry))
+        status = set_added_token(vocabulary, entry);
     if (status == LCKV_OK)
         status = vocabulary_finish(vocabulary);
     return status == LCKV_OK ? status : fail_in(status, TOKENIZER);
 }
 
-static struct text string_text(const json_t *string)
-{
-    return (struct text){json_string_value(string), json_string_length(string)};
-}
-
 /* "left right" or ["left", "right"]; false for anything else. */
-static bool parse_merge(const json_t *merge, struct text *left, struct text *right)
+static bool parse_merge(const struct json_value *merge, struct text *left, struct text *right)
 {
-    if (json_is_string(merge)) {
-        struct text both = string_text(merge);
+    if (json_is(merge, JSON_STRING)) {
+        struct text both = json_text(merge);
         const char *space = memchr(both.bytes, ' ', both.length);
         if (space == NULL)
             return false;
         *left = (struct text){both.bytes, (size_t)(space - both.bytes)};
         *right = (struct text){space + 1, both.length - left->length - 1};
     } else {
-        const json_t *first = json_array_get(merge, 0), *second = json_array_get(merge, 1);
-        if (json_array_size(merge) != 2 || !json_is_string(first) || !json_is_string(second))
+        if (!json_is(merge, JSON_ARRAY) || json_count(merge) != 2)
             return false;
-        *left = string_text(first);
-        *right = string_text(second);
+        const struct json_value *first = json_first(merge), *second = json_next(merge, first);
+        if (!json_is(first, JSON_STRING) || !json_is(second, JSON_STRING))
+            return false;
+        *left = json_text(first);
+        *right = json_text(second);
     }
     return left->length > 0 && right->length > 0 &&
            memchr(left->bytes, ' ', left->length) == NULL &&
            memchr(right->bytes, ' ', right->length) == NULL;
 }
 
-static lckv_status read_merges(struct tokenizer *tokenizer, const json_t *merges)
+static lckv_status read_merges(struct tokenizer *tokenizer, const struct json_value *merges)
 {
-    lckv_status status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, json_array_size(merges));
-    for (size_t i = 0; status == LCKV_OK && i < json_array_size(merges); i++) {
+    lckv_status status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, json_count(merges));
+    size_t i = 0;
+    for (const struct json_value *merge = json_first(merges); status == LCKV_OK && merge != NULL;
+         merge = json_next(merges, merge), i++) {
         struct text left, right;
-        if (!parse_merge(json_array_get(merges, i), &left, &right))
+        if (!parse_merge(merge, &left, &right))
             return fail(
                 LCKV_BAD_FORMAT,
                 MODEL ": merges: entry %zu: expected \"left right\" or [\"left\", \"right\"]", i);
@@ -175,7 +183,7 @@ static lckv_status read_merges(struct tokenizer *tokenizer, const json_t *merges
 }
 
 /* model.unk_token, which stands for bytes that have no token. */
-static lckv_status read_unknown(struct tokenizer *tokenizer, const json_t *model)
+static lckv_status read_unknown(struct tokenizer *tokenizer, const struct json_value *model)
 {
     struct text unknown = {"", 0};
     bool found, fuse = false, complete = true;
@@ -195,9 +203,9 @@ static lckv_status read_unknown(struct tokenizer *tokenizer, const json_t *model
     return LCKV_OK;
 }
 
-static lckv_status read_model(struct tokenizer *tokenizer, const json_t *root)
+static lckv_status read_model(struct tokenizer *tokenizer, const struct json_value *root)
 {
-    json_t *model = NULL, *vocab = NULL, *merges = NULL, *added = NULL;
+    const struct json_value *model = NULL, *vocab = NULL, *merges = NULL, *added = NULL;
     lckv_status status = json_get_object(root, TOKENIZER, "model", &model);
     if (status == LCKV_OK && model == NULL)
         return fail(LCKV_BAD_FORMAT, TOKENIZER ": model is missing, expected an object");
@@ -222,9 +230,10 @@ static lckv_status read_model(struct tokenizer *tokenizer, const json_t *root)
     return status;
 }
 
-static lckv_status read_both(struct tokenizer *tokenizer, const json_t *root, const json_t *config)
+static lckv_status read_both(struct tokenizer *tokenizer, const struct json_value *root,
+                             const struct json_value *config)
 {
-    json_t *normalizer = NULL, *pretokenizer = NULL, *postprocessor = NULL;
+    const struct json_value *normalizer = NULL, *pretokenizer = NULL, *postprocessor = NULL;
     lckv_status status = read_model(tokenizer, root);
     if (status == LCKV_OK && config != NULL)
         status = tokenizer_read_config(tokenizer, config);
@@ -247,13 +256,14 @@ static lckv_status read_both(struct tokenizer *tokenizer, const json_t *root, co
 
 lckv_status tokenizer_read_json(struct tokenizer *tokenizer, struct text json, struct text config)
 {
-    json_t *root = NULL, *config_root = NULL;
-    lckv_status status = json_parse(json.bytes, json.length, TOKENIZER, &root);
+    const lckv_allocator *allocator = &tokenizer->arena.allocator;
+    struct json_document document, config_document = {.root = NULL};
+    lckv_status status = json_parse(json.bytes, json.length, TOKENIZER, allocator, &document);
     if (status == LCKV_OK && config.length > 0)
-        status = json_parse(config.bytes, config.length, CONFIG, &config_root);
+        status = json_parse(config.bytes, config.length, CONFIG, allocator, &config_document);
     if (status == LCKV_OK)
-        status = read_both(tokenizer, root, config_root);
-    json_decref(root);
-    json_decref(config_root);
+        status = read_both(tokenizer, document.root, config_document.root);
+    json_release(&document);
+    json_release(&config_document);
     return status;
 }

@@ -13,7 +13,7 @@
 #define PRETOKENIZER "tokenizer.json: pre_tokenizer"
 #define POSTPROCESSOR "tokenizer.json: post_processor"
 
-static lckv_status get_type(const json_t *object, const char *what, struct text *type)
+static lckv_status get_type(const struct json_value *object, const char *what, struct text *type)
 {
     bool found;
     lckv_status status = json_get_text(object, what, "type", type, &found);
@@ -28,22 +28,24 @@ static lckv_status refuse(const char *what, struct text kind)
                 quoted(kind.bytes, kind.length).text);
 }
 
-typedef lckv_status (*read_function)(struct tokenizer *tokenizer, const json_t *object);
+typedef lckv_status (*read_function)(struct tokenizer *tokenizer, const struct json_value *object);
 
 /* Each of the array `key`, in order. */
-static lckv_status read_sequence(struct tokenizer *tokenizer, const json_t *object,
+static lckv_status read_sequence(struct tokenizer *tokenizer, const struct json_value *object,
                                  const char *what, const char *key, read_function read)
 {
-    json_t *items = NULL;
+    const struct json_value *items = NULL;
     lckv_status status = json_get_array(object, what, key, &items);
     if (status == LCKV_OK && items == NULL)
         return fail(LCKV_BAD_FORMAT, "%s: %s is missing, expected an array", what, key);
-    for (size_t i = 0; status == LCKV_OK && i < json_array_size(items); i++)
-        status = read(tokenizer, json_array_get(items, i));
+    for (const struct json_value *item = json_first(items); status == LCKV_OK && item != NULL;
+         item = json_next(items, item))
+        status = read(tokenizer, item);
     return status;
 }
 
-lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer, const json_t *normalizer)
+lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
+                                      const struct json_value *normalizer)
 {
     struct text type;
     if (normalizer == NULL)
@@ -93,9 +95,9 @@ static lckv_status add_string(struct tokenizer *tokenizer, struct text string)
  * only matches in Hugging Face's tokenizers; such patterns match all text, and here no byte is
  * lost.
  */
-static lckv_status read_split(struct tokenizer *tokenizer, const json_t *split)
+static lckv_status read_split(struct tokenizer *tokenizer, const struct json_value *split)
 {
-    json_t *pattern = NULL;
+    const struct json_value *pattern = NULL;
     struct text behavior = {"", 0}, regex = {"", 0}, string = {"", 0};
     bool invert = false, is_regex = false, is_string = false;
     lckv_status status = json_get_object(split, PRETOKENIZER, "pattern", &pattern);
@@ -120,7 +122,7 @@ static lckv_status read_split(struct tokenizer *tokenizer, const json_t *split)
     return add_pattern(tokenizer, regex);
 }
 
-static lckv_status read_digits(struct tokenizer *tokenizer, const json_t *digits)
+static lckv_status read_digits(struct tokenizer *tokenizer, const struct json_value *digits)
 {
     bool individual = false;
     lckv_status status =
@@ -131,7 +133,7 @@ static lckv_status read_digits(struct tokenizer *tokenizer, const json_t *digits
     return add_pattern(tokenizer, (struct text){pattern, strlen(pattern)});
 }
 
-static lckv_status read_byte_level(struct tokenizer *tokenizer, const json_t *byte_level)
+static lckv_status read_byte_level(struct tokenizer *tokenizer, const struct json_value *byte_level)
 {
     bool add_prefix_space = true, use_regex = true; /* the defaults there */
     lckv_status status =
@@ -147,7 +149,7 @@ static lckv_status read_byte_level(struct tokenizer *tokenizer, const json_t *by
     return add_pattern(tokenizer, pattern);
 }
 
-static lckv_status read_step(struct tokenizer *tokenizer, const json_t *step)
+static lckv_status read_step(struct tokenizer *tokenizer, const struct json_value *step)
 {
     struct text type;
     lckv_status status = get_type(step, PRETOKENIZER, &type);
@@ -165,9 +167,9 @@ static lckv_status read_step(struct tokenizer *tokenizer, const json_t *step)
 }
 
 /* The type of the last step, length 0 if there is none. */
-static lckv_status last_type(const json_t *step, struct text *type)
+static lckv_status last_type(const struct json_value *step, struct text *type)
 {
-    json_t *steps = NULL;
+    const struct json_value *steps = NULL;
     *type = (struct text){"", 0};
     if (step == NULL)
         return LCKV_OK;
@@ -177,21 +179,24 @@ static lckv_status last_type(const json_t *step, struct text *type)
     status = json_get_array(step, PRETOKENIZER, "pretokenizers", &steps);
     if (status != LCKV_OK)
         return status;
-    size_t count = json_array_size(steps);
-    return last_type(count > 0 ? json_array_get(steps, count - 1) : NULL, type);
+    const struct json_value *last = NULL;
+    for (step = json_first(steps); step != NULL; step = json_next(steps, step))
+        last = step;
+    return last_type(last, type);
 }
 
-static size_t count_byte_levels(const json_t *step)
+static size_t count_byte_levels(const struct json_value *step)
 {
-    const json_t *type = json_object_get(step, "type");
-    const json_t *steps = json_object_get(step, "pretokenizers");
-    size_t count = json_is_string(type) && strcmp(json_string_value(type), "ByteLevel") == 0;
-    for (size_t i = 0; i < json_array_size(steps); i++)
-        count += count_byte_levels(json_array_get(steps, i));
+    const struct json_value *type = json_find(step, "type");
+    const struct json_value *steps = json_find(step, "pretokenizers");
+    size_t count = json_is(type, JSON_STRING) && text_equals(json_text(type), "ByteLevel");
+    for (step = json_first(steps); step != NULL; step = json_next(steps, step))
+        count += count_byte_levels(step);
     return count;
 }
 
-lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer, const json_t *pretokenizer)
+lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
+                                        const struct json_value *pretokenizer)
 {
     struct text last;
     if (pretokenizer != NULL) {
@@ -212,23 +217,23 @@ lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer, const json_
 /* ---- Post-processor ---- */
 
 /* The token that the template calls `name`. */
-static lckv_status template_token(const struct tokenizer *tokenizer, const json_t *template,
-                                  struct text name, lckv_token *token)
+static lckv_status template_token(const struct tokenizer *tokenizer,
+                                  const struct json_value *template, struct text name,
+                                  lckv_token *token)
 {
-    json_t *specials = NULL;
+    const struct json_value *specials = NULL;
+    int64_t integer = -1;
     lckv_status status = json_get_object(template, POSTPROCESSOR, "special_tokens", &specials);
     if (status != LCKV_OK)
         return status;
-    const json_t *entry =
-        specials != NULL ? json_object_getn(specials, name.bytes, name.length) : NULL;
-    const json_t *ids = json_object_get(entry, "ids");
-    const json_t *id = json_array_get(ids, 0);
-    if (json_array_size(ids) != 1 || !json_is_integer(id) || json_integer_value(id) < 0 ||
-        json_integer_value(id) >= tokenizer->vocabulary.n_tokens)
+    const struct json_value *ids = json_find(json_find_text(specials, name), "ids");
+    if (!json_is(ids, JSON_ARRAY) || json_count(ids) != 1 ||
+        !json_integer(json_first(ids), &integer) || integer < 0 ||
+        integer >= tokenizer->vocabulary.n_tokens)
         return fail(LCKV_BAD_FORMAT,
                     POSTPROCESSOR ": special_tokens: %s: expected one id of a token",
                     quoted(name.bytes, name.length).text);
-    *token = (lckv_token)json_integer_value(id);
+    *token = (lckv_token)integer;
     return LCKV_OK;
 }
 
@@ -245,16 +250,16 @@ static lckv_status add_around(struct tokenizer *tokenizer, lckv_special special,
     return LCKV_OK;
 }
 
-static lckv_status read_template(struct tokenizer *tokenizer, const json_t *template)
+static lckv_status read_template(struct tokenizer *tokenizer, const struct json_value *template)
 {
-    json_t *single = NULL;
+    const struct json_value *single = NULL;
     lckv_status status = json_get_array(template, POSTPROCESSOR, "single", &single);
     size_t n_texts = 0;
-    for (size_t i = 0; status == LCKV_OK && i < json_array_size(single); i++) {
-        json_t *special = NULL, *text = NULL;
+    for (const struct json_value *item = json_first(single); status == LCKV_OK && item != NULL;
+         item = json_next(single, item)) {
+        const struct json_value *special = NULL, *text = NULL;
         struct text name = {"", 0};
         lckv_token token = -1;
-        const json_t *item = json_array_get(single, i);
         status = json_get_object(item, POSTPROCESSOR ": single", "SpecialToken", &special);
         if (status == LCKV_OK)
             status = json_get_object(item, POSTPROCESSOR ": single", "Sequence", &text);
@@ -275,7 +280,8 @@ static lckv_status read_template(struct tokenizer *tokenizer, const json_t *temp
     return status;
 }
 
-lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer, const json_t *postprocessor)
+lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,
+                                         const struct json_value *postprocessor)
 {
     struct text type;
     if (postprocessor == NULL)

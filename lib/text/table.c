@@ -3,34 +3,10 @@
  */
 #include "text/table.h"
 
+#include "base/hash.h"
 #include "base/status.h"
 
 #include <string.h>
-
-/* A well-mixed hash at half load never probes that far; keys from a file may be made to. */
-#define MAX_PROBES 512
-
-static uint64_t mix(uint64_t value)
-{
-    value ^= value >> 32;
-    value *= UINT64_C(0xD6E8FEB86659FD93);
-    value ^= value >> 32;
-    value *= UINT64_C(0xD6E8FEB86659FD93);
-    return value ^ value >> 32;
-}
-
-static uint64_t hash(const unsigned char *key, size_t length)
-{
-    uint64_t state = UINT64_C(0x9E3779B97F4A7C15) ^ length;
-    uint64_t word = 0;
-    for (; length >= sizeof word; key += sizeof word, length -= sizeof word) {
-        memcpy(&word, key, sizeof word);
-        state = mix(state ^ word);
-    }
-    word = 0;
-    memcpy(&word, key, length);
-    return mix(state ^ word);
-}
 
 lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, const char *what)
 {
@@ -49,8 +25,8 @@ lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, 
 static struct table_slot *probe(const struct table *table, const void *key, size_t length)
 {
     size_t mask = table->n_slots - 1;
-    size_t index = (size_t)hash(key, length) & mask;
-    for (int i = 0; i < MAX_PROBES; i++) {
+    size_t index = (size_t)hash_bytes(key, length) & mask;
+    for (int i = 0; i < HASH_MAX_PROBES; i++) {
         struct table_slot *slot = &table->slots[(index + (size_t)i) & mask];
         if (slot->key == NULL || (slot->length == length && memcmp(slot->key, key, length) == 0))
             return slot;

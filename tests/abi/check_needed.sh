@@ -5,7 +5,7 @@ build=$3
 needed=$(readelf -d "$build/liblckv.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for library in $needed; do
     case $library in
-    libc.so.* | libm.so.* | ld-linux-* | libopenblas.so.* | libjansson.so.* | libpcre2-8.so.* | libutf8proc.so.*) ;;
+    libc.so.* | libm.so.* | ld-linux-* | libopenblas.so.* | libpcre2-8.so.* | libutf8proc.so.*) ;;
     *)
         echo "unexpected: $library"
         exit 1

@@ -4,9 +4,10 @@
  * LCKV_TEST_SMOLLM2 names its GGUF file. References: tests/data/README.md. On the public header
  * only.
  */
+#include "folder.h"
+#include "json.h"
 #include "sessions.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,20 +25,13 @@ static lckv_cache *make_f32_cache(const lckv_model *model)
     return make_cache(model, (lckv_cache_options){.kv_dtype = LCKV_DTYPE_F32, .max_rows = 512});
 }
 
-static json_t *load(const char *path)
+static size_t ids_of(const char *list, lckv_token *ids)
 {
-    json_error_t error;
-    json_t *root = json_load_file(path, 0, &error);
-    ck_assert_msg(root != NULL, "%s: %s", path, error.text);
-    return root;
-}
-
-static size_t ids_of(const json_t *list, lckv_token *ids)
-{
-    size_t n = json_array_size(list);
-    ck_assert_uint_le(n, MAX_TOKENS);
-    for (size_t i = 0; i < n; i++)
-        ids[i] = (lckv_token)json_integer_value(json_array_get(list, i));
+    size_t n = 0;
+    for (const char *id = json_first(list); id != NULL; id = json_next(id)) {
+        ck_assert_uint_lt(n, MAX_TOKENS);
+        ids[n++] = (lckv_token)json_long(id);
+    }
     return n;
 }
 
@@ -119,27 +113,28 @@ START_TEST(the_bundled_model_has_its_perplexity)
 }
 END_TEST
 
-static void check_continuation(const lckv_model *model, const json_t *item)
+static void check_continuation(const lckv_model *model, const char *item)
 {
     static lckv_token prompt[MAX_TOKENS], expected[MAX_TOKENS], got[MAX_TOKENS];
-    const char *text = json_string_value(json_object_get(item, "prompt"));
+    size_t length, n;
+    char *text = json_string(json_get(item, "prompt"), &length);
     uint32_t n_vocab = info_of(model).n_vocab;
-    size_t n_prompt = ids_of(json_object_get(item, "prompt_ids"), prompt), n;
-    ck_assert_ok(lckv_tokenize(model, text, strlen(text), 0, got, MAX_TOKENS, &n));
+    size_t n_prompt = ids_of(json_get(item, "prompt_ids"), prompt);
+    ck_assert_ok(lckv_tokenize(model, text, length, 0, got, MAX_TOKENS, &n));
+    free(text);
     ck_assert_uint_eq(n, n_prompt);
     ck_assert(memcmp(got, prompt, n * sizeof *got) == 0);
     lckv_cache *cache = make_f32_cache(model);
     float *logits = logits_of(cache, prompt, n_prompt, n_vocab);
-    const json_t *top = json_object_get(item, "top10_last_prompt_position");
-    for (size_t i = 0; i < json_array_size(top); i++) {
-        const json_t *entry = json_array_get(top, i);
-        double logit = json_number_value(json_object_get(entry, "logit"));
-        size_t id = (size_t)json_integer_value(json_object_get(entry, "id"));
+    const char *top = json_get(item, "top10_last_prompt_position");
+    ck_assert_uint_eq(json_size(top), 10);
+    for (const char *entry = json_first(top); entry != NULL; entry = json_next(entry)) {
+        double logit = json_number(json_get(entry, "logit"));
+        size_t id = (size_t)json_long(json_get(entry, "id"));
         ck_assert(fabs((double)logits[(n_prompt - 1) * n_vocab + id] - logit) < 2e-3);
     }
-    ck_assert_uint_eq(json_array_size(top), 10);
     free(logits);
-    size_t n_expected = ids_of(json_object_get(item, "continuation_ids"), expected);
+    size_t n_expected = ids_of(json_get(item, "continuation_ids"), expected);
     lckv_session *session = make_session(cache);
     lckv_generate_options options = {
         .size = sizeof options, .max_tokens = n_expected, .ignore_end = 1};
@@ -151,8 +146,9 @@ static void check_continuation(const lckv_model *model, const json_t *item)
     ck_assert(memcmp(got + n_prompt, expected, (n_expected - 1) * sizeof *got) == 0);
     char buffer[4096];
     ck_assert_ok(lckv_detokenize(model, expected, n_expected, 0, buffer, sizeof buffer, &n));
-    const char *continuation = json_string_value(json_object_get(item, "continuation_text"));
-    ck_assert(n == strlen(continuation) && memcmp(buffer, continuation, n) == 0);
+    char *continuation = json_string(json_get(item, "continuation_text"), &length);
+    ck_assert(n == length && memcmp(buffer, continuation, n) == 0);
+    free(continuation);
     lckv_session_release(session);
     lckv_cache_release(cache);
 }
@@ -163,49 +159,48 @@ START_TEST(the_trained_models_give_their_references)
         const char *name;
         double perplexity;
     } trained[] = {{"stories-lckv", 2.66815}, {"stories-mid", 2.65273}, {"stories-std", 2.66455}};
-    const char *folder = getenv("LCKV_TEST_MODELS");
+    const char *directory = getenv("LCKV_TEST_MODELS");
     char path[512];
-    if (folder == NULL) {
+    if (directory == NULL) {
         printf("skipped: LCKV_TEST_MODELS is not set\n");
         return;
     }
-    snprintf(path, sizeof path, "%s/%s", folder, trained[_i].name);
+    snprintf(path, sizeof path, "%s/%s", directory, trained[_i].name);
     check_perplexity(path, LCKV_PRECISION_FULL, trained[_i].perplexity, 0.002);
     if (_i != 0)
         return;
     lckv_model *model = open_trained(path, LCKV_PRECISION_FULL);
-    json_t *golden = load("tests/data/golden-stories-lckv.json");
-    const json_t *cases = json_object_get(golden, "cases");
-    ck_assert_uint_gt(json_array_size(cases), 0);
-    for (size_t i = 0; i < json_array_size(cases); i++)
-        check_continuation(model, json_array_get(cases, i));
-    json_decref(golden);
+    char *golden = read_whole("tests/data/golden-stories-lckv.json", NULL);
+    const char *item = json_first(json_get(json_space(golden), "cases"));
+    ck_assert_ptr_nonnull(item);
+    for (; item != NULL; item = json_next(item))
+        check_continuation(model, item);
+    free(golden);
     lckv_model_release(model);
 }
 END_TEST
 
 /* Fed with the reference's ids, the argmax where the margin is clear, and the top-10 logits. */
-static void check_greedy(const lckv_model *model, const json_t *item, double margin,
-                         double tolerance)
+static void check_greedy(const lckv_model *model, const char *item, double margin, double tolerance)
 {
     static lckv_token ids[MAX_TOKENS];
     uint32_t n_vocab = info_of(model).n_vocab;
-    size_t n_prompt = ids_of(json_object_get(item, "prompt_ids"), ids);
-    size_t n = n_prompt + ids_of(json_object_get(item, "ids"), ids + n_prompt);
+    size_t n_prompt = ids_of(json_get(item, "prompt_ids"), ids);
+    size_t n = n_prompt + ids_of(json_get(item, "ids"), ids + n_prompt);
     lckv_cache *cache = make_f32_cache(model);
     float *logits = logits_of(cache, ids, n, n_vocab);
-    const json_t *margins = json_object_get(item, "top1_minus_top2");
-    for (size_t i = 0; i < json_array_size(margins) && n_prompt + i < n; i++) {
+    size_t i = 0;
+    for (const char *value = json_first(json_get(item, "top1_minus_top2"));
+         value != NULL && n_prompt + i < n; value = json_next(value), i++) {
         size_t best = most_likely(logits + (n_prompt - 1 + i) * n_vocab, n_vocab);
-        if (json_number_value(json_array_get(margins, i)) > margin)
+        if (json_number(value) > margin)
             ck_assert_uint_eq(best, ids[n_prompt + i]);
     }
-    const json_t *top = json_object_get(item, "top10");
-    for (size_t i = 0; i < json_array_size(top); i++) {
-        const json_t *entry = json_array_get(top, i);
-        size_t id = (size_t)json_integer_value(json_object_get(entry, "id"));
+    const char *top = json_get(item, "top10");
+    for (const char *entry = json_first(top); entry != NULL; entry = json_next(entry)) {
+        size_t id = (size_t)json_long(json_get(entry, "id"));
         double off = fabs((double)logits[(n_prompt - 1) * n_vocab + id] -
-                          json_number_value(json_object_get(entry, "logit")));
+                          json_number(json_get(entry, "logit")));
         ck_assert_msg(off < tolerance, "logit of token %zu is off by %g", id, off);
     }
     free(logits);
@@ -213,11 +208,11 @@ static void check_greedy(const lckv_model *model, const json_t *item, double mar
 }
 
 /* Windows of 512 tokens, the second half of each counted. */
-static double windows_perplexity(const lckv_model *model, const json_t *reference)
+static double windows_perplexity(const lckv_model *model, const char *reference)
 {
     static lckv_token ids[MAX_TOKENS];
     uint32_t n_vocab = info_of(model).n_vocab;
-    size_t n = ids_of(json_object_get(reference, "ids"), ids), counted = 0;
+    size_t n = ids_of(json_get(reference, "ids"), ids), counted = 0;
     double total = 0;
     lckv_cache *cache = make_f32_cache(model);
     for (size_t begin = 0; begin + 512 <= n; begin += 512) {
@@ -231,18 +226,20 @@ static double windows_perplexity(const lckv_model *model, const json_t *referenc
     return exp(total / (double)counted);
 }
 
-static void check_tokens(const lckv_model *model, const json_t *item)
+static void check_tokens(const lckv_model *model, const char *item)
 {
     static lckv_token expected[MAX_TOKENS], got[MAX_TOKENS];
     static const char *const lists[] = {"ids", "ids_no_parse_special"};
-    const json_t *text = json_object_get(item, "text");
+    size_t length;
+    char *text = json_string(json_get(item, "text"), &length);
     for (uint32_t k = 0; k < 2; k++) {
-        size_t n, n_expected = ids_of(json_object_get(item, lists[k]), expected);
-        ck_assert_ok(lckv_tokenize(model, json_string_value(text), json_string_length(text),
-                                   k == 1 ? LCKV_TOKENIZE_NO_SPECIAL : 0, got, MAX_TOKENS, &n));
+        size_t n, n_expected = ids_of(json_get(item, lists[k]), expected);
+        ck_assert_ok(lckv_tokenize(model, text, length, k == 1 ? LCKV_TOKENIZE_NO_SPECIAL : 0, got,
+                                   MAX_TOKENS, &n));
         ck_assert_uint_eq(n, n_expected);
         ck_assert(memcmp(got, expected, n * sizeof *got) == 0);
     }
+    free(text);
 }
 
 START_TEST(smollm2_gives_its_reference)
@@ -254,15 +251,15 @@ START_TEST(smollm2_gives_its_reference)
     }
     bool full = _i == 0;
     lckv_model *model = open_trained(path, full ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST);
-    json_t *reference = load("tests/data/smollm2/reference.json");
-    const json_t *strings = json_object_get(reference, "tokenize"), *value;
-    size_t i;
-    json_array_foreach(strings, i, value) check_tokens(model, value);
-    json_array_foreach(json_object_get(reference, "greedy"), i, value)
-        check_greedy(model, value, full ? 0.05 : 1.5, full ? 2e-2 : 1.2);
-    double got = windows_perplexity(model, json_object_get(reference, "perplexity"));
+    char *whole = read_whole("tests/data/smollm2/reference.json", NULL);
+    const char *reference = json_space(whole), *item;
+    for (item = json_first(json_get(reference, "tokenize")); item != NULL; item = json_next(item))
+        check_tokens(model, item);
+    for (item = json_first(json_get(reference, "greedy")); item != NULL; item = json_next(item))
+        check_greedy(model, item, full ? 0.05 : 1.5, full ? 2e-2 : 1.2);
+    double got = windows_perplexity(model, json_get(reference, "perplexity"));
     ck_assert_msg(fabs(got / 18.34178 - 1) < (full ? 0.002 : 0.006), "perplexity %.5f", got);
-    json_decref(reference);
+    free(whole);
     lckv_model_release(model);
 }
 END_TEST

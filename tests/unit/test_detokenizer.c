@@ -2,7 +2,7 @@
  * The streaming detokenizer: whole characters only, nothing lost, and special tokens by flag.
  */
 #include "text/detokenizer.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include "text_support.h"
 

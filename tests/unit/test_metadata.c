@@ -239,12 +239,12 @@ START_TEST(text_is_free_of_the_locale)
         assert_text("f", "-12.75");
         set_float("f", METADATA_F32, 3.4028235e38f);
         assert_text("f", "3.4028235e38");
-        json_t *value = NULL;
+        struct json_document document;
         double f = 0;
-        ck_assert_ok(json_parse("{\"f\": 1.5}", 10, "t", &value));
-        ck_assert_ok(json_get_f64(value, "t", "f", &f, NULL));
+        ck_assert_ok(json_parse("{\"f\": 1.5}", 10, "t", &memory_default_allocator, &document));
+        ck_assert_ok(json_get_f64(document.root, "t", "f", &f, NULL));
         ck_assert_double_eq(f, 1.5);
-        json_decref(value);
+        json_release(&document);
     } else {
         fprintf(stderr, "text_is_free_of_the_locale: skipped, localedef cannot make a locale\n");
     }

@@ -6,7 +6,7 @@
 #include "text/pretokenizer.h"
 #include "text/table.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include "text_support.h"
 

@@ -1,10 +1,9 @@
 /*
  * UTF-8: see utf8.h.
  */
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /* What may follow a first byte: so many bytes, the first of them from `low` to `high`. */
 struct lead {
@@ -79,4 +78,14 @@ size_t utf8_unfinished(const char *text, size_t length)
             return tail;
     }
     return 0;
+}
+
+size_t utf8_encode(uint32_t code, char bytes[4])
+{
+    static const uint8_t leads[] = {0, 0x00, 0xC0, 0xE0, 0xF0};
+    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = length - 1; i > 0; i--, code >>= 6)
+        bytes[i] = (char)(0x80 | (code & 0x3F));
+    bytes[0] = (char)(leads[length] | code);
+    return length;
 }

@@ -1,11 +1,13 @@
 /*
- * UTF-8: which bytes are whole characters. Strict (no surrogates, no overlong forms, nothing above
- * U+10FFFF), so that what passes here may go to PCRE2 and utf8proc unchecked.
+ * UTF-8: which bytes are whole characters, and the bytes of a character. Strict (no surrogates, no
+ * overlong forms, nothing above U+10FFFF), so that what passes here may go to PCRE2 and utf8proc
+ * unchecked.
  */
-#ifndef LCKV_TEXT_UTF8_H
-#define LCKV_TEXT_UTF8_H
+#ifndef LCKV_BASE_UTF8_H
+#define LCKV_BASE_UTF8_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* The bytes of the character at the start of the text, 0 if there is none. */
 size_t utf8_character(const char *text, size_t length);
@@ -16,5 +18,8 @@ size_t utf8_invalid_run(const char *text, size_t length);
 
 /* The bytes at the end (0 to 3) that may become a character when more bytes come. */
 size_t utf8_unfinished(const char *text, size_t length);
+
+/* The bytes of a code point that is no surrogate and not above U+10FFFF; returns how many. */
+size_t utf8_encode(uint32_t code, char bytes[4]);
 
 #endif
