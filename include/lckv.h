@@ -119,7 +119,8 @@ LCKV_API lckv_status lckv_dtype_from_name(const char *name, lckv_dtype *dtype);
 /*
  * The caller's memory. Both functions must be safe to call from several threads at once. `alloc`
  * returns `size` bytes aligned to `align` (a power of two), or NULL; `free` gets the size that was
- * asked for. Third-party parsers (JSON, patterns) use malloc all the same.
+ * asked for. All that the library allocates comes from here, PCRE2's memory for patterns included;
+ * only the C library (stacks of threads) and OpenBLAS, where it is used, have memory of their own.
  */
 typedef struct lckv_allocator {
     size_t size; /* sizeof(lckv_allocator) */

@@ -321,7 +321,7 @@ static char *many_names(size_t n_names, const char *last, size_t *length)
     ck_assert_ptr_nonnull(text);
     *length = 0;
     for (size_t i = 0; i < n_names; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "%08zx", i);
         *length += (size_t)sprintf(text + *length, "%c\"%s\":1", i == 0 ? '{' : ',',
                                    i + 1 < n_names ? name : last);
