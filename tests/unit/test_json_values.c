@@ -281,6 +281,40 @@ START_TEST(digits_far_behind_decide)
 }
 END_TEST
 
+/*
+ * The longest decisions: odd multiples of 2^-1075 lie half way between two doubles, and have up to
+ * 767 digits. Exactly, a little less, and a little more.
+ */
+START_TEST(all_digits_of_the_longest_half_ways_decide)
+{
+    static const uint64_t odds[] = {
+        1, 3, 5, 0xFFFFFFFF, (UINT64_C(1) << 53) - 1, (UINT64_C(1) << 53) + 1};
+    for (size_t i = 0; i < COUNT(odds); i++) {
+        uint8_t digits[800] = {1}; /* 5^1075 * odd, the last digit first */
+        for (int step = 0; step <= 1075; step++) {
+            uint64_t carry = 0, factor = step < 1075 ? 5 : odds[i];
+            for (size_t at = 0; at < COUNT(digits); at++, carry /= 10) {
+                carry += digits[at] * factor;
+                digits[at] = carry % 10;
+            }
+        }
+        char text[COUNT(digits) + 32];
+        size_t length = 0, n = COUNT(digits);
+        while (digits[n - 1] == 0)
+            n--;
+        while (n > 0)
+            text[length++] = (char)('0' + digits[--n]);
+        sprintf(text + length, "e-1075");
+        assert_nearest(text);
+        sprintf(text + length, "0000000001e-1085");
+        assert_nearest(text);
+        text[length - 1]--; /* a 5, because the number is odd */
+        sprintf(text + length, "9999999999e-1085");
+        assert_nearest(text);
+    }
+}
+END_TEST
+
 START_TEST(random_numbers_become_the_nearest_double)
 {
     char text[64];
@@ -461,6 +495,7 @@ static void add_values(Suite *suite)
         integers_are_exact_to_64_bits,
         numbers_become_the_nearest_double,
         digits_far_behind_decide,
+        all_digits_of_the_longest_half_ways_decide,
         random_numbers_become_the_nearest_double,
         integers_beyond_64_bits_are_numbers,
         writes_what_fits_and_says_how_much_there_is,
