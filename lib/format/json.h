@@ -82,8 +82,8 @@ bool json_integer(const struct json_value *value, int64_t *integer);
 bool json_number(const struct json_value *value, double *number);
 
 /*
- * Writes the value as JSON on one line. Stores at most `capacity` bytes and no NUL; returns how many
- * there are.
+ * Writes the value as JSON on one line. Stores at most `capacity` bytes and no NUL; returns how
+ * many there are.
  */
 size_t json_write(const struct json_value *value, char *buffer, size_t capacity);
 

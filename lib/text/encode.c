@@ -5,8 +5,8 @@
 #include "text/tokenizer_parts.h"
 
 #include "base/status.h"
-#include "text/unicode.h"
 #include "base/utf8.h"
+#include "text/unicode.h"
 
 #include <string.h>
 

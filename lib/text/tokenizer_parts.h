@@ -33,16 +33,20 @@ lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer, const struct me
 lckv_status tokenizer_read_json(struct tokenizer *tokenizer, struct text json, struct text config);
 
 /* Parts of tokenizer.json that shape text around the model; each an object or NULL. */
-lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer, const struct json_value *normalizer);
-lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer, const struct json_value *pretokenizer);
-lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer, const struct json_value *postprocessor);
+lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
+                                      const struct json_value *normalizer);
+lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
+                                        const struct json_value *pretokenizer);
+lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,
+                                         const struct json_value *postprocessor);
 
 /*
  * tokenizer_config.json: first the special tokens and the chat template; after the post-processor,
  * what it says about adding BOS and EOS, which counts more there, as in the field's converters.
  */
 lckv_status tokenizer_read_config(struct tokenizer *tokenizer, const struct json_value *config);
-lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer, const struct json_value *config);
+lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
+                                        const struct json_value *config);
 
 /* The keys of GGUF metadata. Those of lckv's own say what the common ones cannot. */
 #define KEY_MODEL "tokenizer.ggml.model"

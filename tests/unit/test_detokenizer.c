@@ -1,8 +1,8 @@
 /*
  * The streaming detokenizer: whole characters only, nothing lost, and special tokens by flag.
  */
-#include "text/detokenizer.h"
 #include "base/utf8.h"
+#include "text/detokenizer.h"
 
 #include "text_support.h"
 

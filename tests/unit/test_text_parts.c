@@ -2,11 +2,11 @@
  * The parts of tokenizers by themselves: UTF-8, the byte-level alphabet, the hash table, Unicode,
  * and what patterns match.
  */
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/pretokenizer.h"
 #include "text/table.h"
 #include "text/unicode.h"
-#include "base/utf8.h"
 
 #include "text_support.h"
 
