@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The shared library needs nothing beyond the C library and the four it names.
+# The shared library needs nothing beyond the C library and the three it names.
 set -euo pipefail
 build=$3
 needed=$(readelf -d "$build/liblckv.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
