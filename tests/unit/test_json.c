@@ -345,11 +345,11 @@ static double seconds_to_parse(size_t n_names, lckv_status expected)
     return seconds;
 }
 
-/* Compared each with each, 300,000 names take minutes. */
+/* Compared each with each, 500,000 names take minutes. */
 START_TEST(many_names_take_linear_time)
 {
-    ck_assert_double_lt(seconds_to_parse(300000, LCKV_OK), 3);
-    ck_assert_double_lt(seconds_to_parse(300000, LCKV_BAD_FORMAT), 3);
+    ck_assert_double_lt(seconds_to_parse(500000, LCKV_OK), 30);
+    ck_assert_double_lt(seconds_to_parse(500000, LCKV_BAD_FORMAT), 30);
     ck_assert_error_has("duplicate name \"00000000\"");
 }
 END_TEST
