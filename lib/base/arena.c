@@ -59,47 +59,65 @@ static lckv_status add_block(struct arena *arena, size_t size, const char *what,
     return status;
 }
 
+/* `size` zeroed bytes at a multiple of `align`, which divides ARENA_ALIGN. */
+static lckv_status take(struct arena *arena, size_t size, size_t align, const char *what,
+                        unsigned char **memory)
+{
+    struct arena_block *block = arena->blocks;
+    size_t begin = round_up(arena->used, align);
+    if (block != NULL && begin <= block->size && size <= block->size - begin) {
+        *memory = (unsigned char *)block + begin;
+        arena->used = begin + size;
+        return LCKV_OK;
+    }
+    size_t usual = block_size(arena);
+    bool large = size > usual / 4;
+    lckv_status status = add_block(arena, large ? HEADER_SIZE + size : usual, what, &block);
+    if (status != LCKV_OK)
+        return status;
+    *memory = (unsigned char *)block + HEADER_SIZE;
+    if (large && arena->blocks != NULL) {
+        /* Behind the first block, whose rest stays in use. */
+        block->next = arena->blocks->next;
+        arena->blocks->next = block;
+    } else {
+        block->next = arena->blocks;
+        arena->blocks = block;
+        arena->used = HEADER_SIZE + size;
+    }
+    return LCKV_OK;
+}
+
 lckv_status arena_alloc(struct arena *arena, size_t count, size_t size, const char *what,
                         void *pointer)
 {
-    size_t product, padded;
-    if (!checked_multiply(count, size, &product) ||
-        !checked_add(product, ARENA_ALIGN + HEADER_SIZE, &padded))
-        return fail(LCKV_OUT_OF_MEMORY, "out of memory: %zu x %zu bytes for %s", count, size, what);
-    size_t rounded = (product + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-    struct arena_block *block = arena->blocks;
+    size_t product, with_header;
     unsigned char *memory;
-    if (block != NULL && rounded <= block->size - arena->used) {
-        memory = (unsigned char *)block + arena->used;
-        arena->used += rounded;
-    } else {
-        size_t usual = block_size(arena);
-        bool large = rounded > usual / 4;
-        lckv_status status = add_block(arena, large ? HEADER_SIZE + rounded : usual, what, &block);
-        if (status != LCKV_OK)
-            return status;
-        memory = (unsigned char *)block + HEADER_SIZE;
-        if (large && arena->blocks != NULL) {
-            /* Behind the first block, whose rest stays in use. */
-            block->next = arena->blocks->next;
-            arena->blocks->next = block;
-        } else {
-            block->next = arena->blocks;
-            arena->blocks = block;
-            arena->used = HEADER_SIZE + rounded;
-        }
-    }
-    memcpy(pointer, &memory, sizeof memory);
-    return LCKV_OK;
+    if (!checked_multiply(count, size, &product) ||
+        !checked_add(product, HEADER_SIZE, &with_header))
+        return fail(LCKV_OUT_OF_MEMORY, "out of memory: %zu x %zu bytes for %s", count, size, what);
+    lckv_status status = take(arena, product, ARENA_ALIGN, what, &memory);
+    if (status == LCKV_OK)
+        memcpy(pointer, &memory, sizeof memory);
+    return status;
+}
+
+lckv_status arena_text(struct arena *arena, size_t length, char **text)
+{
+    size_t size;
+    unsigned char *memory;
+    if (!checked_add(length, 1 + HEADER_SIZE, &size))
+        return fail(LCKV_OUT_OF_MEMORY, "out of memory: %zu bytes for a text", length);
+    lckv_status status = take(arena, length + 1, 1, "a text", &memory);
+    if (status == LCKV_OK)
+        *text = (char *)memory;
+    return status;
 }
 
 lckv_status arena_copy(struct arena *arena, const char *text, size_t length, const char **copy)
 {
-    size_t size;
     char *memory;
-    if (!checked_add(length, 1, &size))
-        return fail(LCKV_OUT_OF_MEMORY, "out of memory: %zu bytes for a text", length);
-    lckv_status status = arena_alloc(arena, size, 1, "a text", &memory);
+    lckv_status status = arena_text(arena, length, &memory);
     if (status != LCKV_OK)
         return status;
     if (length > 0)

@@ -22,6 +22,9 @@ void arena_release(struct arena *arena); /* frees everything; the arena may be u
 lckv_status arena_alloc(struct arena *arena, size_t count, size_t size, const char *what,
                         void *pointer);
 
+/* Room for `length` bytes of text, at any address, with a NUL behind them. */
+lckv_status arena_text(struct arena *arena, size_t length, char **text);
+
 /* A copy of `length` bytes with a NUL behind them. */
 lckv_status arena_copy(struct arena *arena, const char *text, size_t length, const char **copy);
 

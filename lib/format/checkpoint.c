@@ -5,8 +5,8 @@
 #include "format/checkpoint.h"
 
 #include "base/status.h"
+#include "base/text.h"
 #include "format/gguf.h"
-#include "format/order.h"
 #include "format/safetensors.h"
 
 #include <errno.h>
@@ -47,11 +47,7 @@ static lckv_status open_gguf(struct checkpoint *checkpoint)
     if (status != LCKV_OK)
         return status;
     checkpoint->n_files = 1;
-    status = file_map(&checkpoint->files[0]);
-    if (status == LCKV_OK)
-        status = gguf_read(checkpoint);
-    file_unmap(&checkpoint->files[0]);
-    return status;
+    return gguf_read(checkpoint);
 }
 
 static bool has_suffix(const char *path, const char *suffix)
@@ -162,10 +158,17 @@ const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const 
     return NULL;
 }
 
+lckv_status checkpoint_check(const struct checkpoint *checkpoint, const struct tensor *tensor)
+{
+    return tensor_check(tensor, checkpoint->files[tensor->file].name);
+}
+
 lckv_status checkpoint_read(const struct checkpoint *checkpoint, const struct tensor *tensor,
                             uint64_t begin, void *buffer, size_t length)
 {
     struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
+    if (tensor->problem != NULL)
+        return checkpoint_check(checkpoint, tensor);
     if (begin > tensor->n_bytes || length > tensor->n_bytes - begin)
         return fail(LCKV_INTERNAL, "tensor %s: a read of %zu bytes at %" PRIu64 " of %" PRIu64,
                     name.text, length, begin, tensor->n_bytes);

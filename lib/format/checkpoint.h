@@ -6,22 +6,8 @@
 #define LCKV_FORMAT_CHECKPOINT_H
 
 #include "base/file.h"
-#include "format/dtype.h"
 #include "format/metadata.h"
-#include "format/packed.h"
-
-#define TENSOR_MAX_DIMS 4
-
-struct tensor {
-    struct text name;
-    lckv_dtype dtype;
-    struct matrix_layout layout; /* lanes 0: not packed */
-    uint32_t n_dims;
-    uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first: [rows, columns]; unused ones are 1 */
-    uint32_t file;                   /* index into checkpoint.files */
-    uint64_t offset;                 /* in that file; offset + n_bytes is within it */
-    uint64_t n_bytes;
-};
+#include "format/tensor.h"
 
 enum checkpoint_kind { CHECKPOINT_GGUF, CHECKPOINT_HF };
 
@@ -40,9 +26,9 @@ struct checkpoint {
 };
 
 /*
- * Opens a GGUF file, a directory, or a .safetensors file's directory. Headers are read and checked
- * whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor data is
- * copied; the files stay open (not mapped) for checkpoint_read. The struct must not move
+ * Opens a GGUF file, a directory, or a .safetensors file's directory. Headers are read once and
+ * checked whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor
+ * data is copied; the files stay open (not mapped) for checkpoint_read. The struct must not move
  * afterwards.
  */
 lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
@@ -59,6 +45,10 @@ void checkpoint_close(struct checkpoint *checkpoint);
 void checkpoint_close_files(struct checkpoint *checkpoint);
 
 const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name);
+
+/* LCKV_UNSUPPORTED if the tensor, of whatever type or shape, cannot be read: the message says why.
+ */
+lckv_status checkpoint_check(const struct checkpoint *checkpoint, const struct tensor *tensor);
 
 /* `length` bytes of the tensor's data from byte `begin` on. */
 lckv_status checkpoint_read(const struct checkpoint *checkpoint, const struct tensor *tensor,

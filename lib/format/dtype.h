@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #define DTYPE_COUNT (LCKV_DTYPE_Q5_K + 1) /* for tables by type */
+#define DTYPE_UNKNOWN LCKV_DTYPE_DEFAULT  /* of a tensor whose type is none of lckv's */
 
 struct dtype_info {
     lckv_dtype dtype;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define DEFAULT_ALIGNMENT 32
-#define MIN_TENSOR_BYTES 33 /* name length, 1 byte of name, n_dims, 1 dimension, type, offset */
+#define MIN_TENSOR_BYTES 25 /* name length, 1 byte of name, n_dims, type, offset */
 
 struct header {
     uint64_t n_tensors;
@@ -51,9 +51,9 @@ static lckv_status read_alignment(const struct reader *reader, const struct meta
     return LCKV_OK;
 }
 
-static lckv_status choose_dtype(const char *what, struct tensor *tensor, uint32_t gguf_type)
+/* A type that is not lckv's is no failure: perhaps no layer reads the tensor. */
+static lckv_status choose_dtype(struct tensor *tensor, struct arena *arena, uint32_t gguf_type)
 {
-    struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
     const struct dtype_info *info = dtype_from_gguf(gguf_type);
     if (info == NULL)
         info = packed_from_gguf(gguf_type, &tensor->layout);
@@ -62,19 +62,17 @@ static lckv_status choose_dtype(const char *what, struct tensor *tensor, uint32_
         tensor->dtype = info->dtype;
         return LCKV_OK;
     }
+    tensor->dtype = DTYPE_UNKNOWN;
     if (type_name != NULL)
-        return fail(
-            LCKV_UNSUPPORTED,
-            "%s: tensor %s: type %s is not supported, expected f32, f16, bf16, q8_0, q4_0, q4_1, "
-            "q4_K, q5_K or q6_K",
-            what, name.text, type_name);
+        return tensor_set_problem(tensor, arena,
+                                  "type %s is not supported, expected f32, f16, bf16, q8_0, q4_0, "
+                                  "q4_1, q4_K, q5_K or q6_K",
+                                  type_name);
     if (packed_other_version(gguf_type))
-        return fail(LCKV_UNSUPPORTED,
-                    "%s: tensor %s: packed by another version of lckv; pack the original file "
-                    "again (lckv convert --packed)",
-                    what, name.text);
-    return fail(LCKV_UNSUPPORTED, "%s: tensor %s: unknown tensor type %" PRIu32, what, name.text,
-                gguf_type);
+        return tensor_set_problem(tensor, arena,
+                                  "packed by another version of lckv; pack the original file again "
+                                  "(lckv convert --packed)");
+    return tensor_set_problem(tensor, arena, "unknown tensor type %" PRIu32, gguf_type);
 }
 
 /* Leaves the offset relative to the data section, whose place is not known yet. */
@@ -84,25 +82,32 @@ static lckv_status read_tensor(struct reader *reader, struct arena *arena, struc
     if (status != LCKV_OK)
         return status;
     tensor->n_dims = reader_u32(reader, "tensor n_dims");
-    if (!reader->failed && (tensor->n_dims < 1 || tensor->n_dims > TENSOR_MAX_DIMS))
-        return fail(LCKV_UNSUPPORTED, "%s: tensor %s: %" PRIu32 " dimensions, expected 1 to %d",
-                    reader->what, quoted(tensor->name.bytes, tensor->name.length).text,
-                    tensor->n_dims, TENSOR_MAX_DIMS);
+    for (uint32_t i = 0; i < TENSOR_MAX_DIMS; i++)
+        tensor->shape[i] = 1;
     /* The file gives the innermost dimension first. */
-    for (uint32_t i = 0; !reader->failed && i < tensor->n_dims; i++)
-        tensor->shape[tensor->n_dims - 1 - i] = reader_u64(reader, "tensor dimension");
+    for (uint32_t i = 0; !reader->failed && i < tensor->n_dims; i++) {
+        uint64_t size = reader_u64(reader, "tensor dimension");
+        if (tensor->n_dims <= TENSOR_MAX_DIMS)
+            tensor->shape[tensor->n_dims - 1 - i] = size;
+    }
     uint32_t gguf_type = reader_u32(reader, "tensor type");
     tensor->offset = reader_u64(reader, "tensor offset");
     if (reader->failed)
         return reader_status(reader);
-    status = choose_dtype(reader->what, tensor, gguf_type);
-    return status == LCKV_OK ? tensor_table_measure(tensor, reader->what) : status;
+    status = choose_dtype(tensor, arena, gguf_type);
+    if (status != LCKV_OK || tensor->problem != NULL)
+        return status;
+    return tensor_measure(tensor, arena, reader->what);
 }
 
 static lckv_status place_tensor(const struct reader *reader, uint32_t alignment,
                                 uint64_t data_begin, struct tensor *tensor)
 {
     struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
+    if (tensor->problem != NULL) {
+        tensor->offset = 0; /* nothing of it is read */
+        return LCKV_OK;
+    }
     if (tensor->offset % alignment != 0)
         return fail(LCKV_BAD_FORMAT,
                     "%s: tensor %s: offset %" PRIu64
@@ -146,18 +151,36 @@ static lckv_status read_tensors(struct reader *reader, uint64_t count, uint32_t 
     return tensor_table_finish(checkpoint);
 }
 
+/* The parts of a split model are files of their own, of which this one lacks what others hold. */
+static lckv_status check_split(const struct reader *reader, const struct metadata *metadata)
+{
+    uint32_t number = 0, count = 1;
+    lckv_status status = metadata_get_u32(metadata, "split.count", &count, NULL);
+    if (status == LCKV_OK)
+        status = metadata_get_u32(metadata, "split.no", &number, NULL);
+    if (status != LCKV_OK)
+        return fail_in(status, "%s", reader->what);
+    if (count > 1)
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: part %" PRIu64 " of %" PRIu32 " of a split model; merge the parts into "
+                    "one file first (llama-gguf-split --merge FIRST-PART OUTPUT)",
+                    reader->what, (uint64_t)number + 1, count);
+    return LCKV_OK;
+}
+
 lckv_status gguf_read(struct checkpoint *checkpoint)
 {
-    const struct file *file = &checkpoint->files[0];
-    if (file->length > SIZE_MAX)
-        return fail(LCKV_UNSUPPORTED, "%s: too large for this machine's addresses", file->name);
     struct reader reader;
-    reader_init(&reader, file->bytes, (size_t)file->length, file->name);
+    struct reader_window window;
     struct header header = {0, 0};
-    lckv_status status = read_header(&reader, &header);
+    uint32_t alignment = DEFAULT_ALIGNMENT;
+    lckv_status status = reader_init_file(&reader, &window, &checkpoint->files[0]);
+    if (status == LCKV_OK)
+        status = read_header(&reader, &header);
     if (status == LCKV_OK)
         status = gguf_read_metadata(&reader, header.n_metadata, &checkpoint->metadata);
-    uint32_t alignment = DEFAULT_ALIGNMENT;
+    if (status == LCKV_OK)
+        status = check_split(&reader, &checkpoint->metadata);
     if (status == LCKV_OK)
         status = read_alignment(&reader, &checkpoint->metadata, &alignment);
     if (status == LCKV_OK)

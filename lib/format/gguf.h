@@ -13,7 +13,10 @@
 #define GGUF_MAX_STRINGS (1u << 24)          /* of one array; far above any vocabulary */
 #define GGUF_MAX_METADATA_BYTES (512u << 20) /* in memory: keys, values and tensors' names */
 
-/* Fills in metadata and tensors of a checkpoint whose files[0] is mapped. */
+/*
+ * Fills in metadata and tensors of a checkpoint whose files[0] is open. Reads the header once and
+ * nothing behind it.
+ */
 lckv_status gguf_read(struct checkpoint *checkpoint);
 
 /*

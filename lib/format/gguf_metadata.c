@@ -9,7 +9,6 @@
 
 #include "base/status.h"
 #include "format/gguf.h"
-#include "format/order.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -17,18 +16,9 @@
 #define MIN_PAIR_BYTES 14  /* key length, one byte of key, type, one byte of value */
 #define MIN_STRING_BYTES 8 /* the length of an empty one */
 
-struct text gguf_read_string(struct reader *reader, const char *field)
-{
-    uint64_t length = reader_u64(reader, field);
-    const uint8_t *bytes = reader_bytes(reader, length, field);
-    if (bytes == NULL)
-        return (struct text){NULL, 0};
-    return (struct text){(const char *)bytes, (size_t)length};
-}
-
-/* Whether `n_bytes` more, for the key or the name `of`, still are a sane amount of metadata. */
+/* Whether `n_bytes` more, for the value of `key`, still are a sane amount of metadata. */
 static lckv_status check_memory(const struct reader *reader, const struct arena *arena,
-                                struct text of, uint64_t n_bytes)
+                                struct text key, uint64_t n_bytes)
 {
     if (arena->total <= GGUF_MAX_METADATA_BYTES &&
         n_bytes <= GGUF_MAX_METADATA_BYTES - arena->total)
@@ -36,30 +26,47 @@ static lckv_status check_memory(const struct reader *reader, const struct arena 
     return fail(LCKV_BAD_FORMAT,
                 "%s: %s takes %" PRIu64 " bytes of memory, with %zu taken before it; expected at "
                 "most %u for all metadata and names",
-                reader->what, quoted(of.bytes, of.length).text, n_bytes, arena->total,
+                reader->what, quoted(key.bytes, key.length).text, n_bytes, arena->total,
                 GGUF_MAX_METADATA_BYTES);
+}
+
+/* The bytes of a string whose length has been read: of the value of `key`, or a name. */
+static lckv_status read_text(struct reader *reader, struct arena *arena, const char *field,
+                             struct text key, uint64_t length, struct text *text)
+{
+    char *bytes = NULL;
+    if (!reader_has(reader, length, field))
+        return reader_status(reader);
+    lckv_status status = check_memory(reader, arena, key, length);
+    if (status == LCKV_OK)
+        status = arena_text(arena, (size_t)length, &bytes);
+    if (status != LCKV_OK)
+        return status;
+    if (!reader_copy(reader, bytes, (size_t)length, field))
+        return reader_status(reader);
+    *text = (struct text){bytes, (size_t)length};
+    return LCKV_OK;
 }
 
 lckv_status gguf_read_name(struct reader *reader, struct arena *arena, const char *field,
                            struct text *name)
 {
-    struct text raw = gguf_read_string(reader, field);
-    if (reader->failed)
+    uint64_t length = reader_u64(reader, field);
+    if (!reader_has(reader, length, field))
         return reader_status(reader);
-    if (raw.length == 0)
+    if (length == 0)
         return fail(LCKV_BAD_FORMAT, "%s: empty %s before byte %zu", reader->what, field,
                     reader->position);
-    if (raw.length > GGUF_MAX_NAME)
-        return fail(LCKV_BAD_FORMAT, "%s: %s of %zu bytes before byte %zu, expected at most %d",
-                    reader->what, field, raw.length, reader->position, GGUF_MAX_NAME);
-    if (memchr(raw.bytes, '\0', raw.length) != NULL)
+    if (length > GGUF_MAX_NAME)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: %s of %" PRIu64 " bytes before byte %zu, expected at most %d",
+                    reader->what, field, length, reader->position, GGUF_MAX_NAME);
+    lckv_status status =
+        read_text(reader, arena, field, (struct text){field, strlen(field)}, length, name);
+    if (status == LCKV_OK && memchr(name->bytes, '\0', name->length) != NULL)
         return fail(LCKV_BAD_FORMAT, "%s: %s %s has a NUL in it", reader->what, field,
-                    quoted(raw.bytes, raw.length).text);
-    lckv_status status = check_memory(reader, arena, raw, raw.length);
-    if (status != LCKV_OK)
-        return status;
-    name->length = raw.length;
-    return arena_copy(arena, raw.bytes, raw.length, &name->bytes);
+                    quoted(name->bytes, name->length).text);
+    return status;
 }
 
 /* ---- Values: each takes `value`, whose key and type are known ---- */
@@ -71,64 +78,45 @@ static lckv_status bad_bool(const struct reader *reader, const struct metadata_v
                 reader->what, quoted(value->key.bytes, value->key.length).text, found);
 }
 
-/*
- * All strings of an array in one piece, each with its NUL: two walks over the file, two
- * allocations.
- */
+static lckv_status read_string(struct reader *reader, struct arena *arena, const char *field,
+                               const struct metadata_value *value, struct text *string)
+{
+    uint64_t length = reader_u64(reader, field);
+    return read_text(reader, arena, field, value->key, length, string);
+}
+
 static lckv_status read_strings(struct reader *reader, struct arena *arena,
                                 struct metadata_value *value)
 {
-    size_t begin = reader->position;
-    size_t total = 0;
-    for (uint64_t i = 0; i < value->count; i++)
-        total += gguf_read_string(reader, "array of strings").length + 1;
-    if (reader->failed)
-        return reader_status(reader);
-
     struct text *strings = NULL;
-    char *pool = NULL;
-    lckv_status status =
-        check_memory(reader, arena, value->key, value->count * sizeof *strings + (uint64_t)total);
+    lckv_status status = check_memory(reader, arena, value->key, value->count * sizeof *strings);
     if (status == LCKV_OK)
         status =
             arena_alloc(arena, (size_t)value->count, sizeof *strings, "metadata strings", &strings);
-    if (status == LCKV_OK)
-        status = arena_alloc(arena, total, 1, "metadata strings", &pool);
-    if (status != LCKV_OK)
-        return status;
-    reader->position = begin;
-    for (uint64_t i = 0; i < value->count; i++) {
-        struct text raw = gguf_read_string(reader, "array of strings");
-        if (raw.length > 0)
-            memcpy(pool, raw.bytes, raw.length);
-        pool[raw.length] = '\0';
-        strings[i] = (struct text){pool, raw.length};
-        pool += raw.length + 1;
-    }
+    for (uint64_t i = 0; status == LCKV_OK && i < value->count; i++)
+        status = read_string(reader, arena, "array of strings", value, &strings[i]);
     value->as.strings = strings;
-    return LCKV_OK;
+    return status;
 }
 
 static lckv_status read_elements(struct reader *reader, struct arena *arena,
                                  struct metadata_value *value)
 {
     size_t n_bytes = (size_t)value->count * metadata_type_size(value->element_type);
-    const uint8_t *raw = reader_bytes(reader, n_bytes, "array");
-    if (raw == NULL)
-        return reader_status(reader);
+    uint8_t *elements = NULL;
     lckv_status status = check_memory(reader, arena, value->key, n_bytes);
+    if (status == LCKV_OK)
+        status = arena_alloc(arena, n_bytes, 1, "a metadata array", &elements);
     if (status != LCKV_OK)
         return status;
+    if (!reader_copy(reader, elements, n_bytes, "array"))
+        return reader_status(reader);
     for (size_t i = 0; value->element_type == METADATA_BOOL && i < n_bytes; i++) {
-        if (raw[i] > 1)
-            return bad_bool(reader, value, raw[i]);
+        if (elements[i] > 1)
+            return bad_bool(reader, value, elements[i]);
     }
-    uint8_t *copy = NULL;
-    status = arena_alloc(arena, n_bytes, 1, "a metadata array", &copy);
-    if (status == LCKV_OK && n_bytes > 0)
-        memcpy(copy, raw, n_bytes);
-    value->as.elements = copy;
-    return status;
+    value->as.elements = elements;
+    return LCKV_OK;
 }
 
 static lckv_status read_array(struct reader *reader, struct arena *arena,
@@ -163,8 +151,6 @@ static lckv_status read_array(struct reader *reader, struct arena *arena,
 static lckv_status read_value(struct reader *reader, struct arena *arena,
                               struct metadata_value *value)
 {
-    struct text raw;
-    lckv_status status;
     switch (value->type) {
     case METADATA_U8:
         value->as.u = reader_u8(reader, "u8 value");
@@ -193,14 +179,7 @@ static lckv_status read_value(struct reader *reader, struct arena *arena,
             return bad_bool(reader, value, value->as.u);
         break;
     case METADATA_STRING:
-        raw = gguf_read_string(reader, "string value");
-        if (reader->failed)
-            break;
-        status = check_memory(reader, arena, value->key, raw.length);
-        if (status != LCKV_OK)
-            return status;
-        value->as.string.length = raw.length;
-        return arena_copy(arena, raw.bytes, raw.length, &value->as.string.bytes);
+        return read_string(reader, arena, "string value", value, &value->as.string);
     case METADATA_ARRAY:
         return read_array(reader, arena, value);
     case METADATA_U64:
@@ -227,39 +206,10 @@ static lckv_status read_pair(struct reader *reader, struct arena *arena,
     lckv_status status = gguf_read_name(reader, arena, "metadata key", &value->key);
     if (status != LCKV_OK)
         return status;
-    value->count = 1;
     value->type = reader_u32(reader, "metadata value type");
     if (reader->failed)
         return reader_status(reader);
     return read_value(reader, arena, value);
-}
-
-static int by_key(const void *a, const void *b)
-{
-    const struct metadata_value *const *x = a;
-    const struct metadata_value *const *y = b;
-    return text_compare((*x)->key, (*y)->key);
-}
-
-/* Sorts pointers, because the pairs keep the order of the file. */
-static lckv_status check_duplicates(const char *what, const struct metadata *metadata)
-{
-    size_t count = metadata->n_values;
-    const struct metadata_value **sorted = NULL;
-    lckv_status status =
-        memory_alloc(&metadata->arena->allocator, count, sizeof *sorted, "metadata keys", &sorted);
-    if (status != LCKV_OK)
-        return status;
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = &metadata->values[i];
-    order_sort(sorted, count, sizeof *sorted, by_key);
-    for (size_t i = 1; i < count && status == LCKV_OK; i++) {
-        if (by_key(&sorted[i - 1], &sorted[i]) == 0)
-            status = fail(LCKV_BAD_FORMAT, "%s: duplicate metadata key %s", what,
-                          quoted(sorted[i]->key.bytes, sorted[i]->key.length).text);
-    }
-    memory_free(&metadata->arena->allocator, sorted, count, sizeof *sorted);
-    return status;
 }
 
 lckv_status gguf_read_metadata(struct reader *reader, uint64_t count, struct metadata *metadata)
@@ -269,20 +219,13 @@ lckv_status gguf_read_metadata(struct reader *reader, uint64_t count, struct met
                     "%s: claims %" PRIu64 " metadata pairs in %zu bytes, expected at most %d of at "
                     "least %d bytes each",
                     reader->what, count, reader_left(reader), GGUF_MAX_METADATA, MIN_PAIR_BYTES);
-    if (count == 0)
-        return LCKV_OK;
-    struct metadata_value *values = NULL;
-    lckv_status status =
-        arena_alloc(metadata->arena, (size_t)count, sizeof *values, "metadata", &values);
-    if (status != LCKV_OK)
-        return status;
-    metadata->values = values;
-    metadata->capacity = (size_t)count;
-    for (uint64_t i = 0; i < count; i++) {
-        status = read_pair(reader, metadata->arena, &values[i]);
+    lckv_status status = metadata_reserve(metadata, (size_t)count);
+    for (uint64_t i = 0; status == LCKV_OK && i < count; i++) {
+        struct metadata_value value = {.count = 1};
+        status = read_pair(reader, metadata->arena, &value);
         if (status != LCKV_OK)
             return status;
-        metadata->n_values++;
+        status = metadata_add(metadata, &value);
     }
-    return check_duplicates(reader->what, metadata);
+    return status == LCKV_OK ? status : fail_in(status, "%s", reader->what);
 }

@@ -4,10 +4,8 @@
 #ifndef LCKV_FORMAT_GGUF_METADATA_H
 #define LCKV_FORMAT_GGUF_METADATA_H
 
+#include "base/reader.h"
 #include "format/metadata.h"
-
-/* A length-prefixed string in place: not NUL-terminated. NULL bytes if the reader has failed. */
-struct text gguf_read_string(struct reader *reader, const char *field);
 
 /*
  * A name of one byte or more without NUL, as keys and tensors have, copied to the arena. `field`

@@ -5,7 +5,7 @@
 #include "format/gguf.h"
 
 #include "base/status.h"
-#include "format/order.h"
+#include "base/text.h"
 
 #include <string.h>
 

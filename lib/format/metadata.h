@@ -5,8 +5,8 @@
 #ifndef LCKV_FORMAT_METADATA_H
 #define LCKV_FORMAT_METADATA_H
 
-#include "base/arena.h"
-#include "base/reader.h"
+#include "base/table.h"
+#include "base/text.h"
 
 enum metadata_type { /* as in the file */
                      METADATA_U8 = 0,
@@ -22,11 +22,6 @@ enum metadata_type { /* as in the file */
                      METADATA_U64 = 10,
                      METADATA_I64 = 11,
                      METADATA_F64 = 12
-};
-
-struct text {
-    const char *bytes; /* may hold any byte; a NUL stands behind the last */
-    size_t length;
 };
 
 struct metadata_value {
@@ -51,9 +46,10 @@ const char *metadata_type_name(uint32_t type);
 size_t metadata_type_size(uint32_t type);
 
 struct metadata {
-    struct arena *arena; /* holds everything; outlives the metadata */
-    struct metadata_value *values;
+    struct arena *arena;           /* holds everything; outlives the metadata */
+    struct metadata_value *values; /* in the order in which they came */
     size_t n_values, capacity;
+    struct table index; /* from keys to places in `values` */
 };
 
 void metadata_init(struct metadata *metadata, struct arena *arena);
@@ -73,6 +69,15 @@ lckv_status metadata_get_bool(const struct metadata *metadata, const char *key, 
 lckv_status metadata_get_text(const struct metadata *metadata, const char *key, struct text *value,
                               bool *found);
 
+/*
+ * Adds a value as it is: key, strings and elements are in the arena already. LCKV_BAD_FORMAT if the
+ * key is there.
+ */
+lckv_status metadata_add(struct metadata *metadata, const struct metadata_value *value);
+
+/* Room for `capacity` values in all. */
+lckv_status metadata_reserve(struct metadata *metadata, size_t capacity);
+
 /* Set or replace; keys and texts are copied, arrays of texts too. */
 lckv_status metadata_set_u32(struct metadata *metadata, const char *key, uint32_t value);
 lckv_status metadata_set_f32(struct metadata *metadata, const char *key, float value);
@@ -84,7 +89,6 @@ lckv_status metadata_set_texts(struct metadata *metadata, const char *key, const
 lckv_status metadata_set_i32s(struct metadata *metadata, const char *key, const int32_t *values,
                               size_t count);
 lckv_status metadata_set_value(struct metadata *metadata, const struct metadata_value *value);
-void metadata_remove(struct metadata *metadata, const char *key);
 
 /*
  * A value as text for people and scripts: strings as they are, numbers, arrays as JSON. Two-call.

@@ -5,20 +5,6 @@
 
 #include <string.h>
 
-int text_compare(struct text a, struct text b)
-{
-    size_t common = a.length < b.length ? a.length : b.length;
-    int order = common == 0 ? 0 : memcmp(a.bytes, b.bytes, common);
-    if (order != 0)
-        return order;
-    return (a.length > b.length) - (a.length < b.length);
-}
-
-bool text_equals(struct text text, const char *string)
-{
-    return text.length == strlen(string) && memcmp(text.bytes, string, text.length) == 0;
-}
-
 static void swap(char *a, char *b, size_t size)
 {
     char piece[64];

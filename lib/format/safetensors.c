@@ -7,7 +7,6 @@
 #include "base/status.h"
 #include "format/hf_directory.h"
 #include "format/json.h"
-#include "format/order.h"
 #include "format/safetensors_header.h"
 #include "format/tensor_table.h"
 
@@ -58,11 +57,14 @@ static lckv_status read_files(struct checkpoint *checkpoint, const char *const *
 
 /* ---- The index ---- */
 
-/* The shards that an index names, each once, in the order in which it names them. */
+/*
+ * The shards that an index names, each once, in the order in which it names them. Which tensor is
+ * in which shard is what the shards say, not the index.
+ */
 struct shards {
     const char *index; /* the index file's path */
+    struct table names;
     const char *paths[SAFETENSORS_MAX_FILES];
-    const char *names[SAFETENSORS_MAX_FILES]; /* in the JSON object */
     size_t count;
 };
 
@@ -74,22 +76,13 @@ static bool is_shard_name(struct text name)
            memcmp(name.bytes + name.length - suffix, SUFFIX, suffix) == 0;
 }
 
-static size_t find_shard(const struct shards *shards, const char *name)
-{
-    size_t i = 0;
-    /* Neighbours mostly lie in the same shard, the last one found. */
-    if (shards->count > 0 && strcmp(shards->names[shards->count - 1], name) == 0)
-        return shards->count - 1;
-    while (i < shards->count && strcmp(shards->names[i], name) != 0)
-        i++;
-    return i;
-}
-
 static lckv_status collect_shards(struct checkpoint *checkpoint, const char *directory,
                                   const struct json_value *weight_map, struct shards *shards)
 {
-    for (const struct json_value *value = json_first(weight_map); value != NULL;
-         value = json_next(weight_map, value)) {
+    lckv_status status = table_init(&shards->names, &checkpoint->arena, SAFETENSORS_MAX_FILES,
+                                    "the names of shards");
+    for (const struct json_value *value = json_first(weight_map);
+         status == LCKV_OK && value != NULL; value = json_next(weight_map, value)) {
         struct text name = json_text(value), tensor = json_name(value);
         struct quoted quoted_tensor = quoted(tensor.bytes, tensor.length);
         if (!json_is(value, JSON_STRING))
@@ -99,37 +92,23 @@ static lckv_status collect_shards(struct checkpoint *checkpoint, const char *dir
             return fail(LCKV_BAD_FORMAT,
                         "%s: weight_map: %s: %s, expected the plain name of a " SUFFIX " file",
                         shards->index, quoted_tensor.text, quoted(name.bytes, name.length).text);
-        if (find_shard(shards, name.bytes) < shards->count)
+        uint32_t known;
+        if (table_find(&shards->names, name.bytes, name.length, &known))
             continue;
         if (shards->count == SAFETENSORS_MAX_FILES)
             return fail(LCKV_BAD_FORMAT, "%s: weight_map: more than %d files", shards->index,
                         SAFETENSORS_MAX_FILES);
-        shards->names[shards->count] = name.bytes;
-        lckv_status status =
-            hf_directory_path(checkpoint, directory, name.bytes, &shards->paths[shards->count]);
-        if (status != LCKV_OK)
-            return status;
+        bool added;
+        status = table_add(&shards->names, name.bytes, name.length, 0, &added);
+        if (status == LCKV_OK)
+            status =
+                hf_directory_path(checkpoint, directory, name.bytes, &shards->paths[shards->count]);
         shards->count++;
     }
+    if (status != LCKV_OK)
+        return fail_in(status, "%s", shards->index);
     if (shards->count == 0)
         return fail(LCKV_BAD_FORMAT, "%s: weight_map is empty", shards->index);
-    return LCKV_OK;
-}
-
-/* Each tensor of the index must be in the shard that the index names. */
-static lckv_status check_index(const struct checkpoint *checkpoint,
-                               const struct json_value *weight_map, const struct shards *shards)
-{
-    for (const struct json_value *value = json_first(weight_map); value != NULL;
-         value = json_next(weight_map, value)) {
-        struct text name = json_name(value), shard = json_text(value);
-        const struct tensor *tensor = checkpoint_find(checkpoint, name.bytes);
-        bool found = tensor != NULL && tensor->name.length == name.length; /* no NUL within */
-        if (!found || tensor->file != find_shard(shards, shard.bytes))
-            return fail(LCKV_BAD_FORMAT, "%s: weight_map: tensor %s is not in %s", shards->index,
-                        quoted(name.bytes, name.length).text,
-                        quoted(shard.bytes, shard.length).text);
-    }
     return LCKV_OK;
 }
 
@@ -147,8 +126,6 @@ static lckv_status read_shards(struct checkpoint *checkpoint, const char *direct
         status = collect_shards(checkpoint, directory, weight_map, shards);
     if (status == LCKV_OK)
         status = read_files(checkpoint, shards->paths, shards->count);
-    if (status == LCKV_OK)
-        status = check_index(checkpoint, weight_map, shards);
     return status;
 }
 

@@ -6,8 +6,8 @@
 
 #include "base/reader.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "format/json.h"
-#include "format/order.h"
 #include "format/safetensors.h"
 #include "format/tensor_table.h"
 
@@ -90,8 +90,9 @@ static lckv_status bad_field(const struct place *place, const char *field, const
                 field, expected);
 }
 
+/* A type that is not lckv's is no failure: perhaps no layer reads the tensor. */
 static lckv_status read_dtype(const struct json_value *info, const struct place *place,
-                              lckv_dtype *dtype)
+                              struct arena *arena, struct tensor *tensor)
 {
     static const struct {
         const char *name;
@@ -104,13 +105,13 @@ static lckv_status read_dtype(const struct json_value *info, const struct place 
     struct text name = json_text(value);
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
         if (text_equals(name, dtypes[i].name)) {
-            *dtype = dtypes[i].dtype;
+            tensor->dtype = dtypes[i].dtype;
             return LCKV_OK;
         }
     }
-    return fail(LCKV_UNSUPPORTED,
-                "%s: tensor %s: dtype %s is not supported, expected F32, F16 or BF16", place->file,
-                place->tensor.text, quoted(name.bytes, name.length).text);
+    tensor->dtype = DTYPE_UNKNOWN;
+    return tensor_set_problem(tensor, arena, "dtype %s is not supported, expected F32, F16 or BF16",
+                              quoted(name.bytes, name.length).text);
 }
 
 /* An integer that is not negative. */
@@ -129,15 +130,17 @@ static lckv_status read_shape(const struct json_value *info, const struct place 
     const struct json_value *shape = json_find(info, "shape");
     if (!json_is(shape, JSON_ARRAY))
         return bad_field(place, "shape", "an array");
-    size_t n_dims = json_count(shape);
-    if (n_dims < 1 || n_dims > TENSOR_MAX_DIMS)
-        return fail(LCKV_UNSUPPORTED, "%s: tensor %s: %zu dimensions, expected 1 to %d",
-                    place->file, place->tensor.text, n_dims, TENSOR_MAX_DIMS);
-    tensor->n_dims = (uint32_t)n_dims;
-    const struct json_value *size = json_first(shape);
-    for (size_t i = 0; i < n_dims; i++, size = json_next(shape, size)) {
-        if (!read_size(size, &tensor->shape[i]))
+    size_t n_dims = json_count(shape), i = 0;
+    tensor->n_dims = n_dims < UINT32_MAX ? (uint32_t)n_dims : UINT32_MAX;
+    for (size_t d = 0; d < TENSOR_MAX_DIMS; d++)
+        tensor->shape[d] = 1;
+    for (const struct json_value *value = json_first(shape); value != NULL;
+         value = json_next(shape, value)) {
+        uint64_t size;
+        if (!read_size(value, &size))
             return bad_field(place, "shape", "integers");
+        if (n_dims <= TENSOR_MAX_DIMS)
+            tensor->shape[i++] = size;
     }
     return LCKV_OK;
 }
@@ -157,7 +160,7 @@ static lckv_status read_offsets(const struct json_value *info, const struct plac
                     "%s: tensor %s: data_offsets %" PRIu64 " to %" PRIu64
                     " are not within the %" PRIu64 " bytes of data",
                     place->file, place->tensor.text, begin, end, left);
-    if (end - begin != tensor->n_bytes)
+    if (tensor->problem == NULL && end - begin != tensor->n_bytes)
         return fail(LCKV_BAD_FORMAT,
                     "%s: tensor %s: data_offsets hold %" PRIu64 " bytes, expected %" PRIu64
                     " from dtype and shape",
@@ -167,7 +170,7 @@ static lckv_status read_offsets(const struct json_value *info, const struct plac
 }
 
 static lckv_status read_tensor(const struct json_value *info, const struct file *file,
-                               uint64_t data_begin, struct tensor *tensor)
+                               uint64_t data_begin, struct arena *arena, struct tensor *tensor)
 {
     struct place place = {file->name, quoted(tensor->name.bytes, tensor->name.length)};
     if (tensor->name.length == 0)
@@ -175,11 +178,11 @@ static lckv_status read_tensor(const struct json_value *info, const struct file 
     if (!json_is(info, JSON_OBJECT))
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s: expected an object", file->name,
                     place.tensor.text);
-    lckv_status status = read_dtype(info, &place, &tensor->dtype);
+    lckv_status status = read_dtype(info, &place, arena, tensor);
     if (status == LCKV_OK)
         status = read_shape(info, &place, tensor);
-    if (status == LCKV_OK)
-        status = tensor_table_measure(tensor, file->name);
+    if (status == LCKV_OK && tensor->problem == NULL)
+        status = tensor_measure(tensor, arena, file->name);
     if (status == LCKV_OK)
         status = read_offsets(info, &place, file->length - data_begin, tensor);
     tensor->offset += data_begin;
@@ -202,7 +205,7 @@ lckv_status safetensors_header_add(const struct safetensors_header *header,
         lckv_status status =
             arena_copy(&checkpoint->arena, name.bytes, name.length, &tensor->name.bytes);
         if (status == LCKV_OK)
-            status = read_tensor(info, file, header->data_begin, tensor);
+            status = read_tensor(info, file, header->data_begin, &checkpoint->arena, tensor);
         if (status != LCKV_OK)
             return status;
         checkpoint->n_tensors++;

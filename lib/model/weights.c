@@ -68,6 +68,9 @@ lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight,
     const struct tensor *found = name[0] != '\0' ? checkpoint_find(checkpoint, name) : NULL;
     if (found == NULL && required)
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s is missing", checkpoint->name, name);
+    lckv_status status = found != NULL ? checkpoint_check(checkpoint, found) : LCKV_OK;
+    if (status != LCKV_OK)
+        return status;
     bool fits = found == NULL || (found->n_dims == n_dims && found->shape[0] == rows &&
                                   (n_dims == 1 || found->shape[1] == columns));
     if (!fits && n_dims == 1)

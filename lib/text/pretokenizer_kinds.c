@@ -3,7 +3,6 @@
  */
 #include "text/pretokenizer.h"
 
-#include "format/order.h"
 
 #include <string.h>
 

@@ -4,7 +4,8 @@
 #include "text/tokenizer_parts.h"
 
 #include "base/status.h"
-#include "format/order.h"
+#include "base/reader.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <string.h>

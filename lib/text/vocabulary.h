@@ -6,8 +6,8 @@
 #ifndef LCKV_TEXT_VOCABULARY_H
 #define LCKV_TEXT_VOCABULARY_H
 
+#include "base/table.h"
 #include "format/metadata.h"
-#include "text/table.h"
 
 #define VOCABULARY_MAX_HOLES 65536 /* ids that no token has */
 

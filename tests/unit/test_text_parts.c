@@ -5,7 +5,7 @@
 #include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/pretokenizer.h"
-#include "text/table.h"
+#include "base/table.h"
 #include "text/unicode.h"
 
 #include "text_support.h"

@@ -1,7 +1,7 @@
 /*
  * The hash table: open addressing, linear probing.
  */
-#include "text/table.h"
+#include "base/table.h"
 
 #include "base/hash.h"
 #include "base/status.h"

@@ -1,8 +1,8 @@
 /*
  * A hash table from bytes to numbers, of a size fixed when it is made. Keys stay where they are.
  */
-#ifndef LCKV_TEXT_TABLE_H
-#define LCKV_TEXT_TABLE_H
+#ifndef LCKV_BASE_TABLE_H
+#define LCKV_BASE_TABLE_H
 
 #include "base/arena.h"
 

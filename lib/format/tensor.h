@@ -1,0 +1,44 @@
+/*
+ * One tensor of a file: its name, type, shape and place.
+ *
+ * Files hold tensors that no layer reads, of any type and shape. Such a tensor is listed with its
+ * problem and does not stop the file from being opened; it is refused when it is needed.
+ */
+#ifndef LCKV_FORMAT_TENSOR_H
+#define LCKV_FORMAT_TENSOR_H
+
+#include "base/arena.h"
+#include "base/text.h"
+#include "format/dtype.h"
+#include "format/packed.h"
+
+#define TENSOR_MAX_DIMS 4
+
+struct tensor {
+    struct text name;
+    lckv_dtype dtype;                /* DTYPE_UNKNOWN: none that lckv computes with */
+    struct matrix_layout layout;     /* lanes 0: not packed */
+    uint32_t n_dims;                 /* with a problem: any number */
+    uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first: [rows, columns]; unused ones are 1 */
+    const char *problem;             /* why it cannot be read, or NULL */
+    uint32_t file;                   /* index into checkpoint.files */
+    uint64_t offset;                 /* in that file; offset + n_bytes is within it */
+    uint64_t n_bytes;                /* with a problem: 0 */
+};
+
+/* Notes why the tensor cannot be read. The text is copied to the arena. */
+__attribute__((format(printf, 3, 4))) lckv_status tensor_set_problem(struct tensor *tensor,
+                                                                     struct arena *arena,
+                                                                     const char *format, ...);
+
+/*
+ * Computes n_bytes of a tensor that has no problem so far. Dimensions that are too few, too many or
+ * 0, and rows that are no whole blocks, become its problem; a size that overflows is
+ * LCKV_BAD_FORMAT. `file` names the file in messages.
+ */
+lckv_status tensor_measure(struct tensor *tensor, struct arena *arena, const char *file);
+
+/* LCKV_UNSUPPORTED, with a message, if the tensor has a problem. */
+lckv_status tensor_check(const struct tensor *tensor, const char *file);
+
+#endif
