@@ -15,10 +15,13 @@
 /* The most that one read asks for; Linux itself stops a little below 2 GiB. */
 #define LARGEST_READ ((size_t)1 << 30)
 
-/* `verb`: "open", "read". */
-static lckv_status fail_system(const char *path, const char *verb, int error)
+lckv_status file_fail(const char *path, const char *verb, int error)
 {
-    char buffer[128];
+    char buffer[256];
+    ssize_t length = error == ENOENT ? readlink(path, buffer, sizeof buffer) : -1;
+    if (length > 0)
+        return fail(LCKV_IO, "%s: cannot %s: the symbolic link leads to %s, which does not exist",
+                    path, verb, quoted(buffer, (size_t)length).text);
     return fail(LCKV_IO, "%s: cannot %s: %s", path, verb, strerror_r(error, buffer, sizeof buffer));
 }
 
@@ -35,11 +38,11 @@ lckv_status file_open(struct file *file, const char *path)
         descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     } while (descriptor < 0 && errno == EINTR);
     if (descriptor < 0)
-        return fail_system(path, "open", errno);
+        return file_fail(path, "open", errno);
     if (fstat(descriptor, &facts) != 0) {
         int error = errno;
         close(descriptor);
-        return fail_system(path, "inspect", error);
+        return file_fail(path, "inspect", error);
     }
     if (!S_ISREG(facts.st_mode)) {
         close(descriptor);
@@ -73,7 +76,7 @@ lckv_status file_map(struct file *file)
                     file->name, (unsigned long long)file->length);
     void *bytes = mmap(NULL, (size_t)file->length, PROT_READ, MAP_PRIVATE, file->descriptor, 0);
     if (bytes == MAP_FAILED)
-        return fail_system(file->name, "map", errno);
+        return file_fail(file->name, "map", errno);
     file->bytes = bytes;
     file->mapped = true;
     return LCKV_OK;
@@ -127,7 +130,7 @@ lckv_status file_read(const struct file *file, uint64_t offset, void *buffer, si
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail_system(file->name, "read", errno);
+            return file_fail(file->name, "read", errno);
         if (got == 0)
             return fail(LCKV_BAD_FORMAT,
                         "%s: truncated at byte %llu while it was read, expected %llu bytes",

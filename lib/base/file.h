@@ -1,6 +1,6 @@
 /*
- * Input files: opened read-only, mapped for their headers, read in pieces for their weights; and
- * output files that replace the old one only when they are complete. Memory counts as a file, too.
+ * Input files: opened read-only, read in pieces, and mapped where packed weights are used in place;
+ * and output files that replace the old one only when they are complete. Memory counts as a file, too.
  */
 #ifndef LCKV_BASE_FILE_H
 #define LCKV_BASE_FILE_H
@@ -14,6 +14,12 @@ struct file {
     const uint8_t *bytes; /* the mapping, or the memory; NULL if not mapped */
     bool mapped;          /* bytes must be unmapped */
 };
+
+/*
+ * LCKV_IO, "<path>: cannot <verb>: <the system's reason>"; a symbolic link that leads nowhere is
+ * called so.
+ */
+lckv_status file_fail(const char *path, const char *verb, int error);
 
 /* Regular files only (LCKV_IO otherwise). `path` must outlive the file. */
 lckv_status file_open(struct file *file, const char *path);
@@ -39,11 +45,15 @@ lckv_status file_read(const struct file *file, uint64_t offset, void *buffer, si
 lckv_status file_read_all(const char *path, size_t limit, const lckv_allocator *allocator,
                           char **text, size_t *length);
 
-/* A file being written under a temporary name beside `path`. */
+/*
+ * A file being written under a temporary name beside the one that it will replace. Symbolic links
+ * in `path` stay, and the file that they lead to is replaced. The new file has the permissions of
+ * the old one; where there was none, those of the umask.
+ */
 struct output {
-    const char *path; /* not owned; must outlive the output */
+    const char *path; /* as given, for messages; not owned; must outlive the output */
+    char *target;     /* the same with links followed */
     char *temporary;
-    size_t temporary_size;
     int descriptor;
     uint64_t position;
     lckv_allocator allocator;
@@ -52,7 +62,7 @@ lckv_status output_open(struct output *output, const char *path, const lckv_allo
 lckv_status output_write(struct output *output, const void *bytes, size_t length);
 lckv_status output_pad(struct output *output,
                        uint32_t alignment);       /* zeros up to a multiple of it */
-lckv_status output_commit(struct output *output); /* flushes, renames to `path`, closes */
+lckv_status output_commit(struct output *output); /* flushes, closes, replaces */
 void output_discard(struct output *output); /* removes what was written; fine after a commit */
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "convert/converter.h"
 #include "convert/describe.h"
+#include "format/checkpoint_open.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 

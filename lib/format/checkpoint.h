@@ -1,6 +1,7 @@
 /*
- * A checkpoint: named tensors in one or more files, with what describes them. The common face of
- * GGUF and Hugging Face directories; what the names mean is model/'s.
+ * A checkpoint: named tensors in one or more files, with what describes them. It is the common face
+ * of GGUF files and Hugging Face directories, which checkpoint_open.h opens; model/ knows what the
+ * names mean.
  */
 #ifndef LCKV_FORMAT_CHECKPOINT_H
 #define LCKV_FORMAT_CHECKPOINT_H
@@ -23,20 +24,10 @@ struct checkpoint {
     struct text config;           /* config.json, HF only */
     struct text tokenizer;        /* tokenizer.json; length 0 where there is none */
     struct text tokenizer_config; /* tokenizer_config.json; length 0 where there is none */
+    const char *no_tokenizer;     /* why the tokenizer's files cannot be used, or NULL */
 };
 
-/*
- * Opens a GGUF file, a directory, or a .safetensors file's directory. Headers are read once and
- * checked whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor
- * data is copied; the files stay open (not mapped) for checkpoint_read. The struct must not move
- * afterwards.
- */
-lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
-                            const lckv_allocator *allocator);
-
-/* GGUF bytes, which must outlive the checkpoint. */
-lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *bytes, size_t length,
-                                   const lckv_allocator *allocator);
+/* Empties a checkpoint: closes its files and releases its memory. */
 void checkpoint_close(struct checkpoint *checkpoint);
 
 /*

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "format/gguf_metadata.h"
+#include "format/stand_in.h"
 #include "format/tensor_table.h"
 
 #include <inttypes.h>
@@ -18,10 +19,17 @@ struct header {
     uint64_t n_metadata;
 };
 
-static lckv_status read_header(struct reader *reader, struct header *header)
+static lckv_status read_header(struct reader *reader, const struct file *file,
+                               struct header *header)
 {
     const uint8_t *magic = reader_bytes(reader, 4, "magic");
-    if (magic != NULL && memcmp(magic, "GGUF", 4) != 0)
+    lckv_status status = LCKV_OK;
+    bool is_gguf = magic == NULL || memcmp(magic, "GGUF", 4) == 0;
+    if (!is_gguf)
+        status = stand_in_refuse_weights(file);
+    if (status != LCKV_OK)
+        return status;
+    if (!is_gguf)
         return fail(LCKV_BAD_FORMAT, "%s: not a GGUF file: begins with %s, expected \"GGUF\"",
                     reader->what, quoted((const char *)magic, 4).text);
     uint32_t version = reader_u32(reader, "version");
@@ -176,7 +184,7 @@ lckv_status gguf_read(struct checkpoint *checkpoint)
     uint32_t alignment = DEFAULT_ALIGNMENT;
     lckv_status status = reader_init_file(&reader, &window, &checkpoint->files[0]);
     if (status == LCKV_OK)
-        status = read_header(&reader, &header);
+        status = read_header(&reader, &checkpoint->files[0], &header);
     if (status == LCKV_OK)
         status = gguf_read_metadata(&reader, header.n_metadata, &checkpoint->metadata);
     if (status == LCKV_OK)

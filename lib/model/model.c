@@ -7,6 +7,7 @@
 #include "model/model.h"
 
 #include "base/status.h"
+#include "format/checkpoint_open.h"
 #include "format/json.h"
 #include "kernels/blas.h"
 #include "model/pack.h"

@@ -77,6 +77,8 @@ static lckv_status is_described(const struct checkpoint *checkpoint, bool *descr
 {
     struct text model = {"", 0};
     *described = checkpoint->tokenizer.length > 0;
+    if (checkpoint->no_tokenizer != NULL)
+        return fail(LCKV_UNSUPPORTED, "%s", checkpoint->no_tokenizer);
     if (checkpoint->kind != CHECKPOINT_GGUF)
         return LCKV_OK;
     lckv_status status = metadata_get_text(&checkpoint->metadata, KEY_MODEL, &model, described);

@@ -5,6 +5,7 @@
 #ifndef LCKV_TESTS_GGUF_SUPPORT_H
 #define LCKV_TESTS_GGUF_SUPPORT_H
 
+#include "format/checkpoint_open.h"
 #include "format/gguf.h"
 
 #include "support.h"

@@ -2,6 +2,7 @@
  * Conversion: what is written is the same model, bit for bit where nothing has to change; plans
  * take the means of the weights; failures leave the old file.
  */
+#include "format/checkpoint_open.h"
 #include "format/gguf.h"
 #include "kernels/blocks.h"
 

@@ -2,7 +2,7 @@
  * Safetensors: single files, sharded directories, and how malformed ones are refused.
  */
 #include "base/status.h"
-#include "format/checkpoint.h"
+#include "format/checkpoint_open.h"
 
 #include <fcntl.h>
 #include <string.h>

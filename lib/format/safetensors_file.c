@@ -2,14 +2,13 @@
  * One safetensors file: eight bytes of length, a JSON object, the data. Tensors are checked one by
  * one here, and against each other by tensor_table.
  */
-#include "format/safetensors_header.h"
+#include "format/safetensors_file.h"
 
 #include "base/reader.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "format/json.h"
-#include "format/safetensors.h"
-#include "format/tensor_table.h"
+#include "format/stand_in.h"
 
 #include <inttypes.h>
 
@@ -34,11 +33,14 @@ static lckv_status read_length(const struct file *file, uint64_t *length)
     struct reader reader;
     reader_init(&reader, bytes, sizeof bytes, file->name);
     *length = reader_u64(&reader, "header length");
-    if (*length > SAFETENSORS_MAX_HEADER || *length > file->length - LENGTH_BYTES)
+    bool possible = *length <= SAFETENSORS_MAX_HEADER && *length <= file->length - LENGTH_BYTES;
+    if (!possible)
+        status = stand_in_refuse_weights(file);
+    if (status == LCKV_OK && !possible)
         return fail(LCKV_BAD_FORMAT,
                     "%s: header of %" PRIu64 " bytes in a file of %" PRIu64 ", expected at most %u",
                     file->name, *length, file->length, SAFETENSORS_MAX_HEADER);
-    return LCKV_OK;
+    return status;
 }
 
 /* Read, not mapped: a file that shrinks meanwhile is then an error and no SIGBUS. */

@@ -1,11 +1,13 @@
 /*
- * The header of one safetensors file.
+ * One safetensors file: its header, and the tensors that it lists.
  */
-#ifndef LCKV_FORMAT_SAFETENSORS_HEADER_H
-#define LCKV_FORMAT_SAFETENSORS_HEADER_H
+#ifndef LCKV_FORMAT_SAFETENSORS_FILE_H
+#define LCKV_FORMAT_SAFETENSORS_FILE_H
 
 #include "format/checkpoint.h"
 #include "format/json.h"
+
+#define SAFETENSORS_MAX_HEADER (100u << 20) /* bytes */
 
 struct safetensors_header {
     struct json_document document; /* an object of tensor names, and perhaps "__metadata__" */

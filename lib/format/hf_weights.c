@@ -1,13 +1,14 @@
 /*
- * A Hugging Face directory: one safetensors file, or the shards that an index names. What is inside
- * a file is safetensors_header.c's.
+ * The weights of a Hugging Face directory. What is inside a file of them is read by
+ * safetensors_file.c. See hf_weights.h.
  */
-#include "format/safetensors.h"
+#include "format/hf_weights.h"
 
 #include "base/status.h"
-#include "format/hf_directory.h"
+#include "format/hf_texts.h"
 #include "format/json.h"
-#include "format/safetensors_header.h"
+#include "format/safetensors_file.h"
+#include "format/stand_in.h"
 #include "format/tensor_table.h"
 
 #include <string.h>
@@ -41,9 +42,9 @@ static lckv_status read_files(struct checkpoint *checkpoint, const char *const *
         status = safetensors_header_read(&headers[i], &checkpoint->files[i], allocator);
         n_tensors += headers[i].n_tensors;
     }
-    if (status == LCKV_OK && n_tensors > SAFETENSORS_MAX_TENSORS)
+    if (status == LCKV_OK && n_tensors > HF_MAX_TENSORS)
         status = fail(LCKV_BAD_FORMAT, "%s: %zu tensors, expected at most %d", checkpoint->name,
-                      n_tensors, SAFETENSORS_MAX_TENSORS);
+                      n_tensors, HF_MAX_TENSORS);
     if (status == LCKV_OK && n_tensors > 0)
         status = arena_alloc(&checkpoint->arena, n_tensors, sizeof *checkpoint->tensors,
                              "the checkpoint's tensors", &checkpoint->tensors);
@@ -64,7 +65,7 @@ static lckv_status read_files(struct checkpoint *checkpoint, const char *const *
 struct shards {
     const char *index; /* the index file's path */
     struct table names;
-    const char *paths[SAFETENSORS_MAX_FILES];
+    const char *paths[HF_MAX_SHARDS];
     size_t count;
 };
 
@@ -79,8 +80,8 @@ static bool is_shard_name(struct text name)
 static lckv_status collect_shards(struct checkpoint *checkpoint, const char *directory,
                                   const struct json_value *weight_map, struct shards *shards)
 {
-    lckv_status status = table_init(&shards->names, &checkpoint->arena, SAFETENSORS_MAX_FILES,
-                                    "the names of shards");
+    lckv_status status =
+        table_init(&shards->names, &checkpoint->arena, HF_MAX_SHARDS, "the names of shards");
     for (const struct json_value *value = json_first(weight_map);
          status == LCKV_OK && value != NULL; value = json_next(weight_map, value)) {
         struct text name = json_text(value), tensor = json_name(value);
@@ -95,14 +96,13 @@ static lckv_status collect_shards(struct checkpoint *checkpoint, const char *dir
         uint32_t known;
         if (table_find(&shards->names, name.bytes, name.length, &known))
             continue;
-        if (shards->count == SAFETENSORS_MAX_FILES)
+        if (shards->count == HF_MAX_SHARDS)
             return fail(LCKV_BAD_FORMAT, "%s: weight_map: more than %d files", shards->index,
-                        SAFETENSORS_MAX_FILES);
+                        HF_MAX_SHARDS);
         bool added;
         status = table_add(&shards->names, name.bytes, name.length, 0, &added);
         if (status == LCKV_OK)
-            status =
-                hf_directory_path(checkpoint, directory, name.bytes, &shards->paths[shards->count]);
+            status = hf_path(checkpoint, directory, name.bytes, &shards->paths[shards->count]);
         shards->count++;
     }
     if (status != LCKV_OK)
@@ -119,9 +119,9 @@ static lckv_status read_shards(struct checkpoint *checkpoint, const char *direct
     lckv_status status = json_get_object(index, shards->index, "weight_map", &weight_map);
     if (status == LCKV_OK && weight_map == NULL)
         status = fail(LCKV_BAD_FORMAT, "%s: no weight_map", shards->index);
-    if (status == LCKV_OK && json_count(weight_map) > SAFETENSORS_MAX_TENSORS)
+    if (status == LCKV_OK && json_count(weight_map) > HF_MAX_TENSORS)
         status = fail(LCKV_BAD_FORMAT, "%s: weight_map: more than %d tensors", shards->index,
-                      SAFETENSORS_MAX_TENSORS);
+                      HF_MAX_TENSORS);
     if (status == LCKV_OK)
         status = collect_shards(checkpoint, directory, weight_map, shards);
     if (status == LCKV_OK)
@@ -138,9 +138,11 @@ static lckv_status read_index(struct checkpoint *checkpoint, const char *directo
     lckv_status status = file_read_all(index_path, JSON_MAX_BYTES, allocator, &text, &length);
     if (status != LCKV_OK)
         return status;
-    struct json_document index;
+    struct json_document index = {.root = NULL};
     struct shards *shards = NULL;
-    status = json_parse(text, length, index_path, allocator, &index);
+    status = stand_in_refuse_text(index_path, text, length);
+    if (status == LCKV_OK)
+        status = json_parse(text, length, index_path, allocator, &index);
     memory_free(allocator, text, length + 1, 1);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, 1, sizeof *shards, "the list of shards", &shards);
@@ -155,20 +157,36 @@ static lckv_status read_index(struct checkpoint *checkpoint, const char *directo
 
 /* ---- The directory ---- */
 
-lckv_status safetensors_read_directory(struct checkpoint *checkpoint, const char *path)
+/* Other kinds of weights, for the message where there are no safetensors. */
+static lckv_status fail_without_weights(struct checkpoint *checkpoint, const char *directory)
+{
+    static const char *const pytorch[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+    const char *path = NULL;
+    for (size_t i = 0; i < sizeof pytorch / sizeof pytorch[0]; i++) {
+        lckv_status status = hf_path(checkpoint, directory, pytorch[i], &path);
+        if (status != LCKV_OK)
+            return status;
+        if (hf_has(path))
+            return fail(LCKV_UNSUPPORTED,
+                        "%s has its weights in %s only, which lckv does not read: save them as "
+                        "safetensors (transformers: save_pretrained)",
+                        directory, pytorch[i]);
+    }
+    return fail(LCKV_IO, "neither " SINGLE_NAME " nor " INDEX_NAME " in %s", directory);
+}
+
+lckv_status hf_read_weights(struct checkpoint *checkpoint, const char *path)
 {
     const char *single = NULL;
     const char *index = NULL;
-    lckv_status status = hf_directory_read_texts(checkpoint, path);
+    lckv_status status = hf_path(checkpoint, path, SINGLE_NAME, &single);
     if (status == LCKV_OK)
-        status = hf_directory_path(checkpoint, path, SINGLE_NAME, &single);
-    if (status == LCKV_OK)
-        status = hf_directory_path(checkpoint, path, INDEX_NAME, &index);
+        status = hf_path(checkpoint, path, INDEX_NAME, &index);
     if (status != LCKV_OK)
         return status;
-    if (hf_directory_has(single))
+    if (hf_has(single))
         return read_files(checkpoint, &single, 1);
-    if (hf_directory_has(index))
+    if (hf_has(index))
         return read_index(checkpoint, path, index);
-    return fail(LCKV_IO, "neither " SINGLE_NAME " nor " INDEX_NAME " in %s", path);
+    return fail_without_weights(checkpoint, path);
 }

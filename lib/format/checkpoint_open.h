@@ -1,0 +1,22 @@
+/*
+ * Opens checkpoints of any kind.
+ */
+#ifndef LCKV_FORMAT_CHECKPOINT_OPEN_H
+#define LCKV_FORMAT_CHECKPOINT_OPEN_H
+
+#include "format/checkpoint.h"
+
+/*
+ * Opens a GGUF file, a directory, or a .safetensors file's directory. Headers are read once and
+ * checked whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor
+ * data is copied; the files stay open (not mapped) for checkpoint_read. The struct must not move
+ * afterwards.
+ */
+lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
+                            const lckv_allocator *allocator);
+
+/* GGUF bytes, which must outlive the checkpoint. */
+lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *bytes, size_t length,
+                                   const lckv_allocator *allocator);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * The small files of a Hugging Face directory. See hf_texts.h.
+ */
+#include "format/hf_texts.h"
+
+#include "base/status.h"
+#include "format/json.h"
+#include "format/stand_in.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+lckv_status hf_path(struct checkpoint *checkpoint, const char *directory, const char *name,
+                    const char **path)
+{
+    size_t length = strlen(directory);
+    while (length > 1 && directory[length - 1] == '/')
+        length--;
+    size_t name_length = strlen(name);
+    char *joined = NULL;
+    lckv_status status =
+        arena_alloc(&checkpoint->arena, length + name_length + 2, 1, "a path", &joined);
+    if (status != LCKV_OK)
+        return status;
+    memcpy(joined, directory, length);
+    joined[length] = '/';
+    memcpy(joined + length + 1, name, name_length + 1);
+    *path = joined;
+    return LCKV_OK;
+}
+
+bool hf_has(const char *path)
+{
+    struct stat facts;
+    return lstat(path, &facts) == 0;
+}
+
+/* Leaves `text` alone if there is no such file. */
+static lckv_status read_text(struct checkpoint *checkpoint, const char *directory, const char *name,
+                             struct text *text)
+{
+    const char *path;
+    lckv_status status = hf_path(checkpoint, directory, name, &path);
+    if (status != LCKV_OK || !hf_has(path))
+        return status;
+    char *bytes = NULL;
+    size_t length = 0;
+    status = file_read_all(path, JSON_MAX_BYTES, &checkpoint->arena.allocator, &bytes, &length);
+    if (status != LCKV_OK)
+        return status;
+    status = stand_in_refuse_text(path, bytes, length);
+    if (status == LCKV_OK)
+        status = arena_copy(&checkpoint->arena, bytes, length, &text->bytes);
+    memory_free(&checkpoint->arena.allocator, bytes, length + 1, 1);
+    if (status == LCKV_OK)
+        text->length = length;
+    return status;
+}
+
+/* The tokenizer's files, of which no model needs any; a reason not to use them is kept. */
+static lckv_status read_tokenizer(struct checkpoint *checkpoint, const char *directory)
+{
+    const char *other = NULL;
+    lckv_status status = read_text(checkpoint, directory, "tokenizer.json", &checkpoint->tokenizer);
+    if (status == LCKV_OK)
+        status = read_text(checkpoint, directory, "tokenizer_config.json",
+                           &checkpoint->tokenizer_config);
+    if (status == LCKV_OK && checkpoint->tokenizer.bytes == NULL)
+        status = hf_path(checkpoint, directory, "tokenizer.model", &other);
+    if (status == LCKV_OK && other != NULL && hf_has(other))
+        status = fail(LCKV_UNSUPPORTED,
+                      "%s has a tokenizer.model but no tokenizer.json, which lckv reads: write it "
+                      "with transformers (AutoTokenizer.from_pretrained, save_pretrained)",
+                      directory);
+    if (status == LCKV_OK || status == LCKV_OUT_OF_MEMORY)
+        return status;
+    const char *reason = status_message();
+    return arena_copy(&checkpoint->arena, reason, strlen(reason), &checkpoint->no_tokenizer);
+}
+
+lckv_status hf_read_texts(struct checkpoint *checkpoint, const char *directory)
+{
+    lckv_status status = read_text(checkpoint, directory, "config.json", &checkpoint->config);
+    if (status == LCKV_OK && checkpoint->config.bytes == NULL)
+        status = fail(LCKV_IO,
+                      "no config.json in %s, expected a Hugging Face model directory or the path "
+                      "of a GGUF file",
+                      directory);
+    return status == LCKV_OK ? read_tokenizer(checkpoint, directory) : status;
+}
