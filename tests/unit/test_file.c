@@ -114,6 +114,17 @@ START_TEST(only_regular_files_open)
 }
 END_TEST
 
+START_TEST(a_link_that_leads_nowhere_is_called_so)
+{
+    struct file file;
+    ck_assert_int_eq(symlink("../blobs/gone", folder_path("link")), 0);
+    ck_assert_status(file_open(&file, folder_path("link")), LCKV_IO);
+    ck_assert_error_has(
+        "/link: cannot open: the symbolic link leads to \"../blobs/gone\", which does "
+        "not exist");
+}
+END_TEST
+
 START_TEST(whole_files_are_limited)
 {
     struct counting counting = {.n_allowed = 0};
@@ -190,6 +201,91 @@ START_TEST(outputs_that_cannot_be_made_fail_at_once)
 }
 END_TEST
 
+static void write_output(const char *path, const char *text)
+{
+    struct output output;
+    ck_assert_ok(output_open(&output, path, &memory_default_allocator));
+    ck_assert_ok(output_write(&output, text, strlen(text)));
+    ck_assert_ok(output_commit(&output));
+}
+
+static mode_t permissions(const char *path)
+{
+    struct stat facts;
+    ck_assert_int_eq(stat(path, &facts), 0);
+    return facts.st_mode & 07777;
+}
+
+/* From the first byte on: the temporary file has them, too. */
+START_TEST(an_output_keeps_the_permissions_of_the_file_that_it_replaces)
+{
+    static const mode_t modes[] = {0600, 0644, 0666, 0640, 0444};
+    struct output output;
+    const char *path = folder_path("out");
+    mode_t mask = umask(022);
+    folder_write_text("out", "old");
+    ck_assert_int_eq(chmod(path, modes[_i]), 0);
+    ck_assert_ok(output_open(&output, path, &memory_default_allocator));
+    ck_assert_int_eq(permissions(output.temporary), modes[_i]);
+    output_discard(&output);
+    write_output(path, "new");
+    ck_assert_int_eq(permissions(path), modes[_i]);
+    expect_text(path, "new");
+    write_output(folder_path("fresh"), "new");
+    ck_assert_int_eq(permissions(folder_path("fresh")), 0644);
+    umask(mask);
+}
+END_TEST
+
+START_TEST(an_output_replaces_what_a_link_leads_to)
+{
+    static const char *const links[] = {"there/out", "there/second", "there/absolute"};
+    struct stat facts;
+    const char *link = folder_path("link"), *absolute = folder_path("there/absolute");
+    ck_assert_int_eq(mkdir(folder_path("there"), 0700), 0);
+    ck_assert_int_eq(symlink("out", folder_path("there/second")), 0);
+    ck_assert_int_eq(symlink(folder_path("there/out"), absolute), 0);
+    ck_assert_int_eq(symlink(links[_i], link), 0);
+    write_output(link, "first"); /* there is no target yet */
+    expect_text(folder_path("there/out"), "first");
+    ck_assert_int_eq(chmod(folder_path("there/out"), 0600), 0);
+    write_output(link, "second");
+    expect_text(folder_path("there/out"), "second");
+    ck_assert_int_eq(permissions(folder_path("there/out")), 0600);
+    ck_assert_int_eq(lstat(link, &facts), 0);
+    ck_assert(S_ISLNK(facts.st_mode));
+    ck_assert_uint_eq(files_in_folder(), 2);
+}
+END_TEST
+
+START_TEST(outputs_through_links_in_a_circle_fail)
+{
+    struct output output;
+    ck_assert_int_eq(symlink("b", folder_path("a")), 0);
+    ck_assert_int_eq(symlink("a", folder_path("b")), 0);
+    ck_assert_status(output_open(&output, folder_path("a"), &memory_default_allocator), LCKV_IO);
+    ck_assert_error_has("/a: cannot write: Too many levels of symbolic links");
+    output_discard(&output);
+}
+END_TEST
+
+/* The temporary name is nothing that the caller gave. */
+START_TEST(messages_name_the_path_that_was_given)
+{
+    struct output output;
+    const char *path = folder_path("no/out");
+    ck_assert_status(output_open(&output, path, &memory_default_allocator), LCKV_IO);
+    ck_assert_error_has("/no/out: cannot create a file beside it: No such file or directory");
+    ck_assert_ok(output_open(&output, folder_path("out"), &memory_default_allocator));
+    close(output.descriptor);
+    output.descriptor = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    ck_assert_status(output_write(&output, "new", 3), LCKV_IO);
+    ck_assert_error_has("/out: cannot write: No space left on device");
+    output_discard(&output);
+    ck_assert_uint_eq(files_in_folder(), 0);
+}
+END_TEST
+
 START_TEST(a_failed_commit_leaves_no_temporary)
 {
     struct output output;
@@ -211,11 +307,16 @@ static void add_files(Suite *suite)
     tcase_add_test(tcase, reads_beyond_the_end_are_truncations);
     tcase_add_test(tcase, an_empty_file_maps_as_nothing);
     tcase_add_test(tcase, only_regular_files_open);
+    tcase_add_test(tcase, a_link_that_leads_nowhere_is_called_so);
     tcase_add_test(tcase, whole_files_are_limited);
     tcase_add_test(tcase, an_output_replaces_the_file_when_it_is_complete);
     tcase_add_test(tcase, a_discarded_output_leaves_the_old_file);
     tcase_add_test(tcase, outputs_that_cannot_be_made_fail_at_once);
     tcase_add_test(tcase, a_failed_commit_leaves_no_temporary);
+    tcase_add_loop_test(tcase, an_output_keeps_the_permissions_of_the_file_that_it_replaces, 0, 5);
+    tcase_add_loop_test(tcase, an_output_replaces_what_a_link_leads_to, 0, 3);
+    tcase_add_test(tcase, outputs_through_links_in_a_circle_fail);
+    tcase_add_test(tcase, messages_name_the_path_that_was_given);
     suite_add_tcase(suite, tcase);
 }
 
