@@ -1,6 +1,6 @@
 /*
- * Input files: opened read-only, read in pieces, and mapped where packed weights are used in place;
- * and output files that replace the old one only when they are complete. Memory counts as a file, too.
+ * Input files are opened read-only, read in pieces, and mapped where packed weights are used where
+ * they are; output files replace the old one only when complete. Memory counts as a file, too.
  */
 #ifndef LCKV_BASE_FILE_H
 #define LCKV_BASE_FILE_H

@@ -4,7 +4,7 @@
 #include "format/json.h"
 
 #include "base/status.h"
-#include "format/order.h"
+#include "base/text.h"
 
 #include <string.h>
 

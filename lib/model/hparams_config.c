@@ -4,8 +4,8 @@
 #include "model/hparams_sources.h"
 
 #include "base/status.h"
+#include "base/text.h"
 #include "format/json.h"
-#include "format/order.h"
 #include "model/architecture.h"
 
 #include <math.h>
