@@ -201,8 +201,8 @@ check-valgrind:
 	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all tests
 	@tests/run.sh $(BUILD) valgrind
 
-lint:
-	@tests/lint.sh
+lint: $(OBJECTS)
+	@tests/lint.sh $(BUILD)
 
 # ---- Installing -------------------------------------------------------------------------------------
 

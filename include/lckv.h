@@ -22,9 +22,17 @@
  * - Handles are counted. Children hold their parents, so handles may be released in any order, from
  *   any thread, at any time; releasing NULL does nothing. A handle is not usable after its release.
  * - A model and a plan may be used from any number of threads at once. While a call works on a
- *   cache, other calls on it or on its sessions return LCKV_BUSY (lckv_cache_cancel, the statistics
- *   and the releases excepted). Samplers and detokenizers belong to one thread at a time.
- * - Callbacks run on the calling thread, and must not call back into the cache that they serve.
+ *   cache, other calls that work on it or on its sessions return LCKV_BUSY. What only shows
+ *   something answers all the same, from any thread, and makes no other call fail: the statistics,
+ *   and a session's length, shortest length and tokens, as they are before or after the call that
+ *   works. lckv_cache_cancel and the releases work at any time, too. Samplers and detokenizers
+ *   belong to one thread at a time.
+ * - Callbacks run on the calling thread. They may ask and cancel as above, but every call that works
+ *   on the cache that they serve returns LCKV_BUSY. An allocator's functions call nothing of lckv.
+ * - A callback must return. No exception may pass through the library and no longjmp may leave it:
+ *   the call would never end, and its cache would stay busy. Catch the exception, stop the call by
+ *   what the callback returns, and throw the exception again after the call has returned
+ *   (examples/stream.cpp).
  * - The library never prints, exits, aborts, installs handlers or changes the locale, and reads one
  *   environment variable: LCKV_CPU, the default of lckv_model_options.kernel_set.
  */
@@ -232,14 +240,17 @@ LCKV_API lckv_status lckv_memory_request_init(lckv_memory_request *request, size
  */
 typedef struct lckv_memory_report {
     size_t size;
-    uint64_t bytes_per_token;          /* 2 x slots x n_kv_heads x head_dim x element size */
-    uint64_t standard_bytes_per_token; /* the same for the standard plan */
-    uint64_t bytes_per_session;        /* at `context` tokens, windows counted as they are kept */
+    uint64_t bytes_per_token; /* 2 x slots x n_kv_heads x head_dim x element size */
+    /* Of the standard plan, three times: the same. UINT64_MAX: 64 bits do not hold the bytes. */
+    uint64_t standard_bytes_per_token;
+    uint64_t bytes_per_session; /* at `context` tokens, windows counted as they are kept */
     uint64_t standard_bytes_per_session;
     uint64_t bytes_needed; /* bytes_per_session x n_sessions */
     uint64_t sessions_that_fit;
     uint64_t standard_sessions_that_fit;
-    uint64_t context_that_fits; /* for each session; UINT64_MAX: no limit (all slots windowed) */
+    uint64_t context_that_fits; /* the longest of each session; asked for as `context`, it needs
+                                   no more than the budget. UINT64_MAX: no limit (all slots
+                                   windowed). 0: not even one token fits */
 } lckv_memory_report;
 LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
                                           lckv_memory_report *report);
@@ -253,6 +264,7 @@ typedef struct lckv_pool lckv_pool;
  * `n_threads` 0: the physical cores that this process may use. Threads start with the first call.
  */
 LCKV_API lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool);
+LCKV_API void lckv_pool_retain(lckv_pool *pool);
 LCKV_API void lckv_pool_release(lckv_pool *pool);
 
 /* ---- Models -------------------------------------------------------------------------------- */
@@ -537,7 +549,9 @@ typedef struct lckv_cache_options {
     lckv_pool *pool;         /* NULL: threads of its own */
     uint32_t max_rows;       /* tokens computed at once; bounds the scratch; 0: 256 */
     uint32_t max_logit_rows; /* rows of logits that the cache itself holds, at most 65536; 0: as
-                                many as max_sessions, as far as that goes */
+                                many as max_sessions, as far as that goes. The scratch has room
+                                for twice as many: those of the last call stay until the next one
+                                has succeeded */
     uint32_t rollback;       /* tokens beyond the window that windowed slots keep; 0: 64 */
     uint32_t reserved;
 } lckv_cache_options;
@@ -598,10 +612,16 @@ typedef struct lckv_session lckv_session;
 LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session);
 LCKV_API void lckv_session_release(lckv_session *session);
 
-/* The number of tokens encoded. */
+/*
+ * The number of tokens encoded. This and the next two calls answer at any time, from any thread;
+ * while another call works on the session, as it was before it.
+ */
 LCKV_API lckv_status lckv_session_length(lckv_session *session, uint64_t *length);
 
-/* The shortest length that lckv_session_truncate can still go back to. 0 without windowed slots. */
+/*
+ * The shortest length that lckv_session_truncate can still go back to, beside 0, which it always
+ * can. 0 without windowed slots.
+ */
 LCKV_API lckv_status lckv_session_min_length(lckv_session *session, uint64_t *length);
 
 /* The tokens encoded, oldest first. `n_tokens` as in lckv_tokenize. */
@@ -609,9 +629,11 @@ LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *toke
                                          size_t *n_tokens);
 
 /*
- * Forgets all tokens from position `length` on. LCKV_OUT_OF_WINDOW below the minimal length, with
- * the session unchanged. Logits of the shorter session come from truncating by one more and
- * evaluating the last token again.
+ * Forgets all tokens from position `length` on; the session's present length changes nothing. To 0
+ * it always works. LCKV_OUT_OF_WINDOW between 0 and the shortest length, with the session unchanged.
+ * Logits that the cache holds for the session are those of the tokens that are gone, so they are
+ * dropped: lckv_session_logits then returns LCKV_INVALID_ARGUMENT. Logits of the shorter session
+ * come from truncating by one more and evaluating the last token again.
  */
 LCKV_API lckv_status lckv_session_truncate(lckv_session *session, uint64_t length);
 
@@ -625,12 +647,18 @@ LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, 
 
 /* ---- Evaluation ---------------------------------------------------------------------------- */
 
-/* What an item wants back; one of the first three, and HIDDEN beside it. */
+/* What an item wants back: one of the first three, and one of the last two beside it, or none. */
 enum {
     LCKV_WANT_NOTHING = 0,
-    LCKV_WANT_LAST = 1,  /* logits after the last new token */
-    LCKV_WANT_ALL = 2,   /* logits after every new token */
-    LCKV_WANT_HIDDEN = 4 /* for the same positions: the hidden state after the final norm */
+    LCKV_WANT_LAST = 1, /* logits after the last new token */
+    LCKV_WANT_ALL = 2,  /* logits after every new token */
+    /*
+     * The hidden state after the final norm: HIDDEN at the positions whose logits are wanted, at the
+     * last one if none are; HIDDEN_ALL at every new position, whatever logits are wanted. With
+     * LCKV_WANT_NOTHING no logits are computed.
+     */
+    LCKV_WANT_HIDDEN = 4,
+    LCKV_WANT_HIDDEN_ALL = 8
 };
 
 /* A session and the tokens to append to it. A decode step brings one token, a prompt many. */
@@ -642,8 +670,8 @@ typedef struct lckv_item {
     uint32_t reserved;
     /*
      * The caller's arrays for the wanted rows, float32 [rows, n_vocab] and [rows, hidden_size].
-     * NULL logits: the cache holds them (see lckv_session_logits). `hidden` is required with
-     * HIDDEN.
+     * NULL logits: the cache holds them (see lckv_session_logits). `hidden` is required with HIDDEN
+     * and HIDDEN_ALL. After a failure the arrays may hold anything.
      */
     float *logits;
     size_t logits_capacity; /* in floats */
@@ -678,7 +706,8 @@ typedef struct lckv_evaluate_report {
                               the failed one */
     uint64_t pages_free;   /* before the call */
     uint64_t n_tokens;     /* new tokens of all items */
-    uint64_t n_rows;       /* token rows sent through the layers: passes count each time */
+    uint64_t n_rows;       /* rows sent through the layers: one for each token, and for a token that
+                              is iterated one for each of its forward and backward passes */
     uint64_t reserved;
 } lckv_evaluate_report;
 
@@ -686,8 +715,9 @@ typedef struct lckv_evaluate_report {
  * Appends tokens to sessions, all of them in one batch, and computes what the items want. `stride`
  * is sizeof(lckv_item). Arguments are checked and every page is reserved before the first kernel
  * runs, and the sessions grow at the very end: after LCKV_CACHE_FULL, LCKV_CANCELLED or any other
- * failure they are as before. `options` and `report` may be NULL. An item of an iterated call may
- * bring at most max_rows tokens.
+ * failure they are as before, and so are the logits that the cache holds. Items and tokens are read
+ * once, before anything is computed. `options` and `report` may be NULL. An item of an iterated call
+ * may bring at most max_rows tokens.
  */
 LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, size_t stride,
                                    size_t n_items, const lckv_evaluate_options *options,
@@ -699,9 +729,10 @@ LCKV_API lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *item
                                         lckv_evaluate_report *report);
 
 /*
- * The logits that the cache holds for this session since the last evaluate: float32
- * [n_rows, n_vocab], valid until the next evaluate on the cache. LCKV_INVALID_ARGUMENT if the
- * session wanted none there.
+ * The logits that the cache holds for this session since the last evaluate that succeeded: float32
+ * [n_rows, n_vocab], valid until the next one on the cache succeeds (lckv_generate evaluates for
+ * each token). LCKV_INVALID_ARGUMENT if the session wanted none there, or has been truncated since;
+ * LCKV_BUSY while a call works on the cache. `n_rows` may be NULL.
  */
 LCKV_API lckv_status lckv_session_logits(lckv_session *session, const float **logits,
                                          size_t *n_rows);
@@ -726,7 +757,8 @@ typedef struct lckv_sampler_options {
     size_t size;
     float temperature; /* 0: greedy, always the most likely token, the lower id of equals */
     uint32_t top_k;    /* keep the k most likely; 0: all */
-    float top_p;       /* keep the most likely tokens up to this probability; 0 or 1: all */
+    float top_p;       /* keep the fewest most likely tokens that reach this probability, at least
+                          one; 0, the default, and 1: all. To keep one token only, ask for top_k 1 */
     float min_p;       /* keep tokens of at least this share of the top probability; 0: all */
     float repetition_penalty; /* divides positive logits of seen tokens, else multiplies; 0: 1 */
     float frequency_penalty;  /* subtracted once for each time that the token was seen */

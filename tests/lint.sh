@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What make lint checks: formatting, the order of folders, calls that the library must not make, prefaces,
-# the exports, and what cppcheck and shellcheck find.
+# What make lint checks: formatting, the order of folders in includes and in calls, calls that the library must
+# not make, prefaces, the exports, and what cppcheck and shellcheck find. lint.sh BUILD, which holds the objects.
 set -u
+build=$1
 failed=0
 complain() {
     failed=1
@@ -32,6 +33,19 @@ for i in "${!order[@]}"; do
         [ -z "$hits" ] || complain "lib/${order[i]} includes lib/$later, which comes after it:" "$hits"
     done
 done
+# The same law for calls: an object asks only for symbols of its own folder and of those before it.
+symbols() { # NM-OPTION: "symbol folder source" of every object
+    for source in lib/*/*.c lib/kernels/*/*.c; do
+        object=$build/${source%.c}.o
+        [ -f "$object" ] || continue # of another processor's kernel set
+        folder=${source#lib/}
+        nm "$1" --extern-only "$object" | awk -v folder="${folder%%/*}" -v source="$source" '{print $NF, folder, source}'
+    done | sort
+}
+calls=$(join <(symbols --undefined-only) <(symbols --defined-only) | awk -v order="${order[*]}" '
+    BEGIN { n = split(order, names, " "); for (i = 1; i <= n; i++) rank[names[i]] = i }
+    rank[$4] > rank[$2] { print $3 " refers to " $1 " of " $5 }')
+[ -z "$calls" ] || complain "calls of a folder that comes after the caller's:" "$calls"
 inside=$(grep -rnE '#include "(base|format|plan|text|kernels|model|convert|cache|engine|sample|api)/' tools examples tests/api tests/golden || true)
 [ -z "$inside" ] || complain "only lckv.h is for users:" "$inside"
 

@@ -32,8 +32,9 @@ lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options 
     struct workspace workspace;
     size_t scratch_bytes = 0;
     if (status == LCKV_OK) {
-        status = workspace_init(&workspace, model, options.max_rows, options.max_logit_rows,
-                                pool_size(pool), NULL, &scratch_bytes);
+        status = workspace_init(&workspace, model, options.max_rows,
+                                CACHE_LOGIT_SETS * options.max_logit_rows, pool_size(pool), NULL,
+                                &scratch_bytes);
         if (status == LCKV_OK)
             status = cache_create(model, &options, pool, scratch_bytes, cache);
         pool_release(pool);

@@ -3,12 +3,7 @@
  */
 #include "text/detokenizer.h"
 #include "api/options.h"
-#include "api/text.h"
-
-struct lckv_detokenizer {
-    const struct lckv_model *model; /* held */
-    struct detokenizer state;
-};
+#include "model/model.h"
 
 static lckv_status create(const struct lckv_model *model, uint32_t flags,
                           struct lckv_detokenizer **result)
@@ -16,15 +11,15 @@ static lckv_status create(const struct lckv_model *model, uint32_t flags,
     struct lckv_detokenizer *detokenizer;
     lckv_status status = argument_flags("lckv_detokenizer_create", flags, LCKV_DETOKENIZE_SPECIAL);
     if (status == LCKV_OK)
-        status = text_check_tokenizer(model);
+        status = model_check_tokenizer(model);
     if (status == LCKV_OK)
         status =
             memory_alloc(&model->allocator, 1, sizeof *detokenizer, "a detokenizer", &detokenizer);
     if (status != LCKV_OK)
         return status;
+    detokenizer_init(detokenizer, model->tokenizer, flags, &model->allocator);
     model_retain(model);
     detokenizer->model = model;
-    detokenizer_init(&detokenizer->state, model->tokenizer, flags, &model->allocator);
     *result = detokenizer;
     return LCKV_OK;
 }
@@ -44,7 +39,7 @@ void lckv_detokenizer_release(lckv_detokenizer *detokenizer)
     if (detokenizer == NULL)
         return;
     const struct lckv_model *model = detokenizer->model;
-    detokenizer_release(&detokenizer->state);
+    detokenizer_release(detokenizer);
     memory_free(&model->allocator, detokenizer, 1, sizeof *detokenizer);
     model_release(model);
 }
@@ -60,7 +55,7 @@ lckv_status lckv_detokenizer_push(lckv_detokenizer *detokenizer, lckv_token toke
     if (length == NULL)
         return failure_keep(failure, argument_null(__func__, "length"));
     struct text ready;
-    lckv_status status = detokenizer_push(&detokenizer->state, token, &ready);
+    lckv_status status = detokenizer_push(detokenizer, token, &ready);
     if (status != LCKV_OK)
         return failure_keep(failure, status);
     *text = ready.length > 0 ? ready.bytes : "";
@@ -77,7 +72,7 @@ lckv_status lckv_detokenizer_flush(lckv_detokenizer *detokenizer, const char **t
         return failure_keep(failure, argument_null(__func__, "text"));
     if (length == NULL)
         return failure_keep(failure, argument_null(__func__, "length"));
-    struct text rest = detokenizer_flush(&detokenizer->state);
+    struct text rest = detokenizer_flush(detokenizer);
     *text = rest.length > 0 ? rest.bytes : "";
     *length = rest.length;
     return LCKV_OK;

@@ -30,14 +30,7 @@ const char *lckv_last_error(void)
 
 size_t lckv_last_error_copy(char *buffer, size_t capacity)
 {
-    const char *message = status_message();
-    size_t length = strlen(message);
-    if (buffer != NULL && capacity > 0) {
-        size_t kept = length < capacity ? length : capacity - 1;
-        memcpy(buffer, message, kept);
-        buffer[kept] = '\0';
-    }
-    return length;
+    return status_message_copy(buffer, capacity);
 }
 
 const char *lckv_kernel_set_name(size_t index)

@@ -16,6 +16,12 @@ lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool)
     return pool_create(n_threads, &memory_default_allocator, pool);
 }
 
+void lckv_pool_retain(lckv_pool *pool)
+{
+    if (pool != NULL)
+        pool_retain(pool);
+}
+
 void lckv_pool_release(lckv_pool *pool)
 {
     if (pool != NULL)

@@ -1,10 +1,9 @@
 /*
  * lckv_session_*.
  */
+#include "api/options.h"
 #include "base/status.h"
 #include "cache/cache.h"
-
-#include <string.h>
 
 lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session)
 {
@@ -23,12 +22,41 @@ void lckv_session_release(lckv_session *session)
     session_release(session);
 }
 
-/* Enters the session's cache, or says why not. */
-static lckv_status enter(const lckv_session *session, const void *result, const char *function)
+lckv_status lckv_session_length(lckv_session *session, uint64_t *length)
 {
-    if (session == NULL || result == NULL)
-        return fail(LCKV_INVALID_ARGUMENT, "%s: an argument is NULL", function);
-    return cache_enter(session->cache);
+    if (session == NULL)
+        return argument_null(__func__, "session");
+    if (length == NULL)
+        return failure_keep(&session->cache->failure, argument_null(__func__, "length"));
+    *length = session_shown_length(session);
+    return LCKV_OK;
+}
+
+lckv_status lckv_session_min_length(lckv_session *session, uint64_t *length)
+{
+    if (session == NULL)
+        return argument_null(__func__, "session");
+    if (length == NULL)
+        return failure_keep(&session->cache->failure, argument_null(__func__, "length"));
+    *length = session_shown_min_length(session);
+    return LCKV_OK;
+}
+
+lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,
+                                size_t *n_tokens)
+{
+    if (session == NULL)
+        return argument_null(__func__, "session");
+    lckv_status status = argument_buffer(__func__, tokens, capacity, n_tokens);
+    if (status == LCKV_OK)
+        status = session_shown_tokens(session, tokens, capacity, n_tokens);
+    return failure_keep(&session->cache->failure, status);
+}
+
+/* Enters the session's cache, or says why not. */
+static lckv_status enter(const lckv_session *session, const char *function)
+{
+    return session != NULL ? cache_enter(session->cache) : argument_null(function, "session");
 }
 
 static lckv_status leave(const lckv_session *session, lckv_status status)
@@ -38,44 +66,9 @@ static lckv_status leave(const lckv_session *session, lckv_status status)
     return status;
 }
 
-lckv_status lckv_session_length(lckv_session *session, uint64_t *length)
-{
-    lckv_status status = enter(session, length, __func__);
-    if (status != LCKV_OK)
-        return status;
-    *length = session->length;
-    return leave(session, LCKV_OK);
-}
-
-lckv_status lckv_session_min_length(lckv_session *session, uint64_t *length)
-{
-    lckv_status status = enter(session, length, __func__);
-    if (status != LCKV_OK)
-        return status;
-    *length = session_min_length(session);
-    return leave(session, LCKV_OK);
-}
-
-lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,
-                                size_t *n_tokens)
-{
-    lckv_status status = enter(session, n_tokens, __func__);
-    if (status != LCKV_OK)
-        return status;
-    *n_tokens = (size_t)session->length;
-    if (capacity < session->length)
-        return leave(session, fail(LCKV_BUFFER_TOO_SMALL, "room for %zu tokens; there are %llu",
-                                   capacity, (unsigned long long)session->length));
-    if (session->length > 0 && tokens == NULL)
-        return leave(session, fail(LCKV_INVALID_ARGUMENT, "%s: tokens is NULL", __func__));
-    if (session->length > 0)
-        memcpy(tokens, session->tokens, (size_t)session->length * sizeof *tokens);
-    return leave(session, LCKV_OK);
-}
-
 lckv_status lckv_session_truncate(lckv_session *session, uint64_t length)
 {
-    lckv_status status = enter(session, session, __func__);
+    lckv_status status = enter(session, __func__);
     if (status != LCKV_OK)
         return status;
     return leave(session, session_truncate(session, length));
@@ -84,7 +77,7 @@ lckv_status lckv_session_truncate(lckv_session *session, uint64_t length)
 lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t begin, uint64_t end,
                                  float *keys, float *values)
 {
-    lckv_status status = enter(session, session, __func__);
+    lckv_status status = enter(session, __func__);
     if (status != LCKV_OK)
         return status;
     return leave(session, session_read_kv(session, slot, begin, end, keys, values));
@@ -92,12 +85,17 @@ lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t 
 
 lckv_status lckv_session_logits(lckv_session *session, const float **logits, size_t *n_rows)
 {
-    lckv_status status = enter(session, logits, __func__);
-    if (status != LCKV_OK)
-        return status;
+    if (session == NULL)
+        return argument_null(__func__, "session");
+    if (logits == NULL)
+        return failure_keep(&session->cache->failure, argument_null(__func__, "logits"));
+    const float *held;
     size_t n;
-    status = session_logits(session, logits, &n);
-    if (status == LCKV_OK && n_rows != NULL)
+    lckv_status status = session_shown_logits(session, &held, &n);
+    if (status != LCKV_OK)
+        return failure_keep(&session->cache->failure, status);
+    *logits = held;
+    if (n_rows != NULL)
         *n_rows = n;
-    return leave(session, status);
+    return LCKV_OK;
 }

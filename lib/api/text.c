@@ -2,17 +2,10 @@
  * Tokens and text of a model: tokenize, detokenize, special tokens, chat formatting. The streaming
  * detokenizer is detokenizer.c's.
  */
-#include "api/text.h"
 #include "api/options.h"
 #include "base/status.h"
+#include "model/model.h"
 #include "text/chat.h"
-
-lckv_status text_check_tokenizer(const struct lckv_model *model)
-{
-    if (model->tokenizer == NULL)
-        return fail(LCKV_UNSUPPORTED, "text is unavailable: %s", model->no_tokenizer);
-    return LCKV_OK;
-}
 
 static lckv_status tokenize(const struct lckv_model *model, const char *text, size_t length,
                             uint32_t flags, lckv_token *tokens, size_t capacity, size_t *n_tokens)
@@ -27,7 +20,7 @@ static lckv_status tokenize(const struct lckv_model *model, const char *text, si
     if (status == LCKV_OK)
         status = argument_buffer(call, tokens, capacity, n_tokens);
     if (status == LCKV_OK)
-        status = text_check_tokenizer(model);
+        status = model_check_tokenizer(model);
     if (status != LCKV_OK)
         return status;
     return tokenizer_encode(model->tokenizer, text != NULL ? text : "", length, flags, tokens,
@@ -54,7 +47,7 @@ static lckv_status detokenize(const struct lckv_model *model, const lckv_token *
     if (status == LCKV_OK)
         status = argument_buffer(call, buffer, capacity, length);
     if (status == LCKV_OK)
-        status = text_check_tokenizer(model);
+        status = model_check_tokenizer(model);
     if (status != LCKV_OK)
         return status;
     return tokenizer_decode(model->tokenizer, tokens, n_tokens, flags, buffer, capacity, length);
@@ -79,14 +72,14 @@ lckv_token lckv_model_special_token(const lckv_model *model, lckv_special specia
 
 int32_t lckv_model_is_end_token(const lckv_model *model, lckv_token token)
 {
-    return model != NULL && model->tokenizer != NULL && tokenizer_is_end(model->tokenizer, token);
+    return model != NULL && model_is_end_token(model, token);
 }
 
 static lckv_status get_token(const struct lckv_model *model, lckv_token token, const char **text,
                              size_t *length, lckv_token_type *type)
 {
     struct text bytes;
-    lckv_status status = text_check_tokenizer(model);
+    lckv_status status = model_check_tokenizer(model);
     if (status == LCKV_OK)
         status = tokenizer_token(model->tokenizer, token, &bytes, type);
     if (status != LCKV_OK)
@@ -138,7 +131,7 @@ static lckv_status format_chat(const struct lckv_model *model, const lckv_messag
     if (status == LCKV_OK)
         status = argument_buffer("lckv_chat_format", buffer, capacity, length);
     if (status == LCKV_OK)
-        status = text_check_tokenizer(model);
+        status = model_check_tokenizer(model);
     if (status != LCKV_OK)
         return status;
     return chat_format(model->tokenizer, messages, stride, n_messages, flags, buffer, capacity,

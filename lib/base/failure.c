@@ -3,6 +3,8 @@
  */
 #include "base/failure.h"
 
+#include "base/status.h"
+
 #include <string.h>
 
 void failure_init(struct failure *failure)
@@ -20,7 +22,7 @@ lckv_status failure_keep(struct failure *failure, lckv_status status)
 {
     if (status != LCKV_OK) {
         pthread_mutex_lock(&failure->mutex);
-        lckv_last_error_copy(failure->text, sizeof failure->text);
+        status_message_copy(failure->text, sizeof failure->text);
         pthread_mutex_unlock(&failure->mutex);
     }
     return status;

@@ -73,6 +73,17 @@ const char *status_message(void)
     return message;
 }
 
+size_t status_message_copy(char *buffer, size_t capacity)
+{
+    size_t length = strlen(message);
+    if (buffer != NULL && capacity > 0) {
+        size_t kept = length < capacity ? length : capacity - 1;
+        memcpy(buffer, message, kept);
+        buffer[kept] = '\0';
+    }
+    return length;
+}
+
 const char *status_name(lckv_status status)
 {
     switch (status) {

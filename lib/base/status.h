@@ -22,8 +22,9 @@ __attribute__((format(printf, 2, 3))) lckv_status fail(lckv_status status, const
 __attribute__((format(printf, 2, 3))) lckv_status fail_in(lckv_status status, const char *format,
                                                           ...);
 
-/* This thread's message, and the name of a status. */
+/* This thread's message, the same copied as lckv_last_error_copy does, and the name of a status. */
 const char *status_message(void);
+size_t status_message_copy(char *buffer, size_t capacity);
 const char *status_name(lckv_status status);
 
 /*

@@ -247,6 +247,11 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     stats->rollback = cache->paging.rollback;
 }
 
+lckv_status fail_busy(void)
+{
+    return fail(LCKV_BUSY, "another call is working on this cache; wait for it, or cancel it");
+}
+
 lckv_status cache_enter(struct lckv_cache *cache)
 {
     pthread_mutex_lock(&cache->mutex);
@@ -259,7 +264,5 @@ lckv_status cache_enter(struct lckv_cache *cache)
         cache_retain(cache); /* it may be released while the call runs */
     }
     pthread_mutex_unlock(&cache->mutex);
-    if (busy)
-        return fail(LCKV_BUSY, "another call is working on this cache; wait for it, or cancel it");
-    return LCKV_OK;
+    return busy ? fail_busy() : LCKV_OK;
 }

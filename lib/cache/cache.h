@@ -20,6 +20,12 @@
 #define CACHE_MAX_SESSIONS (1u << 20)
 #define CACHE_MAX_ROWS (1u << 16)
 
+/*
+ * The scratch holds max_logit_rows rows of logits twice: those of the last call stay while the next
+ * one computes its own, in case that one fails.
+ */
+#define CACHE_LOGIT_SETS 2
+
 /* The pages of one slot of one session: pages[i] holds page number first + i. */
 struct slot_pages {
     uint8_t **pages; /* NULL where a page was dropped during the call that took it */
@@ -33,12 +39,13 @@ struct lckv_session {
     struct lckv_cache *cache; /* held */
     struct lckv_session *next;
     bool released;            /* by its owner, while a call ran */
-    uint64_t length;          /* tokens encoded */
-    uint64_t window_begin;    /* the first position that windowed slots keep */
     struct slot_pages *slots; /* [n_slots] */
-    lckv_token *tokens;       /* [length] */
+    /* The four that other threads may ask for: changed under the cache's mutex (shown.c). */
+    uint64_t length;       /* tokens encoded */
+    uint64_t window_begin; /* the first position that windowed slots keep */
+    lckv_token *tokens;    /* [length], and behind them those of the call in progress */
     size_t token_capacity;
-    const float *logits; /* of the computing call number `logits_of` */
+    const float *logits; /* of the committed call number `logits_of` */
     size_t n_logit_rows;
     uint64_t logits_of;
     uint64_t growing_to; /* the length that the call in progress leads to */
@@ -71,7 +78,7 @@ struct lckv_cache {
     } shown;
     _Atomic int cancelled;
     uint64_t n_evaluates; /* numbers the evaluate calls, for item_of */
-    uint64_t n_computed;  /* and those that got as far as computing, for logits_of */
+    uint64_t n_committed; /* and those that succeeded, for logits_of */
     struct failure failure;
 };
 
@@ -91,6 +98,7 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
  * another does. Leaving destroys the sessions that were released meanwhile.
  */
 lckv_status cache_enter(struct lckv_cache *cache);
+lckv_status fail_busy(void);
 void cache_leave(struct lckv_cache *cache);
 
 /* The rest needs the cache entered, but for session_release. */
@@ -106,18 +114,20 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
  * Growing by `n_tokens`, at most `chunk` of them in one pass:
  *
  *     session_pages_needed   the most pages that it takes at any moment beside those it has
- *     session_reserve        room in the tables; nothing is taken yet
+ *     session_reserve        room in the tables, and a copy of the tokens behind those it has; no
+ *                            page is taken yet
  *     session_extend         pages for positions below `end`; of those taken by this call, the
  *                            ones that a window left behind (no position at or after `begin`
  *                            attends to them, and the grown session will not keep them) go back
- *     session_commit         length and tokens; windowed slots drop what is older than they keep
+ *     session_commit         the new length; windowed slots drop what is older than they keep
  *     session_rollback       everything as before the call
  */
 uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
                               uint64_t chunk);
-lckv_status session_reserve(struct lckv_session *session, uint64_t n_tokens);
+lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
+                            uint64_t n_tokens);
 lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end);
-void session_commit(struct lckv_session *session, const lckv_token *tokens, uint64_t n_tokens);
+void session_commit(struct lckv_session *session);
 void session_rollback(struct lckv_session *session);
 
 /* The page of `slot` that holds `position`. */
@@ -126,5 +136,17 @@ uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_
 /* The rows of logits that the cache holds for the session; as lckv_session_logits. */
 lckv_status session_logits(const struct lckv_session *session, const float **logits,
                            size_t *n_rows);
+
+/*
+ * What a session shows at any time to any thread: it needs no cache_enter, and makes no other call
+ * fail. Lengths and tokens are those of before or after the call that works on the cache; the
+ * logits answer LCKV_BUSY while one does.
+ */
+uint64_t session_shown_length(const struct lckv_session *session);
+uint64_t session_shown_min_length(const struct lckv_session *session);
+lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token *tokens,
+                                 size_t capacity, size_t *n_tokens);
+lckv_status session_shown_logits(const struct lckv_session *session, const float **logits,
+                                 size_t *n_rows);
 
 #endif

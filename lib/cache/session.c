@@ -121,10 +121,12 @@ lckv_status session_truncate(struct lckv_session *session, uint64_t length)
     if (length > session->length)
         return fail(LCKV_INVALID_ARGUMENT, "cannot truncate a session of %llu tokens to %llu",
                     (unsigned long long)session->length, (unsigned long long)length);
-    if (length < session_min_length(session) && length != session->length)
+    if (length == session->length)
+        return LCKV_OK;
+    if (length < session_min_length(session) && length > 0)
         return fail(LCKV_OUT_OF_WINDOW,
                     "cannot go back to %llu tokens: windowed slots keep what %llu and more need; "
-                    "raise the cache's rollback (%u)",
+                    "go back to 0, or raise the cache's rollback (%u)",
                     (unsigned long long)length, (unsigned long long)session_min_length(session),
                     cache->paging.rollback);
     for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
@@ -135,8 +137,12 @@ lckv_status session_truncate(struct lckv_session *session, uint64_t length)
             slot->first = length / cache->layout.page_positions;
         slot->kept = slot->count;
     }
+    pthread_mutex_lock(&cache->mutex);
     session->length = length;
+    if (length == 0)
+        session->window_begin = 0;
     session->logits_of = 0;
+    pthread_mutex_unlock(&cache->mutex);
     return LCKV_OK;
 }
 
@@ -179,13 +185,28 @@ uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tok
     return total;
 }
 
-lckv_status session_reserve(struct lckv_session *session, uint64_t n_tokens)
+/* The tokens lie behind the length, where no other thread looks before the call is committed. */
+static lckv_status reserve_tokens(struct lckv_session *session, const lckv_token *tokens,
+                                  uint64_t n_tokens)
+{
+    struct lckv_cache *cache = session->cache;
+    size_t length = (size_t)(session->length + n_tokens);
+    pthread_mutex_lock(&cache->mutex);
+    lckv_status status = memory_grow(&cache->allocator, &session->tokens, &session->token_capacity,
+                                     length, sizeof *tokens, "a session's tokens");
+    pthread_mutex_unlock(&cache->mutex);
+    if (status == LCKV_OK)
+        memcpy(session->tokens + session->length, tokens, (size_t)n_tokens * sizeof *tokens);
+    return status;
+}
+
+lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
+                            uint64_t n_tokens)
 {
     struct lckv_cache *cache = session->cache;
     uint64_t length = session->length + n_tokens, end = pages_for(&cache->paging, length);
     session->growing_to = length;
-    lckv_status status = memory_grow(&cache->allocator, &session->tokens, &session->token_capacity,
-                                     (size_t)length, sizeof *session->tokens, "a session's tokens");
+    lckv_status status = reserve_tokens(session, tokens, n_tokens);
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
         slot->kept = slot->count;
@@ -247,21 +268,24 @@ static void drop_front(struct lckv_cache *cache, struct slot_pages *slot, uint64
     slot->first += n;
 }
 
-void session_commit(struct lckv_session *session, const lckv_token *tokens, uint64_t n_tokens)
+void session_commit(struct lckv_session *session)
 {
     struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
-    memcpy(session->tokens + session->length, tokens, (size_t)n_tokens * sizeof *tokens);
-    session->length += n_tokens;
+    uint64_t length = session->growing_to, window_begin = session->window_begin;
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        uint64_t begin = plan_slot_begin(&plan->slots[s], session->length,
-                                         cache->paging.sliding_window, cache->paging.rollback);
+        uint64_t begin = plan_slot_begin(&plan->slots[s], length, cache->paging.sliding_window,
+                                         cache->paging.rollback);
         drop_front(cache, slot, begin);
         slot->kept = slot->count;
-        if (begin > session->window_begin)
-            session->window_begin = begin;
+        if (begin > window_begin)
+            window_begin = begin;
     }
+    pthread_mutex_lock(&cache->mutex);
+    session->length = length;
+    session->window_begin = window_begin;
+    pthread_mutex_unlock(&cache->mutex);
 }
 
 void session_rollback(struct lckv_session *session)
@@ -274,15 +298,4 @@ uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_
 {
     const struct slot_pages *pages = &session->slots[slot];
     return pages->pages[position / session->cache->layout.page_positions - pages->first];
-}
-
-lckv_status session_logits(const struct lckv_session *session, const float **logits, size_t *n_rows)
-{
-    if (session->logits_of == 0 || session->logits_of != session->cache->n_computed)
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "the cache holds no logits of this session: its last evaluate wanted none "
-                    "here, or a later call replaced them");
-    *logits = session->logits;
-    *n_rows = session->n_logit_rows;
-    return LCKV_OK;
 }

@@ -1,113 +1,17 @@
 /*
- * One evaluate call, from checked items to grown sessions. The forward pass itself is forward.c's;
- * how rows are put together into passes is schedule.c's.
+ * One evaluate call, from checked items (items.c) to grown sessions. schedule.c puts rows together
+ * into passes, and forward.c computes a pass.
  */
 #include "engine/evaluate.h"
 
 #include "base/status.h"
-#include "engine/schedule.h"
+#include "engine/items.h"
 
 #include <string.h>
 
 static const lckv_item *item_at(const lckv_item *items, size_t stride, size_t i)
 {
     return (const lckv_item *)(const void *)((const char *)items + i * stride);
-}
-
-static size_t wanted_rows(const lckv_item *item)
-{
-    switch (item->want & ~(uint32_t)LCKV_WANT_HIDDEN) {
-    case LCKV_WANT_ALL:
-        return item->n_tokens;
-    case LCKV_WANT_LAST:
-        return 1;
-    default:
-        return (item->want & LCKV_WANT_HIDDEN) != 0 ? 1 : 0;
-    }
-}
-
-static lckv_status check_capacity(size_t i, const char *what, size_t rows, size_t width,
-                                  size_t capacity)
-{
-    if (capacity / width < rows)
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "item %zu: %s_capacity is %zu floats; %zu rows of %zu are needed", i, what,
-                    capacity, rows, width);
-    return LCKV_OK;
-}
-
-static lckv_status check_item(struct lckv_cache *cache, const lckv_item *item, size_t i)
-{
-    const struct hparams *h = &cache->model->hparams;
-    uint32_t logits = item->want & ~(uint32_t)LCKV_WANT_HIDDEN;
-    if (item->session == NULL || item->session->cache != cache)
-        return fail(LCKV_INVALID_ARGUMENT, "item %zu: expected a session of this cache", i);
-    if (item->session->item_of == cache->n_evaluates)
-        return fail(LCKV_INVALID_ARGUMENT, "item %zu: its session is in the call twice", i);
-    item->session->item_of = cache->n_evaluates;
-    if (item->tokens == NULL || item->n_tokens == 0)
-        return fail(LCKV_INVALID_ARGUMENT, "item %zu: expected at least one token", i);
-    if (item->n_tokens > UINT32_MAX || item->session->length > UINT32_MAX)
-        return fail(LCKV_UNSUPPORTED, "item %zu: sessions end at 2^32 tokens", i);
-    if (logits > LCKV_WANT_ALL)
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "item %zu: want is %u; expected NOTHING, LAST or ALL, and HIDDEN beside it", i,
-                    item->want);
-    if (item->reserved != 0)
-        return fail(LCKV_INVALID_ARGUMENT, "item %zu: reserved must be 0", i);
-    for (size_t t = 0; t < item->n_tokens; t++) {
-        if (item->tokens[t] < 0 || (uint32_t)item->tokens[t] >= h->n_vocab)
-            return fail(LCKV_INVALID_ARGUMENT,
-                        "item %zu: token %zu is %d; the vocabulary has ids 0 to %u", i, t,
-                        (int)item->tokens[t], h->n_vocab - 1);
-    }
-    lckv_status status = LCKV_OK;
-    if (logits != LCKV_WANT_NOTHING && item->logits != NULL)
-        status = check_capacity(i, "logits", wanted_rows(item), h->n_vocab, item->logits_capacity);
-    if (status == LCKV_OK && (item->want & LCKV_WANT_HIDDEN) != 0)
-        status = item->hidden == NULL
-                     ? fail(LCKV_INVALID_ARGUMENT, "item %zu: HIDDEN needs an array `hidden`", i)
-                     : check_capacity(i, "hidden", wanted_rows(item), h->hidden_size,
-                                      item->hidden_capacity);
-    return status;
-}
-
-/* The rows of logits that the cache itself must hold. */
-static lckv_status check_logit_rows(const struct lckv_cache *cache, const lckv_item *items,
-                                    size_t stride, size_t n_items)
-{
-    size_t rows = 0;
-    for (size_t i = 0; i < n_items; i++) {
-        const lckv_item *item = item_at(items, stride, i);
-        if (item->logits == NULL && (item->want & ~(uint32_t)LCKV_WANT_HIDDEN) != 0)
-            rows += wanted_rows(item);
-    }
-    if (rows > cache->max_logit_rows)
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "%zu rows of logits are wanted and the cache holds %u; raise max_logit_rows or "
-                    "give the items arrays",
-                    rows, cache->max_logit_rows);
-    return LCKV_OK;
-}
-
-/*
- * How an item is encoded. The model's own mode is defined in docs/semantics.md, section 3.
- */
-static enum encoding choose_encoding(const struct lckv_model *model,
-                                     const struct schedule *schedule, lckv_prefill prefill,
-                                     size_t n_tokens)
-{
-    bool upward = model->plan->n_upward > 0;
-    if (prefill == LCKV_PREFILL_MODEL) {
-        if (model->hparams.use_sequential || (upward && n_tokens <= schedule->n_iterations))
-            return ENCODE_EXACT;
-        prefill = LCKV_PREFILL_ITERATED;
-    }
-    if (prefill == LCKV_PREFILL_EXACT)
-        return ENCODE_EXACT;
-    if (!upward)
-        return ENCODE_PARALLEL;
-    return prefill == LCKV_PREFILL_ITERATED ? ENCODE_ITERATED : ENCODE_EXACT;
 }
 
 static lckv_status choose_passes(const struct lckv_model *model,
@@ -137,9 +41,9 @@ static uint64_t pages_needed(const struct schedule *schedule, uint64_t chunk, si
     for (size_t i = 0; i < schedule->n_items; i++) {
         const struct scheduled *item = &schedule->items[i];
         uint64_t most = item->encoding == ENCODE_EXACT      ? 1
-                        : item->encoding == ENCODE_ITERATED ? item->item->n_tokens
+                        : item->encoding == ENCODE_ITERATED ? item->item.n_tokens
                                                             : chunk;
-        total += session_pages_needed(item->item->session, item->item->n_tokens, most);
+        total += session_pages_needed(item->item.session, item->item.n_tokens, most);
         if (total > schedule->cache->n_free) {
             *failed = i;
             break;
@@ -173,7 +77,7 @@ static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *re
 
 /* Everything that can be wrong with the call, found before anything changes. */
 static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, size_t stride,
-                           size_t n_items, const lckv_evaluate_options *options,
+                           size_t n_items, const lckv_evaluate_options *options, bool computes,
                            struct schedule *schedule, lckv_evaluate_report *report)
 {
     report->failed_item = -1;
@@ -190,58 +94,60 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
         status = memory_alloc(&cache->allocator, n_items, sizeof *schedule->items,
                               "the items of a call", &schedule->items);
     for (size_t i = 0; status == LCKV_OK && i < n_items; i++) {
-        const lckv_item *item = item_at(items, stride, i);
-        status = check_item(cache, item, i);
-        if (status != LCKV_OK) {
+        status = take_item(schedule, item_at(items, stride, i), i, options->prefill, computes);
+        if (status != LCKV_OK)
             report->failed_item = (int64_t)i;
-            break;
-        }
-        enum encoding encoding =
-            choose_encoding(cache->model, schedule, options->prefill, item->n_tokens);
-        if (encoding == ENCODE_ITERATED && item->n_tokens > cache->max_rows) {
-            report->failed_item = (int64_t)i;
-            status = fail(LCKV_INVALID_ARGUMENT,
-                          "item %zu: %zu tokens; iterated encoding takes at most max_rows (%u)", i,
-                          item->n_tokens, cache->max_rows);
-        }
-        schedule->items[i] = (struct scheduled){.item = item, .encoding = encoding};
-        report->n_tokens += item->n_tokens;
+        else
+            report->n_tokens += schedule->items[i].item.n_tokens;
     }
     if (status == LCKV_OK)
-        status = check_logit_rows(cache, items, stride, n_items);
+        status = check_logit_rows(schedule);
     if (status == LCKV_OK)
         status = fit_pages(schedule, report);
     schedule->n_tokens = report->n_tokens;
     return status;
 }
 
-/* Where each item's wanted rows go: the caller's array, or the cache's. */
+/* Where each item's wanted rows go: the caller's array, or the cache's that hold no rows now. */
 static void place_logits(struct schedule *schedule)
 {
-    float *next = schedule->workspace.logits;
+    const struct lckv_cache *cache = schedule->cache;
+    size_t n_vocab = cache->model->hparams.n_vocab,
+           set = (cache->n_committed + 1) % CACHE_LOGIT_SETS;
+    float *next = schedule->workspace.logits + set * cache->max_logit_rows * n_vocab;
     for (size_t i = 0; i < schedule->n_items; i++) {
         struct scheduled *item = &schedule->items[i];
-        item->hidden = item->item->hidden;
-        item->logits = item->item->logits;
-        if (item->logits == NULL && (item->item->want & ~(uint32_t)LCKV_WANT_HIDDEN) != 0) {
+        item->hidden = item->item.hidden;
+        item->logits = item->item.logits;
+        if (item->logits == NULL && item->n_logits > 0) {
             item->logits = next;
             item->in_cache = true;
-            next += wanted_rows(item->item) * schedule->cache->model->hparams.n_vocab;
+            next += item->n_logits * n_vocab;
         }
     }
 }
 
 static void commit(struct schedule *schedule)
 {
+    struct lckv_cache *cache = schedule->cache;
+    cache->n_committed++; /* from here on the cache's logits are this call's */
     for (size_t i = 0; i < schedule->n_items; i++) {
-        struct scheduled *item = &schedule->items[i];
-        struct lckv_session *session = item->item->session;
-        session_commit(session, item->item->tokens, item->item->n_tokens);
+        const struct scheduled *item = &schedule->items[i];
+        struct lckv_session *session = item->item.session;
+        session_commit(session);
         if (item->in_cache) {
             session->logits = item->logits;
-            session->n_logit_rows = wanted_rows(item->item);
-            session->logits_of = schedule->cache->n_computed;
+            session->n_logit_rows = item->n_logits;
+            session->logits_of = cache->n_committed;
         }
+    }
+}
+
+static void roll_back(const struct schedule *schedule)
+{
+    for (size_t i = 0; schedule->items != NULL && i < schedule->n_items; i++) {
+        if (schedule->items[i].item.session != NULL) /* else the call failed before this item */
+            session_rollback(schedule->items[i].item.session);
     }
 }
 
@@ -250,28 +156,21 @@ lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t st
                      lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
-    size_t n_reserved = 0, n_bytes;
-    lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
-    for (; status == LCKV_OK && n_reserved < n_items; n_reserved++) {
-        status = session_reserve(schedule.items[n_reserved].item->session,
-                                 schedule.items[n_reserved].item->n_tokens);
-        if (status != LCKV_OK)
-            report->failed_item = (int64_t)n_reserved;
-    }
+    size_t n_bytes;
+    lckv_status status = prepare(cache, items, stride, n_items, options, true, &schedule, report);
     if (status == LCKV_OK)
-        status =
-            workspace_init(&schedule.workspace, cache->model, cache->max_rows,
-                           cache->max_logit_rows, pool_size(cache->pool), cache->scratch, &n_bytes);
+        status = workspace_init(&schedule.workspace, cache->model, cache->max_rows,
+                                CACHE_LOGIT_SETS * cache->max_logit_rows, pool_size(cache->pool),
+                                cache->scratch, &n_bytes);
     if (status == LCKV_OK) {
-        cache->n_computed++; /* from here on the cache's logits are this call's */
         place_logits(&schedule);
         status = schedule_run(&schedule);
         report->n_rows = schedule.n_rows;
     }
-    for (size_t i = 0; status != LCKV_OK && i < n_reserved; i++)
-        session_rollback(schedule.items[i].item->session);
     if (status == LCKV_OK)
         commit(&schedule);
+    else
+        roll_back(&schedule);
     memory_free(&cache->allocator, schedule.items, n_items, sizeof *schedule.items);
     return status;
 }
@@ -281,7 +180,7 @@ lckv_status evaluate_cost(struct lckv_cache *cache, const lckv_item *items, size
                           lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
-    lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
+    lckv_status status = prepare(cache, items, stride, n_items, options, false, &schedule, report);
     memory_free(&cache->allocator, schedule.items, n_items, sizeof *schedule.items);
     return status;
 }

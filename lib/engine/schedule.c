@@ -10,23 +10,24 @@ static lckv_status add_rows(struct schedule *schedule, struct pass *pass, struct
                             size_t n)
 {
     const struct hparams *h = &schedule->cache->model->hparams;
-    const lckv_item *given = item->item;
+    const lckv_item *given = &item->item;
     uint64_t begin = given->session->length + item->done;
     lckv_status status = session_extend(given->session, begin, begin + n);
-    uint32_t logits = given->want & ~(uint32_t)LCKV_WANT_HIDDEN;
+    size_t first_logits = given->n_tokens - item->n_logits;
+    size_t first_hidden = given->n_tokens - item->n_hidden;
     for (size_t t = item->done; status == LCKV_OK && t < item->done + n; t++) {
         struct row *row = &schedule->workspace.rows[pass->n_rows++];
         *row = (struct row){.session = given->session,
                             .position = given->session->length + t,
                             .token = given->tokens[t]};
-        bool all = logits == LCKV_WANT_ALL;
-        if (given->want == 0 || (!all && t + 1 < given->n_tokens))
-            continue;
-        size_t out = all ? t : 0;
-        row->want = given->want;
-        row->logits = logits != 0 ? item->logits + out * h->n_vocab : NULL;
-        if ((given->want & LCKV_WANT_HIDDEN) != 0)
-            row->hidden = item->hidden + out * h->hidden_size;
+        if (t >= first_logits) {
+            row->want |= LCKV_WANT_LAST;
+            row->logits = item->logits + (t - first_logits) * h->n_vocab;
+        }
+        if (t >= first_hidden) {
+            row->want |= LCKV_WANT_HIDDEN;
+            row->hidden = item->hidden + (t - first_hidden) * h->hidden_size;
+        }
     }
     item->done += n;
     return status;
@@ -34,8 +35,10 @@ static lckv_status add_rows(struct schedule *schedule, struct pass *pass, struct
 
 static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
 {
+    size_t n_rows = pass->n_rows; /* the pass drops those that nothing more is wanted of */
     lckv_status status = forward(pass);
-    schedule->n_rows += pass->n_layer_rows / schedule->cache->model->plan->n_layers;
+    if (status == LCKV_OK)
+        schedule->n_rows += (uint64_t)n_rows * (pass->iterated ? pass->n_iterations : 1);
     if (status != LCKV_OK || schedule->progress == NULL)
         return status;
     uint64_t done = 0;
@@ -50,7 +53,7 @@ static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
 static size_t next_tokens(const struct schedule *schedule, const struct scheduled *item,
                           size_t room)
 {
-    size_t left = item->item->n_tokens - item->done;
+    size_t left = item->item.n_tokens - item->done;
     size_t most = item->encoding == ENCODE_EXACT      ? 1
                   : item->encoding == ENCODE_PARALLEL ? (size_t)schedule->chunk
                                                       : left;

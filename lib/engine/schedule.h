@@ -15,11 +15,12 @@ enum encoding {
 };
 
 struct scheduled {
-    const lckv_item *item;
+    lckv_item item; /* a copy, whose tokens lie in the session's own table */
     enum encoding encoding;
-    bool in_cache;          /* its logits are rows of the cache */
-    float *logits, *hidden; /* of its wanted rows */
-    size_t done;            /* tokens that have gone through the layers */
+    size_t n_logits, n_hidden; /* wanted rows, those of the last so many tokens */
+    float *logits, *hidden;    /* where they go */
+    bool in_cache;             /* its logits are rows of the cache */
+    size_t done;               /* tokens that have gone through the layers */
 };
 
 struct schedule {

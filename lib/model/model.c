@@ -83,7 +83,7 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
     lckv_status status = tokenizer_create(&model->checkpoint, &model->allocator, &model->tokenizer);
     if (status == LCKV_UNSUPPORTED) {
         char reason[512];
-        size_t length = lckv_last_error_copy(reason, sizeof reason);
+        size_t length = status_message_copy(reason, sizeof reason);
         length = length < sizeof reason ? length : sizeof reason - 1;
         if (options->log != NULL)
             options->log(options->log_user, reason, length);
@@ -197,4 +197,16 @@ void model_release(const struct lckv_model *model)
     struct lckv_model *mutable = (struct lckv_model *)(uintptr_t)model;
     if (atomic_fetch_sub_explicit(&mutable->references, 1, memory_order_acq_rel) == 1)
         destroy(mutable);
+}
+
+lckv_status model_check_tokenizer(const struct lckv_model *model)
+{
+    if (model->tokenizer == NULL)
+        return fail(LCKV_UNSUPPORTED, "text is unavailable: %s", model->no_tokenizer);
+    return LCKV_OK;
+}
+
+bool model_is_end_token(const struct lckv_model *model, lckv_token token)
+{
+    return model->tokenizer != NULL && tokenizer_is_end(model->tokenizer, token);
 }

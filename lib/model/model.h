@@ -59,4 +59,10 @@ lckv_status model_open(const char *path, const void *bytes, size_t length,
 void model_retain(const struct lckv_model *model);
 void model_release(const struct lckv_model *model);
 
+/* LCKV_UNSUPPORTED for a model without tokenizer, with the reason why there is none. */
+lckv_status model_check_tokenizer(const struct lckv_model *model);
+
+/* As lckv_model_is_end_token. */
+bool model_is_end_token(const struct lckv_model *model, lckv_token token);
+
 #endif

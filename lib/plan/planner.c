@@ -41,6 +41,13 @@ static bool session_bytes(const struct shape *shape, uint64_t context, uint64_t 
            checked_multiply64(pages, shape->page_bytes, bytes);
 }
 
+/* A figure to compare with, which must not make the call fail: UINT64_MAX where it overflows. */
+static uint64_t product_or_most(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return checked_multiply64(a, b, &product) ? product : UINT64_MAX;
+}
+
 /* The longest context whose session takes at most `share` bytes. */
 static uint64_t longest_context(const struct shape *shape, uint64_t share)
 {
@@ -126,16 +133,18 @@ lckv_status planner_estimate(const lckv_memory_request *given, lckv_memory_repor
 
     lckv_memory_report answer = {.size = report->size};
     if (!checked_multiply64(shape.n_slots, shape.position_bytes, &answer.bytes_per_token) ||
-        !checked_multiply64(standard.n_slots, shape.position_bytes,
-                            &answer.standard_bytes_per_token) ||
         !session_bytes(&shape, request.context, &answer.bytes_per_session) ||
-        !session_bytes(&standard, request.context, &answer.standard_bytes_per_session) ||
         !checked_multiply64(answer.bytes_per_session, request.n_sessions, &answer.bytes_needed))
         return fail_overflow();
+    answer.standard_bytes_per_token = product_or_most(standard.n_slots, shape.position_bytes);
+    bool standard_overflows =
+        !session_bytes(&standard, request.context, &answer.standard_bytes_per_session);
+    if (standard_overflows)
+        answer.standard_bytes_per_session = UINT64_MAX;
     if (request.budget_bytes > 0) {
         answer.sessions_that_fit = request.budget_bytes / answer.bytes_per_session;
         answer.standard_sessions_that_fit =
-            request.budget_bytes / answer.standard_bytes_per_session;
+            standard_overflows ? 0 : request.budget_bytes / answer.standard_bytes_per_session;
         answer.context_that_fits =
             longest_context(&shape, request.budget_bytes / request.n_sessions);
     }

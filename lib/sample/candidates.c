@@ -3,9 +3,14 @@
  */
 #include "sample/candidates.h"
 
-/* How many candidates top_p ranks at first, nearly always enough, and how the next steps grow. */
-#define FIRST_STEP 256
-#define STEP_FACTOR 4
+#include <string.h>
+
+/* So many best ones a heap finds faster than sorting all candidates does. */
+#define MOST_BY_HEAP 1024
+
+/* Candidates are sorted by the 32 bits of their logits, digit by digit from the lowest. */
+#define DIGIT_BITS 11
+#define DIGIT_VALUES (1u << DIGIT_BITS)
 
 #define PIECE 256 /* candidates weighed at a time */
 
@@ -43,10 +48,8 @@ static void swap(struct candidate *a, struct candidate *b)
  * A heap of the k best so far with the worst of them on top: most of the others cost one
  * comparison. Taking the top away k times then leaves them best first.
  */
-void candidates_rank(struct candidate *candidates, size_t n, size_t k)
+static void rank_by_heap(struct candidate *candidates, size_t n, size_t k)
 {
-    if (k == 0)
-        return;
     for (size_t i = k / 2; i-- > 0;)
         sift_down(candidates, k, i);
     for (size_t i = k; i < n; i++) {
@@ -58,6 +61,51 @@ void candidates_rank(struct candidate *candidates, size_t n, size_t k)
     for (size_t last = k - 1; last > 0; last--) {
         swap(&candidates[0], &candidates[last]);
         sift_down(candidates, last, 0);
+    }
+}
+
+/* A number that is smaller for a higher logit, and the same for both zeros. */
+static uint32_t rank_key(const struct candidate *candidate)
+{
+    const float logit = candidate->logit + 0.0f; /* -0 + 0 = 0 */
+    uint32_t bits;
+    memcpy(&bits, &logit, sizeof bits);
+    return (bits & 0x80000000u) != 0 ? bits : ~(bits | 0x80000000u);
+}
+
+/* Copies the candidates, ordered by one digit of their keys; equals stay in their order. */
+static void order_by_digit(const struct candidate *from, struct candidate *to, size_t n,
+                           unsigned shift)
+{
+    uint32_t next[DIGIT_VALUES] = {0}, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        next[rank_key(&from[i]) >> shift & (DIGIT_VALUES - 1)]++;
+    for (size_t digit = 0; digit < DIGIT_VALUES; digit++) {
+        const uint32_t count = next[digit];
+        next[digit] = sum;
+        sum += count;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[next[rank_key(&from[i]) >> shift & (DIGIT_VALUES - 1)]++] = from[i];
+}
+
+/* Sorts the candidates of `spare`, whose ids ascend among equals, into `candidates`. */
+static void sort_from_spare(struct candidate *candidates, struct candidate *spare, size_t n)
+{
+    order_by_digit(spare, candidates, n, 0);
+    order_by_digit(candidates, spare, n, DIGIT_BITS);
+    order_by_digit(spare, candidates, n, 2 * DIGIT_BITS);
+}
+
+void candidates_rank(struct candidate *candidates, struct candidate *spare, size_t n, size_t k)
+{
+    if (k == 0)
+        return;
+    if (k <= MOST_BY_HEAP) {
+        rank_by_heap(candidates, n, k);
+    } else {
+        memcpy(spare, candidates, n * sizeof *candidates);
+        sort_from_spare(candidates, spare, n);
     }
 }
 
@@ -92,21 +140,28 @@ static double total_weight(const struct candidate *candidates, size_t n)
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-size_t candidates_top_p(struct candidate *candidates, size_t n, float top_p)
+/*
+ * Those of less than half the average share of what top_p leaves out can never be needed: all of
+ * them together weigh less than that. So only the others are sorted, mostly few.
+ */
+size_t candidates_top_p(struct candidate *candidates, struct candidate *spare, size_t n,
+                        float top_p)
 {
-    double wanted = total_weight(candidates, n) * (double)top_p;
+    const double total = total_weight(candidates, n), wanted = total * (double)top_p;
+    const double least = 0.5 * (total - wanted) / (double)n;
     double sum = 0.0;
-    size_t ranked = 0;
-    for (size_t step = FIRST_STEP; ranked < n; step *= STEP_FACTOR) {
-        size_t end = step < n - ranked ? ranked + step : n;
-        candidates_rank(candidates + ranked, n - ranked, end - ranked);
-        for (; ranked < end; ranked++) {
-            sum += candidates[ranked].weight;
-            if (sum >= wanted)
-                return ranked + 1;
-        }
+    size_t n_likely = 0;
+    for (size_t i = 0; i < n; i++) {
+        spare[n_likely] = candidates[i];
+        n_likely += candidates[i].weight >= least;
     }
-    return n;
+    sort_from_spare(candidates, spare, n_likely);
+    for (size_t kept = 0; kept < n_likely; kept++) {
+        sum += candidates[kept].weight;
+        if (sum >= wanted)
+            return kept + 1;
+    }
+    return n_likely;
 }
 
 size_t candidates_min_p(struct candidate *candidates, size_t n, float min_p)

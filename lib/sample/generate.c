@@ -7,6 +7,7 @@
 #include "engine/evaluate.h"
 #include "sample/sampler.h"
 #include "sample/stops.h"
+#include "text/detokenizer.h"
 
 #include <stdatomic.h>
 #include <time.h>
@@ -19,7 +20,8 @@ struct generation {
     struct lckv_sampler *sampler; /* held */
     const lckv_generate_options *options;
     const lckv_model *model;
-    lckv_detokenizer *detokenizer; /* NULL for a model without tokenizer */
+    bool has_text; /* the model has a tokenizer */
+    struct lckv_detokenizer detokenizer;
     struct stops stops;
     lckv_generate_report report;
     bool ended;      /* report.reason tells why */
@@ -82,10 +84,10 @@ static lckv_status give(struct generation *generation, lckv_token token)
     bool is_last = token < 0;
     struct text piece = {"", 0};
     lckv_status status = LCKV_OK;
-    if (generation->detokenizer != NULL && is_last)
-        status = lckv_detokenizer_flush(generation->detokenizer, &piece.bytes, &piece.length);
-    else if (generation->detokenizer != NULL)
-        status = lckv_detokenizer_push(generation->detokenizer, token, &piece.bytes, &piece.length);
+    if (generation->has_text && is_last)
+        piece = detokenizer_flush(&generation->detokenizer);
+    else if (generation->has_text)
+        status = detokenizer_push(&generation->detokenizer, token, &piece);
     if (status != LCKV_OK)
         return status;
 
@@ -114,8 +116,8 @@ static lckv_status step(struct generation *generation, uint64_t max_tokens)
     if (status != LCKV_OK)
         return status;
     generation->report.n_generated++;
-    bool is_end = generation->options->ignore_end == 0 &&
-                  lckv_model_is_end_token(generation->model, token) != 0;
+    bool is_end =
+        generation->options->ignore_end == 0 && model_is_end_token(generation->model, token);
     if (is_end)
         end(generation, LCKV_STOP_END);
     status = give(generation, token);
@@ -155,7 +157,7 @@ static lckv_status run(struct generation *generation, const lckv_token *prompt, 
     return status;
 }
 
-/* What the loop needs of its own: a greedy sampler where there is none, and a detokenizer. */
+/* What the loop needs of its own: a greedy sampler where there is none. */
 static lckv_status prepare(struct generation *generation, struct lckv_sampler *sampler)
 {
     const lckv_sampler_options options = {.size = sizeof options,
@@ -169,9 +171,8 @@ static lckv_status prepare(struct generation *generation, struct lckv_sampler *s
             return status;
     }
     /* Stop strings without a tokenizer are refused here, with the reason why there is none. */
-    if (generation->model->tokenizer == NULL && generation->options->n_stops == 0)
-        return LCKV_OK;
-    return lckv_detokenizer_create(generation->model, 0, &generation->detokenizer);
+    generation->has_text = generation->model->tokenizer != NULL;
+    return generation->options->n_stops > 0 ? model_check_tokenizer(generation->model) : LCKV_OK;
 }
 
 lckv_status generate(struct lckv_session *session, struct lckv_sampler *sampler,
@@ -182,14 +183,16 @@ lckv_status generate(struct lckv_session *session, struct lckv_sampler *sampler,
                                     .session = session,
                                     .options = options,
                                     .model = session_model(session)};
-    stops_init(&generation.stops, options->stops, options->n_stops, &generation.model->allocator);
+    const struct lckv_model *model = generation.model;
+    stops_init(&generation.stops, options->stops, options->n_stops, &model->allocator);
+    detokenizer_init(&generation.detokenizer, model->tokenizer, 0, &model->allocator);
     lckv_status status = prepare(&generation, sampler);
     if (status == LCKV_OK)
         status = run(&generation, prompt, n_prompt);
     if (status == LCKV_OK)
         *report = generation.report;
     stops_release(&generation.stops);
-    lckv_detokenizer_release(generation.detokenizer);
+    detokenizer_release(&generation.detokenizer);
     sampler_release(generation.sampler);
     return status;
 }

@@ -28,8 +28,8 @@ struct lckv_sampler {
     /* Scratch, grown to the largest vocabulary seen. */
     float *logits;
     size_t logits_capacity;
-    struct candidate *candidates;
-    size_t candidates_capacity;
+    struct candidate *candidates, *spare; /* spare: for top_k and top_p only */
+    size_t candidates_capacity, spare_capacity;
 };
 
 static lckv_status check_float(const char *member, float value, float least, float most)
@@ -153,6 +153,7 @@ void sampler_release(struct lckv_sampler *sampler)
     memory_free(&allocator, sampler->logits, sampler->logits_capacity, sizeof(float));
     memory_free(&allocator, sampler->candidates, sampler->candidates_capacity,
                 sizeof(struct candidate));
+    memory_free(&allocator, sampler->spare, sampler->spare_capacity, sizeof(struct candidate));
     memory_free(&allocator, sampler, 1, sizeof *sampler);
 }
 
@@ -232,9 +233,13 @@ static lckv_status draw(struct lckv_sampler *sampler, const float *logits, size_
                         float largest, lckv_token *token)
 {
     const lckv_sampler_options *options = &sampler->options;
+    const bool has_top_p = options->top_p > 0.0f && options->top_p < 1.0f;
     lckv_status status =
         memory_grow(&sampler->allocator, &sampler->candidates, &sampler->candidates_capacity,
                     n_vocab, sizeof(struct candidate), "the sampler's candidates");
+    if (status == LCKV_OK && (options->top_k > 0 || has_top_p))
+        status = memory_grow(&sampler->allocator, &sampler->spare, &sampler->spare_capacity,
+                             n_vocab, sizeof(struct candidate), "the sampler's candidates");
     if (status != LCKV_OK)
         return status;
     struct candidate *candidates = sampler->candidates;
@@ -244,12 +249,12 @@ static lckv_status draw(struct lckv_sampler *sampler, const float *logits, size_
             candidates[n++] = (struct candidate){0.0, logits[i], (lckv_token)i};
     }
     if (options->top_k > 0 && options->top_k < n) {
-        candidates_rank(candidates, n, options->top_k);
+        candidates_rank(candidates, sampler->spare, n, options->top_k);
         n = options->top_k;
     }
     candidates_weigh(sampler->kernels, candidates, n, largest, options->temperature);
-    if (options->top_p > 0.0f && options->top_p < 1.0f)
-        n = candidates_top_p(candidates, n, options->top_p);
+    if (has_top_p)
+        n = candidates_top_p(candidates, sampler->spare, n, options->top_p);
     if (options->min_p > 0.0f)
         n = candidates_min_p(candidates, n, options->min_p);
     *token = candidates_draw(candidates, n, random_unit(&sampler->random));

@@ -10,14 +10,14 @@
 
 #include <string.h>
 
-void detokenizer_init(struct detokenizer *detokenizer, const struct tokenizer *tokenizer,
+void detokenizer_init(struct lckv_detokenizer *detokenizer, const struct tokenizer *tokenizer,
                       uint32_t flags, const lckv_allocator *allocator)
 {
     *detokenizer =
-        (struct detokenizer){.tokenizer = tokenizer, .allocator = *allocator, .flags = flags};
+        (struct lckv_detokenizer){.tokenizer = tokenizer, .allocator = *allocator, .flags = flags};
 }
 
-void detokenizer_release(struct detokenizer *detokenizer)
+void detokenizer_release(struct lckv_detokenizer *detokenizer)
 {
     memory_free(&detokenizer->allocator, detokenizer->buffer, detokenizer->capacity, 1);
     detokenizer->buffer = NULL;
@@ -25,7 +25,7 @@ void detokenizer_release(struct detokenizer *detokenizer)
 }
 
 /* Moves the waiting bytes to the front; nothing counts as given any more. */
-static void take_back(struct detokenizer *detokenizer)
+static void take_back(struct lckv_detokenizer *detokenizer)
 {
     if (detokenizer->waiting > 0)
         memmove(detokenizer->buffer, detokenizer->buffer + detokenizer->given + 1,
@@ -33,7 +33,8 @@ static void take_back(struct detokenizer *detokenizer)
     detokenizer->given = 0;
 }
 
-lckv_status detokenizer_push(struct detokenizer *detokenizer, lckv_token token, struct text *text)
+lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token token,
+                             struct text *text)
 {
     struct text added;
     lckv_token_type type;
@@ -63,7 +64,7 @@ lckv_status detokenizer_push(struct detokenizer *detokenizer, lckv_token token, 
     return LCKV_OK;
 }
 
-struct text detokenizer_flush(struct detokenizer *detokenizer)
+struct text detokenizer_flush(struct lckv_detokenizer *detokenizer)
 {
     if (detokenizer->buffer == NULL)
         return (struct text){"", 0};

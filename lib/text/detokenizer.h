@@ -6,7 +6,10 @@
 
 #include "text/tokenizer.h"
 
-struct detokenizer {
+/* = lckv_detokenizer; the library's own are members of other structs. */
+struct lckv_detokenizer {
+    const struct lckv_model
+        *model; /* what a caller's handle holds (api/), whose the tokenizer is */
     const struct tokenizer *tokenizer;
     lckv_allocator allocator;
     uint32_t flags;
@@ -15,12 +18,13 @@ struct detokenizer {
     size_t given, waiting;
 };
 
-void detokenizer_init(struct detokenizer *detokenizer, const struct tokenizer *tokenizer,
+void detokenizer_init(struct lckv_detokenizer *detokenizer, const struct tokenizer *tokenizer,
                       uint32_t flags, const lckv_allocator *allocator);
-void detokenizer_release(struct detokenizer *detokenizer);
+void detokenizer_release(struct lckv_detokenizer *detokenizer);
 
 /* As lckv_detokenizer_push and lckv_detokenizer_flush. */
-lckv_status detokenizer_push(struct detokenizer *detokenizer, lckv_token token, struct text *text);
-struct text detokenizer_flush(struct detokenizer *detokenizer);
+lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token token,
+                             struct text *text);
+struct text detokenizer_flush(struct lckv_detokenizer *detokenizer);
 
 #endif

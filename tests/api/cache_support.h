@@ -21,6 +21,8 @@ static float expected[N_TOKENS * N_VOCAB], got[4][N_TOKENS * N_VOCAB];
 static inline void make_tokens(void)
 {
     fill_tokens(tokens, N_TOKENS);
+    memset(expected, 0, sizeof expected);
+    memset(got, 0, sizeof got);
 }
 
 static inline lckv_item item_of(lckv_session *session, size_t begin, size_t end, float *logits)

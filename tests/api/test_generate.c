@@ -113,12 +113,6 @@ static void truncate_session(struct run *run)
     run->status = lckv_session_truncate(run->session, 0);
 }
 
-static void ask_length(struct run *run)
-{
-    uint64_t length;
-    run->status = lckv_session_length(run->session, &length);
-}
-
 static void create_session(struct run *run)
 {
     lckv_session *session;
@@ -137,7 +131,7 @@ static void generate_inside(struct run *run)
 }
 
 static void (*const intrusions[])(struct run *run) = {
-    evaluate_other, truncate_session, ask_length, create_session, sample_session, generate_inside};
+    evaluate_other, truncate_session, create_session, sample_session, generate_inside};
 
 START_TEST(the_cache_is_busy_between_the_steps)
 {
@@ -152,6 +146,27 @@ START_TEST(the_cache_is_busy_between_the_steps)
     ck_assert(memcmp(run.tokens, expected, sizeof expected) == 0);
     ck_assert_uint_eq(length_of(run.session), N_PROMPT + N_TOKENS - 1);
     ck_assert_uint_eq(length_of(run.other), 0);
+    release(&run);
+}
+END_TEST
+
+static void ask_length(struct run *run)
+{
+    lckv_token tokens[N_PROMPT + N_TOKENS];
+    size_t n;
+    ck_assert_uint_eq(length_of(run->session), N_PROMPT + 2);
+    run->status = lckv_session_tokens(run->session, tokens, COUNT(tokens), &n);
+    ck_assert_uint_eq(n, N_PROMPT + 2);
+    ck_assert_mem_eq(tokens + N_PROMPT, run->tokens, 2 * sizeof *tokens);
+}
+
+START_TEST(a_callback_sees_the_session_grow)
+{
+    struct run run;
+    create(&run);
+    run.act = ask_length;
+    ck_assert_ok(generate(&run, N_PROMPT));
+    ck_assert_ok(run.status);
     release(&run);
 }
 END_TEST
@@ -376,6 +391,7 @@ static void add_all(Suite *suite)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, the_cache_is_busy_between_the_steps, 0,
                         sizeof intrusions / sizeof intrusions[0]);
+    tcase_add_test(tcase, a_callback_sees_the_session_grow);
     tcase_add_test(tcase, a_busy_cache_generates_nothing);
     tcase_add_test(tcase, a_cancel_between_the_steps_ends_it);
     tcase_add_test(tcase, a_cancel_from_another_thread_is_a_reason);

@@ -6,7 +6,7 @@
 
 #include "text_support.h"
 
-static void check_push(struct detokenizer *detokenizer, lckv_token token, const char *expected)
+static void check_push(struct lckv_detokenizer *detokenizer, lckv_token token, const char *expected)
 {
     struct text text;
     ck_assert_ok(detokenizer_push(detokenizer, token, &text));
@@ -14,7 +14,7 @@ static void check_push(struct detokenizer *detokenizer, lckv_token token, const 
     ck_assert_str_eq(text.bytes, expected);
 }
 
-static void check_flush(struct detokenizer *detokenizer, const char *expected)
+static void check_flush(struct lckv_detokenizer *detokenizer, const char *expected)
 {
     struct text text = detokenizer_flush(detokenizer);
     ck_assert_uint_eq(text.length, strlen(expected));
@@ -34,7 +34,7 @@ static void find_bytes(const struct tokenizer *tokenizer, lckv_token tokens[4])
 START_TEST(characters_come_whole)
 {
     struct tokenizer *tokenizer = tokenizer_of_file("plain");
-    struct detokenizer detokenizer;
+    struct lckv_detokenizer detokenizer;
     lckv_token bytes[4], letter[MAX_TOKENS];
     find_bytes(tokenizer, bytes);
     ck_assert_uint_eq(encode(tokenizer, "a", 1, 0, letter), 1);
@@ -66,7 +66,7 @@ END_TEST
 START_TEST(special_tokens_show_by_flag)
 {
     struct tokenizer *tokenizer = tokenizer_of_json(SMALL_JSON(""), "");
-    struct detokenizer plain, special;
+    struct lckv_detokenizer plain, special;
     detokenizer_init(&plain, tokenizer, 0, &memory_default_allocator);
     detokenizer_init(&special, tokenizer, LCKV_DETOKENIZE_SPECIAL, &memory_default_allocator);
     check_push(&plain, 0, "");
@@ -82,7 +82,7 @@ END_TEST
 START_TEST(wrong_tokens_change_nothing)
 {
     struct tokenizer *tokenizer = tokenizer_of_file("plain");
-    struct detokenizer detokenizer;
+    struct lckv_detokenizer detokenizer;
     struct text text = {"as before", 9};
     lckv_token bytes[4];
     find_bytes(tokenizer, bytes);
@@ -101,7 +101,7 @@ END_TEST
 START_TEST(pieces_are_the_text)
 {
     struct tokenizer *tokenizer = tokenizer_of_file("plain");
-    struct detokenizer detokenizer;
+    struct lckv_detokenizer detokenizer;
     lckv_token tokens[2000];
     char whole[MAX_TOKENS * 16];
     size_t length = 0, at = 0;

@@ -177,7 +177,7 @@ static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succe
     for (size_t i = 0; i < n; i++) {
         before[i] = picture_of(growths[i].session);
         needed += session_pages_needed(growths[i].session, growths[i].n_tokens, growths[i].chunk);
-        ck_assert_ok(session_reserve(growths[i].session, growths[i].n_tokens));
+        ck_assert_ok(session_reserve(growths[i].session, tokens, growths[i].n_tokens));
     }
     ck_assert_msg(needed <= n_free, "%zu items: %llu pages are needed, %zu are free", n,
                   (unsigned long long)needed, n_free);
@@ -199,7 +199,7 @@ static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succe
     ck_assert_uint_le(n_free - least_free, needed);
     for (size_t i = 0; i < n; i++) {
         if (succeeds) {
-            session_commit(growths[i].session, tokens, growths[i].n_tokens);
+            session_commit(growths[i].session);
             continue;
         }
         session_rollback(growths[i].session);
@@ -264,6 +264,8 @@ static void random_life(const lckv_model *model, struct lckv_pool *pool)
             if (random_below(8) == 0)
                 ck_assert_ok(
                     session_truncate(sessions[s], least + random_below(length - least + 1)));
+            if (random_below(40) == 0) /* whatever the windows have dropped */
+                ck_assert_ok(session_truncate(sessions[s], 0));
             if (has_room && random_below(30) != 0)
                 continue;
             sessions[s]->released = true; /* as session_release during a call */

@@ -4,7 +4,10 @@
  */
 #include "plan/planner.h"
 
+#include <stdio.h>
+
 #include "plan_support.h"
+#include "random.h"
 
 static struct lckv_plan *plan;
 
@@ -113,6 +116,96 @@ START_TEST(the_longest_context_fits_and_one_more_does_not)
         request.context = longest + 1;
         ck_assert_uint_gt(estimate(&request).bytes_per_session, budget);
     }
+}
+END_TEST
+
+static uint64_t random_below(uint64_t n)
+{
+    return ((uint64_t)random_bits() << 32 | random_bits()) % n;
+}
+
+/* A plan of up to 8 layers, some of them windowed. */
+static void use_random_plan(void)
+{
+    char text[64];
+    size_t length = 0;
+    uint32_t n_layers = 1 + (uint32_t)random_below(8);
+    for (uint32_t i = 0; i < n_layers; i++)
+        length +=
+            (size_t)snprintf(text + length, sizeof text - length, "%s%u%s", i > 0 ? "_" : "",
+                             (unsigned)random_below(n_layers), random_below(2) == 0 ? "s" : "");
+    use_plan(text, n_layers);
+}
+
+/* Numbers of every magnitude. */
+static uint64_t any_number(void)
+{
+    return (random_below(UINT64_MAX) >> random_below(64)) + 1;
+}
+
+/* Whatever is said to fit is a request that succeeds and needs no more than the budget. */
+START_TEST(what_is_said_to_fit_fits_and_one_more_does_not)
+{
+    random_seed = (uint64_t)_i + 1;
+    for (int round = 0; round < 2000; round++) {
+        use_random_plan();
+        lckv_memory_request request = {.size = sizeof request,
+                                       .plan = plan,
+                                       .n_kv_heads = (uint32_t)(1 + random_below(16)),
+                                       .head_dim = (uint32_t)(2 * (1 + random_below(64))),
+                                       .page_positions = (uint32_t)(16 * (1 + random_below(64))),
+                                       .sliding_window = (uint32_t)(1 + random_below(1000)),
+                                       .rollback = (uint32_t)random_below(200),
+                                       .context = 1,
+                                       .budget_bytes = any_number(),
+                                       .n_sessions = random_below(2) == 0 ? 1 : any_number()};
+        lckv_memory_report report = {.size = sizeof report};
+        if (planner_estimate(&request, &report) != LCKV_OK)
+            continue; /* more sessions than 64 bits of bytes hold */
+        const uint64_t longest = report.context_that_fits;
+        if (longest > 0) {
+            request.context = longest;
+            ck_assert_ok(planner_estimate(&request, &report));
+            ck_assert_uint_le(report.bytes_needed, request.budget_bytes);
+            ck_assert_uint_eq(report.context_that_fits, longest);
+        }
+        if (longest < UINT64_MAX) {
+            request.context = longest + 1;
+            ck_assert(planner_estimate(&request, &report) != LCKV_OK ||
+                      report.bytes_needed > request.budget_bytes);
+        }
+        request.context = 1 + random_below(100000);
+        request.n_sessions = 1;
+        ck_assert_ok(planner_estimate(&request, &report));
+        const uint64_t sessions = report.sessions_that_fit;
+        if (sessions > 0) {
+            request.n_sessions = sessions;
+            ck_assert_ok(planner_estimate(&request, &report));
+            ck_assert_uint_le(report.bytes_needed, request.budget_bytes);
+            ck_assert_uint_ge(report.context_that_fits, request.context);
+        }
+        request.n_sessions = sessions + 1;
+        ck_assert(planner_estimate(&request, &report) != LCKV_OK ||
+                  report.bytes_needed > request.budget_bytes);
+    }
+}
+END_TEST
+
+/* The standard plan is for comparison only: what it cannot hold does not make the call fail. */
+START_TEST(a_standard_plan_beyond_64_bits_is_no_failure)
+{
+    use_plan("0s_0s", 2);
+    lckv_memory_request request = small_request();
+    request.sliding_window = 20;
+    request.rollback = 10;
+    request.context = UINT64_MAX;
+    request.budget_bytes = UINT64_MAX;
+    lckv_memory_report report = estimate(&request);
+    ck_assert_uint_eq(report.bytes_per_session, 3 * 256);
+    ck_assert_uint_eq(report.standard_bytes_per_session, UINT64_MAX);
+    ck_assert_uint_eq(report.standard_sessions_that_fit, 0);
+    ck_assert_uint_eq(report.standard_bytes_per_token, 2 * 16);
+    ck_assert_uint_eq(report.context_that_fits, UINT64_MAX);
 }
 END_TEST
 
@@ -284,6 +377,8 @@ static void add_planner(Suite *suite)
     tcase_add_test(tcase, a_budget_holds_so_many_sessions);
     tcase_add_test(tcase, a_budget_holds_so_long_a_context);
     tcase_add_test(tcase, the_longest_context_fits_and_one_more_does_not);
+    tcase_add_loop_test(tcase, what_is_said_to_fit_fits_and_one_more_does_not, 0, 4);
+    tcase_add_test(tcase, a_standard_plan_beyond_64_bits_is_no_failure);
     tcase_add_loop_test(tcase, a_windowed_slot_stops_growing, 0,
                         sizeof windowed / sizeof windowed[0]);
     tcase_add_test(tcase, windows_alone_have_no_longest_context);

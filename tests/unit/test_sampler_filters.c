@@ -15,36 +15,104 @@ static int compare_candidates(const void *left, const void *right)
     return a->token < b->token ? -1 : a->token > b->token;
 }
 
+enum { MOST = 3000 };
+
+/* Logits of every kind: few values, so many ties; both zeros; infinities; any bits. */
+static float any_logit(struct random *random, int kind)
+{
+    switch (kind) {
+    case 0:
+        return (float)(random_next(random) % 100) - 50.0f;
+    case 1:
+        return random_next(random) % 2 == 0 ? 0.0f : -0.0f;
+    case 2:
+        return random_next(random) % 50 == 0 ? HUGE_VALF : (float)(random_unit(random) * 8 - 6);
+    case 3:
+        return (float)(-2.0 * log(random_unit(random) + 1e-9)); /* as a model's: few likely ones */
+    default:
+        return 1.0f + (float)(random_next(random) % 7) * 0x1p-23f;
+    }
+}
+
+static void fill_candidates(struct candidate *candidates, size_t n, struct random *random, int kind)
+{
+    float largest = -HUGE_VALF;
+    for (size_t i = 0; i < n; i++) {
+        candidates[i] =
+            (struct candidate){.logit = any_logit(random, kind), .token = (lckv_token)i};
+        largest = candidates[i].logit > largest ? candidates[i].logit : largest;
+    }
+    candidates_weigh(kernels_any(), candidates, n, largest, 0.8f);
+}
+
 START_TEST(rank_equals_a_full_sort)
 {
-    enum { N = 1000 };
-    static struct candidate ranked[N], sorted[N];
-    static const size_t ks[] = {0, 1, 2, 3, 40, 255, 256, 257, 999, 1000};
+    static struct candidate ranked[MOST], sorted[MOST], spare[MOST];
+    static const size_t ks[] = {0, 1, 2, 3, 40, 255, 256, 257, 999, 1000, 1024, 1025, 2999, 3000};
     struct random random;
     random_seed(&random, 7);
-    for (size_t round = 0; round < COUNT(ks); round++) {
-        for (int i = 0; i < N; i++) { /* few different logits, so many ties */
-            ranked[i] = (struct candidate){.logit = (float)(random_next(&random) % 100),
-                                           .token = (lckv_token)i};
-            sorted[i] = ranked[i];
+    for (int kind = 0; kind < 5; kind++) {
+        for (size_t round = 0; round < COUNT(ks); round++) {
+            fill_candidates(ranked, MOST, &random, kind);
+            memcpy(sorted, ranked, sizeof sorted);
+            qsort(sorted, MOST, sizeof sorted[0], compare_candidates);
+            candidates_rank(ranked, spare, MOST, ks[round]);
+            for (size_t i = 0; i < ks[round]; i++)
+                ck_assert_int_eq(ranked[i].token, sorted[i].token);
         }
-        qsort(sorted, N, sizeof sorted[0], compare_candidates);
-        candidates_rank(ranked, N, ks[round]);
-        for (size_t i = 0; i < ks[round]; i++)
-            ck_assert_int_eq(ranked[i].token, sorted[i].token);
     }
 }
 END_TEST
 
-/* More than the first attempt at ranking: 5000 equal tokens, of which half are needed. */
+/* The definition: all of them sorted, then added up. The whole is a sum of four, as the filter's. */
+static size_t nucleus(struct candidate *candidates, size_t n, float top_p)
+{
+    double sums[4] = {0}, sum = 0.0;
+    size_t rest = n % 4;
+    for (size_t i = 0; i < n - rest; i++)
+        sums[i % 4] += candidates[i].weight;
+    for (size_t i = n - rest; i < n; i++)
+        sums[i % 4] += candidates[i].weight;
+    double wanted = ((sums[0] + sums[1]) + (sums[2] + sums[3])) * (double)top_p;
+    qsort(candidates, n, sizeof candidates[0], compare_candidates);
+    for (size_t i = 0; i < n; i++) {
+        sum += candidates[i].weight;
+        if (sum >= wanted)
+            return i + 1;
+    }
+    return n;
+}
+
+START_TEST(top_p_is_what_a_full_sort_gives)
+{
+    static struct candidate filtered[MOST], sorted[MOST], spare[MOST];
+    static const float shares[] = {1e-9f, 0.1f, 0.5f, 0.9f, 0.95f, 0.999f, 0x1.fffffep-1f};
+    struct random random;
+    random_seed(&random, 11);
+    for (int round = 0; round < 700; round++) {
+        size_t n = round % 3 == 0 ? 1 + random_next(&random) % 9 : 1 + random_next(&random) % MOST;
+        float top_p = shares[round % 7];
+        fill_candidates(filtered, n, &random, round % 5);
+        memcpy(sorted, filtered, n * sizeof sorted[0]);
+        size_t kept = candidates_top_p(filtered, spare, n, top_p);
+        ck_assert_uint_eq(kept, nucleus(sorted, n, top_p));
+        for (size_t i = 0; i < kept; i++) {
+            ck_assert_int_eq(filtered[i].token, sorted[i].token);
+            ck_assert(filtered[i].weight == sorted[i].weight);
+        }
+    }
+}
+END_TEST
+
+/* Equal tokens go in the order of their ids, and as many as are needed. */
 START_TEST(top_p_of_a_flat_distribution_ranks_as_many_as_it_needs)
 {
     enum { N = 5000 };
-    static struct candidate flat[N];
+    static struct candidate flat[N], spare[N];
     for (int i = 0; i < N; i++)
-        flat[i] = (struct candidate){.logit = 1.0f, .token = (lckv_token)(N - 1 - i)};
+        flat[i] = (struct candidate){.logit = 1.0f, .token = (lckv_token)i};
     candidates_weigh(kernels_any(), flat, N, 1.0f, 1.0f);
-    ck_assert_uint_eq(candidates_top_p(flat, N, 0.5f), N / 2);
+    ck_assert_uint_eq(candidates_top_p(flat, spare, N, 0.5f), N / 2);
     for (int i = 0; i < N / 2; i++)
         ck_assert_int_eq(flat[i].token, i);
 }
@@ -125,6 +193,7 @@ END_TEST
 static void add_filters(Suite *suite)
 {
     const TTest *const tests[] = {rank_equals_a_full_sort,
+                                  top_p_is_what_a_full_sort_gives,
                                   top_p_of_a_flat_distribution_ranks_as_many_as_it_needs,
                                   top_k_keeps_the_k_best,
                                   top_p_keeps_the_smallest_nucleus,

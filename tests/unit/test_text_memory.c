@@ -13,7 +13,7 @@ static lckv_status use(const struct tokenizer *tokenizer, const lckv_allocator *
 {
     lckv_token tokens[MAX_TOKENS];
     size_t n_tokens = 0;
-    struct detokenizer detokenizer;
+    struct lckv_detokenizer detokenizer;
     struct text piece;
     lckv_status status =
         tokenizer_encode(tokenizer, text, strlen(text), 0, tokens, MAX_TOKENS, &n_tokens);

@@ -1,0 +1,61 @@
+/*
+ * What a session tells of itself, some of it while another thread computes on the cache.
+ */
+#include "cache/cache.h"
+
+#include "base/status.h"
+
+#include <string.h>
+
+uint64_t session_shown_length(const struct lckv_session *session)
+{
+    pthread_mutex_lock(&session->cache->mutex);
+    uint64_t length = session->length;
+    pthread_mutex_unlock(&session->cache->mutex);
+    return length;
+}
+
+uint64_t session_shown_min_length(const struct lckv_session *session)
+{
+    pthread_mutex_lock(&session->cache->mutex);
+    uint64_t length = session_min_length(session);
+    pthread_mutex_unlock(&session->cache->mutex);
+    return length;
+}
+
+lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token *tokens,
+                                 size_t capacity, size_t *n_tokens)
+{
+    pthread_mutex_lock(&session->cache->mutex);
+    uint64_t length = session->length;
+    bool copied = tokens != NULL && capacity >= length;
+    if (copied && length > 0)
+        memcpy(tokens, session->tokens, (size_t)length * sizeof *tokens);
+    pthread_mutex_unlock(&session->cache->mutex);
+    *n_tokens = (size_t)length;
+    if (copied || length == 0)
+        return LCKV_OK;
+    return fail(LCKV_BUFFER_TOO_SMALL, "room for %zu tokens; there are %llu", capacity,
+                (unsigned long long)length);
+}
+
+lckv_status session_logits(const struct lckv_session *session, const float **logits, size_t *n_rows)
+{
+    if (session->logits_of == 0 || session->logits_of != session->cache->n_committed)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "the cache holds no logits of this session: its last evaluate wanted none "
+                    "here, a later call replaced them, or a truncate dropped them");
+    *logits = session->logits;
+    *n_rows = session->n_logit_rows;
+    return LCKV_OK;
+}
+
+lckv_status session_shown_logits(const struct lckv_session *session, const float **logits,
+                                 size_t *n_rows)
+{
+    pthread_mutex_lock(&session->cache->mutex);
+    lckv_status status =
+        session->cache->busy ? fail_busy() : session_logits(session, logits, n_rows);
+    pthread_mutex_unlock(&session->cache->mutex);
+    return status;
+}

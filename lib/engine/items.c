@@ -1,0 +1,142 @@
+/*
+ * The items of an evaluate call: read once, checked, and what they want. See items.h.
+ */
+#include "engine/items.h"
+
+#include "base/status.h"
+
+#define WANT_HIDDENS (LCKV_WANT_HIDDEN | LCKV_WANT_HIDDEN_ALL)
+
+/* How many of the item's last tokens give logits, and how many a hidden state. */
+static void count_wanted(struct scheduled *item)
+{
+    const lckv_item *given = &item->item;
+    uint32_t logits = given->want & ~(uint32_t)WANT_HIDDENS;
+    item->n_logits = logits == LCKV_WANT_ALL ? given->n_tokens : logits == LCKV_WANT_LAST;
+    if ((given->want & LCKV_WANT_HIDDEN_ALL) != 0)
+        item->n_hidden = given->n_tokens;
+    else if ((given->want & LCKV_WANT_HIDDEN) != 0)
+        item->n_hidden = item->n_logits > 0 ? item->n_logits : 1;
+}
+
+static lckv_status check_capacity(size_t i, const char *what, size_t rows, size_t width,
+                                  size_t capacity)
+{
+    if (capacity / width < rows)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "item %zu: %s_capacity is %zu floats; %zu rows of %zu are needed", i, what,
+                    capacity, rows, width);
+    return LCKV_OK;
+}
+
+static lckv_status check_want(const struct hparams *h, const struct scheduled *item, size_t i)
+{
+    const lckv_item *given = &item->item;
+    if ((given->want & ~(uint32_t)WANT_HIDDENS) > LCKV_WANT_ALL ||
+        (given->want & WANT_HIDDENS) == WANT_HIDDENS)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "item %zu: want is %u; expected NOTHING, LAST or ALL, and beside it HIDDEN, "
+                    "HIDDEN_ALL or neither",
+                    i, given->want);
+    if (item->n_hidden > 0 && given->hidden == NULL)
+        return fail(LCKV_INVALID_ARGUMENT, "item %zu: HIDDEN needs an array `hidden`", i);
+    lckv_status status = LCKV_OK;
+    if (item->n_logits > 0 && given->logits != NULL)
+        status = check_capacity(i, "logits", item->n_logits, h->n_vocab, given->logits_capacity);
+    if (status == LCKV_OK && item->n_hidden > 0)
+        status =
+            check_capacity(i, "hidden", item->n_hidden, h->hidden_size, given->hidden_capacity);
+    return status;
+}
+
+/* All but the ids of the tokens. */
+static lckv_status check_item(struct lckv_cache *cache, const struct scheduled *item, size_t i)
+{
+    const lckv_item *given = &item->item;
+    struct lckv_session *session = given->session;
+    if (session == NULL || session->cache != cache)
+        return fail(LCKV_INVALID_ARGUMENT, "item %zu: expected a session of this cache", i);
+    if (session->item_of == cache->n_evaluates)
+        return fail(LCKV_INVALID_ARGUMENT, "item %zu: its session is in the call twice", i);
+    session->item_of = cache->n_evaluates;
+    if (given->tokens == NULL || given->n_tokens == 0)
+        return fail(LCKV_INVALID_ARGUMENT, "item %zu: expected at least one token", i);
+    if (given->n_tokens > UINT32_MAX - session->length)
+        return fail(LCKV_UNSUPPORTED, "item %zu: sessions end at 2^32 tokens", i);
+    if (given->reserved != 0)
+        return fail(LCKV_INVALID_ARGUMENT, "item %zu: reserved must be 0", i);
+    return check_want(&cache->model->hparams, item, i);
+}
+
+static lckv_status check_tokens(const struct hparams *h, const lckv_item *item, size_t i)
+{
+    for (size_t t = 0; t < item->n_tokens; t++) {
+        lckv_token token = item->tokens[t];
+        if (token < 0 || (uint32_t)token >= h->n_vocab)
+            return fail(LCKV_INVALID_ARGUMENT,
+                        "item %zu: token %zu is %d; the vocabulary has ids 0 to %u", i, t,
+                        (int)token, h->n_vocab - 1);
+    }
+    return LCKV_OK;
+}
+
+/*
+ * How an item is encoded. The model's own mode is defined in docs/semantics.md, section 3.
+ */
+static enum encoding choose_encoding(const struct lckv_model *model,
+                                     const struct schedule *schedule, lckv_prefill prefill,
+                                     size_t n_tokens)
+{
+    bool upward = model->plan->n_upward > 0;
+    if (prefill == LCKV_PREFILL_MODEL) {
+        if (model->hparams.use_sequential || (upward && n_tokens <= schedule->n_iterations))
+            return ENCODE_EXACT;
+        prefill = LCKV_PREFILL_ITERATED;
+    }
+    if (prefill == LCKV_PREFILL_EXACT)
+        return ENCODE_EXACT;
+    if (!upward)
+        return ENCODE_PARALLEL;
+    return prefill == LCKV_PREFILL_ITERATED ? ENCODE_ITERATED : ENCODE_EXACT;
+}
+
+lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
+                      lckv_prefill prefill, bool computes)
+{
+    struct lckv_cache *cache = schedule->cache;
+    struct scheduled item = {.item = *given};
+    count_wanted(&item);
+    lckv_status status = check_item(cache, &item, i);
+    if (status != LCKV_OK)
+        return status;
+    size_t n_tokens = item.item.n_tokens;
+    item.encoding = choose_encoding(cache->model, schedule, prefill, n_tokens);
+    if (item.encoding == ENCODE_ITERATED && n_tokens > cache->max_rows)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "item %zu: %zu tokens; iterated encoding takes at most max_rows (%u)", i,
+                    n_tokens, cache->max_rows);
+    struct lckv_session *session = item.item.session;
+    if (computes) {
+        status = session_reserve(session, item.item.tokens, n_tokens);
+        item.item.tokens = status == LCKV_OK ? session->tokens + session->length : NULL;
+    }
+    if (status == LCKV_OK)
+        status = check_tokens(&cache->model->hparams, &item.item, i);
+    schedule->items[i] = item;
+    return status;
+}
+
+lckv_status check_logit_rows(const struct schedule *schedule)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        if (schedule->items[i].item.logits == NULL)
+            rows += schedule->items[i].n_logits;
+    }
+    if (rows > schedule->cache->max_logit_rows)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "%zu rows of logits are wanted and the cache holds %u; raise max_logit_rows or "
+                    "give the items arrays",
+                    rows, schedule->cache->max_logit_rows);
+    return LCKV_OK;
+}

@@ -1,0 +1,20 @@
+/*
+ * The items of an evaluate call, from the caller's array to the schedule's.
+ */
+#ifndef LCKV_ENGINE_ITEMS_H
+#define LCKV_ENGINE_ITEMS_H
+
+#include "engine/schedule.h"
+
+/*
+ * Reads, checks and stores item `i`, once: callbacks and other threads may write to the caller's
+ * arrays while the call runs. So a call that computes reserves room in the session, and checks and
+ * uses the copy of the tokens that lies there.
+ */
+lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
+                      lckv_prefill prefill, bool computes);
+
+/* Whether the cache has room for the rows of logits that it must hold itself. */
+lckv_status check_logit_rows(const struct schedule *schedule);
+
+#endif
