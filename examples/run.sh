@@ -21,6 +21,10 @@ try() { # NAME COMMAND...
 for example in minimal planner many_sessions stream; do
     try "$example" "$build/examples/$example" "$model"
 done
+if "$build/examples/stream" "$model" >"$out" 2>/dev/full; then
+    echo "FAIL stream: its callback's exception is lost"
+    failed=1
+fi
 printf 'Tell me a story about a cat.\nAnd then?\n' >"$build/examples/input"
 try chat sh -c "'$build/examples/chat' '$model' <'$build/examples/input'"
 try ffi_python python3 examples/ffi_python.py "$model" "$build/liblckv.so"

@@ -1,16 +1,18 @@
 /*
- * C++: handles as unique_ptr, and a decode loop of one's own with the streaming detokenizer, which
- * never gives half a UTF-8 character.
+ * C++: handles as unique_ptr, callbacks that may throw, and a decode loop of one's own with the
+ * streaming detokenizer, which never gives half a UTF-8 character.
  *
  *     c++ -std=c++17 stream.cpp $(pkg-config --cflags --libs lckv) -o stream && ./stream MODEL
  */
 #include <lckv.h>
 
+#include <exception>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace
@@ -40,6 +42,55 @@ template <class Handle, class Create> Handle make(Create create)
     typename Handle::pointer raw = nullptr;
     check(create(&raw));
     return Handle(raw);
+}
+
+/*
+ * Carries what a function throws across the library, through which no exception may pass: `call` is
+ * what the library calls; an exception waits here, and the library is asked to stop. When its
+ * function has returned, `rethrow` throws what waits.
+ */
+template <class Function> class Carrier
+{
+  public:
+    explicit Carrier(Function function) : function(std::move(function))
+    {
+    }
+    template <class... Arguments> static int32_t call(void *user, Arguments... arguments) noexcept
+    {
+        auto *self = static_cast<Carrier *>(user);
+        try {
+            return self->function(arguments...);
+        } catch (...) {
+            self->thrown = std::current_exception();
+            return 1; /* stop */
+        }
+    }
+    void rethrow()
+    {
+        if (thrown)
+            std::rethrow_exception(std::exchange(thrown, nullptr));
+    }
+
+  private:
+    Function function;
+    std::exception_ptr thrown;
+};
+
+/* Reads the prompt, and tells how far it is; a full disk behind std::clog ends it. */
+void evaluate(lckv_cache *cache, const lckv_item &item)
+{
+    Carrier progress([](uint64_t done, uint64_t total) {
+        if (done < total)
+            std::clog << done << " of " << total << " tokens\n";
+        return 0;
+    });
+    lckv_evaluate_options options{};
+    options.size = sizeof options;
+    options.progress = progress.call;
+    options.progress_user = &progress;
+    lckv_status status = lckv_evaluate(cache, &item, sizeof item, 1, &options, nullptr);
+    progress.rethrow(); /* before LCKV_CANCELLED, which is its consequence */
+    check(status);
 }
 
 std::vector<lckv_token> tokenize(const lckv_model *model, std::string_view text)
@@ -73,7 +124,7 @@ void stream(const char *path)
         item.tokens = next.data();
         item.n_tokens = next.size();
         item.want = LCKV_WANT_LAST;
-        check(lckv_evaluate(cache.get(), &item, sizeof item, 1, nullptr, nullptr));
+        evaluate(cache.get(), item);
         lckv_token token = 0;
         check(lckv_sampler_sample_session(sampler.get(), session.get(), &token));
         check(lckv_sampler_accept(sampler.get(), token));
@@ -91,6 +142,8 @@ void stream(const char *path)
 
 int main(int argc, char **argv)
 {
+    std::cout.exceptions(std::ios::failbit | std::ios::badbit);
+    std::clog.exceptions(std::ios::failbit | std::ios::badbit);
     try {
         stream(argc > 1 ? argv[1] : "examples/models/stories-lckv-q8_0.gguf");
     } catch (const std::exception &error) {

@@ -22,13 +22,14 @@
  * - Handles are counted. Children hold their parents, so handles may be released in any order, from
  *   any thread, at any time; releasing NULL does nothing. A handle is not usable after its release.
  * - A model and a plan may be used from any number of threads at once. While a call works on a
- *   cache, other calls that work on it or on its sessions return LCKV_BUSY. What only shows
+ *   cache, other calls that work on it or on its sessions return LCKV_BUSY. What only tells
  *   something answers all the same, from any thread, and makes no other call fail: the statistics,
- *   and a session's length, shortest length and tokens, as they are before or after the call that
- *   works. lckv_cache_cancel and the releases work at any time, too. Samplers and detokenizers
- *   belong to one thread at a time.
- * - Callbacks run on the calling thread. They may ask and cancel as above, but every call that works
- *   on the cache that they serve returns LCKV_BUSY. An allocator's functions call nothing of lckv.
+ *   and a session's length, shortest length and tokens, as they were before that call or are after
+ *   it. lckv_cache_cancel and the releases work at any time, too. Samplers and detokenizers belong
+ *   to one thread at a time.
+ * - Callbacks run on the calling thread. They may ask and cancel as above, but every call that
+ *   works on the cache that they serve returns LCKV_BUSY. An allocator's functions call nothing of
+ *   lckv.
  * - A callback must return. No exception may pass through the library and no longjmp may leave it:
  *   the call would never end, and its cache would stay busy. Catch the exception, stop the call by
  *   what the callback returns, and throw the exception again after the call has returned
@@ -613,8 +614,9 @@ LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **sessi
 LCKV_API void lckv_session_release(lckv_session *session);
 
 /*
- * The number of tokens encoded. This and the next two calls answer at any time, from any thread;
- * while another call works on the session, as it was before it.
+ * The number of tokens encoded. This and the next two functions answer at any time, from any
+ * thread. While lckv_evaluate works they tell what was before it; while lckv_generate works they
+ * tell what its last step has left.
  */
 LCKV_API lckv_status lckv_session_length(lckv_session *session, uint64_t *length);
 
@@ -629,11 +631,11 @@ LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *toke
                                          size_t *n_tokens);
 
 /*
- * Forgets all tokens from position `length` on; the session's present length changes nothing. To 0
- * it always works. LCKV_OUT_OF_WINDOW between 0 and the shortest length, with the session unchanged.
- * Logits that the cache holds for the session are those of the tokens that are gone, so they are
- * dropped: lckv_session_logits then returns LCKV_INVALID_ARGUMENT. Logits of the shorter session
- * come from truncating by one more and evaluating the last token again.
+ * Forgets all tokens from position `length` on; the session's present length changes nothing.
+ * Truncating to 0 always works. LCKV_OUT_OF_WINDOW between 0 and the shortest length, with the
+ * session unchanged. The logits that the cache holds for the session belong to a token that is
+ * gone, so they are dropped: lckv_session_logits then returns LCKV_INVALID_ARGUMENT. To get logits
+ * of the shorter session, truncate by one more and evaluate its last token again.
  */
 LCKV_API lckv_status lckv_session_truncate(lckv_session *session, uint64_t length);
 
@@ -653,9 +655,9 @@ enum {
     LCKV_WANT_LAST = 1, /* logits after the last new token */
     LCKV_WANT_ALL = 2,  /* logits after every new token */
     /*
-     * The hidden state after the final norm: HIDDEN at the positions whose logits are wanted, at the
-     * last one if none are; HIDDEN_ALL at every new position, whatever logits are wanted. With
-     * LCKV_WANT_NOTHING no logits are computed.
+     * The hidden state after the final norm. HIDDEN gives it at the positions whose logits are
+     * wanted, or at the last one if none are; HIDDEN_ALL at every new position, whatever logits are
+     * wanted. Beside NOTHING no logits are computed.
      */
     LCKV_WANT_HIDDEN = 4,
     LCKV_WANT_HIDDEN_ALL = 8
@@ -716,8 +718,8 @@ typedef struct lckv_evaluate_report {
  * is sizeof(lckv_item). Arguments are checked and every page is reserved before the first kernel
  * runs, and the sessions grow at the very end: after LCKV_CACHE_FULL, LCKV_CANCELLED or any other
  * failure they are as before, and so are the logits that the cache holds. Items and tokens are read
- * once, before anything is computed. `options` and `report` may be NULL. An item of an iterated call
- * may bring at most max_rows tokens.
+ * once, before anything is computed. `options` and `report` may be NULL. An item of an iterated
+ * call may bring at most max_rows tokens.
  */
 LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, size_t stride,
                                    size_t n_items, const lckv_evaluate_options *options,
@@ -758,7 +760,8 @@ typedef struct lckv_sampler_options {
     float temperature; /* 0: greedy, always the most likely token, the lower id of equals */
     uint32_t top_k;    /* keep the k most likely; 0: all */
     float top_p;       /* keep the fewest most likely tokens that reach this probability, at least
-                          one; 0, the default, and 1: all. To keep one token only, ask for top_k 1 */
+                          one. 1, and 0 as the default of every member: all; so top_k 1, not
+                          top_p 0, keeps the most likely token alone */
     float min_p;       /* keep tokens of at least this share of the top probability; 0: all */
     float repetition_penalty; /* divides positive logits of seen tokens, else multiplies; 0: 1 */
     float frequency_penalty;  /* subtracted once for each time that the token was seen */

@@ -152,7 +152,8 @@ static int run(const struct settings *settings)
 
 int cmd_chat(int argc, char **argv)
 {
-    struct settings settings = {.n_tokens = 512, .kv_type = LCKV_DTYPE_F16};
+    struct settings settings = {
+        .sampling = SAMPLING_DEFAULTS, .n_tokens = 512, .kv_type = LCKV_DTYPE_F16};
     const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
                                          {NULL, NULL, false}};
     const struct option options[] = {

@@ -14,7 +14,8 @@ int cmd_generate(int argc, char **argv)
                                              {"iterated", LCKV_PREFILL_ITERATED},
                                              {"model", LCKV_PREFILL_MODEL},
                                              {NULL, 0}};
-    struct generate_settings settings = {.n_tokens = 128, .kv_type = LCKV_DTYPE_F16};
+    struct generate_settings settings = {
+        .sampling = SAMPLING_DEFAULTS, .n_tokens = 128, .kv_type = LCKV_DTYPE_F16};
     const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
                                          {NULL, NULL, false}};
     const struct option options[] = {

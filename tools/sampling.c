@@ -37,7 +37,8 @@ struct option option_top_p(double *top_p)
         .kind = OPTION_REAL,
         .to.real = top_p,
         .value = "P",
-        .help = "keep the most likely tokens up to probability P\n(default 1: all)",
+        .help = "keep the fewest most likely tokens that reach\nprobability P, at least one "
+                "(default 1: all)",
         .most_real = 1,
     };
 }
@@ -68,11 +69,12 @@ struct option option_seed(uint64_t *seed)
 
 int create_sampler(const struct sampling *sampling, lckv_sampler **sampler)
 {
+    const float top_p = (float)sampling->top_p;
     lckv_sampler_options options = {
         .size = sizeof options,
         .temperature = (float)sampling->temperature,
-        .top_k = (uint32_t)sampling->top_k,
-        .top_p = (float)sampling->top_p,
+        .top_k = top_p == 0 ? 1 : (uint32_t)sampling->top_k, /* a top_p of 0 is the default there */
+        .top_p = top_p,
         .min_p = (float)sampling->min_p,
         .seed = sampling->seed,
     };

@@ -7,6 +7,7 @@
 
 /* So many best ones a heap finds faster than sorting all candidates does. */
 #define MOST_BY_HEAP 1024
+#define FEW 128 /* all of so few, too */
 
 /* Candidates are sorted by the 32 bits of their logits, digit by digit from the lowest. */
 #define DIGIT_BITS 11
@@ -155,7 +156,12 @@ size_t candidates_top_p(struct candidate *candidates, struct candidate *spare, s
         spare[n_likely] = candidates[i];
         n_likely += candidates[i].weight >= least;
     }
-    sort_from_spare(candidates, spare, n_likely);
+    if (n_likely <= FEW) {
+        memcpy(candidates, spare, n_likely * sizeof *candidates);
+        rank_by_heap(candidates, n_likely, n_likely);
+    } else {
+        sort_from_spare(candidates, spare, n_likely);
+    }
     for (size_t kept = 0; kept < n_likely; kept++) {
         sum += candidates[kept].weight;
         if (sum >= wanted)

@@ -392,6 +392,38 @@ START_TEST(windows_keep_a_long_prompt_in_little_memory)
 }
 END_TEST
 
+/* Whatever the windows have dropped: 0 needs nothing of it, and the session begins anew. */
+START_TEST(truncating_to_nothing_always_works)
+{
+    lckv_model *model = open_windowed(_i);
+    lckv_cache *cache = make_single(
+        model, (lckv_cache_options){.page_positions = 16, .rollback = 10, .n_tokens = 512});
+    lckv_session *session = make_session(cache);
+    uint64_t pages = free_pages(cache), least;
+    static float logits[MOST_VOCAB];
+    for (int round = 0; round < 3; round++) {
+        for (size_t begin = 0; begin < n_long; begin += 70) {
+            size_t end = smaller(begin + 70, n_long);
+            lckv_item item = item_of(session, begin, end, logits);
+            ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_EXACT));
+            ck_assert_mem_eq(logits, exact + (end - 1) * n_vocab, n_vocab * sizeof(float));
+        }
+        ck_assert_ok(lckv_session_min_length(session, &least));
+        ck_assert_uint_gt(least, 1);
+        ck_assert_status(lckv_session_truncate(session, 1), LCKV_OUT_OF_WINDOW);
+        ck_assert_error_has("go back to 0");
+        ck_assert_ok(lckv_session_truncate(session, 0));
+        ck_assert_uint_eq(length_of(session), 0);
+        ck_assert_ok(lckv_session_min_length(session, &least));
+        ck_assert_uint_eq(least, 0);
+        ck_assert_uint_eq(free_pages(cache), pages);
+    }
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("windows");
@@ -402,6 +434,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, a_call_cancelled_far_beyond_the_window_changes_nothing, 0, 3);
     tcase_add_loop_test(tcase, sessions_that_the_planner_lets_in_can_go_on, 0, 4);
     tcase_add_test(tcase, windowed_slots_forget_and_say_so);
+    tcase_add_loop_test(tcase, truncating_to_nothing_always_works, 0, 4);
     tcase_add_test(tcase, windows_keep_a_long_prompt_in_little_memory);
     suite_add_tcase(suite, tcase);
 }

@@ -230,6 +230,15 @@ cp "$work/out" "$work/text"
 run generate "$model" -p "Once upon a time" -n 8 --temp 0.8 --seed 5 -t 1
 report "a seed gives the same text" \
     "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
+run generate "$model" -p "Once upon a time" -n 8
+cp "$work/out" "$work/text"
+run generate "$model" -p "Once upon a time" -n 8 --temp 50
+report "a high temperature makes another text" "$(cmp -s "$work/text" "$work/out" || echo true)"
+for share in 0 1e-99; do
+    run generate "$model" -p "Once upon a time" -n 8 --temp 50 --top-p $share
+    report "--top-p $share keeps the most likely token alone" \
+        "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
+done
 json "d['n_prompt'] + d['n_generated'] == 10 and d['reason'] == 'full'" \
     generate "$model" -p "Once" -n 2000 -c 10 --ignore-eos --json
 report "a full context ends the text, and no error" \

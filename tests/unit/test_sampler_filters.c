@@ -64,7 +64,7 @@ START_TEST(rank_equals_a_full_sort)
 }
 END_TEST
 
-/* The definition: all of them sorted, then added up. The whole is a sum of four, as the filter's. */
+/* By definition: all of them sorted, then added up. The whole is four sums, as the filter's. */
 static size_t nucleus(struct candidate *candidates, size_t n, float top_p)
 {
     double sums[4] = {0}, sum = 0.0;
