@@ -35,12 +35,12 @@ static lckv_status add_rows(struct schedule *schedule, struct pass *pass, struct
 
 static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
 {
-    size_t n_rows = pass->n_rows; /* the pass drops those that nothing more is wanted of */
     lckv_status status = forward(pass);
-    if (status == LCKV_OK)
-        schedule->n_rows += (uint64_t)n_rows * (pass->iterated ? pass->n_iterations : 1);
-    if (status != LCKV_OK || schedule->progress == NULL)
+    if (status != LCKV_OK)
         return status;
+    schedule->n_rows += (uint64_t)pass->n_rows * (pass->iterated ? pass->n_iterations : 1);
+    if (schedule->progress == NULL)
+        return LCKV_OK;
     uint64_t done = 0;
     for (size_t i = 0; i < schedule->n_items; i++)
         done += schedule->items[i].done;

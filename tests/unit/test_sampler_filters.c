@@ -57,8 +57,8 @@ START_TEST(rank_equals_a_full_sort)
             memcpy(sorted, ranked, sizeof sorted);
             qsort(sorted, MOST, sizeof sorted[0], compare_candidates);
             candidates_rank(ranked, spare, MOST, ks[round]);
-            for (size_t i = 0; i < ks[round]; i++)
-                ck_assert_int_eq(ranked[i].token, sorted[i].token);
+            if (ks[round] > 0)
+                ck_assert_mem_eq(ranked, sorted, ks[round] * sizeof sorted[0]);
         }
     }
 }
@@ -89,17 +89,14 @@ START_TEST(top_p_is_what_a_full_sort_gives)
     static const float shares[] = {1e-9f, 0.1f, 0.5f, 0.9f, 0.95f, 0.999f, 0x1.fffffep-1f};
     struct random random;
     random_seed(&random, 11);
-    for (int round = 0; round < 700; round++) {
+    for (int round = 0; round < 350; round++) {
         size_t n = round % 3 == 0 ? 1 + random_next(&random) % 9 : 1 + random_next(&random) % MOST;
         float top_p = shares[round % 7];
         fill_candidates(filtered, n, &random, round % 5);
         memcpy(sorted, filtered, n * sizeof sorted[0]);
         size_t kept = candidates_top_p(filtered, spare, n, top_p);
         ck_assert_uint_eq(kept, nucleus(sorted, n, top_p));
-        for (size_t i = 0; i < kept; i++) {
-            ck_assert_int_eq(filtered[i].token, sorted[i].token);
-            ck_assert(filtered[i].weight == sorted[i].weight);
-        }
+        ck_assert_mem_eq(filtered, sorted, kept * sizeof sorted[0]);
     }
 }
 END_TEST
