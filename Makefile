@@ -62,7 +62,7 @@ help:
 	@echo "check-valgrind  the tests under valgrind"
 	@echo "examples        $(BUILD)/examples/*"
 	@echo "benches         $(BUILD)/bench/*: the rates of the kernels alone"
-	@echo "lint            formatting, include order, banned calls, exports, static analysis"
+	@echo "lint            formatting, the order of includes and calls, banned calls, exports, static analysis"
 	@echo "install         to PREFIX ($(PREFIX)), under DESTDIR; uninstall removes it"
 	@echo "dist            $(BUILD)/lckv-$(VERSION).tar.gz"
 	@echo "clean           removes $(BUILD)"

@@ -207,26 +207,36 @@ START_TEST(a_truncate_and_the_next_call_drop_logits)
 }
 END_TEST
 
-/* As many rows as the cache may hold, none more, call after call. */
+/* As many rows of several sessions as the cache may hold, none more, call after call. */
 START_TEST(the_cache_holds_as_many_rows_as_it_was_made_for)
 {
+    static const size_t steps[] = {2, 4};
     lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
     reference_logits(model, 0, expected);
     lckv_cache *cache = make_cache(model, (lckv_cache_options){.max_logit_rows = 6});
-    lckv_session *session = make_session(cache);
-    for (size_t t = 0; t + 6 <= N_TOKENS; t += 6) {
-        const float *logits;
-        size_t n_rows;
-        lckv_item item = item_of(session, t, t + 6, NULL);
-        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
-        ck_assert_ok(lckv_session_logits(session, &logits, &n_rows));
-        ck_assert_uint_eq(n_rows, 6);
-        ck_assert_mem_eq(logits, expected + t * N_VOCAB, 6 * N_VOCAB * sizeof(float));
+    lckv_session *sessions[2] = {make_session(cache), make_session(cache)};
+    lckv_item items[2];
+    for (size_t round = 0; round < N_TOKENS / 4; round++) {
+        for (int s = 0; s < 2; s++)
+            items[s] = item_of(sessions[s], round * steps[s], (round + 1) * steps[s], NULL);
+        ck_assert_ok(run(cache, items, 2, LCKV_PREFILL_AUTO));
+        for (int s = 0; s < 2; s++) {
+            const float *logits;
+            size_t n_rows;
+            ck_assert_ok(lckv_session_logits(sessions[s], &logits, &n_rows));
+            ck_assert_uint_eq(n_rows, steps[s]);
+            ck_assert_mem_eq(logits, expected + round * steps[s] * N_VOCAB,
+                             n_rows * N_VOCAB * sizeof(float));
+        }
     }
-    lckv_item item = item_of(session, 0, 7, NULL);
-    ck_assert_status(run(cache, &item, 1, LCKV_PREFILL_AUTO), LCKV_INVALID_ARGUMENT);
+    items[0] = item_of(sessions[0], 0, 7, NULL);
+    ck_assert_status(run(cache, items, 1, LCKV_PREFILL_AUTO), LCKV_INVALID_ARGUMENT);
     ck_assert_error_has("max_logit_rows");
-    lckv_session_release(session);
+    items[0] = item_of(sessions[0], 0, 4, NULL);
+    items[1] = item_of(sessions[1], 0, 3, NULL);
+    ck_assert_status(run(cache, items, 2, LCKV_PREFILL_AUTO), LCKV_INVALID_ARGUMENT);
+    lckv_session_release(sessions[0]);
+    lckv_session_release(sessions[1]);
     lckv_cache_release(cache);
     lckv_model_release(model);
 }
