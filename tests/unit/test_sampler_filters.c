@@ -187,10 +187,26 @@ START_TEST(extreme_temperatures_and_infinite_logits_are_fine)
 }
 END_TEST
 
+/* Shares begin where the one before ends, and do not hold their end. */
+START_TEST(a_draw_falls_into_one_share)
+{
+    struct candidate four[4];
+    for (int i = 0; i < 4; i++)
+        four[i] = (struct candidate){.weight = 1.0, .token = (lckv_token)(10 + i)};
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(candidates_draw(four, 4, i * 0.25), 10 + i);
+        ck_assert_int_eq(candidates_draw(four, 4, i * 0.25 + 0.2499), 10 + i);
+    }
+    ck_assert_int_eq(candidates_draw(four, 4, 0x1.fffffffffffffp-1), 13);
+    ck_assert_int_eq(candidates_draw(four, 1, 0x1.fffffffffffffp-1), 10);
+}
+END_TEST
+
 static void add_filters(Suite *suite)
 {
     const TTest *const tests[] = {rank_equals_a_full_sort,
                                   top_p_is_what_a_full_sort_gives,
+                                  a_draw_falls_into_one_share,
                                   top_p_of_a_flat_distribution_ranks_as_many_as_it_needs,
                                   top_k_keeps_the_k_best,
                                   top_p_keeps_the_smallest_nucleus,
