@@ -5,6 +5,7 @@
 #include "cache_support.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "allocator.h"
 
@@ -105,6 +106,42 @@ START_TEST(a_full_cache_changes_nothing)
     lckv_session_release(a);
     lckv_session_release(b);
     ck_assert_uint_gt(free_pages(cache), pages);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* Every page is used, and a call that lacks one only is told so. _i: pages over a multiple of 3. */
+START_TEST(a_cache_is_full_when_one_page_is_missing)
+{
+    lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL); /* 3 slots, none windowed */
+    lckv_cache_options options = {.page_positions = 16, .max_rows = 16, .max_sessions = 1};
+    options.budget_bytes = 4 << 20;
+    lckv_cache *cache = make_cache(model, options);
+    lckv_cache_stats stats = stats_of(cache);
+    lckv_cache_release(cache);
+    options.budget_bytes = stats.scratch_bytes + 12 * stats.page_bytes;
+    do {
+        options.budget_bytes += stats.page_bytes / 4;
+        cache = make_cache(model, options);
+        stats = stats_of(cache);
+        if (stats.n_pages % 3 == (uint64_t)_i)
+            break;
+        lckv_cache_release(cache);
+    } while (true);
+    lckv_session *session = make_session(cache);
+    lckv_evaluate_report report = {.size = sizeof report};
+    lckv_item item = item_of(session, 0, 16, NULL);
+    item.want = LCKV_WANT_NOTHING;
+    for (uint64_t page = 0; page < stats.n_pages / 3; page++)
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_uint_eq(free_pages(cache), (uint64_t)_i);
+    item.n_tokens = 1;
+    ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, NULL, &report), LCKV_CACHE_FULL);
+    ck_assert_uint_eq(report.pages_needed, 3);
+    ck_assert_uint_eq(report.pages_free, (uint64_t)_i);
+    ck_assert_uint_eq(length_of(session), stats.n_pages / 3 * 16);
+    lckv_session_release(session);
     lckv_cache_release(cache);
     lckv_model_release(model);
 }
@@ -363,6 +400,7 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tcase, make_tokens, NULL);
     tcase_add_test(tcase, bad_items_change_nothing);
     tcase_add_test(tcase, a_full_cache_changes_nothing);
+    tcase_add_loop_test(tcase, a_cache_is_full_when_one_page_is_missing, 0, 3);
     tcase_add_loop_test(tcase, a_cancelled_call_changes_nothing, 0, 6);
     tcase_add_test(tcase, handles_are_released_in_any_order_at_any_time);
     tcase_add_test(tcase, a_busy_cache_says_so);
