@@ -175,8 +175,10 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_f
     at_once = at_once > test->n_sessions ? at_once : test->n_sessions;
     if (at_once > DEFAULT_ROWS) /* one pass, not several */
         options.max_rows = (uint32_t)at_once;
-    if (lckv_cache_create(model, &options, &run->cache) != LCKV_OK ||
-        lckv_cache_get_stats(run->cache, &stats) != LCKV_OK ||
+    int status = create_cache(model, &options, "a smaller --depth or --batch", &run->cache);
+    if (status != EXIT_SUCCESS)
+        return status;
+    if (lckv_cache_get_stats(run->cache, &stats) != LCKV_OK ||
         lckv_model_get_info(model, &info) != LCKV_OK ||
         lckv_plan_get_info(lckv_model_plan(model), &plan) != LCKV_OK)
         return fail_library();

@@ -6,6 +6,7 @@
 #include "common_options.h"
 #include "json.h"
 #include "report.h"
+#include "show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -147,8 +148,8 @@ static int run_all(struct bench *bench)
     } else {
         printf("%s, %s, kernel set %s, precision %s, KV %s, prefill %s\n"
                "%s of weights read for each decode step; tokens/s of %" PRIu64 " runs\n\n",
-               info->name[0] != '\0' ? info->name : info->architecture, info->weight_dtypes,
-               info->kernel_set, precision, lckv_dtype_name(settings->kv_type),
+               shown(info->name[0] != '\0' ? info->name : info->architecture).text,
+               info->weight_dtypes, info->kernel_set, precision, lckv_dtype_name(settings->kv_type),
                prefill_text(settings->prefill).text, human_bytes(info->decode_bytes).text,
                settings->n_repeats);
         printf("%-7s %7s %7s %8s %7s %10s %10s %10s %7s %6s\n", "test", "tokens", "depth",
@@ -182,75 +183,37 @@ static int run(const struct settings *settings)
 
 int cmd_bench(int argc, char **argv)
 {
+    enum { MAX_TOKENS = 1 << 24 };
     struct settings settings = {
         .n_prompt = 512, .n_decode = 64, .n_repeats = 5, .kv_type = LCKV_DTYPE_F16};
-    const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
-                                         {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "prompt",
-         .letter = 'p',
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.n_prompt,
-         .value = "N",
-         .help = "tokens of the prompt (default 512; 0: no such test)",
-         .most = 1u << 24},
-        {.name = "decode",
-         .letter = 'n',
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.n_decode,
-         .value = "N",
-         .help = "tokens decoded one by one (default 64; 0: no such\ntest)",
-         .most = 1u << 24},
-        {.name = "depth",
-         .letter = 'd',
-         .kind = OPTION_NUMBERS,
-         .to.numbers = &settings.depths,
-         .value = "LIST",
-         .help = "tokens that the sessions hold before: 0,2048\n(default 0)",
-         .most = 1u << 24},
-        {.name = "batch",
-         .letter = 'b',
-         .kind = OPTION_NUMBERS,
-         .to.numbers = &settings.batches,
-         .value = "LIST",
-         .help = "sessions that are decoded together: 1,8,32\n(default 1)",
-         .least = 1,
-         .most = 4096},
-        {.name = "threads",
-         .letter = 't',
-         .kind = OPTION_NUMBERS,
-         .to.numbers = &settings.threads,
-         .value = "LIST",
-         .help = "numbers of threads: 1,2 (default: the physical\ncores)",
-         .least = 1,
-         .most = 1024},
-        {.name = "repeats",
-         .letter = 'r',
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.n_repeats,
-         .value = "N",
-         .help = "runs of each test, beside those that warm up\n(default 5)",
-         .least = 1,
-         .most = 100000},
-        option_prefill(&settings.prefill),
-        option_precision(&settings.model.precision),
-        option_gemm(&settings.model.gemm),
-        option_kernel_set(&settings.model.kernel_set),
-        option_sliding_window(&settings.model.sliding_window),
-        option_kv_type(&settings.kv_type),
-        option_json(&settings.as_json),
-        {.name = NULL},
+    struct command_line line = {
+        .command = "bench",
+        .description =
+            "Measures prompt and decode speed in tokens per second: median, least and most of\n"
+            "several runs, for each number of threads, depth and batch. Decoding reads\n"
+            "weights, keys and values: GB/s, and their share of what a probe of 512 MiB or more "
+            "reads\nbefore and after each run.",
+        .examples = "lckv bench model.gguf\n"
+                    "lckv bench model.gguf -p 512 -n 64 -t 1,2 -r 5 --json\n"
+                    "lckv bench model.gguf -p 0 -n 64 -d 128 -b 1,8,32",
     };
-    const struct command_line line = {
-        "bench",
-        "Measures prompt and decode speed in tokens per second: median, least and most of\n"
-        "several runs, for each number of threads, depth and batch. Decoding reads\n"
-        "weights, keys and values: GB/s, and their share of what a probe of 512 MiB or more reads\n"
-        "before and after each run.",
-        "lckv bench model.gguf\n"
-        "lckv bench model.gguf -p 512 -n 64 -t 1,2 -r 5 --json\n"
-        "lckv bench model.gguf -p 0 -n 64 -d 128 -b 1,8,32",
-        arguments, options};
+    add_argument(&line, "MODEL", &settings.model.path);
+    add_number(&line, "-p, --prompt N", &settings.n_prompt, 0, MAX_TOKENS,
+               "tokens of the prompt (default 512; 0: no such test)");
+    add_number(&line, "-n, --decode N", &settings.n_decode, 0, MAX_TOKENS,
+               "tokens decoded one by one (default 64; 0: no such\ntest)");
+    add_numbers(&line, "-d, --depth LIST", &settings.depths, 0, MAX_TOKENS,
+                "tokens that the sessions hold before: 0,2048\n(default 0)");
+    add_numbers(&line, "-b, --batch LIST", &settings.batches, 1, 4096,
+                "sessions that are decoded together: 1,8,32\n(default 1)");
+    add_numbers(&line, "-t, --threads LIST", &settings.threads, 1, 1024,
+                "numbers of threads: 1,2 (default: the physical\ncores)");
+    add_number(&line, "-r, --repeats N", &settings.n_repeats, 1, 100000,
+               "runs of each test, beside those that warm up\n(default 5)");
+    add_prefill_mode(&line, &settings.prefill);
+    add_model_options(&line, &settings.model);
+    add_kv_type(&line, &settings.kv_type);
+    add_json(&line, &settings.as_json);
     int status;
     if (options_parse(&line, argc, argv, &status)) {
         if (settings.n_prompt == 0 && settings.n_decode == 0)

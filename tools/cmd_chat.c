@@ -9,6 +9,7 @@
 #include "report.h"
 #include "sampling.h"
 #include "setup.h"
+#include "suggest.h"
 
 #include <editline/readline.h>
 #include <errno.h>
@@ -23,8 +24,7 @@ struct settings {
     const char *system;
     uint64_t n_tokens;
     uint64_t context;
-    uint64_t n_threads;
-    lckv_dtype kv_type;
+    struct cache_settings cache;
 };
 
 /*
@@ -57,20 +57,75 @@ static char *read_line(bool is_terminal)
     return line;
 }
 
+enum command { COMMAND_NONE, COMMAND_HELP, COMMAND_RESET, COMMAND_EXIT, COMMAND_UNKNOWN };
+
+/*
+ * What a line beginning with a slash asks for. An unknown word is a message in a pipe, which may
+ * hold anything, and a mistake at a terminal; a blank before the slash makes it a message there.
+ */
+static enum command find_command(const char *line, bool is_terminal)
+{
+    static const char *const names[] = {
+        [COMMAND_HELP] = "/help", [COMMAND_RESET] = "/reset", [COMMAND_EXIT] = "/exit"};
+    size_t length = strlen(line);
+    bool is_word = line[0] == '/' && line[1] != '\0' &&
+                   strspn(line + 1, "abcdefghijklmnopqrstuvwxyz") + 1 == length;
+    struct suggestion suggestion = {.word = line, .length = length};
+    if (!is_word)
+        return COMMAND_NONE;
+    for (size_t i = COMMAND_HELP; i <= COMMAND_EXIT; i++) {
+        if (strcmp(line, names[i]) == 0)
+            return (enum command)i;
+        suggest(&suggestion, names[i], strlen(names[i]));
+    }
+    if (!is_terminal)
+        return COMMAND_NONE;
+    if (suggestion.name != NULL)
+        complain("no command %s; did you mean %s?", line, suggestion.name);
+    else
+        complain("no command %s; /help lists them, and a blank before it makes it a message", line);
+    return COMMAND_UNKNOWN;
+}
+
+static void print_commands(void)
+{
+    fputs("/help   shows this\n"
+          "/reset  begins a new conversation\n"
+          "/exit   ends the program, as Ctrl-D does\n"
+          "Ctrl-C stops an answer.\n",
+          stderr);
+}
+
+/* Whether the conversation is now longer than what the model was trained for, after a remark. */
+static bool note_length(const struct conversation *conversation)
+{
+    uint64_t length = 0;
+    return conversation->session != NULL &&
+           lckv_session_length(conversation->session, &length) == LCKV_OK &&
+           note_training_context(conversation->model, length);
+}
+
 static int talk(struct conversation *conversation, uint64_t context)
 {
     bool is_terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
     size_t n_first = conversation->n_messages; /* the system message, if there is one */
+    bool ends = false, is_noted = false;
     char *line;
     if (is_terminal)
-        fputs("Ctrl-C stops an answer, /reset begins anew, Ctrl-D ends.\n", stderr);
-    while ((line = read_line(is_terminal)) != NULL) {
+        fputs("Ctrl-C stops an answer, /help lists the commands, /exit or Ctrl-D ends.\n", stderr);
+    while (!ends && (line = read_line(is_terminal)) != NULL) {
         enum answer result = ANSWER_WHOLE;
-        if (strcmp(line, "/reset") == 0) {
+        enum command command = find_command(line, is_terminal);
+        if (command == COMMAND_HELP) {
+            print_commands();
+        } else if (command == COMMAND_RESET) {
             conversation_cut(conversation, n_first);
-        } else if (line[0] != '\0') {
+        } else if (command == COMMAND_EXIT) {
+            ends = true;
+        } else if (command == COMMAND_NONE && line[0] != '\0') {
             interrupt_watch(conversation->cache);
             result = conversation_say(conversation, line, strlen(line));
+            is_noted = is_noted || note_length(conversation);
         }
         free(line);
         if (result == ANSWER_FULL)
@@ -83,7 +138,7 @@ static int talk(struct conversation *conversation, uint64_t context)
         }
     }
     interrupt_unwatch();
-    if (is_terminal)
+    if (is_terminal && !ends)
         putchar('\n');
     if (!is_terminal && ferror(stdin)) {
         complain("cannot read standard input: %s", strerror(errno));
@@ -111,8 +166,7 @@ static int begin(const struct settings *settings, struct conversation *conversat
                                         strlen(settings->system))
                    ? EXIT_SUCCESS
                    : EXIT_FAILURE;
-    fprintf(stderr, "lckv: note: %s; the model continues each line as a text of its own\n",
-            lckv_last_error());
+    complain("note: %s; the model continues each line as a text of its own", lckv_last_error());
     if (settings->system == NULL)
         return EXIT_SUCCESS;
     complain("--system needs a model with a chat template");
@@ -130,17 +184,16 @@ static int run(const struct settings *settings)
         .size = sizeof options,
         .n_tokens = context,
         .max_sessions = 1,
-        .kv_dtype = settings->kv_type,
-        .n_threads = (uint32_t)settings->n_threads,
+        .kv_dtype = settings->cache.kv_type,
+        .n_threads = (uint32_t)settings->cache.n_threads,
     };
     struct conversation conversation = {
         .model = model, .max_tokens = settings->n_tokens, .context = context};
     status = create_sampler(&settings->sampling, &conversation.sampler);
     if (status == EXIT_SUCCESS)
         status = begin(settings, &conversation);
-    if (status == EXIT_SUCCESS &&
-        lckv_cache_create(model, &options, &conversation.cache) != LCKV_OK)
-        status = fail_library();
+    if (status == EXIT_SUCCESS)
+        status = create_cache(model, &options, "a smaller --context", &conversation.cache);
     if (status == EXIT_SUCCESS)
         status = talk(&conversation, context);
     conversation_end(&conversation);
@@ -153,50 +206,25 @@ static int run(const struct settings *settings)
 int cmd_chat(int argc, char **argv)
 {
     struct settings settings = {
-        .sampling = SAMPLING_DEFAULTS, .n_tokens = 512, .kv_type = LCKV_DTYPE_F16};
-    const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
-                                         {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "system",
-         .kind = OPTION_TEXT,
-         .to.text = &settings.system,
-         .value = "TEXT",
-         .help = "the system message"},
-        {.name = "n-tokens",
-         .letter = 'n',
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.n_tokens,
-         .value = "N",
-         .help = "tokens of an answer at most (default 512)",
-         .least = 1},
-        option_temperature(&settings.sampling.temperature),
-        option_top_k(&settings.sampling.top_k),
-        option_top_p(&settings.sampling.top_p),
-        option_min_p(&settings.sampling.min_p),
-        option_seed(&settings.sampling.seed),
-        {.name = "context",
-         .letter = 'c',
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.context,
-         .value = "N",
-         .help = "tokens of the whole conversation (default: the\nmodel's context, at most 8192)",
-         .least = 1},
-        option_precision(&settings.model.precision),
-        option_gemm(&settings.model.gemm),
-        option_kernel_set(&settings.model.kernel_set),
-        option_sliding_window(&settings.model.sliding_window),
-        option_kv_type(&settings.kv_type),
-        option_threads(&settings.n_threads),
-        {.name = NULL},
+        .sampling = SAMPLING_DEFAULTS, .n_tokens = 512, .cache.kv_type = LCKV_DTYPE_F16};
+    struct command_line line = {
+        .command = "chat",
+        .description =
+            "Talks with a model, in the model's chat format. Ctrl-C stops an answer, Ctrl-D or\n"
+            "/exit ends, /reset begins a new conversation, /help lists the commands. Without a\n"
+            "terminal, each line of standard input is a message.",
+        .examples = "lckv chat model.gguf --temp 0.7 --system 'You answer briefly.'\n"
+                    "echo 'What is a cache?' | lckv chat model.gguf -n 40",
     };
-    const struct command_line line = {
-        "chat",
-        "Talks with a model, in the model's chat format. Ctrl-C stops an answer, Ctrl-D ends,\n"
-        "/reset begins a new conversation. Without a terminal, each line of standard input is\n"
-        "a message.",
-        "lckv chat model.gguf --temp 0.7 --system 'You answer briefly.'\n"
-        "echo 'What is a cache?' | lckv chat model.gguf",
-        arguments, options};
+    add_argument(&line, "MODEL", &settings.model.path);
+    add_text(&line, "--system TEXT", &settings.system, "the system message");
+    add_number(&line, "-n, --n-tokens N", &settings.n_tokens, 1, UINT32_MAX,
+               "tokens of an answer at most (default 512)");
+    add_number(&line, "-c, --context N", &settings.context, 1, UINT32_MAX,
+               "tokens of the whole conversation (default: the\nmodel's context, at most 8192)");
+    add_sampling_options(&line, &settings.sampling);
+    add_model_options(&line, &settings.model);
+    add_cache_options(&line, &settings.cache);
     int status;
     return options_parse(&line, argc, argv, &status) ? run(&settings) : status;
 }

@@ -6,6 +6,7 @@
 #include "json.h"
 #include "progress.h"
 #include "report.h"
+#include "show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static void print_report(const char *output, const lckv_convert_report *report, 
         json_close(&json);
         return;
     }
-    printf("%s: %" PRIu64 " tensors, %s", output, report->n_tensors,
+    printf("%s: %" PRIu64 " tensors, %s", shown(output).text, report->n_tensors,
            human_bytes(report->file_bytes).text);
     if (report->n_kept_f16 > 0)
         printf("; %" PRIu64 " %s f16, as noted", report->n_kept_f16,
@@ -48,55 +49,34 @@ int cmd_convert(int argc, char **argv)
         .progress = progress_update,
         .progress_user = &progress,
     };
-    const struct argument arguments[] = {
-        {"IN", &input, false}, {"OUT.gguf", &output, false}, {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "type",
-         .kind = OPTION_CHOICE,
-         .to.choice = &convert.dtype,
-         .value = "TYPE",
-         .help = "f32, f16, bf16, q8_0 or q4_0 (default: as IN has\nit); norms and biases stay f32",
-         .choices = types},
-        {.name = "plan",
-         .kind = OPTION_TEXT,
-         .to.text = &convert.plan,
-         .value = "PLAN",
-         .help = "give the model this layer plan (default: its own);\nit needs training then"},
-        {.name = "init",
-         .kind = OPTION_CHOICE,
-         .to.choice = &init,
-         .value = "mean|copy",
-         .help = "with --plan, keys and values of a source layer:\n"
-                 "the mean over the layers that read it (default),\nor its own",
-         .choices = inits},
-        {.name = "sliding-window",
-         .kind = OPTION_NUMBER,
-         .to.number = &sliding_window,
-         .value = "N",
-         .help = "tokens that windowed layers attend to (default: as\nIN says; it need not)",
-         .least = 1},
-        {.name = "packed",
-         .kind = OPTION_FLAG,
-         .to.flag = &packed,
-         .help = "write weights as this machine's kernels read them:\n"
-                 "such a file opens at once, mapped, in lckv only"},
-        {.name = "kernel-set",
-         .kind = OPTION_TEXT,
-         .to.text = &convert.kernel_set,
-         .value = "NAME",
-         .help = "with --packed, the kernel set of another machine"},
-        option_json(&as_json),
-        {.name = NULL},
+    struct command_line line = {
+        .command = "convert",
+        .description = "Writes a Hugging Face directory or a GGUF file as GGUF. OUT.gguf is "
+                       "replaced only when\n"
+                       "the whole file has been written.",
+        .examples =
+            "lckv convert stories-lckv stories-lckv.gguf --type q8_0\n"
+            "lckv convert llama.gguf condensed.gguf --plan 0_6_6_6_6_6_6_7 --init mean\n"
+            "lckv convert llama.gguf llama-packed.gguf --packed\n"
+            "lckv convert llama.gguf windows.gguf --plan 0s_1s_2_2_2_2_2_2 --sliding-window 512",
     };
-    const struct command_line line = {
-        "convert",
-        "Writes a Hugging Face directory or a GGUF file as GGUF. OUT.gguf is replaced only when\n"
-        "the whole file has been written.",
-        "lckv convert stories-lckv stories-lckv.gguf --type q8_0\n"
-        "lckv convert llama.gguf condensed.gguf --plan 0_6_6_6_6_6_6_7 --init mean\n"
-        "lckv convert llama.gguf llama-packed.gguf --packed\n"
-        "lckv convert llama.gguf windows.gguf --plan 0s_1s_2_2_2_2_2_2 --sliding-window 512",
-        arguments, options};
+    add_argument(&line, "IN", &input);
+    add_argument(&line, "OUT.gguf", &output);
+    add_choice(&line, "--type TYPE", &convert.dtype, types,
+               "f32, f16, bf16, q8_0 or q4_0 (default: as IN has\nit); norms and biases stay f32");
+    add_text(&line, "--plan PLAN", &convert.plan,
+             "give the model this layer plan (default: its own);\nit needs training then");
+    add_choice(&line, "--init mean|copy", &init, inits,
+               "with --plan, keys and values of a source layer:\n"
+               "the mean over the layers that read it (default),\nor its own");
+    add_number(&line, "--sliding-window N", &sliding_window, 1, UINT32_MAX,
+               "tokens that windowed layers attend to (default: as\nIN says; it need not)");
+    add_flag(&line, "--packed", &packed,
+             "write weights as this machine's kernels read them:\n"
+             "such a file opens at once, mapped, in lckv only");
+    add_text(&line, "--kernel-set NAME", &convert.kernel_set,
+             "with --packed, the kernel set of another machine");
+    add_json(&line, &as_json);
     int status;
     if (!options_parse(&line, argc, argv, &status))
         return status;

@@ -6,6 +6,7 @@
 #include "json.h"
 #include "report.h"
 #include "setup.h"
+#include "show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -30,9 +31,21 @@ static char *metadata_value(const lckv_model *model, const char *key, size_t *le
     return text;
 }
 
+enum { SHOWN = 60 }; /* bytes of a value */
+
+/* At most SHOWN bytes, and no half character at the end of them. */
+static size_t shown_length(const char *value, size_t length)
+{
+    if (length <= SHOWN)
+        return length;
+    size_t end = SHOWN;
+    while (end > SHOWN - 3 && ((unsigned char)value[end] & 0xc0) == 0x80)
+        end--;
+    return end;
+}
+
 static int print_metadata(const lckv_model *model, struct json *json)
 {
-    enum { SHOWN = 60 };
     const char *key;
     for (size_t i = 0; (key = lckv_model_metadata_key(model, i)) != NULL; i++) {
         size_t length = 0;
@@ -45,11 +58,8 @@ static int print_metadata(const lckv_model *model, struct json *json)
             json_add_text(json, "value", value, length);
             json_end_object(json);
         } else {
-            printf("  %s = ", key);
-            for (size_t at = 0; at < length && at < SHOWN; at++) {
-                unsigned char byte = (unsigned char)value[at];
-                putchar(byte < 0x20 || byte == 0x7f ? ' ' : byte);
-            }
+            printf("  %s = ", shown(key).text);
+            show_line(stdout, value, shown_length(value, length));
             if (length > SHOWN)
                 printf(" ... (%zu bytes)", length);
             putchar('\n');
@@ -86,8 +96,8 @@ static int print_text(const struct facts *facts, bool with_metadata)
 {
     const lckv_model_info *info = &facts->info;
     const lckv_memory_report *memory = &facts->memory;
-    printf("name             %s\n", info->name[0] != '\0' ? info->name : "(none)");
-    printf("architecture     %s\n", info->architecture);
+    printf("name             %s\n", info->name[0] != '\0' ? shown(info->name).text : "(none)");
+    printf("architecture     %s\n", shown(info->architecture).text);
     printf("parameters       %.1f million\n", (double)info->n_parameters / 1e6);
     printf("weights          %s, %s %s\n", info->weight_dtypes,
            human_bytes(info->weight_bytes).text, placement(info));
@@ -201,24 +211,18 @@ int cmd_info(int argc, char **argv)
 {
     struct model_settings settings = {0};
     bool as_json = false, with_metadata = false;
-    const struct argument arguments[] = {{"MODEL", &settings.path, false}, {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "metadata",
-         .kind = OPTION_FLAG,
-         .to.flag = &with_metadata,
-         .help = "show the file's metadata too"},
-        option_precision(&settings.precision),
-        option_gemm(&settings.gemm),
-        option_kernel_set(&settings.kernel_set),
-        option_sliding_window(&settings.sliding_window),
-        option_json(&as_json),
-        {.name = NULL},
+    struct command_line line = {
+        .command = "info",
+        .description =
+            "Shows what a model is: its shape, its layer plan and the KV memory of a token. MODEL\n"
+            "is a GGUF file or a Hugging Face directory.",
+        .examples = "lckv info model.gguf\n"
+                    "lckv info --json --metadata model.gguf",
     };
-    const struct command_line line = {
-        "info",
-        "Shows what a model is: its shape, its layer plan and the KV memory of a token. MODEL\n"
-        "is a GGUF file or a Hugging Face directory.",
-        "lckv info model.gguf\nlckv info --json --metadata model.gguf", arguments, options};
+    add_argument(&line, "MODEL", &settings.path);
+    add_flag(&line, "--metadata", &with_metadata, "show the file's metadata too");
+    add_model_options(&line, &settings);
+    add_json(&line, &as_json);
     int status;
     if (!options_parse(&line, argc, argv, &status))
         return status;

@@ -18,8 +18,7 @@ struct settings {
     struct model_settings model;
     struct token_list tokens;
     struct prefill prefill;
-    lckv_dtype kv_type;
-    uint64_t n_threads;
+    struct cache_settings cache;
     uint64_t chunk; /* tokens a call; 0: no limit */
     uint64_t split; /* the first call ends here; 0: nowhere */
     bool only_last;
@@ -140,18 +139,19 @@ static int run(const struct settings *settings)
         .size = sizeof options,
         .n_tokens = settings->tokens.count,
         .max_sessions = 1,
-        .kv_dtype = settings->kv_type,
-        .n_threads = (uint32_t)settings->n_threads,
+        .kv_dtype = settings->cache.kv_type,
+        .n_threads = (uint32_t)settings->cache.n_threads,
     };
     if (prefill_takes_whole(settings->prefill) && longest > 256 && longest <= UINT32_MAX)
         options.max_rows = (uint32_t)longest;
     lckv_model_info info = {.size = sizeof info};
     lckv_cache *cache = NULL;
-    if (lckv_model_get_info(model, &info) != LCKV_OK ||
-        lckv_cache_create(model, &options, &cache) != LCKV_OK)
-        status = fail_library();
-    else
-        status = check_tokens(settings, info.n_vocab);
+    status = lckv_model_get_info(model, &info) == LCKV_OK ? check_tokens(settings, info.n_vocab)
+                                                          : fail_library();
+    if (status == EXIT_SUCCESS)
+        status = create_cache(model, &options, "fewer --tokens", &cache);
+    if (status == EXIT_SUCCESS)
+        note_training_context(model, settings->tokens.count);
     if (status == EXIT_SUCCESS)
         status = compute(settings, cache, info.n_vocab);
     lckv_cache_release(cache);
@@ -161,53 +161,27 @@ static int run(const struct settings *settings)
 
 int cmd_logits(int argc, char **argv)
 {
-    struct settings settings = {.model.precision = LCKV_PRECISION_FULL, .kv_type = LCKV_DTYPE_F32};
-    const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
-                                         {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "tokens",
-         .kind = OPTION_TOKENS,
-         .to.tokens = &settings.tokens,
-         .value = "IDS",
-         .help = "token ids: 1,2,3, or @FILE with such a list"},
-        {.name = "output",
-         .letter = 'o',
-         .kind = OPTION_TEXT,
-         .to.text = &settings.output,
-         .value = "FILE",
-         .help = "the .npy file to write"},
-        {.name = "last",
-         .kind = OPTION_FLAG,
-         .to.flag = &settings.only_last,
-         .help = "only the row after the last token"},
-        {.name = "chunk",
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.chunk,
-         .value = "N",
-         .help = "feed the tokens in calls of N",
-         .least = 1},
-        {.name = "split",
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.split,
-         .value = "N",
-         .help = "feed the first N tokens, then the rest",
-         .least = 1},
-        option_prefill(&settings.prefill),
-        option_precision(&settings.model.precision),
-        option_gemm(&settings.model.gemm),
-        option_kernel_set(&settings.model.kernel_set),
-        option_sliding_window(&settings.model.sliding_window),
-        option_kv_type(&settings.kv_type),
-        option_threads(&settings.n_threads),
-        {.name = NULL},
+    struct settings settings = {.model.precision = LCKV_PRECISION_FULL,
+                                .cache.kv_type = LCKV_DTYPE_F32};
+    struct command_line line = {
+        .command = "logits",
+        .description = "Writes the logits after each token as float32 [n_tokens, n_vocab], a NumPy "
+                       "file. Here\n"
+                       "full precision and f32 keys and values are the default.",
+        .examples =
+            "lckv logits model.gguf --tokens 1,2,3 --output logits.npy\n"
+            "lckv logits model.gguf --tokens @ids.txt --prefill iterated:7+2 --last -o last.npy",
     };
-    const struct command_line line = {
-        "logits",
-        "Writes the logits after each token as float32 [n_tokens, n_vocab], a NumPy file. Here\n"
-        "full precision and f32 keys and values are the default.",
-        "lckv logits model.gguf --tokens 1,2,3 --output logits.npy\n"
-        "lckv logits model.gguf --tokens @ids.txt --prefill iterated:7+2 --last -o last.npy",
-        arguments, options};
+    add_argument(&line, "MODEL", &settings.model.path);
+    add_token_list(&line, &settings.tokens);
+    add_text(&line, "-o, --output FILE", &settings.output, "the .npy file to write");
+    add_flag(&line, "--last", &settings.only_last, "only the row after the last token");
+    add_number(&line, "--chunk N", &settings.chunk, 1, UINT32_MAX, "feed the tokens in calls of N");
+    add_number(&line, "--split N", &settings.split, 1, UINT32_MAX,
+               "feed the first N tokens, then the rest");
+    add_prefill_mode(&line, &settings.prefill);
+    add_model_options(&line, &settings.model);
+    add_cache_options(&line, &settings.cache);
     int status;
     if (options_parse(&line, argc, argv, &status)) {
         if (settings.tokens.ids == NULL)

@@ -21,8 +21,7 @@ struct settings {
     bool all_positions;
     bool per_line;
     struct prefill prefill;
-    lckv_dtype kv_type;
-    uint64_t n_threads;
+    struct cache_settings cache;
     bool as_json;
 };
 
@@ -176,6 +175,16 @@ static int cut_lines(const struct settings *settings, const lckv_model *model,
     return status;
 }
 
+/* exp(mean): scientific where it is large, and as a power of e where it is beyond every double. */
+static void print_perplexity(double mean)
+{
+    double perplexity = exp(mean);
+    if (isinf(perplexity))
+        printf("perplexity e^%.1f", mean);
+    else
+        printf(perplexity < 1e6 ? "perplexity %.5f" : "perplexity %.5e", perplexity);
+}
+
 static void print_result(const struct settings *settings, const struct corpus *corpus,
                          const struct perplexity_result *result)
 {
@@ -194,8 +203,8 @@ static void print_result(const struct settings *settings, const struct corpus *c
         json_close(&json);
         return;
     }
-    printf("perplexity %.5f over %" PRIu64 " tokens of %zu ", exp(mean), result->n_tokens,
-           corpus->n_documents);
+    print_perplexity(mean);
+    printf(" over %" PRIu64 " tokens of %zu ", result->n_tokens, corpus->n_documents);
     if (corpus->context != 0)
         printf("windows of %" PRIu64, corpus->context);
     else
@@ -218,8 +227,7 @@ static int run(const struct settings *settings)
             .documents = corpus.documents,
             .n_documents = corpus.n_documents,
             .prefill = settings->prefill,
-            .kv_type = settings->kv_type,
-            .n_threads = (uint32_t)settings->n_threads,
+            .cache = settings->cache,
         };
         struct perplexity_result result;
         status = perplexity_measure(&job, &result);
@@ -234,53 +242,28 @@ static int run(const struct settings *settings)
 
 int cmd_perplexity(int argc, char **argv)
 {
-    struct settings settings = {.kv_type = LCKV_DTYPE_F16};
-    const struct argument arguments[] = {{"MODEL", &settings.model.path, false},
-                                         {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "file",
-         .letter = 'f',
-         .kind = OPTION_TEXT,
-         .to.text = &settings.file,
-         .value = "FILE",
-         .help = "the text (-: standard input)"},
-        {.name = "tokens-file",
-         .kind = OPTION_TEXT,
-         .to.text = &settings.tokens_file,
-         .value = "FILE",
-         .help = "token ids instead of a text"},
-        {.name = "context",
-         .letter = 'c',
-         .kind = OPTION_NUMBER,
-         .to.number = &settings.context,
-         .value = "N",
-         .help = "tokens of a window (default: the model's context,\nat most 512)",
-         .least = 4},
-        {.name = "all-positions",
-         .kind = OPTION_FLAG,
-         .to.flag = &settings.all_positions,
-         .help = "count whole windows, not their second halves"},
-        {.name = "per-line",
-         .kind = OPTION_FLAG,
-         .to.flag = &settings.per_line,
-         .help = "each line is a text of its own, from BOS to EOS,\nand counted whole"},
-        option_prefill(&settings.prefill),
-        option_precision(&settings.model.precision),
-        option_gemm(&settings.model.gemm),
-        option_kernel_set(&settings.model.kernel_set),
-        option_sliding_window(&settings.model.sliding_window),
-        option_kv_type(&settings.kv_type),
-        option_threads(&settings.n_threads),
-        option_json(&settings.as_json),
-        {.name = NULL},
+    struct settings settings = {.cache.kv_type = LCKV_DTYPE_F16};
+    struct command_line line = {
+        .command = "perplexity",
+        .description =
+            "Measures how well the model predicts a text. The text is cut into windows, and the\n"
+            "second half of each is counted, as llama.cpp does it.",
+        .examples = "lckv perplexity model.gguf -f text.txt\n"
+                    "lckv perplexity model.gguf -f text.txt --per-line --precision full --json",
     };
-    const struct command_line line = {
-        "perplexity",
-        "Measures how well the model predicts a text. The text is cut into windows, and the\n"
-        "second half of each is counted, as llama.cpp does it.",
-        "lckv perplexity model.gguf -f text.txt\n"
-        "lckv perplexity model.gguf -f stories.txt --per-line --precision full --json",
-        arguments, options};
+    add_argument(&line, "MODEL", &settings.model.path);
+    add_file(&line, &settings.file);
+    add_text(&line, "--tokens-file FILE", &settings.tokens_file, "token ids instead of a text");
+    add_number(&line, "-c, --context N", &settings.context, 4, UINT32_MAX,
+               "tokens of a window (default: the model's context,\nat most 512)");
+    add_flag(&line, "--all-positions", &settings.all_positions,
+             "count whole windows, not their second halves");
+    add_flag(&line, "--per-line", &settings.per_line,
+             "each line is a text of its own, from BOS to EOS,\nand counted whole");
+    add_prefill_mode(&line, &settings.prefill);
+    add_model_options(&line, &settings.model);
+    add_cache_options(&line, &settings.cache);
+    add_json(&line, &settings.as_json);
     int status;
     if (!options_parse(&line, argc, argv, &status))
         return status;

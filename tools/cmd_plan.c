@@ -124,68 +124,34 @@ int cmd_plan(int argc, char **argv)
 {
     struct question question = {.context = 4096, .n_sessions = 1, .kv_type = LCKV_DTYPE_F16};
     bool as_json = false;
-    const struct argument arguments[] = {{"PLAN", &question.plan, true}, {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "layers",
-         .kind = OPTION_NUMBER,
-         .to.number = &question.n_layers,
-         .value = "N",
-         .help = "layers (default: as many as PLAN has entries)",
-         .least = 1},
-        {.name = "kv-heads",
-         .kind = OPTION_NUMBER,
-         .to.number = &question.n_kv_heads,
-         .value = "N",
-         .help = "heads of keys and values (8 is assumed)",
-         .least = 1},
-        {.name = "head-dim",
-         .kind = OPTION_NUMBER,
-         .to.number = &question.head_dim,
-         .value = "N",
-         .help = "elements of a head (128 is assumed)",
-         .least = 1},
-        {.name = "model",
-         .kind = OPTION_TEXT,
-         .to.text = &question.model.path,
-         .value = "MODEL",
-         .help = "layers and shape of this model; without PLAN also\nits plan"},
-        option_kv_type(&question.kv_type),
-        {.name = "context",
-         .letter = 'c',
-         .kind = OPTION_NUMBER,
-         .to.number = &question.context,
-         .value = "N",
-         .help = "tokens a session (default 4096)",
-         .least = 1},
-        {.name = "sessions",
-         .kind = OPTION_NUMBER,
-         .to.number = &question.n_sessions,
-         .value = "N",
-         .help = "sessions that share the memory (default 1)",
-         .least = 1},
-        {.name = "memory",
-         .letter = 'm',
-         .kind = OPTION_SIZE,
-         .to.number = &question.memory,
-         .value = "SIZE",
-         .help = "how much fits into SIZE: 512MiB, 8GiB, ..."},
-        {.name = "sliding-window",
-         .kind = OPTION_NUMBER,
-         .to.number = &question.sliding_window,
-         .value = "N",
-         .help = "tokens that layers with s attend to (default: the\nmodel's, else 4096)",
-         .least = 1},
-        option_json(&as_json),
-        {.name = NULL},
+    struct command_line line = {
+        .command = "plan",
+        .description =
+            "Shows a layer plan: the slots and groups it makes, and the KV memory it needs beside\n"
+            "the standard plan. PLAN is 0_6_6_6_6_6_6_7 and the like, or standard (with --layers).",
+        .examples = "lckv plan 0_6_6_6_6_6_6_7 --kv-heads 8 --head-dim 128 --memory 8GiB\n"
+                    "lckv plan standard --layers 32 --context 32768\n"
+                    "lckv plan --model model.gguf --json",
     };
-    const struct command_line line = {
-        "plan",
-        "Shows a layer plan: the slots and groups it makes, and the KV memory it needs beside\n"
-        "the standard plan. PLAN is 0_6_6_6_6_6_6_7 and the like, or standard (with --layers).",
-        "lckv plan 0_6_6_6_6_6_6_7 --kv-heads 8 --head-dim 128 --memory 8GiB\n"
-        "lckv plan standard --layers 32 --context 32768\n"
-        "lckv plan --model model.gguf --json",
-        arguments, options};
+    add_optional_argument(&line, "PLAN", &question.plan);
+    add_number(&line, "--layers N", &question.n_layers, 1, UINT32_MAX,
+               "layers (default: as many as PLAN has entries)");
+    add_number(&line, "--kv-heads N", &question.n_kv_heads, 1, UINT32_MAX,
+               "heads of keys and values (8 is assumed)");
+    add_number(&line, "--head-dim N", &question.head_dim, 1, UINT32_MAX,
+               "elements of a head (128 is assumed)");
+    add_text(&line, "--model MODEL", &question.model.path,
+             "layers and shape of this model; without PLAN also\nits plan");
+    add_kv_type(&line, &question.kv_type);
+    add_number(&line, "-c, --context N", &question.context, 1, UINT32_MAX,
+               "tokens a session (default 4096)");
+    add_number(&line, "--sessions N", &question.n_sessions, 1, UINT32_MAX,
+               "sessions that share the memory (default 1)");
+    add_size(&line, "-m, --memory SIZE", &question.memory,
+             "how much fits into SIZE: 512MiB, 8GiB, ...");
+    add_number(&line, "--sliding-window N", &question.sliding_window, 1, UINT32_MAX,
+               "tokens that layers with s attend to (default: the\nmodel's, else 4096)");
+    add_json(&line, &as_json);
     int status;
     if (!options_parse(&line, argc, argv, &status))
         return status;

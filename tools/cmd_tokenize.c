@@ -6,11 +6,11 @@
 #include "json.h"
 #include "report.h"
 #include "setup.h"
+#include "show.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int print_tokens(const lckv_model *model, const char *text, size_t length, uint32_t flags,
                         bool as_json)
@@ -37,40 +37,21 @@ int cmd_tokenize(int argc, char **argv)
     struct model_settings settings = {0};
     const char *text = NULL, *path = NULL;
     bool no_special = false, bos = false, no_bos = false, as_json = false;
-    const struct argument arguments[] = {{"MODEL", &settings.path, false}, {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "text",
-         .kind = OPTION_TEXT,
-         .to.text = &text,
-         .value = "TEXT",
-         .help = "the text (default: standard input)"},
-        {.name = "file",
-         .letter = 'f',
-         .kind = OPTION_TEXT,
-         .to.text = &path,
-         .value = "FILE",
-         .help = "the text is in FILE"},
-        {.name = "no-special",
-         .kind = OPTION_FLAG,
-         .to.flag = &no_special,
-         .help = "text that looks like a special token is plain text"},
-        {.name = "bos",
-         .kind = OPTION_FLAG,
-         .to.flag = &bos,
-         .help = "begin with BOS (default: the model's own rule)"},
-        {.name = "no-bos",
-         .kind = OPTION_FLAG,
-         .to.flag = &no_bos,
-         .help = "add nothing at either end"},
-        option_json(&as_json),
-        {.name = NULL},
+    struct command_line line = {
+        .command = "tokenize",
+        .description =
+            "Prints the token ids of a text. Any bytes are a text, and no newline is removed.",
+        .examples = "lckv tokenize model.gguf --text 'Once upon a time'\n"
+                    "lckv tokenize model.gguf --json < story.txt",
     };
-    const struct command_line line = {
-        "tokenize",
-        "Prints the token ids of a text. Any bytes are a text, and no newline is removed.",
-        "lckv tokenize model.gguf --text 'Once upon a time'\n"
-        "lckv tokenize model.gguf --json < story.txt",
-        arguments, options};
+    add_argument(&line, "MODEL", &settings.path);
+    add_text(&line, "--text TEXT", &text, "the text (default: standard input)");
+    add_file(&line, &path);
+    add_flag(&line, "--no-special", &no_special,
+             "text that looks like a special token is plain text");
+    add_flag(&line, "--bos", &bos, "begin with BOS (default: the model's own rule)");
+    add_flag(&line, "--no-bos", &no_bos, "add nothing at either end");
+    add_json(&line, &as_json);
     int status;
     if (!options_parse(&line, argc, argv, &status))
         return status;
@@ -119,8 +100,8 @@ static int print_text(const lckv_model *model, const struct token_list *tokens, 
         json_add_text(&json, "text", text, length);
         json_close(&json);
     } else {
-        fwrite(text, 1, length, stdout);
-        if (isatty(STDOUT_FILENO) == 1 && length > 0 && text[length - 1] != '\n')
+        show_text(text, length);
+        if (shows_on_terminal() && length > 0 && text[length - 1] != '\n')
             putchar('\n');
     }
     free(text);
@@ -132,26 +113,18 @@ int cmd_detokenize(int argc, char **argv)
     struct model_settings settings = {0};
     struct token_list tokens = {0};
     bool special = false, as_json = false;
-    const struct argument arguments[] = {{"MODEL", &settings.path, false}, {NULL, NULL, false}};
-    const struct option options[] = {
-        {.name = "tokens",
-         .kind = OPTION_TOKENS,
-         .to.tokens = &tokens,
-         .value = "IDS",
-         .help = "token ids: 1,2,3, or @FILE with such a list"},
-        {.name = "special",
-         .kind = OPTION_FLAG,
-         .to.flag = &special,
-         .help = "show special tokens as their text"},
-        option_json(&as_json),
-        {.name = NULL},
+    struct command_line line = {
+        .command = "detokenize",
+        .description =
+            "Prints the text of tokens, byte for byte. On a terminal a newline is added, "
+            "and\ncontrol characters are escaped.",
+        .examples = "lckv detokenize model.gguf --tokens 1,2,3\n"
+                    "lckv tokenize model.gguf --text Hi | lckv detokenize model.gguf --tokens @-",
     };
-    const struct command_line line = {
-        "detokenize",
-        "Prints the text of tokens, byte for byte; a newline is added on a terminal only.",
-        "lckv detokenize model.gguf --tokens 1,2,3\n"
-        "lckv tokenize model.gguf --text Hi | lckv detokenize model.gguf --tokens @-",
-        arguments, options};
+    add_argument(&line, "MODEL", &settings.path);
+    add_token_list(&line, &tokens);
+    add_flag(&line, "--special", &special, "show special tokens as their text");
+    add_json(&line, &as_json);
     int status;
     lckv_model *model = NULL;
     if (options_parse(&line, argc, argv, &status)) {

@@ -3,105 +3,76 @@
  */
 #include "common_options.h"
 
-struct option option_precision(lckv_precision *precision)
+void add_model_options(struct command_line *line, struct model_settings *model)
 {
-    static const struct choice choices[] = {
+    static const struct choice precisions[] = {
         {"full", LCKV_PRECISION_FULL}, {"fast", LCKV_PRECISION_FAST}, {NULL, 0}};
-    return (struct option){
-        .name = "precision",
-        .kind = OPTION_CHOICE,
-        .to.choice = precision,
-        .value = "full|fast",
-        .help = *precision == LCKV_PRECISION_FULL
-                    ? "full: float32 activations; fast: 8-bit where\nkernels gain (default full)"
-                    : "full: float32 activations; fast: 8-bit where\nkernels gain (default fast)",
-        .choices = choices,
-    };
-}
-
-struct option option_kv_type(lckv_dtype *kv_type)
-{
-    static const struct choice choices[] = {
-        {"f32", LCKV_DTYPE_F32}, {"f16", LCKV_DTYPE_F16}, {"bf16", LCKV_DTYPE_BF16}, {NULL, 0}};
-    return (struct option){
-        .name = "kv-type",
-        .kind = OPTION_CHOICE,
-        .to.choice = kv_type,
-        .value = "f32|f16|bf16",
-        .help = *kv_type == LCKV_DTYPE_F32 ? "type of keys and values (default f32)"
-                                           : "type of keys and values (default f16)",
-        .choices = choices,
-    };
-}
-
-struct option option_gemm(lckv_gemm *gemm)
-{
-    static const struct choice choices[] = {
+    static const struct choice gemms[] = {
         {"own", LCKV_GEMM_OWN}, {"openblas", LCKV_GEMM_OPENBLAS}, {NULL, 0}};
-    return (struct option){
-        .name = "gemm",
-        .kind = OPTION_CHOICE,
-        .to.choice = gemm,
-        .value = "own|openblas",
-        .help = "matrix products of prompts (default: own, but\n"
-                "openblas on the portable kernel set)",
-        .choices = choices,
-    };
+    add_choice(line, "--precision full|fast", &model->precision, precisions,
+               model->precision == LCKV_PRECISION_FULL
+                   ? "full: float32 activations; fast: 8-bit where\nkernels gain (default full)"
+                   : "full: float32 activations; fast: 8-bit where\nkernels gain (default fast)");
+    add_choice(line, "--gemm own|openblas", &model->gemm, gemms,
+               "matrix products of prompts (default: own, but\n"
+               "openblas on the portable kernel set)");
+    add_text(line, "--kernel-set NAME", &model->kernel_set,
+             "portable, avx2, ... (default: $LCKV_CPU, else\nthe best that the processor runs)");
+    add_number(line, "--sliding-window N", &model->sliding_window, 1, UINT32_MAX,
+               "tokens that windowed layers attend to (default:\nas the model says)");
 }
 
-struct option option_kernel_set(const char **kernel_set)
+void add_sampling_options(struct command_line *line, struct sampling *sampling)
 {
-    return (struct option){
-        .name = "kernel-set",
-        .kind = OPTION_TEXT,
-        .to.text = kernel_set,
-        .value = "NAME",
-        .help = "portable, avx2, ... (default: $LCKV_CPU, else\nthe best that the processor runs)",
-    };
+    add_real(line, "--temp T", &sampling->temperature, 1000,
+             "temperature (default 0: always the most likely\ntoken; 0.8 is lively)");
+    add_number(line, "--top-k K", &sampling->top_k, 0, UINT32_MAX,
+               "keep the K most likely tokens (default 0: all)");
+    add_real(line, "--top-p P", &sampling->top_p, 1,
+             "keep the fewest most likely tokens that reach\nprobability P, at least one "
+             "(default 1: all)");
+    add_real(line, "--min-p P", &sampling->min_p, 1,
+             "keep tokens of at least P times the top\nprobability (default 0: all)");
+    add_number(line, "--seed N", &sampling->seed, 0, UINT64_MAX,
+               "seed of the random choice (default 0)");
 }
 
-struct option option_sliding_window(uint64_t *sliding_window)
+void add_kv_type(struct command_line *line, lckv_dtype *kv_type)
 {
-    return (struct option){
-        .name = "sliding-window",
-        .kind = OPTION_NUMBER,
-        .to.number = sliding_window,
-        .value = "N",
-        .help = "tokens that windowed layers attend to (default:\nas the model says)",
-        .least = 1,
-    };
+    static const struct choice types[] = {
+        {"f32", LCKV_DTYPE_F32}, {"f16", LCKV_DTYPE_F16}, {"bf16", LCKV_DTYPE_BF16}, {NULL, 0}};
+    add_choice(line, "--kv-type f32|f16|bf16", kv_type, types,
+               *kv_type == LCKV_DTYPE_F32 ? "type of keys and values (default f32)"
+                                          : "type of keys and values (default f16)");
 }
 
-struct option option_threads(uint64_t *n_threads)
+void add_cache_options(struct command_line *line, struct cache_settings *cache)
 {
-    return (struct option){
-        .name = "threads",
-        .letter = 't',
-        .kind = OPTION_NUMBER,
-        .to.number = n_threads,
-        .value = "N",
-        .help = "threads (default: the physical cores)",
-        .least = 1,
-        .most = 1024,
-    };
+    add_kv_type(line, &cache->kv_type);
+    add_number(line, "-t, --threads N", &cache->n_threads, 1, 1024,
+               "threads (default: the physical cores)");
 }
 
-struct option option_prefill(struct prefill *prefill)
+void add_file(struct command_line *line, const char **file)
 {
-    return (struct option){
-        .name = "prefill",
-        .kind = OPTION_PREFILL,
-        .to.prefill = prefill,
-        .value = "MODE",
-        .help = "auto: exact, the fastest way (default);\n"
+    add_text(line, "-f, --file FILE", file, "the text is in FILE (-: standard input)");
+}
+
+void add_token_list(struct command_line *line, struct token_list *tokens)
+{
+    add_tokens(line, "--tokens IDS", tokens, "token ids: 1,2,3, or @FILE with such a list");
+}
+
+void add_prefill_mode(struct command_line *line, struct prefill *prefill)
+{
+    add_prefill(line, "--prefill MODE", prefill,
+                "auto: exact, the fastest way (default);\n"
                 "exact: token by token;\n"
                 "iterated:M+B: M + B passes (iterated: the model's);\n"
-                "model: as its configuration asks",
-    };
+                "model: as its configuration asks");
 }
 
-struct option option_json(bool *as_json)
+void add_json(struct command_line *line, bool *as_json)
 {
-    return (struct option){
-        .name = "json", .kind = OPTION_FLAG, .to.flag = as_json, .help = "print JSON"};
+    add_flag(line, "--json", as_json, "print JSON");
 }

@@ -1,20 +1,31 @@
 /*
- * Options that several subcommands share, as rows of their option tables.
+ * The groups of options that several subcommands share. Each is written down once, here.
+ *
+ * The help gives as the default of a choice what its target holds when the group is added.
  */
 #ifndef TOOLS_COMMON_OPTIONS_H
 #define TOOLS_COMMON_OPTIONS_H
 
 #include "options.h"
+#include "sampling.h"
+#include "setup.h"
 
-/* The default as the help gives it is what the target holds when the row is made. */
-struct option option_precision(lckv_precision *precision);
-struct option option_kv_type(lckv_dtype *kv_type);
+/* How a model is opened. MODEL itself is an argument, or plan's --model. */
+void add_model_options(struct command_line *line, struct model_settings *model);
 
-struct option option_gemm(lckv_gemm *gemm);
-struct option option_kernel_set(const char **kernel_set);
-struct option option_sliding_window(uint64_t *sliding_window);
-struct option option_threads(uint64_t *n_threads);
-struct option option_prefill(struct prefill *prefill);
-struct option option_json(bool *as_json);
+/* How tokens are chosen. */
+void add_sampling_options(struct command_line *line, struct sampling *sampling);
+
+/* What keys and values are kept in, and how many threads compute. */
+void add_kv_type(struct command_line *line, lckv_dtype *kv_type);
+void add_cache_options(struct command_line *line, struct cache_settings *cache);
+
+/* The text or the tokens that a command works on, and how a prompt is encoded. */
+void add_file(struct command_line *line, const char **file);
+void add_token_list(struct command_line *line, struct token_list *tokens);
+void add_prefill_mode(struct command_line *line, struct prefill *prefill);
+
+/* How facts are printed. */
+void add_json(struct command_line *line, bool *as_json);
 
 #endif

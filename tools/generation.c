@@ -6,65 +6,22 @@
 #include "interrupt.h"
 #include "json.h"
 #include "report.h"
+#include "show.h"
 #include "stream.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* What the model was given and what came of it. */
 struct generation {
     const struct generate_settings *settings;
     const lckv_model *model;
-    struct token_list prompt;
+    struct prompt prompt;
     struct stream stream;
     lckv_generate_report report;
     lckv_memory_report memory;
     uint64_t context;
 };
-
-static int load_prompt(struct generation *generation)
-{
-    const struct generate_settings *settings = generation->settings;
-    const lckv_model *model = generation->model;
-    struct token_list *prompt = &generation->prompt;
-    if (settings->tokens.ids != NULL) {
-        prompt->ids = calloc(settings->tokens.count + 1, sizeof *prompt->ids);
-        if (prompt->ids == NULL)
-            return fail_memory();
-        memcpy(prompt->ids, settings->tokens.ids, settings->tokens.count * sizeof *prompt->ids);
-        prompt->count = settings->tokens.count;
-    } else if (settings->file != NULL) {
-        struct bytes text;
-        if (!read_whole(settings->file, &text)) {
-            complain("cannot read %s: %s", settings->file, strerror(errno));
-            return EXIT_FAILURE;
-        }
-        int status = tokenize_prompt(model, text.data, text.length, prompt);
-        free(text.data);
-        if (status != EXIT_SUCCESS)
-            return status;
-    } else if (settings->prompt != NULL) {
-        int status = tokenize_prompt(model, settings->prompt, strlen(settings->prompt), prompt);
-        if (status != EXIT_SUCCESS)
-            return status;
-    }
-    if (prompt->count > 0)
-        return EXIT_SUCCESS;
-    /* Nothing to continue: the beginning of a text. */
-    lckv_token bos = lckv_model_special_token(model, LCKV_SPECIAL_BOS);
-    if (bos < 0) {
-        complain("the prompt is empty, and the model has no BOS token to begin with");
-        return EXIT_FAILURE;
-    }
-    free(prompt->ids);
-    *prompt = (struct token_list){calloc(1, sizeof *prompt->ids), 1};
-    if (prompt->ids == NULL)
-        return fail_memory();
-    prompt->ids[0] = bos;
-    return EXIT_SUCCESS;
-}
 
 /* Prompt tokens per second, and tokens per second after the first, which the prompt gave. */
 static double prompt_speed(const lckv_generate_report *report)
@@ -86,7 +43,7 @@ static double saved_times(const lckv_memory_report *memory)
 /* How many tokens the text may have. */
 static uint64_t most_tokens(const struct generation *generation)
 {
-    uint64_t room = generation->context - generation->prompt.count;
+    uint64_t room = generation->context - generation->prompt.tokens.count;
     return room < generation->settings->n_tokens ? room : generation->settings->n_tokens;
 }
 
@@ -104,7 +61,8 @@ static void print_json(const struct generation *generation)
     struct json json = json_open(stdout);
     json_add_text(&json, "text", generation->stream.text.data, generation->stream.text.length);
     json_add_string(&json, "reason", interrupt_came() ? "cancelled" : reason_name(report->reason));
-    json_add_tokens(&json, "prompt_tokens", generation->prompt.ids, generation->prompt.count);
+    json_add_tokens(&json, "prompt_tokens", generation->prompt.tokens.ids,
+                    generation->prompt.tokens.count);
     json_add_tokens(&json, "tokens", generation->stream.tokens.ids,
                     generation->stream.tokens.count);
     json_add_unsigned(&json, "n_prompt", report->n_prompt);
@@ -134,6 +92,7 @@ static void print_figures(const struct generation *generation)
 
 static int finish(const struct generation *generation)
 {
+    const lckv_generate_report *report = &generation->report;
     if (generation->stream.has_failed)
         return EXIT_FAILURE;
     if (generation->settings->as_json)
@@ -141,9 +100,10 @@ static int finish(const struct generation *generation)
     else
         stream_end_line(&generation->stream);
     print_figures(generation);
-    if (generation->report.reason == LCKV_STOP_FULL)
+    if (report->reason == LCKV_STOP_FULL)
         complain("note: the context of %" PRIu64 " token%s is full; --context makes it larger",
                  generation->context, plural(generation->context));
+    note_training_context(generation->model, report->n_prompt + report->n_generated);
     return interrupt_came() ? EXIT_INTERRUPTED : EXIT_SUCCESS;
 }
 
@@ -161,12 +121,13 @@ static int generate(struct generation *generation, lckv_cache *cache, lckv_sessi
         .callback = stream_take,
         .callback_user = &generation->stream,
     };
-    if (settings->echo && !settings->as_json && settings->prompt != NULL)
-        fputs(settings->prompt, stdout);
+    if (!settings->as_json && (settings->echo || shows_on_terminal()))
+        prompt_print(&generation->prompt);
     generation->report.size = sizeof generation->report;
     interrupt_watch(cache);
-    lckv_status status = lckv_generate(session, sampler, generation->prompt.ids,
-                                       generation->prompt.count, &options, &generation->report);
+    lckv_status status =
+        lckv_generate(session, sampler, generation->prompt.tokens.ids,
+                      generation->prompt.tokens.count, &options, &generation->report);
     interrupt_unwatch();
     if (status == LCKV_CANCELLED && interrupt_came())
         return EXIT_INTERRUPTED;
@@ -184,28 +145,30 @@ static int run_with_cache(struct generation *generation)
     const struct generate_settings *settings = generation->settings;
     generation->context = settings->context != 0
                               ? settings->context
-                              : (uint64_t)generation->prompt.count + settings->n_tokens;
-    if (generation->prompt.count >= generation->context) {
+                              : (uint64_t)generation->prompt.tokens.count + settings->n_tokens;
+    if (generation->prompt.tokens.count >= generation->context) {
         complain("the prompt has %zu token%s and leaves no room in a --context of %" PRIu64,
-                 generation->prompt.count, plural(generation->prompt.count), generation->context);
+                 generation->prompt.tokens.count, plural(generation->prompt.tokens.count),
+                 generation->context);
         return EXIT_FAILURE;
     }
     lckv_cache_options options = {
         .size = sizeof options,
         .n_tokens = generation->context,
         .max_sessions = 1,
-        .kv_dtype = settings->kv_type,
-        .n_threads = (uint32_t)settings->n_threads,
+        .kv_dtype = settings->cache.kv_type,
+        .n_threads = (uint32_t)settings->cache.n_threads,
     };
     struct prefill prefill = {.mode = settings->prefill};
-    if (prefill_takes_whole(prefill) && generation->prompt.count > 256)
-        options.max_rows = (uint32_t)generation->prompt.count;
+    if (prefill_takes_whole(prefill) && generation->prompt.tokens.count > 256)
+        options.max_rows = (uint32_t)generation->prompt.tokens.count;
     lckv_cache *cache = NULL;
     lckv_session *session = NULL;
     lckv_sampler *sampler = NULL;
     int status = create_sampler(&settings->sampling, &sampler);
-    if (status == EXIT_SUCCESS && (lckv_cache_create(generation->model, &options, &cache) ||
-                                   lckv_session_create(cache, &session)))
+    if (status == EXIT_SUCCESS)
+        status = create_cache(generation->model, &options, "a smaller -n or --context", &cache);
+    if (status == EXIT_SUCCESS && lckv_session_create(cache, &session) != LCKV_OK)
         status = fail_library();
     if (status == EXIT_SUCCESS)
         status = generate(generation, cache, session, sampler);
@@ -228,12 +191,12 @@ int generate_run(const struct generate_settings *settings)
     generation.stream.prints = !settings->as_json;
     generation.stream.shows_ids = !info.has_tokenizer;
     if (status == EXIT_SUCCESS)
-        status = load_prompt(&generation);
+        status = prompt_load(model, &settings->prompt, &generation.prompt);
     if (status == EXIT_SUCCESS)
-        status = model_memory(model, settings->kv_type, 0, &generation.memory);
+        status = model_memory(model, settings->cache.kv_type, 0, &generation.memory);
     if (status == EXIT_SUCCESS)
         status = run_with_cache(&generation);
-    free(generation.prompt.ids);
+    prompt_free(&generation.prompt);
     stream_free(&generation.stream);
     lckv_model_release(model);
     return status;

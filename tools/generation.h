@@ -4,24 +4,21 @@
 #ifndef TOOLS_GENERATION_H
 #define TOOLS_GENERATION_H
 
+#include "prompt.h"
 #include "sampling.h"
 #include "setup.h"
 
-/* At most one of prompt, file and tokens is given; none of them: BOS. */
 struct generate_settings {
     struct model_settings model;
     struct sampling sampling;
-    const char *prompt;
-    const char *file;
-    struct token_list tokens;
+    struct cache_settings cache;
+    struct prompt_source prompt;
     uint64_t n_tokens;
     uint64_t context; /* tokens of prompt and text; 0: as many as needed */
-    uint64_t n_threads;
     struct string_list stops;
     bool ignore_eos;
-    bool echo;
+    bool echo; /* prints the prompt where no terminal shows it */
     lckv_prefill prefill;
-    lckv_dtype kv_type;
     bool as_json;
 };
 

@@ -3,6 +3,8 @@
  */
 #include "json.h"
 
+#include "utf8.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -82,49 +84,21 @@ void json_end_array(struct json *json)
     json->depth--;
 }
 
-/* The length of the UTF-8 character at `text`, 0 if there is none (overlong, a surrogate, cut). */
-static size_t character_length(const unsigned char *text, size_t length)
-{
-    static const struct {
-        unsigned char mask, lead, length;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 1, 0x0},
-                 {0xe0, 0xc0, 2, 0x80},
-                 {0xf0, 0xe0, 3, 0x800},
-                 {0xf8, 0xf0, 4, 0x10000}};
-    for (size_t form = 0; form < sizeof forms / sizeof forms[0]; form++) {
-        if ((text[0] & forms[form].mask) != forms[form].lead)
-            continue;
-        if (forms[form].length > length)
-            return 0;
-        uint32_t code = text[0] & (unsigned char)~forms[form].mask;
-        for (size_t i = 1; i < forms[form].length; i++) {
-            if ((text[i] & 0xc0) != 0x80)
-                return 0;
-            code = code << 6 | (text[i] & 0x3f);
-        }
-        bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-        return code >= forms[form].least && code <= 0x10ffff && !is_surrogate ? forms[form].length
-                                                                              : 0;
-    }
-    return 0;
-}
-
 void json_text(struct json *json, const char *text, size_t length)
 {
     separate(json, false);
     fputc('"', json->file);
     for (size_t i = 0; i < length;) {
-        size_t n = character_length((const unsigned char *)text + i, length - i);
-        unsigned char byte = (unsigned char)text[i];
+        uint32_t code = 0;
+        size_t n = utf8_decode(text + i, length - i, &code);
         if (n == 0)
             fputs("\\ufffd", json->file);
-        else if (byte == '"' || byte == '\\')
-            fprintf(json->file, "\\%c", byte);
-        else if (byte == '\n')
+        else if (code == '"' || code == '\\')
+            fprintf(json->file, "\\%c", (int)code);
+        else if (code == '\n')
             fputs("\\n", json->file);
-        else if (byte < 0x20 || byte == 0x7f)
-            fprintf(json->file, "\\u%04x", byte);
+        else if (utf8_is_control(code))
+            fprintf(json->file, "\\u%04x", (unsigned)code);
         else
             fwrite(text + i, 1, n, json->file);
         i += n > 0 ? n : 1;

@@ -32,7 +32,7 @@ void json_end_object(struct json *json);
 void json_begin_array(struct json *json);
 void json_end_array(struct json *json);
 
-/* Bytes that are no UTF-8 become U+FFFD each. */
+/* Bytes that are no UTF-8 become U+FFFD each. What could drive a terminal is escaped. */
 void json_text(struct json *json, const char *text, size_t length);
 void json_string(struct json *json, const char *text);
 void json_unsigned(struct json *json, uint64_t number);

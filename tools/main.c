@@ -1,9 +1,10 @@
 /*
- * The `lckv` command: finds the subcommand, and answers --help and --version itself.
+ * The `lckv` command: finds the subcommand, and answers help and --version itself.
  */
 #include "commands.h"
 #include "lckv.h"
 #include "report.h"
+#include "suggest.h"
 #include "tiles.h"
 
 #include <locale.h>
@@ -40,7 +41,7 @@ static void print_usage(FILE *file)
           file);
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(file, "  %-12s%s\n", commands[i].name, commands[i].summary);
-    fputs("\nlckv COMMAND --help tells more, with an example.\n"
+    fputs("\nlckv help COMMAND and lckv COMMAND --help tell more, with examples.\n"
           "lckv --version shows the version.\n",
           file);
 }
@@ -60,6 +61,36 @@ static void print_version(void)
     putchar('\n');
 }
 
+/* NULL, after a complaint, if there is none of that name. */
+static const struct command *find_command(const char *name)
+{
+    struct suggestion suggestion = {.word = name, .length = strlen(name)};
+    suggest(&suggestion, "help", strlen("help"));
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+        suggest(&suggestion, commands[i].name, strlen(commands[i].name));
+    }
+    if (suggestion.name != NULL)
+        complain("no command '%s'; did you mean %s? (see lckv --help)", name, suggestion.name);
+    else
+        complain("no command '%s' (see lckv --help)", name);
+    return NULL;
+}
+
+/* lckv help [COMMAND] */
+static int help(int argc, char **argv)
+{
+    if (argc == 1 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    const struct command *command = find_command(argv[1]);
+    char option[] = "--help";
+    char *arguments[] = {argv[1], option, NULL};
+    return command != NULL ? command->run(2, arguments) : EXIT_USAGE;
+}
+
 static int run(int argc, char **argv)
 {
     if (argc < 2) {
@@ -71,16 +102,10 @@ static int run(int argc, char **argv)
         print_version();
         return EXIT_SUCCESS;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        print_usage(stdout);
-        return EXIT_SUCCESS;
-    }
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    }
-    complain("no command '%s' (see lckv --help)", name);
-    return EXIT_USAGE;
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(argc - 1, argv + 1);
+    const struct command *command = find_command(name);
+    return command != NULL ? command->run(argc - 1, argv + 1) : EXIT_USAGE;
 }
 
 int main(int argc, char **argv)

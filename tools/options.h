@@ -1,6 +1,6 @@
 /*
  * The command line of a subcommand as one table: parsing, the help text and usage errors come from
- * it.
+ * it. A command adds its own rows here, and those that it shares from common_options.h.
  *
  * What the values mean together (options that exclude each other) is the subcommand's business.
  */
@@ -16,7 +16,7 @@ enum option_kind {
     OPTION_NUMBER,  /* a whole number, least .. most */
     OPTION_NUMBERS, /* a list of those */
     OPTION_SIZE,    /* bytes: 8GiB */
-    OPTION_REAL,    /* least_real .. most_real */
+    OPTION_REAL,    /* a number from 0 to most_real */
     OPTION_CHOICE,  /* one of `choices` */
     OPTION_PREFILL, /* auto, exact, model, iterated, iterated:M+B */
     OPTION_TOKENS   /* a list of ids, or @FILE with one */
@@ -29,8 +29,7 @@ struct choice {
 
 /* The default of an option is what its target holds before parsing. The last use of one counts. */
 struct option {
-    const char *name; /* the long one, without dashes; NULL ends the table */
-    char letter;      /* the short one, or 0 */
+    const char *spelling; /* as the help shows it: "-n, --n-tokens N", "--json" */
     enum option_kind kind;
     union {
         bool *flag;
@@ -43,17 +42,15 @@ struct option {
         struct prefill *prefill;
         struct token_list *tokens;
     } to;
-    const char *value; /* how the help names the value */
-    const char *help;  /* lines separated by \n */
+    const char *help; /* lines separated by \n */
     uint64_t least;
-    uint64_t most; /* 0: UINT32_MAX */
-    double least_real;
+    uint64_t most;
     double most_real;
     const struct choice *choices;
 };
 
 struct argument {
-    const char *name; /* NULL ends the list */
+    const char *name;
     const char **to;
     bool is_optional;
 };
@@ -62,9 +59,32 @@ struct command_line {
     const char *command;
     const char *description;
     const char *examples; /* lines separated by \n */
-    const struct argument *arguments;
-    const struct option *options;
+    struct argument arguments[2];
+    size_t n_arguments;
+    struct option options[32];
+    size_t n_options;
 };
+
+/* Each adds a row to the table. */
+void add_argument(struct command_line *line, const char *name, const char **to);
+void add_optional_argument(struct command_line *line, const char *name, const char **to);
+void add_flag(struct command_line *line, const char *spelling, bool *to, const char *help);
+void add_text(struct command_line *line, const char *spelling, const char **to, const char *help);
+void add_texts(struct command_line *line, const char *spelling, struct string_list *to,
+               const char *help);
+void add_number(struct command_line *line, const char *spelling, uint64_t *to, uint64_t least,
+                uint64_t most, const char *help);
+void add_numbers(struct command_line *line, const char *spelling, struct number_list *to,
+                 uint64_t least, uint64_t most, const char *help);
+void add_size(struct command_line *line, const char *spelling, uint64_t *to, const char *help);
+void add_real(struct command_line *line, const char *spelling, double *to, double most,
+              const char *help);
+void add_choice(struct command_line *line, const char *spelling, int32_t *to,
+                const struct choice *choices, const char *help);
+void add_prefill(struct command_line *line, const char *spelling, struct prefill *to,
+                 const char *help);
+void add_tokens(struct command_line *line, const char *spelling, struct token_list *to,
+                const char *help);
 
 /*
  * Parses argv[1 ..]; argv[0] is the subcommand. True: go on. False: done with *status, after a

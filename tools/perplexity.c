@@ -163,7 +163,7 @@ static size_t clamp(uint64_t value, size_t most)
 static int plan_run(struct run *run, size_t longest)
 {
     lckv_memory_report memory;
-    int status = model_memory(run->job->model, run->job->kv_type, longest, &memory);
+    int status = model_memory(run->job->model, run->job->cache.kv_type, longest, &memory);
     if (status != EXIT_SUCCESS)
         return status;
     size_t n_lanes = clamp(run->job->n_documents, MAX_LANES);
@@ -181,21 +181,20 @@ static int plan_run(struct run *run, size_t longest)
     return EXIT_SUCCESS;
 }
 
-static int create_cache(struct run *run, size_t longest)
+static int create_lanes(struct run *run, size_t longest)
 {
     enum { PAGE = 64, DEFAULT_ROWS = 256 };
     lckv_cache_options options = {
         .size = sizeof options,
         .n_tokens = (uint64_t)run->n_lanes * ((longest + PAGE - 1) / PAGE * PAGE),
         .max_sessions = (uint32_t)run->n_lanes,
-        .kv_dtype = run->job->kv_type,
+        .kv_dtype = run->job->cache.kv_type,
         .page_positions = PAGE,
-        .n_threads = run->job->n_threads,
+        .n_threads = (uint32_t)run->job->cache.n_threads,
     };
     if (prefill_takes_whole(run->job->prefill) && longest > DEFAULT_ROWS)
         options.max_rows = (uint32_t)longest;
-    return lckv_cache_create(run->job->model, &options, &run->cache) == LCKV_OK ? EXIT_SUCCESS
-                                                                                : fail_library();
+    return create_cache(run->job->model, &options, "a smaller --context", &run->cache);
 }
 
 int perplexity_measure(const struct perplexity_job *job, struct perplexity_result *result)
@@ -216,9 +215,10 @@ int perplexity_measure(const struct perplexity_job *job, struct perplexity_resul
         complain("a document of %zu tokens is too long", longest);
         return EXIT_FAILURE;
     }
+    note_training_context(job->model, longest);
     int status = plan_run(&run, longest);
     if (status == EXIT_SUCCESS)
-        status = create_cache(&run, longest);
+        status = create_lanes(&run, longest);
     if (status == EXIT_SUCCESS) {
         run.logits = malloc(run.n_lanes * run.chunk * run.n_vocab * sizeof *run.logits);
         status = run.logits != NULL ? run_all(&run) : fail_memory();

@@ -20,8 +20,7 @@ struct perplexity_job {
     const struct document *documents;
     size_t n_documents;
     struct prefill prefill;
-    lckv_dtype kv_type;
-    uint32_t n_threads;
+    struct cache_settings cache;
 };
 
 struct perplexity_result {

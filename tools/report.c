@@ -4,6 +4,7 @@
 #include "report.h"
 
 #include "lckv.h"
+#include "show.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,10 +16,15 @@ void complain(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("lckv: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    char *text = NULL;
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
     va_end(arguments);
+    const char *message = text != NULL ? text : "out of memory";
+    fputs("lckv: ", stderr);
+    show_line(stderr, message, strlen(message));
+    fputc('\n', stderr);
+    free(text);
 }
 
 int fail_library(void)
@@ -47,7 +53,7 @@ int close_output(int status)
 void log_remark(void *user, const char *text, size_t length)
 {
     (void)user;
-    fprintf(stderr, "lckv: note: %.*s\n", (int)length, text);
+    complain("note: %.*s", (int)length, text);
 }
 
 const char *plural(uint64_t count)

@@ -13,7 +13,7 @@
 /* Beside EXIT_SUCCESS and EXIT_FAILURE. */
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 /* as shells report SIGINT */ };
 
-/* Writes "lckv: MESSAGE\n" to standard error. */
+/* Writes "lckv: MESSAGE\n" to standard error. What the message quotes cannot drive a terminal. */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
 /* Complains with the library's message. Returns EXIT_FAILURE, so that a command can return it. */

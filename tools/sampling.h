@@ -1,10 +1,10 @@
 /*
- * How tokens are chosen: the options of generate and chat, and their sampler.
+ * How tokens are chosen: what the options of generate and chat say, and their sampler.
  */
 #ifndef TOOLS_SAMPLING_H
 #define TOOLS_SAMPLING_H
 
-#include "options.h"
+#include "lckv.h"
 
 /* All zero but top_p: greedy. */
 struct sampling {
@@ -14,12 +14,6 @@ struct sampling {
     uint64_t top_k;
     uint64_t seed;
 };
-
-struct option option_temperature(double *temperature);
-struct option option_top_k(uint64_t *top_k);
-struct option option_top_p(double *top_p);
-struct option option_min_p(double *min_p);
-struct option option_seed(uint64_t *seed);
 
 #define SAMPLING_DEFAULTS \
     {                     \

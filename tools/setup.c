@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "report.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 int open_model(const struct model_settings *settings, lckv_log_callback log, lckv_model **model)
@@ -97,14 +98,15 @@ char *plan_string(const lckv_plan *plan, plan_writer write)
     return text;
 }
 
-int model_memory(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
-                 lckv_memory_report *report)
+/* A memory request for this model. Complains and returns an exit status. */
+static int request_for(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
+                       lckv_memory_request *request)
 {
     lckv_model_info info = {.size = sizeof info};
     if (lckv_model_get_info(model, &info) != LCKV_OK)
         return fail_library();
-    lckv_memory_request request = {
-        .size = sizeof request,
+    *request = (lckv_memory_request){
+        .size = sizeof *request,
         .plan = lckv_model_plan(model),
         .n_kv_heads = info.n_kv_heads,
         .head_dim = info.head_dim,
@@ -112,6 +114,81 @@ int model_memory(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
         .sliding_window = info.sliding_window,
         .context = context,
     };
+    return EXIT_SUCCESS;
+}
+
+/* Bytes that the system could give to a program now; 0 if it does not tell. */
+static uint64_t available_memory(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    char line[128];
+    uint64_t kibibytes = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "MemAvailable: %" SCNu64, &kibibytes) == 1)
+            break;
+    }
+    if (file != NULL)
+        fclose(file);
+    return kibibytes * 1024;
+}
+
+/* Why there is no memory for the pages of a cache. */
+static int fail_pages(const lckv_model *model, const lckv_cache_options *options,
+                      const char *remedy)
+{
+    lckv_memory_request request;
+    lckv_memory_report report = {.size = sizeof report};
+    uint64_t n_sessions = options->max_sessions;
+    int status = request_for(model, options->kv_dtype, options->n_tokens / n_sessions, &request);
+    if (status != EXIT_SUCCESS)
+        return status;
+    request.n_sessions = n_sessions;
+    request.budget_bytes = available_memory();
+    if (lckv_memory_estimate(&request, &report) != LCKV_OK)
+        return fail_library();
+    char fits[96] = "";
+    if (request.budget_bytes > 0)
+        snprintf(fits, sizeof fits, "; %s are available, enough for %" PRIu64 " tokens%s",
+                 human_bytes(request.budget_bytes).text, report.context_that_fits,
+                 n_sessions > 1 ? " each" : "");
+    char sessions[64] = "a context";
+    if (n_sessions > 1)
+        snprintf(sessions, sizeof sessions, "%" PRIu64 " sessions, each", n_sessions);
+    complain("out of memory: %s of %" PRIu64 " tokens need%s %s for keys and values (%" PRIu64
+             " bytes a token)%s: give %s",
+             sessions, request.context, n_sessions > 1 ? "" : "s",
+             human_bytes(report.bytes_needed).text, report.bytes_per_token, fits, remedy);
+    return EXIT_FAILURE;
+}
+
+int create_cache(const lckv_model *model, const lckv_cache_options *options, const char *remedy,
+                 lckv_cache **cache)
+{
+    lckv_status status = lckv_cache_create(model, options, cache);
+    if (status == LCKV_OUT_OF_MEMORY)
+        return fail_pages(model, options, remedy);
+    return status == LCKV_OK ? EXIT_SUCCESS : fail_library();
+}
+
+bool note_training_context(const lckv_model *model, uint64_t n_tokens)
+{
+    lckv_model_info info = {.size = sizeof info};
+    if (lckv_model_get_info(model, &info) != LCKV_OK || info.context_length == 0 ||
+        n_tokens <= info.context_length)
+        return false;
+    complain("note: %" PRIu64 " tokens are more than the %" PRIu32
+             " that the model was trained for; what it makes of those beyond may be poor",
+             n_tokens, info.context_length);
+    return true;
+}
+
+int model_memory(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
+                 lckv_memory_report *report)
+{
+    lckv_memory_request request;
+    int status = request_for(model, kv_type, context, &request);
+    if (status != EXIT_SUCCESS)
+        return status;
     report->size = sizeof *report;
     return lckv_memory_estimate(&request, report) == LCKV_OK ? EXIT_SUCCESS : fail_library();
 }

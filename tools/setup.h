@@ -17,6 +17,12 @@ struct model_settings {
     uint64_t sliding_window;
 };
 
+/* What the options say about a cache. */
+struct cache_settings {
+    lckv_dtype kv_type;
+    uint64_t n_threads; /* 0: the library's choice */
+};
+
 /* Opens the model with progress; `log` may be NULL. Complains and returns an exit status. */
 int open_model(const struct model_settings *settings, lckv_log_callback log, lckv_model **model);
 
@@ -44,6 +50,20 @@ int tokenize_prompt(const lckv_model *model, const char *text, size_t length,
 typedef lckv_status (*plan_writer)(const lckv_plan *plan, char *buffer, size_t capacity,
                                    size_t *length);
 char *plan_string(const lckv_plan *plan, plan_writer write);
+
+/*
+ * Creates a cache. Complains and returns an exit status; where memory is too small for the pages,
+ * the complaint tells how much they need, what would fit, and that `remedy` ("a smaller --context")
+ * helps.
+ */
+int create_cache(const lckv_model *model, const lckv_cache_options *options, const char *remedy,
+                 lckv_cache **cache);
+
+/*
+ * Remarks that a text of `n_tokens` goes beyond what the model was trained for, if it does.
+ * Returns whether it did.
+ */
+bool note_training_context(const lckv_model *model, uint64_t n_tokens);
 
 /* KV memory of this model at `context` tokens. Complains and returns an exit status. */
 int model_memory(const lckv_model *model, lckv_dtype kv_type, uint64_t context,

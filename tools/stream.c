@@ -5,6 +5,7 @@
 
 #include "interrupt.h"
 #include "report.h"
+#include "show.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static bool print(const struct stream *stream, lckv_token token, const char *tex
 {
     if (stream->shows_ids && token >= 0)
         printf("%s%d", stream->tokens.count > 1 ? "," : "", (int)token);
-    fwrite(text, 1, length, stdout);
+    show_text(text, length);
     return fflush(stdout) == 0;
 }
 

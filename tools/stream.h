@@ -1,5 +1,6 @@
 /*
- * Generated text on its way: to standard output as it comes, and into memory.
+ * Generated text on its way: to standard output as it comes (a terminal gets control characters as
+ * escapes), and into memory.
  */
 #ifndef TOOLS_STREAM_H
 #define TOOLS_STREAM_H

@@ -1,0 +1,29 @@
+/*
+ * The prompt of lckv generate: where it comes from, its tokens, and the text that a reader sees.
+ */
+#ifndef TOOLS_PROMPT_H
+#define TOOLS_PROMPT_H
+
+#include "values.h"
+
+/* At most one of them is given; none: BOS. */
+struct prompt_source {
+    const char *text;
+    const char *file;
+    struct token_list tokens;
+};
+
+struct prompt {
+    struct token_list tokens;
+    struct bytes text; /* empty where the source is tokens and the model has no tokenizer */
+};
+
+/* Complains and returns an exit status. */
+int prompt_load(const lckv_model *model, const struct prompt_source *source, struct prompt *prompt);
+
+/* Prints the text; a terminal that can shows it dim, beside what the model makes of it. */
+void prompt_print(const struct prompt *prompt);
+
+void prompt_free(struct prompt *prompt);
+
+#endif
