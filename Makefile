@@ -1,8 +1,8 @@
 # lckv: make help lists the targets.
 #
 # Everything is built in BUILD, and again when the flags change. CC, CFLAGS, LDFLAGS, BUILD, PREFIX, LIBDIR
-# and DESTDIR are yours; BLAS=none builds without OpenBLAS; V=1 shows whole commands; WERROR=1 makes
-# warnings errors (make check sets it).
+# and DESTDIR are yours; the last three may hold blanks. BLAS=none builds without OpenBLAS; V=1 shows whole
+# commands; WERROR=1 makes warnings errors (make check sets it).
 
 VERSION := $(shell sed -n 's/^\#define LCKV_VERSION_STRING "\(.*\)"/\1/p' include/lckv.h)
 SONAME := liblckv.so.0
@@ -14,6 +14,14 @@ LIBDIR ?= $(PREFIX)/lib
 BLAS ?= openblas
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
+LDCONFIG ?= ldconfig
+STRIP ?= strip
+
+# With -flto, object files hold no machine code. The one object of the static library must, so that objcopy can
+# make its symbols local and every compiler can link it: gcc must be told so, clang does it by itself.
+ifneq ($(filter -flto%,$(CFLAGS)),)
+RELOCATABLE := $(CFLAGS) $(if $(findstring clang,$(shell $(CC) --version)),,-flinker-output=nolto-rel)
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
             -Wmissing-prototypes -Wwrite-strings -Wundef -Wvla
@@ -51,7 +59,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-valgrind demo examples tests benches install uninstall dist lint clean
+.PHONY: FORCE all help check check-sanitize check-valgrind demo examples tests benches install install-strip uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
 help:
@@ -64,6 +72,7 @@ help:
 	@echo "benches         $(BUILD)/bench/*: the rates of the kernels alone"
 	@echo "lint            formatting, the order of includes and calls, banned calls, exports, static analysis"
 	@echo "install         to PREFIX ($(PREFIX)), under DESTDIR; uninstall removes it"
+	@echo "install-strip   the same, without the tables that debuggers need"
 	@echo "dist            $(BUILD)/lckv-$(VERSION).tar.gz"
 	@echo "clean           removes $(BUILD)"
 
@@ -93,7 +102,7 @@ $(BUILD)/exports.txt: lib/lckv.map
 	$(Q)grep -o 'lckv_[a-z0-9_]*;' $< | tr -d ';' | sort > $@
 $(BUILD)/liblckv.a: $(OBJECTS) $(BUILD)/exports.txt
 	$(call show,AR,$@)
-	$(Q)$(CC) -r -nostdlib $(OBJECTS) -o $(BUILD)/liblckv.o
+	$(Q)$(CC) -r -nostdlib $(RELOCATABLE) $(OBJECTS) -o $(BUILD)/liblckv.o
 	$(Q)objcopy --keep-global-symbols=$(BUILD)/exports.txt $(BUILD)/liblckv.o
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $(BUILD)/liblckv.o
@@ -206,28 +215,59 @@ lint: $(OBJECTS)
 
 # ---- Installing -------------------------------------------------------------------------------------
 
+# A text as one word of the shell, and as the replacement of a sed command whose delimiter is |.
+quote = '$(subst ','\'',$(1))'
+replacement = $(subst |,\|,$(subst &,\&,$(subst \,\\,$(1))))
+
+to_include := $(call quote,$(DESTDIR)$(PREFIX)/include)
+to_bin := $(call quote,$(DESTDIR)$(PREFIX)/bin)
+to_man := $(call quote,$(DESTDIR)$(PREFIX)/share/man/man1)
+to_lib := $(call quote,$(DESTDIR)$(LIBDIR))
+pc_libdir := $(if $(findstring ^$(PREFIX)/,^$(LIBDIR)),$(subst ^$(PREFIX)/,$${prefix}/,^$(LIBDIR)),$(LIBDIR))
+pc_edit = -e $(call quote,s|@$(1)@|$(call replacement,$(2))|)
+
+# The loader finds libraries through a table, which root may renew. What is staged in DESTDIR will run elsewhere.
+with_ldconfig = @PATH="$$PATH:/usr/sbin:/sbin";
+renew_loader = $(if $(DESTDIR),,$(with_ldconfig) [ "$$(id -u)" -ne 0 ] || $(LDCONFIG))
+not_found := note: programs will not find the library in $(LIBDIR) by themselves: set LD_LIBRARY_PATH, link them \
+    with -Wl,-rpath, or name the folder in /etc/ld.so.conf and run ldconfig as root
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig \
-	    $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 include/lckv.h $(DESTDIR)$(PREFIX)/include/
-	install -m 755 $(BUILD)/lckv $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(BUILD)/liblckv.a $(DESTDIR)$(LIBDIR)/
-	install -m 755 $(BUILD)/liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
-	ln -sf liblckv.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liblckv.so
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@LIBS@|$(LIBS)|' lckv.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc
-	install -m 644 docs/man/lckv.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -d $(to_include) $(to_bin) $(to_lib)/pkgconfig $(to_man)
+	install -m 644 include/lckv.h $(to_include)
+	install -m 755 $(BUILD)/lckv $(to_bin)
+	install -m 644 $(BUILD)/liblckv.a $(to_lib)
+	install -m 755 $(BUILD)/liblckv.so.$(VERSION) $(to_lib)
+	ln -sf liblckv.so.$(VERSION) $(to_lib)/$(SONAME)
+	ln -sf $(SONAME) $(to_lib)/liblckv.so
+	$(Q)sed $(call pc_edit,PREFIX,$(PREFIX)) $(call pc_edit,LIBDIR,$(pc_libdir)) $(call pc_edit,VERSION,$(VERSION)) \
+	    $(call pc_edit,LIBS,$(LIBS)) lckv.pc.in > $(to_lib)/pkgconfig/lckv.pc
+	install -m 644 docs/man/lckv.1 $(to_man)
+	$(renew_loader)
+	$(if $(DESTDIR),,$(with_ldconfig) $(LDCONFIG) -p | grep -qF $(call quote,=> $(LIBDIR)/$(SONAME)) || \
+	    printf '%s\n' $(call quote,$(not_found)))
+
+install-strip: install
+	$(STRIP) $(to_bin)/lckv
+	$(STRIP) --strip-unneeded $(to_lib)/liblckv.so.$(VERSION)
+	$(STRIP) --strip-debug $(to_lib)/liblckv.a
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/include/lckv.h $(DESTDIR)$(PREFIX)/bin/lckv \
-	    $(DESTDIR)$(LIBDIR)/liblckv.a $(DESTDIR)$(LIBDIR)/liblckv.so \
-	    $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/liblckv.so.$(VERSION) \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/lckv.pc $(DESTDIR)$(PREFIX)/share/man/man1/lckv.1
+	rm -f $(to_include)/lckv.h $(to_bin)/lckv $(to_man)/lckv.1 $(to_lib)/pkgconfig/lckv.pc \
+	    $(to_lib)/liblckv.a $(to_lib)/liblckv.so $(to_lib)/$(SONAME) $(to_lib)/liblckv.so.$(VERSION)
+	$(renew_loader)
 
+# What is committed; where there is no git repository, as in a tarball, what is there but BUILD.
+ARCHIVE = $(BUILD)/lckv-$(VERSION).tar.gz
 dist:
 	@mkdir -p $(BUILD)
-	git archive --prefix=lckv-$(VERSION)/ -o $(BUILD)/lckv-$(VERSION).tar.gz HEAD
+	@if [ -e .git ]; then \
+	    git archive --prefix=lckv-$(VERSION)/ -o $(ARCHIVE) HEAD; \
+	else \
+	    tar -czf $(ARCHIVE) --exclude=./$(BUILD:./%=%) --sort=name --owner=0 --group=0 --numeric-owner \
+	        --transform='s|^\.|lckv-$(VERSION)|' .; \
+	fi
+	@echo $(ARCHIVE)
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# make install to a DESTDIR, an example through pkg-config, shared and static; uninstall leaves nothing.
+# make install to a DESTDIR, an example through pkg-config, shared and static; uninstall leaves nothing. Then a
+# PREFIX with blanks, install-strip, and the loader's table.
 set -euo pipefail
 model=$2
 build=$3
@@ -29,4 +30,31 @@ test -s "$stage/one"
 "$stage/usr/bin/lckv" --version
 make -s uninstall BUILD="$build" DESTDIR="$stage" PREFIX=/usr
 left=$(find "$stage/usr" -type f -o -type l)
+[ -z "$left" ] || { echo "left behind: $left"; exit 1; }
+
+# A PREFIX that the shell, sed and pkg-config could each misread, without a DESTDIR. The stub stands for ldconfig.
+prefix="$stage/a b & | 'c'"
+printf '#!/bin/sh\necho "$@" >>"%s"\n' "$stage/called" >"$stage/ldconfig"
+chmod +x "$stage/ldconfig"
+make -s install-strip BUILD="$build" PREFIX="$prefix" LDCONFIG="$stage/ldconfig" >"$stage/said"
+grep -qF "will not find the library in $prefix/lib" "$stage/said" # this stub lists nothing
+if [ "$(id -u)" -eq 0 ]; then
+    [ "$(head -n 1 "$stage/called")" = "" ] || { echo "make install as root does not run ldconfig"; exit 1; }
+fi
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+[ "$(pkg-config --variable=libdir lckv)" = "$prefix/lib" ] || { echo "libdir: $(pkg-config --variable=libdir lckv)"; exit 1; }
+for way in "" --static; do
+    # pkg-config escapes what the shell would take apart.
+    # shellcheck disable=SC2086
+    eval "set -- $(pkg-config --cflags --libs $way lckv)"
+    [ -z "$way" ] || rm "$prefix"/lib/liblckv.so*
+    ${CC:-cc} examples/minimal.c "$@" -o "$stage/blanks"
+    LD_LIBRARY_PATH="$prefix/lib" "$stage/blanks" "$model" >"$stage/two"
+    cmp "$stage/one" "$stage/two"
+    [ -n "$way" ] || ! readelf -S "$prefix/lib/liblckv.so" | grep -qE '[.](symtab|debug_)' || { echo "not stripped"; exit 1; }
+done
+! readelf -SW "$prefix/lib/liblckv.a" | grep -q '[.]debug_' || { echo "liblckv.a is not stripped"; exit 1; }
+"$prefix/bin/lckv" --version >/dev/null
+make -s uninstall BUILD="$build" PREFIX="$prefix" LDCONFIG="$stage/ldconfig"
+left=$(find "$prefix" -type f -o -type l)
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
