@@ -44,6 +44,7 @@ def main():
     check(lckv.lckv_session_create(cache, c.byref(session)))
 
     prompt = "Once upon a time".encode()
+    sys.stdout.write(prompt.decode())
     tokens, n = (c.c_int32 * 64)(), c.c_size_t()
     check(lckv.lckv_tokenize(model, prompt, c.c_size_t(len(prompt)), c.c_uint32(0), tokens,
                              c.c_size_t(64), c.byref(n)))

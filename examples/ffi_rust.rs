@@ -73,6 +73,7 @@ fn run(path: &str) -> Result<(), String> {
     let session = make(|s| unsafe { lckv_session_create(cache.0, s) }, lckv_session_release)?;
 
     let prompt = "Once upon a time";
+    print!("{prompt}");
     let mut tokens = [0i32; 64];
     let mut n = 0;
     check(unsafe {

@@ -1,5 +1,5 @@
 /*
- * The shortest useful program: open a model, append a prompt, print what comes.
+ * The shortest useful program: open a model, append a prompt, print it and what comes.
  *
  *     cc minimal.c $(pkg-config --cflags --libs lckv) -o minimal && ./minimal MODEL
  */
@@ -27,8 +27,10 @@ int main(int argc, char **argv)
         .size = sizeof options, .max_tokens = 64, .callback = print, .callback_user = stdout};
     int failed = lckv_model_open(path, NULL, &model) ||
                  lckv_tokenize(model, prompt, strlen(prompt), 0, tokens, 64, &n) ||
-                 lckv_cache_create(model, NULL, &cache) || lckv_session_create(cache, &session) ||
-                 lckv_generate(session, NULL, tokens, n, &options, NULL);
+                 lckv_cache_create(model, NULL, &cache) || lckv_session_create(cache, &session);
+    if (!failed)
+        fputs(prompt, stdout);
+    failed = failed || lckv_generate(session, NULL, tokens, n, &options, NULL);
     if (failed)
         fprintf(stderr, "%s\n", lckv_last_error());
     putchar('\n');

@@ -1,37 +1,83 @@
 #!/usr/bin/env bash
-# Runs every example of a build folder and fails if one fails or says nothing: run.sh BUILD.
+# Runs every example of a build folder and reads what it prints: run.sh BUILD.
+#
+# What an example writes with the most likely tokens is what the lckv command writes; of what is sampled the form
+# is known.
 set -u
 build=$(realpath "$1")
 model=examples/models/stories-lckv-q8_0.gguf
 out=$build/examples/output
+story=$build/examples/story
+prompt="Once upon a time"
 failed=0
+LC_ALL=C.UTF-8
+export LC_ALL
 
-try() { # NAME COMMAND...
-    local name=$1
-    shift
-    if "$@" >"$out" 2>&1 && [ -s "$out" ]; then
-        echo "ok $name"
+fail() { # NAME WHY
+    echo "FAIL $1: $2"
+    cat "$out"
+    failed=1
+}
+
+# try NAME CHECK COMMAND...: the command succeeds, and the check holds for what it printed.
+try() {
+    local name=$1 check=$2
+    shift 2
+    if ! "$@" >"$out" 2>&1; then
+        fail "$name" "it failed"
+    elif ! $check; then
+        fail "$name" "that is not what it should print"
     else
-        echo "FAIL $name"
-        cat "$out"
-        failed=1
+        echo "ok $name"
     fi
 }
 
-for example in minimal planner many_sessions stream; do
-    try "$example" "$build/examples/$example" "$model"
-done
+# A beginning of the story, which the examples cut after different numbers of tokens.
+is_story() {
+    local text
+    text=$(cat "$out")
+    [ ${#text} -gt 100 ] && [ "${text#"$prompt"}" != "$text" ] && [ "$(head -c "$(printf %s "$text" | wc -c)" "$story")" = "$text" ]
+}
+
+# Sampled, but a story that goes on from the prompt.
+is_a_story() { grep -qE "^One day, a little girl.{100,}" "$out"; }
+
+# A header, four plans, and what LCKV and CLA-2 save beside the standard plan.
+is_table() {
+    [ "$(wc -l <"$out")" -eq 5 ] &&
+        awk '/^standard/ {all = $3} /^CLA-2/ {half = $3 * 2} /^LCKV/ {few = $6 / 3 * 16; n = $8}
+             END {exit !(all == 65536 && half == all && few == all && n == 170)}' "$out"
+}
+
+# A numbered line that begins with each prompt, more than the prompt, and the memory of a token.
+is_six_stories() {
+    local i=0 begin
+    for begin in "Once upon a time" "One day, a little dog" "Tom and Mia" "The old tree" "In a small house" "A brave mouse"; do
+        i=$((i + 1))
+        grep -qE "^$i: $begin.{40,}" "$out" || return 1
+    done
+    grep -q '^1536 bytes of keys and values a token; .* would take 6144$' "$out"
+}
+
+# Two answers, each behind a prompt of its own, and the prompt at which the input ended.
+is_conversation() { [ "$(grep -cE '^> .{40,}' "$out")" -eq 2 ] && [ "$(tail -n 1 "$out")" = "> " ]; }
+
+"$build/lckv" generate "$model" -p "$prompt" -n 64 --echo >"$story" 2>"$out" || fail lckv "it failed"
+try minimal is_story "$build/examples/minimal" "$model"
+try planner is_table "$build/examples/planner"
+try many_sessions is_six_stories "$build/examples/many_sessions" "$model"
+try stream is_a_story "$build/examples/stream" "$model"
 if "$build/examples/stream" "$model" >"$out" 2>/dev/full; then
     echo "FAIL stream: its callback's exception is lost"
     failed=1
 fi
 printf 'Tell me a story about a cat.\nAnd then?\n' >"$build/examples/input"
-try chat sh -c "'$build/examples/chat' '$model' <'$build/examples/input'"
-try ffi_python python3 examples/ffi_python.py "$model" "$build/liblckv.so"
+try chat is_conversation sh -c "'$build/examples/chat' '$model' <'$build/examples/input'"
+try ffi_python is_story python3 examples/ffi_python.py "$model" "$build/liblckv.so"
 if command -v rustc >/dev/null; then
     if rustc -O --out-dir "$build/examples" examples/ffi_rust.rs -L "$build" -l lckv \
         -C link-arg=-Wl,-rpath,"$build"; then
-        try ffi_rust "$build/examples/ffi_rust" "$model"
+        try ffi_rust is_story "$build/examples/ffi_rust" "$model"
     else
         failed=1
     fi

@@ -115,7 +115,9 @@ void stream(const char *path)
     auto detokenizer =
         make<Detokenizer>([&](auto **d) { return lckv_detokenizer_create(model.get(), 0, d); });
 
-    std::vector<lckv_token> next = tokenize(model.get(), "One day, a little girl");
+    const std::string_view prompt = "One day, a little girl";
+    std::vector<lckv_token> next = tokenize(model.get(), prompt);
+    std::cout << prompt;
     const char *text = nullptr;
     size_t length = 0;
     for (int i = 0; i < 64; i++) {

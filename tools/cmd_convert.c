@@ -57,6 +57,7 @@ int cmd_convert(int argc, char **argv)
         .examples =
             "lckv convert stories-lckv stories-lckv.gguf --type q8_0\n"
             "lckv convert llama.gguf condensed.gguf --plan 0_6_6_6_6_6_6_7 --init mean\n"
+            "lckv info condensed.gguf\n"
             "lckv convert llama.gguf llama-packed.gguf --packed\n"
             "lckv convert llama.gguf windows.gguf --plan 0s_1s_2_2_2_2_2_2 --sliding-window 512",
     };

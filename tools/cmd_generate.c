@@ -23,7 +23,8 @@ int cmd_generate(int argc, char **argv)
                        "standard error. A terminal shows the prompt first. Ctrl-C ends the text.",
         .examples =
             "lckv generate model.gguf -p 'Once upon a time'\n"
-            "lckv generate model.gguf -f prompt.txt -n 200 --temp 0.8 --top-p 0.95 --seed 7",
+            "lckv generate model.gguf -f prompt.txt -n 200 --temp 0.8 --top-p 0.95 --seed 7\n"
+            "lckv generate model.gguf -p 'The end' --stop . --echo > end.txt",
     };
     add_argument(&line, "MODEL", &settings.model.path);
     add_text(&line, "-p, --prompt TEXT", &settings.prompt.text,

@@ -170,6 +170,7 @@ int cmd_logits(int argc, char **argv)
                        "full precision and f32 keys and values are the default.",
         .examples =
             "lckv logits model.gguf --tokens 1,2,3 --output logits.npy\n"
+            "lckv tokenize model.gguf --text 'Once upon a time' > ids.txt\n"
             "lckv logits model.gguf --tokens @ids.txt --prefill iterated:7+2 --last -o last.npy",
     };
     add_argument(&line, "MODEL", &settings.model.path);

@@ -41,7 +41,8 @@ int cmd_tokenize(int argc, char **argv)
         .command = "tokenize",
         .description =
             "Prints the token ids of a text. Any bytes are a text, and no newline is removed.",
-        .examples = "lckv tokenize model.gguf --text 'Once upon a time'\n"
+        .examples = "lckv tokenize model.gguf --text 'Once upon a time' > ids.txt\n"
+                    "lckv detokenize model.gguf --tokens @ids.txt\n"
                     "lckv tokenize model.gguf --json < story.txt",
     };
     add_argument(&line, "MODEL", &settings.path);

@@ -34,12 +34,12 @@ left=$(find "$stage/usr" -type f -o -type l)
 
 # A PREFIX that the shell, sed and pkg-config could each misread, without a DESTDIR. The stub stands for ldconfig.
 prefix="$stage/a b & | 'c'"
-printf '#!/bin/sh\necho "$@" >>"%s"\n' "$stage/called" >"$stage/ldconfig"
+printf '#!/bin/sh\necho "called $*" >>"%s"\n' "$stage/called" >"$stage/ldconfig"
 chmod +x "$stage/ldconfig"
 make -s install-strip BUILD="$build" PREFIX="$prefix" LDCONFIG="$stage/ldconfig" >"$stage/said"
 grep -qF "will not find the library in $prefix/lib" "$stage/said" # this stub lists nothing
 if [ "$(id -u)" -eq 0 ]; then
-    [ "$(head -n 1 "$stage/called")" = "" ] || { echo "make install as root does not run ldconfig"; exit 1; }
+    grep -qx "called " "$stage/called" || { echo "make install as root does not run ldconfig"; exit 1; }
 fi
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 [ "$(pkg-config --variable=libdir lckv)" = "$prefix/lib" ] || { echo "libdir: $(pkg-config --variable=libdir lckv)"; exit 1; }

@@ -5,64 +5,8 @@
 #
 #     tests/api/test_tool.sh build/lckv examples/models/MODEL.gguf
 
-set -u
-if [ $# -ne 2 ]; then
-    echo "usage: $0 TOOL MODEL" >&2
-    exit 2
-fi
-tool=$1
-model=$2
-failures=0
-work=$(mktemp -d)
-trap 'rm -r "$work"' EXIT
-
-report() { # WHAT TRUE-OR-FALSE
-    if [ "$2" = true ]; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        sed 's/^/      /' "$work/err" 2>/dev/null | head -n 5
-        failures=$((failures + 1))
-    fi
-}
-
-# Runs the tool; its output is in $work/out and $work/err, its exit status in $status.
-run() {
-    "$tool" "$@" >"$work/out" 2>"$work/err" </dev/null
-    status=$?
-}
-
-# exits STATUS WORD ARGUMENTS...: the exit status, and a word that standard error (for failures) or
-# standard output (for successes) holds.
-exits() {
-    local expected=$1 word=$2 file=$work/err
-    shift 2
-    run "$@"
-    [ "$expected" -eq 0 ] && file=$work/out
-    local ok=false
-    if [ "$status" -eq "$expected" ] && grep -qF -e "$word" "$file"; then
-        ok=true
-        # A failure prints nothing but its message.
-        if [ "$expected" -ne 0 ] && { [ -s "$work/out" ] || ! grep -q '^lckv: ' "$work/err"; }; then
-            ok=false
-        fi
-    fi
-    report "exit $expected, '$word': lckv $(printf '%.60s' "$*")" $ok
-}
-
-# json EXPRESSION ARGUMENTS...: the output is JSON, of which the Python expression over `d` holds.
-json() {
-    local expression=$1 ok=false
-    shift
-    run "$@"
-    if [ "$status" -eq 0 ] && python3 -m json.tool "$work/out" >"$work/json" &&
-        python3 -c "import json, sys
-d = json.load(open(sys.argv[1]))
-sys.exit(not ($expression))" "$work/out" 2>>"$work/err"; then
-        ok=true
-    fi
-    report "JSON, $expression: lckv $(printf '%.60s' "$*")" $ok
-}
+# shellcheck source=tests/tool_support.sh
+. "$(dirname "$0")/../tool_support.sh"
 
 commands="info plan tokenize detokenize logits generate chat perplexity convert bench"
 
@@ -307,7 +251,4 @@ exits 1 "sliding_window" convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2
 run convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2 --sliding-window 5
 json "d['sliding_window'] == 5" info "$work/w.gguf" --json
 
-if [ $failures -ne 0 ]; then
-    echo "$failures checks failed"
-    exit 1
-fi
+finish
