@@ -3,6 +3,7 @@
 #
 # What an example writes with the most likely tokens is what the lckv command writes; of what is sampled the form
 # is known.
+# shellcheck disable=SC2317 # try calls the checks
 set -u
 build=$(realpath "$1")
 model=examples/models/stories-lckv-q8_0.gguf

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* Begins as {.word = WORD, .length = LENGTH}; `name` is the best so far, NULL while none is near. */
+/* Begins as {.word = WORD, .length = LENGTH}; `name` is the nearest so far, or NULL. */
 struct suggestion {
     const char *word;
     size_t length;

@@ -5,6 +5,7 @@ model=$2
 build=$3
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
+# shellcheck disable=SC2016 # the backquotes are the README's
 sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d' >"$stage/story.c"
 make -s install BUILD="$build" DESTDIR="$stage" PREFIX=/usr >/dev/null
 export PKG_CONFIG_PATH="$stage/usr/lib/pkgconfig"
