@@ -175,6 +175,10 @@ long=$(printf 'ä%.0s' $(seq 1 120))
 cp -r $golden "$work/$long"
 run info "$work/$long"
 report "a long name is whole" "$(holds "$long" "$work/out" && echo true)"
+cp -r $golden "$work/$(printf '\1%.0s' $(seq 1 200))"
+run info "$work/$(printf '\1%.0s' $(seq 1 200))"
+report "a name that is too long is cut between two escapes" \
+    "$(grep -qE '^name +(\\x01){60,63}[.]{3}$' "$work/out" && echo true)"
 
 # ---- What a terminal shows ----------------------------------------------------------------------------
 # on_terminal ARGUMENTS...: what the command writes to a terminal, without carriage returns, in $work/out.
