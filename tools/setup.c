@@ -146,6 +146,8 @@ static int fail_pages(const lckv_model *model, const lckv_cache_options *options
     request.budget_bytes = available_memory();
     if (lckv_memory_estimate(&request, &report) != LCKV_OK)
         return fail_library();
+    if (report.bytes_needed < request.budget_bytes)
+        return fail_library(); /* something else was too much, or the process has a limit */
     char fits[96] = "";
     if (request.budget_bytes > 0)
         snprintf(fits, sizeof fits, "; %s are available, enough for %" PRIu64 " tokens%s",
