@@ -59,7 +59,8 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-valgrind demo examples tests benches install install-strip uninstall dist lint clean
+.PHONY: FORCE all help check check-sanitize check-valgrind fuzz fuzz-programs demo examples tests benches \
+        install install-strip uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
 help:
@@ -68,6 +69,7 @@ help:
 	@echo "check           builds and runs every test"
 	@echo "check-sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "check-valgrind  the tests under valgrind"
+	@echo "fuzz            fuzzes SECONDS=60 each of TARGETS (all), with clang: tests/fuzz/README.md"
 	@echo "examples        $(BUILD)/examples/*"
 	@echo "benches         $(BUILD)/bench/*: the rates of the kernels alone"
 	@echo "lint            formatting, the order of includes and calls, banned calls, exports, static analysis"
@@ -213,6 +215,32 @@ check-valgrind:
 lint: $(OBJECTS)
 	@tests/lint.sh $(BUILD)
 
+# ---- Fuzzing: tests/fuzz/README.md ------------------------------------------------------------------
+# Every build has the targets with replay.c for a main; make fuzz builds them again with libFuzzer.
+
+FUZZ_MAIN ?= tests/fuzz/replay.c
+FUZZ_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_PROGRAMS := $(FUZZ_TESTS) $(BUILD)/tests/fuzz/seeds
+tests: $(FUZZ_PROGRAMS)
+$(BUILD)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_MAIN) $(BUILD)/liblckv.a $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$<)
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude $(CFLAGS) $(FUZZ_LINK) $(LDFLAGS) $< $(FUZZ_MAIN) $(BUILD)/liblckv.a $(LIBS) -o $@
+
+FUZZ_CC ?= clang
+FUZZ := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+SECONDS ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/fuzz CC="$(FUZZ_CC)" CFLAGS="$(FUZZ)" FUZZ_MAIN= \
+	    FUZZ_LINK=-fsanitize=fuzzer fuzz-programs
+	@tests/fuzz/run.sh $(BUILD)/fuzz $(SECONDS) $(TARGETS)
+fuzz-programs: $(FUZZ_PROGRAMS)
+ifdef FUZZ_LINK
+# The targets run the portable kernels; clang takes minutes to instrument the vector sets.
+$(BUILD)/lib/kernels/%.o: OPTIMIZE := -O1
+$(BUILD)/lib/kernels/x86/%.o: OPTIMIZE := -O1 -fno-sanitize=all
+endif
+
 # ---- Installing -------------------------------------------------------------------------------------
 
 # A text as one word of the shell, and as the replacement of a sed command whose delimiter is |.
@@ -272,4 +300,4 @@ dist:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS) $(FUZZ_TESTS))

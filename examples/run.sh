@@ -69,8 +69,7 @@ try planner is_table "$build/examples/planner"
 try many_sessions is_six_stories "$build/examples/many_sessions" "$model"
 try stream is_a_story "$build/examples/stream" "$model"
 if "$build/examples/stream" "$model" >"$out" 2>/dev/full; then
-    echo "FAIL stream: its callback's exception is lost"
-    failed=1
+    fail stream "its callback's exception is lost"
 fi
 printf 'Tell me a story about a cat.\nAnd then?\n' >"$build/examples/input"
 try chat is_conversation sh -c "'$build/examples/chat' '$model' <'$build/examples/input'"

@@ -1,0 +1,321 @@
+/*
+ * The other side of fuzz_calls.c: what a cache and its sessions must hold, and the checks of one
+ * against the other. The reference is a cache of its own that gets the same tokens one by one (or
+ * in the same calls, where passes are iterated).
+ */
+#ifndef LCKV_TESTS_FUZZ_CALLS_H
+#define LCKV_TESTS_FUZZ_CALLS_H
+
+#include "fuzz.h"
+#include "tiny.h"
+
+enum { MAX_SESSIONS = 4, MAX_TOKENS = 40, MAX_NEW = 12, MAX_SLOTS = 4 };
+
+/* How tokens were appended: those of one iterated call belong together. */
+struct segment {
+    lckv_prefill prefill;
+    uint32_t forward_passes, backward_passes;
+    uint32_t call; /* tokens of the same call have the same number; 0: each by itself */
+};
+
+struct own {
+    lckv_session *session; /* NULL: there is none */
+    lckv_token tokens[MAX_TOKENS];
+    struct segment segments[MAX_TOKENS];
+    size_t n_tokens;
+    bool held;    /* the cache must hold logits of the last `n_held` tokens */
+    bool is_lost; /* it must hold none */
+    size_t n_held;
+};
+
+struct world {
+    const lckv_model *model;
+    lckv_cache *cache, *reference;
+    lckv_sampler *sampler;
+    struct own own[MAX_SESSIONS];
+    lckv_cache_stats stats; /* after the last call */
+    lckv_cache_options options;
+    uint32_t n_sessions, n_slots, n_windowed_slots;
+};
+
+static float reference_logits[MAX_TOKENS * TINY_VOCAB];
+static float reference_hidden[MAX_TOKENS * TINY_HIDDEN];
+
+/* ---- Models, made once ---- */
+
+static const struct tiny tinies[] = {
+    {.plan = "1_1", .n_layers = 2},
+    {.plan = "0_3_3_3", .n_layers = 4, .has_biases = true},
+    {.plan = "0s_0s_2_2", .n_layers = 4, .sliding_window = 5},
+    {.plan = "0_1s_1s_3", .n_layers = 4, .sliding_window = 3, .is_tied = true},
+    {.n_layers = 2},
+};
+
+static inline const lckv_model *calls_model(uint32_t index)
+{
+    static lckv_model *models[COUNT(tinies)];
+    if (models[index] == NULL) {
+        lckv_model_options options = {.size = sizeof options,
+                                      .gemm = LCKV_GEMM_OWN,
+                                      .precision = index % 2 == 0 ? LCKV_PRECISION_FULL
+                                                                  : LCKV_PRECISION_FAST};
+        folder_begin();
+        require(tiny_write(&tinies[index], folder), "cannot write to %s", folder);
+        require_ok(lckv_model_open(folder, &options, &models[index]));
+    }
+    return models[index];
+}
+
+/* ---- A world: one cache of the input's making, and its reference ---- */
+
+static inline struct segment take_segment(struct input *input)
+{
+    static uint32_t n_calls;
+    uint32_t bits = take(input, 256);
+    struct segment segment = {.prefill = (lckv_prefill)(bits & 3)};
+    if (segment.prefill == LCKV_PREFILL_ITERATED) {
+        segment.forward_passes = bits >> 2 & 3;
+        segment.backward_passes = bits >> 4 & 3;
+    }
+    if (segment.prefill == LCKV_PREFILL_ITERATED || segment.prefill == LCKV_PREFILL_MODEL)
+        segment.call = ++n_calls;
+    return segment;
+}
+
+static inline void world_open(struct world *world, struct input *input)
+{
+    static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
+    memset(world, 0, sizeof *world);
+    world->model = calls_model(take(input, COUNT(tinies)));
+    lckv_cache_options options = {.size = sizeof options,
+                                  .n_tokens = 1 + take(input, 128),
+                                  .max_sessions = 1 + take(input, MAX_SESSIONS),
+                                  .kv_dtype = dtypes[take(input, COUNT(dtypes))],
+                                  .page_positions = 16 * (1 + take(input, 2)),
+                                  .n_threads = 1,
+                                  .max_rows = 1 + take(input, 24),
+                                  .max_logit_rows = 1 + take(input, 16),
+                                  .rollback = 1 + take(input, 8)};
+    world->options = options;
+    require_ok(lckv_cache_create(world->model, &options, &world->cache));
+    options = (lckv_cache_options){.size = sizeof options,
+                                   .n_tokens = MAX_TOKENS,
+                                   .max_sessions = 1,
+                                   .kv_dtype = options.kv_dtype,
+                                   .n_threads = 1,
+                                   .max_rows = MAX_TOKENS,
+                                   .max_logit_rows = 1,
+                                   .rollback = MAX_TOKENS};
+    require_ok(lckv_cache_create(world->model, &options, &world->reference));
+    lckv_sampler_options sampling = {.size = sizeof sampling,
+                                     .temperature = (float)take(input, 4) / 2,
+                                     .top_k = take(input, 6),
+                                     .top_p = (float)take(input, 5) / 4,
+                                     .min_p = (float)take(input, 3) / 8,
+                                     .repetition_penalty = (float)take(input, 3) / 2,
+                                     .seed = take(input, 8)};
+    require_ok(lckv_sampler_create(&sampling, &world->sampler));
+    world->stats.size = sizeof world->stats;
+    require_ok(lckv_cache_get_stats(world->cache, &world->stats));
+    lckv_plan_info info = {.size = sizeof info};
+    require_ok(lckv_plan_get_info(lckv_model_plan(world->model), &info));
+    world->n_slots = info.n_slots;
+    world->n_windowed_slots = info.n_windowed_slots;
+}
+
+/* Handles go in either order. */
+static inline void world_close(struct world *world, struct input *input)
+{
+    bool cache_first = take(input, 2) == 0;
+    if (cache_first)
+        lckv_cache_release(world->cache);
+    for (size_t i = 0; i < MAX_SESSIONS; i++)
+        lckv_session_release(world->own[i].session);
+    if (!cache_first) {
+        require_ok(lckv_cache_get_stats(world->cache, &world->stats));
+        require(world->stats.n_pages_free == world->stats.n_pages, "%llu of %llu pages are free",
+                (unsigned long long)world->stats.n_pages_free,
+                (unsigned long long)world->stats.n_pages);
+        lckv_cache_release(world->cache);
+    }
+    lckv_cache_release(world->reference);
+    lckv_sampler_release(world->sampler);
+}
+
+/* ---- What sessions hold ---- */
+
+static inline void own_append(struct own *own, const lckv_token *tokens, size_t n,
+                              const struct segment *segment)
+{
+    for (size_t i = 0; i < n; i++) {
+        own->tokens[own->n_tokens] = tokens[i];
+        own->segments[own->n_tokens++] = *segment;
+    }
+}
+
+/* After a call that failed the logits may still be there or not. */
+static inline void forget_logits(struct world *world)
+{
+    for (size_t i = 0; i < MAX_SESSIONS; i++)
+        world->own[i].held = world->own[i].is_lost = false;
+}
+
+/* An evaluate takes the logits of all sessions away. */
+static inline void let_go_of_logits(struct world *world)
+{
+    for (size_t i = 0; i < MAX_SESSIONS; i++) {
+        world->own[i].held = false;
+        world->own[i].is_lost = true;
+    }
+}
+
+/* ---- The reference ---- */
+
+/* A session of the reference cache with the same tokens, its logits and hidden states above. */
+static inline lckv_session *compute_reference(struct world *world, const struct own *own)
+{
+    lckv_session *session = NULL;
+    require_ok(lckv_session_create(world->reference, &session));
+    for (size_t begin = 0, end; begin < own->n_tokens; begin = end) {
+        const struct segment *segment = &own->segments[begin];
+        end = begin + 1;
+        while (segment->call != 0 && end < own->n_tokens &&
+               own->segments[end].call == segment->call)
+            end++;
+        lckv_item item = {.session = session,
+                          .tokens = own->tokens + begin,
+                          .n_tokens = end - begin,
+                          .want = LCKV_WANT_ALL | LCKV_WANT_HIDDEN,
+                          .logits = reference_logits + begin * TINY_VOCAB,
+                          .logits_capacity = (end - begin) * TINY_VOCAB,
+                          .hidden = reference_hidden + begin * TINY_HIDDEN,
+                          .hidden_capacity = (end - begin) * TINY_HIDDEN};
+        lckv_evaluate_options options = {.size = sizeof options,
+                                         .prefill = segment->call != 0 ? segment->prefill
+                                                                       : LCKV_PREFILL_EXACT,
+                                         .forward_passes = segment->forward_passes,
+                                         .backward_passes = segment->backward_passes};
+        require_ok(lckv_evaluate(world->reference, &item, sizeof item, 1, &options, NULL));
+    }
+    return session;
+}
+
+static inline void require_rows(const char *what, const float *rows, const float *expected,
+                                size_t first, size_t n, size_t width)
+{
+    for (size_t i = 0; i < n; i++)
+        require(memcmp(rows + i * width, expected + (first + i) * width, width * sizeof *rows) == 0,
+                "%s at position %zu are %a .., expected %a ..", what, first + i,
+                (double)rows[i * width], (double)expected[(first + i) * width]);
+}
+
+/* What an item that succeeded has brought. */
+static inline void check_item(struct world *world, struct own *own, const lckv_item *item)
+{
+    uint32_t rows_wanted = item->want & 3;
+    size_t n_rows = rows_wanted == LCKV_WANT_ALL    ? item->n_tokens
+                    : rows_wanted == LCKV_WANT_LAST ? 1
+                                                    : 0;
+    size_t first = own->n_tokens - n_rows, n_held = 0;
+    lckv_session_release(compute_reference(world, own));
+    if (n_rows > 0 && (item->want & LCKV_WANT_HIDDEN) != 0)
+        require_rows("hidden states", item->hidden, reference_hidden, first, n_rows, TINY_HIDDEN);
+    if (n_rows > 0 && item->logits != NULL)
+        require_rows("logits", item->logits, reference_logits, first, n_rows, TINY_VOCAB);
+    if (n_rows > 0 && item->logits == NULL) {
+        const float *logits = NULL;
+        require_ok(lckv_session_logits(own->session, &logits, &n_held));
+        require(n_held == n_rows, "%zu rows held, %zu wanted", n_held, n_rows);
+        require_rows("held logits", logits, reference_logits, first, n_rows, TINY_VOCAB);
+        own->held = true;
+        own->is_lost = false;
+        own->n_held = n_held;
+    }
+}
+
+static inline void check_kv(struct world *world, const struct own *own, uint32_t slot,
+                            uint64_t begin, uint64_t end)
+{
+    static float got[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * TINY_HEAD_DIM];
+    static float expected[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * TINY_HEAD_DIM];
+    lckv_status status = lckv_session_read_kv(own->session, slot, begin, end, got[0], got[1]);
+    if (slot >= world->n_slots || begin > end || end > own->n_tokens) {
+        require(status == LCKV_INVALID_ARGUMENT, "slot %u, %llu to %llu of %zu: %s", slot,
+                (unsigned long long)begin, (unsigned long long)end, own->n_tokens,
+                lckv_status_name(status));
+        return;
+    }
+    require(status == LCKV_OK || (status == LCKV_OUT_OF_WINDOW && world->n_windowed_slots > 0),
+            "%s", lckv_last_error());
+    if (status != LCKV_OK)
+        return;
+    lckv_session *session = compute_reference(world, own);
+    require_ok(lckv_session_read_kv(session, slot, begin, end, expected[0], expected[1]));
+    lckv_session_release(session);
+    for (int i = 0; i < 2; i++)
+        require_rows(i == 0 ? "keys" : "values", got[i], expected[i], 0, (size_t)(end - begin),
+                     TINY_KV_HEADS * TINY_HEAD_DIM);
+}
+
+/* Each token from `first` on is the most likely one after those before it. */
+static inline void check_greedy(struct world *world, const struct own *own, size_t first)
+{
+    lckv_session_release(compute_reference(world, own));
+    for (size_t i = first; i < own->n_tokens; i++) {
+        const float *row = reference_logits + (i - 1) * TINY_VOCAB;
+        lckv_token best = 0;
+        for (lckv_token token = 1; token < TINY_VOCAB; token++)
+            best = row[token] > row[best] ? token : best;
+        require(own->tokens[i] == best, "token %d at %zu, expected %d", (int)own->tokens[i], i,
+                (int)best);
+    }
+}
+
+/* ---- After every call ---- */
+
+static inline void check_session(const struct own *own)
+{
+    uint64_t length = 0;
+    lckv_token tokens[MAX_TOKENS];
+    size_t n_tokens = 0, n_rows = 0;
+    const float *logits = NULL;
+    require_ok(lckv_session_length(own->session, &length));
+    require(length == own->n_tokens, "the length is %llu, expected %zu", (unsigned long long)length,
+            own->n_tokens);
+    require_ok(lckv_session_tokens(own->session, tokens, MAX_TOKENS, &n_tokens));
+    require(n_tokens == own->n_tokens &&
+                memcmp(tokens, own->tokens, n_tokens * sizeof *tokens) == 0,
+            "the session has other tokens");
+    lckv_status status = lckv_session_logits(own->session, &logits, &n_rows);
+    require(!own->held || (status == LCKV_OK && n_rows == own->n_held), "%zu rows are held",
+            n_rows);
+    require(!own->is_lost || status == LCKV_INVALID_ARGUMENT, "logits of another state are given");
+}
+
+/* Pages of full slots are those that the lengths need; windowed slots may have fewer. */
+static inline void check_world(struct world *world)
+{
+    lckv_cache_stats stats = {.size = sizeof stats};
+    uint64_t most = 0, least = 0;
+    require_ok(lckv_cache_get_stats(world->cache, &stats));
+    for (size_t i = 0; i < MAX_SESSIONS; i++) {
+        const struct own *own = &world->own[i];
+        if (own->session == NULL)
+            continue;
+        check_session(own);
+        uint64_t pages = (own->n_tokens + stats.page_positions - 1) / stats.page_positions;
+        most += pages * world->n_slots;
+        least += pages * (world->n_slots - world->n_windowed_slots);
+    }
+    uint64_t used = stats.n_pages - stats.n_pages_free;
+    require(used >= least && used <= most, "%llu pages are used, expected %llu to %llu",
+            (unsigned long long)used, (unsigned long long)least, (unsigned long long)most);
+    require(stats.n_sessions == world->n_sessions, "%u sessions, expected %u", stats.n_sessions,
+            world->n_sessions);
+    require(stats.n_pages == world->stats.n_pages &&
+                stats.scratch_bytes == world->stats.scratch_bytes,
+            "the cache's size changes");
+    world->stats = stats;
+}
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * Sequences of calls on a cache with a tiny model. What every session holds is also kept here, so
+ * that after each call lengths, tokens, pages, logits, keys and values can be held against what a
+ * fresh cache computes from the same tokens, bit for bit.
+ */
+#include "calls.h"
+
+/* Which sessions of the first four that exist the input names. */
+static size_t take_sessions(struct world *world, struct input *input, struct own *chosen[])
+{
+    uint32_t mask = take(input, 16);
+    size_t n = 0;
+    for (size_t i = 0; i < MAX_SESSIONS; i++) {
+        if (world->own[i].session != NULL && (mask >> i & 1) != 0)
+            chosen[n++] = &world->own[i];
+    }
+    return n;
+}
+
+static struct own *take_session(struct world *world, struct input *input)
+{
+    struct own *own = &world->own[take(input, MAX_SESSIONS)];
+    return own->session != NULL ? own : NULL;
+}
+
+static void create_session(struct world *world, struct input *input)
+{
+    struct own *own = &world->own[take(input, MAX_SESSIONS)];
+    if (own->session != NULL)
+        return;
+    lckv_status status = lckv_session_create(world->cache, &own->session);
+    require(world->n_sessions < world->stats.max_sessions ? status == LCKV_OK
+                                                          : status == LCKV_CACHE_FULL,
+            "%s with %u sessions of %u", lckv_status_name(status), world->n_sessions,
+            world->stats.max_sessions);
+    own->n_tokens = 0;
+    own->held = false;
+    world->n_sessions += status == LCKV_OK;
+}
+
+static void release_session(struct world *world, struct input *input)
+{
+    struct own *own = take_session(world, input);
+    if (own == NULL)
+        return;
+    lckv_session_release(own->session);
+    own->session = NULL;
+    world->n_sessions--;
+}
+
+struct cancelling {
+    struct world *world;
+    uint32_t calls_left;
+    bool by_return; /* or by lckv_cache_cancel */
+};
+
+static int32_t cancel(void *user, uint64_t done, uint64_t total)
+{
+    struct cancelling *cancelling = user;
+    require(done <= total, "%llu done of %llu", (unsigned long long)done,
+            (unsigned long long)total);
+    if (cancelling->calls_left-- > 0)
+        return 0;
+    if (!cancelling->by_return)
+        lckv_cache_cancel(cancelling->world->cache);
+    return cancelling->by_return;
+}
+
+/* The fields of a call that the input chooses; tokens, logits and hidden states have room. */
+static void evaluate(struct world *world, struct input *input)
+{
+    static lckv_token tokens[MAX_SESSIONS][MAX_NEW];
+    static float logits[MAX_SESSIONS][MAX_NEW * TINY_VOCAB];
+    static float hidden[MAX_SESSIONS][MAX_NEW * TINY_HIDDEN];
+    struct own *chosen[MAX_SESSIONS];
+    lckv_item items[MAX_SESSIONS + 1];
+    size_t n = take_sessions(world, input, chosen);
+    bool fits = true;
+    for (size_t i = 0; i < n; i++) {
+        size_t n_new = 1 + take(input, MAX_NEW);
+        for (size_t t = 0; t < n_new; t++)
+            tokens[i][t] = (lckv_token)take(input, TINY_VOCAB);
+        uint32_t want = take(input, 16);
+        fits &= chosen[i]->n_tokens + n_new <= MAX_TOKENS;
+        items[i] = (lckv_item){.session = chosen[i]->session,
+                               .tokens = tokens[i],
+                               .n_tokens = n_new,
+                               .want = want % 3 + (want & 4),
+                               .logits = (want & 8) != 0 ? logits[i] : NULL,
+                               .logits_capacity = (want & 8) != 0 ? COUNT(logits[i]) : 0,
+                               .hidden = hidden[i],
+                               .hidden_capacity = COUNT(hidden[i])};
+    }
+    struct cancelling cancelling = {world, take(input, 32), take(input, 2) == 0};
+    struct segment segment = take_segment(input);
+    lckv_evaluate_options options = {.size = sizeof options,
+                                     .prefill = segment.prefill,
+                                     .forward_passes = segment.forward_passes,
+                                     .backward_passes = segment.backward_passes,
+                                     .progress = cancel,
+                                     .progress_user = &cancelling};
+    if (!fits)
+        return;
+    lckv_evaluate_report report = {.size = sizeof report}, cost = {.size = sizeof cost};
+    lckv_status priced =
+        lckv_evaluate_cost(world->cache, items, sizeof items[0], n, &options, &cost);
+    lckv_status status = lckv_evaluate(world->cache, items, sizeof items[0], n, &options, &report);
+    succeeded(status);
+    require(status == LCKV_CANCELLED || status == LCKV_CACHE_FULL || priced == status,
+            "%s is %s to lckv_evaluate_cost", lckv_status_name(status), lckv_status_name(priced));
+    require(report.failed_item >= -1 && report.failed_item < (int64_t)n, "item %lld of %zu",
+            (long long)report.failed_item, n);
+    if (status == LCKV_OK || status == LCKV_CACHE_FULL) {
+        require(report.pages_free == world->stats.n_pages_free, "%llu pages were free",
+                (unsigned long long)report.pages_free);
+        require(report.pages_needed == cost.pages_needed, "%llu pages, by its cost %llu",
+                (unsigned long long)report.pages_needed, (unsigned long long)cost.pages_needed);
+        require((status == LCKV_OK) == (report.pages_needed <= report.pages_free) ||
+                    report.pages_needed <= report.pages_free, /* too few rows of logits */
+                "%llu pages needed, %llu free", (unsigned long long)report.pages_needed,
+                (unsigned long long)report.pages_free);
+    }
+    if (status != LCKV_OK) {
+        forget_logits(world);
+        return;
+    }
+    let_go_of_logits(world);
+    for (size_t i = 0; i < n; i++)
+        own_append(chosen[i], tokens[i], items[i].n_tokens, &segment);
+    for (size_t i = 0; i < n; i++)
+        check_item(world, chosen[i], &items[i]);
+}
+
+static void truncate_session(struct world *world, struct input *input)
+{
+    struct own *own = take_session(world, input);
+    uint64_t length = take(input, MAX_TOKENS + 2), shortest;
+    if (own == NULL)
+        return;
+    require_ok(lckv_session_min_length(own->session, &shortest));
+    require(shortest <= own->n_tokens, "the shortest of %zu is %llu", own->n_tokens,
+            (unsigned long long)shortest);
+    lckv_status status = lckv_session_truncate(own->session, length);
+    if (length > own->n_tokens)
+        require(status == LCKV_INVALID_ARGUMENT, "longer: %s", lckv_status_name(status));
+    else if (length >= shortest)
+        require(status == LCKV_OK, "%s", lckv_last_error());
+    else
+        require(status == LCKV_OUT_OF_WINDOW || length == 0, "%s", lckv_status_name(status));
+    if (status == LCKV_OK) {
+        own->is_lost |= length < own->n_tokens && own->held;
+        own->held &= length == own->n_tokens;
+        own->n_tokens = (size_t)length;
+    }
+}
+
+static void read_kv(struct world *world, struct input *input)
+{
+    struct own *own = take_session(world, input);
+    uint32_t slot = take(input, world->n_slots + 1);
+    uint64_t begin = take(input, MAX_TOKENS + 2), end = take(input, MAX_TOKENS + 2);
+    if (own != NULL)
+        check_kv(world, own, slot, begin, end);
+}
+
+static int32_t on_token(void *user, lckv_token token, const char *text, size_t length)
+{
+    struct cancelling *cancelling = user;
+    require(token >= -1 && token < TINY_VOCAB && (length == 0 || text != NULL), "token %d",
+            (int)token);
+    return cancelling->calls_left-- == 0 ? cancel(user, 0, 0) : 0;
+}
+
+static void generate(struct world *world, struct input *input)
+{
+    static const lckv_string stops[] = {{"us", 2}, {"ab", 2}};
+    struct own *own = take_session(world, input);
+    lckv_token prompt[MAX_NEW], after[MAX_TOKENS];
+    size_t n_prompt = 1 + take(input, MAX_NEW), n_after = 0;
+    for (size_t i = 0; i < n_prompt; i++)
+        prompt[i] = (lckv_token)take(input, TINY_VOCAB);
+    struct cancelling cancelling = {world, take(input, 16), take(input, 2) == 0};
+    lckv_generate_options options = {.size = sizeof options,
+                                     .max_tokens = 1 + take(input, 8),
+                                     .stops = stops,
+                                     .n_stops = take(input, 3),
+                                     .ignore_end = take(input, 2) == 0,
+                                     .callback = on_token,
+                                     .callback_user = &cancelling};
+    bool is_greedy = take(input, 2) == 0;
+    if (own == NULL || own->n_tokens + n_prompt + options.max_tokens > MAX_TOKENS)
+        return;
+    lckv_generate_report report = {.size = sizeof report};
+    size_t before = own->n_tokens;
+    bool is_done = succeeded(lckv_generate(own->session, is_greedy ? NULL : world->sampler, prompt,
+                                           n_prompt, &options, &report));
+    require_ok(lckv_session_tokens(own->session, after, COUNT(after), &n_after));
+    require(is_done || n_after == before, "a failure appended %zu tokens", n_after - before);
+    if (is_done && report.n_prompt > 0)
+        require(n_after >= before + n_prompt &&
+                    memcmp(after + before, prompt, n_prompt * sizeof *prompt) == 0,
+                "the session does not hold the prompt");
+    forget_logits(world);
+    struct segment exact = {.prefill = LCKV_PREFILL_EXACT};
+    own_append(own, after + before, n_after - before, &exact);
+    if (is_greedy && n_after > before)
+        check_greedy(world, own, before + n_prompt);
+}
+
+static void sample(struct world *world, struct input *input)
+{
+    struct own *own = take_session(world, input);
+    uint32_t what = take(input, 4);
+    lckv_token token = 0;
+    if (what == 1)
+        require_ok(lckv_sampler_reset(world->sampler));
+    if (what == 2) {
+        lckv_sampler *clone = NULL;
+        require_ok(lckv_sampler_clone(world->sampler, &clone));
+        lckv_sampler_release(world->sampler);
+        world->sampler = clone;
+    }
+    if (own == NULL)
+        return;
+    if (succeeded(lckv_sampler_sample_session(world->sampler, own->session, &token))) {
+        require(token >= 0 && token < TINY_VOCAB && !own->is_lost, "token %d", (int)token);
+        require_ok(lckv_sampler_accept(world->sampler, token));
+    }
+}
+
+/* Arguments that break the contract of a call, which must change nothing. */
+static void misuse(struct world *world, struct input *input)
+{
+    struct own *own = take_session(world, input);
+    uint32_t what = take(input, 8);
+    if (own == NULL)
+        return;
+    lckv_token token = what == 0 ? -1 : what == 1 ? TINY_VOCAB : 0;
+    lckv_item items[2] = {{.session = own->session,
+                           .tokens = what == 2 ? NULL : &token,
+                           .n_tokens = what == 3 ? 0 : 1,
+                           .want = what == 4   ? 3
+                                   : what == 5 ? LCKV_WANT_HIDDEN
+                                               : 0}};
+    items[1] = items[0];
+    size_t stride = what == 6 ? sizeof(lckv_item) - 8 : sizeof(lckv_item);
+    lckv_status status = lckv_evaluate(world->cache, items, stride, what == 7 ? 2 : 1, NULL, NULL);
+    require(status == LCKV_INVALID_ARGUMENT, "misuse %u gives %s", what, lckv_status_name(status));
+    forget_logits(world);
+}
+
+static void cancel_nothing(struct world *world, struct input *input)
+{
+    (void)input;
+    lckv_cache_cancel(world->cache);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const calls[])(struct world *, struct input *) = {
+        create_session, evaluate, evaluate, evaluate, truncate_session, read_kv,
+        generate,       sample,   misuse,   evaluate, release_session,  cancel_nothing};
+    struct input input = {data, size};
+    struct world world;
+    world_open(&world, &input);
+    for (int i = 0; world.cache != NULL && i < 64 && input.size > 0; i++) {
+        calls[take(&input, COUNT(calls))](&world, &input);
+        check_world(&world);
+    }
+    world_close(&world, &input);
+    return 0;
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Fuzzes each target for a while: run.sh BUILD SECONDS [TARGET...]. What libFuzzer finds stays in
+# BUILD/corpus, what ends a process in BUILD/crashes. make fuzz builds the targets and calls this.
+set -u
+build=$1
+seconds=$2
+shift 2
+here=tests/fuzz
+timeout=${FUZZ_TIMEOUT:-1} # seconds for one input
+found=0
+export ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0:allocator_may_return_null=1}
+export UBSAN_OPTIONS=print_stacktrace=1
+export LCKV_CPU=portable # the kernel set that is instrumented
+[ $# -gt 0 ] || for source in "$here"/fuzz_*.c; do
+    target=${source##*/fuzz_}
+    set -- "$@" "${target%.c}"
+done
+"$build/tests/fuzz/seeds" "$build/seeds" || exit 1
+for target in "$@"; do
+    corpus=$build/corpus/$target
+    log=$build/$target.log
+    mkdir -p "$corpus" "$build/crashes" "$here/corpus/$target"
+    options=(-max_total_time="$seconds" -timeout="$timeout" -max_len=65536 -rss_limit_mb=1024
+        -malloc_limit_mb=64 -print_final_stats=1 -use_value_profile=1 -reload=0
+        -artifact_prefix="$build/crashes/$target-")
+    [ ! -f "$here/$target.dict" ] || options+=(-dict="$here/$target.dict")
+    if "$build/tests/fuzz/fuzz_$target" "${options[@]}" "$corpus" "$build/seeds/$target" \
+        "$here/corpus/$target" >"$log" 2>&1; then
+        echo "ok    $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
+            "$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log") a second"
+    else
+        found=1
+        echo "FOUND $target: see $log"
+        grep -E '^(tests/fuzz|SUMMARY|==[0-9]+== ?ERROR)|runtime error|Test unit written' "$log" | head -6
+    fi
+    rmdir "$here/corpus/$target" 2>/dev/null
+done
+exit $found

@@ -1,0 +1,256 @@
+/*
+ * Writes the inputs that fuzzing begins with: "seeds FOLDER" makes a folder in it for each target.
+ * Models are the tiny ones of tiny.h, as directories, as GGUF files and packed.
+ */
+#include "fuzz.h"
+#include "tiny.h"
+
+static const char *out;
+
+static const struct {
+    const char *name;
+    struct tiny tiny;
+} models[] = {
+    {"standard", {.n_layers = 2}},
+    {"tied", {.n_layers = 1, .is_tied = true}},
+    {"biases", {.n_layers = 2, .has_biases = true, .members = ",\"mlp_bias\":false"}},
+    {"upward", {.plan = "0_2_2", .n_layers = 3}},
+    {"downward", {.plan = "0_0_2_2", .n_layers = 4}},
+    {"windows", {.plan = "0s_0s_2", .n_layers = 3, .sliding_window = 4}},
+    {"scaled",
+     {.n_layers = 1,
+      .members = ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,"
+                 "\"high_freq_factor\":4,\"original_max_position_embeddings\":16}"}},
+};
+
+/* A seed, made of pieces one after the other. */
+static FILE *begin_seed(const char *target, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", out, target);
+    mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/%s", out, target, name);
+    FILE *seed = fopen(path, "wb");
+    require(seed != NULL, "cannot make %s", path);
+    return seed;
+}
+
+static void end_seed(FILE *seed)
+{
+    require(fclose(seed) == 0, "cannot write a seed");
+}
+
+static void put_part(FILE *seed, const char *header, const char *body)
+{
+    fprintf(seed, "\x1C%s\n%s", header, body);
+}
+
+static void put_file(FILE *seed, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    require(file != NULL, "cannot open %s; seeds run from the root of the repository", path);
+    for (int byte; (byte = fgetc(file)) != EOF;)
+        fputc(byte, seed);
+    fclose(file);
+}
+
+/* The parts of a directory, by way of text: the data are made by the target. */
+static void put_directory(FILE *seed, const struct tiny *tiny)
+{
+    static char text[32768];
+    char header[64];
+    size_t length;
+    tiny_config(tiny, text, sizeof text);
+    put_part(seed, "config.json", text);
+    size_t n_data = tiny_safetensors(tiny, text, sizeof text, &length);
+    snprintf(header, sizeof header, "model.safetensors %zu", n_data);
+    put_part(seed, header, text);
+    put_part(seed, "tokenizer.json", TINY_TOKENIZER);
+    put_part(seed, "tokenizer_config.json", TINY_TOKENIZER_CONFIG);
+    put_part(seed, "generation_config.json", "{\"eos_token_id\":[1,3],\"do_sample\":true}");
+    put_part(seed, "special_tokens_map.json", "{\"eos_token\":\"</s>\"}");
+}
+
+/* Two shards and their index. */
+static void write_shards(void)
+{
+    FILE *seed = begin_seed("directory", "shards");
+    put_part(seed, "config.json",
+             "{\"model_type\":\"llama\",\"hidden_size\":2,\"intermediate_size\":2,"
+             "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"vocab_size\":4,"
+             "\"rms_norm_eps\":1e-6,\"tie_word_embeddings\":true}");
+    put_part(seed, "model.safetensors.index.json",
+             "{\"metadata\":{\"total_size\":64},\"weight_map\":{\"model.embed_tokens.weight\":"
+             "\"a.safetensors\",\"model.norm.weight\":\"b.safetensors\"}}");
+    put_part(seed, "a.safetensors 32",
+             "{\"model.embed_tokens.weight\":{\"dtype\":\"F32\",\"shape\":[4,2],\"data_offsets\":"
+             "[0,32]}}");
+    put_part(seed, "b.safetensors 4",
+             "{\"__metadata__\":{\"format\":\"pt\"},\"model.norm.weight\":{\"dtype\":\"BF16\","
+             "\"shape\":[2],\"data_offsets\":[0,4]}}");
+    end_seed(seed);
+}
+
+static void write_models(void)
+{
+    static const lckv_dtype dtypes[] = {LCKV_DTYPE_DEFAULT, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
+    for (size_t i = 0; i < COUNT(models); i++) {
+        const struct tiny *tiny = &models[i].tiny;
+        FILE *seed = begin_seed("directory", models[i].name);
+        put_directory(seed, tiny);
+        end_seed(seed);
+        folder_begin();
+        require(tiny_write(tiny, folder), "cannot write to %s", folder);
+        lckv_convert_options options = {.size = sizeof options, .dtype = dtypes[i % COUNT(dtypes)]};
+        const char *targets[] = {"gguf", "packed"};
+        for (int packed = 0; packed < 2; packed++) {
+            options.packed = packed;
+            require_ok(lckv_convert(folder, folder_path("m.gguf"), &options, NULL));
+            seed = begin_seed(targets[packed], models[i].name);
+            put_file(seed, folder_path("m.gguf"));
+            end_seed(seed);
+        }
+        options =
+            (lckv_convert_options){.size = sizeof options, .packed = 1, .kernel_set = "portable"};
+        require_ok(lckv_convert(folder, folder_path("p.gguf"), &options, NULL));
+        char name[64];
+        snprintf(name, sizeof name, "%s-portable", models[i].name);
+        seed = begin_seed("packed", name);
+        put_file(seed, folder_path("p.gguf"));
+        end_seed(seed);
+    }
+}
+
+/* The first five bytes of the options are digits: fuzz_convert.c takes remainders of their codes. */
+static void write_conversions(void)
+{
+    static const struct {
+        const char *name, *options;
+        size_t model;
+    } conversions[] = {
+        {"same", "10000", 0},
+        {"f16", "20000", 1},
+        {"bf16", "30000", 2},
+        {"condensed",
+         "00000"
+         "1_1",
+         0},
+        {"copied",
+         "01000"
+         "1_1",
+         2},
+        {"windows",
+         "00004"
+         "0s_1",
+         0},
+        {"downward",
+         "00000"
+         "0_0",
+         3},
+        {"packed", "10100", 4},
+        {"portable", "20110", 5},
+    };
+    for (size_t i = 0; i < COUNT(conversions); i++) {
+        const struct tiny *tiny = &models[conversions[i].model].tiny;
+        FILE *seed = begin_seed("convert", conversions[i].name);
+        put_part(seed, "options", conversions[i].options);
+        put_directory(seed, tiny);
+        end_seed(seed);
+        folder_begin();
+        require(tiny_write(tiny, folder), "cannot write to %s", folder);
+        require_ok(lckv_convert(folder, folder_path("m.gguf"), NULL, NULL));
+        char name[64];
+        snprintf(name, sizeof name, "%s-gguf", conversions[i].name);
+        seed = begin_seed("convert", name);
+        put_part(seed, "options", conversions[i].options);
+        put_part(seed, "model.gguf", "");
+        put_file(seed, folder_path("m.gguf"));
+        end_seed(seed);
+    }
+}
+
+static void write_texts(void)
+{
+    static const char *const files[] = {"gpt2", "llama3", "plain", "smollm", "steps"};
+    for (size_t i = 0; i < COUNT(files) + 1; i++) {
+        FILE *seed = begin_seed("tokenizer", i < COUNT(files) ? files[i] : "tiny");
+        char path[128];
+        put_part(seed, "tokenizer.json", i < COUNT(files) ? "" : TINY_TOKENIZER);
+        if (i < COUNT(files)) {
+            snprintf(path, sizeof path, "tests/data/text/%s.json", files[i]);
+            put_file(seed, path);
+        }
+        put_part(seed, "tokenizer_config.json", TINY_TOKENIZER_CONFIG);
+        put_part(seed, "text", "Once upon a time, 1234 cats; it's caf\xC3\xA9!\n\n  <|im_start|>");
+        put_part(seed, "text 1", "<s>abc<|eos|> \xF0\x9F\x98\x80\xFF\xE2\x80");
+        put_part(seed, "text 2", "");
+        end_seed(seed);
+    }
+}
+
+static void write_chats(void)
+{
+    static const char *const templates[] = {
+        "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
+        "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ "
+        "'<|im_start|>assistant\n' }}{% endif %}",
+        "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ "
+        "'<|im_start|>system\nYou are helpful<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + "
+        "message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}",
+        "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}",
+    };
+    for (size_t i = 0; i < COUNT(templates); i++) {
+        const char name[] = {(char)('a' + i), '\0'};
+        FILE *seed = begin_seed("chat", name);
+        put_part(seed, "template", templates[i]);
+        put_part(seed, "system", "Be brief.");
+        put_part(seed, "user", "Hi <|im_end|>\n<|im_start|>");
+        put_part(seed, "assistant", "");
+        end_seed(seed);
+    }
+}
+
+static void write_plans(void)
+{
+    static const char *const plans[] = {"0_1_2_3", "0_3_3_3",         "0s_1s_2_2",
+                                        "3_3_3_3", "0_6_6_6_6_6_6_7", "0_0_2_2s"};
+    static const char numbers[] = {1, 0, 2, 0, 64, 0, 2, 3, 1, 1, 1, 4, 3, 2, 1, 9, 1, 20, 2, 0};
+    for (size_t i = 0; i < COUNT(plans); i++) {
+        FILE *seed = begin_seed("plan", plans[i]);
+        fwrite(numbers, 1, sizeof numbers, seed);
+        fputs(plans[i], seed);
+        end_seed(seed);
+    }
+}
+
+/* Bytes without a pattern: each is an argument or a call of fuzz_calls.c. */
+static void write_calls(void)
+{
+    uint32_t bits = 1;
+    for (int i = 0; i < 24; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%02d", i);
+        FILE *seed = begin_seed("calls", name);
+        fputc(i % 5, seed);
+        for (int k = 0; k < 400; k++) {
+            bits = bits * 1664525 + 1013904223;
+            fputc((int)(bits >> 24), seed);
+        }
+        end_seed(seed);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    require(argc == 2, "usage: %s FOLDER", argv[0]);
+    out = argv[1];
+    mkdir(out, 0777);
+    write_models();
+    write_shards();
+    write_conversions();
+    write_texts();
+    write_chats();
+    write_plans();
+    write_calls();
+    return 0;
+}
