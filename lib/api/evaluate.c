@@ -16,9 +16,9 @@ typedef lckv_status (*evaluate_function)(struct lckv_cache *cache, const lckv_it
                                          const lckv_evaluate_options *options,
                                          lckv_evaluate_report *report);
 
-static lckv_status call(evaluate_function function, lckv_cache *cache, const lckv_item *items,
-                        size_t stride, size_t n_items, const lckv_evaluate_options *given,
-                        lckv_evaluate_report *report)
+static lckv_status check_arguments(const lckv_cache *cache, const lckv_item *items, size_t stride,
+                                   size_t n_items, const lckv_evaluate_options *given,
+                                   lckv_evaluate_options *options)
 {
     if (cache == NULL || items == NULL || n_items == 0)
         return fail(LCKV_INVALID_ARGUMENT, "lckv_evaluate: expected a cache and at least one item");
@@ -26,22 +26,34 @@ static lckv_status call(evaluate_function function, lckv_cache *cache, const lck
         return fail(LCKV_INVALID_ARGUMENT,
                     "lckv_evaluate: stride is %zu; expected sizeof(lckv_item), %zu", stride,
                     sizeof(lckv_item));
-    lckv_evaluate_options options;
-    lckv_status status = options_read(&options, sizeof options, given, "lckv_evaluate_options");
-    if (status == LCKV_OK && options.reserved != 0)
+    lckv_status status = options_read(options, sizeof *options, given, "lckv_evaluate_options");
+    if (status == LCKV_OK && options->reserved != 0)
         status = fail(LCKV_INVALID_ARGUMENT, "lckv_evaluate_options: reserved must be 0");
-    if (status == LCKV_OK && report != NULL)
+    return status;
+}
+
+/* The report is written whatever the status, unless its own size is wrong. */
+static lckv_status call(evaluate_function function, lckv_cache *cache, const lckv_item *items,
+                        size_t stride, size_t n_items, const lckv_evaluate_options *given,
+                        lckv_evaluate_report *report)
+{
+    lckv_evaluate_options options;
+    lckv_evaluate_report full = {.failed_item = -1};
+    lckv_status status = LCKV_OK;
+    if (report != NULL)
         status = result_check(report, sizeof *report, "lckv_evaluate_report");
-    if (status == LCKV_OK)
-        status = cache_enter(cache);
     if (status != LCKV_OK)
         return status;
-    lckv_evaluate_report full = {0};
-    status =
-        failure_keep(&cache->failure, function(cache, items, stride, n_items, &options, &full));
+    status = check_arguments(cache, items, stride, n_items, given, &options);
+    if (status == LCKV_OK)
+        status = cache_enter(cache);
+    if (status == LCKV_OK) {
+        status =
+            failure_keep(&cache->failure, function(cache, items, stride, n_items, &options, &full));
+        cache_leave(cache);
+    }
     if (report != NULL)
         result_write(report, &full, sizeof full, "lckv_evaluate_report");
-    cache_leave(cache);
     return status;
 }
 

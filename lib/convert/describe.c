@@ -33,20 +33,24 @@ static uint32_t file_type(lckv_dtype dtype)
     }
 }
 
+/* Whether the key describes the architecture or the plan, which the new file has its own of. */
+static bool is_replaced(const char *key, const char *architecture)
+{
+    size_t length = strlen(architecture);
+    if (strncmp(key, "lckv.", 5) == 0)
+        return strncmp(key, "lckv.tokenizer.", 15) != 0;
+    return (strncmp(key, architecture, length) == 0 && key[length] == '.') ||
+           strcmp(key, "general.alignment") == 0 || strcmp(key, "general.architecture") == 0;
+}
+
 /* Takes over everything but what describes the old architecture. */
 static lckv_status copy_metadata(const struct checkpoint *in, const struct hparams *hparams,
                                  struct metadata *metadata)
 {
-    const char *old = hparams->architecture->gguf_name;
-    size_t length = strlen(old);
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < in->metadata.n_values; i++) {
         const struct metadata_value *value = &in->metadata.values[i];
-        const char *key = value->key.bytes;
-        bool replaced = (strncmp(key, old, length) == 0 && key[length] == '.') ||
-                        strncmp(key, "lckv.", 5) == 0 || strcmp(key, "general.alignment") == 0 ||
-                        strcmp(key, "general.architecture") == 0;
-        if (!replaced)
+        if (!is_replaced(value->key.bytes, hparams->architecture->gguf_name))
             status = metadata_set_value(metadata, value);
     }
     return status;

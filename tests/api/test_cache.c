@@ -52,9 +52,14 @@ START_TEST(bad_items_change_nothing)
     lckv_item twice[2] = {item_of(session, 4, 5, got[0]), item_of(session, 5, 6, got[1])};
     ck_assert_status(run(cache, twice, 2, LCKV_PREFILL_AUTO), LCKV_INVALID_ARGUMENT);
     ck_assert_error_has("twice");
-    ck_assert_status(lckv_evaluate(cache, &good, sizeof good - 8, 1, NULL, NULL),
+    lckv_evaluate_report report = {.size = sizeof report, .failed_item = 7};
+    ck_assert_status(lckv_evaluate(cache, &good, sizeof good - 8, 1, NULL, &report),
                      LCKV_INVALID_ARGUMENT);
-    ck_assert_status(lckv_evaluate(cache, NULL, sizeof good, 1, NULL, NULL), LCKV_INVALID_ARGUMENT);
+    ck_assert_int_eq(report.failed_item, -1); /* none of the items is at fault */
+    report.failed_item = 7;
+    ck_assert_status(lckv_evaluate(cache, NULL, sizeof good, 1, NULL, &report),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_int_eq(report.failed_item, -1);
     ck_assert_status(lckv_evaluate(cache, &good, sizeof good, 0, NULL, NULL),
                      LCKV_INVALID_ARGUMENT);
     lckv_item many = item_of(session, 0, 17, got[0]);

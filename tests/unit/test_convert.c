@@ -39,6 +39,18 @@ static void logits_of(const char *path, float *logits)
     lckv_model_release(model);
 }
 
+/* Converting `first` as it is changes no byte. */
+static void check_reconverted(void)
+{
+    size_t length, length_again;
+    ck_assert_ok(lckv_convert(first, second, NULL, NULL));
+    char *bytes = read_whole(first, &length), *again = read_whole(second, &length_again);
+    ck_assert_uint_eq(length, length_again);
+    ck_assert_mem_eq(bytes, again, length);
+    free(bytes);
+    free(again);
+}
+
 static const char *const fixtures[] = {"lckv-w2",      "standard-llama",   "nodiag-w10like",
                                        "yoco-windows", "rope-llama3-tied", "cla2"};
 
@@ -53,13 +65,40 @@ START_TEST(a_converted_model_is_the_same_model)
     for (size_t i = 0; i < 8 * 160; i++)
         ck_assert(before[i] == after[i]);
     /* Reading it and writing it again changes no byte. */
-    ck_assert_ok(lckv_convert(first, second, NULL, NULL));
-    size_t length, length_again;
-    char *bytes = read_whole(first, &length), *again = read_whole(second, &length_again);
-    ck_assert_uint_eq(length, length_again);
-    ck_assert_int_eq(memcmp(bytes, again, length), 0);
-    free(bytes);
-    free(again);
+    check_reconverted();
+}
+END_TEST
+
+/* Each of our own keys, which a file of another program does not have. */
+START_TEST(a_tokenizer_stays_the_same_from_file_to_file)
+{
+    static const char *const keys[] = {
+        "lckv.tokenizer.patterns",   "lckv.tokenizer.nfc",        "lckv.tokenizer.ignore_merges",
+        "lckv.tokenizer.lstrip_ids", "lckv.tokenizer.rstrip_ids", "lckv.tokenizer.single_word_ids"};
+    char *weights = realpath(STANDARD "/model.safetensors", NULL);
+    char *config = realpath(STANDARD "/config.json", NULL);
+    ck_assert_int_eq(symlink(weights, folder_path("model.safetensors")), 0);
+    ck_assert_int_eq(symlink(config, folder_path("config.json")), 0);
+    free(weights);
+    free(config);
+    folder_write_text(
+        "tokenizer.json",
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"],"
+        "\"ignore_merges\":true},\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":"
+        "\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"b|.\"},"
+        "\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
+        "\"use_regex\":false}]},\"added_tokens\":[{\"id\":3,\"content\":\"<l>\",\"lstrip\":true},"
+        "{\"id\":4,\"content\":\"<r>\",\"rstrip\":true},{\"id\":5,\"content\":\"w\","
+        "\"single_word\":true}]}");
+    ck_assert_ok(lckv_convert(folder, first, NULL, NULL));
+    check_reconverted();
+    lckv_model *model = open_model(second, (lckv_model_options){0});
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        char value[256];
+        size_t length;
+        ck_assert_ok(lckv_model_metadata(model, keys[i], value, sizeof value, &length));
+    }
+    lckv_model_release(model);
 }
 END_TEST
 
@@ -349,6 +388,7 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tcase, set_up, folder_remove);
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, a_converted_model_is_the_same_model, 0, 6);
+    tcase_add_test(tcase, a_tokenizer_stays_the_same_from_file_to_file);
     tcase_add_loop_test(tcase, numbers_are_rounded_as_gguf_keeps_them, 0, 2);
     tcase_add_loop_test(tcase, plans_take_the_means_of_their_readers, 0, 2);
     tcase_add_test(tcase, rows_that_no_block_holds_stay_f16);
