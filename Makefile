@@ -215,6 +215,15 @@ check-valgrind:
 lint: $(OBJECTS)
 	@tests/lint.sh $(BUILD)
 
+# The allocations that fail are those of the C library that a program starts with, whatever the CFLAGS.
+MALLOC_FAULTS := $(BUILD)/tests/malloc_faults/preload.so $(BUILD)/tests/malloc_faults/test_malloc_faults
+tests: $(MALLOC_FAULTS)
+$(BUILD)/tests/malloc_faults/test_malloc_faults: tests/fuzz/tiny.h
+$(BUILD)/tests/malloc_faults/preload.so: tests/malloc_faults/preload.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$<)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(C11)) $(ERRORS) -O2 -fPIC -fno-builtin -shared $< -o $@
+
 # ---- Fuzzing: tests/fuzz/README.md ------------------------------------------------------------------
 # Every build has the targets with replay.c for a main; make fuzz builds them again with libFuzzer.
 
@@ -222,10 +231,11 @@ FUZZ_MAIN ?= tests/fuzz/replay.c
 FUZZ_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(FUZZ_TESTS) $(BUILD)/tests/fuzz/seeds
 tests: $(FUZZ_PROGRAMS)
+$(FUZZ_PROGRAMS): $(wildcard tests/fuzz/*.h)
 $(BUILD)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_MAIN) $(BUILD)/liblckv.a $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
-	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude $(CFLAGS) $(FUZZ_LINK) $(LDFLAGS) $< $(FUZZ_MAIN) $(BUILD)/liblckv.a $(LIBS) -o $@
+	$(Q)$(CC) $(filter-out -MMD -MP,$(C11)) $(ERRORS) -Iinclude $(CFLAGS) $(FUZZ_LINK) $(LDFLAGS) $< $(FUZZ_MAIN) $(BUILD)/liblckv.a $(LIBS) -o $@
 
 FUZZ_CC ?= clang
 FUZZ := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
@@ -300,4 +310,4 @@ dist:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS) $(FUZZ_TESTS))
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))

@@ -53,7 +53,21 @@ else
         done
     done
 fi
+if [ "$what" != valgrind ]; then
+    # Fuzzing's inputs: those that it begins with, and what it has found.
+    inputs=$build/tests/fuzz/inputs
+    run "inputs of fuzzing" "$build/tests/fuzz/seeds" "$inputs"
+    [ "$what" = all ] || export LCKV_REPLAY_SECONDS=5 # sanitizers take their time
+    for program in "$build"/tests/fuzz/fuzz_*; do
+        target=${program##*/fuzz_}
+        corpus=tests/fuzz/corpus/$target
+        [ -d "$corpus" ] || corpus=
+        run "replay $target" "$program" "$inputs/$target" ${corpus:+"$corpus"}
+    done
+fi
 if [ "$what" = all ]; then
+    faults=$build/tests/malloc_faults
+    run malloc_faults env LD_PRELOAD="$faults/preload.so" "$faults/test_malloc_faults"
     for script in tests/abi/*.sh; do
         run "$script" bash "$script" "$build/lckv" "$model" "$build"
     done

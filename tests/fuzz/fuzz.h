@@ -40,7 +40,10 @@ static inline void require_status_ok(lckv_status status, const char *call)
             lckv_last_error());
 }
 
-/* A failure must have a status that the header knows and a message; nothing is a defect. */
+/*
+ * Whether a call succeeded. If not, it has a status that the header knows and a message, which
+ * LCKV_FUZZ_SAY in the environment prints. LCKV_INTERNAL and LCKV_BUSY are defects here.
+ */
 static inline bool succeeded(lckv_status status)
 {
     require(status >= LCKV_OK && status < LCKV_INTERNAL, "status %d: %s", (int)status,
@@ -48,6 +51,8 @@ static inline bool succeeded(lckv_status status)
     require(status != LCKV_BUSY, "one thread cannot find a cache busy");
     require(status == LCKV_OK || lckv_last_error()[0] != '\0', "%s without a message",
             lckv_status_name(status));
+    if (status != LCKV_OK && getenv("LCKV_FUZZ_SAY") != NULL)
+        fprintf(stderr, "    %s: %s\n", lckv_status_name(status), lckv_last_error());
     return status == LCKV_OK;
 }
 

@@ -5,7 +5,7 @@
  */
 #include "calls.h"
 
-/* Which sessions of the first four that exist the input names. */
+/* The sessions that the input names, of those that exist; the first of them if it names none. */
 static size_t take_sessions(struct world *world, struct input *input, struct own *chosen[])
 {
     uint32_t mask = take(input, 16);
@@ -14,13 +14,22 @@ static size_t take_sessions(struct world *world, struct input *input, struct own
         if (world->own[i].session != NULL && (mask >> i & 1) != 0)
             chosen[n++] = &world->own[i];
     }
+    for (size_t i = 0; n == 0 && i < MAX_SESSIONS; i++) {
+        if (world->own[i].session != NULL)
+            chosen[n++] = &world->own[i];
+    }
     return n;
 }
 
 static struct own *take_session(struct world *world, struct input *input)
 {
-    struct own *own = &world->own[take(input, MAX_SESSIONS)];
-    return own->session != NULL ? own : NULL;
+    uint32_t first = take(input, MAX_SESSIONS);
+    for (size_t i = 0; i < MAX_SESSIONS; i++) {
+        struct own *own = &world->own[(first + i) % MAX_SESSIONS];
+        if (own->session != NULL)
+            return own;
+    }
+    return NULL;
 }
 
 static void create_session(struct world *world, struct input *input)
@@ -75,7 +84,7 @@ static void evaluate(struct world *world, struct input *input)
     struct own *chosen[MAX_SESSIONS];
     lckv_item items[MAX_SESSIONS + 1];
     size_t n = take_sessions(world, input, chosen);
-    bool fits = true;
+    bool fits = n > 0;
     for (size_t i = 0; i < n; i++) {
         size_t n_new = 1 + take(input, MAX_NEW);
         for (size_t t = 0; t < n_new; t++)
@@ -195,7 +204,8 @@ static void generate(struct world *world, struct input *input)
     bool is_done = succeeded(lckv_generate(own->session, is_greedy ? NULL : world->sampler, prompt,
                                            n_prompt, &options, &report));
     require_ok(lckv_session_tokens(own->session, after, COUNT(after), &n_after));
-    require(is_done || n_after == before, "a failure appended %zu tokens", n_after - before);
+    require(is_done || n_after == before, "a failure appended %zu tokens: %s", n_after - before,
+            lckv_last_error());
     if (is_done && report.n_prompt > 0)
         require(n_after >= before + n_prompt &&
                     memcmp(after + before, prompt, n_prompt * sizeof *prompt) == 0,
@@ -232,7 +242,7 @@ static void sample(struct world *world, struct input *input)
 static void misuse(struct world *world, struct input *input)
 {
     struct own *own = take_session(world, input);
-    uint32_t what = take(input, 8);
+    uint32_t what = take(input, 9);
     if (own == NULL)
         return;
     lckv_token token = what == 0 ? -1 : what == 1 ? TINY_VOCAB : 0;
@@ -244,8 +254,12 @@ static void misuse(struct world *world, struct input *input)
                                                : 0}};
     items[1] = items[0];
     size_t stride = what == 6 ? sizeof(lckv_item) - 8 : sizeof(lckv_item);
-    lckv_status status = lckv_evaluate(world->cache, items, stride, what == 7 ? 2 : 1, NULL, NULL);
+    size_t n = what == 7 ? 2 : what == 8 ? 0 : 1;
+    lckv_evaluate_report report = {.size = sizeof report, .failed_item = 9};
+    lckv_status status = lckv_evaluate(world->cache, items, stride, n, NULL, &report);
     require(status == LCKV_INVALID_ARGUMENT, "misuse %u gives %s", what, lckv_status_name(status));
+    require(report.failed_item >= -1 && report.failed_item < (int64_t)n, "item %lld of misuse %u",
+            (long long)report.failed_item, what);
     forget_logits(world);
 }
 
@@ -263,6 +277,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input input = {data, size};
     struct world world;
     world_open(&world, &input);
+    create_session(&world, &input);
     for (int i = 0; world.cache != NULL && i < 64 && input.size > 0; i++) {
         calls[take(&input, COUNT(calls))](&world, &input);
         check_world(&world);

@@ -102,10 +102,13 @@ static inline void touch_chat(const lckv_model *model, const lckv_message *messa
 
 static inline void touch_vocabulary(const lckv_model *model)
 {
+    lckv_model_info info = {.size = sizeof info};
+    require_ok(lckv_model_get_info(model, &info));
+    lckv_token end = info.n_vocab < 2048 ? (lckv_token)info.n_vocab + 1 : 2048;
     const char *text;
     size_t length;
     lckv_token_type type;
-    for (lckv_token token = -1; token < 2048; token++) {
+    for (lckv_token token = -1; token < end; token++) {
         lckv_status status = lckv_model_token(model, token, &text, &length, &type);
         if (succeeded(status) && length > 0)
             require(text[0] + text[length - 1] < 1024, "the token's ends can be read");
