@@ -1,8 +1,8 @@
 /*
- * Conversion. The part "options" has five letters and then a plan, or no plan after them: the
- * element type, the way of making keys and values, packed or not, a kernel set, and a window. The
- * other parts are the files of a model, as in fuzz_directory.c, or one of them a GGUF file. What
- * has been written must open, and convert again to itself.
+ * Conversion. The part "options" has five digits, and then a plan or nothing: the element type, the
+ * way of making keys and values, packed or not, a kernel set, and a window. The other parts are the
+ * files of a model, as in fuzz_directory.c, or one of them a GGUF file. What has been written must
+ * open, and convert again to itself.
  */
 #include "touch.h"
 
@@ -11,14 +11,19 @@ struct request {
     char plan[256];
 };
 
+static uint32_t take_digit(struct input *input, uint32_t limit)
+{
+    return (take(input, 256) + 256 - '0') % 256 % limit;
+}
+
 static void read_options(const struct part *part, struct request *request)
 {
     struct input input = {(const uint8_t *)part->body, part->length};
-    request->options.dtype = (lckv_dtype)take(&input, 7);
-    request->options.init = (lckv_convert_init)take(&input, 3);
-    request->options.packed = (int32_t)take(&input, 2);
-    request->options.kernel_set = take(&input, 2) == 0 ? NULL : "portable";
-    request->options.sliding_window = take(&input, 8);
+    request->options.dtype = (lckv_dtype)take_digit(&input, 7);
+    request->options.init = (lckv_convert_init)take_digit(&input, 3);
+    request->options.packed = (int32_t)take_digit(&input, 2);
+    request->options.kernel_set = take_digit(&input, 2) == 0 ? NULL : "portable";
+    request->options.sliding_window = take_digit(&input, 8);
     snprintf(request->plan, sizeof request->plan, "%.*s", (int)input.size,
              (const char *)input.data);
     request->options.plan = input.size > 0 ? request->plan : NULL;

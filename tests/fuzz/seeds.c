@@ -121,39 +121,24 @@ static void write_models(void)
     }
 }
 
-/* The first five bytes of the options are digits: fuzz_convert.c takes remainders of their codes. */
+/* The digits of the options are those of fuzz_convert.c. */
 static void write_conversions(void)
 {
     static const struct {
-        const char *name, *options;
+        const char *name, *digits, *plan;
         size_t model;
     } conversions[] = {
-        {"same", "10000", 0},
-        {"f16", "20000", 1},
-        {"bf16", "30000", 2},
-        {"condensed",
-         "00000"
-         "1_1",
-         0},
-        {"copied",
-         "01000"
-         "1_1",
-         2},
-        {"windows",
-         "00004"
-         "0s_1",
-         0},
-        {"downward",
-         "00000"
-         "0_0",
-         3},
-        {"packed", "10100", 4},
-        {"portable", "20110", 5},
+        {"same", "00000", "", 0},         {"f16", "20000", "", 1},
+        {"bf16", "30000", "", 2},         {"q8_0", "40000", "", 4},
+        {"condensed", "00000", "1_1", 0}, {"copied", "01000", "1_1", 2},
+        {"windows", "00004", "0s_1", 0},  {"downward", "00000", "0_0_0", 3},
+        {"packed", "00100", "", 4},       {"portable", "20110", "", 5},
     };
     for (size_t i = 0; i < COUNT(conversions); i++) {
         const struct tiny *tiny = &models[conversions[i].model].tiny;
         FILE *seed = begin_seed("convert", conversions[i].name);
-        put_part(seed, "options", conversions[i].options);
+        put_part(seed, "options", conversions[i].digits);
+        fputs(conversions[i].plan, seed);
         put_directory(seed, tiny);
         end_seed(seed);
         folder_begin();
@@ -162,7 +147,8 @@ static void write_conversions(void)
         char name[64];
         snprintf(name, sizeof name, "%s-gguf", conversions[i].name);
         seed = begin_seed("convert", name);
-        put_part(seed, "options", conversions[i].options);
+        put_part(seed, "options", conversions[i].digits);
+        fputs(conversions[i].plan, seed);
         put_part(seed, "model.gguf", "");
         put_file(seed, folder_path("m.gguf"));
         end_seed(seed);

@@ -1,6 +1,6 @@
 /*
- * Tiny models that programs make for themselves: the files of a Hugging Face directory, a few
- * layers of a few numbers each, and a tokenizer of 32 tokens. lckv_convert makes GGUF files of them.
+ * Tiny models that programs make for themselves: the files of a Hugging Face directory, with a few
+ * layers of a few numbers each and a tokenizer of 32 tokens. lckv_convert makes GGUF files of them.
  */
 #ifndef LCKV_TESTS_FUZZ_TINY_H
 #define LCKV_TESTS_FUZZ_TINY_H
@@ -14,6 +14,7 @@
 struct tiny {
     const char *plan; /* NULL: standard */
     uint32_t n_layers, sliding_window;
+    uint32_t n_vocab; /* 0: as many as the tokenizer has tokens */
     bool is_tied, has_biases;
     const char *members; /* further members of config.json, each with a comma before it; or NULL */
 };
@@ -52,6 +53,11 @@ enum {
     "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"<|im_end|>\"},\"add_bos_token\"" \
     ":true,\"chat_template\":\"" TINY_TEMPLATE "\"}"
 
+static inline uint32_t tiny_vocab(const struct tiny *tiny)
+{
+    return tiny->n_vocab != 0 ? tiny->n_vocab : TINY_VOCAB;
+}
+
 static inline size_t tiny_config(const struct tiny *tiny, char *text, size_t capacity)
 {
     char plan[128] = "";
@@ -66,12 +72,12 @@ static inline size_t tiny_config(const struct tiny *tiny, char *text, size_t cap
         "d,"
         "\"max_position_embeddings\":64,\"num_attention_heads\":%d,\"num_hidden_layers\":%u,"
         "\"num_key_value_heads\":%d,\"head_dim\":%d,\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0,"
-        "\"vocab_size\":%d,\"tie_word_embeddings\":%s,\"sliding_window\":%u,\"attention_bias\":%s,"
+        "\"vocab_size\":%u,\"tie_word_embeddings\":%s,\"sliding_window\":%u,\"attention_bias\":%s,"
         "\"bos_token_id\":0,\"eos_token_id\":3%s%s}",
         tiny->plan != NULL ? "lckv-llama" : "llama", TINY_HIDDEN, TINY_INTERMEDIATE, TINY_HEADS,
-        tiny->n_layers, TINY_KV_HEADS, TINY_HEAD_DIM, TINY_VOCAB, tiny->is_tied ? "true" : "false",
-        tiny->sliding_window, tiny->has_biases ? "true" : "false", plan,
-        tiny->members != NULL ? tiny->members : "");
+        tiny->n_layers, TINY_KV_HEADS, TINY_HEAD_DIM, tiny_vocab(tiny),
+        tiny->is_tied ? "true" : "false", tiny->sliding_window, tiny->has_biases ? "true" : "false",
+        plan, tiny->members != NULL ? tiny->members : "");
     return (size_t)length;
 }
 
@@ -119,10 +125,10 @@ static inline size_t tiny_safetensors(const struct tiny *tiny, char *text, size_
 {
     struct tiny_header h = {text, 0, capacity, 0};
     const uint32_t q = TINY_HEADS * TINY_HEAD_DIM, kv = TINY_KV_HEADS * TINY_HEAD_DIM;
-    tiny_tensor(&h, TINY_VOCAB, TINY_HIDDEN, "model.embed_tokens.weight");
+    tiny_tensor(&h, tiny_vocab(tiny), TINY_HIDDEN, "model.embed_tokens.weight");
     tiny_tensor(&h, TINY_HIDDEN, 0, "model.norm.weight");
     if (!tiny->is_tied)
-        tiny_tensor(&h, TINY_VOCAB, TINY_HIDDEN, "lm_head.weight");
+        tiny_tensor(&h, tiny_vocab(tiny), TINY_HIDDEN, "lm_head.weight");
     for (uint32_t i = 0; i < tiny->n_layers; i++) {
         static const char *const kv_names[] = {"k", "v"};
         tiny_tensor(&h, TINY_HIDDEN, 0, "model.layers.%u.input_layernorm.weight", i);
@@ -175,19 +181,24 @@ static inline bool tiny_write_file(const char *directory, const char *name, cons
     return (fclose(file) == 0) & written;
 }
 
-/* Writes the model's files to a folder that exists. */
-static inline bool tiny_write(const struct tiny *tiny, const char *directory)
+/* Writes config.json and model.safetensors to a folder that exists. */
+static inline bool tiny_write_weights(const struct tiny *tiny, const char *directory)
 {
     static char text[32768];
     size_t length = tiny_config(tiny, text, sizeof text);
     bool written = tiny_write_file(directory, "config.json", text, length, 0);
     size_t n_data = tiny_safetensors(tiny, text, sizeof text, &length);
-    written &= tiny_write_file(directory, "model.safetensors", text, length, n_data);
-    written &=
-        tiny_write_file(directory, "tokenizer.json", TINY_TOKENIZER, sizeof TINY_TOKENIZER - 1, 0);
-    written &= tiny_write_file(directory, "tokenizer_config.json", TINY_TOKENIZER_CONFIG,
-                               sizeof TINY_TOKENIZER_CONFIG - 1, 0);
-    return written;
+    return tiny_write_file(directory, "model.safetensors", text, length, n_data) & written;
+}
+
+/* The tokenizer's files too. */
+static inline bool tiny_write(const struct tiny *tiny, const char *directory)
+{
+    return tiny_write_weights(tiny, directory) &&
+           tiny_write_file(directory, "tokenizer.json", TINY_TOKENIZER, sizeof TINY_TOKENIZER - 1,
+                           0) &&
+           tiny_write_file(directory, "tokenizer_config.json", TINY_TOKENIZER_CONFIG,
+                           sizeof TINY_TOKENIZER_CONFIG - 1, 0);
 }
 
 #endif
