@@ -59,7 +59,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-valgrind fuzz fuzz-programs demo examples tests benches \
+.PHONY: FORCE all help check check-sanitize check-threads check-valgrind demo examples tests benches \
         install install-strip uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
@@ -68,6 +68,7 @@ help:
 	@echo "demo            writes a story with the bundled model"
 	@echo "check           builds and runs every test"
 	@echo "check-sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "check-threads   the tests under ThreadSanitizer"
 	@echo "check-valgrind  the tests under valgrind"
 	@echo "fuzz            fuzzes SECONDS=60 each of TARGETS (all), with clang: tests/fuzz/README.md"
 	@echo "examples        $(BUILD)/examples/*"
@@ -208,6 +209,11 @@ check-sanitize:
 	    all tests
 	@tests/run.sh $(BUILD)/sanitize programs
 
+check-threads:
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 BUILD=$(BUILD)/threads CFLAGS="-O1 -g -fsanitize=thread" \
+	    all tests
+	@tests/run.sh $(BUILD)/threads programs
+
 check-valgrind:
 	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all tests
 	@tests/run.sh $(BUILD) valgrind
@@ -245,6 +251,7 @@ fuzz:
 	    FUZZ_LINK=-fsanitize=fuzzer fuzz-programs
 	@tests/fuzz/run.sh $(BUILD)/fuzz $(SECONDS) $(TARGETS)
 fuzz-programs: $(FUZZ_PROGRAMS)
+.PHONY: fuzz fuzz-programs
 ifdef FUZZ_LINK
 # The targets run the portable kernels; clang takes minutes to instrument the vector sets.
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O1
