@@ -1,7 +1,7 @@
 /*
  * The other side of fuzz_calls.c: what a cache and its sessions must hold, and the checks of one
- * against the other. The reference is a cache of its own that gets the same tokens one by one (or
- * in the same calls, where passes are iterated).
+ * against the other. The reference is a cache whose sessions get the same tokens one by one (where
+ * passes are iterated, in the same calls). It never truncates: a session of it begins anew instead.
  */
 #ifndef LCKV_TESTS_FUZZ_CALLS_H
 #define LCKV_TESTS_FUZZ_CALLS_H
@@ -26,6 +26,9 @@ struct own {
     bool held;    /* the cache must hold logits of the last `n_held` tokens */
     bool is_lost; /* it must hold none */
     size_t n_held;
+    lckv_session *reference; /* NULL: there is none yet */
+    size_t n_computed;       /* tokens of the reference, and rows of what follows */
+    float logits[MAX_TOKENS * TINY_VOCAB], hidden[MAX_TOKENS * TINY_HIDDEN];
 };
 
 struct world {
@@ -37,9 +40,6 @@ struct world {
     lckv_cache_options options;
     uint32_t n_sessions, n_slots, n_windowed_slots;
 };
-
-static float reference_logits[MAX_TOKENS * TINY_VOCAB];
-static float reference_hidden[MAX_TOKENS * TINY_HIDDEN];
 
 /* ---- Models, made once ---- */
 
@@ -99,8 +99,8 @@ static inline void world_open(struct world *world, struct input *input)
     world->options = options;
     require_ok(lckv_cache_create(world->model, &options, &world->cache));
     options = (lckv_cache_options){.size = sizeof options,
-                                   .n_tokens = MAX_TOKENS,
-                                   .max_sessions = 1,
+                                   .n_tokens = MAX_SESSIONS * MAX_TOKENS,
+                                   .max_sessions = MAX_SESSIONS,
                                    .kv_dtype = options.kv_dtype,
                                    .n_threads = 1,
                                    .max_rows = MAX_TOKENS,
@@ -129,8 +129,10 @@ static inline void world_close(struct world *world, struct input *input)
     bool cache_first = take(input, 2) == 0;
     if (cache_first)
         lckv_cache_release(world->cache);
-    for (size_t i = 0; i < MAX_SESSIONS; i++)
+    for (size_t i = 0; i < MAX_SESSIONS; i++) {
         lckv_session_release(world->own[i].session);
+        lckv_session_release(world->own[i].reference);
+    }
     if (!cache_first) {
         require_ok(lckv_cache_get_stats(world->cache, &world->stats));
         require(world->stats.n_pages_free == world->stats.n_pages, "%llu of %llu pages are free",
@@ -171,24 +173,32 @@ static inline void let_go_of_logits(struct world *world)
 
 /* ---- The reference ---- */
 
-/* A session of the reference cache with the same tokens, its logits and hidden states above. */
-static inline lckv_session *compute_reference(struct world *world, const struct own *own)
+/* After a truncate or a release. */
+static inline void drop_reference(struct own *own)
 {
-    lckv_session *session = NULL;
-    require_ok(lckv_session_create(world->reference, &session));
-    for (size_t begin = 0, end; begin < own->n_tokens; begin = end) {
+    lckv_session_release(own->reference);
+    own->reference = NULL;
+    own->n_computed = 0;
+}
+
+/* Gives the reference the tokens that it lacks. */
+static inline void compute_reference(struct world *world, struct own *own)
+{
+    if (own->reference == NULL)
+        require_ok(lckv_session_create(world->reference, &own->reference));
+    while (own->n_computed < own->n_tokens) {
+        size_t begin = own->n_computed, end = begin + 1;
         const struct segment *segment = &own->segments[begin];
-        end = begin + 1;
         while (segment->call != 0 && end < own->n_tokens &&
                own->segments[end].call == segment->call)
             end++;
-        lckv_item item = {.session = session,
+        lckv_item item = {.session = own->reference,
                           .tokens = own->tokens + begin,
                           .n_tokens = end - begin,
                           .want = LCKV_WANT_ALL | LCKV_WANT_HIDDEN,
-                          .logits = reference_logits + begin * TINY_VOCAB,
+                          .logits = own->logits + begin * TINY_VOCAB,
                           .logits_capacity = (end - begin) * TINY_VOCAB,
-                          .hidden = reference_hidden + begin * TINY_HIDDEN,
+                          .hidden = own->hidden + begin * TINY_HIDDEN,
                           .hidden_capacity = (end - begin) * TINY_HIDDEN};
         lckv_evaluate_options options = {.size = sizeof options,
                                          .prefill = segment->call != 0 ? segment->prefill
@@ -196,8 +206,8 @@ static inline lckv_session *compute_reference(struct world *world, const struct 
                                          .forward_passes = segment->forward_passes,
                                          .backward_passes = segment->backward_passes};
         require_ok(lckv_evaluate(world->reference, &item, sizeof item, 1, &options, NULL));
+        own->n_computed = end;
     }
-    return session;
 }
 
 static inline void require_rows(const char *what, const float *rows, const float *expected,
@@ -217,24 +227,24 @@ static inline void check_item(struct world *world, struct own *own, const lckv_i
                     : rows_wanted == LCKV_WANT_LAST ? 1
                                                     : 0;
     size_t first = own->n_tokens - n_rows, n_held = 0;
-    lckv_session_release(compute_reference(world, own));
+    compute_reference(world, own);
     if (n_rows > 0 && (item->want & LCKV_WANT_HIDDEN) != 0)
-        require_rows("hidden states", item->hidden, reference_hidden, first, n_rows, TINY_HIDDEN);
+        require_rows("hidden states", item->hidden, own->hidden, first, n_rows, TINY_HIDDEN);
     if (n_rows > 0 && item->logits != NULL)
-        require_rows("logits", item->logits, reference_logits, first, n_rows, TINY_VOCAB);
+        require_rows("logits", item->logits, own->logits, first, n_rows, TINY_VOCAB);
     if (n_rows > 0 && item->logits == NULL) {
         const float *logits = NULL;
         require_ok(lckv_session_logits(own->session, &logits, &n_held));
         require(n_held == n_rows, "%zu rows held, %zu wanted", n_held, n_rows);
-        require_rows("held logits", logits, reference_logits, first, n_rows, TINY_VOCAB);
+        require_rows("held logits", logits, own->logits, first, n_rows, TINY_VOCAB);
         own->held = true;
         own->is_lost = false;
         own->n_held = n_held;
     }
 }
 
-static inline void check_kv(struct world *world, const struct own *own, uint32_t slot,
-                            uint64_t begin, uint64_t end)
+static inline void check_kv(struct world *world, struct own *own, uint32_t slot, uint64_t begin,
+                            uint64_t end)
 {
     static float got[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * TINY_HEAD_DIM];
     static float expected[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * TINY_HEAD_DIM];
@@ -249,20 +259,19 @@ static inline void check_kv(struct world *world, const struct own *own, uint32_t
             "%s", lckv_last_error());
     if (status != LCKV_OK)
         return;
-    lckv_session *session = compute_reference(world, own);
-    require_ok(lckv_session_read_kv(session, slot, begin, end, expected[0], expected[1]));
-    lckv_session_release(session);
+    compute_reference(world, own);
+    require_ok(lckv_session_read_kv(own->reference, slot, begin, end, expected[0], expected[1]));
     for (int i = 0; i < 2; i++)
         require_rows(i == 0 ? "keys" : "values", got[i], expected[i], 0, (size_t)(end - begin),
                      TINY_KV_HEADS * TINY_HEAD_DIM);
 }
 
 /* Each token from `first` on is the most likely one after those before it. */
-static inline void check_greedy(struct world *world, const struct own *own, size_t first)
+static inline void check_greedy(struct world *world, struct own *own, size_t first)
 {
-    lckv_session_release(compute_reference(world, own));
+    compute_reference(world, own);
     for (size_t i = first; i < own->n_tokens; i++) {
-        const float *row = reference_logits + (i - 1) * TINY_VOCAB;
+        const float *row = own->logits + (i - 1) * TINY_VOCAB;
         lckv_token best = 0;
         for (lckv_token token = 1; token < TINY_VOCAB; token++)
             best = row[token] > row[best] ? token : best;

@@ -54,6 +54,7 @@ static void release_session(struct world *world, struct input *input)
         return;
     lckv_session_release(own->session);
     own->session = NULL;
+    drop_reference(own);
     world->n_sessions--;
 }
 
@@ -160,6 +161,7 @@ static void truncate_session(struct world *world, struct input *input)
         own->is_lost |= length < own->n_tokens && own->held;
         own->held &= length == own->n_tokens;
         own->n_tokens = (size_t)length;
+        drop_reference(own);
     }
 }
 
