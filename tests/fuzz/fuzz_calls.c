@@ -158,8 +158,8 @@ static void truncate_session(struct world *world, struct input *input)
     else
         require(status == LCKV_OUT_OF_WINDOW || length == 0, "%s", lckv_status_name(status));
     if (status == LCKV_OK) {
-        own->is_lost |= length < own->n_tokens && own->held;
-        own->held &= length == own->n_tokens;
+        own->is_lost |= length < own->n_tokens;
+        own->held = false;
         own->n_tokens = (size_t)length;
         drop_reference(own);
     }
