@@ -29,14 +29,14 @@ lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options 
         pool_retain(pool);
     else
         status = pool_create(options.n_threads, &model->allocator, &pool);
-    struct workspace workspace;
     size_t scratch_bytes = 0;
     if (status == LCKV_OK) {
-        status = workspace_init(&workspace, model, options.max_rows,
-                                CACHE_LOGIT_SETS * options.max_logit_rows, pool_size(pool), NULL,
-                                &scratch_bytes);
+        status = workspace_measure(model, options.max_rows, options.max_logit_rows, pool_size(pool),
+                                   &scratch_bytes);
         if (status == LCKV_OK)
             status = cache_create(model, &options, pool, scratch_bytes, cache);
+        if (status == LCKV_OK)
+            workspace_place(*cache);
         pool_release(pool);
     }
     return failure_keep(model->failure, status);

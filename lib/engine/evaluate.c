@@ -114,7 +114,7 @@ static void place_logits(struct schedule *schedule)
     const struct lckv_cache *cache = schedule->cache;
     size_t n_vocab = cache->model->hparams.n_vocab,
            set = (cache->n_committed + 1) % CACHE_LOGIT_SETS;
-    float *next = schedule->workspace.logits + set * cache->max_logit_rows * n_vocab;
+    float *next = workspace_of(cache)->logits + set * cache->max_logit_rows * n_vocab;
     for (size_t i = 0; i < schedule->n_items; i++) {
         struct scheduled *item = &schedule->items[i];
         item->hidden = item->item.hidden;
@@ -156,12 +156,7 @@ lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t st
                      lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
-    size_t n_bytes;
     lckv_status status = prepare(cache, items, stride, n_items, options, true, &schedule, report);
-    if (status == LCKV_OK)
-        status = workspace_init(&schedule.workspace, cache->model, cache->max_rows,
-                                CACHE_LOGIT_SETS * cache->max_logit_rows, pool_size(cache->pool),
-                                cache->scratch, &n_bytes);
     if (status == LCKV_OK) {
         place_logits(&schedule);
         status = schedule_run(&schedule);

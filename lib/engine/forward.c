@@ -59,14 +59,10 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
 /* The layer, unless the call has been cancelled: then the worker leaves, each when it sees that. */
 static void next_layer(struct task *task, uint32_t i, bool last_slot)
 {
-    struct pass *pass = task->pass;
-    if (atomic_load_explicit(&pass->cache->cancelled, memory_order_relaxed) != 0)
+    if (atomic_load_explicit(&task->pass->cache->cancelled, memory_order_relaxed) != 0)
         task->left = true;
-    if (task->left)
-        return;
-    layer(task, i, last_slot);
-    if (task->worker->index == 0)
-        pass->n_layer_rows += task->batch->n_rows;
+    if (!task->left)
+        layer(task, i, last_slot);
 }
 
 /* ---- All layers ---- */

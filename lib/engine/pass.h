@@ -32,7 +32,6 @@ struct pass {
     struct batch wanted; /* the rows that something is wanted of */
     bool few;            /* each worker prepares the rows of a product for itself */
     bool logits_wanted, hidden_wanted;
-    size_t n_layer_rows; /* counts rows through layers, for the report */
     bool cancelled;
 };
 

@@ -16,7 +16,7 @@ static lckv_status add_rows(struct schedule *schedule, struct pass *pass, struct
     size_t first_logits = given->n_tokens - item->n_logits;
     size_t first_hidden = given->n_tokens - item->n_hidden;
     for (size_t t = item->done; status == LCKV_OK && t < item->done + n; t++) {
-        struct row *row = &schedule->workspace.rows[pass->n_rows++];
+        struct row *row = &pass->workspace->rows[pass->n_rows++];
         *row = (struct row){.session = given->session,
                             .position = given->session->length + t,
                             .token = given->tokens[t]};
@@ -73,7 +73,7 @@ static lckv_status next_pass(struct schedule *schedule, enum encoding encoding, 
     const struct lckv_cache *cache = schedule->cache;
     struct pass pass = {.cache = schedule->cache,
                         .model = cache->model,
-                        .workspace = &schedule->workspace,
+                        .workspace = workspace_of(cache),
                         .iterated = encoding == ENCODE_ITERATED,
                         .n_iterations = schedule->n_iterations,
                         .openblas = cache->model->use_openblas && encoding == ENCODE_PARALLEL};

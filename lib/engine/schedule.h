@@ -25,7 +25,6 @@ struct scheduled {
 
 struct schedule {
     struct lckv_cache *cache;
-    struct workspace workspace;
     struct scheduled *items;
     size_t n_items;
     uint64_t chunk; /* the most tokens of one item in a parallel pass */

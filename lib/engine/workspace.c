@@ -6,8 +6,6 @@
 #include "base/status.h"
 #include "kernels/blas.h"
 
-#include <string.h>
-
 struct carver {
     uint8_t *memory;
     size_t used;
@@ -63,61 +61,77 @@ static void carve_input(struct carver *carver, const struct lckv_model *model, s
                  input);
 }
 
-lckv_status workspace_init(struct workspace *w, const struct lckv_model *model, uint32_t max_rows,
-                           uint32_t max_logit_rows, uint32_t n_threads, uint8_t *memory,
-                           size_t *n_bytes)
+/* Everything of the workspace, in the order in which it stands. */
+static void carve_all(struct carver *carver, struct workspace *w, const struct lckv_model *model,
+                      uint32_t max_rows, uint32_t max_logit_rows, uint32_t n_threads)
 {
     const struct hparams *h = &model->hparams;
-    struct carver carver = {.memory = memory};
     size_t n_query = (size_t)h->n_heads * h->head_dim, n_kv = (size_t)h->n_kv_heads * h->head_dim;
     size_t widest = larger(h->intermediate_size, larger(n_query, h->hidden_size));
-    memset(w, 0, sizeof *w);
-    w->rows = carve(&carver, max_rows, sizeof *w->rows);
-    w->wanted_rows = carve(&carver, max_rows, sizeof *w->wanted_rows);
-    w->runs = carve(&carver, max_rows, sizeof *w->runs);
-    w->wanted_runs = carve(&carver, max_rows, sizeof *w->wanted_runs);
-    w->claims = carve(&carver, n_threads, sizeof *w->claims);
-    w->step = carve(&carver, 1, sizeof *w->step);
-    w->hidden = carve_block(&carver, max_rows, h->hidden_size);
-    carve_input(&carver, model, max_rows, &w->shared);
-    w->own = carve(&carver, n_threads, sizeof *w->own);
+    w->rows = carve(carver, max_rows, sizeof *w->rows);
+    w->wanted_rows = carve(carver, max_rows, sizeof *w->wanted_rows);
+    w->runs = carve(carver, max_rows, sizeof *w->runs);
+    w->wanted_runs = carve(carver, max_rows, sizeof *w->wanted_runs);
+    w->claims = carve(carver, n_threads, sizeof *w->claims);
+    w->step = carve(carver, 1, sizeof *w->step);
+    w->hidden = carve_block(carver, max_rows, h->hidden_size);
+    carve_input(carver, model, max_rows, &w->shared);
+    w->own = carve(carver, n_threads, sizeof *w->own);
     for (uint32_t t = 0; t < n_threads; t++) {
         struct input own;
-        carve_input(&carver, model, FEW_ROWS, &own);
-        if (memory != NULL)
+        carve_input(carver, model, FEW_ROWS, &own);
+        if (w->own != NULL)
             w->own[t] = own;
     }
     if (model->plan->n_upward > 0)
-        w->saved = carve_block(&carver, max_rows, h->hidden_size);
-    w->q = carve_block(&carver, max_rows, n_query);
-    w->k = carve_block(&carver, max_rows, n_kv);
-    w->v = carve_block(&carver, max_rows, n_kv);
-    w->attended = carve_block(&carver, max_rows, n_query);
-    w->delta = carve_block(&carver, max_rows, h->hidden_size);
-    w->gate = carve_block(&carver, max_rows, h->intermediate_size);
-    w->up = carve_block(&carver, max_rows, h->intermediate_size);
-    carve_panels(&carver, model, max_rows, h->intermediate_size, &w->activated);
-    w->cosines = carve(&carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
-    w->sines = carve(&carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
-    w->logits = carve(&carver, (size_t)max_logit_rows * h->n_vocab, sizeof(float));
+        w->saved = carve_block(carver, max_rows, h->hidden_size);
+    w->q = carve_block(carver, max_rows, n_query);
+    w->k = carve_block(carver, max_rows, n_kv);
+    w->v = carve_block(carver, max_rows, n_kv);
+    w->attended = carve_block(carver, max_rows, n_query);
+    w->delta = carve_block(carver, max_rows, h->hidden_size);
+    w->gate = carve_block(carver, max_rows, h->intermediate_size);
+    w->up = carve_block(carver, max_rows, h->intermediate_size);
+    carve_panels(carver, model, max_rows, h->intermediate_size, &w->activated);
+    w->cosines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
+    w->sines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
+    w->logits = carve(carver, (size_t)max_logit_rows * h->n_vocab, sizeof(float));
     w->head_floats = (size_t)max_rows * HEAD_COLUMNS;
-    w->head_scratch = carve(&carver, w->head_floats * n_threads, sizeof(float));
+    w->head_scratch = carve(carver, w->head_floats * n_threads, sizeof(float));
     w->attend_floats = (attend_scratch_floats(h->head_dim) + 15) / 16 * 16;
-    w->attend_scratch = carve(&carver, w->attend_floats * n_threads, sizeof(float));
+    w->attend_scratch = carve(carver, w->attend_floats * n_threads, sizeof(float));
     w->rotated_floats = (size_t)KV_MAX_QUERIES * h->head_dim;
-    w->rotated = carve(&carver, w->rotated_floats * n_threads, sizeof(float));
+    w->rotated = carve(carver, w->rotated_floats * n_threads, sizeof(float));
     if (n_threads > 1) {
-        w->parts = carve(&carver, MOST_PARTS * h->n_heads * attend_part_floats(h->head_dim),
-                         sizeof(float));
-        w->parts_done = carve(&carver, (size_t)FEW_ROWS * h->n_kv_heads, sizeof *w->parts_done);
+        w->parts =
+            carve(carver, MOST_PARTS * h->n_heads * attend_part_floats(h->head_dim), sizeof(float));
+        w->parts_done = carve(carver, (size_t)FEW_ROWS * h->n_kv_heads, sizeof *w->parts_done);
     }
     if (model->use_openblas) {
         w->blas_floats = (BLAS_ROWS * widest + 15) / 16 * 16;
-        w->blas_scratch = carve(&carver, w->blas_floats * n_threads, sizeof(float));
+        w->blas_scratch = carve(carver, w->blas_floats * n_threads, sizeof(float));
     }
+}
+
+lckv_status workspace_measure(const struct lckv_model *model, uint32_t max_rows,
+                              uint32_t max_logit_rows, uint32_t n_threads, size_t *n_bytes)
+{
+    struct carver carver = {.memory = NULL};
+    struct workspace measured = {0};
+    carve(&carver, 1, sizeof measured);
+    carve_all(&carver, &measured, model, max_rows, CACHE_LOGIT_SETS * max_logit_rows, n_threads);
     if (carver.overflow)
         return fail(LCKV_OUT_OF_MEMORY, "max_rows %u and max_logit_rows %u need too much scratch",
                     max_rows, max_logit_rows);
     *n_bytes = carver.used;
     return LCKV_OK;
+}
+
+void workspace_place(struct lckv_cache *cache)
+{
+    struct carver carver = {.memory = cache->scratch};
+    struct workspace *w = carve(&carver, 1, sizeof *w);
+    *w = (struct workspace){0};
+    carve_all(&carver, w, cache->model, cache->max_rows, CACHE_LOGIT_SETS * cache->max_logit_rows,
+              pool_size(cache->pool));
 }

@@ -1,6 +1,6 @@
 /*
- * The workspace: the activations of one pass, carved out of the cache's scratch. Sized once, when
- * the cache is created, by max_rows and max_logit_rows.
+ * The workspace: the activations of one pass, carved out of the cache's scratch. It is measured by
+ * max_rows and max_logit_rows, and laid out once, when the cache is created.
  */
 #ifndef LCKV_ENGINE_WORKSPACE_H
 #define LCKV_ENGINE_WORKSPACE_H
@@ -78,11 +78,18 @@ struct workspace {
 };
 
 /*
- * Lays the workspace out in `memory`; NULL only measures. `*n_bytes` gets the size.
- * LCKV_OUT_OF_MEMORY if it overflows.
+ * The bytes of scratch that a cache needs for its workspace. LCKV_OUT_OF_MEMORY if they overflow.
  */
-lckv_status workspace_init(struct workspace *workspace, const struct lckv_model *model,
-                           uint32_t max_rows, uint32_t max_logit_rows, uint32_t n_threads,
-                           uint8_t *memory, size_t *n_bytes);
+lckv_status workspace_measure(const struct lckv_model *model, uint32_t max_rows,
+                              uint32_t max_logit_rows, uint32_t n_threads, size_t *n_bytes);
+
+/* Lays the workspace out in the scratch of a new cache, once. */
+void workspace_place(struct lckv_cache *cache);
+
+/* It stands at the front of the scratch. */
+static inline struct workspace *workspace_of(const struct lckv_cache *cache)
+{
+    return (struct workspace *)(void *)cache->scratch;
+}
 
 #endif
