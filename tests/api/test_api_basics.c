@@ -327,6 +327,9 @@ START_TEST(a_pool_comes_and_goes)
     lckv_pool_release(pool);
     ck_assert_ok(lckv_pool_create(0, &pool));
     lckv_pool_release(pool);
+    ck_assert_ok(lckv_pool_create(1024, &pool)); /* threads start with the first call */
+    lckv_pool_release(pool);
+    ck_assert_status(lckv_pool_create(1025, &pool), LCKV_INVALID_ARGUMENT);
     ck_assert_status(lckv_pool_create(UINT32_MAX, &pool), LCKV_INVALID_ARGUMENT);
 }
 END_TEST

@@ -28,6 +28,8 @@ START_TEST(a_sampler_checks_its_arguments)
     ck_assert_status(lckv_sampler_sample(sampler, logits, 2, NULL), LCKV_INVALID_ARGUMENT);
     ck_assert_status(lckv_sampler_sample(sampler, logits, 0, &token), LCKV_INVALID_ARGUMENT);
     ck_assert_status(lckv_sampler_sample(sampler, logits, SIZE_MAX, &token), LCKV_INVALID_ARGUMENT);
+    ck_assert_status(lckv_sampler_sample(sampler, logits, (size_t)INT32_MAX + 1, &token),
+                     LCKV_INVALID_ARGUMENT);
     ck_assert_error_has("n_vocab");
     ck_assert_status(lckv_sampler_sample_session(sampler, NULL, &token), LCKV_INVALID_ARGUMENT);
     ck_assert_status(lckv_sampler_accept(sampler, -5), LCKV_INVALID_ARGUMENT);

@@ -229,6 +229,19 @@ START_TEST(the_cache_holds_as_many_rows_as_it_was_made_for)
                              n_rows * N_VOCAB * sizeof(float));
         }
     }
+    /* A sampler chooses from the last of the rows. */
+    lckv_sampler *greedy;
+    lckv_token token;
+    ck_assert_ok(lckv_sampler_create(NULL, &greedy));
+    for (size_t s = 0, differ = 0; s < 2; s++) {
+        const float *first = expected + (N_TOKENS / 4 - 1) * steps[s] * N_VOCAB;
+        const float *last = first + (steps[s] - 1) * N_VOCAB;
+        ck_assert_ok(lckv_sampler_sample_session(greedy, sessions[s], &token));
+        ck_assert_uint_eq((size_t)token, most_likely(last, N_VOCAB));
+        differ += most_likely(first, N_VOCAB) != most_likely(last, N_VOCAB);
+        ck_assert(s == 0 || differ > 0);
+    }
+    lckv_sampler_release(greedy);
     items[0] = item_of(sessions[0], 0, 7, NULL);
     ck_assert_status(run(cache, items, 1, LCKV_PREFILL_AUTO), LCKV_INVALID_ARGUMENT);
     ck_assert_error_has("max_logit_rows");

@@ -85,7 +85,7 @@ static lckv_status use_with_size(int row, size_t size)
 
 START_TEST(sizes_that_cannot_be_are_refused)
 {
-    static const size_t sizes[] = {0, 1, 4, sizeof(size_t), 17, 4104, SIZE_MAX};
+    static const size_t sizes[] = {0, 1, 4, sizeof(size_t), 17, 20, 4104, SIZE_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         ck_assert_status(use_with_size(_i, sizes[i]), LCKV_INVALID_ARGUMENT);
         ck_assert_error_has(options_table[_i].name);
@@ -223,7 +223,7 @@ END_TEST
 
 START_TEST(results_without_a_size_are_refused_unwritten)
 {
-    static const size_t sizes[] = {0, 1, sizeof(size_t), 17, 4104};
+    static const size_t sizes[] = {0, 1, sizeof(size_t), 17, 20, 4104};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         union raw raw;
         memset(raw.bytes, 0xff, sizeof raw.bytes);
