@@ -38,7 +38,7 @@ static inline void counting_free(void *user, void *pointer, size_t size)
     ck_assert_ptr_nonnull(pointer);
     ck_assert_uint_ge(counting->out, size);
     counting->out -= size;
-    memset(pointer, 0xFE, size); /* who still uses it goes astray */
+    explicit_bzero(pointer, size); /* what still uses it goes astray */
     free(pointer);
 }
 
