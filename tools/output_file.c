@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 /* Opens the first temporary name that is free; leftovers of a crashed process keep theirs. */
-static FILE *open_temporary(const char *path, char *temporary, size_t capacity)
+static FILE *open_temporary(const char *path, mode_t mode, char *temporary, size_t capacity)
 {
     enum { NAMES_TRIED = 100 };
     int descriptor = -1;
     for (int n = 0; n < NAMES_TRIED; n++) {
         snprintf(temporary, capacity, "%s.tmp-%ld-%d", path, (long)getpid(), n);
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (descriptor >= 0 || errno != EEXIST)
             break;
     }
@@ -34,16 +34,26 @@ bool output_file_open(struct output_file *output, const char *path)
 {
     enum { SUFFIX = 48 };
     struct stat facts;
+    mode_t mode = 0666;
     *output = (struct output_file){.path = path};
-    if (lstat(path, &facts) == 0 && !S_ISREG(facts.st_mode)) {
+    bool exists = lstat(path, &facts) == 0;
+    if (exists && !S_ISREG(facts.st_mode)) {
         output->stream = fopen(path, "wb");
         return output->stream != NULL;
     }
+    if (exists)
+        mode = facts.st_mode & 0777;
     size_t capacity = strlen(path) + SUFFIX;
     output->temporary = malloc(capacity);
     if (output->temporary == NULL)
         return false;
-    output->stream = open_temporary(path, output->temporary, capacity);
+    output->stream = open_temporary(path, mode, output->temporary, capacity);
+    if (output->stream != NULL && exists && fchmod(fileno(output->stream), mode) != 0) {
+        int error = errno;
+        output_file_discard(output);
+        errno = error;
+        return false;
+    }
     if (output->stream == NULL) {
         free(output->temporary);
         output->temporary = NULL;

@@ -1,6 +1,6 @@
 /*
  * A file that a subcommand writes. A new or a regular file appears, whole, only when all of it has
- * been written; what else has the name (a device, a pipe, a link) is written to as it stands, and
+ * been written, with the permissions of the one that it replaces; what else has the name (a device, a pipe, a link) is written to as it stands, and
  * never removed.
  */
 #ifndef TOOLS_OUTPUT_FILE_H

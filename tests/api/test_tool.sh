@@ -80,6 +80,9 @@ for output in old.npy pipe; do
     exits 1 "token 0 is" logits "$model" --tokens 2147483647 -o "$work/$output"
 done
 report "a failure leaves the old file: lckv logits" "$([ "$(cat "$work/old.npy")" = precious ] && echo true)"
+chmod 640 "$work/old.npy"
+"$tool" logits "$model" --tokens 1 -o "$work/old.npy" >/dev/null 2>&1
+report "a new file keeps the permissions: lckv logits" "$([ "$(stat -c %a "$work/old.npy")" = 640 ] && echo true)"
 # A reader that does not stay: more rows than a pipe holds cannot be written to it.
 head -c 1 "$work/pipe" >/dev/null &
 exits 1 "cannot write $work/pipe" logits "$model" --tokens "$(seq -s, 1 60)" -o "$work/pipe"
