@@ -273,10 +273,10 @@ END_TEST
 START_TEST(messages_name_the_path_that_was_given)
 {
     struct output output;
-    const char *path = folder_path("no/out");
+    const char *path = folder_path("no/out"), *out = folder_path("out");
     ck_assert_status(output_open(&output, path, &memory_default_allocator), LCKV_IO);
     ck_assert_error_has("/no/out: cannot create a file beside it: No such file or directory");
-    ck_assert_ok(output_open(&output, folder_path("out"), &memory_default_allocator));
+    ck_assert_ok(output_open(&output, out, &memory_default_allocator));
     close(output.descriptor);
     output.descriptor = open("/dev/full", O_WRONLY | O_CLOEXEC);
     ck_assert_status(output_write(&output, "new", 3), LCKV_IO);
