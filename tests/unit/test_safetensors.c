@@ -211,6 +211,20 @@ START_TEST(a_tensor_that_cannot_be_read_does_not_stop_the_open)
 }
 END_TEST
 
+START_TEST(a_tensor_without_bytes_may_lie_within_another)
+{
+    write_safetensors("model.safetensors",
+                      "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},"
+                      "\"b\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[8,8]},"
+                      "\"c\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+                      16);
+    ck_assert_ok(open_directory());
+    ck_assert_uint_eq(checkpoint.n_tensors, 3);
+    ck_assert_ok(checkpoint_check(&checkpoint, checkpoint_find(&checkpoint, "a")));
+    checkpoint_close(&checkpoint);
+}
+END_TEST
+
 START_TEST(refuses_impossible_header_lengths)
 {
     static const uint64_t lengths[] = {UINT64_MAX, UINT64_MAX - 7, 1u << 30, 1024, 160};
@@ -429,6 +443,7 @@ static void add_files(Suite *suite)
     tcase_add_loop_test(tests, refuses_a_broken_header, 0, COUNT(broken));
     tcase_add_loop_test(tests, a_tensor_that_cannot_be_read_does_not_stop_the_open, 0,
                         sizeof unreadable / sizeof unreadable[0]);
+    tcase_add_test(tests, a_tensor_without_bytes_may_lie_within_another);
     tcase_add_loop_test(tests, refuses_impossible_header_lengths, 0, 5);
     tcase_add_test(tests, refuses_every_truncation);
     tcase_add_test(tests, survives_any_changed_byte);
