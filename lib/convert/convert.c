@@ -1,15 +1,15 @@
 /*
- * Conversion, from the checkpoint to the file. Which tensors are written is tensors.c's, how the
- * bytes of one come about rows.c's; the metadata are describe.c's.
+ * Conversion, from the checkpoint to the file. Which tensors are written is list_tensors.c's, how the
+ * bytes of one come about rows.c's; the metadata are output_metadata.c's.
  */
 #include "convert/convert.h"
 
 #include "base/status.h"
 #include "convert/converter.h"
-#include "convert/describe.h"
+#include "convert/output_metadata.h"
 #include "format/checkpoint_open.h"
 #include "kernels/kernels.h"
-#include "model/weights.h"
+#include "model/check_tensors.h"
 
 #include <string.h>
 
@@ -87,8 +87,7 @@ static lckv_status open_input(struct converter *c, const char *input)
         status = plan_parse(own->length > 0 ? own->bytes : NULL, own->length, c->hparams.n_layers,
                             &c->allocator, &c->old_plan);
     if (status == LCKV_OK)
-        status =
-            weights_check(&c->in, &c->hparams, c->old_plan, c->options->log, c->options->log_user);
+        status = check_tensors(&c->in, &c->hparams, c->old_plan, &c->remarks);
     if (status != LCKV_OK)
         return status;
     if (c->options->sliding_window != 0)
@@ -116,7 +115,7 @@ static lckv_status open_input(struct converter *c, const char *input)
 lckv_status convert(const char *input, const char *output, const lckv_convert_options *options,
                     lckv_convert_report *report)
 {
-    struct converter c = {.options = options};
+    struct converter c = {.options = options, .remarks = {options->log, options->log_user}};
     lckv_status status = check_options(options);
     if (status == LCKV_OK)
         status = choose_layout(&c);
@@ -133,8 +132,8 @@ lckv_status convert(const char *input, const char *output, const lckv_convert_op
         status = converter_list_tensors(&c);
     metadata_init(&c.metadata, &c.arena);
     if (status == LCKV_OK)
-        status =
-            describe(&c.in, &c.hparams, c.plan, c.tensors, c.n_tensors, &c.allocator, &c.metadata);
+        status = output_metadata(&c.in, &c.hparams, c.plan, c.tensors, c.n_tensors, &c.allocator,
+                                 &c.metadata);
     if (status == LCKV_OK)
         status = write_file(&c, output, &file_bytes);
     if (status == LCKV_OK) {

@@ -4,11 +4,13 @@
 #ifndef LCKV_CONVERT_CONVERTER_H
 #define LCKV_CONVERT_CONVERTER_H
 
+#include "base/remark.h"
 #include "convert/rows.h"
 #include "model/hparams.h"
 
 struct converter {
     const lckv_convert_options *options;
+    struct remarks remarks;
     struct matrix_layout layout; /* that matrices are packed in; lanes 0: they are not */
     bool same_plan;              /* the new plan reads what the old one reads */
     lckv_allocator allocator;

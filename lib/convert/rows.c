@@ -3,11 +3,10 @@
  */
 #include "convert/rows.h"
 
+#include "base/status.h"
 #include "kernels/blocks.h"
 #include "kernels/matrix.h"
 #include "model/filling.h"
-
-#include <string.h>
 
 bool rows_can_be(lckv_dtype dtype)
 {
@@ -29,6 +28,12 @@ static uint64_t source_row(const struct rows *rows, uint64_t row)
         return row;
     uint64_t head_dim = rows->split_head_dim, in_head = row % head_dim;
     return row - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
+}
+
+/* The bytes of a source's row; a vector is one row. */
+static size_t row_bytes(const struct tensor *source)
+{
+    return (size_t)(source->n_dims > 1 ? source->n_bytes / source->shape[0] : source->n_bytes);
 }
 
 struct buffers {
@@ -64,28 +69,27 @@ static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
     return status;
 }
 
-/* The mean of the sources' rows, as float32 in b->sum. */
+/* The mean of the sources' rows, as float32 in b->sum. Of one source it is that row, bit for bit. */
 static lckv_status mean_row(const struct rows *rows, const struct checkpoint *in, uint64_t row,
                             struct buffers *b)
 {
-    memset(b->sum, 0, b->n_columns * sizeof *b->sum);
     for (size_t s = 0; s < rows->n_sources; s++) {
         const struct tensor *source = rows->sources[s];
-        uint64_t bytes = 0;
-        dtype_bytes(source->dtype, b->n_columns, &bytes);
-        lckv_status status = checkpoint_read(in, source, row * bytes, b->source, (size_t)bytes);
+        size_t bytes = row_bytes(source);
+        float *values = s == 0 ? b->sum : b->values;
+        lckv_status status = checkpoint_read(in, source, row * bytes, b->source, bytes);
         if (status != LCKV_OK)
             return status;
-        blocks_dequantize(source->dtype, b->source, b->n_columns, b->values);
-        for (size_t i = 0; i < b->n_columns; i++)
+        blocks_dequantize(source->dtype, b->source, b->n_columns, values);
+        for (size_t i = 0; s > 0 && i < b->n_columns; i++)
             b->sum[i] += b->values[i];
     }
-    for (size_t i = 0; i < b->n_columns; i++)
+    for (size_t i = 0; rows->n_sources > 1 && i < b->n_columns; i++)
         b->sum[i] /= (float)rows->n_sources;
     return LCKV_OK;
 }
 
-/* Row `row` as `to` says, at `out`. */
+/* Row `row` of a matrix as `to` says, at `out`. */
 static lckv_status convert_row(const struct rows *rows, const struct checkpoint *in,
                                const struct gguf_tensor *to, uint64_t row, struct buffers *b,
                                uint8_t *out)
@@ -120,6 +124,52 @@ static lckv_status write_rows(const struct rows *rows, const struct checkpoint *
     return gguf_writer_data(writer, b->group.data, b->group.size.n_bytes);
 }
 
+static lckv_status write_matrix(const struct rows *rows, const struct checkpoint *in,
+                                const struct gguf_tensor *to, struct buffers *b,
+                                struct gguf_writer *writer, rows_progress progress, void *user)
+{
+    lckv_status status = LCKV_OK;
+    for (uint64_t row = 0; status == LCKV_OK && row < to->shape[0]; row += b->rows_at_once) {
+        uint64_t left = to->shape[0] - row, n = left < b->rows_at_once ? left : b->rows_at_once;
+        status = write_rows(rows, in, to, row, b, writer);
+        if (status == LCKV_OK)
+            status = progress(user, (size_t)n * b->out_bytes);
+    }
+    return status;
+}
+
+/* A vector is one row, whose elements change places as the rows of a matrix do. */
+static lckv_status write_vector(const struct rows *rows, const struct checkpoint *in,
+                                const struct gguf_tensor *to, struct buffers *b,
+                                struct gguf_writer *writer, rows_progress progress, void *user)
+{
+    lckv_status status = mean_row(rows, in, 0, b);
+    if (status != LCKV_OK)
+        return status;
+    for (size_t i = 0; i < b->n_columns; i++)
+        b->values[i] = b->sum[source_row(rows, i)];
+    blocks_quantize(to->dtype, b->values, b->n_columns, b->out);
+    status = gguf_writer_data(writer, b->out, b->out_bytes);
+    return status == LCKV_OK ? progress(user, b->out_bytes) : status;
+}
+
+/* The sizes of the buffers for one row, or for a group of them. */
+static lckv_status measure(struct buffers *b, const struct rows *rows, const struct gguf_tensor *to)
+{
+    uint64_t out_bytes;
+    b->n_columns = (size_t)(to->n_dims > 1 ? to->shape[1] : to->shape[0]);
+    b->rows_at_once = to->layout.lanes > 0 ? packed_group_rows(to->dtype, to->layout) : 1;
+    if (!dtype_bytes(to->dtype, b->n_columns, &out_bytes))
+        return fail(LCKV_INTERNAL, "tensor %s: %zu elements are no whole blocks of %s", to->name,
+                    b->n_columns, dtype_info(to->dtype)->name);
+    b->out_bytes = (size_t)out_bytes;
+    for (size_t s = 0; s < rows->n_sources; s++) {
+        size_t bytes = row_bytes(rows->sources[s]);
+        b->source_bytes = bytes > b->source_bytes ? bytes : b->source_bytes;
+    }
+    return LCKV_OK;
+}
+
 lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
                        const struct gguf_tensor *to, const lckv_allocator *allocator,
                        struct gguf_writer *writer, rows_progress progress, void *user)
@@ -129,27 +179,13 @@ lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
         lckv_status status = gguf_writer_data(writer, rows->values, bytes);
         return status == LCKV_OK ? progress(user, bytes) : status;
     }
-    /* A vector is a matrix of one column here, so that its elements can change places. */
-    uint64_t n_rows = to->shape[0], n_columns = to->n_dims > 1 ? to->shape[1] : 1;
-    uint64_t out_bytes = 0, most = 0;
-    struct buffers b = {.n_columns = (size_t)n_columns, .rows_at_once = 1};
-    if (to->layout.lanes > 0)
-        b.rows_at_once = packed_group_rows(to->dtype, to->layout);
-    dtype_bytes(to->dtype, n_columns, &out_bytes);
-    for (size_t s = 0; s < rows->n_sources; s++) {
-        uint64_t bytes = 0;
-        dtype_bytes(rows->sources[s]->dtype, n_columns, &bytes);
-        most = bytes > most ? bytes : most;
-    }
-    b.source_bytes = (size_t)most;
-    b.out_bytes = (size_t)out_bytes;
-    lckv_status status = allocate(&b, to, allocator);
-    for (uint64_t row = 0; status == LCKV_OK && row < n_rows; row += b.rows_at_once) {
-        uint64_t n = n_rows - row < b.rows_at_once ? n_rows - row : b.rows_at_once;
-        status = write_rows(rows, in, to, row, &b, writer);
-        if (status == LCKV_OK)
-            status = progress(user, (size_t)n * b.out_bytes);
-    }
+    struct buffers b = {0};
+    lckv_status status = measure(&b, rows, to);
+    if (status == LCKV_OK)
+        status = allocate(&b, to, allocator);
+    if (status == LCKV_OK)
+        status = to->n_dims > 1 ? write_matrix(rows, in, to, &b, writer, progress, user)
+                                : write_vector(rows, in, to, &b, writer, progress, user);
     release(&b, allocator);
     return status;
 }

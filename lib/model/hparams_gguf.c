@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "kernels/blocks.h"
 #include "model/architecture.h"
+#include "model/roles.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * Opening a model: checkpoint to hyperparameters, plan, tokenizer and packed weights.
  *
- * What tensors are called is architecture.c's, whether they are all there weights.c's, their bytes
- * pack.c's.
+ * What tensors are called is roles.c's, whether they are all there check_tensors.c's, their bytes
+ * load_weights.c's.
  */
 #include "model/model.h"
 
@@ -10,8 +10,8 @@
 #include "format/checkpoint_open.h"
 #include "format/json.h"
 #include "kernels/blas.h"
-#include "model/pack.h"
-#include "model/weights.h"
+#include "model/check_tensors.h"
+#include "model/load_weights.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -91,24 +91,30 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
     }
     if (status != LCKV_OK)
         return status;
-    if (model->tokenizer == NULL) {
+    if (model->tokenizer == NULL)
         model->no_tokenizer = "the model has no tokenizer";
-    } else if (tokenizer_n_tokens(model->tokenizer) > model->hparams.n_vocab) {
-        return fail(LCKV_MISMATCH, "%s: the tokenizer has %u tokens and the model %u",
-                    model->checkpoint.name, tokenizer_n_tokens(model->tokenizer),
-                    model->hparams.n_vocab);
-    }
+    else if (tokenizer_n_tokens(model->tokenizer) > model->hparams.n_vocab)
+        remark(&(struct remarks){options->log, options->log_user},
+               "the tokenizer has %u tokens and the embedding %u rows; the model cannot read the "
+               "tokens from %u on",
+               tokenizer_n_tokens(model->tokenizer), model->hparams.n_vocab,
+               model->hparams.n_vocab);
     return LCKV_OK;
 }
 
-/* "q4_1, q8_0, f32": the element types in the file, most bytes first; and the number of elements.
+/*
+ * Of the tensors that the model uses: their element types, "q4_1, q8_0, f32", most bytes first; and
+ * the number of their elements.
  */
 static lckv_status summarize_tensors(struct lckv_model *model)
 {
+    const struct checkpoint *checkpoint = &model->checkpoint;
     uint64_t bytes[DTYPE_COUNT] = {0};
     char text[128] = "";
-    for (size_t i = 0; i < model->checkpoint.n_tensors; i++) {
-        const struct tensor *tensor = &model->checkpoint.tensors[i];
+    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
+        const struct tensor *tensor = &checkpoint->tensors[i];
+        if (why_not_used(checkpoint, &model->hparams, model->plan, tensor->name) != NULL)
+            continue;
         bytes[tensor->dtype] += tensor->n_bytes;
         model->n_parameters +=
             tensor->shape[0] * tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
@@ -130,6 +136,7 @@ static lckv_status summarize_tensors(struct lckv_model *model)
 lckv_status model_open(const char *path, const void *bytes, size_t length,
                        const lckv_model_options *options, struct lckv_model **result)
 {
+    const struct remarks remarks = {options->log, options->log_user};
     lckv_allocator allocator;
     struct lckv_model *model;
     lckv_status status = memory_choose(options->allocator, &allocator);
@@ -153,12 +160,11 @@ lckv_status model_open(const char *path, const void *bytes, size_t length,
     if (status == LCKV_OK)
         status = read_description(model, options);
     if (status == LCKV_OK)
-        status = weights_check(&model->checkpoint, &model->hparams, model->plan, options->log,
-                               options->log_user);
+        status = check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks);
+    if (status == LCKV_OK)
+        status = load_weights(model, options, read_tokenizer);
     if (status == LCKV_OK)
         status = summarize_tensors(model);
-    if (status == LCKV_OK)
-        status = pack_weights(model, options, read_tokenizer);
     if (status != LCKV_OK) {
         model_release(model);
         return status;

@@ -1,6 +1,6 @@
 /*
  * All matrices of a model into one block of memory, by all threads. Packed files are used where
- * they lie, if they have the layout that the kernels want. Which tensors become what is pack.c's,
+ * they lie, if they have the layout that the kernels want. Which tensors become what is load_weights.c's,
  * how one does filling.c's.
  */
 #ifndef LCKV_MODEL_PACKER_H

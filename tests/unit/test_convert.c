@@ -13,6 +13,7 @@
 #include "allocator.h"
 #include "folder.h"
 #include "sessions.h"
+#include "small_model.h"
 
 #define STANDARD "tests/data/goldens/standard-llama"
 
@@ -284,6 +285,88 @@ START_TEST(types_that_are_only_read_are_copied_but_not_averaged)
 }
 END_TEST
 
+/* Plan 1_1 of two layers: keys of layer 1 are the mean over both. */
+static void convert_to_one_source(struct small_model *model)
+{
+    lckv_convert_options options = {.size = sizeof options, .plan = "1_1"};
+    small_write(model, first);
+    ck_assert_ok(lckv_convert(first, second, &options, NULL));
+}
+
+/* One element type of several sources says nothing about the others. */
+START_TEST(means_are_of_each_source_in_its_own_type)
+{
+    enum { N = SMALL_HEAD_DIM };
+    static const lckv_dtype types[][2] = {{LCKV_DTYPE_F32, LCKV_DTYPE_Q6_K},
+                                          {LCKV_DTYPE_Q6_K, LCKV_DTYPE_F32},
+                                          {LCKV_DTYPE_F16, LCKV_DTYPE_Q8_0}};
+    static float expected[N], other[N], got[N];
+    struct small_model model;
+    small_begin(&model);
+    uint8_t *a = small_data(small_add(&model, "blk.0.attn_k.bias", types[_i][0], N, 0));
+    uint8_t *b = small_data(small_add(&model, "blk.1.attn_k.bias", types[_i][1], N, 0));
+    blocks_dequantize(types[_i][0], a, N, expected);
+    blocks_dequantize(types[_i][1], b, N, other);
+    free(a);
+    free(b);
+    convert_to_one_source(&model);
+    struct checkpoint new;
+    ck_assert_ok(checkpoint_open(&new, second, &memory_default_allocator));
+    ck_assert_ptr_null(checkpoint_find(&new, "blk.0.attn_k.bias"));
+    const struct tensor *bias = checkpoint_find(&new, "blk.1.attn_k.bias");
+    ck_assert_ptr_nonnull(bias);
+    ck_assert_int_eq(bias->dtype, LCKV_DTYPE_F32);
+    ck_assert_ok(checkpoint_read(&new, bias, 0, got, sizeof got));
+    for (size_t i = 0; i < N; i++)
+        ck_assert(got[i] == (expected[i] + other[i]) / 2);
+    checkpoint_close(&new);
+}
+END_TEST
+
+START_TEST(a_mean_has_the_widest_type_of_its_sources)
+{
+    struct small_model model;
+    small_begin(&model);
+    small_find(&model, "blk.0.attn_k.weight")->dtype = LCKV_DTYPE_Q8_0;
+    small_find(&model, "blk.0.attn_v.weight")->dtype = LCKV_DTYPE_Q8_0;
+    small_find(&model, "blk.1.attn_v.weight")->dtype = LCKV_DTYPE_F16;
+    convert_to_one_source(&model);
+    struct checkpoint new;
+    ck_assert_ok(checkpoint_open(&new, second, &memory_default_allocator));
+    ck_assert_int_eq(checkpoint_find(&new, "blk.1.attn_k.weight")->dtype, LCKV_DTYPE_F32);
+    ck_assert_int_eq(checkpoint_find(&new, "blk.1.attn_v.weight")->dtype, LCKV_DTYPE_F16);
+    checkpoint_close(&new);
+}
+END_TEST
+
+/* Negative zeros, infinities and NaN too. */
+START_TEST(vectors_are_copied_bit_for_bit)
+{
+    static const uint32_t odd[] = {0x80000000, 0x7f800000, 0xff800000, 0x7fc01234};
+    struct small_model model;
+    struct checkpoint old, new;
+    float before[SMALL_HIDDEN], after[SMALL_HIDDEN];
+    small_begin(&model);
+    small_write(&model, first);
+    ck_assert_ok(checkpoint_open(&old, first, &memory_default_allocator));
+    const struct tensor *norm = checkpoint_find(&old, "output_norm.weight");
+    FILE *file = fopen(first, "r+b");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fseek(file, (long)norm->offset, SEEK_SET), 0);
+    ck_assert_uint_eq(fwrite(odd, sizeof odd, 1, file), 1);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_ok(checkpoint_read(&old, norm, 0, before, sizeof before));
+    checkpoint_close(&old);
+    ck_assert_ok(lckv_convert(first, second, NULL, NULL));
+    ck_assert_ok(checkpoint_open(&new, second, &memory_default_allocator));
+    norm = checkpoint_find(&new, "output_norm.weight");
+    ck_assert_ok(checkpoint_read(&new, norm, 0, after, sizeof after));
+    ck_assert_int_eq(memcmp(before, odd, sizeof odd), 0);
+    ck_assert_int_eq(memcmp(before, after, sizeof before), 0);
+    checkpoint_close(&new);
+}
+END_TEST
+
 START_TEST(the_file_type_is_that_of_most_weights)
 {
     static const struct {
@@ -393,6 +476,9 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, plans_take_the_means_of_their_readers, 0, 2);
     tcase_add_test(tcase, rows_that_no_block_holds_stay_f16);
     tcase_add_test(tcase, types_that_are_only_read_are_copied_but_not_averaged);
+    tcase_add_loop_test(tcase, means_are_of_each_source_in_its_own_type, 0, 3);
+    tcase_add_test(tcase, a_mean_has_the_widest_type_of_its_sources);
+    tcase_add_test(tcase, vectors_are_copied_bit_for_bit);
     tcase_add_test(tcase, the_file_type_is_that_of_most_weights);
     tcase_add_test(tcase, plans_with_windows_need_a_size);
     tcase_add_loop_test(tcase, packed_files_are_the_same_every_time, 0, 4);

@@ -1,7 +1,7 @@
 /*
- * The metadata of a converted file. See describe.h.
+ * The metadata of a converted file. See output_metadata.h.
  */
-#include "convert/describe.h"
+#include "convert/output_metadata.h"
 
 #include "model/architecture.h"
 #include "text/tokenizer.h"
@@ -72,9 +72,10 @@ static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors
     return most;
 }
 
-lckv_status describe(const struct checkpoint *in, const struct hparams *hparams,
-                     const struct lckv_plan *plan, const struct gguf_tensor *tensors,
-                     size_t n_tensors, const lckv_allocator *allocator, struct metadata *metadata)
+lckv_status output_metadata(const struct checkpoint *in, const struct hparams *hparams,
+                            const struct lckv_plan *plan, const struct gguf_tensor *tensors,
+                            size_t n_tensors, const lckv_allocator *allocator,
+                            struct metadata *metadata)
 {
     struct tokenizer *tokenizer = NULL;
     lckv_dtype dtype = main_dtype(tensors, n_tensors);

@@ -4,33 +4,42 @@
 #include "convert/converter.h"
 
 #include "base/status.h"
-#include "model/weights.h"
+#include "model/architecture.h"
+#include "model/roles.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The element type that a tensor is written with. */
-static lckv_dtype choose_dtype(struct converter *c, const struct tensor *tensor, bool averaged,
-                               const char *name)
+/* Of the sources' element types that which has most bits an element, and so holds all of them. */
+static lckv_dtype widest_dtype(const struct tensor *const *sources, size_t n_sources)
 {
-    if (tensor->n_dims == 1)
+    const struct dtype_info *widest = dtype_info(sources[0]->dtype);
+    for (size_t s = 1; s < n_sources; s++) {
+        const struct dtype_info *info = dtype_info(sources[s]->dtype);
+        if (info->block_bytes * widest->block_elements > widest->block_bytes * info->block_elements)
+            widest = info;
+    }
+    return widest->dtype;
+}
+
+/* The element type that a tensor is written with. */
+static lckv_dtype choose_dtype(struct converter *c, const struct tensor *const *sources,
+                               size_t n_sources, const char *name)
+{
+    if (sources[0]->n_dims == 1)
         return LCKV_DTYPE_F32;
-    lckv_dtype dtype = c->options->dtype != LCKV_DTYPE_DEFAULT ? c->options->dtype : tensor->dtype;
+    lckv_dtype dtype = c->options->dtype;
+    if (dtype == LCKV_DTYPE_DEFAULT)
+        dtype = widest_dtype(sources, n_sources);
     const struct dtype_info *info = dtype_info(dtype);
-    uint64_t columns = tensor->shape[1];
-    char text[192];
-    int length;
+    uint64_t columns = sources[0]->shape[1];
     if (columns % info->block_elements != 0)
-        length = snprintf(text, sizeof text,
-                          "%s: blocks of %u do not divide rows of %llu, so not %s but f16", name,
-                          info->block_elements, (unsigned long long)columns, info->name);
-    else if (averaged && !rows_can_be(dtype))
-        length = snprintf(text, sizeof text, "%s: %s can be copied but no mean written, so f16",
-                          name, info->name);
+        remark(&c->remarks, "%s: blocks of %u do not divide rows of %llu, so not %s but f16", name,
+               info->block_elements, (unsigned long long)columns, info->name);
+    else if (n_sources > 1 && !rows_can_be(dtype))
+        remark(&c->remarks, "%s: %s can be copied but no mean written, so f16", name, info->name);
     else
         return dtype;
-    if (c->options->log != NULL && length > 0)
-        c->options->log(c->options->log_user, text, (size_t)length);
     c->n_kept_f16++;
     return LCKV_DTYPE_F16;
 }
@@ -43,9 +52,6 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     struct rows *rows = &c->rows[c->n_tensors];
     char name[WEIGHT_NAME_BYTES];
     weight_name(CHECKPOINT_GGUF, weight, layer, name);
-    if (sources[0]->n_dims == 1 && dtype_info(sources[0]->dtype)->block_elements > 1)
-        return fail(LCKV_UNSUPPORTED, "%s: tensor %s is a vector of %s; expected f32, f16 or bf16",
-                    c->in.name, name, dtype_info(sources[0]->dtype)->name);
     lckv_status status = arena_copy(&c->arena, name, strlen(name), &to->name);
     if (status == LCKV_OK)
         status =
@@ -54,7 +60,7 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
         return status;
     memcpy(rows->sources, sources, n_sources * sizeof *sources);
     rows->n_sources = n_sources;
-    to->dtype = choose_dtype(c, sources[0], n_sources > 1, name);
+    to->dtype = choose_dtype(c, sources, n_sources, name);
     to->n_dims = sources[0]->n_dims;
     memcpy(to->shape, sources[0]->shape, sizeof to->shape);
     if (to->n_dims == 2)
@@ -68,8 +74,10 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
         rows->split_head_dim = c->hparams.head_dim;
     else if (rotated && !split && to_split)
         rows->paired_head_dim = c->hparams.head_dim;
-    uint64_t bytes = 0;
-    dtype_bytes(to->dtype, to->shape[0] * to->shape[1], &bytes);
+    uint64_t bytes;
+    if (!dtype_bytes(to->dtype, to->shape[0] * to->shape[1], &bytes))
+        return fail(LCKV_INTERNAL, "tensor %s has no size as %s", name,
+                    dtype_info(to->dtype)->name);
     c->total += bytes;
     c->n_tensors++;
     return LCKV_OK;
@@ -169,7 +177,7 @@ lckv_status converter_list_tensors(struct converter *c)
         status = w == WEIGHT_ROPE_FACTORS ? add_rope_factors(c) : add_weight(c, (enum weight)w, 0);
     for (uint32_t i = 0; i < c->hparams.n_layers; i++) {
         for (int w = 0; status == LCKV_OK && w < WEIGHT_COUNT; w++) {
-            bool kv = w == WEIGHT_K || w == WEIGHT_V || w == WEIGHT_K_BIAS || w == WEIGHT_V_BIAS;
+            bool kv = weight_is_kv((enum weight)w);
             if (!weight_is_per_layer((enum weight)w) || (kv && c->plan->layers[i].slot < 0))
                 continue;
             status = kv ? add_kv(c, (enum weight)w, i) : add_weight(c, (enum weight)w, i);

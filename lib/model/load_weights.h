@@ -2,8 +2,8 @@
  * Packing: which of a checkpoint's tensors become which of the model's matrices and vectors, and
  * the threads that do it.
  */
-#ifndef LCKV_MODEL_PACK_H
-#define LCKV_MODEL_PACK_H
+#ifndef LCKV_MODEL_LOAD_WEIGHTS_H
+#define LCKV_MODEL_LOAD_WEIGHTS_H
 
 #include "model/packer.h"
 
@@ -11,10 +11,10 @@
  * Fills in the weights of a model, and calls `meanwhile` as packer_run does. May leave part of them
  * on failure.
  */
-lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options,
+lckv_status load_weights(struct lckv_model *model, const lckv_model_options *options,
                          packer_meanwhile meanwhile);
 
-/* Frees what pack_weights made, all of it or part. */
+/* Frees what load_weights made, all of it or part. */
 void release_weights(struct lckv_model *model);
 
 #endif

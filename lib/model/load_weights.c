@@ -1,12 +1,13 @@
 /*
  * Which tensors become the model's matrices and vectors. How one does is filling.c's.
  */
-#include "model/pack.h"
+#include "model/load_weights.h"
 
 #include "base/pool.h"
 #include "kernels/blocks.h"
 #include "model/packer.h"
-#include "model/weights.h"
+#include "model/architecture.h"
+#include "model/roles.h"
 
 /* Vectors are read at once: they are small. */
 static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
@@ -120,7 +121,7 @@ static lckv_status pack_all(struct packer *packer)
     return status;
 }
 
-lckv_status pack_weights(struct lckv_model *model, const lckv_model_options *options,
+lckv_status load_weights(struct lckv_model *model, const lckv_model_options *options,
                          packer_meanwhile meanwhile)
 {
     struct packer packer = {.model = model, .options = options};

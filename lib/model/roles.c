@@ -1,0 +1,179 @@
+/*
+ * The table of roles. See roles.h.
+ */
+#include "model/roles.h"
+
+#include "base/status.h"
+#include "format/order.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum dimension { NONE, VOCABULARY, HIDDEN, QUERIES, KEYS, INTERMEDIATE, PAIRS };
+
+/* Names of the weights of a layer are without the prefix: "blk.N." or "model.layers.N.". */
+static const struct role {
+    const char *gguf, *hf;
+    enum dimension rows, columns;
+    bool optional;
+} roles[WEIGHT_COUNT] = {
+    [WEIGHT_TOKEN_EMBEDDING] = {"token_embd.weight", "model.embed_tokens.weight", VOCABULARY,
+                                HIDDEN, false},
+    [WEIGHT_OUTPUT_NORM] = {"output_norm.weight", "model.norm.weight", HIDDEN, NONE, false},
+    [WEIGHT_OUTPUT] = {"output.weight", "lm_head.weight", VOCABULARY, HIDDEN, false},
+    [WEIGHT_ROPE_FACTORS] = {"rope_freqs.weight", "", PAIRS, NONE, true},
+    [WEIGHT_ATTENTION_NORM] = {"attn_norm.weight", "input_layernorm.weight", HIDDEN, NONE, false},
+    [WEIGHT_Q] = {"attn_q.weight", "self_attn.q_proj.weight", QUERIES, HIDDEN, false},
+    [WEIGHT_K] = {"attn_k.weight", "self_attn.k_proj.weight", KEYS, HIDDEN, false},
+    [WEIGHT_V] = {"attn_v.weight", "self_attn.v_proj.weight", KEYS, HIDDEN, false},
+    [WEIGHT_O] = {"attn_output.weight", "self_attn.o_proj.weight", HIDDEN, QUERIES, false},
+    [WEIGHT_Q_BIAS] = {"attn_q.bias", "self_attn.q_proj.bias", QUERIES, NONE, true},
+    [WEIGHT_K_BIAS] = {"attn_k.bias", "self_attn.k_proj.bias", KEYS, NONE, true},
+    [WEIGHT_V_BIAS] = {"attn_v.bias", "self_attn.v_proj.bias", KEYS, NONE, true},
+    [WEIGHT_O_BIAS] = {"attn_output.bias", "self_attn.o_proj.bias", HIDDEN, NONE, true},
+    [WEIGHT_FFN_NORM] = {"ffn_norm.weight", "post_attention_layernorm.weight", HIDDEN, NONE, false},
+    [WEIGHT_GATE] = {"ffn_gate.weight", "mlp.gate_proj.weight", INTERMEDIATE, HIDDEN, false},
+    [WEIGHT_UP] = {"ffn_up.weight", "mlp.up_proj.weight", INTERMEDIATE, HIDDEN, false},
+    [WEIGHT_DOWN] = {"ffn_down.weight", "mlp.down_proj.weight", HIDDEN, INTERMEDIATE, false},
+    [WEIGHT_GATE_BIAS] = {"ffn_gate.bias", "mlp.gate_proj.bias", INTERMEDIATE, NONE, true},
+    [WEIGHT_UP_BIAS] = {"ffn_up.bias", "mlp.up_proj.bias", INTERMEDIATE, NONE, true},
+    [WEIGHT_DOWN_BIAS] = {"ffn_down.bias", "mlp.down_proj.bias", HIDDEN, NONE, true},
+};
+
+bool weight_is_per_layer(enum weight weight)
+{
+    return weight >= WEIGHT_ATTENTION_NORM;
+}
+
+bool weight_is_kv(enum weight weight)
+{
+    return weight == WEIGHT_K || weight == WEIGHT_V || weight == WEIGHT_K_BIAS ||
+           weight == WEIGHT_V_BIAS;
+}
+
+bool weight_is_optional(const struct hparams *h, enum weight weight)
+{
+    return roles[weight].optional || (weight == WEIGHT_OUTPUT && h->tie_embeddings);
+}
+
+/* ---- Shapes ---- */
+
+static uint64_t size_of(const struct hparams *h, enum dimension dimension)
+{
+    const uint64_t sizes[] = {
+        [NONE] = 0,
+        [VOCABULARY] = h->n_vocab,
+        [HIDDEN] = h->hidden_size,
+        [QUERIES] = (uint64_t)h->n_heads * h->head_dim,
+        [KEYS] = (uint64_t)h->n_kv_heads * h->head_dim,
+        [INTERMEDIATE] = h->intermediate_size,
+        [PAIRS] = h->head_dim / 2,
+    };
+    return sizes[dimension];
+}
+
+void weight_shape(const struct hparams *h, enum weight weight, uint64_t *rows, uint64_t *columns)
+{
+    *rows = size_of(h, roles[weight].rows);
+    *columns = size_of(h, roles[weight].columns);
+}
+
+/* ---- Names ---- */
+
+static const char *name_of(enum checkpoint_kind kind, enum weight weight)
+{
+    return kind == CHECKPOINT_GGUF ? roles[weight].gguf : roles[weight].hf;
+}
+
+static const char *layer_prefix(enum checkpoint_kind kind)
+{
+    return kind == CHECKPOINT_GGUF ? "blk." : "model.layers.";
+}
+
+void weight_name(enum checkpoint_kind kind, enum weight weight, uint32_t layer,
+                 char name[WEIGHT_NAME_BYTES])
+{
+    if (weight_is_per_layer(weight))
+        snprintf(name, WEIGHT_NAME_BYTES, "%s%" PRIu32 ".%s", layer_prefix(kind), layer,
+                 name_of(kind, weight));
+    else
+        snprintf(name, WEIGHT_NAME_BYTES, "%s", name_of(kind, weight));
+}
+
+/* "7." at the beginning of `name` as a number, without leading zeros; moves `name` behind it. */
+static bool take_layer(struct text *name, uint32_t n_layers, uint32_t *layer)
+{
+    size_t at = 0;
+    uint32_t number = 0;
+    while (at < name->length && name->bytes[at] >= '0' && name->bytes[at] <= '9' &&
+           number < n_layers)
+        number = number * 10 + (uint32_t)(name->bytes[at++] - '0');
+    bool leading_zero = at > 1 && name->bytes[0] == '0';
+    if (at == 0 || at >= name->length || name->bytes[at] != '.' || leading_zero ||
+        number >= n_layers)
+        return false;
+    *layer = number;
+    *name = (struct text){name->bytes + at + 1, name->length - at - 1};
+    return true;
+}
+
+bool weight_of_name(enum checkpoint_kind kind, struct text name, uint32_t n_layers,
+                    enum weight *weight, uint32_t *layer)
+{
+    size_t prefix = strlen(layer_prefix(kind));
+    bool per_layer = name.length > prefix && memcmp(name.bytes, layer_prefix(kind), prefix) == 0;
+    *layer = 0;
+    if (per_layer) {
+        name = (struct text){name.bytes + prefix, name.length - prefix};
+        if (!take_layer(&name, n_layers, layer))
+            return false;
+    }
+    for (int w = 0; w < WEIGHT_COUNT; w++) {
+        *weight = (enum weight)w;
+        if (weight_is_per_layer(*weight) == per_layer && name.length > 0 &&
+            text_equals(name, name_of(kind, *weight)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- Tensors ---- */
+
+static lckv_status check_shape(const struct checkpoint *checkpoint, const char *name,
+                               const struct tensor *tensor, uint32_t n_dims, uint64_t rows,
+                               uint64_t columns)
+{
+    if (tensor->n_dims == n_dims && tensor->shape[0] == rows &&
+        (n_dims == 1 || tensor->shape[1] == columns))
+        return LCKV_OK;
+    char expected[64], shape[96] = "";
+    snprintf(expected, sizeof expected,
+             n_dims == 1 ? "[%" PRIu64 "]" : "[%" PRIu64 ", %" PRIu64 "]", rows, columns);
+    for (uint32_t i = 0; i < tensor->n_dims && i < TENSOR_MAX_DIMS; i++) {
+        size_t used = strlen(shape);
+        snprintf(shape + used, sizeof shape - used, "%s%" PRIu64, i > 0 ? ", " : "",
+                 tensor->shape[i]);
+    }
+    return fail(LCKV_BAD_FORMAT, "%s: tensor %s has shape [%s]; expected %s", checkpoint->name,
+                name, shape, expected);
+}
+
+lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight, uint32_t layer,
+                        uint32_t n_dims, uint64_t rows, uint64_t columns, bool required,
+                        const struct tensor **tensor)
+{
+    char name[WEIGHT_NAME_BYTES];
+    weight_name(checkpoint->kind, weight, layer, name);
+    const struct tensor *found = name[0] != '\0' ? checkpoint_find(checkpoint, name) : NULL;
+    if (found == NULL && required)
+        return fail(LCKV_BAD_FORMAT, "%s: tensor %s is missing", checkpoint->name, name);
+    if (found != NULL && dtype_info(found->dtype) == NULL)
+        return fail(LCKV_UNSUPPORTED, "%s: tensor %s: its element type is not supported",
+                    checkpoint->name, name);
+    lckv_status status =
+        found != NULL ? check_shape(checkpoint, name, found, n_dims, rows, columns) : LCKV_OK;
+    if (status == LCKV_OK)
+        *tensor = found;
+    return status;
+}
