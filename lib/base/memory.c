@@ -12,26 +12,48 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
+/*
+ * Large blocks come from the system itself: its pages are zero and take no memory before they are
+ * touched. They begin at huge pages, which it is asked for, because weights and pages of caches are
+ * read from end to end.
+ */
+#define LARGE (2 * HUGE_PAGE)
+#define ANY_PAGE ((size_t)64 << 10) /* a multiple of every page size */
+
+static void *map_large(size_t size)
+{
+    if (size > SIZE_MAX - 2 * HUGE_PAGE)
+        return NULL;
+    size_t used = round_up(size, ANY_PAGE), mapped = used + HUGE_PAGE;
+    uint8_t *begin = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (begin == MAP_FAILED)
+        return NULL;
+    size_t before = (HUGE_PAGE - (uintptr_t)begin % HUGE_PAGE) % HUGE_PAGE;
+    if (before > 0)
+        munmap(begin, before);
+    munmap(begin + before + used, mapped - before - used);
+    madvise(begin + before, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return begin + before;
+}
+
 static void *default_alloc(void *user, size_t size, size_t align)
 {
     (void)user;
     void *pointer = NULL;
+    if (size >= LARGE)
+        return map_large(size);
     if (align < sizeof(void *))
         align = sizeof(void *);
-    if (size >= 2 * HUGE_PAGE)
-        align = HUGE_PAGE;
-    if (posix_memalign(&pointer, align, size) != 0)
-        return NULL;
-    if (size >= 2 * HUGE_PAGE) /* a hint: weights and pages are read from end to end */
-        madvise(pointer, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-    return pointer;
+    return posix_memalign(&pointer, align, size) == 0 ? pointer : NULL;
 }
 
 static void default_free(void *user, void *pointer, size_t size)
 {
     (void)user;
-    (void)size;
-    free(pointer);
+    if (size >= LARGE)
+        munmap(pointer, round_up(size, ANY_PAGE));
+    else
+        free(pointer);
 }
 
 const lckv_allocator memory_default_allocator = {
@@ -88,7 +110,8 @@ lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t s
     lckv_status status = memory_alloc_raw(allocator, product, what, &memory);
     if (status != LCKV_OK)
         return status;
-    memset(memory, 0, asked(product));
+    if (allocator->alloc != default_alloc || product < LARGE)
+        memset(memory, 0, asked(product));
     memcpy(pointer, &memory, sizeof memory);
     return LCKV_OK;
 }

@@ -12,7 +12,7 @@
 
 #define MEMORY_ALIGN 64 /* a cache line, and the widest vector */
 
-/* The C library's allocator. */
+/* The C library's allocator; blocks from 4 MiB on are mapped. */
 extern const lckv_allocator memory_default_allocator;
 
 /* Checks a caller's allocator (NULL: the default) and copies it to `copy`. */
@@ -21,7 +21,8 @@ lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy);
 /*
  * `count` x `size` zeroed bytes aligned to MEMORY_ALIGN, in `*pointer`. A count of 0 gives a
  * pointer that may be freed. LCKV_OUT_OF_MEMORY, with a message that names `what`, if the product
- * overflows or the allocator refuses.
+ * overflows or the allocator refuses. Of large blocks the C library's allocator gives pages that take
+ * no memory before they are touched.
  */
 lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
                          const char *what, void *pointer);

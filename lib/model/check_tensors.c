@@ -6,34 +6,93 @@
 #include "base/status.h"
 #include "model/roles.h"
 
+#include <string.h>
+
 #define MOST_NAMED 16 /* skipped tensors that get a remark of their own */
 
-const char *why_not_used(const struct checkpoint *checkpoint, const struct hparams *hparams,
-                         const struct lckv_plan *plan, struct text name)
+/*
+ * Parts of related models that change the computation and that this model does not have, without
+ * ".weight" and ".bias".
+ */
+static const struct {
+    const char *gguf, *hf;
+} foreign_parts[] = {
+    {"attn_q_norm", "self_attn.q_norm"},
+    {"attn_k_norm", "self_attn.k_norm"},
+    {"attn_sinks", "self_attn.sinks"},
+    {"attn_qkv", "self_attn.qkv_proj"},
+    {"attn_sub_norm", "self_attn.attn_sub_norm"},
+    {"ffn_sub_norm", "mlp.ffn_sub_norm"},
+    {"attn_norm_2", "pre_feedforward_layernorm"},
+    {"post_attention_norm", "post_self_attn_layernorm"},
+    {"post_ffw_norm", "post_feedforward_layernorm"},
+    {"ffn_gate_inp", "mlp.gate"},
+    {"ffn_gate_exps", "mlp.experts"},
+    {"ffn_up_exps", "mlp.shared_expert"},
+    {"ffn_down_exps", "block_sparse_moe"},
+    {"token_embd_norm", "model.embed_norm"},
+    {"position_embd", "model.embed_positions"},
+    {"rope_factors_long", ""},
+    {"rope_factors_short", ""},
+};
+
+/* Whether `part` is `foreign` or "foreign.something". */
+static bool belongs_to(struct text part, const char *foreign)
 {
-    enum weight weight;
-    uint32_t layer;
-    if (!weight_of_name(checkpoint->kind, name, hparams->n_layers, &weight, &layer))
-        return "the model has no such part";
-    if (weight_is_kv(weight) && plan->layers[layer].slot < 0)
-        return "no layer of the plan reads these keys and values";
-    if (weight == WEIGHT_OUTPUT && hparams->tie_embeddings)
-        return "the output matrix is the token embedding";
-    return NULL;
+    size_t length = strlen(foreign);
+    return length > 0 && part.length >= length && memcmp(part.bytes, foreign, length) == 0 &&
+           (part.length == length || part.bytes[length] == '.');
 }
 
-static void name_skipped(const struct checkpoint *checkpoint, const struct hparams *hparams,
-                         const struct lckv_plan *plan, const struct remarks *remarks)
+static bool is_foreign(enum checkpoint_kind kind, struct text part)
+{
+    for (size_t i = 0; i < sizeof foreign_parts / sizeof foreign_parts[0]; i++) {
+        if (belongs_to(part, kind == CHECKPOINT_GGUF ? foreign_parts[i].gguf : foreign_parts[i].hf))
+            return true;
+    }
+    return false;
+}
+
+enum tensor_use tensor_use(const struct checkpoint *checkpoint, const struct hparams *hparams,
+                           const struct lckv_plan *plan, struct text name, const char **why)
+{
+    struct named named = weight_of_name(checkpoint->kind, name, hparams->n_layers);
+    if (named.naming == NAMES_OTHER) {
+        bool foreign = is_foreign(checkpoint->kind, named.part);
+        *why = foreign ? "models with such a part compute something else"
+                       : "the model has no such part";
+        return foreign ? TENSOR_REFUSED : TENSOR_SKIPPED;
+    }
+    if (weight_is_kv(named.weight) && plan->layers[named.layer].slot < 0) {
+        *why = "no layer of the plan reads the keys and values of its layer";
+        return TENSOR_SKIPPED;
+    }
+    if (named.weight == WEIGHT_OUTPUT && hparams->tie_embeddings) {
+        *why = "the output matrix is the token embedding";
+        return TENSOR_SKIPPED;
+    }
+    *why = "it changes the weight whose name it shares";
+    return named.naming == NAMES_WEIGHT ? TENSOR_USED : TENSOR_REFUSED;
+}
+
+static lckv_status check_names(const struct checkpoint *checkpoint, const struct hparams *hparams,
+                               const struct lckv_plan *plan, const struct remarks *remarks)
 {
     size_t n_skipped = 0;
     for (size_t i = 0; i < checkpoint->n_tensors; i++) {
         struct text name = checkpoint->tensors[i].name;
-        const char *why = why_not_used(checkpoint, hparams, plan, name);
-        if (why != NULL && n_skipped++ < MOST_NAMED)
-            remark(remarks, "tensor %s is not used: %s", quoted(name.bytes, name.length).text, why);
+        struct quoted shown = quoted(name.bytes, name.length);
+        const char *why = NULL;
+        enum tensor_use use = tensor_use(checkpoint, hparams, plan, name, &why);
+        if (use == TENSOR_REFUSED)
+            return fail(LCKV_UNSUPPORTED, "%s: tensor %s is not supported: %s", checkpoint->name,
+                        shown.text, why);
+        if (use == TENSOR_SKIPPED && n_skipped++ < MOST_NAMED)
+            remark(remarks, "tensor %s is not used: %s", shown.text, why);
     }
     if (n_skipped > MOST_NAMED)
         remark(remarks, "%zu more tensors are not used", n_skipped - MOST_NAMED);
+    return LCKV_OK;
 }
 
 /* Every layer whose keys and values are read must have the matrices that make them. */
@@ -92,7 +151,5 @@ lckv_status check_tensors(const struct checkpoint *checkpoint, const struct hpar
     lckv_status status = check_kv(checkpoint, plan);
     if (status == LCKV_OK)
         status = check_biases(checkpoint, hparams, plan);
-    if (status == LCKV_OK)
-        name_skipped(checkpoint, hparams, plan, remarks);
-    return status;
+    return status == LCKV_OK ? check_names(checkpoint, hparams, plan, remarks) : status;
 }

@@ -8,14 +8,21 @@
 #include "base/remark.h"
 #include "model/hparams.h"
 
-/* Why no part of the model reads the tensor of this name; NULL if one does. */
-const char *why_not_used(const struct checkpoint *checkpoint, const struct hparams *hparams,
-                         const struct lckv_plan *plan, struct text name);
+enum tensor_use {
+    TENSOR_USED,
+    TENSOR_SKIPPED, /* nothing reads it, and the model is the same without it */
+    TENSOR_REFUSED  /* it belongs to another model, which would compute something else */
+};
+
+/* What becomes of the tensor of this name; *why tells why it is not used. */
+enum tensor_use tensor_use(const struct checkpoint *checkpoint, const struct hparams *hparams,
+                           const struct lckv_plan *plan, struct text name, const char **why);
 
 /*
  * k and v tensors must be there wherever the plan computes keys and values (LCKV_BAD_PLAN), and so
  * must the biases that config.json promises (LCKV_BAD_FORMAT). Tensors that nothing reads, keys and
- * values of layers that compute none among them, are skipped with a remark.
+ * values of layers that compute none among them, are skipped with a remark; parts of other models
+ * that change the computation are LCKV_UNSUPPORTED.
  */
 lckv_status check_tensors(const struct checkpoint *checkpoint, const struct hparams *hparams,
                           const struct lckv_plan *plan, const struct remarks *remarks);

@@ -18,13 +18,29 @@ struct limit {
     uint32_t value, most;
 };
 
+static lckv_status check_widths(const struct hparams *h)
+{
+    const uint32_t widened = h->hidden_size * HPARAMS_MAX_WIDENING;
+    const uint32_t most = widened > HPARAMS_ANY_WIDTH ? widened : HPARAMS_ANY_WIDTH;
+    const struct limit widths[] = {
+        {"the intermediate size", h->intermediate_size, most},
+        {"the number of attention heads times the head dimension", h->n_heads * h->head_dim, most},
+    };
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
+        if (widths[i].value > widths[i].most)
+            return fail(LCKV_BAD_FORMAT, "%s is %u; expected at most %u with a hidden size of %u",
+                        widths[i].name, widths[i].value, widths[i].most, h->hidden_size);
+    }
+    return LCKV_OK;
+}
+
 static lckv_status check_counts(const struct hparams *h)
 {
     const struct limit limits[] = {
         {"the number of layers", h->n_layers, PLAN_MAX_LAYERS},
         {"the vocabulary size", h->n_vocab, HPARAMS_MAX_VOCAB},
         {"the hidden size", h->hidden_size, HPARAMS_MAX_HIDDEN},
-        {"the intermediate size", h->intermediate_size, HPARAMS_MAX_HIDDEN},
+        {"the intermediate size", h->intermediate_size, HPARAMS_MAX_INTERMEDIATE},
         {"the number of attention heads", h->n_heads, HPARAMS_MAX_HEADS},
         {"the number of key-value heads", h->n_kv_heads, HPARAMS_MAX_HEADS},
         {"the head dimension", h->head_dim, HPARAMS_MAX_HEAD_DIM},
@@ -41,11 +57,13 @@ static lckv_status check_counts(const struct hparams *h)
         return fail(LCKV_BAD_FORMAT,
                     "%u attention heads; expected a multiple of the %u key-value heads", h->n_heads,
                     h->n_kv_heads);
-    if (h->forward_passes > 65536 || h->backward_passes > 65536 ||
+    if (h->forward_passes > HPARAMS_MAX_PASSES || h->backward_passes > HPARAMS_MAX_PASSES ||
         h->forward_passes + h->backward_passes == 0)
-        return fail(LCKV_BAD_FORMAT, "%u forward and %u backward passes; expected 1 to 65536",
-                    h->forward_passes, h->backward_passes);
-    return LCKV_OK;
+        return fail(
+            LCKV_BAD_FORMAT,
+            "%u forward and %u backward passes; expected up to %u of each, and one at least",
+            h->forward_passes, h->backward_passes, HPARAMS_MAX_PASSES);
+    return check_widths(h);
 }
 
 static lckv_status check_number(const char *name, double value)

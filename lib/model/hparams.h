@@ -9,10 +9,23 @@
 #include "plan/plan.h"
 
 /* Limits on untrusted shapes; far above any model that exists. */
-#define HPARAMS_MAX_HIDDEN (1u << 18)
+#define HPARAMS_MAX_HIDDEN (1u << 16)
+#define HPARAMS_MAX_INTERMEDIATE (1u << 18)
 #define HPARAMS_MAX_HEADS 4096
 #define HPARAMS_MAX_HEAD_DIM 512
 #define HPARAMS_MAX_VOCAB (1u << 22)
+
+/*
+ * How far a layer may be wider inside, in its queries or its feed-forward part, than between the
+ * layers: real models go to 16 times. What a pass needs for a token grows with the former, what the
+ * file holds with the product, so without this limit a small file asks for gigabytes. Widths up to
+ * the second number are fine in any case.
+ */
+#define HPARAMS_MAX_WIDENING 64
+#define HPARAMS_ANY_WIDTH 1024
+
+/* Passes of the model's own iterated encoding, which the published models make 7 + 2 times. */
+#define HPARAMS_MAX_PASSES 64
 
 enum rope_scaling { ROPE_SCALING_NONE, ROPE_SCALING_LINEAR, ROPE_SCALING_LLAMA3 };
 

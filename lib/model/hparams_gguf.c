@@ -4,13 +4,13 @@
 #include "model/hparams_sources.h"
 
 #include "base/status.h"
+#include "format/order.h"
 #include "kernels/blocks.h"
 #include "model/architecture.h"
 #include "model/roles.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #define KEY_BYTES 128
 
@@ -106,8 +106,8 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
         status = metadata_get_f32(&checkpoint->metadata, key, &old_factor, NULL);
     if (status != LCKV_OK)
         return status;
-    bool linear = strcmp(kind.bytes, "linear") == 0;
-    if (!linear && strcmp(kind.bytes, "none") != 0)
+    bool linear = text_equals(kind, "linear");
+    if (!linear && !text_equals(kind, "none"))
         return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
                     quoted(kind.bytes, kind.length).text);
     h->rope_factor = (double)(linear ? factor : old_factor);

@@ -5,8 +5,8 @@
 
 #include "base/pool.h"
 #include "kernels/blocks.h"
-#include "model/packer.h"
 #include "model/architecture.h"
+#include "model/packer.h"
 #include "model/roles.h"
 
 /* Vectors are read at once: they are small. */

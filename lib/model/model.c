@@ -113,7 +113,8 @@ static lckv_status summarize_tensors(struct lckv_model *model)
     char text[128] = "";
     for (size_t i = 0; i < checkpoint->n_tensors; i++) {
         const struct tensor *tensor = &checkpoint->tensors[i];
-        if (why_not_used(checkpoint, &model->hparams, model->plan, tensor->name) != NULL)
+        const char *why;
+        if (tensor_use(checkpoint, &model->hparams, model->plan, tensor->name, &why) != TENSOR_USED)
             continue;
         bytes[tensor->dtype] += tensor->n_bytes;
         model->n_parameters +=

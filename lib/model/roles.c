@@ -118,24 +118,39 @@ static bool take_layer(struct text *name, uint32_t n_layers, uint32_t *layer)
     return true;
 }
 
-bool weight_of_name(enum checkpoint_kind kind, struct text name, uint32_t n_layers,
-                    enum weight *weight, uint32_t *layer)
+/* Whether `part` is "attn_q.something" for the role "attn_q.weight". */
+static bool is_beside(struct text part, const char *role)
 {
+    const char *dot = strrchr(role, '.');
+    size_t length = dot != NULL ? (size_t)(dot - role) + 1 : 0;
+    return length > 0 && part.length >= length && memcmp(part.bytes, role, length) == 0;
+}
+
+struct named weight_of_name(enum checkpoint_kind kind, struct text name, uint32_t n_layers)
+{
+    struct named named = {.naming = NAMES_OTHER, .part = name};
     size_t prefix = strlen(layer_prefix(kind));
     bool per_layer = name.length > prefix && memcmp(name.bytes, layer_prefix(kind), prefix) == 0;
-    *layer = 0;
     if (per_layer) {
-        name = (struct text){name.bytes + prefix, name.length - prefix};
-        if (!take_layer(&name, n_layers, layer))
-            return false;
+        named.part = (struct text){name.bytes + prefix, name.length - prefix};
+        if (!take_layer(&named.part, n_layers, &named.layer)) {
+            named.part = (struct text){"", 0};
+            return named;
+        }
     }
     for (int w = 0; w < WEIGHT_COUNT; w++) {
-        *weight = (enum weight)w;
-        if (weight_is_per_layer(*weight) == per_layer && name.length > 0 &&
-            text_equals(name, name_of(kind, *weight)))
-            return true;
+        enum weight weight = (enum weight)w;
+        const char *role = name_of(kind, weight);
+        if (weight_is_per_layer(weight) != per_layer || !is_beside(named.part, role))
+            continue;
+        named.naming = NAMES_ADDITION;
+        named.weight = weight;
+        if (text_equals(named.part, role)) {
+            named.naming = NAMES_WEIGHT;
+            break;
+        }
     }
-    return false;
+    return named;
 }
 
 /* ---- Tensors ---- */

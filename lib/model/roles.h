@@ -53,9 +53,22 @@ void weight_shape(const struct hparams *hparams, enum weight weight, uint64_t *r
 void weight_name(enum checkpoint_kind kind, enum weight weight, uint32_t layer,
                  char name[WEIGHT_NAME_BYTES]);
 
-/* The reverse; false if no weight of a model of `n_layers` layers has this name. */
-bool weight_of_name(enum checkpoint_kind kind, struct text name, uint32_t n_layers,
-                    enum weight *weight, uint32_t *layer);
+/* What the name of a tensor says of it. */
+enum naming {
+    NAMES_WEIGHT,   /* that of a role */
+    NAMES_ADDITION, /* something beside the weight of a role: "attn_q.scale", "attn_norm.bias" */
+    NAMES_OTHER
+};
+
+struct named {
+    enum naming naming;
+    enum weight weight; /* of the first two */
+    uint32_t layer;
+    struct text part; /* the name without "blk.N." or "model.layers.N." */
+};
+
+/* The reverse of weight_name. Layers from `n_layers` on have no weights: their part is empty. */
+struct named weight_of_name(enum checkpoint_kind kind, struct text name, uint32_t n_layers);
 
 /*
  * The tensor that plays a role, of `n_dims` 1 ([rows]) or 2 ([rows, columns]). *tensor is NULL if

@@ -4,6 +4,9 @@
 #include "base/arena.h"
 #include "base/memory.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "allocator.h"
 #include "support.h"
 
@@ -24,6 +27,45 @@ START_TEST(allocations_are_zeroed_aligned_and_given_back_with_their_size)
     memory_free(&allocator, bytes, 0, 7);
     memory_free(&allocator, NULL, 3, 7);
     ck_assert_uint_eq(counting.out, 0);
+}
+END_TEST
+
+/* Pages of this process in memory, in bytes. */
+static long resident(void)
+{
+    long pages = 0, ignored;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%ld %ld", &ignored, &pages), 2);
+    fclose(file);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+START_TEST(large_blocks_take_no_memory_before_they_are_touched)
+{
+    const long mib = 1 << 20;
+    const size_t sizes[] = {(4u << 20) - 1, 4u << 20, (4u << 20) + 1, (64u << 20) + 4097};
+    for (int twice = 0; twice < 2; twice++) {
+        for (size_t i = 0; i < COUNT(sizes); i++) {
+            unsigned char *bytes;
+            ck_assert_ok(memory_alloc(&memory_default_allocator, 1, sizes[i], "bytes", &bytes));
+            ck_assert_uint_eq((uintptr_t)bytes % MEMORY_ALIGN, 0);
+            for (size_t at = 0; at < sizes[i]; at++)
+                ck_assert(bytes[at] == 0);
+            memset(bytes, 0xa5, sizes[i]);
+            memory_free(&memory_default_allocator, bytes, 1, sizes[i]);
+        }
+    }
+    unsigned char *bytes;
+    long before = resident();
+    ck_assert_ok(memory_alloc(&memory_default_allocator, 1, 64 * mib, "bytes", &bytes));
+    ck_assert_int_lt(resident() - before, 16 * mib);
+    memset(bytes, 1, 64 * mib);
+    ck_assert_int_gt(resident() - before, 48 * mib);
+    memory_free(&memory_default_allocator, bytes, 1, 64 * mib);
+    ck_assert_int_lt(resident() - before, 16 * mib);
+    ck_assert_status(memory_alloc(&memory_default_allocator, 1, SIZE_MAX, "all", &bytes),
+                     LCKV_OUT_OF_MEMORY);
 }
 END_TEST
 
@@ -167,6 +209,7 @@ static void add_memory(Suite *suite)
 {
     TCase *tcase = tcase_create("memory");
     tcase_add_test(tcase, allocations_are_zeroed_aligned_and_given_back_with_their_size);
+    tcase_add_test(tcase, large_blocks_take_no_memory_before_they_are_touched);
     tcase_add_test(tcase, refused_and_overflowing_allocations_say_for_what);
     tcase_add_test(tcase, growing_keeps_contents_and_zeroes_the_rest);
     tcase_add_test(tcase, allocators_are_checked);
