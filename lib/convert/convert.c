@@ -81,7 +81,7 @@ static lckv_status open_input(struct converter *c, const char *input)
     const char *plan = c->options->plan;
     lckv_status status = check_unpacked(&c->in);
     if (status == LCKV_OK)
-        status = hparams_read(&c->in, &c->hparams);
+        status = hparams_read(&c->in, &c->hparams, &c->remarks);
     const struct text *own = &c->hparams.plan;
     if (status == LCKV_OK)
         status = plan_parse(own->length > 0 ? own->bytes : NULL, own->length, c->hparams.n_layers,

@@ -125,15 +125,17 @@ static void round_numbers(struct hparams *h)
         h->rope_factor = (double)(float)h->rope_factor;
 }
 
-lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h)
+lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
+                         const struct remarks *remarks)
 {
     *h = (struct hparams){.rms_norm_eps = 1e-6f,
                           .rope_theta = 10000,
                           .rope_factor = 1,
                           .forward_passes = HPARAMS_FORWARD_PASSES,
                           .backward_passes = HPARAMS_BACKWARD_PASSES};
-    lckv_status status = checkpoint->kind == CHECKPOINT_GGUF ? hparams_from_gguf(checkpoint, h)
-                                                             : hparams_from_config(checkpoint, h);
+    lckv_status status = checkpoint->kind == CHECKPOINT_GGUF
+                             ? hparams_from_gguf(checkpoint, h, remarks)
+                             : hparams_from_config(checkpoint, h, remarks);
     if (status != LCKV_OK)
         return status;
     status = check(h);

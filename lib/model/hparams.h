@@ -5,6 +5,7 @@
 #ifndef LCKV_MODEL_HPARAMS_H
 #define LCKV_MODEL_HPARAMS_H
 
+#include "base/remark.h"
 #include "format/checkpoint.h"
 #include "plan/plan.h"
 
@@ -49,8 +50,12 @@ struct hparams {
     struct text name;
 };
 
-/* Reads and checks them. Texts point into the checkpoint's arena. */
-lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *hparams);
+/*
+ * Reads and checks them. Texts point into the checkpoint's arena. Keys that are not known get
+ * remarks.
+ */
+lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *hparams,
+                         const struct remarks *remarks);
 
 /* Writes the general.*, <architecture>.* and lckv.* keys that describe them. */
 lckv_status hparams_to_metadata(const struct hparams *hparams, const struct lckv_plan *plan,

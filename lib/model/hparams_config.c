@@ -7,9 +7,11 @@
 #include "base/text.h"
 #include "format/json.h"
 #include "model/architecture.h"
+#include "model/config_keys.h"
 
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CONFIG "config.json"
@@ -63,62 +65,6 @@ static lckv_status read_plan(struct checkpoint *checkpoint, const struct json_va
     return status == LCKV_OK ? keep_text(checkpoint, &h->plan) : status;
 }
 
-static lckv_status read_scaling(const struct json_value *scaling, struct hparams *h)
-{
-    const char *what = CONFIG ": rope scaling";
-    struct text kind = {"default", 7};
-    bool found = false;
-    lckv_status status = json_get_text(scaling, what, "rope_type", &kind, &found);
-    if (status == LCKV_OK && !found)
-        status = json_get_text(scaling, what, "type", &kind, NULL);
-    if (status != LCKV_OK)
-        return status;
-    if (text_equals(kind, "default"))
-        return LCKV_OK;
-    if (text_equals(kind, "linear"))
-        h->rope_scaling = ROPE_SCALING_LINEAR;
-    else if (text_equals(kind, "llama3"))
-        h->rope_scaling = ROPE_SCALING_LLAMA3;
-    else
-        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear or llama3", what,
-                    quoted(kind.bytes, kind.length).text);
-    const struct {
-        const char *key;
-        double *value;
-    } members[] = {
-        {"factor", &h->rope_factor},
-        {"low_freq_factor", &h->rope_low_freq_factor},
-        {"high_freq_factor", &h->rope_high_freq_factor},
-        {"original_max_position_embeddings", &h->rope_original_context},
-    };
-    size_t n = h->rope_scaling == ROPE_SCALING_LINEAR ? 1 : sizeof members / sizeof members[0];
-    for (size_t i = 0; status == LCKV_OK && i < n; i++) {
-        status = json_get_f64(scaling, what, members[i].key, members[i].value, &found);
-        if (status == LCKV_OK && !found)
-            status =
-                fail(LCKV_BAD_FORMAT, "%s: %s is missing, expected a number", what, members[i].key);
-    }
-    return status;
-}
-
-/* rope_theta and rope_scaling, or both in rope_parameters. */
-static lckv_status read_rope(const struct json_value *config, struct hparams *h)
-{
-    const char *what = CONFIG;
-    const struct json_value *parameters = NULL, *scaling = NULL;
-    lckv_status status = json_get_f64(config, what, "rope_theta", &h->rope_theta, NULL);
-    if (status == LCKV_OK)
-        status = json_get_object(config, what, "rope_scaling", &scaling);
-    if (status == LCKV_OK && scaling != NULL)
-        status = read_scaling(scaling, h);
-    if (status == LCKV_OK)
-        status = json_get_object(config, what, "rope_parameters", &parameters);
-    if (status != LCKV_OK || parameters == NULL)
-        return status;
-    status = json_get_f64(parameters, what, "rope_theta", &h->rope_theta, NULL);
-    return status == LCKV_OK ? read_scaling(parameters, h) : status;
-}
-
 static lckv_status read_shape(const struct json_value *config, struct hparams *h)
 {
     const struct {
@@ -170,14 +116,8 @@ static lckv_status read_rest(const struct json_value *config, struct hparams *h)
 {
     const char *what = CONFIG;
     double epsilon = (double)h->rms_norm_eps;
-    struct text activation = {"silu", 4};
     lckv_status status = json_get_f64(config, what, "rms_norm_eps", &epsilon, NULL);
     h->rms_norm_eps = (float)epsilon;
-    if (status == LCKV_OK)
-        status = json_get_text(config, what, "hidden_act", &activation, NULL);
-    if (status == LCKV_OK && !text_equals(activation, "silu"))
-        status = fail(LCKV_UNSUPPORTED, "%s: hidden_act is %s; expected silu", what,
-                      quoted(activation.bytes, activation.length).text);
     if (status == LCKV_OK)
         status = json_get_bool(config, what, "tie_word_embeddings", &h->tie_embeddings, NULL);
     if (status == LCKV_OK)
@@ -204,63 +144,38 @@ static lckv_status read_architecture(const struct json_value *config, struct hpa
     return LCKV_OK;
 }
 
-/* A member that changes the computation in a way that the forward pass does not know. */
-static lckv_status refuse_unless(const struct json_value *object, const char *key, double neutral)
+/* The last part of a path without slashes at its end. */
+static struct text last_part(const char *path, size_t length)
 {
-    double value = neutral;
-    lckv_status status = json_get_f64(object, CONFIG, key, &value, NULL);
-    if (status == LCKV_OK && fabs(value - neutral) > 1e-6 * fabs(neutral))
-        status = fail(LCKV_UNSUPPORTED, CONFIG ": %s is %g; expected %g, as without it", key, value,
-                      neutral);
-    return status;
-}
-
-/* What related models add to the configuration of this one: ignored, it would give wrong logits. */
-static lckv_status check_unsupported(const struct json_value *config, const struct hparams *h)
-{
-    const struct {
-        const char *key;
-        double neutral;
-    } factors[] = {
-        {"partial_rotary_factor", 1},
-        {"embedding_multiplier", 1},
-        {"residual_multiplier", 1},
-        {"logit_scale", 1},
-        {"logits_scaling", 1},
-        {"attention_multiplier", h->head_dim != 0 ? 1 / sqrt((double)h->head_dim) : 1},
-        {"query_pre_attn_scalar", (double)h->head_dim},
-    };
-    static const char *const members[] = {"quantization_config", "final_logit_softcapping",
-                                          "attn_logit_softcapping"};
-    const struct json_value *rope = NULL;
-    lckv_status status = json_get_object(config, CONFIG, "rope_parameters", &rope);
-    if (status == LCKV_OK && rope != NULL)
-        status = refuse_unless(rope, "partial_rotary_factor", 1);
-    for (size_t i = 0; status == LCKV_OK && i < sizeof factors / sizeof factors[0]; i++)
-        status = refuse_unless(config, factors[i].key, factors[i].neutral);
-    for (size_t i = 0; status == LCKV_OK && i < sizeof members / sizeof members[0]; i++) {
-        const struct json_value *member = json_find(config, members[i]);
-        if (member != NULL && !json_is(member, JSON_NULL))
-            status = fail(LCKV_UNSUPPORTED, CONFIG " has %s, which lckv does not know", members[i]);
-    }
-    return status;
-}
-
-/* The last part of the directory's path. */
-static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text *name)
-{
-    const char *path = checkpoint->name;
-    size_t end = strlen(path);
+    size_t end = length;
     while (end > 0 && path[end - 1] == '/')
         end--;
     size_t begin = end;
     while (begin > 0 && path[begin - 1] != '/')
         begin--;
-    *name = (struct text){path + begin, end - begin};
+    return (struct text){path + begin, end - begin};
+}
+
+/* The name of the directory that the weights are in, whichever way its path is written. */
+static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text *name)
+{
+    char resolved[PATH_MAX];
+    const char *file = checkpoint->n_files > 0 ? checkpoint->files[0].name : checkpoint->name;
+    const char *slash = strrchr(file, '/');
+    const char *directory = NULL;
+    lckv_status status = arena_copy(&checkpoint->arena, slash != NULL ? file : ".",
+                                    slash != NULL ? (size_t)(slash - file) : 1, &directory);
+    if (status != LCKV_OK)
+        return status;
+    *name = last_part(directory, strlen(directory));
+    bool by_place = text_equals(*name, ".") || text_equals(*name, "..");
+    if (by_place && realpath(directory, resolved) != NULL)
+        *name = last_part(resolved, strlen(resolved));
     return keep_text(checkpoint, name);
 }
 
-lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h)
+lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h,
+                                const struct remarks *remarks)
 {
     struct json_document document;
     lckv_status status = json_parse(checkpoint->config.bytes, checkpoint->config.length, CONFIG,
@@ -275,7 +190,7 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = read_shape(config, h);
     if (status == LCKV_OK)
-        status = read_rope(config, h);
+        status = hparams_rope_from_config(config, h, remarks);
     if (status == LCKV_OK)
         status = read_plan(checkpoint, config, h);
     if (status == LCKV_OK)
@@ -283,7 +198,7 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = read_rest(config, h);
     if (status == LCKV_OK)
-        status = check_unsupported(config, h);
+        status = config_keys_check_json(config, h, remarks);
     if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);
     json_release(&document);

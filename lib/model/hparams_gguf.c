@@ -7,6 +7,7 @@
 #include "format/order.h"
 #include "kernels/blocks.h"
 #include "model/architecture.h"
+#include "model/config_keys.h"
 #include "model/roles.h"
 
 #include <math.h>
@@ -80,6 +81,9 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
     const struct tensor *embedding = checkpoint_find(checkpoint, name);
     if (embedding == NULL)
         return fail(LCKV_BAD_FORMAT, "tensor %s is missing", name);
+    lckv_status status = checkpoint_check(checkpoint, embedding);
+    if (status != LCKV_OK)
+        return status;
     if (h->n_vocab == 0 && embedding->shape[0] <= UINT32_MAX)
         h->n_vocab = (uint32_t)embedding->shape[0];
     weight_name(CHECKPOINT_GGUF, WEIGHT_OUTPUT, 0, name);
@@ -160,9 +164,12 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
     return status;
 }
 
-lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *h)
+lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *h,
+                              const struct remarks *remarks)
 {
     lckv_status status = read_all(checkpoint, h);
+    if (status == LCKV_OK)
+        status = config_keys_check_gguf(&checkpoint->metadata, h, remarks);
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
 }
 

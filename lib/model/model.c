@@ -54,8 +54,9 @@ static lckv_status config_to_metadata(struct lckv_model *model)
 
 static lckv_status read_description(struct lckv_model *model, const lckv_model_options *options)
 {
+    const struct remarks remarks = {options->log, options->log_user};
     struct hparams *h = &model->hparams;
-    lckv_status status = hparams_read(&model->checkpoint, h);
+    lckv_status status = hparams_read(&model->checkpoint, h, &remarks);
     if (status != LCKV_OK)
         return status;
     if (options->sliding_window != 0)

@@ -183,11 +183,9 @@ lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight,
     const struct tensor *found = name[0] != '\0' ? checkpoint_find(checkpoint, name) : NULL;
     if (found == NULL && required)
         return fail(LCKV_BAD_FORMAT, "%s: tensor %s is missing", checkpoint->name, name);
-    if (found != NULL && dtype_info(found->dtype) == NULL)
-        return fail(LCKV_UNSUPPORTED, "%s: tensor %s: its element type is not supported",
-                    checkpoint->name, name);
-    lckv_status status =
-        found != NULL ? check_shape(checkpoint, name, found, n_dims, rows, columns) : LCKV_OK;
+    lckv_status status = found != NULL ? checkpoint_check(checkpoint, found) : LCKV_OK;
+    if (status == LCKV_OK && found != NULL)
+        status = check_shape(checkpoint, name, found, n_dims, rows, columns);
     if (status == LCKV_OK)
         *tensor = found;
     return status;

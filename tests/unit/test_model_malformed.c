@@ -92,6 +92,27 @@ static const struct {
     {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
      "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
      LCKV_BAD_FORMAT, "high_freq_factor must be greater"},
+    {"{\"rope_scaling\":{\"factor\":2}}", LCKV_BAD_FORMAT, "factor is 2, but rope_type is missing"},
+    {"{\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"yarn\",\"factor\":4}}}",
+     LCKV_UNSUPPORTED, "\"yarn\""},
+    {"{\"rope_parameters\":{\"full_attention\":{\"rope_theta\":1e6},"
+     "\"sliding_attention\":{\"rope_theta\":1e4}}}",
+     LCKV_UNSUPPORTED, "rope_parameters differ between layer types"},
+    {"{\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":2},"
+     "\"rope_parameters\":{\"rope_type\":\"default\"}}",
+     LCKV_UNSUPPORTED, "rope_scaling and rope_parameters differ"},
+    {"{\"rope_parameters\":{\"attention_factor\":1.5}}", LCKV_UNSUPPORTED,
+     "attention_factor is 1.5"},
+    {"{\"hidden_act\":\"silu\\u0000x\"}", LCKV_UNSUPPORTED, "hidden_act is \"silu"},
+    {"{\"model_type\":\"llama\\u0000x\"}", LCKV_UNSUPPORTED, "model_type \"llama"},
+    {"{\"layer_types\":\"0_6_6_6_6_6_6_7\\u0000\"}", LCKV_BAD_PLAN, "entry"},
+    {"{\"rope_scaling\":{\"rope_type\":\"default\\u0000x\"}}", LCKV_UNSUPPORTED, "rope scaling"},
+    {"{\"hidden_activation\":\"gelu_pytorch_tanh\"}", LCKV_UNSUPPORTED, "hidden_activation is"},
+    {"{\"no_rope_layers\":[1,0]}", LCKV_UNSUPPORTED, "no_rope_layers"},
+    {"{\"use_sliding_window\":true}", LCKV_UNSUPPORTED, "use_sliding_window"},
+    {"{\"num_local_experts\":8}", LCKV_UNSUPPORTED, "num_local_experts"},
+    {"{\"is_causal\":false}", LCKV_UNSUPPORTED, "is_causal is 0; expected 1"},
+    {"{\"num_kv_shared_layers\":2}", LCKV_UNSUPPORTED, "num_kv_shared_layers"},
     {"{\"attention_bias\":true}", LCKV_BAD_FORMAT,
      "model.layers.0.self_attn.q_proj.bias is missing, but config.json says attention_bias"},
     {"{\"mlp_bias\":true}", LCKV_BAD_FORMAT,
@@ -114,7 +135,12 @@ static const struct {
     {"{\"tie_word_embeddings\":1}", LCKV_BAD_FORMAT, "tie_word_embeddings"},
     {"{\"force_nodiag\":\"no\"}", LCKV_BAD_FORMAT, "force_nodiag"},
     {"{\"forward_passes\":0,\"backward_passes\":0}", LCKV_BAD_FORMAT, "0 forward and 0 backward"},
-    {"{\"forward_passes\":65537}", LCKV_BAD_FORMAT, "65537 forward"},
+    {"{\"forward_passes\":65}", LCKV_BAD_FORMAT, "65 forward"},
+    {"{\"backward_passes\":65}", LCKV_BAD_FORMAT, "up to 64 of each"},
+    {"{\"intermediate_size\":4097}", LCKV_BAD_FORMAT,
+     "expected at most 4096 with a hidden size of 64"},
+    {"{\"num_attention_heads\":16,\"head_dim\":512}", LCKV_BAD_FORMAT,
+     "head dimension is 8192; expected at most 4096"},
     {"{\"layer_types\":\"\"}", LCKV_BAD_PLAN, "layer_types is empty"},
     {"{\"layer_types\":\"0_6_6_6_6_6_6_8\"}", LCKV_BAD_PLAN, "8"},
     {"{\"layer_types\":\"0_6_6_6_6_6_6\"}", LCKV_BAD_PLAN, "7 entries"},
@@ -127,7 +153,6 @@ static const struct {
     {"{\"layer_types\":\"0_6s_6_6_6_6_6_7\",\"sliding_window\":0}", LCKV_BAD_FORMAT,
      "no sliding_window"},
     /* k and v of layers 0, 6 and 7 are there. */
-    {"{\"layer_types\":\"0_7_7_7_7_7_7_7\"}", LCKV_BAD_PLAN, "of layer 6"},
     {"{\"layer_types\":\"0_1_6_6_6_6_6_7\"}", LCKV_BAD_PLAN, "layers.1.self_attn.k_proj.weight"},
 };
 
@@ -192,7 +217,9 @@ START_TEST(neutral_members_are_accepted)
     make_changed("{\"partial_rotary_factor\":1.0,\"quantization_config\":null,"
                  "\"logit_scale\":1,\"attention_multiplier\":0.25,"
                  "\"query_pre_attn_scalar\":16,\"final_logit_softcapping\":null,"
-                 "\"pretraining_tp\":2,\"attention_bias\":false}",
+                 "\"pretraining_tp\":2,\"attention_bias\":false,\"num_experts\":0,"
+                 "\"no_rope_layers\":[],\"use_sliding_window\":false,"
+                 "\"is_causal\":true}",
                  true);
     lckv_model *model;
     ck_assert_ok(lckv_model_open(folder, NULL, &model));
@@ -250,7 +277,7 @@ static const struct {
     lckv_status status;
     const char *message;
 } bad_names[] = {
-    {"blk.0.attn_k.weight", "blk.1.attn_k.weight", LCKV_BAD_PLAN, "of layer 1"},
+    {"blk.0.attn_k.weight", "blk.1.attn_k.weight", LCKV_BAD_PLAN, "blk.0.attn_k.weight"},
     {"blk.6.attn_v.weight", "blk.6.attn_x.weight", LCKV_BAD_PLAN, "blk.6.attn_v.weight"},
     {"blk.3.attn_q.weight", "blk.3.attn_x.weight", LCKV_BAD_FORMAT, "blk.3.attn_q.weight"},
     {"blk.3.ffn_norm.weight", "blk.9.ffn_norm.weight", LCKV_BAD_FORMAT, "blk.3.ffn_norm.weight"},

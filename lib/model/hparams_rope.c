@@ -1,0 +1,180 @@
+/*
+ * The rotation from config.json: rope_theta and rope_scaling, or both in rope_parameters, which may
+ * have an object of them for each layer type.
+ */
+#include "model/hparams_sources.h"
+
+#include "base/status.h"
+#include "format/json.h"
+#include "format/order.h"
+
+#define CONFIG "config.json"
+
+/* Members of the two objects; those that only other types of scaling read change nothing. */
+static const char *const known[] = {
+    "rope_theta",
+    "rope_type",
+    "type",
+    "factor",
+    "low_freq_factor",
+    "beta_fast",
+    "beta_slow",
+    "mscale",
+    "truncate",
+    "high_freq_factor",
+    "long_factor",
+    "short_factor",
+    "finetuned",
+    "partial_rotary_factor",
+    "attention_factor",
+    "mscale_all_dim",
+    "mrope_section",
+    "original_max_position_embeddings",
+};
+
+/* A member that has no effect only at one value. */
+static lckv_status expect_one(const struct json_value *object, const char *what, const char *name)
+{
+    double value = 1;
+    lckv_status status = json_get_f64(object, what, name, &value, NULL);
+    if (status == LCKV_OK && value != 1)
+        status =
+            fail(LCKV_UNSUPPORTED, "%s: %s is %g; expected 1, as without it", what, name, value);
+    return status;
+}
+
+static lckv_status check_members(const struct json_value *object, const char *what,
+                                 const struct remarks *remarks)
+{
+    lckv_status status = expect_one(object, what, "partial_rotary_factor");
+    if (status == LCKV_OK)
+        status = expect_one(object, what, "attention_factor");
+    for (const struct json_value *member = json_first(object); member != NULL;
+         member = json_next(object, member)) {
+        struct text name = json_name(member);
+        size_t i = 0, n = sizeof known / sizeof known[0];
+        while (i < n && !text_equals(name, known[i]))
+            i++;
+        if (i == n && !json_is(member, JSON_OBJECT))
+            remark(remarks, "%s: %s is not known and not used", what,
+                   quoted(name.bytes, name.length).text);
+    }
+    return status;
+}
+
+static lckv_status read_numbers(const struct json_value *scaling, const char *what,
+                                struct hparams *h)
+{
+    const struct {
+        const char *name;
+        double *value;
+    } members[] = {
+        {"factor", &h->rope_factor},
+        {"low_freq_factor", &h->rope_low_freq_factor},
+        {"high_freq_factor", &h->rope_high_freq_factor},
+        {"original_max_position_embeddings", &h->rope_original_context},
+    };
+    size_t n = h->rope_scaling == ROPE_SCALING_LINEAR ? 1 : sizeof members / sizeof members[0];
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < n; i++) {
+        bool found;
+        status = json_get_f64(scaling, what, members[i].name, members[i].value, &found);
+        if (status == LCKV_OK && !found)
+            status = fail(LCKV_BAD_FORMAT, "%s: %s is missing, expected a number", what,
+                          members[i].name);
+    }
+    return status;
+}
+
+static lckv_status read_scaling(const struct json_value *scaling, const char *what,
+                                struct hparams *h, const struct remarks *remarks)
+{
+    struct text kind = {"default", 7};
+    bool found = false;
+    double factor = 1;
+    lckv_status status = json_get_text(scaling, what, "rope_type", &kind, &found);
+    if (status == LCKV_OK && !found)
+        status = json_get_text(scaling, what, "type", &kind, &found);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "factor", &factor, NULL);
+    if (status == LCKV_OK && !found && factor != 1)
+        status = fail(LCKV_BAD_FORMAT, "%s: factor is %g, but rope_type is missing", what, factor);
+    if (status == LCKV_OK)
+        status = check_members(scaling, what, remarks);
+    if (status != LCKV_OK || text_equals(kind, "default"))
+        return status;
+    if (text_equals(kind, "linear"))
+        h->rope_scaling = ROPE_SCALING_LINEAR;
+    else if (text_equals(kind, "llama3"))
+        h->rope_scaling = ROPE_SCALING_LLAMA3;
+    else
+        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear or llama3", what,
+                    quoted(kind.bytes, kind.length).text);
+    return read_numbers(scaling, what, h);
+}
+
+static bool same_rope(const struct hparams *a, const struct hparams *b)
+{
+    bool llama3 = a->rope_scaling == ROPE_SCALING_LLAMA3;
+    return a->rope_theta == b->rope_theta && a->rope_scaling == b->rope_scaling &&
+           (a->rope_scaling == ROPE_SCALING_NONE || a->rope_factor == b->rope_factor) &&
+           (!llama3 || (a->rope_low_freq_factor == b->rope_low_freq_factor &&
+                        a->rope_high_freq_factor == b->rope_high_freq_factor &&
+                        a->rope_original_context == b->rope_original_context));
+}
+
+/* One object of rope_parameters over what `h` has so far. */
+static lckv_status read_object(const struct json_value *object, struct hparams *h,
+                               const struct remarks *remarks)
+{
+    lckv_status status =
+        json_get_f64(object, CONFIG ": rope_parameters", "rope_theta", &h->rope_theta, NULL);
+    return status == LCKV_OK ? read_scaling(object, CONFIG ": rope scaling", h, remarks) : status;
+}
+
+/* All layers rotate alike here, so the objects of all layer types must say the same. */
+static lckv_status read_parameters(const struct json_value *parameters, struct hparams *h,
+                                   const struct remarks *remarks)
+{
+    struct hparams shared = *h;
+    lckv_status status = read_object(parameters, &shared, remarks);
+    *h = shared;
+    bool first = true;
+    for (const struct json_value *member = json_first(parameters);
+         status == LCKV_OK && member != NULL; member = json_next(parameters, member)) {
+        struct hparams of_type = shared;
+        if (!json_is(member, JSON_OBJECT))
+            continue;
+        status = read_object(member, &of_type, remarks);
+        if (status == LCKV_OK && !first && !same_rope(&of_type, h))
+            status = fail(LCKV_UNSUPPORTED,
+                          CONFIG ": rope_parameters differ between layer types; expected the same "
+                                 "for all");
+        *h = of_type;
+        first = false;
+    }
+    return status;
+}
+
+lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
+                                     const struct remarks *remarks)
+{
+    const struct json_value *parameters = NULL, *scaling = NULL;
+    lckv_status status = json_get_f64(config, CONFIG, "rope_theta", &h->rope_theta, NULL);
+    if (status == LCKV_OK)
+        status = json_get_object(config, CONFIG, "rope_scaling", &scaling);
+    if (status == LCKV_OK)
+        status = json_get_object(config, CONFIG, "rope_parameters", &parameters);
+    struct hparams newer = *h;
+    if (status == LCKV_OK && scaling != NULL)
+        status = read_scaling(scaling, CONFIG ": rope scaling", h, remarks);
+    if (status != LCKV_OK || parameters == NULL)
+        return status;
+    status = read_parameters(parameters, &newer, remarks);
+    h->rope_theta = newer.rope_theta;
+    if (status == LCKV_OK && scaling != NULL && !same_rope(&newer, h))
+        status = fail(LCKV_UNSUPPORTED,
+                      CONFIG ": rope_scaling and rope_parameters differ; expected one of them");
+    *h = newer;
+    return status;
+}
