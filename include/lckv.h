@@ -316,7 +316,8 @@ typedef struct lckv_model_options {
     uint32_t sliding_window; /* tokens attended, the current one included; 0: what the file says */
     lckv_weights weights;
     const lckv_allocator *allocator; /* copied; NULL: the C library's */
-    lckv_log_callback log;           /* during the open only */
+    lckv_log_callback log;           /* during the open only: tensors and keys of the configuration
+                                        that are not used, why text is unavailable */
     void *log_user;
     lckv_progress_callback progress; /* during the open only, in bytes of weights */
     void *progress_user;
@@ -365,7 +366,7 @@ typedef struct lckv_model_info {
     lckv_precision precision;
     float rope_theta;
     float rms_norm_eps;
-    uint64_t n_parameters;
+    uint64_t n_parameters;     /* elements of the tensors that the model uses */
     uint64_t weight_bytes;     /* as packed, resident or mapped */
     const char *architecture;  /* "llama", "lckv-llama"; these four live as long as the model */
     const char *name;          /* general.name or the directory's; may be "" */
@@ -506,7 +507,8 @@ typedef struct lckv_convert_options {
     lckv_dtype dtype; /* F32, F16, BF16, Q8_0 or Q4_0; 0: as the source has it */
     lckv_convert_init init;
     const lckv_allocator *allocator;
-    lckv_log_callback log; /* one line for each tensor that could not take `dtype` */
+    lckv_log_callback log; /* as in lckv_model_options, and one line for each tensor that could not
+                              take `dtype` */
     void *log_user;
     lckv_progress_callback progress; /* in bytes written */
     void *progress_user;

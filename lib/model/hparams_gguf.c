@@ -91,11 +91,13 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
     return LCKV_OK;
 }
 
+/* Scaling without a type is linear, as GGUF's other readers have it. */
 static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
 {
     char key[KEY_BYTES];
-    float theta = (float)h->rope_theta, factor = 1, old_factor = 1;
-    struct text kind = {"none", 4};
+    float theta = (float)h->rope_theta, factor = 1;
+    struct text kind = {"linear", 6};
+    bool found = false;
     make_key(h, "rope.freq_base", key);
     lckv_status status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
     h->rope_theta = (double)theta;
@@ -104,18 +106,20 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
         status = metadata_get_text(&checkpoint->metadata, key, &kind, NULL);
     make_key(h, "rope.scaling.factor", key);
     if (status == LCKV_OK)
+        status = metadata_get_f32(&checkpoint->metadata, key, &factor, &found);
+    make_key(h, "rope.scale_linear", key); /* the key's old name */
+    if (status == LCKV_OK && !found)
         status = metadata_get_f32(&checkpoint->metadata, key, &factor, NULL);
-    make_key(h, "rope.scale_linear", key);
-    if (status == LCKV_OK)
-        status = metadata_get_f32(&checkpoint->metadata, key, &old_factor, NULL);
     if (status != LCKV_OK)
         return status;
     bool linear = text_equals(kind, "linear");
     if (!linear && !text_equals(kind, "none"))
         return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
                     quoted(kind.bytes, kind.length).text);
-    h->rope_factor = (double)(linear ? factor : old_factor);
-    h->rope_scaling = h->rope_factor != 1 ? ROPE_SCALING_LINEAR : ROPE_SCALING_NONE;
+    if (linear && factor != 1) {
+        h->rope_factor = (double)factor;
+        h->rope_scaling = ROPE_SCALING_LINEAR;
+    }
     return LCKV_OK;
 }
 
@@ -156,7 +160,9 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = read_vocabulary(checkpoint, h);
     make_key(h, "attention.layer_norm_rms_epsilon", key);
     if (status == LCKV_OK)
-        status = metadata_get_f32(&checkpoint->metadata, key, &h->rms_norm_eps, NULL);
+        status = metadata_get_f32(&checkpoint->metadata, key, &h->rms_norm_eps, &found);
+    if (status == LCKV_OK && !found)
+        status = fail(LCKV_BAD_FORMAT, "no key %s", key);
     if (status == LCKV_OK)
         status = read_rope(checkpoint, h);
     if (status == LCKV_OK && h->architecture->condensed)

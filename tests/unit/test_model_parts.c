@@ -73,7 +73,7 @@ static void check_refused(struct small_model *model, lckv_status status, const c
     ck_assert_status(lckv_convert(path(), folder_path("converted.gguf"), NULL, NULL), status);
 }
 
-/* The bytes behind the first `what` in the file become `with`. */
+/* In the file, the bytes `offset` after the beginning of the first `what` become `with`. */
 static void patch(const char *what, size_t offset, const void *with, size_t length)
 {
     size_t n_bytes, n = strlen(what);
@@ -257,6 +257,45 @@ START_TEST(factors_of_the_rotation_are_positive)
 }
 END_TEST
 
+/* The type is linear where it is not given, and the factor has an old name. */
+START_TEST(linear_scaling_is_read_in_every_spelling)
+{
+    static const struct {
+        const char *type, *factor;
+    } spellings[] = {
+        {"linear", "llama.rope.scaling.factor"}, {NULL, "llama.rope.scaling.factor"},
+        {"linear", "llama.rope.scale_linear"},   {NULL, "llama.rope.scale_linear"},
+        {"none", "llama.rope.scaling.factor"},
+    };
+    static float scaled[4 * SMALL_VOCAB], logits[4 * SMALL_VOCAB];
+    for (size_t i = 0; i < COUNT(spellings); i++) {
+        struct small_model model;
+        const char *type = spellings[i].type;
+        small_begin(&model);
+        ck_assert_ok(metadata_set_f32(&model.metadata, spellings[i].factor, 2));
+        if (type != NULL)
+            ck_assert_ok(
+                metadata_set_text(&model.metadata, "llama.rope.scaling.type", type, strlen(type)));
+        small_write(&model, path());
+        compute(i == 0 ? scaled : logits);
+        bool same = i == 0 || memcmp(scaled, logits, sizeof logits) == 0;
+        ck_assert_msg(same == (i < 4), "spelling %zu", i);
+    }
+}
+END_TEST
+
+START_TEST(a_norm_needs_its_epsilon)
+{
+    struct small_model model;
+    lckv_model *opened;
+    small_begin(&model);
+    small_write(&model, path());
+    patch("layer_norm_rms_epsilon", 0, "layer_norm_abc_epsilon", strlen("layer_norm_abc_epsilon"));
+    ck_assert_status(try_open(&opened), LCKV_BAD_FORMAT);
+    ck_assert_error_has("no key llama.attention.layer_norm_rms_epsilon");
+}
+END_TEST
+
 /* ---- Keys ---- */
 
 #define TEXT(text) (text), sizeof(text) - 1, 0
@@ -271,6 +310,9 @@ static const struct {
 } keys[] = {
     {"llama.rope.scaling.type", TEXT("yarn"), LCKV_UNSUPPORTED, "rope.scaling.type is \"yarn\""},
     {"llama.rope.scaling.type", TEXT("linear\0x"), LCKV_UNSUPPORTED, "rope.scaling.type is"},
+    {"llama.rope.scaling.factor", FLOAT(0), LCKV_BAD_FORMAT, "factor is 0"},
+    {"llama.rope.scaling.factor", FLOAT(-2), LCKV_BAD_FORMAT, "factor is -2"},
+    {"llama.rope.scale_linear", FLOAT(-2), LCKV_BAD_FORMAT, "factor is -2"},
     {"llama.rope.scaling.attn_factor", FLOAT(1.5f), LCKV_UNSUPPORTED, "attn_factor is 1.5"},
     {"llama.attention.scale", FLOAT(0.125f), LCKV_UNSUPPORTED, "attention.scale is 0.125"},
     {"llama.attention.scale", FLOAT(0.0625f), LCKV_OK, NULL}, /* 1 / sqrt(256) */
@@ -368,6 +410,8 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, needed_tensors_of_unknown_types_are_refused);
     tcase_add_test(tcase, names_are_compared_whole);
     tcase_add_test(tcase, factors_of_the_rotation_are_positive);
+    tcase_add_test(tcase, linear_scaling_is_read_in_every_spelling);
+    tcase_add_test(tcase, a_norm_needs_its_epsilon);
     tcase_add_loop_test(tcase, keys_that_change_the_computation_are_refused, 0, COUNT(keys));
     tcase_add_test(tcase, unknown_keys_get_a_remark);
     tcase_add_test(tcase, more_tokens_than_rows_open_with_a_remark);
