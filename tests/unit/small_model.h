@@ -5,6 +5,7 @@
 #ifndef LCKV_TESTS_SMALL_MODEL_H
 #define LCKV_TESTS_SMALL_MODEL_H
 
+#include "format/checkpoint_open.h"
 #include "format/gguf.h"
 #include "kernels/blocks.h"
 
