@@ -3,7 +3,7 @@
  */
 #include "model/architecture.h"
 
-#include "format/order.h"
+#include "base/text.h"
 
 static const struct architecture architectures[] = {
     {.gguf_name = "llama", .hf_model_type = "llama", .gguf_rope_adjacent = true, .condensed = true},

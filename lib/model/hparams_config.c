@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "format/json.h"
 #include "model/architecture.h"
-#include "model/config_keys.h"
+#include "model/config_check.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -198,7 +198,7 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = read_rest(config, h);
     if (status == LCKV_OK)
-        status = config_keys_check_json(config, h, remarks);
+        status = config_check_json(config, h, remarks);
     if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);
     json_release(&document);

@@ -4,10 +4,10 @@
 #include "model/hparams_sources.h"
 
 #include "base/status.h"
-#include "format/order.h"
+#include "base/text.h"
 #include "kernels/blocks.h"
 #include "model/architecture.h"
-#include "model/config_keys.h"
+#include "model/config_check.h"
 #include "model/roles.h"
 
 #include <math.h>
@@ -175,7 +175,7 @@ lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *h,
 {
     lckv_status status = read_all(checkpoint, h);
     if (status == LCKV_OK)
-        status = config_keys_check_gguf(&checkpoint->metadata, h, remarks);
+        status = config_check_gguf(&checkpoint->metadata, h, remarks);
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
 }
 

@@ -5,8 +5,8 @@
 #include "model/hparams_sources.h"
 
 #include "base/status.h"
+#include "base/text.h"
 #include "format/json.h"
-#include "format/order.h"
 
 #define CONFIG "config.json"
 

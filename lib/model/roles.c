@@ -4,7 +4,7 @@
 #include "model/roles.h"
 
 #include "base/status.h"
-#include "format/order.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

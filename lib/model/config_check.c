@@ -1,0 +1,175 @@
+/*
+ * The rules of config_keys.h applied to a configuration. See config_check.h.
+ */
+#include "model/config_check.h"
+
+#include "base/status.h"
+#include "base/text.h"
+#include "model/architecture.h"
+#include "model/config_keys.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MOST_NAMED 16 /* unknown keys that get a remark of their own */
+
+/* What a rule looks at. Null, and an empty text or list, are no value. */
+struct value {
+    enum { ABSENT, NUMBER, TEXT, OTHER } kind;
+    double number; /* true is 1 */
+    struct text text;
+};
+
+static lckv_status expect_number(const char *name, struct value value, double neutral)
+{
+    if (value.kind != NUMBER)
+        return fail(LCKV_BAD_FORMAT, "%s: expected a number", name);
+    if (fabs(value.number - neutral) <= 1e-6 * fabs(neutral))
+        return LCKV_OK;
+    return fail(LCKV_UNSUPPORTED, "%s is %g; expected %g, as without it", name, value.number,
+                neutral);
+}
+
+static lckv_status check_value(const struct config_key *key, struct value value,
+                               const struct hparams *h)
+{
+    if (value.kind == ABSENT)
+        return LCKV_OK;
+    switch (key->rule) {
+    case KEY_ONE:
+    case KEY_ON:
+        return expect_number(key->name, value, 1);
+    case KEY_HEAD_DIM:
+        return expect_number(key->name, value, (double)h->head_dim);
+    case KEY_SCALE:
+        return expect_number(key->name, value, 1 / sqrt((double)h->head_dim));
+    case KEY_OFF:
+        if (value.kind == NUMBER && value.number == 0)
+            return LCKV_OK;
+        return fail(LCKV_UNSUPPORTED, "%s is given, which lckv does not know", key->name);
+    case KEY_SILU:
+        if (value.kind != TEXT)
+            return fail(LCKV_BAD_FORMAT, "%s: expected a string", key->name);
+        if (text_equals(value.text, "silu"))
+            return LCKV_OK;
+        return fail(LCKV_UNSUPPORTED, "%s is %s; expected silu", key->name,
+                    quoted(value.text.bytes, value.text.length).text);
+    case KEY_READ:
+    case KEY_NOTHING:
+    default:
+        return LCKV_OK;
+    }
+}
+
+static void name_unknown(const struct remarks *remarks, struct text name, size_t *n_unknown)
+{
+    if ((*n_unknown)++ < MOST_NAMED)
+        remark(remarks, "%s of the configuration is not known and not used",
+               quoted(name.bytes, name.length).text);
+}
+
+static void count_unknown(const struct remarks *remarks, size_t n_unknown)
+{
+    if (n_unknown > MOST_NAMED)
+        remark(remarks, "%zu more keys of the configuration are not known and not used",
+               n_unknown - MOST_NAMED);
+}
+
+/* ---- config.json ---- */
+
+static struct value value_of_json(const struct json_value *from)
+{
+    struct value value = {.kind = OTHER};
+    if (json_is(from, JSON_NUMBER)) {
+        value.kind = json_number(from, &value.number) ? NUMBER : OTHER;
+    } else if (json_is(from, JSON_TRUE) || json_is(from, JSON_FALSE)) {
+        value.kind = NUMBER;
+        value.number = json_is(from, JSON_TRUE);
+    } else if (json_is(from, JSON_STRING)) {
+        value.text = json_text(from);
+        value.kind = value.text.length > 0 ? TEXT : ABSENT;
+    } else if (json_is(from, JSON_NULL) || json_first(from) == NULL) {
+        value.kind = ABSENT;
+    }
+    return value;
+}
+
+lckv_status config_check_json(const struct json_value *config, const struct hparams *hparams,
+                              const struct remarks *remarks)
+{
+    size_t n_unknown = 0;
+    for (const struct json_value *member = json_first(config); member != NULL;
+         member = json_next(config, member)) {
+        struct text name = json_name(member);
+        const struct config_key *key = config_key_find(KEYS_OF_JSON, name);
+        lckv_status status = LCKV_OK;
+        if (key != NULL)
+            status = check_value(key, value_of_json(member), hparams);
+        else
+            name_unknown(remarks, name, &n_unknown);
+        if (status != LCKV_OK)
+            return fail_in(status, "config.json");
+    }
+    count_unknown(remarks, n_unknown);
+    return LCKV_OK;
+}
+
+/* ---- GGUF ---- */
+
+static struct value value_of_metadata(const struct metadata_value *from)
+{
+    switch (from->type) {
+    case METADATA_F32:
+    case METADATA_F64:
+        return (struct value){.kind = NUMBER, .number = from->as.f};
+    case METADATA_I8:
+    case METADATA_I16:
+    case METADATA_I32:
+    case METADATA_I64:
+        return (struct value){.kind = NUMBER, .number = (double)from->as.i};
+    case METADATA_STRING:
+        return (struct value){.kind = from->as.string.length > 0 ? TEXT : ABSENT,
+                              .text = from->as.string};
+    case METADATA_ARRAY:
+        return (struct value){.kind = from->count > 0 ? OTHER : ABSENT};
+    default:
+        return (struct value){.kind = NUMBER, .number = (double)from->as.u};
+    }
+}
+
+/* The key behind "<prefix>."; false if it does not begin so. */
+static bool strip(struct text *key, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    if (key->length <= length || memcmp(key->bytes, prefix, length) != 0 ||
+        key->bytes[length] != '.')
+        return false;
+    *key = (struct text){key->bytes + length + 1, key->length - length - 1};
+    return true;
+}
+
+lckv_status config_check_gguf(const struct metadata *metadata, const struct hparams *hparams,
+                              const struct remarks *remarks)
+{
+    size_t n_unknown = 0;
+    for (size_t i = 0; i < metadata->n_values; i++) {
+        const struct metadata_value *value = &metadata->values[i];
+        const struct config_key *key;
+        struct text name = value->key;
+        if (strip(&name, hparams->architecture->gguf_name))
+            key = config_key_find(KEYS_OF_ARCHITECTURE, name);
+        else if (strip(&name, "lckv"))
+            key = config_key_find(KEYS_OF_LCKV, name);
+        else
+            continue; /* of the file or the tokenizer */
+        lckv_status status = LCKV_OK;
+        if (key != NULL)
+            status = check_value(key, value_of_metadata(value), hparams);
+        else
+            name_unknown(remarks, value->key, &n_unknown);
+        if (status != LCKV_OK)
+            return status;
+    }
+    count_unknown(remarks, n_unknown);
+    return LCKV_OK;
+}
