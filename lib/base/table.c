@@ -48,6 +48,13 @@ lckv_status table_add(struct table *table, const void *key, size_t length, uint3
     return LCKV_OK;
 }
 
+void table_replace(struct table *table, const void *key, size_t length, uint32_t value)
+{
+    struct table_slot *slot = probe(table, key, length);
+    if (slot != NULL && slot->key != NULL)
+        slot->value = value;
+}
+
 bool table_find(const struct table *table, const void *key, size_t length, uint32_t *value)
 {
     if (table->n_slots == 0)

@@ -29,6 +29,9 @@ lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, 
 lckv_status table_add(struct table *table, const void *key, size_t length, uint32_t value,
                       bool *added);
 
+/* Gives a key that the table holds another value. */
+void table_replace(struct table *table, const void *key, size_t length, uint32_t value);
+
 bool table_find(const struct table *table, const void *key, size_t length, uint32_t *value);
 
 #endif

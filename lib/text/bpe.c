@@ -62,12 +62,20 @@ lckv_status bpe_add_merge(struct bpe *bpe, struct text left, struct text right, 
         table_add(&bpe->ranks, merge, 2 * sizeof merge->left, bpe->n_merges, &added);
     if (status != LCKV_OK)
         return status;
-    if (!added)
-        return fail(LCKV_BAD_FORMAT, "merge %" PRIu32 " of %s and %s is there twice", bpe->n_merges,
-                    quoted(left.bytes, left.length).text, quoted(right.bytes, right.length).text);
-    bpe->n_merges++;
     *known = true;
+    if (!added && !bpe->last_counts)
+        return LCKV_OK;
+    if (!added)
+        table_replace(&bpe->ranks, merge, 2 * sizeof merge->left, bpe->n_merges);
+    bpe->n_merges++;
     return LCKV_OK;
+}
+
+bool bpe_uses_merge(const struct bpe *bpe, uint32_t index)
+{
+    uint32_t rank;
+    return table_find(&bpe->ranks, &bpe->merges[index], 2 * sizeof bpe->merges[0].left, &rank) &&
+           rank == index;
 }
 
 lckv_status token_list_add(struct token_list *list, lckv_token token)

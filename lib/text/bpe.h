@@ -17,6 +17,7 @@ struct bpe {
     struct bpe_merge *merges; /* the index is the rank */
     uint32_t n_merges;
     struct table ranks; /* of (left, right) */
+    bool last_counts;   /* of merges listed twice; otherwise the first does */
     char *joined;       /* room for the longest spelling, while merges are added */
     bool ignore_merges; /* a word that is a token stays whole, whatever the merges */
     /*
@@ -49,14 +50,17 @@ struct bpe_workspace {
 lckv_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, uint64_t max_merges);
 
 /*
- * Adds the next merge. *known false, and nothing added, if a part or the whole is no token.
- * LCKV_BAD_FORMAT for a merge that is there already: tools disagree on which rank counts.
+ * Adds the next merge. *known false, and nothing added, if a part or the whole is no token. A merge
+ * that is there already moves to the new rank if the last counts, and stays otherwise.
  */
 lckv_status bpe_add_merge(struct bpe *bpe, struct text left, struct text right, bool *known);
 
 lckv_status token_list_add(struct token_list *list, lckv_token token);
 void token_list_release(struct token_list *list);
 void bpe_workspace_release(struct bpe_workspace *workspace);
+
+/* Whether the merge of that index counts; one listed twice stays in the list where it does not. */
+bool bpe_uses_merge(const struct bpe *bpe, uint32_t index);
 
 /* Appends the tokens of a word. */
 lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace, const char *word,

@@ -87,18 +87,23 @@ static lckv_status encode_text(struct encoding *encoding, const char *text, size
                                uint32_t flags)
 {
     bool controls = (flags & LCKV_TOKENIZE_NO_SPECIAL) == 0;
+    const struct special_tokens *specials = &encoding->tokenizer->special_tokens;
+    struct special_finder finder;
     struct special_match match;
     size_t at = 0;
-    while (special_tokens_find(&encoding->tokenizer->special_tokens, text, length, at, controls,
-                               &match)) {
-        lckv_status status = encode_plain(encoding, text + at, match.begin - at);
+    splitter_allow(&encoding->splitter, length);
+    lckv_status status = special_finder_init(
+        &finder, specials, &encoding->tokenizer->arena.allocator, text, length, controls);
+    if (status != LCKV_OK)
+        return status;
+    while (status == LCKV_OK && special_finder_next(&finder, &match)) {
+        status = encode_plain(encoding, text + at, match.begin - at);
         if (status == LCKV_OK)
             status = token_list_add(&encoding->tokens, match.id);
-        if (status != LCKV_OK)
-            return status;
         at = match.end;
     }
-    return encode_plain(encoding, text + at, length - at);
+    special_finder_release(&finder);
+    return status == LCKV_OK ? encode_plain(encoding, text + at, length - at) : status;
 }
 
 static lckv_status encode_all(struct encoding *encoding, const char *text, size_t length,

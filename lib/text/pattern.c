@@ -21,6 +21,7 @@ struct translation {
     size_t length;
     bool in_class;
     size_t class_start; /* where a ] is an ordinary character */
+    uint32_t largest_count;
 };
 
 /* The longest replacement is that of one \s. */
@@ -140,7 +141,16 @@ static lckv_status translate_group(struct translation *t)
 /* {n,m}: in Ruby's syntax a + behind it repeats the whole, in PCRE2's it is possessive. */
 static lckv_status translate_count(struct translation *t)
 {
+    size_t begin = t->at;
     lckv_status status = copy_through(t, '}', "{ without }");
+    uint32_t count = 0;
+    for (size_t i = begin; status == LCKV_OK && i < t->at; i++) {
+        char c = t->pattern.bytes[i];
+        count = c >= '0' && c <= '9' ? count * 10 + (uint32_t)(c - '0') : 0;
+        if (count > PATTERN_MAX_COUNT)
+            return refuse(t, "a count above 1000");
+        t->largest_count = count > t->largest_count ? count : t->largest_count;
+    }
     return status == LCKV_OK && starts(t, "+") ? refuse(t, "+ behind a count") : status;
 }
 
@@ -185,7 +195,8 @@ static lckv_status compile(struct text pattern, struct text translated,
                            pcre2_general_context *memory, pcre2_code **code)
 {
     /* In Ruby's syntax ^ and $ match at every line. */
-    const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+    const uint32_t options =
+        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT;
     pcre2_compile_context *context = pcre2_compile_context_create(memory);
     if (context == NULL)
         return fail(LCKV_OUT_OF_MEMORY, "out of memory for a pattern");
@@ -207,7 +218,8 @@ static lckv_status compile(struct text pattern, struct text translated,
 }
 
 lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
-                            pcre2_general_context *memory, pcre2_code **code)
+                            pcre2_general_context *memory, pcre2_code **code,
+                            uint32_t *largest_count)
 {
     if (pattern.length > PATTERN_MAX_LENGTH)
         return fail(LCKV_UNSUPPORTED, "a pattern of %zu bytes, expected at most %d", pattern.length,
@@ -222,6 +234,7 @@ lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator
     struct text translated = {translation.out, translation.length};
     if (status == LCKV_OK)
         status = compile(pattern, translated, memory, code);
+    *largest_count = translation.largest_count;
     memory_free(allocator, translation.out, capacity, 1);
     return status;
 }

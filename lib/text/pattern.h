@@ -12,8 +12,14 @@
 #include <pcre2.h>
 
 #define PATTERN_MAX_LENGTH 8192
+#define PATTERN_MAX_COUNT 1000 /* in {n}, {n,} and {n,m} */
 
+/*
+ * The compiled pattern calls out before each of its items. *largest_count: the largest number of
+ * its counted repeats, 0 without any.
+ */
 lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
-                            pcre2_general_context *memory, pcre2_code **code);
+                            pcre2_general_context *memory, pcre2_code **code,
+                            uint32_t *largest_count);
 
 #endif

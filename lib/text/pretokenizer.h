@@ -16,6 +16,7 @@
 struct pretokenizer_step {
     struct text pattern; /* as in the file */
     pcre2_code *code;
+    uint32_t largest_count;
 };
 
 struct pretokenizer {
@@ -58,14 +59,21 @@ struct splitter {
     pcre2_match_context *limits;
     pretokenizer_function function;
     void *context;
+    uint64_t steps_left; /* of the whole text */
+    uint64_t cost;       /* of one step of the pattern that is being matched */
+    size_t position;     /* in the text that is being matched, at the last step */
 };
 lckv_status splitter_init(struct splitter *splitter, const struct pretokenizer *pretokenizer,
                           pretokenizer_function function, void *context);
 void splitter_release(struct splitter *splitter);
 
+/* Allows the work that a text of `length` bytes may take, in however many parts it comes. */
+void splitter_allow(struct splitter *splitter, size_t length);
+
 /*
  * Gives the words of the text, which is valid UTF-8, one after the other; together they are the
- * text. LCKV_UNSUPPORTED if a pattern takes too many steps on it.
+ * text. LCKV_UNSUPPORTED if the patterns take more work than was allowed. The splitter must not
+ * have moved since splitter_init.
  */
 lckv_status splitter_run(struct splitter *splitter, const char *text, size_t length);
 

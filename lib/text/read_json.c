@@ -102,12 +102,13 @@ static lckv_status set_added_token(struct vocabulary *vocabulary, const struct j
     if (status != LCKV_OK)
         return status;
 
-    struct vocabulary_token *token = &vocabulary->tokens[id];
-    lckv_token_type type = special ? LCKV_TOKEN_CONTROL : LCKV_TOKEN_USER_DEFINED;
-    if (token->type == LCKV_TOKEN_NORMAL && text_compare(token->spelling, content) == 0)
-        token->type = type; /* the vocabulary lists it, too */
-    else
-        status = vocabulary_set(vocabulary, id, content, type);
+    /* Of a text that is listed already, the id that it has counts. */
+    lckv_token listed = vocabulary_find(vocabulary, content);
+    if (listed < 0)
+        status = vocabulary_set(vocabulary, id, content, LCKV_TOKEN_USER_DEFINED);
+    struct vocabulary_token *token = &vocabulary->tokens[listed < 0 ? (lckv_token)id : listed];
+    if (status == LCKV_OK)
+        token->type = special ? LCKV_TOKEN_CONTROL : LCKV_TOKEN_USER_DEFINED;
     for (uint32_t i = 0; i < N_TOKEN_FLAGS; i++)
         token->flags |= flags[i] ? 1u << i : 0;
     return status;
@@ -119,8 +120,9 @@ static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct jso
     struct vocabulary *vocabulary = &tokenizer->vocabulary;
     uint64_t n_tokens = 0;
     lckv_status status = count_tokens(vocab, added, &n_tokens);
+    uint64_t n_listed = (uint64_t)json_count(vocab) + json_count(added);
     if (status == LCKV_OK)
-        status = vocabulary_init(vocabulary, &tokenizer->arena, n_tokens);
+        status = vocabulary_init(vocabulary, &tokenizer->arena, n_tokens, n_listed);
     for (const struct json_value *value = json_first(vocab); status == LCKV_OK && value != NULL;
          value = json_next(vocab, value)) {
         int64_t id = 0;
@@ -163,6 +165,7 @@ static bool parse_merge(const struct json_value *merge, struct text *left, struc
 static lckv_status read_merges(struct tokenizer *tokenizer, const struct json_value *merges)
 {
     lckv_status status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, json_count(merges));
+    tokenizer->bpe.last_counts = true;
     size_t i = 0;
     for (const struct json_value *merge = json_first(merges); status == LCKV_OK && merge != NULL;
          merge = json_next(merges, merge), i++) {

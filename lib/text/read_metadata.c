@@ -60,7 +60,8 @@ static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct met
     struct reader reader;
     if (types != NULL)
         reader_init(&reader, types->as.elements, (size_t)types->count * sizeof(int32_t), KEY_TYPES);
-    status = vocabulary_init(&tokenizer->vocabulary, &tokenizer->arena, tokens->count);
+    status =
+        vocabulary_init(&tokenizer->vocabulary, &tokenizer->arena, tokens->count, tokens->count);
     for (uint64_t id = 0; status == LCKV_OK && id < tokens->count; id++) {
         int32_t type = LCKV_TOKEN_NORMAL;
         if (types != NULL)

@@ -10,15 +10,24 @@
 #include <inttypes.h>
 #include <string.h>
 
-lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens)
+lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens,
+                            uint64_t n_listed)
 {
     if (n_tokens == 0 || n_tokens > TOKENIZER_MAX_TOKENS)
         return fail(LCKV_BAD_FORMAT, "%" PRIu64 " tokens, expected 1 to %u", n_tokens,
                     TOKENIZER_MAX_TOKENS);
+    if (n_tokens > n_listed && n_tokens - n_listed > VOCABULARY_MAX_HOLES)
+        return fail(LCKV_BAD_FORMAT,
+                    "%" PRIu64 " tokens with ids up to %" PRIu64 ", expected dense ids: at most %d "
+                    "without a token",
+                    n_listed, n_tokens - 1, VOCABULARY_MAX_HOLES);
     vocabulary->arena = arena;
     vocabulary->n_tokens = (uint32_t)n_tokens;
-    return arena_alloc(arena, (size_t)n_tokens, sizeof vocabulary->tokens[0], "a vocabulary",
-                       &vocabulary->tokens);
+    lckv_status status = arena_alloc(arena, (size_t)n_tokens, sizeof vocabulary->tokens[0],
+                                     "a vocabulary", &vocabulary->tokens);
+    if (status != LCKV_OK)
+        return status;
+    return table_init(&vocabulary->ids, arena, (size_t)n_tokens, "a vocabulary's index");
 }
 
 lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
@@ -41,20 +50,19 @@ lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct te
         return status;
     token->spelling.length = spelling.length;
     token->type = (lckv_token_type)type;
-    return LCKV_OK;
+    if (spelling.length > vocabulary->longest_spelling)
+        vocabulary->longest_spelling = spelling.length;
+    bool added;
+    return table_add(&vocabulary->ids, token->spelling.bytes, spelling.length, (uint32_t)id,
+                     &added);
 }
 
 /* Ids without a token get one that text never becomes, spelled as the field's converters do. */
 static lckv_status fill_holes(struct vocabulary *vocabulary)
 {
-    uint32_t n_holes = 0;
     for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
         if (vocabulary->tokens[id].type != 0)
             continue;
-        if (++n_holes > VOCABULARY_MAX_HOLES)
-            return fail(LCKV_BAD_FORMAT,
-                        "more than %d ids below %" PRIu32 " have no token, expected dense ids",
-                        VOCABULARY_MAX_HOLES, vocabulary->n_tokens);
         char spelling[sizeof "[PAD]" + 10] = "[PAD";
         char digits[10];
         size_t length = 4, n_digits = 0;
@@ -90,20 +98,6 @@ static lckv_status derive_text(struct vocabulary *vocabulary, struct vocabulary_
 lckv_status vocabulary_finish(struct vocabulary *vocabulary)
 {
     lckv_status status = fill_holes(vocabulary);
-    if (status == LCKV_OK)
-        status = table_init(&vocabulary->ids, vocabulary->arena, vocabulary->n_tokens,
-                            "a vocabulary's index");
-    for (uint32_t id = 0; status == LCKV_OK && id < vocabulary->n_tokens; id++) {
-        struct text spelling = vocabulary->tokens[id].spelling;
-        bool added = true;
-        if (spelling.length > vocabulary->longest_spelling)
-            vocabulary->longest_spelling = spelling.length;
-        status = table_add(&vocabulary->ids, spelling.bytes, spelling.length, id, &added);
-        if (status == LCKV_OK && !added)
-            status = fail(LCKV_BAD_FORMAT, "tokens %d and %" PRIu32 " are both %s",
-                          vocabulary_find(vocabulary, spelling), id,
-                          quoted(spelling.bytes, spelling.length).text);
-    }
     char *bytes = NULL;
     if (status == LCKV_OK)
         status = arena_alloc(vocabulary->arena, vocabulary->longest_spelling + 1, 1,

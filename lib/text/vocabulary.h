@@ -34,15 +34,18 @@ struct vocabulary {
     lckv_token bytes[256]; /* the token of each byte, or -1 */
 };
 
-lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens);
+/* `n_listed` tokens are going to be set, with ids below `n_tokens`. */
+lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens,
+                            uint64_t n_listed);
 
-/* Copies the spelling. LCKV_BAD_FORMAT if the id is taken or out of range. */
+/*
+ * Copies the spelling, by which vocabulary_find finds it from now on; the first of several with one
+ * spelling. LCKV_BAD_FORMAT if the id is taken or out of range.
+ */
 lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
                            int64_t type);
 
-/*
- * Fills holes with unused tokens, derives the texts and indexes the spellings, which must differ.
- */
+/* Fills holes with unused tokens and derives the texts. */
 lckv_status vocabulary_finish(struct vocabulary *vocabulary);
 
 /* The token of a spelling, or -1. */

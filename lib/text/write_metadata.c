@@ -55,10 +55,13 @@ static lckv_status write_merges(const struct bpe *bpe, struct metadata *metadata
     struct text *merges;
     lckv_status status =
         arena_alloc(scratch, bpe->n_merges, sizeof merges[0], "the merges to write", &merges);
-    for (uint32_t i = 0; status == LCKV_OK && i < bpe->n_merges; i++)
-        status = join(bpe->vocabulary, &bpe->merges[i], scratch, &merges[i]);
+    uint32_t count = 0;
+    for (uint32_t i = 0; status == LCKV_OK && i < bpe->n_merges; i++) {
+        if (bpe_uses_merge(bpe, i))
+            status = join(bpe->vocabulary, &bpe->merges[i], scratch, &merges[count++]);
+    }
     if (status == LCKV_OK)
-        status = metadata_set_texts(metadata, KEY_MERGES, merges, bpe->n_merges);
+        status = metadata_set_texts(metadata, KEY_MERGES, merges, count);
     return status;
 }
 
