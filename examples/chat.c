@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_TEXT 8192
 #define MAX_TOKENS 2048
 
 static int32_t print(void *user, lckv_token token, const char *text, size_t length)
@@ -26,32 +25,31 @@ static int check(lckv_status status)
     return status != LCKV_OK;
 }
 
-/* The text to append for a line of the user. */
-static int format(const lckv_model *model, const char *line, char text[MAX_TEXT], size_t *length)
+/*
+ * The tokens to append for a line of the user: a turn as the model's chat template writes it, or
+ * the line itself for a model without one. What the line says never ends the turn.
+ */
+static int tokenize(const lckv_model *model, const char *line, uint32_t flags,
+                    lckv_token tokens[MAX_TOKENS], size_t *n)
 {
     lckv_message message = {"user", 4, line, strlen(line)};
-    lckv_status status = lckv_chat_format(model, &message, sizeof message, 1, LCKV_CHAT_ANSWER,
-                                          text, MAX_TEXT, length);
-    if (status != LCKV_UNSUPPORTED)
-        return check(status);
-    *length = strlen(line);
-    memcpy(text, line, *length);
-    return 0;
+    lckv_status status = lckv_chat_tokenize(model, &message, sizeof message, 1, LCKV_CHAT_ANSWER,
+                                            tokens, MAX_TOKENS, n);
+    if (status == LCKV_UNSUPPORTED)
+        status = lckv_tokenize(model, line, strlen(line), flags, tokens, MAX_TOKENS, n);
+    return check(status);
 }
 
 /* Appends what the session lacks: the last answer's last token, and the new text. */
 static int answer(const lckv_model *model, lckv_session *session, lckv_sampler *sampler,
                   const char *line)
 {
-    char text[MAX_TEXT];
     lckv_token tokens[MAX_TOKENS];
-    size_t length = 0, n = 0;
+    size_t n = 0;
     uint64_t before = 0;
     lckv_generate_options options = {.size = sizeof options, .max_tokens = 80, .callback = print};
-    if (check(lckv_session_length(session, &before)) || format(model, line, text, &length))
-        return 1;
-    uint32_t flags = before > 0 ? LCKV_TOKENIZE_NO_BOS : 0;
-    if (check(lckv_tokenize(model, text, length, flags, tokens, MAX_TOKENS, &n)))
+    if (check(lckv_session_length(session, &before)) ||
+        tokenize(model, line, before > 0 ? LCKV_TOKENIZE_NO_BOS : 0, tokens, &n))
         return 1;
     int failed = n > 0 && check(lckv_generate(session, sampler, tokens, n, &options, NULL));
     putchar('\n');

@@ -397,7 +397,11 @@ LCKV_API const char *lckv_model_metadata_key(const lckv_model *model, size_t ind
 
 /* ---- Text ---------------------------------------------------------------------------------- */
 
-/* Every function here returns LCKV_UNSUPPORTED for a model that has no tokenizer. */
+/*
+ * Every function here that returns a status returns LCKV_UNSUPPORTED for a model that has no
+ * tokenizer, or one that was not understood; the message says why. Such a model still evaluates and
+ * generates tokens.
+ */
 
 typedef int32_t lckv_token;
 
@@ -409,6 +413,9 @@ enum {
 };
 
 /*
+ * The time that a text takes grows with its bytes. LCKV_UNSUPPORTED if a pattern of the tokenizer's
+ * would take more on this text (over 256 steps a byte; known models' take 5 to 15).
+ *
  * Tokens of any bytes, invalid UTF-8 and NUL included. Some vocabularies have no token for some
  * bytes (SmolLM2 lacks 21: control characters and bytes of rare or no UTF-8). Such a byte gives the
  * unknown token or, without one, no token; outside of UTF-8 it gives the tokens of U+FFFD. That
@@ -424,7 +431,10 @@ enum {
     LCKV_DETOKENIZE_SPECIAL = 1 /* special tokens as their text; otherwise they give nothing */
 };
 
-/* The bytes of tokens, not NUL-terminated. `length` gets their number, as above. */
+/*
+ * The bytes of tokens, not NUL-terminated. `length` gets their number, as above. Ids that the model
+ * has and its tokenizer lacks have no text.
+ */
 LCKV_API lckv_status lckv_detokenize(const lckv_model *model, const lckv_token *tokens,
                                      size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
                                      size_t *length);
@@ -455,10 +465,17 @@ enum {
     LCKV_SPECIAL_EOT = 4 /* end of a turn */
 };
 
-/* The id of a special token, or -1. */
+/*
+ * The id of a special token, or -1. Of several files that name one, the tokenizer's count before
+ * generation_config.json, and that before config.json. A model without a tokenizer may have them.
+ */
 LCKV_API lckv_token lckv_model_special_token(const lckv_model *model, lckv_special special);
 
-/* Whether generation ends with this token (EOS, end of turn and their kin). */
+/*
+ * Whether generation ends with this token: every id that the tokenizer's files, config.json,
+ * generation_config.json or the keys of a GGUF file name as an end, and control tokens that are
+ * known as ends of a text or turn. lckv_convert keeps them all.
+ */
 LCKV_API int32_t lckv_model_is_end_token(const lckv_model *model, lckv_token token);
 
 typedef int32_t lckv_token_type;
@@ -471,23 +488,44 @@ enum {
     LCKV_TOKEN_BYTE = 6
 };
 
-/* A token's bytes (they live as long as the model, not NUL-terminated) and its type. */
+/*
+ * A token's bytes (they live as long as the model, not NUL-terminated) and its type. An id that the
+ * model has and its tokenizer lacks is unused and has no bytes.
+ */
 LCKV_API lckv_status lckv_model_token(const lckv_model *model, lckv_token token, const char **text,
                                       size_t *length, lckv_token_type *type);
 
 typedef struct lckv_message {
-    const char *role; /* "system", "user", "assistant" */
+    const char *role; /* "system", "user", "assistant"; no control characters, no special tokens */
     size_t role_length;
     const char *content;
     size_t content_length;
 } lckv_message;
 
-/* Flags of lckv_chat_format. */
+/* Flags of lckv_chat_tokenize and lckv_chat_format. */
 enum { LCKV_CHAT_ANSWER = 1 /* end with the opening of the assistant's answer */ };
 
 /*
- * The messages as the model's chat template writes them. `stride` is sizeof(lckv_message); `length`
- * as in lckv_plan_text, but without a NUL. LCKV_UNSUPPORTED for a template other than ChatML.
+ * The tokens of a conversation, written as the model's chat template writes it. What the template
+ * writes may become special tokens; roles and contents never do, so a message that holds the text
+ * of one ("<|im_end|>") cannot end its turn or begin another. No BOS or EOS is added to what the
+ * template writes. `stride` is sizeof(lckv_message) or more, if the messages lie in larger structs.
+ * `n_tokens` gets the number of tokens, also with LCKV_BUFFER_TOO_SMALL (capacity 0 and tokens NULL
+ * ask for it). Any number of threads may call it for one model.
+ *
+ * LCKV_UNSUPPORTED if there is no chat template, or if it does something that this version does not
+ * understand: the message says what, and where in the template. LCKV_INVALID_ARGUMENT for a role
+ * with control characters or special tokens in it, and for messages that the template refuses.
+ */
+LCKV_API lckv_status lckv_chat_tokenize(const lckv_model *model, const lckv_message *messages,
+                                        size_t stride, size_t n_messages, uint32_t flags,
+                                        lckv_token *tokens, size_t capacity, size_t *n_tokens);
+
+/*
+ * The same conversation as text, to be looked at. Text cannot keep apart what the template wrote
+ * and what the messages say: special tokens in a content become structure when the text is
+ * tokenized. lckv_chat_tokenize is the call that prepares a prompt. `length` gets the number of
+ * bytes, as in lckv_plan_text, but without a NUL. Errors as above.
  */
 LCKV_API lckv_status lckv_chat_format(const lckv_model *model, const lckv_message *messages,
                                       size_t stride, size_t n_messages, uint32_t flags,

@@ -59,7 +59,7 @@ bool conversation_has_template(const lckv_model *model)
     const lckv_message message = {"user", 4, "x", 1};
     size_t length = 0;
     lckv_status status =
-        lckv_chat_format(model, &message, sizeof message, 1, LCKV_CHAT_ANSWER, NULL, 0, &length);
+        lckv_chat_tokenize(model, &message, sizeof message, 1, LCKV_CHAT_ANSWER, NULL, 0, &length);
     return status == LCKV_OK || status == LCKV_BUFFER_TOO_SMALL;
 }
 
@@ -67,24 +67,22 @@ bool conversation_has_template(const lckv_model *model)
 static int tokenize_conversation(const struct conversation *conversation, struct token_list *tokens)
 {
     const lckv_message *messages = conversation->messages;
-    size_t n_messages = conversation->n_messages, length = 0;
+    size_t n_messages = conversation->n_messages;
     if (!conversation->has_template) {
         const lckv_message *last = &messages[n_messages - 1];
         return tokenize_prompt(conversation->model, last->content, last->content_length, tokens);
     }
-    lckv_status status = lckv_chat_format(conversation->model, messages, sizeof *messages,
-                                          n_messages, LCKV_CHAT_ANSWER, NULL, 0, &length);
+    size_t count = 0;
+    lckv_status status = lckv_chat_tokenize(conversation->model, messages, sizeof *messages,
+                                            n_messages, LCKV_CHAT_ANSWER, NULL, 0, &count);
     if (status != LCKV_OK && status != LCKV_BUFFER_TOO_SMALL)
         return fail_library();
-    char *text = malloc(length + 1);
-    if (text == NULL)
+    tokens->ids = calloc(count + 1, sizeof *tokens->ids);
+    if (tokens->ids == NULL)
         return fail_memory();
-    status = lckv_chat_format(conversation->model, messages, sizeof *messages, n_messages,
-                              LCKV_CHAT_ANSWER, text, length, &length);
-    int result = status == LCKV_OK ? tokenize_prompt(conversation->model, text, length, tokens)
-                                   : fail_library();
-    free(text);
-    return result;
+    status = lckv_chat_tokenize(conversation->model, messages, sizeof *messages, n_messages,
+                                LCKV_CHAT_ANSWER, tokens->ids, count, &tokens->count);
+    return status == LCKV_OK ? EXIT_SUCCESS : fail_library();
 }
 
 /*

@@ -64,10 +64,9 @@ lckv_status lckv_detokenize(const lckv_model *model, const lckv_token *tokens, s
 
 lckv_token lckv_model_special_token(const lckv_model *model, lckv_special special)
 {
-    if (model == NULL || model->tokenizer == NULL || special < LCKV_SPECIAL_BOS ||
-        special > LCKV_SPECIAL_EOT)
+    if (model == NULL || special < LCKV_SPECIAL_BOS || special > LCKV_SPECIAL_EOT)
         return -1;
-    return tokenizer_special(model->tokenizer, special);
+    return model->special_ids.special[special];
 }
 
 int32_t lckv_model_is_end_token(const lckv_model *model, lckv_token token)
@@ -103,39 +102,35 @@ lckv_status lckv_model_token(const lckv_model *model, lckv_token token, const ch
     return failure_keep(model->failure, get_token(model, token, text, length, type));
 }
 
-static lckv_status check_messages(const lckv_message *messages, size_t stride, size_t n_messages)
+static lckv_status check_messages(const char *call, const struct chat *chat)
 {
-    const char *call = "lckv_chat_format";
-    lckv_status status = argument_array(call, "messages", messages, n_messages);
+    lckv_status status = argument_array(call, "messages", chat->messages, chat->n_messages);
     if (status != LCKV_OK)
         return status;
-    if (stride < sizeof(lckv_message) || stride % _Alignof(lckv_message) != 0)
+    if (chat->stride < sizeof(lckv_message) || chat->stride % _Alignof(lckv_message) != 0)
         return fail(LCKV_INVALID_ARGUMENT, "%s: stride is %zu; expected sizeof(lckv_message)", call,
-                    stride);
-    for (size_t i = 0; i < n_messages; i++) {
-        const lckv_message *message = (const void *)((const unsigned char *)messages + i * stride);
+                    chat->stride);
+    for (size_t i = 0; i < chat->n_messages; i++) {
+        const unsigned char *bytes = (const unsigned char *)chat->messages + i * chat->stride;
+        const lckv_message *message = (const void *)bytes;
         if ((message->role == NULL && message->role_length > 0) ||
             (message->content == NULL && message->content_length > 0))
             return fail(LCKV_INVALID_ARGUMENT, "%s: message %zu has a length but no text", call, i);
     }
-    return LCKV_OK;
+    return argument_flags(call, chat->flags, LCKV_CHAT_ANSWER);
 }
 
-static lckv_status format_chat(const struct lckv_model *model, const lckv_message *messages,
-                               size_t stride, size_t n_messages, uint32_t flags, char *buffer,
-                               size_t capacity, size_t *length)
+static lckv_status format_chat(const struct lckv_model *model, const struct chat *chat,
+                               char *buffer, size_t capacity, size_t *length)
 {
-    lckv_status status = check_messages(messages, stride, n_messages);
-    if (status == LCKV_OK)
-        status = argument_flags("lckv_chat_format", flags, LCKV_CHAT_ANSWER);
+    lckv_status status = check_messages("lckv_chat_format", chat);
     if (status == LCKV_OK)
         status = argument_buffer("lckv_chat_format", buffer, capacity, length);
     if (status == LCKV_OK)
         status = model_check_tokenizer(model);
     if (status != LCKV_OK)
         return status;
-    return chat_format(model->tokenizer, messages, stride, n_messages, flags, buffer, capacity,
-                       length);
+    return chat_format(model->tokenizer, chat, buffer, capacity, length);
 }
 
 lckv_status lckv_chat_format(const lckv_model *model, const lckv_message *messages, size_t stride,
@@ -144,6 +139,29 @@ lckv_status lckv_chat_format(const lckv_model *model, const lckv_message *messag
 {
     if (model == NULL)
         return argument_null(__func__, "model");
-    return failure_keep(model->failure, format_chat(model, messages, stride, n_messages, flags,
-                                                    buffer, capacity, length));
+    const struct chat chat = {messages, stride, n_messages, flags};
+    return failure_keep(model->failure, format_chat(model, &chat, buffer, capacity, length));
+}
+
+static lckv_status tokenize_chat(const struct lckv_model *model, const struct chat *chat,
+                                 lckv_token *tokens, size_t capacity, size_t *n_tokens)
+{
+    lckv_status status = check_messages("lckv_chat_tokenize", chat);
+    if (status == LCKV_OK)
+        status = argument_buffer("lckv_chat_tokenize", tokens, capacity, n_tokens);
+    if (status == LCKV_OK)
+        status = model_check_tokenizer(model);
+    if (status != LCKV_OK)
+        return status;
+    return chat_tokenize(model->tokenizer, chat, tokens, capacity, n_tokens);
+}
+
+lckv_status lckv_chat_tokenize(const lckv_model *model, const lckv_message *messages, size_t stride,
+                               size_t n_messages, uint32_t flags, lckv_token *tokens,
+                               size_t capacity, size_t *n_tokens)
+{
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    const struct chat chat = {messages, stride, n_messages, flags};
+    return failure_keep(model->failure, tokenize_chat(model, &chat, tokens, capacity, n_tokens));
 }

@@ -132,8 +132,8 @@ lckv_status convert(const char *input, const char *output, const lckv_convert_op
         status = converter_list_tensors(&c);
     metadata_init(&c.metadata, &c.arena);
     if (status == LCKV_OK)
-        status = output_metadata(&c.in, &c.hparams, c.plan, c.tensors, c.n_tensors, &c.allocator,
-                                 &c.metadata);
+        status = output_metadata(&c.in, &c.hparams, c.plan, c.tensors, c.n_tensors, &c.remarks,
+                                 &c.allocator, &c.metadata);
     if (status == LCKV_OK)
         status = write_file(&c, output, &file_bytes);
     if (status == LCKV_OK) {

@@ -3,6 +3,8 @@
  */
 #include "convert/output_metadata.h"
 
+#include "base/status.h"
+#include "base/text.h"
 #include "model/architecture.h"
 #include "text/tokenizer.h"
 
@@ -34,13 +36,13 @@ static uint32_t file_type(lckv_dtype dtype)
 }
 
 /* Whether the key describes the architecture or the plan, which the new file has its own of. */
-static bool is_replaced(const char *key, const char *architecture)
+static bool is_replaced(struct text key, const char *architecture)
 {
+    if (text_begins(key, "lckv."))
+        return !text_begins(key, "lckv.tokenizer.");
     size_t length = strlen(architecture);
-    if (strncmp(key, "lckv.", 5) == 0)
-        return strncmp(key, "lckv.tokenizer.", 15) != 0;
-    return (strncmp(key, architecture, length) == 0 && key[length] == '.') ||
-           strcmp(key, "general.alignment") == 0 || strcmp(key, "general.architecture") == 0;
+    return (text_begins(key, architecture) && key.length > length && key.bytes[length] == '.') ||
+           text_equals(key, "general.alignment") || text_equals(key, "general.architecture");
 }
 
 /* Takes over everything but what describes the old architecture. */
@@ -50,7 +52,7 @@ static lckv_status copy_metadata(const struct checkpoint *in, const struct hpara
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < in->metadata.n_values; i++) {
         const struct metadata_value *value = &in->metadata.values[i];
-        if (!is_replaced(value->key.bytes, hparams->architecture->gguf_name))
+        if (!is_replaced(value->key, hparams->architecture->gguf_name))
             status = metadata_set_value(metadata, value);
     }
     return status;
@@ -72,22 +74,44 @@ static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors
     return most;
 }
 
-lckv_status output_metadata(const struct checkpoint *in, const struct hparams *hparams,
-                            const struct lckv_plan *plan, const struct gguf_tensor *tensors,
-                            size_t n_tensors, const lckv_allocator *allocator,
-                            struct metadata *metadata)
+/* A tokenizer that is not understood is left out, as a model opens without it. */
+static lckv_status describe_text(const struct checkpoint *in, uint32_t n_vocab,
+                                 const struct remarks *remarks, const lckv_allocator *allocator,
+                                 struct metadata *metadata)
 {
     struct tokenizer *tokenizer = NULL;
+    struct special_ids ids;
+    lckv_status status = special_ids_read(&ids, in, allocator);
+    if (status != LCKV_OK)
+        return status;
+    status = tokenizer_create(in, allocator, &tokenizer);
+    if (status == LCKV_UNSUPPORTED || status == LCKV_BAD_FORMAT) {
+        fail_in(status, "written without its tokenizer");
+        remark(remarks, "%s", status_message());
+        status = LCKV_OK;
+    }
+    if (status != LCKV_OK)
+        return status;
+    if (tokenizer == NULL)
+        return special_ids_write(&ids, metadata);
+    status = tokenizer_extend(tokenizer, n_vocab, &ids);
+    if (status == LCKV_OK)
+        status = tokenizer_to_metadata(tokenizer, metadata);
+    tokenizer_release(tokenizer);
+    return status;
+}
+
+lckv_status output_metadata(const struct checkpoint *in, const struct hparams *hparams,
+                            const struct lckv_plan *plan, const struct gguf_tensor *tensors,
+                            size_t n_tensors, const struct remarks *remarks,
+                            const lckv_allocator *allocator, struct metadata *metadata)
+{
     lckv_dtype dtype = main_dtype(tensors, n_tensors);
     lckv_status status = hparams_to_metadata(hparams, plan, metadata);
-    if (status == LCKV_OK && in->kind == CHECKPOINT_GGUF) {
+    if (status == LCKV_OK && in->kind == CHECKPOINT_GGUF)
         status = copy_metadata(in, hparams, metadata);
-    } else if (status == LCKV_OK) {
-        status = tokenizer_create(in, allocator, &tokenizer);
-        if (status == LCKV_OK && tokenizer != NULL)
-            status = tokenizer_to_metadata(tokenizer, metadata);
-        tokenizer_release(tokenizer);
-    }
+    else if (status == LCKV_OK)
+        status = describe_text(in, hparams->n_vocab, remarks, allocator, metadata);
     if (status == LCKV_OK)
         status = metadata_set_u32(metadata, "general.file_type", file_type(dtype));
     if (status == LCKV_OK && dtype_info(dtype)->block_elements > 1)

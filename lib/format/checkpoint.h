@@ -20,11 +20,14 @@ struct checkpoint {
     size_t n_files;
     struct tensor *tensors; /* sorted by name; no two alike */
     size_t n_tensors;
-    struct metadata metadata;     /* GGUF only, otherwise empty */
-    struct text config;           /* config.json, HF only */
-    struct text tokenizer;        /* tokenizer.json; length 0 where there is none */
-    struct text tokenizer_config; /* tokenizer_config.json; length 0 where there is none */
-    const char *no_tokenizer;     /* why the tokenizer's files cannot be used, or NULL */
+    struct metadata metadata;       /* GGUF only, otherwise empty */
+    struct text config;             /* config.json, HF only */
+    struct text tokenizer;          /* tokenizer.json; length 0 where there is none */
+    struct text tokenizer_config;   /* tokenizer_config.json; length 0 where there is none */
+    struct text special_tokens_map; /* special_tokens_map.json, the same */
+    struct text generation_config;  /* generation_config.json, the same */
+    struct text chat_template;      /* chat_template.jinja, the same */
+    const char *no_tokenizer;       /* why the tokenizer's files cannot be used, or NULL */
 };
 
 /* Empties a checkpoint: closes its files and releases its memory. */

@@ -60,11 +60,19 @@ static lckv_status read_text(struct checkpoint *checkpoint, const char *director
 /* The tokenizer's files, of which no model needs any; a reason not to use them is kept. */
 static lckv_status read_tokenizer(struct checkpoint *checkpoint, const char *directory)
 {
+    const struct {
+        const char *name;
+        struct text *text;
+    } files[] = {
+        {"tokenizer.json", &checkpoint->tokenizer},
+        {"tokenizer_config.json", &checkpoint->tokenizer_config},
+        {"special_tokens_map.json", &checkpoint->special_tokens_map},
+        {"chat_template.jinja", &checkpoint->chat_template},
+    };
     const char *other = NULL;
-    lckv_status status = read_text(checkpoint, directory, "tokenizer.json", &checkpoint->tokenizer);
-    if (status == LCKV_OK)
-        status = read_text(checkpoint, directory, "tokenizer_config.json",
-                           &checkpoint->tokenizer_config);
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < sizeof files / sizeof files[0]; i++)
+        status = read_text(checkpoint, directory, files[i].name, files[i].text);
     if (status == LCKV_OK && checkpoint->tokenizer.bytes == NULL)
         status = hf_path(checkpoint, directory, "tokenizer.model", &other);
     if (status == LCKV_OK && other != NULL && hf_has(other))
@@ -86,5 +94,8 @@ lckv_status hf_read_texts(struct checkpoint *checkpoint, const char *directory)
                       "no config.json in %s, expected a Hugging Face model directory or the path "
                       "of a GGUF file",
                       directory);
+    if (status == LCKV_OK)
+        status = read_text(checkpoint, directory, "generation_config.json",
+                           &checkpoint->generation_config);
     return status == LCKV_OK ? read_tokenizer(checkpoint, directory) : status;
 }

@@ -15,8 +15,8 @@ lckv_status hf_path(struct checkpoint *checkpoint, const char *directory, const 
 bool hf_has(const char *path);
 
 /*
- * Reads config.json, which must exist, and the tokenizer's files, which need not. What is wrong
- * with these becomes checkpoint->no_tokenizer.
+ * Reads config.json, which must exist, generation_config.json and the tokenizer's files, which need
+ * not. What is wrong with the tokenizer's becomes checkpoint->no_tokenizer.
  */
 lckv_status hf_read_texts(struct checkpoint *checkpoint, const char *directory);
 

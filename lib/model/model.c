@@ -78,29 +78,40 @@ static lckv_status read_description(struct lckv_model *model, const lckv_model_o
     return status;
 }
 
-/* A model runs without a tokenizer; text calls then say why there is none. */
+/*
+ * A model runs without a tokenizer; text calls then say why there is none. It also runs with one of
+ * more tokens, whose last ones lckv_evaluate refuses, or of fewer, when the other ids have no text.
+ */
 static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_options *options)
 {
-    lckv_status status = tokenizer_create(&model->checkpoint, &model->allocator, &model->tokenizer);
-    if (status == LCKV_UNSUPPORTED) {
-        char reason[512];
-        size_t length = status_message_copy(reason, sizeof reason);
-        length = length < sizeof reason ? length : sizeof reason - 1;
-        if (options->log != NULL)
-            options->log(options->log_user, reason, length);
-        return arena_copy(&model->arena, reason, length, &model->no_tokenizer);
+    const struct remarks remarks = {options->log, options->log_user};
+    struct special_ids *ids = &model->special_ids;
+    lckv_status status = special_ids_read(ids, &model->checkpoint, &model->allocator);
+    if (status != LCKV_OK)
+        return status;
+    status = tokenizer_create(&model->checkpoint, &model->allocator, &model->tokenizer);
+    if (status == LCKV_UNSUPPORTED || status == LCKV_BAD_FORMAT) {
+        const char *reason = status_message();
+        status = arena_copy(&model->arena, reason, strlen(reason), &model->no_tokenizer);
+        if (status == LCKV_OK)
+            remark(&remarks, "%s", model->no_tokenizer);
+        return status;
     }
     if (status != LCKV_OK)
         return status;
-    if (model->tokenizer == NULL)
+    uint32_t n_vocab = model->hparams.n_vocab;
+    if (model->tokenizer == NULL) {
         model->no_tokenizer = "the model has no tokenizer";
-    else if (tokenizer_n_tokens(model->tokenizer) > model->hparams.n_vocab)
-        remark(&(struct remarks){options->log, options->log_user},
+        return LCKV_OK;
+    }
+    if (tokenizer_n_tokens(model->tokenizer) > n_vocab)
+        remark(&remarks,
                "the tokenizer has %u tokens and the embedding %u rows; the model cannot read the "
                "tokens from %u on",
-               tokenizer_n_tokens(model->tokenizer), model->hparams.n_vocab,
-               model->hparams.n_vocab);
-    return LCKV_OK;
+               tokenizer_n_tokens(model->tokenizer), n_vocab, n_vocab);
+    status = tokenizer_extend(model->tokenizer, n_vocab, ids);
+    *ids = *tokenizer_special_ids(model->tokenizer);
+    return status;
 }
 
 /*
@@ -216,5 +227,5 @@ lckv_status model_check_tokenizer(const struct lckv_model *model)
 
 bool model_is_end_token(const struct lckv_model *model, lckv_token token)
 {
-    return model->tokenizer != NULL && tokenizer_is_end(model->tokenizer, token);
+    return special_ids_is_end(&model->special_ids, token);
 }

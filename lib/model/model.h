@@ -30,8 +30,9 @@ struct lckv_model {
     struct arena arena; /* texts, norms, biases */
     struct hparams hparams;
     struct lckv_plan *plan;
-    struct tokenizer *tokenizer; /* NULL: none */
-    const char *no_tokenizer;    /* why there is none */
+    struct tokenizer *tokenizer;    /* NULL: none */
+    const char *no_tokenizer;       /* why there is none */
+    struct special_ids special_ids; /* with or without a tokenizer */
     /* Descriptors closed; texts and a mapping stay. Its metadata: as in the GGUF file, or the
      * members of config.json as texts. */
     struct checkpoint checkpoint;
@@ -56,6 +57,7 @@ struct lckv_model {
 /* `options` of full size, or all defaults zero. Exactly one of path and bytes is given. */
 lckv_status model_open(const char *path, const void *bytes, size_t length,
                        const lckv_model_options *options, struct lckv_model **model);
+
 void model_retain(const struct lckv_model *model);
 void model_release(const struct lckv_model *model);
 

@@ -1,197 +1,145 @@
 /*
- * ChatML: "<|im_start|>role\ncontent<|im_end|>\n" for each message. Templates are Jinja programs,
- * which nothing here runs; one is taken for ChatML if it has both markers, and searched for the
- * system message that it puts before a conversation without one.
+ * Chat formatting: the model's template writes the text; this keeps apart what comes from messages,
+ * so that it never becomes the structure of the conversation.
  */
 #include "text/chat.h"
 
 #include "base/status.h"
+#include "text/template.h"
+#include "text/tokenizer_parts.h"
 
 #include <string.h>
 
-#define START "<|im_start|>"
-#define END "<|im_end|>"
-
-/* How many times a template may say how a system message begins; bounds the search. */
-#define MAX_SYSTEMS 64
-
-/* The first `needle` in [begin, end), or NULL. */
-static const char *find(const char *begin, const char *end, const char *needle)
-{
-    size_t length = strlen(needle);
-    for (; (size_t)(end - begin) >= length; begin++) {
-        begin = memchr(begin, needle[0], (size_t)(end - begin) - length + 1);
-        if (begin == NULL)
-            return NULL;
-        if (memcmp(begin, needle, length) == 0)
-            return begin;
-    }
-    return NULL;
-}
-
-/* The last `needle` in [begin, end), or NULL. */
-static const char *find_last(const char *begin, const char *end, const char *needle)
-{
-    size_t length = strlen(needle);
-    for (const char *at = end; (size_t)(at - begin) >= length; at--) {
-        if (memcmp(at - length, needle, length) == 0)
-            return at - length;
-    }
-    return NULL;
-}
-
-/*
- * Whether the last {% tag %} before `at` runs what follows only without a system message: an `if`
- * with != 'system', or the `else` of one with == 'system'.
- */
-static bool is_without_system(const char *begin, const char *at)
-{
-    const char *tag = find_last(begin, at, "{%");
-    if (tag == NULL)
-        return false;
-    const char *tag_end = find(tag, at, "%}");
-    if (tag_end == NULL)
-        return false;
-    if (find(tag, tag_end, "!= 'system'") != NULL || find(tag, tag_end, "!= \"system\"") != NULL)
-        return find(tag, tag_end, "if") != NULL;
-    return find(tag, tag_end, "else") != NULL &&
-           (find(begin, tag, "== 'system'") != NULL || find(begin, tag, "== \"system\"") != NULL);
-}
-
-/* The end of the Jinja string that the quote before `at` opens, or NULL. */
-static const char *string_end(const char *at, const char *end)
-{
-    char quote = at[-1];
-    if (quote != '\'' && quote != '"')
-        return NULL;
-    for (; at < end; at++) {
-        if (*at == '\\')
-            at++;
-        else if (*at == quote)
-            return at;
-    }
-    return NULL;
-}
-
-/* The default system message as the template's source has it, escapes included; empty if none. */
-static struct text default_system(struct text template)
-{
-    const char *begin = template.bytes, *end = begin + template.length;
-    const char *at = begin;
-    for (int i = 0; i < MAX_SYSTEMS && (at = find(at, end, START "system")) != NULL; i++) {
-        const char *string = at > begin ? string_end(at, end) : NULL;
-        at += strlen(START "system");
-        if (string == NULL || !is_without_system(begin, at))
-            continue;
-        const char *text = NULL;
-        if (at < string && *at == '\n')
-            text = at + 1;
-        else if (string - at > 2 && at[0] == '\\' && at[1] == 'n')
-            text = at + 2;
-        const char *text_end = text != NULL ? find(text, string, END) : NULL;
-        if (text_end != NULL)
-            return (struct text){text, (size_t)(text_end - text)};
-    }
-    return (struct text){"", 0};
-}
-
-/* Text on its way to the caller; counted to the end, copied as far as there is room. */
-struct sink {
-    char *buffer; /* NULL: only count */
-    size_t length;
+/* A conversation on its way to the caller. */
+struct written {
+    const lckv_allocator *allocator;
+    char *bytes;
+    size_t length, capacity;
+    struct text_part *parts;
+    size_t n_parts, parts_capacity;
 };
 
-static lckv_status put(struct sink *sink, const char *bytes, size_t length)
+static lckv_status write(void *context, struct text text, bool is_message)
 {
-    size_t sum;
-    if (!checked_add(sink->length, length, &sum))
+    struct written *written = context;
+    size_t length;
+    if (!checked_add(written->length, text.length, &length))
         return fail(LCKV_INVALID_ARGUMENT, "the messages are longer than memory");
-    if (sink->buffer != NULL && length > 0)
-        memcpy(sink->buffer + sink->length, bytes, length);
-    sink->length = sum;
+    lckv_status status = memory_grow(written->allocator, &written->bytes, &written->capacity,
+                                     length, 1, "a conversation");
+    size_t n_parts = written->n_parts;
+    bool is_new = n_parts == 0 || written->parts[n_parts - 1].is_plain != is_message;
+    if (status == LCKV_OK && is_new)
+        status = memory_grow(written->allocator, &written->parts, &written->parts_capacity,
+                             n_parts + 1, sizeof written->parts[0], "a conversation");
+    if (status != LCKV_OK)
+        return status;
+    memcpy(written->bytes + written->length, text.bytes, text.length);
+    written->length = length;
+    if (is_new)
+        written->parts[written->n_parts++] = (struct text_part){0, is_message};
+    written->parts[written->n_parts - 1].length += text.length;
     return LCKV_OK;
 }
 
-static lckv_status put_string(struct sink *sink, const char *string)
+static void written_release(struct written *written)
 {
-    return put(sink, string, strlen(string));
+    memory_free(written->allocator, written->bytes, written->capacity, 1);
+    memory_free(written->allocator, written->parts, written->parts_capacity,
+                sizeof written->parts[0]);
 }
 
-static lckv_status put_unescaped(struct sink *sink, struct text text)
+/*
+ * A role stands where the template names who speaks, and a line break or a special token would end
+ * that place.
+ */
+static lckv_status check_role(const struct tokenizer *tokenizer, const lckv_message *message,
+                              size_t index)
 {
-    lckv_status status = LCKV_OK;
-    for (size_t i = 0; status == LCKV_OK && i < text.length; i++) {
-        char c = text.bytes[i];
-        if (c == '\\' && i + 1 < text.length) {
-            c = text.bytes[++i];
-            c = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
-        }
-        status = put(sink, &c, 1);
+    struct special_finder finder;
+    struct special_match match;
+    for (size_t i = 0; i < message->role_length; i++) {
+        if ((uint8_t)message->role[i] < ' ' || message->role[i] == 0x7F)
+            return fail(LCKV_INVALID_ARGUMENT,
+                        "message %zu: the role %s has a control character; expected a name such "
+                        "as \"user\"",
+                        index, quoted(message->role, message->role_length).text);
     }
-    return status;
-}
-
-static lckv_status put_message(struct sink *sink, const lckv_message *message)
-{
-    lckv_status status = put_string(sink, START);
-    if (status == LCKV_OK)
-        status = put(sink, message->role, message->role_length);
-    if (status == LCKV_OK)
-        status = put_string(sink, "\n");
-    if (status == LCKV_OK)
-        status = put(sink, message->content, message->content_length);
-    if (status == LCKV_OK)
-        status = put_string(sink, END "\n");
-    return status;
-}
-
-static bool is_system(const lckv_message *message)
-{
-    return message->role_length == strlen("system") &&
-           memcmp(message->role, "system", strlen("system")) == 0;
-}
-
-static lckv_status put_conversation(struct sink *sink, struct text system,
-                                    const lckv_message *messages, size_t stride, size_t n_messages,
-                                    uint32_t flags)
-{
-    lckv_status status = LCKV_OK;
-    if (system.length > 0 && n_messages > 0 && !is_system(messages)) {
-        status = put_string(sink, START "system\n");
-        if (status == LCKV_OK)
-            status = put_unescaped(sink, system);
-        if (status == LCKV_OK)
-            status = put_string(sink, END "\n");
-    }
-    for (size_t i = 0; status == LCKV_OK && i < n_messages; i++)
-        status = put_message(sink, (const void *)((const unsigned char *)messages + i * stride));
-    if (status == LCKV_OK && (flags & LCKV_CHAT_ANSWER) != 0)
-        status = put_string(sink, START "assistant\n");
-    return status;
-}
-
-lckv_status chat_format(const struct tokenizer *tokenizer, const lckv_message *messages,
-                        size_t stride, size_t n_messages, uint32_t flags, char *buffer,
-                        size_t capacity, size_t *length)
-{
-    struct text template = tokenizer_chat_template(tokenizer);
-    const char *end = template.bytes + template.length;
-    if (template.length == 0)
-        return fail(LCKV_UNSUPPORTED, "the model has no chat template");
-    if (find(template.bytes, end, START) == NULL || find(template.bytes, end, END) == NULL)
-        return fail(LCKV_UNSUPPORTED, "chat template %s is not ChatML, which alone is supported",
-                    quoted(template.bytes, template.length).text);
-    struct text system = default_system(template);
-    struct sink count = {.buffer = NULL};
-    lckv_status status = put_conversation(&count, system, messages, stride, n_messages, flags);
+    lckv_status status =
+        special_finder_init(&finder, &tokenizer->special_tokens, &tokenizer->arena.allocator,
+                            message->role, message->role_length, true);
     if (status != LCKV_OK)
         return status;
-    *length = count.length;
-    if (count.length > capacity)
-        return fail(LCKV_BUFFER_TOO_SMALL, "the conversation has %zu bytes, the buffer %zu",
-                    count.length, capacity);
-    if (count.length == 0)
-        return LCKV_OK;
-    struct sink sink = {.buffer = buffer};
-    return put_conversation(&sink, system, messages, stride, n_messages, flags);
+    if (special_finder_next(&finder, &match))
+        status = fail(LCKV_INVALID_ARGUMENT,
+                      "message %zu: the role %s has a special token in it; expected a name such as "
+                      "\"user\"",
+                      index, quoted(message->role, message->role_length).text);
+    special_finder_release(&finder);
+    return status;
+}
+
+/* Templates see the special tokens that the tokenizer's files name, not config.json's. */
+static struct text special_text(const struct tokenizer *tokenizer, lckv_special special)
+{
+    lckv_token token = tokenizer->ids.special[special];
+    lckv_token_type type;
+    struct text text = {NULL, 0};
+    if (!tokenizer->names_special[special] || tokenizer_token(tokenizer, token, &text, &type))
+        text.bytes = NULL;
+    return text;
+}
+
+static lckv_status write_conversation(const struct tokenizer *tokenizer, const struct chat *chat,
+                                      struct written *written)
+{
+    struct text source = tokenizer_chat_template(tokenizer);
+    if (source.length == 0)
+        return fail(LCKV_UNSUPPORTED, "the model has no chat template");
+    for (size_t i = 0; i < chat->n_messages; i++) {
+        size_t offset = i * chat->stride;
+        lckv_status status = check_role(
+            tokenizer, (const void *)((const unsigned char *)chat->messages + offset), i);
+        if (status != LCKV_OK)
+            return status;
+    }
+    const struct template_input input = {
+        .messages = chat->messages,
+        .stride = chat->stride,
+        .n_messages = chat->n_messages,
+        .answer = (chat->flags & LCKV_CHAT_ANSWER) != 0,
+        .bos = special_text(tokenizer, LCKV_SPECIAL_BOS),
+        .eos = special_text(tokenizer, LCKV_SPECIAL_EOS),
+        .pad = special_text(tokenizer, LCKV_SPECIAL_PADDING),
+    };
+    return template_run(source, &input, written->allocator, write, written);
+}
+
+lckv_status chat_format(const struct tokenizer *tokenizer, const struct chat *chat, char *buffer,
+                        size_t capacity, size_t *length)
+{
+    struct written written = {.allocator = &tokenizer->arena.allocator};
+    lckv_status status = write_conversation(tokenizer, chat, &written);
+    if (status == LCKV_OK) {
+        *length = written.length;
+        if (written.length > capacity)
+            status = fail(LCKV_BUFFER_TOO_SMALL, "the conversation has %zu bytes, the buffer %zu",
+                          written.length, capacity);
+        else if (written.length > 0)
+            memcpy(buffer, written.bytes, written.length);
+    }
+    written_release(&written);
+    return status;
+}
+
+lckv_status chat_tokenize(const struct tokenizer *tokenizer, const struct chat *chat,
+                          lckv_token *tokens, size_t capacity, size_t *n_tokens)
+{
+    struct written written = {.allocator = &tokenizer->arena.allocator};
+    lckv_status status = write_conversation(tokenizer, chat, &written);
+    if (status == LCKV_OK)
+        status = tokenizer_encode_parts(tokenizer, written.bytes, written.parts, written.n_parts,
+                                        LCKV_TOKENIZE_NO_BOS, tokens, capacity, n_tokens);
+    written_release(&written);
+    return status;
 }

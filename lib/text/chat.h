@@ -1,14 +1,23 @@
 /*
- * Chat formatting: messages to the text that the model was trained on. ChatML for now.
+ * Chat formatting: messages to the text that the model was trained on, and to its tokens. How that
+ * text is put together is template.h's.
  */
 #ifndef LCKV_TEXT_CHAT_H
 #define LCKV_TEXT_CHAT_H
 
 #include "text/tokenizer.h"
 
-/* As lckv_chat_format, arguments already checked. */
-lckv_status chat_format(const struct tokenizer *tokenizer, const lckv_message *messages,
-                        size_t stride, size_t n_messages, uint32_t flags, char *buffer,
+/* Messages of a call, arguments already checked: each has the pointers that its lengths need. */
+struct chat {
+    const lckv_message *messages;
+    size_t stride, n_messages;
+    uint32_t flags;
+};
+
+/* As lckv_chat_format and lckv_chat_tokenize. */
+lckv_status chat_format(const struct tokenizer *tokenizer, const struct chat *chat, char *buffer,
                         size_t capacity, size_t *length);
+lckv_status chat_tokenize(const struct tokenizer *tokenizer, const struct chat *chat,
+                          lckv_token *tokens, size_t capacity, size_t *n_tokens);
 
 #endif

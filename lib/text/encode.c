@@ -83,35 +83,48 @@ static lckv_status encode_plain(struct encoding *encoding, const char *text, siz
     return status;
 }
 
-static lckv_status encode_text(struct encoding *encoding, const char *text, size_t length,
-                               uint32_t flags)
+/* Text from its special tokens to the next part, where *plain is the first byte not encoded yet. */
+static lckv_status encode_part(struct encoding *encoding, const char *text, size_t begin,
+                               const struct text_part *part, size_t *plain)
 {
-    bool controls = (flags & LCKV_TOKENIZE_NO_SPECIAL) == 0;
-    const struct special_tokens *specials = &encoding->tokenizer->special_tokens;
+    const struct tokenizer *tokenizer = encoding->tokenizer;
     struct special_finder finder;
     struct special_match match;
-    size_t at = 0;
-    splitter_allow(&encoding->splitter, length);
-    lckv_status status = special_finder_init(
-        &finder, specials, &encoding->tokenizer->arena.allocator, text, length, controls);
+    lckv_status status =
+        special_finder_init(&finder, &tokenizer->special_tokens, &tokenizer->arena.allocator,
+                            text + begin, part->length, !part->is_plain);
     if (status != LCKV_OK)
         return status;
     while (status == LCKV_OK && special_finder_next(&finder, &match)) {
-        status = encode_plain(encoding, text + at, match.begin - at);
+        status = encode_plain(encoding, text + *plain, begin + match.begin - *plain);
         if (status == LCKV_OK)
             status = token_list_add(&encoding->tokens, match.id);
-        at = match.end;
+        *plain = begin + match.end;
     }
     special_finder_release(&finder);
-    return status == LCKV_OK ? encode_plain(encoding, text + at, length - at) : status;
+    return status;
 }
 
-static lckv_status encode_all(struct encoding *encoding, const char *text, size_t length,
+static lckv_status encode_text(struct encoding *encoding, const char *text,
+                               const struct text_part *parts, size_t n_parts, size_t length)
+{
+    lckv_status status = LCKV_OK;
+    size_t begin = 0, plain = 0;
+    splitter_allow(&encoding->splitter, length);
+    for (size_t i = 0; status == LCKV_OK && i < n_parts; i++) {
+        status = encode_part(encoding, text, begin, &parts[i], &plain);
+        begin += parts[i].length;
+    }
+    return status == LCKV_OK ? encode_plain(encoding, text + plain, length - plain) : status;
+}
+
+static lckv_status encode_all(struct encoding *encoding, const char *text,
+                              const struct text_part *parts, size_t n_parts, size_t length,
                               uint32_t flags)
 {
     const struct tokenizer *tokenizer = encoding->tokenizer;
-    lckv_token bos = tokenizer->special[LCKV_SPECIAL_BOS];
-    lckv_token eos = tokenizer->special[LCKV_SPECIAL_EOS];
+    lckv_token bos = tokenizer->ids.special[LCKV_SPECIAL_BOS];
+    lckv_token eos = tokenizer->ids.special[LCKV_SPECIAL_EOS];
     bool own_rule = (flags & (LCKV_TOKENIZE_BOS | LCKV_TOKENIZE_NO_BOS)) == 0;
     if (bos < 0 && (flags & LCKV_TOKENIZE_BOS) != 0)
         return fail(LCKV_UNSUPPORTED, "the tokenizer has no BOS token to begin with");
@@ -120,7 +133,7 @@ static lckv_status encode_all(struct encoding *encoding, const char *text, size_
     if ((flags & LCKV_TOKENIZE_BOS) != 0 || (own_rule && tokenizer->add_bos && bos >= 0))
         status = token_list_add(&encoding->tokens, bos);
     if (status == LCKV_OK)
-        status = encode_text(encoding, text, length, flags);
+        status = encode_text(encoding, text, parts, n_parts, length);
     if (status == LCKV_OK && own_rule && tokenizer->add_eos && eos >= 0)
         status = token_list_add(&encoding->tokens, eos);
     return status;
@@ -138,13 +151,17 @@ static lckv_status give(const struct token_list *list, lckv_token *tokens, size_
     return LCKV_OK;
 }
 
-lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
-                             uint32_t flags, lckv_token *tokens, size_t capacity, size_t *n_tokens)
+lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char *text,
+                                   const struct text_part *parts, size_t n_parts, uint32_t flags,
+                                   lckv_token *tokens, size_t capacity, size_t *n_tokens)
 {
     const lckv_allocator *allocator = &tokenizer->arena.allocator;
-    if (length > MAX_TEXT)
-        return fail(LCKV_INVALID_ARGUMENT, "a text of %zu bytes, expected at most %u", length,
-                    MAX_TEXT);
+    size_t length = 0;
+    for (size_t i = 0; i < n_parts; i++) {
+        if (parts[i].length > MAX_TEXT - length)
+            return fail(LCKV_INVALID_ARGUMENT, "a text of more than %u bytes", MAX_TEXT);
+        length += parts[i].length;
+    }
     struct encoding encoding = {.tokenizer = tokenizer,
                                 .workspace.allocator = allocator,
                                 .normalised.allocator = allocator,
@@ -152,7 +169,7 @@ lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text
     lckv_status status =
         splitter_init(&encoding.splitter, &tokenizer->pretokenizer, encode_word, &encoding);
     if (status == LCKV_OK)
-        status = encode_all(&encoding, text, length, flags);
+        status = encode_all(&encoding, text, parts, n_parts, length, flags);
     if (status == LCKV_OK)
         status = give(&encoding.tokens, tokens, capacity, n_tokens);
     splitter_release(&encoding.splitter);
@@ -160,4 +177,11 @@ lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text
     unicode_buffer_release(&encoding.normalised);
     token_list_release(&encoding.tokens);
     return status;
+}
+
+lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                             uint32_t flags, lckv_token *tokens, size_t capacity, size_t *n_tokens)
+{
+    const struct text_part whole = {length, (flags & LCKV_TOKENIZE_NO_SPECIAL) != 0};
+    return tokenizer_encode_parts(tokenizer, text, &whole, 1, flags, tokens, capacity, n_tokens);
 }

@@ -3,7 +3,6 @@
  */
 #include "text/pretokenizer.h"
 
-
 #include <string.h>
 
 #define LLAMA3                                                                \

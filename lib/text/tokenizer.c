@@ -29,28 +29,25 @@ static const char *const end_texts[] = {
 #define N_END_TEXTS (sizeof end_texts / sizeof end_texts[0])
 #define N_TURN_TEXTS 10 /* the first of them may be the end-of-turn token */
 
-_Static_assert(N_END_TEXTS + 2 <= MAX_END_TOKENS, "room for every end token, EOS and EOT");
-
-static void add_end(struct tokenizer *tokenizer, lckv_token token)
+static lckv_status find_end_tokens(struct tokenizer *tokenizer)
 {
-    if (token >= 0 && !tokenizer_is_end(tokenizer, token))
-        tokenizer->ends[tokenizer->n_ends++] = token;
-}
-
-static void find_end_tokens(struct tokenizer *tokenizer)
-{
-    lckv_token *eot = &tokenizer->special[LCKV_SPECIAL_EOT];
-    for (size_t i = 0; i < N_END_TEXTS; i++) {
+    struct special_ids *ids = &tokenizer->ids;
+    lckv_token *eot = &ids->special[LCKV_SPECIAL_EOT];
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < N_END_TEXTS; i++) {
         struct text text = {end_texts[i], strlen(end_texts[i])};
         lckv_token token = vocabulary_find(&tokenizer->vocabulary, text);
         if (token < 0 || tokenizer->vocabulary.tokens[token].type != LCKV_TOKEN_CONTROL)
             continue;
         if (*eot < 0 && i < N_TURN_TEXTS)
             *eot = token;
-        add_end(tokenizer, token);
+        status = special_ids_add_end(ids, token);
     }
-    add_end(tokenizer, tokenizer->special[LCKV_SPECIAL_EOS]);
-    add_end(tokenizer, *eot);
+    if (status == LCKV_OK)
+        status = special_ids_add_end(ids, ids->special[LCKV_SPECIAL_EOS]);
+    if (status == LCKV_OK)
+        status = special_ids_add_end(ids, *eot);
+    return status;
 }
 
 static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoint *checkpoint)
@@ -59,17 +56,18 @@ static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoi
     if (status == LCKV_OK && checkpoint->kind == CHECKPOINT_GGUF)
         status = tokenizer_read_metadata(tokenizer, &checkpoint->metadata);
     else if (status == LCKV_OK)
-        status =
-            tokenizer_read_json(tokenizer, checkpoint->tokenizer, checkpoint->tokenizer_config);
+        status = tokenizer_read_json(tokenizer, checkpoint);
     if (status == LCKV_OK) {
         status = special_tokens_init(&tokenizer->special_tokens, &tokenizer->vocabulary);
         if (status != LCKV_OK && checkpoint->kind != CHECKPOINT_GGUF)
             fail_in(status, "tokenizer.json: added_tokens");
     }
-    if (status != LCKV_OK)
-        return fail_in(status, "%s", checkpoint->name);
-    find_end_tokens(tokenizer);
-    return LCKV_OK;
+    for (size_t i = 0; i < N_SPECIALS; i++)
+        tokenizer->names_special[i] = tokenizer->ids.special[i] >= 0;
+    tokenizer->n_ids = tokenizer->vocabulary.n_tokens;
+    if (status == LCKV_OK)
+        status = find_end_tokens(tokenizer);
+    return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
 }
 
 /* A GGUF file without a tokenizer lacks the key, or says "none". */
@@ -101,8 +99,7 @@ lckv_status tokenizer_create(const struct checkpoint *checkpoint, const lckv_all
         return status;
     if (tokenizer != NULL) {
         arena_init(&tokenizer->arena, allocator);
-        for (size_t i = 0; i < N_SPECIALS; i++)
-            tokenizer->special[i] = -1;
+        special_ids_init(&tokenizer->ids);
         tokenizer->chat_template.bytes = "";
         status = read_parts(tokenizer, checkpoint);
     }
@@ -129,37 +126,30 @@ uint32_t tokenizer_n_tokens(const struct tokenizer *tokenizer)
     return tokenizer->vocabulary.n_tokens;
 }
 
-static lckv_status check_token(const struct tokenizer *tokenizer, lckv_token token)
+lckv_status tokenizer_extend(struct tokenizer *tokenizer, uint32_t n_ids,
+                             const struct special_ids *ids)
 {
-    if (token < 0 || (uint32_t)token >= tokenizer->vocabulary.n_tokens)
-        return fail(LCKV_INVALID_ARGUMENT, "token %d, expected 0 to %u", token,
-                    tokenizer->vocabulary.n_tokens - 1);
-    return LCKV_OK;
+    if (n_ids > tokenizer->n_ids)
+        tokenizer->n_ids = n_ids;
+    return special_ids_complete(&tokenizer->ids, ids);
 }
 
 lckv_status tokenizer_token(const struct tokenizer *tokenizer, lckv_token token, struct text *text,
                             lckv_token_type *type)
 {
-    lckv_status status = check_token(tokenizer, token);
-    if (status != LCKV_OK)
-        return status;
-    *text = tokenizer->vocabulary.tokens[token].text;
-    *type = tokenizer->vocabulary.tokens[token].type;
+    const struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    if (token < 0 || (uint32_t)token >= tokenizer->n_ids)
+        return fail(LCKV_INVALID_ARGUMENT, "token %d, expected 0 to %u", token,
+                    tokenizer->n_ids - 1);
+    bool listed = (uint32_t)token < vocabulary->n_tokens;
+    *text = listed ? vocabulary->tokens[token].text : (struct text){"", 0};
+    *type = listed ? vocabulary->tokens[token].type : LCKV_TOKEN_UNUSED;
     return LCKV_OK;
 }
 
-lckv_token tokenizer_special(const struct tokenizer *tokenizer, lckv_special special)
+const struct special_ids *tokenizer_special_ids(const struct tokenizer *tokenizer)
 {
-    return special >= 0 && special < N_SPECIALS ? tokenizer->special[special] : -1;
-}
-
-bool tokenizer_is_end(const struct tokenizer *tokenizer, lckv_token token)
-{
-    for (size_t i = 0; i < tokenizer->n_ends; i++) {
-        if (tokenizer->ends[i] == token)
-            return true;
-    }
-    return false;
+    return &tokenizer->ids;
 }
 
 struct text tokenizer_chat_template(const struct tokenizer *tokenizer)
@@ -167,32 +157,40 @@ struct text tokenizer_chat_template(const struct tokenizer *tokenizer)
     return tokenizer->chat_template;
 }
 
+/* What a token adds to a text, nothing if it is hidden. */
+static lckv_status shown_text(const struct tokenizer *tokenizer, lckv_token token, uint32_t flags,
+                              struct text *text)
+{
+    lckv_token_type type;
+    lckv_status status = tokenizer_token(tokenizer, token, text, &type);
+    if (status == LCKV_OK && (flags & LCKV_DETOKENIZE_SPECIAL) == 0 && vocabulary_hides(type))
+        text->length = 0;
+    return status;
+}
+
 lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token *tokens,
                              size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
                              size_t *length)
 {
-    const struct vocabulary *vocabulary = &tokenizer->vocabulary;
-    bool hidden_too = (flags & LCKV_DETOKENIZE_SPECIAL) != 0;
+    struct text text;
     size_t needed = 0;
     for (size_t i = 0; i < n_tokens; i++) {
-        lckv_status status = check_token(tokenizer, tokens[i]);
+        lckv_status status = shown_text(tokenizer, tokens[i], flags, &text);
         if (status != LCKV_OK)
             return fail_in(status, "token %zu of %zu", i, n_tokens);
-        if ((hidden_too || !vocabulary_hides(vocabulary->tokens[tokens[i]].type)) &&
-            !checked_add(needed, vocabulary->tokens[tokens[i]].text.length, &needed))
+        if (!checked_add(needed, text.length, &needed))
             return fail(LCKV_OUT_OF_MEMORY, "the text is longer than memory");
     }
     *length = needed;
     if (needed > capacity)
         return fail(LCKV_BUFFER_TOO_SMALL, "the text has %zu bytes, the buffer %zu", needed,
                     capacity);
-    size_t at = 0;
-    for (size_t i = 0; i < n_tokens; i++) {
-        struct text text = vocabulary->tokens[tokens[i]].text;
-        if (text.length == 0 ||
-            (!hidden_too && vocabulary_hides(vocabulary->tokens[tokens[i]].type)))
-            continue;
-        memcpy(buffer + at, text.bytes, text.length);
+    for (size_t i = 0, at = 0; i < n_tokens; i++) {
+        lckv_status status = shown_text(tokenizer, tokens[i], flags, &text);
+        if (status != LCKV_OK || text.length > capacity - at)
+            return fail(LCKV_INVALID_ARGUMENT, "the tokens changed while they were read");
+        if (text.length > 0)
+            memcpy(buffer + at, text.bytes, text.length);
         at += text.length;
     }
     return LCKV_OK;

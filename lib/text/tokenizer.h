@@ -7,7 +7,7 @@
 #ifndef LCKV_TEXT_TOKENIZER_H
 #define LCKV_TEXT_TOKENIZER_H
 
-#include "format/checkpoint.h"
+#include "text/special_ids.h"
 
 #define TOKENIZER_MAX_TOKENS (1u << 22)
 
@@ -23,9 +23,30 @@ void tokenizer_release(struct tokenizer *tokenizer);
 
 uint32_t tokenizer_n_tokens(const struct tokenizer *tokenizer);
 
+/*
+ * Takes over what the model has and the tokenizer lacks: ids below `n_ids`, which are unused tokens
+ * without text from now on, and special ids. Call it once, before the tokenizer is shared.
+ */
+lckv_status tokenizer_extend(struct tokenizer *tokenizer, uint32_t n_ids,
+                             const struct special_ids *ids);
+
 /* As lckv_tokenize and lckv_detokenize, flags included. */
 lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
                              uint32_t flags, lckv_token *tokens, size_t capacity, size_t *n_tokens);
+
+/* A stretch of a text; in a plain one, nothing is a control token. */
+struct text_part {
+    size_t length;
+    bool is_plain;
+};
+
+/*
+ * The same for a text that consists of these parts. Words may cross from one to the next, special
+ * tokens may not.
+ */
+lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char *text,
+                                   const struct text_part *parts, size_t n_parts, uint32_t flags,
+                                   lckv_token *tokens, size_t capacity, size_t *n_tokens);
 lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token *tokens,
                              size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
                              size_t *length);
@@ -33,13 +54,15 @@ lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token
 /* As lckv_model_token; LCKV_INVALID_ARGUMENT for an id out of range. */
 lckv_status tokenizer_token(const struct tokenizer *tokenizer, lckv_token token, struct text *text,
                             lckv_token_type *type);
-lckv_token tokenizer_special(const struct tokenizer *tokenizer, lckv_special special);
-bool tokenizer_is_end(const struct tokenizer *tokenizer, lckv_token token);
+const struct special_ids *tokenizer_special_ids(const struct tokenizer *tokenizer);
 
 /* The chat template's source, length 0 if there is none. */
 struct text tokenizer_chat_template(const struct tokenizer *tokenizer);
 
-/* Writes the tokenizer.ggml.* keys (and tokenizer.chat_template) that describe it. */
+/*
+ * Writes the tokenizer.ggml.* keys (and tokenizer.chat_template) that describe it. Ids that it got
+ * by tokenizer_extend become unused tokens, because other programs want one for each id.
+ */
 lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer, struct metadata *metadata);
 
 #endif

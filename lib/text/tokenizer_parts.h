@@ -11,26 +11,48 @@
 #include "text/special_tokens.h"
 #include "text/tokenizer.h"
 
-#define N_SPECIALS (LCKV_SPECIAL_EOT + 1)
-#define MAX_END_TOKENS 32
-
 struct tokenizer {
     struct arena arena; /* of everything below */
     struct vocabulary vocabulary;
+    uint32_t n_ids; /* the vocabulary's, and perhaps some behind them that have no text */
     struct special_tokens special_tokens;
     struct pretokenizer pretokenizer;
     struct bpe bpe;
-    bool nfc;                       /* text is normalised first */
-    lckv_token special[N_SPECIALS]; /* or -1 */
+    bool nfc;               /* text is normalised first */
+    struct special_ids ids; /* those of the tokenizer's own files, completed by the model's */
+    bool names_special[N_SPECIALS]; /* whether the tokenizer's own files do */
     bool add_bos, add_eos;          /* the model's own rule */
-    lckv_token ends[MAX_END_TOKENS];
-    size_t n_ends;
     struct text chat_template;
 };
 
 /* Where the parts come from: a GGUF file's metadata, tokenizer.json and tokenizer_config.json. */
 lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer, const struct metadata *metadata);
-lckv_status tokenizer_read_json(struct tokenizer *tokenizer, struct text json, struct text config);
+lckv_status tokenizer_read_json(struct tokenizer *tokenizer, const struct checkpoint *checkpoint);
+
+/*
+ * LCKV_UNSUPPORTED, by name, if the object has a member that is not in `known`, whose names are
+ * separated by blanks. `what` is what the object is.
+ */
+lckv_status tokenizer_check_members(const struct json_value *object, const char *what,
+                                    const char *known);
+
+/* The members of ByteLevel. Behind the pre-tokenizer, all of them change offsets only. */
+#define BYTE_LEVEL_MEMBERS "type add_prefix_space trim_offsets use_regex"
+
+/* The type of a part of the pipeline, which must say it; and LCKV_UNSUPPORTED for a kind. */
+lckv_status tokenizer_get_type(const struct json_value *object, const char *what,
+                               struct text *type);
+lckv_status tokenizer_refuse_kind(const char *what, struct text kind);
+
+/* Reads each of the array `key`, in order. */
+typedef lckv_status (*tokenizer_read_function)(struct tokenizer *tokenizer,
+                                               const struct json_value *object);
+lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer, const struct json_value *object,
+                                    const char *what, const char *key,
+                                    tokenizer_read_function read);
+
+/* The model and the added tokens of tokenizer.json. */
+lckv_status tokenizer_read_model(struct tokenizer *tokenizer, const struct json_value *root);
 
 /* Parts of tokenizer.json that shape text around the model; each an object or NULL. */
 lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
@@ -40,11 +62,19 @@ lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
 lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,
                                          const struct json_value *postprocessor);
 
+/* The decoder undoes ByteLevel's spelling, or is not there; others are refused. */
+lckv_status tokenizer_check_decoder(const struct json_value *decoder);
+
 /*
- * tokenizer_config.json: first the special tokens and the chat template; after the post-processor,
- * what it says about adding BOS and EOS, which counts more there, as in the field's converters.
+ * tokenizer_config.json: first the special tokens (of special_tokens_map.json, too; `what` is the
+ * file) and the chat template; after the post-processor, what it says about adding BOS and EOS,
+ * which counts more there, as in the field's converters.
  */
-lckv_status tokenizer_read_config(struct tokenizer *tokenizer, const struct json_value *config);
+lckv_status tokenizer_read_specials(struct tokenizer *tokenizer, const struct json_value *config,
+                                    const char *what);
+lckv_status tokenizer_read_chat_template(struct tokenizer *tokenizer,
+                                         const struct json_value *config);
+lckv_status tokenizer_set_chat_template(struct tokenizer *tokenizer, struct text source);
 lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
                                         const struct json_value *config);
 
@@ -66,9 +96,6 @@ lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
 #define KEY_STRIP_RIGHT "lckv.tokenizer.rstrip_ids"
 #define KEY_SINGLE_WORD "lckv.tokenizer.single_word_ids"
 #define PRE_OWN "lckv"
-
-/* The key of each special token, by lckv_special. */
-extern const char *const tokenizer_special_keys[N_SPECIALS];
 
 /* The keys of the tokens that have a flag, by bit. */
 #define N_TOKEN_FLAGS 3

@@ -57,26 +57,32 @@ lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct te
                      &added);
 }
 
-/* Ids without a token get one that text never becomes, spelled as the field's converters do. */
+lckv_status vocabulary_spell_hole(struct arena *arena, uint32_t id, struct text *spelling)
+{
+    char text[sizeof "[PAD]" + 10] = "[PAD", digits[10];
+    size_t length = 4, n_digits = 0;
+    for (uint32_t rest = id; rest > 0 || n_digits == 0; rest /= 10)
+        digits[n_digits++] = (char)('0' + rest % 10);
+    while (n_digits > 0)
+        text[length++] = digits[--n_digits];
+    text[length++] = ']';
+    spelling->length = length;
+    return arena_copy(arena, text, length, &spelling->bytes);
+}
+
 static lckv_status fill_holes(struct vocabulary *vocabulary)
 {
-    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
-        if (vocabulary->tokens[id].type != 0)
+    lckv_status status = LCKV_OK;
+    for (uint32_t id = 0; status == LCKV_OK && id < vocabulary->n_tokens; id++) {
+        struct vocabulary_token *token = &vocabulary->tokens[id];
+        if (token->type != 0)
             continue;
-        char spelling[sizeof "[PAD]" + 10] = "[PAD";
-        char digits[10];
-        size_t length = 4, n_digits = 0;
-        for (uint32_t rest = id; rest > 0 || n_digits == 0; rest /= 10)
-            digits[n_digits++] = (char)('0' + rest % 10);
-        while (n_digits > 0)
-            spelling[length++] = digits[--n_digits];
-        spelling[length++] = ']';
-        lckv_status status =
-            vocabulary_set(vocabulary, id, (struct text){spelling, length}, LCKV_TOKEN_UNUSED);
-        if (status != LCKV_OK)
-            return status;
+        token->type = LCKV_TOKEN_UNUSED;
+        status = vocabulary_spell_hole(vocabulary->arena, id, &token->spelling);
+        if (token->spelling.length > vocabulary->longest_spelling)
+            vocabulary->longest_spelling = token->spelling.length;
     }
-    return LCKV_OK;
+    return status;
 }
 
 /* `bytes` has room for the longest spelling. */

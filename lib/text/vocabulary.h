@@ -45,6 +45,11 @@ lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, 
 lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
                            int64_t type);
 
+/*
+ * The spelling of an id without a token, as the field's converters write it. Text never becomes it.
+ */
+lckv_status vocabulary_spell_hole(struct arena *arena, uint32_t id, struct text *spelling);
+
 /* Fills holes with unused tokens and derives the texts. */
 lckv_status vocabulary_finish(struct vocabulary *vocabulary);
 

@@ -227,6 +227,7 @@ START_TEST(null_handles_are_refused)
         lckv_detokenizer_flush(NULL, &text, &length),
         lckv_model_token(NULL, 0, &text, &length, &type),
         lckv_chat_format(NULL, &message, sizeof message, 1, 0, &byte, 1, &length),
+        lckv_chat_tokenize(NULL, &message, sizeof message, 1, 0, &token, 1, &length),
         lckv_cache_create(NULL, NULL, &cache),
         lckv_cache_get_stats(NULL, &stats),
         lckv_session_create(NULL, &session),

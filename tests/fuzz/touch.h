@@ -70,17 +70,16 @@ static inline void touch_text(const lckv_model *model, const char *text, size_t 
     size_t n_tokens = 0, n_bytes = 0, streamed = 0;
     if (!succeeded(lckv_tokenize(model, text, n, flags, tokens, COUNT(tokens), &n_tokens)))
         return;
-    lckv_model_info info = {.size = sizeof info};
-    require_ok(lckv_model_get_info(model, &info));
+    const char *piece;
+    size_t piece_length;
+    lckv_token_type type;
     for (size_t i = 0; i < n_tokens; i++)
-        require(tokens[i] >= 0 && (uint32_t)tokens[i] < info.n_vocab, "token %d", (int)tokens[i]);
+        require_ok(lckv_model_token(model, tokens[i], &piece, &piece_length, &type));
     lckv_status status = lckv_detokenize(model, tokens, n_tokens, 0, NULL, 0, &n_bytes);
     if (!succeeded(status) && status != LCKV_BUFFER_TOO_SMALL)
         return;
     lckv_detokenizer *detokenizer = NULL;
     require_ok(lckv_detokenizer_create(model, 0, &detokenizer));
-    const char *piece;
-    size_t piece_length;
     for (size_t i = 0; i < n_tokens; i++) {
         require_ok(lckv_detokenizer_push(detokenizer, tokens[i], &piece, &piece_length));
         streamed += piece_length;
@@ -95,9 +94,14 @@ static inline void touch_text(const lckv_model *model, const char *text, size_t 
 
 static inline void touch_chat(const lckv_model *model, const lckv_message *messages, size_t n)
 {
-    for (uint32_t flags = 0; flags <= LCKV_CHAT_ANSWER; flags++)
+    lckv_token tokens[1024];
+    size_t n_tokens = 0;
+    for (uint32_t flags = 0; flags <= LCKV_CHAT_ANSWER; flags++) {
         TOUCH_TEXT(lckv_chat_format(model, messages, sizeof *messages, n, flags, buffer, capacity,
                                     &length));
+        (void)succeeded(lckv_chat_tokenize(model, messages, sizeof *messages, n, flags, tokens,
+                                           COUNT(tokens), &n_tokens));
+    }
 }
 
 static inline void touch_vocabulary(const lckv_model *model)

@@ -1,6 +1,6 @@
 /*
- * Chat formatting: ChatML, the system message that a template brings along, and templates that are
- * something else.
+ * Chat templates: what they write, what is refused, and that the text of a message never becomes
+ * the structure of the conversation.
  */
 #include "text/chat.h"
 
@@ -8,13 +8,18 @@
 
 #define LOOP \
     "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
+#define CHATML                                                                        \
+    "{% for message in messages %}" LOOP "{% endfor %}{% if add_generation_prompt %}" \
+    "{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
-/* The tokenizer's template is `template`, a JSON string without its quotes. */
 static struct tokenizer *tokenizer_with(const char *template)
 {
-    char config[2048];
-    snprintf(config, sizeof config, "{\"chat_template\": \"%s\"}", template);
-    return tokenizer_of_json(SMALL_JSON(""), config);
+    struct checkpoint checkpoint = checkpoint_of_json(SMALL_JSON(""), "{\"bos_token\":\"<s>\"}");
+    struct tokenizer *tokenizer = NULL;
+    checkpoint.chat_template = (struct text){template, strlen(template)};
+    ck_assert_ok(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer));
+    ck_assert_ptr_nonnull(tokenizer);
+    return tokenizer;
 }
 
 static lckv_message message(const char *role, const char *content)
@@ -26,30 +31,39 @@ static lckv_message message(const char *role, const char *content)
 static void check_format(const struct tokenizer *tokenizer, const lckv_message *messages,
                          size_t n_messages, uint32_t flags, const char *expected)
 {
+    const struct chat chat = {messages, sizeof *messages, n_messages, flags};
     size_t length = 0, needed = strlen(expected);
     char *buffer = malloc(needed + 1);
     ck_assert_ptr_nonnull(buffer);
     buffer[needed] = '!';
     if (needed > 0) {
         buffer[0] = '?';
-        ck_assert_status(chat_format(tokenizer, messages, sizeof *messages, n_messages, flags,
-                                     buffer, needed - 1, &length),
+        ck_assert_status(chat_format(tokenizer, &chat, buffer, needed - 1, &length),
                          LCKV_BUFFER_TOO_SMALL);
         ck_assert_uint_eq(length, needed);
         ck_assert_int_eq(buffer[0], '?');
     }
-    ck_assert_ok(chat_format(tokenizer, messages, sizeof *messages, n_messages, flags, buffer,
-                             needed, &length));
-    ck_assert_uint_eq(length, needed);
-    ck_assert_mem_eq(buffer, expected, needed);
-    ck_assert_int_eq(buffer[needed], '!');
+    lckv_status status = chat_format(tokenizer, &chat, buffer, needed, &length);
+    ck_assert_ok(status);
+    buffer[length] = '\0';
+    ck_assert_str_eq(buffer, expected);
     free(buffer);
+}
+
+static void check_refused(const struct tokenizer *tokenizer, const lckv_message *messages,
+                          size_t n_messages, lckv_status status, const char *reason)
+{
+    const struct chat chat = {messages, sizeof *messages, n_messages, LCKV_CHAT_ANSWER};
+    char buffer[512];
+    size_t length = 77;
+    ck_assert_status(chat_format(tokenizer, &chat, buffer, sizeof buffer, &length), status);
+    ck_assert_error_has(reason);
+    ck_assert_uint_eq(length, 77);
 }
 
 START_TEST(messages_are_written_as_chatml)
 {
-    struct tokenizer *tokenizer =
-        tokenizer_with("{% for message in messages %}" LOOP "{% endfor %}");
+    struct tokenizer *tokenizer = tokenizer_with(CHATML);
     const lckv_message messages[] = {message("user", "Hi\n"), message("assistant", "")};
     check_format(tokenizer, messages, 0, 0, "");
     check_format(tokenizer, messages, 0, LCKV_CHAT_ANSWER, "<|im_start|>assistant\n");
@@ -62,59 +76,109 @@ END_TEST
 
 START_TEST(stride_may_be_longer_than_a_message)
 {
-    struct tokenizer *tokenizer = tokenizer_with(LOOP);
+    struct tokenizer *tokenizer = tokenizer_with(CHATML);
     struct {
         lckv_message message;
         uint64_t more;
     } messages[] = {{message("a", "b"), 7}, {message("c", "d"), 7}};
+    const struct chat chat = {&messages[0].message, sizeof messages[0], 2, 0};
     char buffer[128];
     size_t length = 0;
-    ck_assert_ok(chat_format(tokenizer, &messages[0].message, sizeof messages[0], 2, 0, buffer,
-                             sizeof buffer, &length));
+    ck_assert_ok(chat_format(tokenizer, &chat, buffer, sizeof buffer, &length));
     ck_assert_uint_eq(length, 52);
     ck_assert_mem_eq(buffer, "<|im_start|>a\nb<|im_end|>\n<|im_start|>c\nd<|im_end|>\n", 52);
     tokenizer_release(tokenizer);
 }
 END_TEST
 
-START_TEST(default_system_messages_are_found)
+/*
+ * Templates, and what Jinja writes with them for a user who says " Hi " and is to be answered. The
+ * expected texts come from Python's jinja2 with trim_blocks and lstrip_blocks.
+ */
+static const struct {
+    const char *template, *expected;
+} written[] = {
+    {"{% for message in messages %}{{ '<|im_start|>' + message['role'] + '<|im_sep|>' + "
+     "message['content'] + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ "
+     "'<|im_start|>assistant<|im_sep|>' }}{% endif %}",
+     "<|im_start|>user<|im_sep|> Hi <|im_end|><|im_start|>assistant<|im_sep|>"},
+    {"{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
+     "message['content'] + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ "
+     "'<|im_start|>assistant\\n' }}{% endif %}",
+     "<|im_start|>user\n Hi <|im_end|><|im_start|>assistant\n"},
+    {"{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
+     "message['content'] | trim + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ "
+     "'<|im_start|>assistant\\n<think>\\n' }}{% endif %}",
+     "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n"},
+    {"{# not <|im_start|>role ... <|im_end|> any more #}{% for message in messages %}{{ '[' + "
+     "message['role'] + '] ' + message['content'] + '\\n' }}{% endfor %}{% if "
+     "add_generation_prompt %}{{ '[assistant] ' }}{% endif %}",
+     "[user]  Hi \n[assistant] "},
+    {"{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system "
+     "= messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% set system = 'Be "
+     "kind.' %}{% endif %}{{ '[' + system + ']' }}{% for m in loop_messages %}{{ m.content }}{% "
+     "endfor %}",
+     "[Be kind.] Hi "},
+    {"{% for m in messages %}\n  {% if m.role == 'user' %}\n    [U] {{ m.content }}\n  {%+ elif "
+     "m.role == 'x' -%}\n    [A]\n  {% else %}\n X\n  {% endif %}\n{% endfor %}\n\nend {{ "
+     "undefined_name }}\n",
+     "    [U]  Hi \n  \nend "},
+    {"  {%- if true -%}  x  {%- endif %}  y  {% if false %}n{% endif %}\n  {{ 'k' }}  \n{% if 1 == "
+     "1 %}\n\n z{% endif %}\n\n",
+     "x  y    k  \n\n z"},
+    {"{{ \"it's \\\"q\\\" \\\\ \\t.\" }}{{ '%}' }}{% if '%}' == '%' ~ '}' %}eq{% endif %}",
+     "it's \"q\" \\ \t.%}eq"},
+    {"{{ 'a' if add_generation_prompt else 'b' }}{{ 'c' if not messages else 'd' ~ 'e' + 'f' }}{{ "
+     "'g' if false }}",
+     "adef"},
+    {"{% for m in messages %}{% if m.content is string and m.name is not defined and 'content' in "
+     "m and 'x' not in m %}{{ m.content or 'empty' }}{% endif %}{% if loop.last and loop.first and "
+     "loop.index == 1 and loop.index0 % 2 == 0 %}!{% endif %}{% endfor %}{% if messages|length > 2 "
+     "or messages[-1].role != 'user' %}long{% endif %}{{ messages[5] or (messages and "
+     "messages[0].content.strip()) }}",
+     " Hi !Hi"},
+    {"{{ bos_token }}{{- '  ' -}}\n  a {#- c -#} b {%- set x = 'q' %}\n{{ x }}{% if none is none "
+     "and x is not none and y is undefined %}n{% endif %}",
+     "<s>  abqn"},
+};
+
+START_TEST(templates_write_what_jinja_writes)
 {
-    static const struct {
-        const char *template, *system;
-    } cases[] = {
-        /* SmolLM2: line breaks in the source, then escapes */
-        {"{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\n"
-         "You are SmolLM<|im_end|>\\n' }}{% endif %}" LOOP,
-         "You are SmolLM"},
-        {"{% if messages[0].role != \\\"system\\\" %}{{ \\\"<|im_start|>system\\\\nIt\\\\'s\\\\nme"
-         "<|im_end|>\\\" }}{% endif %}",
-         "It's\nme"},
-        /* Qwen2.5 */
-        {"{%- if tools %}{{- '<|im_start|>system\\\\n' }}{%- else %}{%- if messages[0]['role'] == "
-         "'system' %}{{- '<|im_start|>system\\\\n' + messages[0]['content'] + '<|im_end|>\\\\n' }}"
-         "{%- else %}{{- '<|im_start|>system\\\\nYou are Qwen<|im_end|>\\\\n' }}{%- endif %}",
-         "You are Qwen"},
-        /* none: not under a condition, under another one, not one string, no line break */
-        {"{{ '<|im_start|>system\\\\nAlways<|im_end|>' }}", NULL},
-        {"{% if tools %}{{ '<|im_start|>system\\\\nTools<|im_end|>' }}{% endif %}", NULL},
-        {"{% if role != 'system' %}{{ '<|im_start|>system\\\\n' + x + '<|im_end|>' }}", NULL},
-        {"{% if role != 'system' %}{{ '<|im_start|>systematic<|im_end|>' }}", NULL},
-        {"{% if role != 'system' %}{{ '<|im_start|>system\\\\nopen <|im_end|>", NULL},
-        {"<|im_start|>system<|im_end|>", NULL},
-    };
-    const lckv_message user = message("user", "Hi"), system = message("system", "Be");
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct tokenizer *tokenizer = tokenizer_with(cases[i].template);
-        char expected[256] = "";
-        if (cases[i].system != NULL)
-            snprintf(expected, sizeof expected, "<|im_start|>system\n%s<|im_end|>\n",
-                     cases[i].system);
-        strcat(expected, "<|im_start|>user\nHi<|im_end|>\n");
-        check_format(tokenizer, &user, 1, 0, expected);
-        check_format(tokenizer, &system, 1, 0, "<|im_start|>system\nBe<|im_end|>\n");
-        check_format(tokenizer, &user, 0, 0, "");
-        tokenizer_release(tokenizer);
-    }
+    struct tokenizer *tokenizer = tokenizer_with(written[_i].template);
+    const lckv_message user = message("user", " Hi ");
+    check_format(tokenizer, &user, 1, LCKV_CHAT_ANSWER, written[_i].expected);
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* Qwen2.5's way: one branch for a system message, another for the default one. */
+START_TEST(a_default_system_message_gives_way_to_another)
+{
+    struct tokenizer *tokenizer = tokenizer_with(
+        "{%- if tools %}{{ tools | tojson }}{%- elif messages[0]['role'] == 'system' %}{{- "
+        "messages[0]['content'] + '|' }}{%- else %}{{- 'default|' }}{%- endif %}\n"
+        "{%- for m in messages %}{%- if m.role == 'user' or (m.role == 'system' and not "
+        "loop.first) %}{{- m.content }}{%- endif %}{%- endfor %}");
+    const lckv_message messages[] = {message("system", "Be"), message("user", "Hi"),
+                                     message("system", "So")};
+    check_format(tokenizer, messages, 3, 0, "Be|HiSo");
+    check_format(tokenizer, messages + 1, 2, 0, "default|HiSo");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(variables_of_a_loop_end_with_its_turn)
+{
+    struct tokenizer *tokenizer = tokenizer_with(
+        "{% set x = 'a' %}{% for m in messages[1:] %}{{ x }}{% set x = m.role %}{{ x }}"
+        "{{ loop.index }}{% endfor %}{{ x }}");
+    const lckv_message messages[] = {message("q", ""), message("r", ""), message("s", "")};
+    check_refused(tokenizer, messages, 3, LCKV_UNSUPPORTED, "{{ loop.index }}");
+    tokenizer_release(tokenizer);
+    tokenizer = tokenizer_with("{% set x = 'a' %}{% for m in messages[1:] %}{{ x }}"
+                               "{% set x = m.role %}{{ x }}{% endfor %}{{ x }}");
+    check_format(tokenizer, messages, 3, 0, "arasa");
+    tokenizer_release(tokenizer);
 }
 END_TEST
 
@@ -122,31 +186,132 @@ START_TEST(named_templates_use_the_default)
 {
     struct tokenizer *tokenizer = tokenizer_of_json(
         SMALL_JSON(""), "{\"chat_template\": [{\"name\": \"tools\", \"template\": \"x\"}, "
-                        "{\"name\": \"default\", \"template\": \"" LOOP "\"}]}");
+                        "{\"name\": \"default\", \"template\": \"[{{ messages[0].content "
+                        "}}]\"}]}");
     const lckv_message user = message("user", "Hi");
-    check_format(tokenizer, &user, 1, 0, "<|im_start|>user\nHi<|im_end|>\n");
+    check_format(tokenizer, &user, 1, 0, "[Hi]");
     tokenizer_release(tokenizer);
 }
 END_TEST
 
-START_TEST(other_templates_are_refused)
+/* What is not understood is named, with its place; nothing is written that Jinja would not. */
+static const struct {
+    const char *template, *reason;
+} refused[] = {
+    {"", "no chat template"},
+    {"a{{ messages | tojson }}", "at byte 1, \"{{ messages | tojson }}\": \"tojson\""},
+    {"{% macro f() %}{% endmacro %}", "this statement"},
+    {"{% set ns = namespace(x=1) %}", "namespace"},
+    {"{{ strftime_now('%d') }}", "strftime_now"},
+    {"{{ unk_token }}", "unk_token"},
+    {"{% set x %}a{% endset %}", "this kind of set"},
+    {"{% for a, b in messages %}{% endfor %}", "this kind of for"},
+    {"{% for m in messages if m.role %}{% endfor %}", "\"if\""},
+    {"{% for m in messages %}{% for n in messages %}{% endfor %}{% endfor %}", "only one for"},
+    {"{{ messages[0].get('role') }}", "\"get\""},
+    {"{{ messages[0].content | upper }}", "\"upper\""},
+    {"{{ messages[0].content[0] }}", "this subscript"},
+    {"{{ messages[0].content.split('x') }}", "\"split\""},
+    {"{{ 'a\\x41' }}", "escape"},
+    {"{{ 7 }}", "writing what is not text"},
+    {"{{ 'a' + 7 }}", "of these"},
+    {"{{ 'a' + nothing }}", "of these"},
+    {"{{ nothing.more }}", "\"more\""},
+    {"{% if tools is defined %}{% endif %}", "tools"},
+    {"{% if 1.5 %}{% endif %}", "number"},
+    {"{% raw %}{{ x }}{% endraw %}", "this statement"},
+    {"{% if false %}{% raw %}{% endraw %}{% endif %}", "this statement"},
+    {"{% if true %}", "does not end"},
+    {"{% if true %}{% endfor %}", "expected endif"},
+    {"{% endif %}", "ends no if or for"},
+    {"{{ 'a ", "does not end"},
+    {"{{ (((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))) }}", "nested"},
+};
+
+START_TEST(what_is_not_understood_is_refused_by_name)
 {
-    static const struct {
-        const char *template, *message;
-    } cases[] = {{"", "no chat template"},
-                 {"[INST] {{ content }} [/INST]", "\"[INST]"},
-                 {"<|im_start|>", "not ChatML"},
-                 {"<|im_end|>", "not ChatML"}};
+    struct tokenizer *tokenizer = tokenizer_with(refused[_i].template);
     const lckv_message user = message("user", "Hi");
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct tokenizer *tokenizer = tokenizer_with(cases[i].template);
-        size_t length = 77;
-        ck_assert_status(chat_format(tokenizer, &user, sizeof user, 1, 0, NULL, 0, &length),
-                         LCKV_UNSUPPORTED);
-        ck_assert_error_has(cases[i].message);
-        ck_assert_uint_eq(length, 77);
-        tokenizer_release(tokenizer);
+    check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, refused[_i].reason);
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(a_template_may_refuse_messages)
+{
+    struct tokenizer *tokenizer = tokenizer_with(
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}x");
+    const lckv_message system = message("system", "Be"), user = message("user", "Hi");
+    check_refused(tokenizer, &system, 1, LCKV_INVALID_ARGUMENT, "\"no system\"");
+    check_format(tokenizer, &user, 1, 0, "x");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* Doubling a text again and again is refused before it takes memory. */
+START_TEST(texts_that_grow_without_end_are_refused)
+{
+    char template[2048] = "{% set x = messages[0].content %}";
+    for (int i = 0; i < 40; i++)
+        strcat(template, "{% set x = x + x %}");
+    strcat(template, "{{ x }}");
+    struct tokenizer *tokenizer = tokenizer_with(template);
+    const lckv_message user = message("user", "Hi");
+    check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, "too many texts");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(roles_are_names)
+{
+    static const char *const roles[] = {"user\nx", "a<s>", "\x7F", "<s>"};
+    struct tokenizer *tokenizer = tokenizer_with(CHATML);
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        const lckv_message bad[] = {message("user", "x"), message(roles[i], "x")};
+        check_refused(tokenizer, bad, 2, LCKV_INVALID_ARGUMENT, "message 1: the role");
     }
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* ---- Tokens ---- */
+
+/* Fails unless the conversation has these tokens. */
+static void check_tokens(const struct tokenizer *tokenizer, const lckv_message *messages,
+                         size_t n_messages, const lckv_token *expected, size_t n_expected)
+{
+    const struct chat chat = {messages, sizeof *messages, n_messages, 0};
+    lckv_token tokens[64];
+    size_t n_tokens = 0;
+    ck_assert_status(chat_tokenize(tokenizer, &chat, NULL, 0, &n_tokens), LCKV_BUFFER_TOO_SMALL);
+    ck_assert_uint_eq(n_tokens, n_expected);
+    ck_assert_ok(chat_tokenize(tokenizer, &chat, tokens, 64, &n_tokens));
+    ck_assert_uint_eq(n_tokens, n_expected);
+    ck_assert_mem_eq(tokens, expected, n_expected * sizeof *tokens);
+}
+
+/* <s> is id 0, </s> id 1, <user> (no control token) id 11, "a" 2, "b" 3, "ab" 8. */
+START_TEST(only_the_template_writes_special_tokens)
+{
+    struct tokenizer *tokenizer = tokenizer_with("{{ bos_token }}{{ messages[0].content }}</s>");
+    const lckv_message plain = message("user", "ab"), marked = message("user", "</s>a<s>"),
+                       user = message("user", "<user>a");
+    check_tokens(tokenizer, &plain, 1, (lckv_token[]){0, 8, 1}, 3);
+    /* Of "</s>" and "<s>" the small vocabulary has no letter. */
+    check_tokens(tokenizer, &marked, 1, (lckv_token[]){0, 2, 1}, 3);
+    check_tokens(tokenizer, &user, 1, (lckv_token[]){0, 11, 2, 1}, 4);
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* Words are those of the whole text; only a special token must lie in the template's part. */
+START_TEST(words_cross_from_template_to_message)
+{
+    struct tokenizer *tokenizer = tokenizer_with("a{{ messages[0].content }}/s>");
+    const lckv_message b = message("user", "b"), less = message("user", "<");
+    check_tokens(tokenizer, &b, 1, (lckv_token[]){8}, 1);
+    check_tokens(tokenizer, &less, 1, (lckv_token[]){2}, 1);
+    tokenizer_release(tokenizer);
 }
 END_TEST
 
@@ -155,9 +320,18 @@ static void add_chat(Suite *suite)
     TCase *tcase = tcase_create("chat");
     tcase_add_test(tcase, messages_are_written_as_chatml);
     tcase_add_test(tcase, stride_may_be_longer_than_a_message);
-    tcase_add_test(tcase, default_system_messages_are_found);
+    tcase_add_loop_test(tcase, templates_write_what_jinja_writes, 0,
+                        (int)(sizeof written / sizeof written[0]));
+    tcase_add_test(tcase, a_default_system_message_gives_way_to_another);
+    tcase_add_test(tcase, variables_of_a_loop_end_with_its_turn);
     tcase_add_test(tcase, named_templates_use_the_default);
-    tcase_add_test(tcase, other_templates_are_refused);
+    tcase_add_loop_test(tcase, what_is_not_understood_is_refused_by_name, 0,
+                        (int)(sizeof refused / sizeof refused[0]));
+    tcase_add_test(tcase, a_template_may_refuse_messages);
+    tcase_add_test(tcase, texts_that_grow_without_end_are_refused);
+    tcase_add_test(tcase, roles_are_names);
+    tcase_add_test(tcase, only_the_template_writes_special_tokens);
+    tcase_add_test(tcase, words_cross_from_template_to_message);
     suite_add_tcase(suite, tcase);
 }
 

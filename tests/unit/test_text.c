@@ -52,7 +52,8 @@ START_TEST(metadata_describe_the_same_tokenizer)
     struct tokenizer *second = tokenizer_rewritten(first);
     ck_assert_uint_eq(tokenizer_n_tokens(second), tokenizer_n_tokens(first));
     for (lckv_special special = LCKV_SPECIAL_BOS; special <= LCKV_SPECIAL_EOT; special++)
-        ck_assert_int_eq(tokenizer_special(second, special), tokenizer_special(first, special));
+        ck_assert_int_eq(tokenizer_special_ids(second)->special[special],
+                         tokenizer_special_ids(first)->special[special]);
     for (lckv_token token = 0; (uint32_t)token < tokenizer_n_tokens(first); token++) {
         struct text text[2];
         lckv_token_type type[2];
@@ -61,7 +62,8 @@ START_TEST(metadata_describe_the_same_tokenizer)
         ck_assert_int_eq(type[1], type[0]);
         ck_assert_uint_eq(text[1].length, text[0].length);
         ck_assert_mem_eq(text[1].bytes, text[0].bytes, text[0].length);
-        ck_assert_int_eq(tokenizer_is_end(second, token), tokenizer_is_end(first, token));
+        ck_assert_int_eq(special_ids_is_end(tokenizer_special_ids(second), token),
+                         special_ids_is_end(tokenizer_special_ids(first), token));
     }
     tokenizer_release(second);
     tokenizer_release(first);
@@ -169,9 +171,9 @@ START_TEST(bos_and_eos_follow_the_rule_or_the_flags)
                    "{\"SpecialToken\":{\"id\":\"E\"}}],\"special_tokens\":{"
                    "\"B\":{\"ids\":[0]},\"E\":{\"ids\":[1]}}}");
     struct tokenizer *tokenizer = tokenizer_of_json(json, "");
-    ck_assert_int_eq(tokenizer_special(tokenizer, LCKV_SPECIAL_BOS), 0);
-    ck_assert_int_eq(tokenizer_special(tokenizer, LCKV_SPECIAL_EOS), 1);
-    ck_assert_int_eq(tokenizer_special(tokenizer, LCKV_SPECIAL_PADDING), -1);
+    ck_assert_int_eq(tokenizer_special_ids(tokenizer)->special[LCKV_SPECIAL_BOS], 0);
+    ck_assert_int_eq(tokenizer_special_ids(tokenizer)->special[LCKV_SPECIAL_EOS], 1);
+    ck_assert_int_eq(tokenizer_special_ids(tokenizer)->special[LCKV_SPECIAL_PADDING], -1);
     check_pieces(tokenizer, "ab", 0, "<s>|ab|</s>");
     check_pieces(tokenizer, "ab", LCKV_TOKENIZE_BOS, "<s>|ab");
     check_pieces(tokenizer, "ab", LCKV_TOKENIZE_NO_BOS, "ab");
@@ -203,11 +205,12 @@ START_TEST(end_tokens_are_eos_eot_and_their_kin)
     struct tokenizer *tokenizer = tokenizer_of_json(json, "{\"eos_token\":\"<fin>\"}");
     const bool expected[] = {false, true, true, false, true};
     for (lckv_token token = 0; token < 5; token++)
-        ck_assert_int_eq(tokenizer_is_end(tokenizer, token), expected[token]);
-    ck_assert(!tokenizer_is_end(tokenizer, -1) && !tokenizer_is_end(tokenizer, 5));
-    ck_assert_int_eq(tokenizer_special(tokenizer, LCKV_SPECIAL_EOS), 4);
-    ck_assert_int_eq(tokenizer_special(tokenizer, LCKV_SPECIAL_EOT), 2);
-    ck_assert_int_eq(tokenizer_special(tokenizer, 5), -1);
+        ck_assert_int_eq(special_ids_is_end(tokenizer_special_ids(tokenizer), token),
+                         expected[token]);
+    ck_assert(!special_ids_is_end(tokenizer_special_ids(tokenizer), -1));
+    ck_assert(!special_ids_is_end(tokenizer_special_ids(tokenizer), 5));
+    ck_assert_int_eq(tokenizer_special_ids(tokenizer)->special[LCKV_SPECIAL_EOS], 4);
+    ck_assert_int_eq(tokenizer_special_ids(tokenizer)->special[LCKV_SPECIAL_EOT], 2);
     tokenizer_release(tokenizer);
 }
 END_TEST

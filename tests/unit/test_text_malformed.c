@@ -75,6 +75,30 @@ static const struct {
     {SPLIT("{\"Regex\":\"a{1,2}+\"}"), LCKV_UNSUPPORTED, "+ behind a count"},
     {SPLIT("{\"Regex\":\"((a{1,999}){1,999}){1,999}\"}"), LCKV_BAD_FORMAT, "too large"},
     {SPLIT("{\"Regex\":\"a{1,9999}\"}"), LCKV_UNSUPPORTED, "a count above 1000"},
+    {SMALL_JSON(",\"mystery\":null"), LCKV_UNSUPPORTED, "member \"mystery\""},
+    {MODEL(SMALL_MODEL(",\"mystery\":null")), LCKV_UNSUPPORTED, "model: member \"mystery\""},
+    {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"id\":11,\"content\":\"z\","
+                                   "\"mystery\":1}]}",
+     LCKV_UNSUPPORTED, "added_tokens: member \"mystery\""},
+    {PRE("{\"type\":\"ByteLevel\",\"mystery\":true}"), LCKV_UNSUPPORTED, "ByteLevel: member"},
+    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"mystery\":1}]}"),
+     LCKV_UNSUPPORTED, "Digits: member"},
+    {PRE("{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"String\":\" \"},"
+         "\"mystery\":1}"),
+     LCKV_UNSUPPORTED, "Split: member"},
+    {SMALL_JSON(",\"normalizer\":{\"type\":\"NFC\",\"mystery\":1}"), LCKV_UNSUPPORTED,
+     "normalizer: member"},
+    {SMALL_JSON(",\"decoder\":{\"type\":\"Metaspace\"}"), LCKV_UNSUPPORTED,
+     "decoder: \"Metaspace\""},
+    {SMALL_JSON(",\"decoder\":{\"type\":\"ByteLevel\",\"mystery\":1}"), LCKV_UNSUPPORTED,
+     "decoder: member"},
+    {"{\"model\":" SMALL_MODEL(
+         "") ",\"pre_tokenizer\":" SMALL_BYTE_LEVEL
+             ",\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":[{\"id\":11,\"content\":\"<n>\","
+             "\"normalized\":true}]}",
+     LCKV_UNSUPPORTED, "\"<n>\" is normalized"},
+    {TEMPLATE("[{\"Mystery\":{}}]", "{}"), LCKV_BAD_FORMAT,
+     "expected a SpecialToken or a Sequence"},
     {SMALL_JSON(",\"post_processor\":{\"type\":\"BertProcessing\"}"), LCKV_UNSUPPORTED,
      "\"BertProcessing\""},
     {TEMPLATE("[]", "{}"), LCKV_BAD_FORMAT, "0 sequences"},
@@ -143,12 +167,15 @@ START_TEST(patterns_may_not_take_more_than_linear_time)
         "(?:(?:a|a){17}b|a)",
         "(?:a{999}b|a{998}b|a{997}b|a{996}b|a{995}b|a{994}b|a{993}b|a{992}b|a{991}b|a)",
         "(?:a|a){17}[bc]",
+        "(?:a{999}|a{998}|a{997}|a{996}|a{995}|a)", /* fails at the end of each stretch */
     };
     enum { LENGTH = 65536 };
     char json[1024], *text = malloc(LENGTH);
     size_t n_tokens = 0;
     ck_assert_ptr_nonnull(text);
     memset(text, 'a', LENGTH);
+    for (size_t i = 990; _i == 5 && i < LENGTH; i += 991)
+        text[i] = 'z';
     snprintf(json, sizeof json, SPLIT("{\"Regex\":\"%s\"}"), patterns[_i]);
     struct tokenizer *tokenizer = tokenizer_of_json(json, "");
     ck_assert_status(tokenizer_encode(tokenizer, text, LENGTH, 0, NULL, 0, &n_tokens),
@@ -289,7 +316,7 @@ static void add_malformed(Suite *suite)
                         (int)(sizeof bad_json / sizeof bad_json[0]));
     tcase_add_test(tcase, bad_config_is_refused_by_name);
     tcase_add_test(tcase, hostile_patterns_stop_at_a_limit);
-    tcase_add_loop_test(tcase, patterns_may_not_take_more_than_linear_time, 0, 5);
+    tcase_add_loop_test(tcase, patterns_may_not_take_more_than_linear_time, 0, 6);
     tcase_add_loop_test(tcase, bad_metadata_are_refused_by_name, 0, N_SPOILS);
     suite_add_tcase(suite, tcase);
 }

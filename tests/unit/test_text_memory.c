@@ -1,12 +1,29 @@
 /*
  * Tokenizers when memory runs out, at every place it can.
  */
+#include "text/chat.h"
 #include "text/detokenizer.h"
 
 #include "allocator.h"
 #include "text_support.h"
 
 static const char *const text = "Once upon e\xCC\x81 time <|bos|>\xFF 123";
+
+static const char template[] = "{% set x = 'a\\n' ~ bos_token %}{% for m in messages %}"
+                               "{{ x + m.content | trim + '<|eos|>' }}{% endfor %}";
+
+/* A conversation as text and as tokens. */
+static lckv_status talk(const struct tokenizer *tokenizer)
+{
+    const lckv_message message = {"user", 4, text, strlen(text)};
+    const struct chat chat = {&message, sizeof message, 1, 0};
+    lckv_token tokens[MAX_TOKENS];
+    char buffer[256];
+    size_t n_tokens = 0, length = 0;
+    lckv_status status = chat_tokenize(tokenizer, &chat, tokens, MAX_TOKENS, &n_tokens);
+    return status == LCKV_OK ? chat_format(tokenizer, &chat, buffer, sizeof buffer, &length)
+                             : status;
+}
 
 /* Tokenizes the text, and gives it back token by token. */
 static lckv_status use(const struct tokenizer *tokenizer, const lckv_allocator *allocator)
@@ -22,7 +39,7 @@ static lckv_status use(const struct tokenizer *tokenizer, const lckv_allocator *
     for (size_t i = 0; status == LCKV_OK && i < n_tokens; i++)
         status = detokenizer_push(&detokenizer, tokens[i], &piece);
     detokenizer_release(&detokenizer);
-    return status;
+    return status == LCKV_OK ? talk(tokenizer) : status;
 }
 
 /* Creates, uses, writes and reads back the tokenizer; LCKV_OK if the allocations were enough. */
@@ -54,6 +71,7 @@ START_TEST(every_failed_allocation_is_survived)
 {
     char *json = read_data("llama3");
     struct checkpoint checkpoint = checkpoint_of_json(json, "");
+    checkpoint.chat_template = (struct text){template, sizeof template - 1};
     lckv_status status = LCKV_OUT_OF_MEMORY;
     size_t n = 0;
     for (; status != LCKV_OK && n < 1000; n++) {

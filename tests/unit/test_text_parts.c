@@ -2,10 +2,10 @@
  * The parts of tokenizers by themselves: UTF-8, the byte-level alphabet, the hash table, Unicode,
  * and what patterns match.
  */
+#include "base/table.h"
 #include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/pretokenizer.h"
-#include "base/table.h"
 #include "text/unicode.h"
 
 #include "text_support.h"

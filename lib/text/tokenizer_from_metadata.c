@@ -3,20 +3,12 @@
  */
 #include "text/tokenizer_parts.h"
 
-#include "base/status.h"
 #include "base/reader.h"
+#include "base/status.h"
 #include "base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-const char *const tokenizer_special_keys[N_SPECIALS] = {
-    [LCKV_SPECIAL_BOS] = "tokenizer.ggml.bos_token_id",
-    [LCKV_SPECIAL_EOS] = "tokenizer.ggml.eos_token_id",
-    [LCKV_SPECIAL_UNKNOWN] = "tokenizer.ggml.unknown_token_id",
-    [LCKV_SPECIAL_PADDING] = "tokenizer.ggml.padding_token_id",
-    [LCKV_SPECIAL_EOT] = "tokenizer.ggml.eot_token_id",
-};
 
 const char *const tokenizer_flag_keys[N_TOKEN_FLAGS] = {KEY_STRIP_LEFT, KEY_STRIP_RIGHT,
                                                         KEY_SINGLE_WORD};
@@ -158,9 +150,9 @@ static lckv_status read_flags(struct tokenizer *tokenizer, const struct metadata
 
 static lckv_status read_rules(struct tokenizer *tokenizer, const struct metadata *metadata)
 {
-    lckv_status status = LCKV_OK;
-    for (size_t i = 0; status == LCKV_OK && i < N_SPECIALS; i++)
-        status = read_token(tokenizer, metadata, tokenizer_special_keys[i], &tokenizer->special[i]);
+    lckv_status status = special_ids_read_metadata(&tokenizer->ids, metadata);
+    if (status == LCKV_OK)
+        status = special_ids_check(&tokenizer->ids, tokenizer->vocabulary.n_tokens);
     for (uint32_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
         status = read_flags(tokenizer, metadata, tokenizer_flag_keys[i], 1u << i);
     if (status == LCKV_OK)

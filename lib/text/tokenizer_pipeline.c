@@ -1,5 +1,5 @@
 /*
- * What tokenizer.json does to text around the model: normalizer, pre-tokenizer, post-processor.
+ * What tokenizer.json does to text before the model: normalizer and pre-tokenizer.
  * Kinds that this version lacks are refused by name.
  */
 #include "text/tokenizer_parts.h"
@@ -11,9 +11,8 @@
 
 #define NORMALIZER "tokenizer.json: normalizer"
 #define PRETOKENIZER "tokenizer.json: pre_tokenizer"
-#define POSTPROCESSOR "tokenizer.json: post_processor"
 
-static lckv_status get_type(const struct json_value *object, const char *what, struct text *type)
+lckv_status tokenizer_get_type(const struct json_value *object, const char *what, struct text *type)
 {
     bool found;
     lckv_status status = json_get_text(object, what, "type", type, &found);
@@ -22,17 +21,15 @@ static lckv_status get_type(const struct json_value *object, const char *what, s
     return status;
 }
 
-static lckv_status refuse(const char *what, struct text kind)
+lckv_status tokenizer_refuse_kind(const char *what, struct text kind)
 {
     return fail(LCKV_UNSUPPORTED, "%s: %s is not supported", what,
                 quoted(kind.bytes, kind.length).text);
 }
 
-typedef lckv_status (*read_function)(struct tokenizer *tokenizer, const struct json_value *object);
-
 /* Each of the array `key`, in order. */
-static lckv_status read_sequence(struct tokenizer *tokenizer, const struct json_value *object,
-                                 const char *what, const char *key, read_function read)
+lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer, const struct json_value *object,
+                                    const char *what, const char *key, tokenizer_read_function read)
 {
     const struct json_value *items = NULL;
     lckv_status status = json_get_array(object, what, key, &items);
@@ -50,16 +47,17 @@ lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
     struct text type;
     if (normalizer == NULL)
         return LCKV_OK;
-    lckv_status status = get_type(normalizer, NORMALIZER, &type);
+    lckv_status status = tokenizer_get_type(normalizer, NORMALIZER, &type);
     if (status != LCKV_OK)
         return status;
-    if (text_equals(type, "Sequence"))
-        return read_sequence(tokenizer, normalizer, NORMALIZER, "normalizers",
-                             tokenizer_read_normalizer);
-    if (!text_equals(type, "NFC"))
-        return refuse(NORMALIZER, type);
+    status = tokenizer_check_members(normalizer, NORMALIZER, "type normalizers");
+    if (status == LCKV_OK && text_equals(type, "Sequence"))
+        return tokenizer_read_sequence(tokenizer, normalizer, NORMALIZER, "normalizers",
+                                       tokenizer_read_normalizer);
+    if (status == LCKV_OK && !text_equals(type, "NFC"))
+        return tokenizer_refuse_kind(NORMALIZER, type);
     tokenizer->nfc = true;
-    return LCKV_OK;
+    return status;
 }
 
 /* ---- Pre-tokenizer ---- */
@@ -100,7 +98,10 @@ static lckv_status read_split(struct tokenizer *tokenizer, const struct json_val
     const struct json_value *pattern = NULL;
     struct text behavior = {"", 0}, regex = {"", 0}, string = {"", 0};
     bool invert = false, is_regex = false, is_string = false;
-    lckv_status status = json_get_object(split, PRETOKENIZER, "pattern", &pattern);
+    lckv_status status =
+        tokenizer_check_members(split, PRETOKENIZER ": Split", "type pattern behavior invert");
+    if (status == LCKV_OK)
+        status = json_get_object(split, PRETOKENIZER, "pattern", &pattern);
     if (status == LCKV_OK && pattern == NULL)
         return fail(LCKV_BAD_FORMAT, PRETOKENIZER ": pattern is missing, expected an object");
     if (status == LCKV_OK)
@@ -116,7 +117,7 @@ static lckv_status read_split(struct tokenizer *tokenizer, const struct json_val
     if (is_regex == is_string)
         return fail(LCKV_BAD_FORMAT, PRETOKENIZER ": pattern: expected a Regex or a String");
     if (!text_equals(behavior, "Isolated") && !(text_equals(behavior, "Removed") && invert))
-        return refuse(PRETOKENIZER ": Split with behavior", behavior);
+        return tokenizer_refuse_kind(PRETOKENIZER ": Split with behavior", behavior);
     if (is_string)
         return add_string(tokenizer, string);
     return add_pattern(tokenizer, regex);
@@ -126,7 +127,9 @@ static lckv_status read_digits(struct tokenizer *tokenizer, const struct json_va
 {
     bool individual = false;
     lckv_status status =
-        json_get_bool(digits, PRETOKENIZER, "individual_digits", &individual, NULL);
+        tokenizer_check_members(digits, PRETOKENIZER ": Digits", "type individual_digits");
+    if (status == LCKV_OK)
+        status = json_get_bool(digits, PRETOKENIZER, "individual_digits", &individual, NULL);
     if (status != LCKV_OK)
         return status;
     const char *pattern = individual ? "\\p{N}" : "\\p{N}+";
@@ -137,7 +140,10 @@ static lckv_status read_byte_level(struct tokenizer *tokenizer, const struct jso
 {
     bool add_prefix_space = true, use_regex = true; /* the defaults there */
     lckv_status status =
-        json_get_bool(byte_level, PRETOKENIZER, "add_prefix_space", &add_prefix_space, NULL);
+        tokenizer_check_members(byte_level, PRETOKENIZER ": ByteLevel", BYTE_LEVEL_MEMBERS);
+    if (status == LCKV_OK)
+        status =
+            json_get_bool(byte_level, PRETOKENIZER, "add_prefix_space", &add_prefix_space, NULL);
     if (status == LCKV_OK)
         status = json_get_bool(byte_level, PRETOKENIZER, "use_regex", &use_regex, NULL);
     if (status == LCKV_OK && add_prefix_space)
@@ -152,18 +158,18 @@ static lckv_status read_byte_level(struct tokenizer *tokenizer, const struct jso
 static lckv_status read_step(struct tokenizer *tokenizer, const struct json_value *step)
 {
     struct text type;
-    lckv_status status = get_type(step, PRETOKENIZER, &type);
+    lckv_status status = tokenizer_get_type(step, PRETOKENIZER, &type);
     if (status != LCKV_OK)
         return status;
     if (text_equals(type, "Sequence"))
-        return read_sequence(tokenizer, step, PRETOKENIZER, "pretokenizers", read_step);
+        return tokenizer_read_sequence(tokenizer, step, PRETOKENIZER, "pretokenizers", read_step);
     if (text_equals(type, "Split"))
         return read_split(tokenizer, step);
     if (text_equals(type, "Digits"))
         return read_digits(tokenizer, step);
     if (text_equals(type, "ByteLevel"))
         return read_byte_level(tokenizer, step);
-    return refuse(PRETOKENIZER, type);
+    return tokenizer_refuse_kind(PRETOKENIZER, type);
 }
 
 /* The type of the last step, length 0 if there is none. */
@@ -173,7 +179,7 @@ static lckv_status last_type(const struct json_value *step, struct text *type)
     *type = (struct text){"", 0};
     if (step == NULL)
         return LCKV_OK;
-    lckv_status status = get_type(step, PRETOKENIZER, type);
+    lckv_status status = tokenizer_get_type(step, PRETOKENIZER, type);
     if (status != LCKV_OK || !text_equals(*type, "Sequence"))
         return status;
     status = json_get_array(step, PRETOKENIZER, "pretokenizers", &steps);
@@ -212,87 +218,4 @@ lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
         return fail(LCKV_UNSUPPORTED,
                     PRETOKENIZER ": expected ByteLevel as the last step, and nowhere else");
     return LCKV_OK;
-}
-
-/* ---- Post-processor ---- */
-
-/* The token that the template calls `name`. */
-static lckv_status template_token(const struct tokenizer *tokenizer,
-                                  const struct json_value *template, struct text name,
-                                  lckv_token *token)
-{
-    const struct json_value *specials = NULL;
-    int64_t integer = -1;
-    lckv_status status = json_get_object(template, POSTPROCESSOR, "special_tokens", &specials);
-    if (status != LCKV_OK)
-        return status;
-    const struct json_value *ids = json_find(json_find_text(specials, name), "ids");
-    if (!json_is(ids, JSON_ARRAY) || json_count(ids) != 1 ||
-        !json_integer(json_first(ids), &integer) || integer < 0 ||
-        integer >= tokenizer->vocabulary.n_tokens)
-        return fail(LCKV_BAD_FORMAT,
-                    POSTPROCESSOR ": special_tokens: %s: expected one id of a token",
-                    quoted(name.bytes, name.length).text);
-    *token = (lckv_token)integer;
-    return LCKV_OK;
-}
-
-/* The token becomes BOS (EOS) unless the configuration names one. */
-static lckv_status add_around(struct tokenizer *tokenizer, lckv_special special, lckv_token token)
-{
-    bool *add = special == LCKV_SPECIAL_BOS ? &tokenizer->add_bos : &tokenizer->add_eos;
-    if (*add || (tokenizer->special[special] >= 0 && tokenizer->special[special] != token))
-        return fail(LCKV_UNSUPPORTED,
-                    POSTPROCESSOR ": a template with tokens other than BOS and EOS around the text "
-                                  "is not supported");
-    tokenizer->special[special] = token;
-    *add = true;
-    return LCKV_OK;
-}
-
-static lckv_status read_template(struct tokenizer *tokenizer, const struct json_value *template)
-{
-    const struct json_value *single = NULL;
-    lckv_status status = json_get_array(template, POSTPROCESSOR, "single", &single);
-    size_t n_texts = 0;
-    for (const struct json_value *item = json_first(single); status == LCKV_OK && item != NULL;
-         item = json_next(single, item)) {
-        const struct json_value *special = NULL, *text = NULL;
-        struct text name = {"", 0};
-        lckv_token token = -1;
-        status = json_get_object(item, POSTPROCESSOR ": single", "SpecialToken", &special);
-        if (status == LCKV_OK)
-            status = json_get_object(item, POSTPROCESSOR ": single", "Sequence", &text);
-        if (status == LCKV_OK && special == NULL)
-            n_texts += text != NULL;
-        if (status != LCKV_OK || special == NULL)
-            continue;
-        status = json_get_text(special, POSTPROCESSOR ": single", "id", &name, NULL);
-        if (status == LCKV_OK)
-            status = template_token(tokenizer, template, name, &token);
-        if (status == LCKV_OK)
-            status =
-                add_around(tokenizer, n_texts > 0 ? LCKV_SPECIAL_EOS : LCKV_SPECIAL_BOS, token);
-    }
-    if (status == LCKV_OK && n_texts != 1)
-        return fail(LCKV_BAD_FORMAT, POSTPROCESSOR ": single has %zu sequences, expected 1",
-                    n_texts);
-    return status;
-}
-
-lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,
-                                         const struct json_value *postprocessor)
-{
-    struct text type;
-    if (postprocessor == NULL)
-        return LCKV_OK;
-    lckv_status status = get_type(postprocessor, POSTPROCESSOR, &type);
-    if (status != LCKV_OK)
-        return status;
-    if (text_equals(type, "Sequence"))
-        return read_sequence(tokenizer, postprocessor, POSTPROCESSOR, "processors",
-                             tokenizer_read_postprocessor);
-    if (text_equals(type, "TemplateProcessing"))
-        return read_template(tokenizer, postprocessor);
-    return text_equals(type, "ByteLevel") ? LCKV_OK : refuse(POSTPROCESSOR, type);
 }

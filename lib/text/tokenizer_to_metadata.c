@@ -9,25 +9,30 @@
 
 #include <string.h>
 
-static lckv_status write_vocabulary(const struct vocabulary *vocabulary, struct metadata *metadata,
+static lckv_status write_vocabulary(const struct tokenizer *tokenizer, struct metadata *metadata,
                                     struct arena *scratch)
 {
+    const struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    uint32_t n_ids = tokenizer->n_ids;
     struct text *spellings;
     int32_t *types;
-    lckv_status status = arena_alloc(scratch, vocabulary->n_tokens, sizeof spellings[0],
-                                     "the vocabulary to write", &spellings);
+    lckv_status status =
+        arena_alloc(scratch, n_ids, sizeof spellings[0], "the vocabulary to write", &spellings);
     if (status == LCKV_OK)
-        status = arena_alloc(scratch, vocabulary->n_tokens, sizeof types[0],
-                             "the token types to write", &types);
-    if (status != LCKV_OK)
-        return status;
-    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
+        status = arena_alloc(scratch, n_ids, sizeof types[0], "the token types to write", &types);
+    for (uint32_t id = 0; status == LCKV_OK && id < n_ids; id++) {
+        types[id] = LCKV_TOKEN_UNUSED;
+        if (id >= vocabulary->n_tokens) {
+            status = vocabulary_spell_hole(scratch, id, &spellings[id]);
+            continue;
+        }
         spellings[id] = vocabulary->tokens[id].spelling;
         types[id] = vocabulary->tokens[id].type;
     }
-    status = metadata_set_texts(metadata, KEY_TOKENS, spellings, vocabulary->n_tokens);
     if (status == LCKV_OK)
-        status = metadata_set_i32s(metadata, KEY_TYPES, types, vocabulary->n_tokens);
+        status = metadata_set_texts(metadata, KEY_TOKENS, spellings, n_ids);
+    if (status == LCKV_OK)
+        status = metadata_set_i32s(metadata, KEY_TYPES, types, n_ids);
     return status;
 }
 
@@ -109,12 +114,7 @@ static lckv_status write_flag(const struct vocabulary *vocabulary, const char *k
 
 static lckv_status write_rules(const struct tokenizer *tokenizer, struct metadata *metadata)
 {
-    lckv_status status = LCKV_OK;
-    for (size_t i = 0; status == LCKV_OK && i < N_SPECIALS; i++) {
-        if (tokenizer->special[i] >= 0)
-            status = metadata_set_u32(metadata, tokenizer_special_keys[i],
-                                      (uint32_t)tokenizer->special[i]);
-    }
+    lckv_status status = special_ids_write(&tokenizer->ids, metadata);
     if (status == LCKV_OK)
         status = metadata_set_bool(metadata, KEY_ADD_BOS, tokenizer->add_bos);
     if (status == LCKV_OK)
@@ -133,7 +133,7 @@ lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer, struct meta
     arena_init(&scratch, &tokenizer->arena.allocator);
     lckv_status status = metadata_set_text(metadata, KEY_MODEL, "gpt2", strlen("gpt2"));
     if (status == LCKV_OK)
-        status = write_vocabulary(&tokenizer->vocabulary, metadata, &scratch);
+        status = write_vocabulary(tokenizer, metadata, &scratch);
     if (status == LCKV_OK)
         status = write_merges(&tokenizer->bpe, metadata, &scratch);
     if (status == LCKV_OK)

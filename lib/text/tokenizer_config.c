@@ -11,21 +11,29 @@
 
 /* A token as "text" or {"content": "text"}. Names of no token are left alone, as the field does. */
 static lckv_status read_special(struct tokenizer *tokenizer, const struct json_value *config,
-                                const char *key, lckv_token *token)
+                                const char *what, const char *key, lckv_token *token)
 {
     struct text text = {"", 0};
     bool found;
     const struct json_value *value = json_find(config, key);
     lckv_status status = json_is(value, JSON_OBJECT)
-                             ? json_get_text(value, CONFIG, "content", &text, &found)
-                             : json_get_text(config, CONFIG, key, &text, &found);
+                             ? json_get_text(value, what, "content", &text, &found)
+                             : json_get_text(config, what, key, &text, &found);
     if (status == LCKV_OK && found)
         *token = vocabulary_find(&tokenizer->vocabulary, text);
     return status;
 }
 
+lckv_status tokenizer_set_chat_template(struct tokenizer *tokenizer, struct text source)
+{
+    tokenizer->chat_template.length = source.length;
+    return arena_copy(&tokenizer->arena, source.bytes, source.length,
+                      &tokenizer->chat_template.bytes);
+}
+
 /* A string, or a list of named ones, of which "default" counts. */
-static lckv_status read_chat_template(struct tokenizer *tokenizer, const struct json_value *config)
+lckv_status tokenizer_read_chat_template(struct tokenizer *tokenizer,
+                                         const struct json_value *config)
 {
     struct text source = {"", 0};
     const struct json_value *value = json_find(config, "chat_template");
@@ -39,20 +47,25 @@ static lckv_status read_chat_template(struct tokenizer *tokenizer, const struct 
         if (status == LCKV_OK && text_equals(name, "default"))
             status = json_get_text(entry, CONFIG ": chat_template", "template", &source, NULL);
     }
-    if (status != LCKV_OK)
-        return status;
-    tokenizer->chat_template.length = source.length;
-    return arena_copy(&tokenizer->arena, source.bytes, source.length,
-                      &tokenizer->chat_template.bytes);
+    return status == LCKV_OK ? tokenizer_set_chat_template(tokenizer, source) : status;
 }
 
-lckv_status tokenizer_read_config(struct tokenizer *tokenizer, const struct json_value *config)
+lckv_status tokenizer_read_specials(struct tokenizer *tokenizer, const struct json_value *config,
+                                    const char *what)
 {
-    static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
+    static const char *const keys[N_SPECIALS] = {"bos_token", "eos_token", "unk_token", "pad_token",
+                                                 "eot_token"};
+    struct special_ids *ids = &tokenizer->ids;
     lckv_status status = LCKV_OK;
-    for (size_t i = 0; status == LCKV_OK && i < sizeof keys / sizeof keys[0]; i++)
-        status = read_special(tokenizer, config, keys[i], &tokenizer->special[i]);
-    return status == LCKV_OK ? read_chat_template(tokenizer, config) : status;
+    for (size_t i = 0; status == LCKV_OK && i < N_SPECIALS; i++) {
+        lckv_token token = -1;
+        status = read_special(tokenizer, config, what, keys[i], &token);
+        if (ids->special[i] < 0)
+            ids->special[i] = token;
+        if (status == LCKV_OK && (i == LCKV_SPECIAL_EOS || i == LCKV_SPECIAL_EOT))
+            status = special_ids_add_end(ids, token);
+    }
+    return status;
 }
 
 lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,

@@ -1,6 +1,5 @@
 /*
- * A tokenizer from a Hugging Face directory: the model and the added tokens of tokenizer.json. What
- * happens to text around the model is read_pipeline.c's, tokenizer_config.json is read_config.c's.
+ * The model of tokenizer.json: vocabulary, added tokens and merges.
  */
 #include "text/tokenizer_parts.h"
 
@@ -13,7 +12,6 @@
 #define TOKENIZER "tokenizer.json"
 #define MODEL TOKENIZER ": model"
 #define ADDED TOKENIZER ": added_tokens"
-#define CONFIG "tokenizer_config.json"
 
 /* Options of the model that must be absent, null, false, 0 or "". */
 static lckv_status check_unused_options(const struct json_value *model)
@@ -39,7 +37,14 @@ static lckv_status check_model(const struct json_value *model)
     if (status == LCKV_OK && !text_equals(type, "BPE"))
         return fail(LCKV_UNSUPPORTED, MODEL ": type %s is not supported, expected \"BPE\"",
                     quoted(type.bytes, type.length).text);
-    return status == LCKV_OK ? check_unused_options(model) : status;
+    if (status == LCKV_OK)
+        status = check_unused_options(model);
+    return status == LCKV_OK
+               ? tokenizer_check_members(
+                     model, MODEL,
+                     "type dropout unk_token continuing_subword_prefix end_of_word_suffix fuse_unk "
+                     "byte_fallback ignore_merges vocab merges")
+               : status;
 }
 
 /* The id of a member of the vocabulary. */
@@ -95,6 +100,9 @@ static lckv_status set_added_token(struct vocabulary *vocabulary, const struct j
         status = json_get_text(entry, ADDED, "content", &content, &found);
     if (status == LCKV_OK && !found)
         return fail(LCKV_BAD_FORMAT, ADDED ": content of id %" PRIu32 ": expected a string", id);
+    if (status == LCKV_OK)
+        status = tokenizer_check_members(entry, ADDED,
+                                         "id content single_word lstrip rstrip normalized special");
     if (status == LCKV_OK)
         status = json_get_bool(entry, ADDED, "special", &special, NULL);
     for (size_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
@@ -206,7 +214,7 @@ static lckv_status read_unknown(struct tokenizer *tokenizer, const struct json_v
     return LCKV_OK;
 }
 
-static lckv_status read_model(struct tokenizer *tokenizer, const struct json_value *root)
+lckv_status tokenizer_read_model(struct tokenizer *tokenizer, const struct json_value *root)
 {
     const struct json_value *model = NULL, *vocab = NULL, *merges = NULL, *added = NULL;
     lckv_status status = json_get_object(root, TOKENIZER, "model", &model);
@@ -230,43 +238,5 @@ static lckv_status read_model(struct tokenizer *tokenizer, const struct json_val
         status = json_get_bool(model, MODEL, "ignore_merges", &tokenizer->bpe.ignore_merges, NULL);
     if (status == LCKV_OK)
         status = read_unknown(tokenizer, model);
-    return status;
-}
-
-static lckv_status read_both(struct tokenizer *tokenizer, const struct json_value *root,
-                             const struct json_value *config)
-{
-    const struct json_value *normalizer = NULL, *pretokenizer = NULL, *postprocessor = NULL;
-    lckv_status status = read_model(tokenizer, root);
-    if (status == LCKV_OK && config != NULL)
-        status = tokenizer_read_config(tokenizer, config);
-    if (status == LCKV_OK)
-        status = json_get_object(root, TOKENIZER, "normalizer", &normalizer);
-    if (status == LCKV_OK)
-        status = tokenizer_read_normalizer(tokenizer, normalizer);
-    if (status == LCKV_OK)
-        status = json_get_object(root, TOKENIZER, "pre_tokenizer", &pretokenizer);
-    if (status == LCKV_OK)
-        status = tokenizer_read_pretokenizer(tokenizer, pretokenizer);
-    if (status == LCKV_OK)
-        status = json_get_object(root, TOKENIZER, "post_processor", &postprocessor);
-    if (status == LCKV_OK)
-        status = tokenizer_read_postprocessor(tokenizer, postprocessor);
-    if (status == LCKV_OK && config != NULL)
-        status = tokenizer_read_config_rules(tokenizer, config);
-    return status;
-}
-
-lckv_status tokenizer_read_json(struct tokenizer *tokenizer, struct text json, struct text config)
-{
-    const lckv_allocator *allocator = &tokenizer->arena.allocator;
-    struct json_document document, config_document = {.root = NULL};
-    lckv_status status = json_parse(json.bytes, json.length, TOKENIZER, allocator, &document);
-    if (status == LCKV_OK && config.length > 0)
-        status = json_parse(config.bytes, config.length, CONFIG, allocator, &config_document);
-    if (status == LCKV_OK)
-        status = read_both(tokenizer, document.root, config_document.root);
-    json_release(&document);
-    json_release(&config_document);
     return status;
 }

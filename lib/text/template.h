@@ -1,0 +1,35 @@
+/*
+ * Chat templates: Jinja programs that write a conversation as text.
+ *
+ * This runs what most of them consist of: text, output of concatenated strings, if, for over the
+ * messages, and set. Whatever else a template does is refused by name when a conversation gets
+ * there, so what comes out is what Jinja would write, with the settings of Hugging Face's
+ * transformers (trim_blocks and lstrip_blocks).
+ */
+#ifndef LCKV_TEXT_TEMPLATE_H
+#define LCKV_TEXT_TEMPLATE_H
+
+#include "format/metadata.h"
+
+#define TEMPLATE_MAX_LENGTH ((size_t)1 << 20)
+
+/* What a template sees. */
+struct template_input {
+    const lckv_message *messages;
+    size_t stride, n_messages;
+    bool answer;               /* add_generation_prompt */
+    struct text bos, eos, pad; /* the texts of special tokens; bytes NULL: undefined */
+};
+
+/* Takes the next part of the text; `is_message` if it comes from a message's role or content. */
+typedef lckv_status (*template_sink)(void *context, struct text text, bool is_message);
+
+/*
+ * LCKV_UNSUPPORTED, with the reason and where in the template, for what is not understood;
+ * LCKV_INVALID_ARGUMENT for messages that the template itself refuses. The sink may have taken part
+ * of the text by then.
+ */
+lckv_status template_run(struct text source, const struct template_input *input,
+                         const lckv_allocator *allocator, template_sink sink, void *context);
+
+#endif

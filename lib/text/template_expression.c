@@ -1,0 +1,211 @@
+/*
+ * The operators of chat templates' expressions: Jinja's grammar by recursive descent, evaluated as
+ * it is read. Each level of precedence has a function, the loosest last.
+ */
+#include "text/template_expression.h"
+
+#include "base/status.h"
+#include "base/text.h"
+
+#include <string.h>
+
+#define MAX_DEPTH 32
+
+static lckv_status product(struct expression *e, struct value *value)
+{
+    struct value right;
+    lckv_status status = expression_operand(e, value);
+    while (status == LCKV_OK && expression_is(e, "%")) {
+        status = expression_next(e);
+        if (status == LCKV_OK)
+            status = expression_operand(e, &right);
+        if (status != LCKV_OK || e->skipping > 0)
+            continue;
+        if (value->kind != VALUE_INTEGER || right.kind != VALUE_INTEGER || value->number < 0 ||
+            right.number <= 0)
+            return fail(LCKV_UNSUPPORTED, "%% of these is not supported");
+        value->number %= right.number;
+    }
+    return status;
+}
+
+/* Texts joined, or integers added and subtracted. */
+static lckv_status combine(struct expression *e, char operator, const struct value * right,
+                           struct value *value)
+{
+    bool are_integers = value->kind == VALUE_INTEGER && right->kind == VALUE_INTEGER;
+    if (value->kind == VALUE_TEXT && right->kind == VALUE_TEXT && operator!= '-')
+        return value_join(e->scope, value, right, value);
+    if (!are_integers || operator== '~')
+        return fail(LCKV_UNSUPPORTED, "%c of these is not supported", operator);
+    value->number += operator== '+' ? right->number : - right->number;
+    return LCKV_OK;
+}
+
+/* Operands with one of the operators between them. */
+static lckv_status join(struct expression *e, const char *operators,
+                        lckv_status (*operand)(struct expression *, struct value *),
+                        struct value *value)
+{
+    struct value right = {.kind = VALUE_UNDEFINED};
+    lckv_status status = operand(e, value);
+    while (status == LCKV_OK && e->kind == TOKEN_OPERATOR && e->token.length == 1 &&
+           strchr(operators, e->token.bytes[0]) != NULL) {
+        char operator= e->token.bytes[0];
+        status = expression_next(e);
+        if (status == LCKV_OK)
+            status = operand(e, &right);
+        if (status == LCKV_OK && e->skipping == 0)
+            status = combine(e, operator, & right, value);
+    }
+    return status;
+}
+
+/* ~ binds closer than + and -. */
+static lckv_status concatenation(struct expression *e, struct value *value)
+{
+    return join(e, "~", product, value);
+}
+
+static lckv_status sum(struct expression *e, struct value *value)
+{
+    return join(e, "+-", concatenation, value);
+}
+
+/* 'name' in message: which members it has. */
+static lckv_status contains(const struct value *name, const struct value *message, bool *result)
+{
+    if (name->kind != VALUE_TEXT || name->n_pieces != 1 || message->kind != VALUE_MESSAGE)
+        return fail(LCKV_UNSUPPORTED, "\"in\" for these is not supported");
+    *result =
+        text_equals(name->pieces[0].text, "role") || text_equals(name->pieces[0].text, "content");
+    return LCKV_OK;
+}
+
+static lckv_status compare(const struct value *left, const struct value *right,
+                           struct text operator, bool * result)
+{
+    if (text_equals(operator, "in"))
+        return contains(left, right, result);
+    if (text_equals(operator, "==") || text_equals(operator, "!=")) {
+        if (!value_equals(left, right, result))
+            return fail(LCKV_UNSUPPORTED, "comparing these is not supported");
+        *result = *result == text_equals(operator, "==");
+        return LCKV_OK;
+    }
+    if (left->kind != VALUE_INTEGER || right->kind != VALUE_INTEGER)
+        return fail(LCKV_UNSUPPORTED, "the order of what are no numbers is not supported");
+    bool or_equal = operator.length == 2 && left->number == right->number;
+    *result = or_equal || (operator.bytes[0] == '<' ? left->number < right->number
+                                                    : left->number> right->number);
+    return LCKV_OK;
+}
+
+static lckv_status comparison(struct expression *e, struct value *value)
+{
+    static const char *const operators[] = {"==", "!=", "<", ">", "<=", ">=", "in", "not"};
+    lckv_status status = sum(e, value);
+    bool found = false, negated = status == LCKV_OK && expression_is(e, "not");
+    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
+        found = found || expression_is(e, operators[i]);
+    if (status != LCKV_OK || !found)
+        return status;
+    if (negated) {
+        status = expression_next(e);
+        if (status == LCKV_OK && !expression_is(e, "in"))
+            return expression_refuse(e);
+    }
+    struct text operator= e->token;
+    struct value right;
+    bool result = false;
+    if (status == LCKV_OK)
+        status = expression_next(e);
+    if (status == LCKV_OK)
+        status = sum(e, &right);
+    if (status == LCKV_OK && e->skipping == 0)
+        status = compare(value, &right, operator, & result);
+    *value = value_bool(result != negated);
+    return status;
+}
+
+static lckv_status negation(struct expression *e, struct value *value)
+{
+    if (!expression_is(e, "not"))
+        return comparison(e, value);
+    if (++e->depth > MAX_DEPTH)
+        return fail(LCKV_UNSUPPORTED, "an expression nested more than %d deep", MAX_DEPTH);
+    lckv_status status = expression_next(e);
+    if (status == LCKV_OK)
+        status = negation(e, value);
+    e->depth--;
+    *value = value_bool(!value_is_true(e->scope, value));
+    return status;
+}
+
+/* Operands joined by `word`, up to the one that decides, which is the value. */
+static lckv_status chain(struct expression *e, const char *word, bool deciding,
+                         lckv_status (*operand)(struct expression *, struct value *),
+                         struct value *value)
+{
+    lckv_status status = operand(e, value);
+    while (status == LCKV_OK && expression_is(e, word)) {
+        struct value next = {.kind = VALUE_UNDEFINED};
+        bool decided = value_is_true(e->scope, value) == deciding;
+        e->skipping += decided;
+        status = expression_next(e);
+        if (status == LCKV_OK)
+            status = operand(e, &next);
+        e->skipping -= decided;
+        if (!decided)
+            *value = next;
+    }
+    return status;
+}
+
+static lckv_status conjunction(struct expression *e, struct value *value)
+{
+    return chain(e, "and", false, negation, value);
+}
+
+lckv_status expression_unconditional(struct expression *e, struct value *value)
+{
+    return chain(e, "or", true, conjunction, value);
+}
+
+/* a if condition else b. The first is read before it is known whether it counts. */
+static lckv_status conditional(struct expression *e, struct value *value)
+{
+    struct expression start = *e;
+    struct value condition = {.kind = VALUE_UNDEFINED}, other = {.kind = VALUE_UNDEFINED};
+    e->skipping++;
+    lckv_status status = expression_unconditional(e, value);
+    e->skipping--;
+    bool is_conditional = status == LCKV_OK && expression_is(e, "if"), holds = true;
+    if (is_conditional) {
+        status = expression_next(e);
+        if (status == LCKV_OK)
+            status = expression_unconditional(e, &condition);
+        holds = status == LCKV_OK && value_is_true(e->scope, &condition);
+        if (status == LCKV_OK && expression_is(e, "else")) {
+            e->skipping += holds;
+            status = expression_next(e);
+            if (status == LCKV_OK)
+                status = expression_value(e, &other);
+            e->skipping -= holds;
+        }
+    }
+    if (status != LCKV_OK || e->skipping > 0)
+        return status;
+    *value = other;
+    return holds ? expression_unconditional(&start, value) : LCKV_OK;
+}
+
+lckv_status expression_value(struct expression *e, struct value *value)
+{
+    *value = (struct value){.kind = VALUE_UNDEFINED};
+    if (++e->depth > MAX_DEPTH)
+        return fail(LCKV_UNSUPPORTED, "an expression nested more than %d deep", MAX_DEPTH);
+    lckv_status status = conditional(e, value);
+    e->depth--;
+    return status;
+}

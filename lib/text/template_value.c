@@ -1,0 +1,219 @@
+/*
+ * The values of chat templates. See template_value.h.
+ */
+#include "text/template_value.h"
+
+#include "base/status.h"
+#include "base/text.h"
+#include "text/unicode.h"
+
+#include <string.h>
+
+/* Pieces that one call may make: some for the template, and some for each message. */
+#define FREE_PIECES ((size_t)1 << 16)
+#define PIECES_PER_MESSAGE 256
+
+struct value value_bool(bool value)
+{
+    return (struct value){.kind = VALUE_BOOL, .number = value};
+}
+
+struct value value_integer(int64_t value)
+{
+    return (struct value){.kind = VALUE_INTEGER, .number = value};
+}
+
+static lckv_status make_pieces(struct scope *scope, size_t count, struct piece **pieces)
+{
+    size_t most = FREE_PIECES + scope->input->n_messages * PIECES_PER_MESSAGE;
+    if (count > TEMPLATE_MAX_PIECES || scope->n_made + count > most)
+        return fail(LCKV_UNSUPPORTED, "the chat template joins too many texts");
+    scope->n_made += count;
+    return arena_alloc(&scope->arena, count, sizeof **pieces, "a conversation", pieces);
+}
+
+lckv_status value_text(struct scope *scope, struct text text, bool is_message, struct value *value)
+{
+    struct piece *piece;
+    lckv_status status = make_pieces(scope, 1, &piece);
+    if (status != LCKV_OK)
+        return status;
+    *piece = (struct piece){text, is_message};
+    *value = (struct value){.kind = VALUE_TEXT, .pieces = piece, .n_pieces = 1};
+    return LCKV_OK;
+}
+
+size_t value_count(const struct scope *scope, const struct value *messages)
+{
+    size_t begin = (size_t)messages->number, n_messages = scope->input->n_messages;
+    return begin < n_messages ? n_messages - begin : 0;
+}
+
+bool value_is_true(const struct scope *scope, const struct value *value)
+{
+    switch (value->kind) {
+    case VALUE_BOOL:
+    case VALUE_INTEGER:
+        return value->number != 0;
+    case VALUE_TEXT:
+        for (size_t i = 0; i < value->n_pieces; i++) {
+            if (value->pieces[i].text.length > 0)
+                return true;
+        }
+        return false;
+    case VALUE_MESSAGES:
+        return value_count(scope, value) > 0;
+    case VALUE_MESSAGE:
+    case VALUE_LOOP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Byte by byte: the pieces of two equal texts may end in different places. */
+static bool texts_are_equal(const struct value *a, const struct value *b)
+{
+    size_t piece_a = 0, piece_b = 0, at_a = 0, at_b = 0;
+    for (;;) {
+        while (piece_a < a->n_pieces && at_a == a->pieces[piece_a].text.length) {
+            piece_a++;
+            at_a = 0;
+        }
+        while (piece_b < b->n_pieces && at_b == b->pieces[piece_b].text.length) {
+            piece_b++;
+            at_b = 0;
+        }
+        if (piece_a == a->n_pieces || piece_b == b->n_pieces)
+            return piece_a == a->n_pieces && piece_b == b->n_pieces;
+        if (a->pieces[piece_a].text.bytes[at_a++] != b->pieces[piece_b].text.bytes[at_b++])
+            return false;
+    }
+}
+
+static bool is_number(const struct value *value)
+{
+    return value->kind == VALUE_BOOL || value->kind == VALUE_INTEGER;
+}
+
+bool value_equals(const struct value *a, const struct value *b, bool *equal)
+{
+    if (a->kind == VALUE_ABSENT || b->kind == VALUE_ABSENT || a->kind >= VALUE_MESSAGES ||
+        b->kind >= VALUE_MESSAGES)
+        return false;
+    if (is_number(a) && is_number(b))
+        *equal = a->number == b->number;
+    else if (a->kind == VALUE_TEXT && b->kind == VALUE_TEXT)
+        *equal = texts_are_equal(a, b);
+    else
+        *equal = a->kind == b->kind;
+    return true;
+}
+
+lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,
+                       struct value *joined)
+{
+    struct piece *pieces;
+    size_t count = a->n_pieces + b->n_pieces;
+    lckv_status status = make_pieces(scope, count, &pieces);
+    if (status != LCKV_OK)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        pieces[i] = i < a->n_pieces ? a->pieces[i] : b->pieces[i - a->n_pieces];
+    *joined = (struct value){.kind = VALUE_TEXT, .pieces = pieces, .n_pieces = count};
+    return LCKV_OK;
+}
+
+/* Python's white space has four control characters more than Unicode's. */
+static bool is_separator(char c)
+{
+    return c >= 0x1C && c <= 0x1F;
+}
+
+bool value_trim(struct scope *scope, struct value *value, lckv_status *status)
+{
+    if (value->kind != VALUE_TEXT || value->n_pieces != 1)
+        return false;
+    struct text text = value->pieces[0].text;
+    for (size_t space = 1; space > 0 && text.length > 0;) {
+        space = is_separator(text.bytes[0]) ? 1 : unicode_space_at_start(text.bytes, text.length);
+        text.bytes += space;
+        text.length -= space;
+    }
+    for (size_t space = 1; space > 0 && text.length > 0;) {
+        space = is_separator(text.bytes[text.length - 1])
+                    ? 1
+                    : unicode_space_at_end(text.bytes, text.length);
+        text.length -= space;
+    }
+    *status = value_text(scope, text, value->pieces[0].is_message, value);
+    return true;
+}
+
+static lckv_status special_token(struct scope *scope, struct text text, struct value *value)
+{
+    return text.bytes != NULL ? value_text(scope, text, false, value) : LCKV_OK;
+}
+
+/* Names that the field's tools define and this does not. */
+static lckv_status check_known(struct text name)
+{
+    static const char *const others[] = {
+        "unk_token",    "sep_token",       "cls_token", "mask_token", "additional_special_tokens",
+        "strftime_now", "raise_exception", "namespace", "range",      "dict",
+        "lipsum",       "cycler",          "joiner"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (text_equals(name, others[i]))
+            return fail(LCKV_UNSUPPORTED, "%s is not supported", others[i]);
+    }
+    return LCKV_OK;
+}
+
+lckv_status value_of_name(struct scope *scope, struct text name, struct value *value)
+{
+    const struct template_input *input = scope->input;
+    *value = (struct value){.kind = VALUE_UNDEFINED};
+    for (size_t i = scope->n_variables; i-- > 0;) {
+        if (text_compare(scope->variables[i].name, name) == 0) {
+            *value = scope->variables[i].value;
+            return LCKV_OK;
+        }
+    }
+    if (text_equals(name, "messages"))
+        *value = (struct value){.kind = VALUE_MESSAGES};
+    else if (text_equals(name, "add_generation_prompt"))
+        *value = value_bool(input->answer);
+    else if (text_equals(name, "true") || text_equals(name, "True"))
+        *value = value_bool(true);
+    else if (text_equals(name, "false") || text_equals(name, "False"))
+        *value = value_bool(false);
+    else if (text_equals(name, "none") || text_equals(name, "None"))
+        value->kind = VALUE_NONE;
+    else if (text_equals(name, "tools") || text_equals(name, "documents"))
+        value->kind = VALUE_ABSENT;
+    else if (text_equals(name, "loop") && scope->in_loop)
+        value->kind = VALUE_LOOP;
+    else if (text_equals(name, "bos_token"))
+        return special_token(scope, input->bos, value);
+    else if (text_equals(name, "eos_token"))
+        return special_token(scope, input->eos, value);
+    else if (text_equals(name, "pad_token"))
+        return special_token(scope, input->pad, value);
+    else
+        return check_known(name);
+    return LCKV_OK;
+}
+
+lckv_status value_of_member(struct scope *scope, const struct value *message, struct text name,
+                            struct value *value)
+{
+    const struct template_input *input = scope->input;
+    size_t offset = (size_t)message->number * input->stride;
+    const lckv_message *m = (const void *)((const unsigned char *)input->messages + offset);
+    if (text_equals(name, "role"))
+        return value_text(scope, (struct text){m->role, m->role_length}, true, value);
+    if (text_equals(name, "content"))
+        return value_text(scope, (struct text){m->content, m->content_length}, true, value);
+    *value = (struct value){.kind = VALUE_UNDEFINED};
+    return LCKV_OK;
+}

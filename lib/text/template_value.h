@@ -1,0 +1,77 @@
+/*
+ * The values of chat templates, and where names get theirs.
+ */
+#ifndef LCKV_TEXT_TEMPLATE_VALUE_H
+#define LCKV_TEXT_TEMPLATE_VALUE_H
+
+#include "text/template.h"
+
+enum value_kind {
+    VALUE_UNDEFINED,
+    VALUE_ABSENT, /* None for some callers and undefined for others; false for all of them */
+    VALUE_NONE,
+    VALUE_BOOL,
+    VALUE_INTEGER,
+    VALUE_TEXT,
+    VALUE_MESSAGES, /* those from `number` on */
+    VALUE_MESSAGE,  /* the one of index `number` */
+    VALUE_LOOP
+};
+
+struct piece {
+    struct text text;
+    bool is_message;
+};
+
+struct value {
+    enum value_kind kind;
+    int64_t number;
+    const struct piece *pieces; /* of a text, never changed */
+    size_t n_pieces;
+};
+
+struct variable {
+    struct text name;
+    struct value value;
+};
+
+#define TEMPLATE_MAX_VARIABLES 256
+#define TEMPLATE_MAX_PIECES 1024 /* of one text */
+
+struct scope {
+    const struct template_input *input;
+    struct arena arena; /* of one call */
+    size_t n_made;      /* pieces, which bounds the memory of one call */
+    struct variable variables[TEMPLATE_MAX_VARIABLES]; /* the last of a name counts */
+    size_t n_variables;
+    bool in_loop;
+    size_t loop_index, loop_count;
+};
+
+struct value value_bool(bool value);
+struct value value_integer(int64_t value);
+
+/* Makes a text of one piece. */
+lckv_status value_text(struct scope *scope, struct text text, bool is_message, struct value *value);
+
+bool value_is_true(const struct scope *scope, const struct value *value);
+size_t value_count(const struct scope *scope, const struct value *messages);
+
+/* False if the two cannot be compared. */
+bool value_equals(const struct value *a, const struct value *b, bool *equal);
+
+/* Joins two texts. */
+lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,
+                       struct value *joined);
+
+/* Takes white space from both ends of a text of at most one piece; false for other texts. */
+bool value_trim(struct scope *scope, struct value *value, lckv_status *status);
+
+/* What a name stands for. */
+lckv_status value_of_name(struct scope *scope, struct text name, struct value *value);
+
+/* role or content of a message; other members are undefined. */
+lckv_status value_of_member(struct scope *scope, const struct value *message, struct text name,
+                            struct value *value);
+
+#endif

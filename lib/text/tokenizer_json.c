@@ -1,0 +1,139 @@
+/*
+ * A tokenizer from a Hugging Face directory. The model is in tokenizer_model.c, what happens around
+ * it in tokenizer_pipeline.c and tokenizer_postprocessor.c, tokenizer_config.json in
+ * tokenizer_config.c.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "base/status.h"
+
+#include <string.h>
+
+#define TOKENIZER "tokenizer.json"
+#define ADDED TOKENIZER ": added_tokens"
+#define CONFIG "tokenizer_config.json"
+#define MAP "special_tokens_map.json"
+
+lckv_status tokenizer_check_members(const struct json_value *object, const char *what,
+                                    const char *known)
+{
+    if (!json_is(object, JSON_OBJECT))
+        return LCKV_OK;
+    for (const struct json_value *value = json_first(object); value != NULL;
+         value = json_next(object, value)) {
+        struct text name = json_name(value);
+        bool found = false;
+        for (const char *word = known; *word != '\0' && !found;) {
+            size_t length = strcspn(word, " ");
+            found = name.length == length && memcmp(name.bytes, word, length) == 0;
+            word += length + (word[length] == ' ');
+        }
+        if (!found)
+            return fail(LCKV_UNSUPPORTED, "%s: member %s is not supported", what,
+                        quoted(name.bytes, name.length).text);
+    }
+    return LCKV_OK;
+}
+
+/*
+ * Tokens that are normalized are looked for in the text that the normalizer has changed, the others
+ * in the text as it comes, which is what this does.
+ */
+static lckv_status check_normalized(const struct tokenizer *tokenizer,
+                                    const struct json_value *root)
+{
+    const struct json_value *added = json_find(root, "added_tokens");
+    if (!tokenizer->nfc || !json_is(added, JSON_ARRAY))
+        return LCKV_OK;
+    for (const struct json_value *entry = json_first(added); entry != NULL;
+         entry = json_next(added, entry)) {
+        bool normalized = false;
+        struct text content = {"", 0};
+        lckv_status status = json_get_bool(entry, ADDED, "normalized", &normalized, NULL);
+        if (status == LCKV_OK)
+            status = json_get_text(entry, ADDED, "content", &content, NULL);
+        if (status == LCKV_OK && normalized)
+            status = fail(LCKV_UNSUPPORTED,
+                          ADDED ": %s is normalized, and there is a normalizer: this is not "
+                                "supported",
+                          quoted(content.bytes, content.length).text);
+        if (status != LCKV_OK)
+            return status;
+    }
+    return LCKV_OK;
+}
+
+/* What happens around the model, after tokenizer_config.json's special tokens are known. */
+static lckv_status read_pipeline(struct tokenizer *tokenizer, const struct json_value *root)
+{
+    const struct json_value *normalizer = NULL, *pretokenizer = NULL, *postprocessor = NULL;
+    const struct json_value *decoder = NULL;
+    lckv_status status = json_get_object(root, TOKENIZER, "normalizer", &normalizer);
+    if (status == LCKV_OK)
+        status = tokenizer_read_normalizer(tokenizer, normalizer);
+    if (status == LCKV_OK)
+        status = json_get_object(root, TOKENIZER, "pre_tokenizer", &pretokenizer);
+    if (status == LCKV_OK)
+        status = tokenizer_read_pretokenizer(tokenizer, pretokenizer);
+    if (status == LCKV_OK)
+        status = json_get_object(root, TOKENIZER, "post_processor", &postprocessor);
+    if (status == LCKV_OK)
+        status = tokenizer_read_postprocessor(tokenizer, postprocessor);
+    if (status == LCKV_OK)
+        status = json_get_object(root, TOKENIZER, "decoder", &decoder);
+    return status == LCKV_OK ? tokenizer_check_decoder(decoder) : status;
+}
+
+/* tokenizer_config.json counts before special_tokens_map.json. */
+static lckv_status read_all(struct tokenizer *tokenizer, const struct json_value *root,
+                            const struct json_value *config, const struct json_value *map)
+{
+    /* Truncation and padding are for batches, and what transformers does not do by itself. */
+    lckv_status status = tokenizer_check_members(
+        root, TOKENIZER,
+        "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder "
+        "model");
+    if (status == LCKV_OK)
+        status = tokenizer_read_model(tokenizer, root);
+    if (status == LCKV_OK && config != NULL)
+        status = tokenizer_read_specials(tokenizer, config, CONFIG);
+    if (status == LCKV_OK && map != NULL)
+        status = tokenizer_read_specials(tokenizer, map, MAP);
+    if (status == LCKV_OK && config != NULL && tokenizer->chat_template.length == 0)
+        status = tokenizer_read_chat_template(tokenizer, config);
+    if (status == LCKV_OK)
+        status = read_pipeline(tokenizer, root);
+    if (status == LCKV_OK)
+        status = check_normalized(tokenizer, root);
+    if (status == LCKV_OK && config != NULL)
+        status = tokenizer_read_config_rules(tokenizer, config);
+    return status;
+}
+
+/* An empty document for a file that is not there. */
+static lckv_status parse(struct text text, const char *what, const lckv_allocator *allocator,
+                         struct json_document *document)
+{
+    return text.length == 0 ? LCKV_OK
+                            : json_parse(text.bytes, text.length, what, allocator, document);
+}
+
+lckv_status tokenizer_read_json(struct tokenizer *tokenizer, const struct checkpoint *checkpoint)
+{
+    const lckv_allocator *allocator = &tokenizer->arena.allocator;
+    struct json_document document = {.root = NULL}, config = {.root = NULL}, map = {.root = NULL};
+    struct text template = checkpoint->chat_template;
+    lckv_status status = parse(checkpoint->tokenizer, TOKENIZER, allocator, &document);
+    if (status == LCKV_OK)
+        status = parse(checkpoint->tokenizer_config, CONFIG, allocator, &config);
+    if (status == LCKV_OK)
+        status = parse(checkpoint->special_tokens_map, MAP, allocator, &map);
+    if (status == LCKV_OK && template.length > 0)
+        status = tokenizer_set_chat_template(tokenizer, template);
+    if (status == LCKV_OK)
+        status = read_all(tokenizer, document.root, config.root, map.root);
+    json_release(&document);
+    json_release(&config);
+    json_release(&map);
+    return status;
+}

@@ -1,0 +1,302 @@
+/*
+ * Models and their text: ids that end generation by any file, ids that the tokenizer lacks,
+ * tokenizers that are not understood, conversations, and the same after conversion.
+ */
+#include <lckv.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "folder.h"
+#include "support.h"
+
+#define SOURCE "tests/data/goldens/lckv-w2" /* 160 rows in the embedding */
+
+/* Thirteen tokens: <s>, </s>, <turn>, then the letters a to j. */
+#define VOCAB                                                                                    \
+    "\"<s>\":0,\"</s>\":1,\"<turn>\":2,\"a\":3,\"b\":4,\"c\":5,\"d\":6,\"e\":7,\"f\":8,\"g\":9," \
+    "\"h\":10,\"i\":11,\"j\":12"
+#define ADDED(id, text, special) \
+    "{\"id\":" id ",\"content\":\"" text "\",\"special\":" special ",\"normalized\":false}"
+#define TOKENIZER(members)                                                                    \
+    "{\"model\":{\"type\":\"BPE\",\"vocab\":{" VOCAB                                          \
+    "},\"merges\":[]},\"added_tokens\":[" ADDED("0", "<s>", "true") "," ADDED(                \
+        "1", "</s>", "true") "," ADDED("2", "<turn>",                                         \
+                                       "true") "],\"pre_tokenizer\":{\"type\":\"ByteLevel\"," \
+                                               "\"add_prefix_space\":false}" members "}"
+
+static void put(const char *name, const char *text)
+{
+    folder_write(name, text, strlen(text));
+}
+
+/* Takes a member away: overwrites it, and the comma behind it, with blanks. */
+static void blank(char *json, const char *member)
+{
+    char *at = strstr(json, member);
+    size_t length = strcspn(at, ",") + 1;
+    memset(at, ' ', length);
+}
+
+/* The source's weights, and its configuration with `members` instead of its special ids. */
+static void put_model(const char *members)
+{
+    size_t length;
+    char *bytes = read_whole(SOURCE "/model.safetensors", &length);
+    folder_write("model.safetensors", bytes, length);
+    free(bytes);
+    bytes = read_whole(SOURCE "/config.json", &length);
+    blank(bytes, "\"bos_token_id\"");
+    blank(bytes, "\"eos_token_id\"");
+    const char *rest = strchr(bytes, '{') + 1;
+    char *config = malloc(length + strlen(members) + 2);
+    ck_assert_ptr_nonnull(config);
+    length = (size_t)sprintf(config, "{%s%s", members, rest);
+    folder_write("config.json", config, length);
+    free(config);
+    free(bytes);
+}
+
+static char logged[1024];
+
+static void keep_log(void *user, const char *text, size_t length)
+{
+    (void)user;
+    snprintf(logged, sizeof logged, "%.*s", (int)length, text);
+}
+
+static lckv_model *open_path(const char *path)
+{
+    lckv_model *model = NULL;
+    const lckv_model_options options = {.size = sizeof options, .log = keep_log};
+    logged[0] = '\0';
+    ck_assert_ok(lckv_model_open(path, &options, &model));
+    return model;
+}
+
+/* The folder's model, and with `converted` its GGUF file. */
+static lckv_model *open_folder(bool converted)
+{
+    char path[FOLDER_PATH];
+    if (!converted)
+        return open_path(folder);
+    snprintf(path, sizeof path, "%s/m.gguf", folder);
+    ck_assert_ok(lckv_convert(folder, path, NULL, NULL));
+    return open_path(path);
+}
+
+/* ---- Ends ---- */
+
+START_TEST(every_file_may_name_what_ends_a_text)
+{
+    put_model("\"bos_token_id\":3,\"eos_token_id\":[40,41],");
+    put("generation_config.json", "{\"eos_token_id\":42}");
+    put("tokenizer.json", TOKENIZER(""));
+    put("tokenizer_config.json", "{\"eos_token\":\"</s>\"}");
+    put("special_tokens_map.json", "{\"eos_token\":{\"content\":\"<turn>\"}}");
+    for (int converted = 0; converted < 2; converted++) {
+        lckv_model *model = open_folder(converted);
+        for (lckv_token token = 0; token < 160; token++)
+            ck_assert_int_eq(lckv_model_is_end_token(model, token),
+                             token == 1 || token == 2 || (token >= 40 && token <= 42));
+        ck_assert_int_eq(lckv_model_special_token(model, LCKV_SPECIAL_BOS), 3);
+        ck_assert_int_eq(lckv_model_special_token(model, LCKV_SPECIAL_EOS), 1);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
+START_TEST(a_model_without_tokenizer_ends_too)
+{
+    put_model("\"bos_token_id\":3,\"eos_token_id\":[40,41],");
+    for (int converted = 0; converted < 2; converted++) {
+        lckv_model *model = open_folder(converted);
+        lckv_model_info info = {.size = sizeof info};
+        ck_assert_ok(lckv_model_get_info(model, &info));
+        ck_assert_int_eq(info.has_tokenizer, 0);
+        ck_assert_int_eq(lckv_model_is_end_token(model, 40), 1);
+        ck_assert_int_eq(lckv_model_is_end_token(model, 41), 1);
+        ck_assert_int_eq(lckv_model_is_end_token(model, 42), 0);
+        ck_assert_int_eq(lckv_model_special_token(model, LCKV_SPECIAL_BOS), 3);
+        ck_assert_int_eq(lckv_model_special_token(model, LCKV_SPECIAL_EOS), 40);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
+/* What the model says, whatever it is, ends there when the configuration names it. */
+START_TEST(generation_ends_at_an_id_of_the_configuration)
+{
+    lckv_token first = -1;
+    for (int i = 0; i < 2; i++) {
+        char members[64] = "";
+        if (i > 0)
+            snprintf(members, sizeof members, "\"eos_token_id\":[159,%d],", first);
+        put_model(members);
+        lckv_model *model = open_folder(false);
+        lckv_cache *cache = NULL;
+        lckv_session *session = NULL;
+        const lckv_cache_options options = {.size = sizeof options, .n_tokens = 64};
+        lckv_generate_options generate = {.size = sizeof generate, .max_tokens = 4};
+        lckv_generate_report report = {.size = sizeof report};
+        lckv_token tokens[8];
+        size_t n = 0;
+        ck_assert_ok(lckv_cache_create(model, &options, &cache));
+        ck_assert_ok(lckv_session_create(cache, &session));
+        ck_assert_ok(lckv_generate(session, NULL, (lckv_token[]){7, 9}, 2, &generate, &report));
+        ck_assert_ok(lckv_session_tokens(session, tokens, 8, &n));
+        ck_assert_int_eq(report.reason, i == 0 ? LCKV_STOP_LENGTH : LCKV_STOP_END);
+        ck_assert_uint_eq(report.n_generated, i == 0 ? 4 : 1);
+        first = i == 0 ? tokens[2] : first;
+        lckv_session_release(session);
+        lckv_cache_release(cache);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
+/* ---- Ids and tokenizers ---- */
+
+START_TEST(ids_that_the_tokenizer_lacks_have_no_text)
+{
+    put_model("");
+    put("tokenizer.json", TOKENIZER(""));
+    for (int converted = 0; converted < 2; converted++) {
+        lckv_model *model = open_folder(converted);
+        const lckv_token tokens[] = {3, 150, 4};
+        char text[8];
+        const char *piece;
+        size_t length = 0;
+        lckv_token_type type;
+        lckv_detokenizer *detokenizer = NULL;
+        ck_assert_ok(lckv_detokenize(model, tokens, 3, 0, text, sizeof text, &length));
+        ck_assert_uint_eq(length, 2);
+        ck_assert_mem_eq(text, "ab", 2);
+        ck_assert_ok(lckv_model_token(model, 159, &piece, &length, &type));
+        ck_assert_int_eq(type, LCKV_TOKEN_UNUSED);
+        ck_assert_status(lckv_model_token(model, 160, &piece, &length, &type),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_ok(lckv_detokenizer_create(model, 0, &detokenizer));
+        ck_assert_ok(lckv_detokenizer_push(detokenizer, 150, &piece, &length));
+        ck_assert_uint_eq(length, 0);
+        lckv_detokenizer_release(detokenizer);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
+/* One token more than the embedding has rows: everything else is as ever. */
+START_TEST(a_tokenizer_may_have_more_tokens_than_the_model)
+{
+    put_model("");
+    put("tokenizer.json",
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":160},\"merges\":[]},"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}}");
+    lckv_model *model = open_folder(false);
+    lckv_token tokens[4];
+    size_t n = 0;
+    ck_assert_ptr_nonnull(strstr(logged, "161 tokens"));
+    ck_assert_ptr_nonnull(strstr(logged, "160 rows"));
+    ck_assert_ok(lckv_tokenize(model, "ab", 2, 0, tokens, 4, &n));
+    ck_assert_uint_eq(n, 2);
+    ck_assert_int_eq(tokens[1], 160);
+    lckv_model_release(model);
+}
+END_TEST
+
+static const struct {
+    const char *tokenizer, *reason;
+} not_understood[] = {
+    {"{\"model\":", "tokenizer.json"},
+    {TOKENIZER(",\"mystery\":1"), "\"mystery\""},
+    {TOKENIZER(",\"normalizer\":{\"type\":\"Lowercase\"}"), "\"Lowercase\""},
+    {TOKENIZER(",\"decoder\":{\"type\":\"Fuse\"}"), "\"Fuse\""},
+    {"{\"model\":{\"type\":\"Unigram\"}}", "\"Unigram\""},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4194303},\"merges\":[]}}", "dense ids"},
+};
+
+START_TEST(a_model_opens_without_a_tokenizer_that_is_not_understood)
+{
+    put_model("\"eos_token_id\":40,");
+    put("tokenizer.json", not_understood[_i].tokenizer);
+    lckv_model *model = open_folder(false);
+    lckv_token token;
+    size_t n = 0;
+    ck_assert_ptr_nonnull(strstr(logged, not_understood[_i].reason));
+    ck_assert_status(lckv_tokenize(model, "a", 1, 0, &token, 1, &n), LCKV_UNSUPPORTED);
+    ck_assert_error_has("text is unavailable");
+    ck_assert_error_has(not_understood[_i].reason);
+    ck_assert_int_eq(lckv_model_is_end_token(model, 40), 1);
+    lckv_model_release(model);
+
+    char path[FOLDER_PATH];
+    const lckv_convert_options options = {.size = sizeof options, .log = keep_log};
+    snprintf(path, sizeof path, "%s/m.gguf", folder);
+    logged[0] = '\0';
+    ck_assert_ok(lckv_convert(folder, path, &options, NULL));
+    ck_assert_ptr_nonnull(strstr(logged, not_understood[_i].reason));
+    model = open_path(path);
+    ck_assert_int_eq(lckv_model_is_end_token(model, 40), 1);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* ---- Conversations ---- */
+
+START_TEST(what_messages_say_is_never_structure)
+{
+    static const lckv_token expected[] = {0, 3, 2, 4, 1, 0, 5, 2, 1};
+    put_model("");
+    put("tokenizer.json", TOKENIZER(""));
+    put("tokenizer_config.json", "{\"bos_token\":\"<s>\",\"chat_template\":\"no {{ template }}\"}");
+    put("chat_template.jinja",
+        "{% for m in messages %}<s>{{ m.role }}<turn>{{ m.content }}</s>{% endfor %}\n");
+    for (int converted = 0; converted < 2; converted++) {
+        lckv_model *model = open_folder(converted);
+        const lckv_message messages[] = {{"a", 1, "b", 1}, {"c", 1, "</s><s>", 7}};
+        lckv_token tokens[16];
+        char text[64];
+        size_t n = 0, length = 0;
+        ck_assert_status(lckv_chat_tokenize(model, messages, sizeof *messages, 2, 0, NULL, 0, &n),
+                         LCKV_BUFFER_TOO_SMALL);
+        ck_assert_uint_eq(n, 9);
+        ck_assert_ok(lckv_chat_tokenize(model, messages, sizeof *messages, 2, 0, tokens, 16, &n));
+        ck_assert_uint_eq(n, 9);
+        ck_assert_mem_eq(tokens, expected, sizeof expected);
+        ck_assert_ok(
+            lckv_chat_format(model, messages, sizeof *messages, 2, 0, text, sizeof text, &length));
+        ck_assert_uint_eq(length, strlen("<s>a<turn>b</s><s>c<turn></s><s></s>"));
+        ck_assert_mem_eq(text, "<s>a<turn>b</s><s>c<turn></s><s></s>", length);
+
+        const lckv_message role = {"a</s>", 5, "b", 1}, none = {NULL, 1, "b", 1};
+        ck_assert_status(lckv_chat_tokenize(model, &role, sizeof role, 1, 0, tokens, 16, &n),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_status(lckv_chat_tokenize(model, &none, sizeof none, 1, 0, tokens, 16, &n),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_status(lckv_chat_tokenize(model, messages, 8, 2, 0, tokens, 16, &n),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_status(
+            lckv_chat_tokenize(model, messages, sizeof *messages, 2, 64, tokens, 16, &n),
+            LCKV_INVALID_ARGUMENT);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
+static void add_text_models(Suite *suite)
+{
+    TCase *tcase = tcase_create("text of models");
+    tcase_add_checked_fixture(tcase, folder_make, folder_remove);
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, every_file_may_name_what_ends_a_text);
+    tcase_add_test(tcase, a_model_without_tokenizer_ends_too);
+    tcase_add_test(tcase, generation_ends_at_an_id_of_the_configuration);
+    tcase_add_test(tcase, ids_that_the_tokenizer_lacks_have_no_text);
+    tcase_add_test(tcase, a_tokenizer_may_have_more_tokens_than_the_model);
+    tcase_add_loop_test(tcase, a_model_opens_without_a_tokenizer_that_is_not_understood, 0,
+                        (int)(sizeof not_understood / sizeof not_understood[0]));
+    tcase_add_test(tcase, what_messages_say_is_never_structure);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("text_models", add_text_models)
