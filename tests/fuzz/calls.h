@@ -23,8 +23,9 @@ struct own {
     lckv_token tokens[MAX_TOKENS];
     struct segment segments[MAX_TOKENS];
     size_t n_tokens;
-    bool held;    /* the cache must hold logits of the last `n_held` tokens */
-    bool is_lost; /* it must hold none */
+    size_t longest; /* it has ever been */
+    bool held;      /* the cache must hold logits of the last `n_held` tokens */
+    bool is_lost;   /* it must hold none */
     size_t n_held;
     lckv_session *reference; /* NULL: there is none yet */
     size_t n_computed;       /* tokens of the reference, and rows of what follows */
@@ -153,6 +154,8 @@ static inline void own_append(struct own *own, const lckv_token *tokens, size_t 
         own->tokens[own->n_tokens] = tokens[i];
         own->segments[own->n_tokens++] = *segment;
     }
+    if (own->longest < own->n_tokens)
+        own->longest = own->n_tokens;
 }
 
 /* After a call that failed the logits may still be there or not. */

@@ -42,7 +42,7 @@ static void create_session(struct world *world, struct input *input)
                                                           : status == LCKV_CACHE_FULL,
             "%s with %u sessions of %u", lckv_status_name(status), world->n_sessions,
             world->stats.max_sessions);
-    own->n_tokens = 0;
+    own->n_tokens = own->longest = 0;
     own->held = false;
     world->n_sessions += status == LCKV_OK;
 }
@@ -144,12 +144,13 @@ static void evaluate(struct world *world, struct input *input)
 static void truncate_session(struct world *world, struct input *input)
 {
     struct own *own = take_session(world, input);
-    uint64_t length = take(input, MAX_TOKENS + 2), shortest;
     if (own == NULL)
         return;
+    uint64_t length = take(input, (uint32_t)own->n_tokens + 2), shortest;
     require_ok(lckv_session_min_length(own->session, &shortest));
-    require(shortest <= own->n_tokens, "the shortest of %zu is %llu", own->n_tokens,
-            (unsigned long long)shortest);
+    uint32_t rollback = world->stats.rollback;
+    require(shortest == 0 || shortest + rollback <= own->longest, "%zu, once %zu, cannot be %llu",
+            own->n_tokens, own->longest, (unsigned long long)shortest);
     lckv_status status = lckv_session_truncate(own->session, length);
     if (length > own->n_tokens)
         require(status == LCKV_INVALID_ARGUMENT, "longer: %s", lckv_status_name(status));
@@ -168,10 +169,11 @@ static void truncate_session(struct world *world, struct input *input)
 static void read_kv(struct world *world, struct input *input)
 {
     struct own *own = take_session(world, input);
-    uint32_t slot = take(input, world->n_slots + 1);
-    uint64_t begin = take(input, MAX_TOKENS + 2), end = take(input, MAX_TOKENS + 2);
-    if (own != NULL)
-        check_kv(world, own, slot, begin, end);
+    if (own == NULL)
+        return;
+    uint32_t slot = take(input, world->n_slots + 1), limit = (uint32_t)own->n_tokens + 2;
+    uint64_t begin = take(input, limit), end = take(input, limit);
+    check_kv(world, own, slot, begin, end);
 }
 
 static int32_t on_token(void *user, lckv_token token, const char *text, size_t length)

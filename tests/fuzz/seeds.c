@@ -213,9 +213,9 @@ static void write_plans(void)
 static void write_calls(void)
 {
     uint32_t bits = 1;
-    for (int i = 0; i < 24; i++) {
+    for (int i = 0; i < 120; i++) {
         char name[16];
-        snprintf(name, sizeof name, "%02d", i);
+        snprintf(name, sizeof name, "%03d", i);
         FILE *seed = begin_seed("calls", name);
         fputc(i % 5, seed);
         for (int k = 0; k < 400; k++) {
