@@ -59,6 +59,7 @@ if [ "$what" != valgrind ]; then
     run "inputs of fuzzing" "$build/tests/fuzz/seeds" "$inputs"
     [ "$what" = all ] || export LCKV_REPLAY_SECONDS=5 # sanitizers take their time
     for program in "$build"/tests/fuzz/fuzz_*; do
+        runnable "$program" || continue
         target=${program##*/fuzz_}
         corpus=tests/fuzz/corpus/$target
         [ -d "$corpus" ] || corpus=
