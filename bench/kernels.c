@@ -112,7 +112,7 @@ static double best_pass(struct lckv_pool *pool, pool_function function, void *co
     double best = 1e9, begin = now(), last = begin;
     for (int pass = 0; pass < 5 || last - begin < 1; pass++) {
         atomic_store(next, 0);
-        pool_run(pool, function, context);
+        pool_run(pool, 0, function, context);
         double end = now();
         best = end - last < best && pass > 0 ? end - last : best;
         last = end;
@@ -129,9 +129,9 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
     size_t row_bytes = N_COLUMNS / info->block_elements * info->block_bytes;
     product.n_layers = WEIGHTS_BYTES / (row_bytes * N_ROWS) + 1;
     product.layers = allocate(product.n_layers * sizeof *product.layers);
-    uint8_t *rows = allocate(PACKED_MAX_GROUP * row_bytes);
-    const uint8_t *at[PACKED_MAX_GROUP];
-    for (size_t i = 0; i < PACKED_MAX_GROUP; i++) {
+    uint8_t *rows = allocate(PACKED_MAX_STRIP * row_bytes);
+    const uint8_t *at[PACKED_MAX_STRIP];
+    for (size_t i = 0; i < PACKED_MAX_STRIP; i++) {
         at[i] = rows + i * row_bytes;
         random_row(dtype, rows + i * row_bytes, row_bytes, info->block_bytes);
     }
@@ -139,9 +139,9 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
     for (size_t i = 0; i < product.n_layers; i++) {
         check(matrix_create(&product.layers[i], dtype, N_ROWS, N_COLUMNS, kernels->layout,
                             &memory_default_allocator));
-        for (uint32_t g = 0; g < product.layers[i].size.n_groups; g++)
-            matrix_pack_group(&product.layers[i], at,
-                              product.layers[i].owned + g * product.layers[i].size.group_bytes);
+        for (uint32_t g = 0; g < product.layers[i].size.n_strips; g++)
+            matrix_pack_strip(&product.layers[i], at,
+                              product.layers[i].owned + g * product.layers[i].size.strip_bytes);
         n_bytes += (double)product.layers[i].size.n_bytes;
     }
     float *values = allocate(MOST_INPUTS * N_COLUMNS * sizeof(float));
@@ -174,7 +174,7 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
         matrix_release(&product.layers[i], &memory_default_allocator);
     memory_free(&memory_default_allocator, product.layers, 1,
                 product.n_layers * sizeof *product.layers);
-    memory_free(&memory_default_allocator, rows, 1, PACKED_MAX_GROUP * row_bytes);
+    memory_free(&memory_default_allocator, rows, 1, PACKED_MAX_STRIP * row_bytes);
     memory_free(&memory_default_allocator, values, 1, MOST_INPUTS * N_COLUMNS * sizeof(float));
     memory_free(&memory_default_allocator, panels, 1,
                 MOST_INPUTS * N_COLUMNS / ACTIVATION_BLOCK * BF16_BLOCK_BYTES);

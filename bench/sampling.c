@@ -29,7 +29,7 @@ static void fill(enum shape shape)
     struct random random;
     random_seed(&random, 1);
     for (int i = 0; i < MOST_TOKENS; i++) {
-        double unit = random_unit(&random);
+        double unit = random_fraction(&random);
         logits[i] = shape == MODEL  ? (float)(-2.0 * log(unit + 1e-9) - 5.0)
                     : shape == FLAT ? (float)(unit * 0.5)
                                     : 1.0f;

@@ -1,5 +1,5 @@
 /*
- * The arena: blocks from the allocator, handed out front to back. See arena.h.
+ * The arena: slabs from the allocator, handed out front to back. See arena.h.
  */
 #include "base/arena.h"
 
@@ -8,52 +8,52 @@
 #include <string.h>
 
 #define ARENA_ALIGN 16
-#define SMALLEST_BLOCK ((size_t)4 << 10)
-#define LARGEST_BLOCK ((size_t)1 << 20)
+#define SMALLEST_SLAB ((size_t)4 << 10)
+#define LARGEST_SLAB ((size_t)1 << 20)
 
-/* Stands at the start of its own block. */
-struct arena_block {
-    struct arena_block *next;
-    size_t size; /* of the whole block */
+/* Stands at the start of its own slab. */
+struct arena_slab {
+    struct arena_slab *next;
+    size_t size; /* of the whole slab */
 };
 
-#define HEADER_SIZE ((sizeof(struct arena_block) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN)
+#define HEADER_SIZE ((sizeof(struct arena_slab) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN)
 
 void arena_init(struct arena *arena, const lckv_allocator *allocator)
 {
     arena->allocator = *allocator;
-    arena->blocks = NULL;
+    arena->slabs = NULL;
     arena->used = 0;
     arena->total = 0;
 }
 
 void arena_release(struct arena *arena)
 {
-    struct arena_block *block = arena->blocks;
-    while (block != NULL) {
-        struct arena_block *next = block->next;
-        memory_free(&arena->allocator, block, block->size, 1);
-        block = next;
+    struct arena_slab *slab = arena->slabs;
+    while (slab != NULL) {
+        struct arena_slab *next = slab->next;
+        memory_free(&arena->allocator, slab, slab->size, 1);
+        slab = next;
     }
-    arena->blocks = NULL;
+    arena->slabs = NULL;
     arena->used = 0;
     arena->total = 0;
 }
 
-/* Blocks grow with the arena, so that neither small nor large arenas waste much. */
-static size_t block_size(const struct arena *arena)
+/* Slabs grow with the arena, so that neither small nor large arenas waste much. */
+static size_t slab_size(const struct arena *arena)
 {
-    if (arena->total < SMALLEST_BLOCK)
-        return SMALLEST_BLOCK;
-    return arena->total < LARGEST_BLOCK ? arena->total : LARGEST_BLOCK;
+    if (arena->total < SMALLEST_SLAB)
+        return SMALLEST_SLAB;
+    return arena->total < LARGEST_SLAB ? arena->total : LARGEST_SLAB;
 }
 
-static lckv_status add_block(struct arena *arena, size_t size, const char *what,
-                             struct arena_block **block)
+static lckv_status add_slab(struct arena *arena, size_t size, const char *what,
+                            struct arena_slab **slab)
 {
-    lckv_status status = memory_alloc(&arena->allocator, size, 1, what, block);
+    lckv_status status = memory_alloc(&arena->allocator, size, 1, what, slab);
     if (status == LCKV_OK) {
-        (*block)->size = size;
+        (*slab)->size = size;
         arena->total += size;
     }
     return status;
@@ -63,26 +63,26 @@ static lckv_status add_block(struct arena *arena, size_t size, const char *what,
 static lckv_status take(struct arena *arena, size_t size, size_t align, const char *what,
                         unsigned char **memory)
 {
-    struct arena_block *block = arena->blocks;
+    struct arena_slab *slab = arena->slabs;
     size_t begin = round_up(arena->used, align);
-    if (block != NULL && begin <= block->size && size <= block->size - begin) {
-        *memory = (unsigned char *)block + begin;
+    if (slab != NULL && begin <= slab->size && size <= slab->size - begin) {
+        *memory = (unsigned char *)slab + begin;
         arena->used = begin + size;
         return LCKV_OK;
     }
-    size_t usual = block_size(arena);
+    size_t usual = slab_size(arena);
     bool large = size > usual / 4;
-    lckv_status status = add_block(arena, large ? HEADER_SIZE + size : usual, what, &block);
+    lckv_status status = add_slab(arena, large ? HEADER_SIZE + size : usual, what, &slab);
     if (status != LCKV_OK)
         return status;
-    *memory = (unsigned char *)block + HEADER_SIZE;
-    if (large && arena->blocks != NULL) {
-        /* Behind the first block, whose rest stays in use. */
-        block->next = arena->blocks->next;
-        arena->blocks->next = block;
+    *memory = (unsigned char *)slab + HEADER_SIZE;
+    if (large && arena->slabs != NULL) {
+        /* Behind the first slab, whose rest stays in use. */
+        slab->next = arena->slabs->next;
+        arena->slabs->next = slab;
     } else {
-        block->next = arena->blocks;
-        arena->blocks = block;
+        slab->next = arena->slabs;
+        arena->slabs = slab;
         arena->used = HEADER_SIZE + size;
     }
     return LCKV_OK;

@@ -6,13 +6,13 @@
 
 #include "base/memory.h"
 
-struct arena_block;
+struct arena_slab;
 
 struct arena {
     lckv_allocator allocator;
-    struct arena_block *blocks;
-    size_t used;  /* of the first block */
-    size_t total; /* bytes of all blocks */
+    struct arena_slab *slabs;
+    size_t used;  /* of the first slab */
+    size_t total; /* bytes of all slabs */
 };
 
 void arena_init(struct arena *arena, const lckv_allocator *allocator);

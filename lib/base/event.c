@@ -4,11 +4,12 @@
  */
 #include "base/event.h"
 
+#include "base/clock.h"
+
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MOST_NANOSECONDS 50000
@@ -44,13 +45,6 @@ static void spin_pause(void)
 #endif
 }
 
-static int64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value)
 {
     syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
@@ -62,7 +56,7 @@ bool event_spin(const struct event *event, uint32_t seen, struct patience *patie
         return true;
     if (patience->most == 0)
         return false;
-    int64_t end = now() + patience->now;
+    int64_t end = clock_nanoseconds() + patience->now;
     do {
         for (int i = 0; i < PAUSES_PER_LOOK; i++) {
             if (event_count(event) != seen) {
@@ -71,7 +65,7 @@ bool event_spin(const struct event *event, uint32_t seen, struct patience *patie
             }
             spin_pause();
         }
-    } while (now() < end);
+    } while (clock_nanoseconds() < end);
     patience->now = patience->now / 2 > LEAST_NANOSECONDS ? patience->now / 2 : LEAST_NANOSECONDS;
     return false;
 }

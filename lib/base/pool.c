@@ -6,6 +6,8 @@
  */
 #include "base/pool.h"
 
+#include "base/clock.h"
+#include "base/company.h"
 #include "base/event.h"
 #include "base/processors.h"
 #include "base/status.h"
@@ -40,6 +42,8 @@ struct lckv_pool {
     _Atomic(const void *) holder; /* the `mark` of the thread whose run it is; NULL: none's */
     uint32_t n_started;           /* members that run */
     struct patience patience;     /* of the caller whose turn it is */
+    struct company company;
+    int64_t stalled; /* nanoseconds that this run's caller has waited beyond its patience */
 
     pool_function function;
     void *context;
@@ -165,6 +169,7 @@ static void adopt(struct lckv_pool *pool)
             atomic_init(&pool->holder, NULL);
             atomic_init(&pool->ending, false);
             atomic_init(&pool->gate, 0);
+            pool->company = (struct company){.kind = 0};
             pool->n_started = 0;
             atomic_store_explicit(&pool->owner, self, memory_order_release);
             return;
@@ -206,6 +211,16 @@ static void start_members(struct lckv_pool *pool)
 /* Its address is this thread's, and no other's while it lives. */
 static _Thread_local char mark;
 
+/* The caller waits, first with patience. */
+static void wait_as_caller(struct lckv_pool *pool, struct event *event, uint32_t seen)
+{
+    if (event_spin(event, seen, &pool->patience))
+        return;
+    const int64_t begin = clock_nanoseconds();
+    event_sleep(event, seen);
+    pool->stalled += clock_nanoseconds() - begin;
+}
+
 /* Members may come from now on. */
 static void open_gate(struct lckv_pool *pool)
 {
@@ -219,11 +234,10 @@ static void close_gate(struct lckv_pool *pool)
     const uint32_t ended = event_count(&pool->end);
     if (atomic_fetch_and_explicit(&pool->gate, ~GATE_OPEN, memory_order_acq_rel) == GATE_OPEN)
         return;
-    if (!event_spin(&pool->end, ended, &pool->patience))
-        event_sleep(&pool->end, ended);
+    wait_as_caller(pool, &pool->end, ended);
 }
 
-void pool_run(struct lckv_pool *pool, pool_function function, void *context)
+void pool_run(struct lckv_pool *pool, uint32_t kind, pool_function function, void *context)
 {
     adopt(pool);
     if (atomic_load_explicit(&pool->holder, memory_order_relaxed) == &mark) {
@@ -235,15 +249,18 @@ void pool_run(struct lckv_pool *pool, pool_function function, void *context)
     start_members(pool);
     pool->function = function;
     pool->context = context;
-    pool->count = pool->n_started + 1;
+    pool->count = company_alone(&pool->company, kind) ? 1 : pool->n_started + 1;
+    pool->stalled = 0;
     pool->first_step = event_count(&pool->progress) + 1;
     const struct worker caller = {
         .pool = pool, .count = pool->count, .first_step = pool->first_step};
+    const int64_t begin = clock_nanoseconds();
     if (caller.count > 1)
         open_gate(pool);
     function(&caller, context);
     if (caller.count > 1)
         close_gate(pool);
+    company_learn(&pool->company, clock_nanoseconds() - begin, pool->stalled);
     atomic_store_explicit(&pool->holder, NULL, memory_order_relaxed);
     pthread_mutex_unlock(&pool->turn);
 }
@@ -263,13 +280,14 @@ bool pool_step_wait(const struct worker *worker, uint32_t step)
 {
     struct lckv_pool *pool = worker->pool;
     struct member *member = worker->member;
-    if (worker->count == 1 ||
-        event_spin(&pool->progress, step, member != NULL ? &member->patience : &pool->patience))
+    if (worker->count == 1)
         return true;
     if (member == NULL) {
-        event_sleep(&pool->progress, step);
+        wait_as_caller(pool, &pool->progress, step);
         return true;
     }
+    if (event_spin(&pool->progress, step, &member->patience))
+        return true;
     member->left = true;
     member->seen = step;
     return false;

@@ -39,10 +39,11 @@ uint32_t pool_size(const struct lckv_pool *pool);
 /*
  * Runs `function` on the caller, which is worker 0, and on the other workers as they come, and
  * returns when it has returned on all that came; it may be called again on a worker that has left a
- * step. Several callers take turns. A run that the caller begins within its run of the same pool,
+ * step. Runs of the same `kind` take about the same time, so that the pool can learn whether they
+ * go faster alone (base/company.h); one of kind 0 is like no other. Several callers take turns. A run that the caller begins within its run of the same pool,
  * as in a host's callback, has that thread alone; other workers must not begin one.
  */
-void pool_run(struct lckv_pool *pool, pool_function function, void *context);
+void pool_run(struct lckv_pool *pool, uint32_t kind, pool_function function, void *context);
 
 /*
  * Steps are numbered one after the other, modulo 2^32. pool_step_over: whether `step`, at most the

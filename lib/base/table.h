@@ -8,15 +8,15 @@
 
 #include <stdint.h>
 
-struct table_slot {
+struct table_bucket {
     const void *key; /* NULL: empty */
     uint32_t length;
     uint32_t value;
 };
 
 struct table {
-    struct table_slot *slots; /* a power of two, at most half of them taken */
-    size_t n_slots;
+    struct table_bucket *buckets; /* a power of two, at most half of them taken */
+    size_t n_buckets;
 };
 
 /* Room for `n_keys` keys. */

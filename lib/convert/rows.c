@@ -40,8 +40,8 @@ struct buffers {
     uint8_t *source, *out;
     float *values, *sum;
     size_t source_bytes, out_bytes, n_columns;
-    uint32_t rows_at_once; /* in `out`: those of a packed group */
-    struct matrix group;   /* a packed group by itself */
+    uint32_t rows_at_once; /* in `out`: those of a packed strip */
+    struct matrix strip;   /* a packed strip by itself */
 };
 
 static void release(struct buffers *b, const lckv_allocator *allocator)
@@ -50,7 +50,7 @@ static void release(struct buffers *b, const lckv_allocator *allocator)
     memory_free(allocator, b->out, b->rows_at_once, b->out_bytes);
     memory_free(allocator, b->values, b->n_columns, sizeof *b->values);
     memory_free(allocator, b->sum, b->n_columns, sizeof *b->sum);
-    matrix_release(&b->group, allocator);
+    matrix_release(&b->strip, allocator);
 }
 
 static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
@@ -64,7 +64,7 @@ static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
     if (status == LCKV_OK)
         status = memory_alloc(allocator, b->n_columns, sizeof *b->sum, "a row", &b->sum);
     if (status == LCKV_OK && to->layout.lanes > 0)
-        status = matrix_create(&b->group, to->dtype, b->rows_at_once, (uint32_t)b->n_columns,
+        status = matrix_create(&b->strip, to->dtype, b->rows_at_once, (uint32_t)b->n_columns,
                                to->layout, allocator);
     return status;
 }
@@ -103,12 +103,12 @@ static lckv_status convert_row(const struct rows *rows, const struct checkpoint 
     return status;
 }
 
-/* The next rows: a group of them, or one. */
+/* The next rows: a strip of them, or one. */
 static lckv_status write_rows(const struct rows *rows, const struct checkpoint *in,
                               const struct gguf_tensor *to, uint64_t first, struct buffers *b,
                               struct gguf_writer *writer)
 {
-    const uint8_t *at[PACKED_MAX_GROUP] = {NULL};
+    const uint8_t *at[PACKED_MAX_STRIP] = {NULL};
     lckv_status status = LCKV_OK;
     for (uint32_t i = 0; status == LCKV_OK && i < b->rows_at_once && first + i < to->shape[0];
          i++) {
@@ -120,8 +120,8 @@ static lckv_status write_rows(const struct rows *rows, const struct checkpoint *
         return status;
     if (to->layout.lanes == 0)
         return gguf_writer_data(writer, b->out, b->out_bytes);
-    matrix_pack_group(&b->group, at, b->group.owned);
-    return gguf_writer_data(writer, b->group.data, b->group.size.n_bytes);
+    matrix_pack_strip(&b->strip, at, b->strip.owned);
+    return gguf_writer_data(writer, b->strip.data, b->strip.size.n_bytes);
 }
 
 static lckv_status write_matrix(const struct rows *rows, const struct checkpoint *in,
@@ -153,12 +153,12 @@ static lckv_status write_vector(const struct rows *rows, const struct checkpoint
     return status == LCKV_OK ? progress(user, b->out_bytes) : status;
 }
 
-/* The sizes of the buffers for one row, or for a group of them. */
+/* The sizes of the buffers for one row, or for a strip of them. */
 static lckv_status measure(struct buffers *b, const struct rows *rows, const struct gguf_tensor *to)
 {
     uint64_t out_bytes;
     b->n_columns = (size_t)(to->n_dims > 1 ? to->shape[1] : to->shape[0]);
-    b->rows_at_once = to->layout.lanes > 0 ? packed_group_rows(to->dtype, to->layout) : 1;
+    b->rows_at_once = to->layout.lanes > 0 ? packed_strip_rows(to->dtype, to->layout) : 1;
     if (!dtype_bytes(to->dtype, b->n_columns, &out_bytes))
         return fail(LCKV_INTERNAL, "tensor %s: %zu elements are no whole blocks of %s", to->name,
                     b->n_columns, dtype_info(to->dtype)->name);

@@ -42,18 +42,18 @@ void attention_store(struct task *task, const struct plan_layer *layer)
     step_end(&step);
 }
 
-/* Row m's result for one segment of the unit's run. */
-static float *part_of(const struct task *task, const struct attention_unit *unit, size_t m,
-                      uint32_t head, uint32_t part)
+/* Row m's result for one segment of the unit's slice. */
+static float *partial_of(const struct task *task, const struct attention_unit *unit, size_t m,
+                         uint32_t head, uint32_t part)
 {
     const struct hparams *h = &task->pass->model->hparams;
-    size_t query = (m - task->batch->runs[unit->run].first) * h->n_heads + head;
-    return unit->parts + (query * unit->n_parts + part) * attend_part_floats(h->head_dim);
+    size_t query = (m - task->batch->slices[unit->slice].first) * h->n_heads + head;
+    return unit->partials + (query * unit->n_partials + part) * attend_partial_floats(h->head_dim);
 }
 
 static float *attended_head(const struct pass *pass, size_t m, uint32_t head)
 {
-    const struct block *attended = &pass->workspace->attended;
+    const struct buffer *attended = &pass->workspace->attended;
     return attended->values + m * attended->stride + (size_t)head * pass->model->hparams.head_dim;
 }
 
@@ -76,9 +76,9 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
     const struct lckv_model *model = pass->model;
     const struct hparams *h = &model->hparams;
     const struct workspace *w = pass->workspace;
-    const struct run *run = &task->batch->runs[unit->run];
+    const struct slice *slice = &task->batch->slices[unit->slice];
     uint32_t shared = h->n_heads / h->n_kv_heads, at_once = attention_heads_at_once(h);
-    const struct lckv_session *session = task->batch->rows[run->first].session;
+    const struct lckv_session *session = task->batch->rows[slice->first].session;
     const struct slot_pages *slot = &session->slots[layer->source_slot];
     float *rotated = w->rotated + task->worker->index * w->rotated_floats;
     const float *queries[KV_MAX_QUERIES];
@@ -92,21 +92,21 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
                              .begin = begin,
                              .end = end,
                              .out = out,
-                             .parts = unit->n_parts > 0,
+                             .partials = unit->n_partials > 0,
                              .scratch = w->attend_scratch + task->worker->index * w->attend_floats};
     attend_function attend = kernels_attend(model->kernels, pass->cache->layout.type,
                                             model->precision == LCKV_PRECISION_FAST);
     for (uint32_t first = 0; first < shared; first += at_once) {
         uint32_t n = 0;
-        for (uint32_t m = run->first; m < run->first + run->count; m++) {
+        for (uint32_t m = slice->first; m < slice->first + slice->count; m++) {
             struct plan_span span = attention_span(pass, task->batch, layer, m);
             for (uint32_t i = first; i < first + at_once && i < shared; i++, n++) {
                 uint32_t head = unit->kv_head * shared + i;
                 float *query = rotated + (size_t)n * h->head_dim;
                 rotated_query(pass, m, head, query);
                 queries[n] = query;
-                out[n] = job.parts ? part_of(task, unit, m, head, unit->part)
-                                   : attended_head(pass, m, head);
+                out[n] = job.partials ? partial_of(task, unit, m, head, unit->part)
+                                      : attended_head(pass, m, head);
                 begin[n] = span.begin > unit->begin ? span.begin : unit->begin;
                 end[n] = span.end < unit->end ? span.end : unit->end;
             }
@@ -120,22 +120,22 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
     }
 }
 
-/* Whoever brings a KV head's last part of a run merges them all. */
-static void finish_part(const struct task *task, const struct attention_unit *unit)
+/* Whoever brings a KV head's last part of a slice merges them all. */
+static void finish_partial(const struct task *task, const struct attention_unit *unit)
 {
     const struct pass *pass = task->pass;
     const struct hparams *h = &pass->model->hparams;
     const struct workspace *w = pass->workspace;
-    const struct run *run = &task->batch->runs[unit->run];
+    const struct slice *slice = &task->batch->slices[unit->slice];
     uint32_t shared = h->n_heads / h->n_kv_heads;
-    _Atomic uint32_t *done = &w->parts_done[unit->run * h->n_kv_heads + unit->kv_head];
-    if (atomic_fetch_add_explicit(done, 1, memory_order_acq_rel) + 1 < unit->n_parts)
+    _Atomic uint32_t *done = &w->partials_done[unit->slice * h->n_kv_heads + unit->kv_head];
+    if (atomic_fetch_add_explicit(done, 1, memory_order_acq_rel) + 1 < unit->n_partials)
         return;
     atomic_store_explicit(done, 0, memory_order_relaxed); /* for the next layer */
     float *scratch = w->attend_scratch + task->worker->index * w->attend_floats;
-    for (uint32_t m = run->first; m < run->first + run->count; m++) {
+    for (uint32_t m = slice->first; m < slice->first + slice->count; m++) {
         for (uint32_t head = unit->kv_head * shared; head < (unit->kv_head + 1) * shared; head++)
-            pass->model->kernels->attend_merge(part_of(task, unit, m, head, 0), unit->n_parts,
+            pass->model->kernels->attend_merge(partial_of(task, unit, m, head, 0), unit->n_partials,
                                                h->head_dim, scratch, attended_head(pass, m, head));
     }
 }
@@ -153,7 +153,7 @@ static struct weights_bytes next_of_unit(const struct task *task, const struct p
         return (struct weights_bytes){NULL, 0};
     size_t behind = share.end - 1 - claimed;
     struct plan_span span =
-        attention_span(task->pass, task->batch, layer, task->batch->runs[unit->run].first);
+        attention_span(task->pass, task->batch, layer, task->batch->slices[unit->slice].first);
     uint64_t begin = span.begin > unit->begin ? span.begin : unit->begin;
     uint64_t end = span.end < unit->end ? span.end : unit->end;
     size_t most = end > begin ? (size_t)((end - begin) / KV_TILE) * ATTEND_NEXT_BYTES : 0;
@@ -173,18 +173,19 @@ static struct weights_bytes next_of_unit(const struct task *task, const struct p
 static bool stores_itself(const struct task *task, const struct attention_units *units)
 {
     const size_t head_dim = task->pass->model->hparams.head_dim;
-    return !units->parts && task->batch->runs_alone && attend_head_floats(head_dim) == head_dim;
+    return !units->partials && task->batch->slices_alone &&
+           attend_head_floats(head_dim) == head_dim;
 }
 
 static void attend(const struct task *task, const struct plan_layer *layer, bool store,
                    const struct attention_unit *unit, struct weights_bytes next)
 {
-    const struct run *run = &task->batch->runs[unit->run];
-    for (size_t m = run->first; store && m < run->first + run->count; m++)
+    const struct slice *slice = &task->batch->slices[unit->slice];
+    for (size_t m = slice->first; store && m < slice->first + slice->count; m++)
         store_head(task, layer, m, unit->kv_head);
     attend_unit(task, layer, unit, next);
-    if (unit->n_parts > 0)
-        finish_part(task, unit);
+    if (unit->n_partials > 0)
+        finish_partial(task, unit);
 }
 
 void attention(struct task *task, const struct plan_layer *layer, bool store,
@@ -201,7 +202,7 @@ void attention(struct task *task, const struct plan_layer *layer, bool store,
     struct range claim;
     while (step_claim(&step, &claim)) {
         for (size_t i = claim.begin; i < claim.end; i++) {
-            /* From the last run, which attends to the most positions, to the first. */
+            /* From the last slice, which attends to the most positions, to the first. */
             struct attention_unit unit = attention_unit(pass, &units, units.count - 1 - i);
             attend(task, layer, store_here, &unit,
                    next_of_unit(task, layer, &unit, share, i, &first));

@@ -12,18 +12,18 @@ uint32_t attention_heads_at_once(const struct hparams *h)
 }
 
 struct batch attention_batch(const struct lckv_model *model, const struct row *rows, size_t n_rows,
-                             struct run *runs)
+                             struct slice *slices)
 {
-    struct batch batch = {.rows = rows, .n_rows = n_rows, .runs = runs, .runs_alone = true};
+    struct batch batch = {.rows = rows, .n_rows = n_rows, .slices = slices, .slices_alone = true};
     uint32_t most = KV_MAX_QUERIES / attention_heads_at_once(&model->hparams);
     for (size_t m = 0; m < n_rows; m++) {
-        struct run *run = batch.n_runs > 0 ? &runs[batch.n_runs - 1] : NULL;
-        bool same = run != NULL && rows[run->first].session == rows[m].session;
-        if (same && run->count < most) {
-            run->count++;
+        struct slice *slice = batch.n_slices > 0 ? &slices[batch.n_slices - 1] : NULL;
+        bool same = slice != NULL && rows[slice->first].session == rows[m].session;
+        if (same && slice->count < most) {
+            slice->count++;
         } else {
-            batch.runs_alone = batch.runs_alone && !same;
-            runs[batch.n_runs++] = (struct run){(uint32_t)m, 1};
+            batch.slices_alone = batch.slices_alone && !same;
+            slices[batch.n_slices++] = (struct slice){(uint32_t)m, 1};
         }
     }
     return batch;
@@ -36,29 +36,29 @@ struct plan_span attention_span(const struct pass *pass, const struct batch *bat
     return plan_span(layer, batch->rows[m].position, h->sliding_window, h->force_nodiag);
 }
 
-/* Every run in segments; false if threads gain nothing by that, or the workspace is too small. */
-static bool cut_runs(const struct pass *pass, const struct batch *batch,
-                     const struct plan_layer *layer, struct attention_units *units)
+/* Every slice in segments; false if threads gain nothing by that, or the workspace is too small. */
+static bool cut_slices(const struct pass *pass, const struct batch *batch,
+                       const struct plan_layer *layer, struct attention_units *units)
 {
     uint32_t n_kv_heads = pass->model->hparams.n_kv_heads;
     size_t count = 0, used = 0;
-    for (size_t r = 0; r < batch->n_runs; r++) {
-        const struct run *run = &batch->runs[r];
-        struct plan_span first = attention_span(pass, batch, layer, run->first);
-        struct plan_span last = attention_span(pass, batch, layer, run->first + run->count - 1);
+    for (size_t r = 0; r < batch->n_slices; r++) {
+        const struct slice *slice = &batch->slices[r];
+        struct plan_span first = attention_span(pass, batch, layer, slice->first);
+        struct plan_span last = attention_span(pass, batch, layer, slice->first + slice->count - 1);
         uint64_t segment = first.begin / KV_SEGMENT;
         uint64_t beyond = (last.end + KV_SEGMENT - 1) / KV_SEGMENT;
         if (beyond <= segment) /* nothing to attend to: one part that says so */
             beyond = segment + 1;
-        if (beyond - segment > MOST_PARTS)
+        if (beyond - segment > MOST_PARTIALS)
             return false;
-        units->runs[r].segment = segment;
-        units->runs[r].n_parts = (uint32_t)(beyond - segment);
-        units->runs[r].used = used;
-        count += (size_t)units->runs[r].n_parts * n_kv_heads;
-        used += (size_t)units->runs[r].n_parts * run->count;
+        units->slices[r].segment = segment;
+        units->slices[r].n_partials = (uint32_t)(beyond - segment);
+        units->slices[r].used = used;
+        count += (size_t)units->slices[r].n_partials * n_kv_heads;
+        used += (size_t)units->slices[r].n_partials * slice->count;
     }
-    if (used > MOST_PARTS || count == units->count)
+    if (used > MOST_PARTIALS || count == units->count)
         return false;
     units->count = count;
     return true;
@@ -67,9 +67,9 @@ static bool cut_runs(const struct pass *pass, const struct batch *batch,
 struct attention_units attention_units(const struct pass *pass, const struct batch *batch,
                                        const struct plan_layer *layer, uint32_t n_threads)
 {
-    struct attention_units units = {.count = batch->n_runs * pass->model->hparams.n_kv_heads};
+    struct attention_units units = {.count = batch->n_slices * pass->model->hparams.n_kv_heads};
     if (pass->few && n_threads > 1 && units.count < (size_t)UNITS_OF_A_THREAD * n_threads)
-        units.parts = cut_runs(pass, batch, layer, &units);
+        units.partials = cut_slices(pass, batch, layer, &units);
     return units;
 }
 
@@ -78,19 +78,19 @@ struct attention_unit attention_unit(const struct pass *pass, const struct atten
 {
     const struct hparams *h = &pass->model->hparams;
     struct attention_unit unit = {.begin = 0, .end = UINT64_MAX};
-    if (!units->parts) {
-        unit.run = index / h->n_kv_heads;
+    if (!units->partials) {
+        unit.slice = index / h->n_kv_heads;
         unit.kv_head = (uint32_t)(index % h->n_kv_heads);
         return unit;
     }
-    for (; index >= (size_t)units->runs[unit.run].n_parts * h->n_kv_heads; unit.run++)
-        index -= (size_t)units->runs[unit.run].n_parts * h->n_kv_heads;
-    unit.n_parts = units->runs[unit.run].n_parts;
-    unit.kv_head = (uint32_t)(index / unit.n_parts);
-    unit.part = (uint32_t)(index % unit.n_parts);
-    unit.begin = (units->runs[unit.run].segment + unit.part) * KV_SEGMENT;
+    for (; index >= (size_t)units->slices[unit.slice].n_partials * h->n_kv_heads; unit.slice++)
+        index -= (size_t)units->slices[unit.slice].n_partials * h->n_kv_heads;
+    unit.n_partials = units->slices[unit.slice].n_partials;
+    unit.kv_head = (uint32_t)(index / unit.n_partials);
+    unit.part = (uint32_t)(index % unit.n_partials);
+    unit.begin = (units->slices[unit.slice].segment + unit.part) * KV_SEGMENT;
     unit.end = unit.begin + KV_SEGMENT;
-    unit.parts = pass->workspace->parts +
-                 units->runs[unit.run].used * h->n_heads * attend_part_floats(h->head_dim);
+    unit.partials = pass->workspace->partials + units->slices[unit.slice].used * h->n_heads *
+                                                    attend_partial_floats(h->head_dim);
     return unit;
 }

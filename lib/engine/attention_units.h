@@ -1,8 +1,8 @@
 /*
- * How the attention of a layer is shared out among the workers. A unit is one KV head of one run of
+ * How the attention of a layer is shared out among the workers. A unit is one KV head of one slice of
  * rows: the query heads that share the KV head are attended together, so that keys and values are
  * read once for all of them. Where that makes few units and contexts are long, a unit is one
- * segment of the context, and the results of a run's segments are merged in order.
+ * segment of the context, and the results of a slice's segments are merged in order.
  */
 #ifndef LCKV_ENGINE_ATTENTION_UNITS_H
 #define LCKV_ENGINE_ATTENTION_UNITS_H
@@ -12,28 +12,28 @@
 /* All units of a layer. */
 struct attention_units {
     size_t count;
-    bool parts; /* each is a segment; if so, for every run: */
+    bool partials; /* each is a segment; if so, for every slice: */
     struct {
-        uint64_t segment; /* its first */
-        uint32_t n_parts; /* how many it attends to */
-        size_t used;      /* parts of one head that the runs before it take */
-    } runs[FEW_ROWS];
+        uint64_t segment;    /* its first */
+        uint32_t n_partials; /* how many it attends to */
+        size_t used;         /* parts of one head that the slices before it take */
+    } slices[FEW_ROWS];
 };
 
 struct attention_unit {
-    size_t run; /* of the batch */
+    size_t slice; /* of the batch */
     uint32_t kv_head;
-    uint64_t begin, end;    /* the positions that it takes */
-    uint32_t part, n_parts; /* which of the run's segments; n_parts 0: all, at once */
-    float *parts;           /* of the run, [rows, n_heads, n_parts, attend_part_floats] */
+    uint64_t begin, end;       /* the positions that it takes */
+    uint32_t part, n_partials; /* which of the slice's segments; n_partials 0: all, at once */
+    float *partials; /* of the slice, [rows, n_heads, n_partials, attend_partial_floats] */
 };
 
 /* Query heads of one KV head that one call of the kernel takes. */
 uint32_t attention_heads_at_once(const struct hparams *hparams);
 
-/* The rows, grouped into runs, for which `runs` has room. */
+/* The rows, grouped into slices, for which `slices` has room. */
 struct batch attention_batch(const struct lckv_model *model, const struct row *rows, size_t n_rows,
-                             struct run *runs);
+                             struct slice *slices);
 
 /* The positions that row m attends to in the layer. */
 struct plan_span attention_span(const struct pass *pass, const struct batch *batch,

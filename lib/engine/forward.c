@@ -31,7 +31,7 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
 
     /* 1. Query: x = rmsnorm(h), q = W_q x.
      * 2. Keys and values, if the layer computes them: k = W_k x, v = W_v x. */
-    const struct source x = {.block = &w->hidden, .norm = weights->attention_norm};
+    const struct source x = {.buffer = &w->hidden, .norm = weights->attention_norm};
     const struct product q = {&weights->q, &w->q};
     const struct product qkv[] = {q, {&weights->k, &w->k}, {&weights->v, &w->v}};
     if (last_slot) {
@@ -51,9 +51,9 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
 
     /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
      * y = rmsnorm(h). */
-    add_back(task, (struct source){.block = &w->attended}, &weights->o);
-    swiglu(task, (struct source){.block = &w->hidden, .norm = weights->mlp_norm}, weights);
-    add_back(task, (struct source){.block = &w->gate, .prepared = &w->activated}, &weights->down);
+    add_back(task, (struct source){.buffer = &w->attended}, &weights->o);
+    swiglu(task, (struct source){.buffer = &w->hidden, .norm = weights->mlp_norm}, weights);
+    add_back(task, (struct source){.buffer = &w->gate, .prepared = &w->activated}, &weights->down);
 }
 
 /* The layer, unless the call has been cancelled: then the worker leaves, each when it sees that. */
@@ -112,7 +112,7 @@ static void forward_worker(const struct worker *worker, void *context)
         hidden_states(&task);
     if (pass->logits_wanted)
         logits(&task,
-               (struct source){.block = &pass->workspace->hidden, .norm = model->output_norm},
+               (struct source){.buffer = &pass->workspace->hidden, .norm = model->output_norm},
                &model->output);
     if (worker->index == 0)
         pass->cancelled = task.left;
@@ -133,10 +133,19 @@ static void look_at_rows(struct pass *pass)
         if (row->want != 0)
             w->wanted_rows[n_wanted++] = *row;
     }
-    pass->all = attention_batch(pass->model, w->rows, pass->n_rows, w->runs);
-    pass->wanted = attention_batch(pass->model, w->wanted_rows, n_wanted, w->wanted_runs);
+    pass->all = attention_batch(pass->model, w->rows, pass->n_rows, w->slices);
+    pass->wanted = attention_batch(pass->model, w->wanted_rows, n_wanted, w->wanted_slices);
     pass->few =
         pass->n_rows <= FEW_ROWS && (n_wanted == pass->n_rows || n_wanted == 0) && !pass->iterated;
+}
+
+/* Passes of so many rows and up to twice as many take about the same time. */
+static uint32_t kind_of_run(const struct pass *pass)
+{
+    uint32_t kind = 0;
+    for (size_t n = pass->n_rows; n > 0; n /= 2)
+        kind++;
+    return pass->iterated ? 0 : kind;
 }
 
 lckv_status forward(struct pass *pass)
@@ -146,7 +155,7 @@ lckv_status forward(struct pass *pass)
     for (uint32_t i = 0; i < pool_size(pass->cache->pool); i++)
         atomic_store_explicit(&w->claims[i].taken, 0, memory_order_relaxed);
     atomic_store_explicit(&w->step->done, 0, memory_order_relaxed);
-    pool_run(pass->cache->pool, forward_worker, pass);
+    pool_run(pass->cache->pool, kind_of_run(pass), forward_worker, pass);
     if (pass->cancelled)
         return fail(LCKV_CANCELLED, "the call was cancelled; nothing has changed");
     return LCKV_OK;

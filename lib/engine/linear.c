@@ -29,7 +29,7 @@ static struct activations activations(const struct task *task, struct source sou
                                       const struct matrix *const *matrices, size_t n)
 {
     const struct pass *pass = task->pass;
-    const struct block *rows = source.norm != NULL ? &input->x : source.block;
+    const struct buffer *rows = source.norm != NULL ? &input->x : source.buffer;
     struct activations x = {
         .n_rows = task->batch->n_rows, .stride = rows->stride, .values = rows->values};
     for (size_t i = 0; i < n; i++) {
@@ -45,9 +45,9 @@ static void prepare_row(const struct products *products, size_t m)
 {
     const struct lckv_model *model = products->step.task->pass->model;
     const struct source *source = &products->source;
-    const struct block *x = &products->input->x;
+    const struct buffer *x = &products->input->x;
     if (source->norm != NULL)
-        model->kernels->rms_norm(source->block->values + m * source->block->stride, source->norm,
+        model->kernels->rms_norm(source->buffer->values + m * source->buffer->stride, source->norm,
                                  model->hparams.rms_norm_eps, model->hparams.hidden_size,
                                  x->values + m * x->stride);
     kernels_prepare(model->kernels, &products->x, m, 0, products->x.stride);
@@ -112,10 +112,10 @@ static void multiply(const struct task *task, const struct matrix *matrix,
     }
 }
 
-/* Columns of linear(x), with the bias, into the block `out`. */
+/* Columns of linear(x), with the bias, into `out`. */
 static void multiply_columns(const struct task *task, const struct linear *linear,
                              const struct activations *x, struct range columns,
-                             const struct block *out)
+                             const struct buffer *out)
 {
     float *to = out->values + columns.begin;
     multiply(task, &linear->matrix, x, columns.begin, columns.end, to, out->stride);
@@ -137,8 +137,8 @@ struct weights_bytes linear_first_weights(const struct task *task, const struct 
     const struct packed_size *size = &matrix->size;
     if (share.begin == share.end)
         return (struct weights_bytes){NULL, 0};
-    size_t begin = share.begin / size->group_rows * size->group_bytes;
-    size_t n = (share.end - share.begin) / size->group_rows * size->group_bytes;
+    size_t begin = share.begin / size->strip_rows * size->strip_bytes;
+    size_t n = (share.end - share.begin) / size->strip_rows * size->strip_bytes;
     return (struct weights_bytes){matrix->data + begin, n < most ? n : most};
 }
 
@@ -174,7 +174,7 @@ void add_back(struct task *task, struct source source, const struct linear *weig
 {
     const struct workspace *w = task->pass->workspace;
     const struct matrix *matrix = &weights->matrix;
-    const struct block *delta = &w->delta, *hidden = &w->hidden;
+    const struct buffer *delta = &w->delta, *hidden = &w->hidden;
     struct products step =
         products_begin(task, source, &matrix, 1, matrix->n_rows, column_step(task), matrix->n_rows);
     struct range columns;
@@ -192,13 +192,13 @@ void swiglu(struct task *task, struct source source, const struct model_layer *w
 {
     const struct kernels *kernels = task->pass->model->kernels;
     const struct workspace *w = task->pass->workspace;
-    const struct block *gate = &w->gate, *up = &w->up;
+    const struct buffer *gate = &w->gate, *up = &w->up;
     const struct matrix *matrices[] = {&weights->gate.matrix, &weights->up.matrix};
     const struct matrix *next = &weights->down.matrix;
     const struct activations activated =
-        activations(task, (struct source){.block = gate}, &w->activated, &next, 1);
+        activations(task, (struct source){.buffer = gate}, &w->activated, &next, 1);
     /* Each worker prepares whole blocks of what it has computed. */
-    _Static_assert(ACTIVATION_BLOCK % PACKED_MAX_GROUP == 0, "blocks are whole groups");
+    _Static_assert(ACTIVATION_BLOCK % PACKED_MAX_STRIP == 0, "blocks are whole strips");
     struct products step = products_begin(task, source, matrices, 2, matrices[0]->n_rows,
                                           ACTIVATION_BLOCK, matrices[0]->n_rows);
     struct range columns;
@@ -220,17 +220,18 @@ void logits(struct task *task, struct source source, const struct linear *weight
 {
     struct workspace *w = task->pass->workspace;
     const struct matrix *matrix = &weights->matrix;
-    float *scratch = w->head_scratch + task->worker->index * w->head_floats;
-    _Static_assert(HEAD_COLUMNS % PACKED_MAX_GROUP == 0, "the scratch has room for whole groups");
-    _Static_assert(HPARAMS_MAX_VOCAB / TASK_MOST_PIECES < HEAD_COLUMNS, "a piece fits the scratch");
+    float *scratch = w->logit_scratch + task->worker->index * w->logit_floats;
+    _Static_assert(LOGIT_COLUMNS % PACKED_MAX_STRIP == 0, "the scratch has room for whole strips");
+    _Static_assert(HPARAMS_MAX_VOCAB / TASK_MOST_PIECES < LOGIT_COLUMNS,
+                   "a piece fits the scratch");
     struct products step =
-        products_begin(task, source, &matrix, 1, matrix->n_rows, column_step(task), HEAD_COLUMNS);
+        products_begin(task, source, &matrix, 1, matrix->n_rows, column_step(task), LOGIT_COLUMNS);
     struct range columns;
     while (products_claim(&step, &columns)) {
-        multiply(task, matrix, &step.x, columns.begin, columns.end, scratch, HEAD_COLUMNS);
+        multiply(task, matrix, &step.x, columns.begin, columns.end, scratch, LOGIT_COLUMNS);
         for (size_t m = 0; m < step.x.n_rows; m++) {
             if (task->batch->rows[m].logits != NULL)
-                memcpy(task->batch->rows[m].logits + columns.begin, scratch + m * HEAD_COLUMNS,
+                memcpy(task->batch->rows[m].logits + columns.begin, scratch + m * LOGIT_COLUMNS,
                        (columns.end - columns.begin) * sizeof(float));
         }
     }

@@ -10,9 +10,9 @@
 
 #define LINEAR_MAX_PRODUCTS 3 /* of one step: q, k and v */
 
-/* What a step multiplies: the rows of a block, ... */
+/* What a step multiplies: rows of floats, ... */
 struct source {
-    const struct block *block;
+    const struct buffer *buffer;
     const float *norm;            /* ... after the RMS norm with this weight; NULL: as they are */
     const struct input *prepared; /* their other forms, if an earlier step has made them */
 };
@@ -20,7 +20,7 @@ struct source {
 /* out = linear(source) */
 struct product {
     const struct linear *linear;
-    const struct block *out;
+    const struct buffer *out;
 };
 
 /* All products of one source, side by side. */
@@ -31,7 +31,7 @@ void linear(struct task *task, struct source source, const struct product *produ
 void add_back(struct task *task, struct source source, const struct linear *weights);
 
 /*
- * gate = silu(gate(source)) * up(source), in the workspace's block `gate`, with its other forms
+ * gate = silu(gate(source)) * up(source), in the workspace's `gate`, with its other forms
  * prepared for `down` in `activated`.
  */
 void swiglu(struct task *task, struct source source, const struct model_layer *weights);

@@ -13,9 +13,9 @@
 struct batch {
     const struct row *rows;
     size_t n_rows;
-    const struct run *runs; /* the same rows, by session */
-    size_t n_runs;
-    bool runs_alone; /* no session has two runs */
+    const struct slice *slices; /* the same rows, by session */
+    size_t n_slices;
+    bool slices_alone; /* no session has two slices */
 };
 
 struct pass {

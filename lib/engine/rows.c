@@ -21,7 +21,7 @@ static void rotations(const struct pass *pass, size_t m)
 void embed(struct task *task)
 {
     const struct pass *pass = task->pass;
-    const struct block *hidden = &pass->workspace->hidden;
+    const struct buffer *hidden = &pass->workspace->hidden;
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows)) {
@@ -38,7 +38,7 @@ void embed(struct task *task)
 static void move_wanted_rows(const struct pass *pass)
 {
     struct workspace *w = pass->workspace;
-    const struct block *hidden = &w->hidden;
+    const struct buffer *hidden = &w->hidden;
     size_t half = pass->model->hparams.head_dim / 2, kept = 0;
     for (size_t m = 0; m < pass->all.n_rows; m++) {
         if (pass->all.rows[m].want == 0)
@@ -68,7 +68,7 @@ void keep_wanted_rows(struct task *task)
 void hidden_states(struct task *task)
 {
     const struct lckv_model *model = task->pass->model;
-    const struct block *hidden = &task->pass->workspace->hidden;
+    const struct buffer *hidden = &task->pass->workspace->hidden;
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows)) {
@@ -100,8 +100,8 @@ static void clear_slots(const struct pass *pass, const struct plan_group *group,
 
 void save_rows(struct task *task, const struct plan_group *group)
 {
-    const struct block *hidden = &task->pass->workspace->hidden;
-    const struct block *saved = &task->pass->workspace->saved;
+    const struct buffer *hidden = &task->pass->workspace->hidden;
+    const struct buffer *saved = &task->pass->workspace->saved;
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows)) {
@@ -116,8 +116,8 @@ void save_rows(struct task *task, const struct plan_group *group)
 
 void restore_rows(struct task *task)
 {
-    const struct block *hidden = &task->pass->workspace->hidden;
-    const struct block *saved = &task->pass->workspace->saved;
+    const struct buffer *hidden = &task->pass->workspace->hidden;
+    const struct buffer *saved = &task->pass->workspace->saved;
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows))

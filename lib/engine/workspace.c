@@ -27,13 +27,13 @@ static void *carve(struct carver *carver, size_t count, size_t size)
     return at;
 }
 
-/* Rows are padded to whole activation blocks, which are whole weight groups too. */
-static struct block carve_block(struct carver *carver, size_t rows, size_t columns)
+/* Rows are padded to whole activation blocks, which are whole weight strips too. */
+static struct buffer carve_buffer(struct carver *carver, size_t rows, size_t columns)
 {
     size_t stride = round_up(columns, ACTIVATION_BLOCK);
-    struct block block = {.stride = stride};
-    block.values = carve(carver, rows * stride, sizeof(float));
-    return block;
+    struct buffer buffer = {.stride = stride};
+    buffer.values = carve(carver, rows * stride, sizeof(float));
+    return buffer;
 }
 
 static size_t larger(size_t a, size_t b)
@@ -56,7 +56,7 @@ static void carve_input(struct carver *carver, const struct lckv_model *model, s
                         struct input *input)
 {
     const struct hparams *h = &model->hparams;
-    input->x = carve_block(carver, rows, h->hidden_size);
+    input->x = carve_buffer(carver, rows, h->hidden_size);
     carve_panels(carver, model, rows, larger((size_t)h->n_heads * h->head_dim, h->hidden_size),
                  input);
 }
@@ -70,11 +70,11 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     size_t widest = larger(h->intermediate_size, larger(n_query, h->hidden_size));
     w->rows = carve(carver, max_rows, sizeof *w->rows);
     w->wanted_rows = carve(carver, max_rows, sizeof *w->wanted_rows);
-    w->runs = carve(carver, max_rows, sizeof *w->runs);
-    w->wanted_runs = carve(carver, max_rows, sizeof *w->wanted_runs);
+    w->slices = carve(carver, max_rows, sizeof *w->slices);
+    w->wanted_slices = carve(carver, max_rows, sizeof *w->wanted_slices);
     w->claims = carve(carver, n_threads, sizeof *w->claims);
     w->step = carve(carver, 1, sizeof *w->step);
-    w->hidden = carve_block(carver, max_rows, h->hidden_size);
+    w->hidden = carve_buffer(carver, max_rows, h->hidden_size);
     carve_input(carver, model, max_rows, &w->shared);
     w->own = carve(carver, n_threads, sizeof *w->own);
     for (uint32_t t = 0; t < n_threads; t++) {
@@ -84,28 +84,29 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
             w->own[t] = own;
     }
     if (model->plan->n_upward > 0)
-        w->saved = carve_block(carver, max_rows, h->hidden_size);
-    w->q = carve_block(carver, max_rows, n_query);
-    w->k = carve_block(carver, max_rows, n_kv);
-    w->v = carve_block(carver, max_rows, n_kv);
-    w->attended = carve_block(carver, max_rows, n_query);
-    w->delta = carve_block(carver, max_rows, h->hidden_size);
-    w->gate = carve_block(carver, max_rows, h->intermediate_size);
-    w->up = carve_block(carver, max_rows, h->intermediate_size);
+        w->saved = carve_buffer(carver, max_rows, h->hidden_size);
+    w->q = carve_buffer(carver, max_rows, n_query);
+    w->k = carve_buffer(carver, max_rows, n_kv);
+    w->v = carve_buffer(carver, max_rows, n_kv);
+    w->attended = carve_buffer(carver, max_rows, n_query);
+    w->delta = carve_buffer(carver, max_rows, h->hidden_size);
+    w->gate = carve_buffer(carver, max_rows, h->intermediate_size);
+    w->up = carve_buffer(carver, max_rows, h->intermediate_size);
     carve_panels(carver, model, max_rows, h->intermediate_size, &w->activated);
     w->cosines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
     w->sines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
     w->logits = carve(carver, (size_t)max_logit_rows * h->n_vocab, sizeof(float));
-    w->head_floats = (size_t)max_rows * HEAD_COLUMNS;
-    w->head_scratch = carve(carver, w->head_floats * n_threads, sizeof(float));
+    w->logit_floats = (size_t)max_rows * LOGIT_COLUMNS;
+    w->logit_scratch = carve(carver, w->logit_floats * n_threads, sizeof(float));
     w->attend_floats = (attend_scratch_floats(h->head_dim) + 15) / 16 * 16;
     w->attend_scratch = carve(carver, w->attend_floats * n_threads, sizeof(float));
     w->rotated_floats = (size_t)KV_MAX_QUERIES * h->head_dim;
     w->rotated = carve(carver, w->rotated_floats * n_threads, sizeof(float));
     if (n_threads > 1) {
-        w->parts =
-            carve(carver, MOST_PARTS * h->n_heads * attend_part_floats(h->head_dim), sizeof(float));
-        w->parts_done = carve(carver, (size_t)FEW_ROWS * h->n_kv_heads, sizeof *w->parts_done);
+        w->partials = carve(carver, MOST_PARTIALS * h->n_heads * attend_partial_floats(h->head_dim),
+                            sizeof(float));
+        w->partials_done =
+            carve(carver, (size_t)FEW_ROWS * h->n_kv_heads, sizeof *w->partials_done);
     }
     if (model->use_openblas) {
         w->blas_floats = (BLAS_ROWS * widest + 15) / 16 * 16;

@@ -7,9 +7,9 @@
 
 #include "cache/cache.h"
 
-#define FEW_ROWS 4       /* so few rows each worker prepares for itself: cheaper than a barrier */
-#define MOST_PARTS 128   /* segments of few rows whose attention threads share */
-#define HEAD_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
+#define FEW_ROWS 4        /* so few rows each worker prepares for itself: cheaper than a barrier */
+#define MOST_PARTIALS 128 /* segments of few rows whose attention threads share */
+#define LOGIT_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
 
 /* A token on its way through the layers. */
 struct row {
@@ -35,45 +35,45 @@ struct step_count {
 };
 
 /* Consecutive rows of one session whose queries are attended together. */
-struct run {
+struct slice {
     uint32_t first, count;
 };
 
-/* A block of rows, [max_rows, stride] floats. */
-struct block {
+/* Rows of floats, [max_rows, stride]. */
+struct buffer {
     float *values;
     size_t stride;
 };
 
 /* Room for the input of products: the rows as floats, after a norm, and their other forms. */
 struct input {
-    struct block x;
+    struct buffer x;
     uint8_t *int8, *bf16; /* panels for the widest input; NULL where the model needs none */
 };
 
 struct workspace {
-    struct row *rows, *wanted_rows; /* [max_rows] */
-    struct run *runs, *wanted_runs; /* [max_rows] */
-    struct claims *claims;          /* of each thread */
+    struct row *rows, *wanted_rows;     /* [max_rows] */
+    struct slice *slices, *wanted_slices; /* [max_rows] */
+    struct claims *claims;              /* of each thread */
     struct step_count *step;
-    struct block hidden;            /* the residual stream, [max_rows] */
-    struct block saved;             /* the same, as a cyclic group began with it */
-    struct input shared;            /* [max_rows] */
-    struct input *own;              /* of each thread, [FEW_ROWS] */
-    struct block q, k, v, attended; /* [max_rows] */
-    struct block delta, gate, up;
+    struct buffer hidden;            /* the residual stream, [max_rows] */
+    struct buffer saved;             /* the same, as a cyclic group began with it */
+    struct input shared;             /* [max_rows] */
+    struct input *own;               /* of each thread, [FEW_ROWS] */
+    struct buffer q, k, v, attended; /* [max_rows] */
+    struct buffer delta, gate, up;
     struct input activated; /* the other forms of gate; no rows of its own */
     float *cosines, *sines; /* [max_rows, head_dim / 2] */
     float *logits;          /* [max_logit_rows, n_vocab]: what the cache hands out */
-    float *head_scratch;    /* of each thread, [max_rows, HEAD_COLUMNS] */
-    size_t head_floats;
+    float *logit_scratch;   /* of each thread, [max_rows, LOGIT_COLUMNS] */
+    size_t logit_floats;
     float *attend_scratch; /* of each thread */
     size_t attend_floats;
     float *rotated; /* of each thread, [KV_MAX_QUERIES, head_dim]: queries */
     size_t rotated_floats;
-    float *parts;                 /* [MOST_PARTS, n_heads, attend_part_floats]; NULL: one thread */
-    _Atomic uint32_t *parts_done; /* [FEW_ROWS, n_kv_heads] of a run; 0 between layers */
-    float *blas_scratch;          /* of each thread; NULL without OpenBLAS */
+    float *partials; /* [MOST_PARTIALS, n_heads, attend_partial_floats]; NULL: one thread */
+    _Atomic uint32_t *partials_done; /* [FEW_ROWS, n_kv_heads] of a slice; 0 between layers */
+    float *blas_scratch;             /* of each thread; NULL without OpenBLAS */
     size_t blas_floats;
 };
 

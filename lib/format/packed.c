@@ -21,18 +21,18 @@ bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
         n_columns % info->block_elements != 0)
         return false;
     struct packed_form form = packed_form(dtype);
-    uint32_t group_rows = packed_group_rows(dtype, layout);
-    struct packed_size made = {.group_rows = group_rows,
-                               .n_groups = (uint32_t)((n_rows + group_rows - 1) / group_rows),
+    uint32_t strip_rows = packed_strip_rows(dtype, layout);
+    struct packed_size made = {.strip_rows = strip_rows,
+                               .n_strips = (uint32_t)((n_rows + strip_rows - 1) / strip_rows),
                                .n_blocks = (size_t)((n_columns + form.columns - 1) / form.columns)};
-    size_t rows_of_blocks; /* of a group; far below the overflow of its bytes */
-    if (!checked_multiply(made.n_blocks, group_rows, &rows_of_blocks) ||
+    size_t rows_of_blocks; /* of a strip; far below the overflow of its bytes */
+    if (!checked_multiply(made.n_blocks, strip_rows, &rows_of_blocks) ||
         rows_of_blocks > SIZE_MAX >> 10)
         return false;
-    size_t group_bytes = packed_block(form, group_rows, made.n_blocks - 1).body +
-                         packed_body_bytes(form) * group_rows;
-    made.group_bytes = (group_bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
-    if (!checked_multiply(made.group_bytes, made.n_groups, &made.n_bytes))
+    size_t strip_bytes = packed_block(form, strip_rows, made.n_blocks - 1).body +
+                         packed_body_bytes(form) * strip_rows;
+    made.strip_bytes = (strip_bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
+    if (!checked_multiply(made.strip_bytes, made.n_strips, &made.n_bytes))
         return false;
     *size = made;
     return true;

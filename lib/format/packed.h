@@ -1,5 +1,5 @@
 /*
- * The packed form of matrices: rows interleaved in groups, as the kernels of one set read them and
+ * The packed form of matrices: rows interleaved in strips, as the kernels of one set read them and
  * as packed GGUF files hold them. Here are sizes and type numbers; kernels/matrix.c packs,
  * docs/kernels.md draws the layouts.
  */
@@ -10,12 +10,12 @@
 
 #include <stddef.h>
 
-#define PACKED_MAX_GROUP 32 /* rows */
+#define PACKED_MAX_STRIP 32 /* rows */
 
 /* Tensors of packed files begin at pages, so that they can be mapped and used where they are. */
 #define PACKED_FILE_ALIGNMENT 4096
 
-/* Where groups begin: cache lines, and the widest vector. */
+/* Where strips begin: cache lines, and the widest vector. */
 #define PACKED_ALIGNMENT 64
 
 /* What a kernel set wants of the packed form. All zero: not packed, rows as files store them. */
@@ -25,22 +25,22 @@ struct matrix_layout {
 };
 
 /*
- * The block that covers `columns` columns of every row of a group. A head (scales and minimums) is
+ * The block that covers `columns` columns of every row of a strip. A scales (scales and minimums) is
  * fields of 2, 4 and 1 byte, in this order; a body (the numbers) is fields of 2 or 4 bytes. A field
- * stands once for each row of the group, row after row.
+ * stands once for each row of the strip, row after row.
  *
- * A group has the rows of one vector, or of two: products of floats add up faster in two vectors
+ * A strip has the rows of one vector, or of two: products of floats add up faster in two vectors
  * than in one, and so read both from one stream.
  *
- * A group holds its blocks in units: the heads of `together` blocks, so many that bodies begin
+ * A strip holds its blocks in bundles: the heads of `together` blocks, so many that bodies begin
  * where whole vectors do, then their bodies. Products read it from one end to the other. The last
- * unit may have fewer bodies, but has room for all heads.
+ * bundle may have fewer bodies, but has room for all scales.
  */
 struct packed_form {
-    uint8_t vectors; /* of rows in a group */
+    uint8_t vectors; /* of rows in a strip */
     uint16_t columns;
     uint8_t together;
-    uint8_t head_halves, head_quads, head_bytes;
+    uint8_t scale_halves, scale_quads, scale_bytes;
     uint8_t body_field_bytes, body_fields;
 };
 
@@ -48,7 +48,7 @@ struct packed_form {
 static inline struct packed_form packed_form(lckv_dtype dtype)
 {
     static const struct packed_form forms[DTYPE_COUNT] = {
-        /* vectors, columns, together, {halves, quads, bytes} of heads, {bytes, fields} of bodies */
+        /* vectors, columns, together, {halves, quads, bytes} of scales, {bytes, fields} of bodies */
         [LCKV_DTYPE_F32] = {2, 1, 1, 0, 0, 0, 4, 1},
         [LCKV_DTYPE_F16] = {2, 1, 1, 0, 0, 0, 2, 1},
         [LCKV_DTYPE_BF16] = {2, 2, 1, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
@@ -62,21 +62,21 @@ static inline struct packed_form packed_form(lckv_dtype dtype)
     return forms[dtype];
 }
 
-static inline uint32_t packed_group_rows(lckv_dtype dtype, struct matrix_layout layout)
+static inline uint32_t packed_strip_rows(lckv_dtype dtype, struct matrix_layout layout)
 {
     return layout.lanes * packed_form(dtype).vectors;
 }
 
-/* Work is cut at multiples of this many rows, which are whole groups of every type. */
+/* Work is cut at multiples of this many rows, which are whole strips of every type. */
 static inline uint32_t packed_row_step(struct matrix_layout layout)
 {
     return 2 * layout.lanes;
 }
 
-/* Bytes of a head and of a body for one row. */
-static inline size_t packed_head_bytes(struct packed_form form)
+/* Bytes of a scales and of a body for one row. */
+static inline size_t packed_scales_bytes(struct packed_form form)
 {
-    return 2u * form.head_halves + 4u * form.head_quads + form.head_bytes;
+    return 2u * form.scale_halves + 4u * form.scale_quads + form.scale_bytes;
 }
 
 static inline size_t packed_body_bytes(struct packed_form form)
@@ -84,26 +84,26 @@ static inline size_t packed_body_bytes(struct packed_form form)
     return (size_t)form.body_field_bytes * form.body_fields;
 }
 
-/* Where in a group of `group_rows` rows a block's head and body stand. */
+/* Where in a strip of `strip_rows` rows a block's scales and body stand. */
 struct packed_block {
-    size_t head, body;
+    size_t scales, body;
 };
 
-static inline struct packed_block packed_block(struct packed_form form, size_t group_rows,
+static inline struct packed_block packed_block(struct packed_form form, size_t strip_rows,
                                                size_t block)
 {
-    size_t head = packed_head_bytes(form), body = packed_body_bytes(form);
-    size_t in_unit = block % form.together, unit = (block - in_unit) * (head + body);
-    struct packed_block at = {(unit + in_unit * head) * group_rows,
-                              (unit + form.together * head + in_unit * body) * group_rows};
+    size_t scales = packed_scales_bytes(form), body = packed_body_bytes(form);
+    size_t in_bundle = block % form.together, bundle = (block - in_bundle) * (scales + body);
+    struct packed_block at = {(bundle + in_bundle * scales) * strip_rows,
+                              (bundle + form.together * scales + in_bundle * body) * strip_rows};
     return at;
 }
 
 struct packed_size {
-    uint32_t group_rows;
-    uint32_t n_groups;  /* rows / group_rows, rounded up; lckv writes zeros for missing rows */
+    uint32_t strip_rows;
+    uint32_t n_strips;  /* rows / strip_rows, rounded up; lckv writes zeros for missing rows */
     size_t n_blocks;    /* of one row */
-    size_t group_bytes; /* a multiple of 64 */
+    size_t strip_bytes; /* a multiple of 64 */
     size_t n_bytes;
 };
 

@@ -255,7 +255,7 @@ static void attend_begin(const struct attend_job *job, struct attend_scratch *sc
     clear_states(scratch->total, job->n_queries, n_floats);
 }
 
-static void store_part(const struct attend_state *state, size_t n_floats, float *part)
+static void store_partial(const struct attend_state *state, size_t n_floats, float *part)
 {
     memcpy(part, state->values, n_floats * sizeof *part);
     part[n_floats] = state->largest;
@@ -297,21 +297,21 @@ INLINE void attend(lckv_dtype dtype, bool paired, const struct attend_job *job)
                           scratch.segment[j].sum, n_floats);
     }
     for (size_t j = 0; j < n; j++) {
-        if (job->parts)
-            store_part(&scratch.total[j], n_floats, job->out[j]);
+        if (job->partials)
+            store_partial(&scratch.total[j], n_floats, job->out[j]);
         else
             divide(&scratch.total[j], head_dim, job->out[j]);
     }
 }
 
-static void attend_merge(const float *parts, size_t n_parts, size_t head_dim, float *scratch,
+static void attend_merge(const float *partials, size_t n_partials, size_t head_dim, float *scratch,
                          float *out)
 {
     size_t n_floats = attend_head_floats(head_dim);
     struct attend_state total = {.values = scratch};
     clear_states(&total, 1, n_floats);
-    for (size_t i = 0; i < n_parts; i++) {
-        const float *part = parts + i * attend_part_floats(head_dim);
+    for (size_t i = 0; i < n_partials; i++) {
+        const float *part = partials + i * attend_partial_floats(head_dim);
         merge_segment(&total, part, part[n_floats], part[n_floats + 1], n_floats);
     }
     divide(&total, head_dim, out);

@@ -76,8 +76,8 @@ struct attend_job {
     const float *const *queries; /* each [head_dim], already scaled by 1 / sqrt(head_dim) */
     const uint64_t *begin, *end;
     float *const
-        *out;       /* each [head_dim]; or if `parts`, attend_part_floats(head_dim) for merging */
-    bool parts;     /* the spans lie in one segment, whose result is not the last word */
+        *out;      /* each [head_dim]; or if `parts`, attend_partial_floats(head_dim) for merging */
+    bool partials; /* the spans lie in one segment, whose result is not the last word */
     float *scratch; /* attend_scratch_floats(head_dim), aligned */
     /*
      * What the caller reads afterwards, whole lines: fetched meanwhile, ATTEND_NEXT_BYTES with each
@@ -91,10 +91,10 @@ typedef void (*attend_function)(const struct attend_job *job);
 
 /*
  * Merges the parts of a query's segments, in order: bit for bit what attention to all of them in
- * one call gives. Part i begins at parts + i * attend_part_floats(head_dim); out is [head_dim];
+ * one call gives. Part i begins at partials + i * attend_partial_floats(head_dim); out is [head_dim];
  * scratch is an attend_job's.
  */
-typedef void (*attend_merge_function)(const float *parts, size_t n_parts, size_t head_dim,
+typedef void (*attend_merge_function)(const float *partials, size_t n_partials, size_t head_dim,
                                       float *scratch, float *out);
 size_t attend_scratch_floats(uint32_t head_dim);
 
@@ -105,7 +105,7 @@ static inline size_t attend_head_floats(size_t head_dim)
 }
 
 /* The result for a segment: weighted sum of values, running maximum, sum of exponentials. */
-static inline size_t attend_part_floats(size_t head_dim)
+static inline size_t attend_partial_floats(size_t head_dim)
 {
     return attend_head_floats(head_dim) + 16;
 }

@@ -1,7 +1,7 @@
 /*
- * Packing: rows as files store them into groups of interleaved rows, and back.
+ * Packing: rows as files store them into strips of interleaved rows, and back.
  *
- * One layout for each type, for any number of rows a group; the products are multiply*.inc.h's.
+ * One layout for each type, for any number of rows a strip; the products are multiply*.inc.h's.
  */
 #include "kernels/matrix.h"
 
@@ -164,39 +164,39 @@ static void unpack_scales(const uint8_t *words, size_t rows, size_t lane, uint8_
     }
 }
 
-static void pack_kquant(lckv_dtype dtype, uint8_t *head, uint8_t *body, size_t rows, size_t lane,
+static void pack_kquant(lckv_dtype dtype, uint8_t *scales, uint8_t *body, size_t rows, size_t lane,
                         const uint8_t *bytes)
 {
     struct kquant block;
     kquant_read(dtype, bytes, &block);
-    memcpy(head + 2 * lane, &block.d, 2);
+    memcpy(scales + 2 * lane, &block.d, 2);
     if (dtype == LCKV_DTYPE_Q6_K) {
         for (size_t s = 0; s < 16; s++)
-            head[2 * rows + s * rows + lane] = block.scales[s];
+            scales[2 * rows + s * rows + lane] = block.scales[s];
     } else {
-        memcpy(head + 2 * rows + 2 * lane, &block.d_min, 2);
-        pack_scales(block.scales, head + 4 * rows, rows, lane);
+        memcpy(scales + 2 * rows + 2 * lane, &block.d_min, 2);
+        pack_scales(block.scales, scales + 4 * rows, rows, lane);
     }
     pack_numbers(high_bits(dtype), block.numbers, body, rows, lane);
 }
 
-static void unpack_kquant(lckv_dtype dtype, const uint8_t *head, const uint8_t *body, size_t rows,
+static void unpack_kquant(lckv_dtype dtype, const uint8_t *scales, const uint8_t *body, size_t rows,
                           size_t lane, float *values)
 {
     struct kquant block;
-    memcpy(&block.d, head + 2 * lane, 2);
+    memcpy(&block.d, scales + 2 * lane, 2);
     if (dtype == LCKV_DTYPE_Q6_K) {
         for (size_t s = 0; s < 16; s++)
-            block.scales[s] = head[2 * rows + s * rows + lane];
+            block.scales[s] = scales[2 * rows + s * rows + lane];
     } else {
-        memcpy(&block.d_min, head + 2 * rows + 2 * lane, 2);
-        unpack_scales(head + 4 * rows, rows, lane, block.scales);
+        memcpy(&block.d_min, scales + 2 * rows + 2 * lane, 2);
+        unpack_scales(scales + 4 * rows, rows, lane, block.scales);
     }
     unpack_numbers(high_bits(dtype), body, rows, lane, block.numbers);
     kquant_values(dtype, &block, values);
 }
 
-/* ---- Groups */
+/* ---- Strips */
 
 /* Copies quads of every lane, from byte `from` of its block on: the inner loop of opening. */
 static void pack_quads(uint8_t *to, const uint8_t *const *blocks, size_t rows, size_t from,
@@ -215,10 +215,10 @@ static void pack_halves(uint8_t *to, const uint8_t *const *blocks, size_t rows, 
 }
 
 /* One block of every row; `odd_end`: a pair of bfloat16 of which the matrix has only the first. */
-static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks, uint8_t *head,
+static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks, uint8_t *scales,
                        uint8_t *body, bool odd_end)
 {
-    size_t rows = matrix->size.group_rows;
+    size_t rows = matrix->size.strip_rows;
     switch (matrix->dtype) {
     case LCKV_DTYPE_F32:
         pack_quads(body, blocks, rows, 0, 1, 0);
@@ -234,52 +234,52 @@ static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks
         }
         break;
     case LCKV_DTYPE_Q8_0:
-        pack_halves(head, blocks, rows, 0);
+        pack_halves(scales, blocks, rows, 0);
         pack_quads(body, blocks, rows, 2, 8,
                    matrix->layout.unsigned_bytes ? UINT32_C(0x80808080) : 0);
         break;
     case LCKV_DTYPE_Q4_0:
-        pack_halves(head, blocks, rows, 0);
+        pack_halves(scales, blocks, rows, 0);
         pack_quads(body, blocks, rows, 2, 4, 0);
         break;
     case LCKV_DTYPE_Q4_1:
-        pack_halves(head, blocks, rows, 0);
-        pack_halves(head + 2 * rows, blocks, rows, 2);
+        pack_halves(scales, blocks, rows, 0);
+        pack_halves(scales + 2 * rows, blocks, rows, 2);
         pack_quads(body, blocks, rows, 4, 4, 0);
         break;
     default:
         for (size_t lane = 0; lane < rows; lane++)
-            pack_kquant(matrix->dtype, head, body, rows, lane, blocks[lane]);
+            pack_kquant(matrix->dtype, scales, body, rows, lane, blocks[lane]);
     }
 }
 
-void matrix_pack_group(const struct matrix *matrix, const uint8_t *const *rows, uint8_t *to)
+void matrix_pack_strip(const struct matrix *matrix, const uint8_t *const *rows, uint8_t *to)
 {
     static const uint8_t zeros[256]; /* a block of any type whose values are all 0 */
     const struct packed_form form = packed_form(matrix->dtype);
-    size_t n_rows = matrix->size.group_rows;
+    size_t n_rows = matrix->size.strip_rows;
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
-    const uint8_t *blocks[PACKED_MAX_GROUP];
-    /* What may be left of the last unit. */
+    const uint8_t *blocks[PACKED_MAX_STRIP];
+    /* What may be left of the last bundle. */
     struct packed_block last = packed_block(form, n_rows, matrix->size.n_blocks - 1);
-    size_t begin = last.head + n_rows * packed_head_bytes(form);
-    memset(to + begin, 0, matrix->size.group_bytes - begin);
+    size_t begin = last.scales + n_rows * packed_scales_bytes(form);
+    memset(to + begin, 0, matrix->size.strip_bytes - begin);
     for (size_t b = 0; b < matrix->size.n_blocks; b++) {
         struct packed_block at = packed_block(form, n_rows, b);
         for (size_t lane = 0; lane < n_rows; lane++)
             blocks[lane] = rows[lane] != NULL ? rows[lane] + b * file_bytes : zeros;
-        pack_block(matrix, blocks, to + at.head, to + at.body,
+        pack_block(matrix, blocks, to + at.scales, to + at.body,
                    b * form.columns + form.columns > matrix->n_columns);
     }
 }
 
 /* One block of a row back to the form of files. */
-static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *head,
+static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *scales,
                        const uint8_t *body, uint8_t *block)
 {
     const struct packed_form form = packed_form(matrix->dtype);
-    size_t rows = matrix->size.group_rows, n_heads = form.head_halves;
+    size_t rows = matrix->size.strip_rows, n_heads = form.scale_halves;
     size_t n_quads = form.body_field_bytes == 4 ? form.body_fields : 0;
     uint32_t flip = matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes
                         ? UINT32_C(0x80808080)
@@ -287,7 +287,7 @@ static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *
     if (matrix->dtype == LCKV_DTYPE_F16)
         memcpy(block, body + 2 * lane, 2);
     for (size_t h = 0; h < n_heads; h++)
-        memcpy(block + 2 * h, head + 2 * h * rows + 2 * lane, 2);
+        memcpy(block + 2 * h, scales + 2 * h * rows + 2 * lane, 2);
     for (size_t q = 0; q < n_quads; q++)
         store_quad(block + 2 * n_heads + 4 * q, load_quad(body + (q * rows + lane) * 4) ^ flip);
 }
@@ -295,17 +295,17 @@ static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *
 void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
 {
     const struct packed_form form = packed_form(matrix->dtype);
-    size_t rows = matrix->size.group_rows, lane = row % rows;
-    const uint8_t *group = matrix->data + row / rows * matrix->size.group_bytes;
+    size_t rows = matrix->size.strip_rows, lane = row % rows;
+    const uint8_t *strip = matrix->data + row / rows * matrix->size.strip_bytes;
     for (size_t b = 0; b < matrix->size.n_blocks; b++) {
         struct packed_block at = packed_block(form, rows, b);
         size_t first = b * form.columns, left = matrix->n_columns - first;
         uint8_t block[256];
         if (form.columns == 256) {
-            unpack_kquant(matrix->dtype, group + at.head, group + at.body, rows, lane,
+            unpack_kquant(matrix->dtype, strip + at.scales, strip + at.body, rows, lane,
                           values + first);
         } else {
-            file_block(matrix, lane, group + at.head, group + at.body, block);
+            file_block(matrix, lane, strip + at.scales, strip + at.body, block);
             blocks_dequantize(matrix->dtype, block, left < form.columns ? left : form.columns,
                               values + first);
         }

@@ -127,9 +127,9 @@ struct ready_block {
     vf scale, second;
 };
 
-INLINE void make_ready(lckv_dtype dtype, const uint8_t *group, size_t b, struct ready_block *ready)
+INLINE void make_ready(lckv_dtype dtype, const uint8_t *strip, size_t b, struct ready_block *ready)
 {
-    struct weight_block block = block_at(dtype, group, b, b % 2);
+    struct weight_block block = block_at(dtype, strip, b, b % 2);
     UNROLL for (int q = 0; q < 8; q++) ready->quads[q] = block_quad(dtype, &block, q);
     ready->scale = block.scale;
     ready->second = block.second;
@@ -149,11 +149,11 @@ INLINE void fast_block(lckv_dtype dtype, struct weight_block w, const struct int
 }
 
 /*
- * Blocks [begin, end) of a group for `n_rows` (a constant) rows of a panel from at.row on. The sums
+ * Blocks [begin, end) of a strip for `n_rows` (a constant) rows of a panel from at.row on. The sums
  * so far are taken up where they were put down. The blocks are taken from `ready` unless that is
  * NULL, a constant.
  */
-INLINE void fast_tile(lckv_dtype dtype, const uint8_t *group, const struct ready_block *ready,
+INLINE void fast_tile(lckv_dtype dtype, const uint8_t *strip, const struct ready_block *ready,
                       size_t begin, size_t end, struct panel_row at, size_t n_rows, float *out,
                       size_t stride)
 {
@@ -169,11 +169,11 @@ INLINE void fast_tile(lckv_dtype dtype, const uint8_t *group, const struct ready
             fast_block(dtype, block, &x, n_rows, sums);
             continue;
         }
-        prefetch_blocks(dtype, group, b, n_rows);
+        prefetch_blocks(dtype, strip, b, n_rows);
         if (dtype == LCKV_DTYPE_Q6_K && b % 2 != 0)
-            fast_block(dtype, block_at(dtype, group, b, 1), &x, n_rows, sums);
+            fast_block(dtype, block_at(dtype, strip, b, 1), &x, n_rows, sums);
         else
-            fast_block(dtype, block_at(dtype, group, b, 0), &x, n_rows, sums);
+            fast_block(dtype, block_at(dtype, strip, b, 0), &x, n_rows, sums);
     }
     UNROLL for (size_t m = 0; m < n_rows; m++) v_store(out + m * stride, sums[m]);
 }
@@ -186,14 +186,14 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
     size_t depth = x->n_rows <= TILE_ROWS ? n_blocks : FAST_BLOCKS;
     bool is_ready = is_made_ready(dtype, x->n_rows);
     for (size_t n = begin; n < end; n += LANES, out += LANES) {
-        const uint8_t *group = group_at(dtype, matrix, n);
+        const uint8_t *strip = strip_at(dtype, matrix, n);
         for (size_t b = 0, last; b < n_blocks; b = last) {
             last = n_blocks - b < depth ? n_blocks : b + depth;
             struct ready_block ready[FAST_BLOCKS];
             if (is_ready) {
                 for (size_t i = b; i < last; i++) {
-                    prefetch_blocks(dtype, group, i, PANEL_ROWS);
-                    make_ready(dtype, group, i, &ready[i - b]);
+                    prefetch_blocks(dtype, strip, i, PANEL_ROWS);
+                    make_ready(dtype, strip, i, &ready[i - b]);
                 }
             }
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
@@ -201,10 +201,10 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                 float *to = out + m * stride;
                 if (is_ready)
                     FOR_TILES(TILE_ROWS, at.row, at.height,
-                              fast_tile(dtype, group, ready, b, last, at, rows, to, stride));
+                              fast_tile(dtype, strip, ready, b, last, at, rows, to, stride));
                 else
                     FOR_TILES(TILE_ROWS, at.row, at.height,
-                              fast_tile(dtype, group, NULL, b, last, at, rows, to, stride));
+                              fast_tile(dtype, strip, NULL, b, last, at, rows, to, stride));
             }
         }
     }

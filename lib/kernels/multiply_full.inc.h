@@ -2,9 +2,9 @@
  * Template: products in full precision, for a set's vectors: a lane is an output row.
  *
  * Each output adds its columns in ascending order into one accumulator, so its bits do not depend
- * on how many rows share a tile. A tile takes two vectors of weight rows: a group of a float type,
- * or two groups of others, made floats in the form of a float32 group. Where rows are few, each
- * tile goes through whole groups and makes its floats on the way. Where they are many, all of them
+ * on how many rows share a tile. A tile takes two vectors of weight rows: a strip of a float type,
+ * or two strips of others, made floats in the form of a float32 strip. Where rows are few, each
+ * tile goes through whole strips and makes its floats on the way. Where they are many, all of them
  * take a stretch of columns, which stays near the core: in place, or made floats once.
  */
 
@@ -21,7 +21,7 @@ struct full_rows {
 
 INLINE bool is_float(lckv_dtype dtype)
 {
-    return head_bytes(dtype) == 0;
+    return scales_bytes(dtype) == 0;
 }
 
 /* Whether tiles take a stretch as it stands: making its floats costs next to nothing. */
@@ -30,23 +30,23 @@ INLINE bool full_in_place(lckv_dtype dtype)
     return FULL_IN_PLACE && (dtype == LCKV_DTYPE_F32 || dtype == LCKV_DTYPE_BF16);
 }
 
-/* Column `c` of vector v of a float type's group; `odd`, a constant, is c % 2. */
-INLINE vf full_weights(lckv_dtype dtype, const uint8_t *group, size_t c, int odd, size_t v)
+/* Column `c` of vector v of a float type's strip; `odd`, a constant, is c % 2. */
+INLINE vf full_weights(lckv_dtype dtype, const uint8_t *strip, size_t c, int odd, size_t v)
 {
     if (dtype == LCKV_DTYPE_F16)
-        return v_load_f16(group + (c * FLOAT_VECTORS + v) * 2 * LANES);
+        return v_load_f16(strip + (c * FLOAT_VECTORS + v) * 2 * LANES);
     if (dtype == LCKV_DTYPE_BF16)
-        return v_from_bf16(vb_load(group + (c / 2 * FLOAT_VECTORS + v) * 4 * LANES), odd);
-    return v_load((const float *)(const void *)group + (c * FLOAT_VECTORS + v) * LANES);
+        return v_from_bf16(vb_load(strip + (c / 2 * FLOAT_VECTORS + v) * 4 * LANES), odd);
+    return v_load((const float *)(const void *)strip + (c * FLOAT_VECTORS + v) * LANES);
 }
 
 /* Adds column `c` of `n_vectors` vectors times the values of `n_rows` rows. */
-INLINE void full_add(lckv_dtype dtype, const uint8_t *group, size_t n_vectors, size_t c, int odd,
+INLINE void full_add(lckv_dtype dtype, const uint8_t *strip, size_t n_vectors, size_t c, int odd,
                      const float *values, size_t stride, size_t n_rows, vf (*sums)[TILE_ROWS])
 {
     vf weights[FLOAT_VECTORS];
     UNROLL for (size_t v = 0; v < n_vectors; v++) weights[v] =
-        full_weights(dtype, group, c, odd, v);
+        full_weights(dtype, strip, c, odd, v);
     UNROLL for (size_t m = 0; m < n_rows; m++)
     {
         vf value = v_set(values[m * stride + c]);
@@ -55,8 +55,8 @@ INLINE void full_add(lckv_dtype dtype, const uint8_t *group, size_t n_vectors, s
     }
 }
 
-/* Columns [0, n) of a float type's group where it stands, or of float32 in a buffer. */
-INLINE void full_columns(lckv_dtype dtype, bool in_place, const uint8_t *group, size_t n_vectors,
+/* Columns [0, n) of a float type's strip where it stands, or of float32 in a buffer. */
+INLINE void full_columns(lckv_dtype dtype, bool in_place, const uint8_t *strip, size_t n_vectors,
                          size_t n, const float *values, size_t stride, size_t n_rows,
                          vf (*sums)[TILE_ROWS])
 {
@@ -64,29 +64,29 @@ INLINE void full_columns(lckv_dtype dtype, bool in_place, const uint8_t *group, 
     size_t c = 0;
     for (; in_place && c + 2 <= n; c += 2) {
         UNROLL for (size_t i = 0; i < bytes; i += 64)
-            prefetch_floats_ahead(group + c / 2 * bytes + i, n_rows);
-        full_add(dtype, group, n_vectors, c, 0, values, stride, n_rows, sums);
-        full_add(dtype, group, n_vectors, c + 1, 1, values, stride, n_rows, sums);
+            prefetch_floats_ahead(strip + c / 2 * bytes + i, n_rows);
+        full_add(dtype, strip, n_vectors, c, 0, values, stride, n_rows, sums);
+        full_add(dtype, strip, n_vectors, c + 1, 1, values, stride, n_rows, sums);
     }
     for (; c < n; c++)
-        full_add(dtype, group, n_vectors, c, 0, values, stride, n_rows, sums);
+        full_add(dtype, strip, n_vectors, c, 0, values, stride, n_rows, sums);
 }
 
-/* All columns, of a float type's group or of `n_vectors` groups of others. */
-INLINE void full_groups(lckv_dtype dtype, const uint8_t *const *groups, size_t n_vectors,
+/* All columns, of a float type's strip or of `n_vectors` strips of others. */
+INLINE void full_strips(lckv_dtype dtype, const uint8_t *const *strips, size_t n_vectors,
                         size_t n_columns, const float *values, size_t stride, size_t n_rows,
                         vf (*sums)[TILE_ROWS])
 {
-    float floats[32 * FLOAT_GROUP] __attribute__((aligned(64)));
+    float floats[32 * FLOAT_STRIP] __attribute__((aligned(64)));
     if (is_float(dtype)) {
-        full_columns(dtype, true, groups[0], n_vectors, n_columns, values, stride, n_rows, sums);
+        full_columns(dtype, true, strips[0], n_vectors, n_columns, values, stride, n_rows, sums);
         return;
     }
     for (size_t b = 0; b < n_columns / 32; b++) {
         UNROLL for (size_t v = 0; v < n_vectors; v++)
         {
-            prefetch_blocks(dtype, groups[v], b, n_rows);
-            unpack_block(dtype, groups[v], b, floats + v * LANES);
+            prefetch_blocks(dtype, strips[v], b, n_rows);
+            unpack_block(dtype, strips[v], b, floats + v * LANES);
         }
         full_columns(LCKV_DTYPE_F32, false, (const uint8_t *)floats, n_vectors, 32, values + b * 32,
                      stride, n_rows, sums);
@@ -94,11 +94,11 @@ INLINE void full_groups(lckv_dtype dtype, const uint8_t *const *groups, size_t n
 }
 
 /*
- * `n_rows` (a constant) rows from row m on: of whole groups, or if `stretch` is not NULL of the
+ * `n_rows` (a constant) rows from row m on: of whole strips, or if `stretch` is not NULL of the
  * columns from `begin` on that it holds, in place or as floats. Sums are taken up where they were
  * put down.
  */
-INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *groups, const uint8_t *stretch,
+INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *strips, const uint8_t *stretch,
                       size_t n_vectors, size_t begin, size_t n_columns, struct full_rows at,
                       size_t m, size_t n_rows)
 {
@@ -114,7 +114,7 @@ INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *groups, const uint
         full_columns(full_in_place(dtype) ? dtype : LCKV_DTYPE_F32, full_in_place(dtype), stretch,
                      n_vectors, n_columns, values, at.stride, n_rows, sums);
     else
-        full_groups(dtype, groups, n_vectors, n_columns, values, at.stride, n_rows, sums);
+        full_strips(dtype, strips, n_vectors, n_columns, values, at.stride, n_rows, sums);
     UNROLL for (size_t v = 0; v < n_vectors; v++)
     {
         UNROLL for (size_t r = 0; r < n_rows; r++)
@@ -122,57 +122,57 @@ INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *groups, const uint
     }
 }
 
-/* Column c of a float type's group as float32. */
-INLINE void full_float(lckv_dtype dtype, const uint8_t *group, size_t c, int odd, float *floats)
+/* Column c of a float type's strip as float32. */
+INLINE void full_float(lckv_dtype dtype, const uint8_t *strip, size_t c, int odd, float *floats)
 {
     UNROLL for (size_t v = 0; v < FLOAT_VECTORS; v++)
-        v_store(floats + c * FLOAT_GROUP + v * LANES, full_weights(dtype, group, c, odd, v));
+        v_store(floats + c * FLOAT_STRIP + v * LANES, full_weights(dtype, strip, c, odd, v));
 }
 
 /* `n` columns from `begin` on, the first of a block, as float32. */
-INLINE void full_floats(lckv_dtype dtype, const uint8_t *const *groups, size_t n_vectors,
+INLINE void full_floats(lckv_dtype dtype, const uint8_t *const *strips, size_t n_vectors,
                         size_t begin, size_t n, float *floats)
 {
     if (!is_float(dtype)) {
         for (size_t c = 0; c < n; c += 32) {
             UNROLL for (size_t v = 0; v < n_vectors; v++) unpack_block(
-                dtype, groups[v], (begin + c) / 32, floats + c * FLOAT_GROUP + v * LANES);
+                dtype, strips[v], (begin + c) / 32, floats + c * FLOAT_STRIP + v * LANES);
         }
         return;
     }
-    const uint8_t *group = body_at(dtype, groups[0], begin / 32);
+    const uint8_t *strip = body_at(dtype, strips[0], begin / 32);
     size_t c = 0;
     for (; c + 2 <= n; c += 2) {
-        full_float(dtype, group, c, 0, floats);
-        full_float(dtype, group, c + 1, 1, floats);
+        full_float(dtype, strip, c, 0, floats);
+        full_float(dtype, strip, c + 1, 1, floats);
     }
     if (c < n)
-        full_float(dtype, group, c, 0, floats);
+        full_float(dtype, strip, c, 0, floats);
 }
 
 /* All activation rows for `n_vectors` (a constant) vectors of weight rows from `first` on. */
 INLINE void full_product(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
                          size_t first, size_t n_vectors, float *out, size_t stride)
 {
-    float floats[FULL_COLUMNS * FLOAT_GROUP] __attribute__((aligned(64)));
-    const uint8_t *groups[FLOAT_VECTORS];
+    float floats[FULL_COLUMNS * FLOAT_STRIP] __attribute__((aligned(64)));
+    const uint8_t *strips[FLOAT_VECTORS];
     const struct full_rows at = {x->values, x->stride, out, stride};
     size_t n_columns = matrix->n_columns;
-    UNROLL for (size_t v = 0; v < n_vectors; v++) groups[v] =
-        group_at(dtype, matrix, first + v * LANES);
+    UNROLL for (size_t v = 0; v < n_vectors; v++) strips[v] =
+        strip_at(dtype, matrix, first + v * LANES);
     if (x->n_rows <= FULL_FEW_ROWS) {
         size_t m = 0;
         FOR_TILES(TILE_ROWS, m, x->n_rows,
-                  full_tile(dtype, groups, NULL, n_vectors, 0, n_columns, at, m, rows));
+                  full_tile(dtype, strips, NULL, n_vectors, 0, n_columns, at, m, rows));
         return;
     }
     for (size_t begin = 0, n, m = 0; begin < n_columns; begin += n, m = 0) {
         n = n_columns - begin < FULL_COLUMNS ? n_columns - begin : FULL_COLUMNS;
         const uint8_t *stretch = (const uint8_t *)floats;
         if (full_in_place(dtype))
-            stretch = body_at(dtype, groups[0], begin / 32);
+            stretch = body_at(dtype, strips[0], begin / 32);
         else
-            full_floats(dtype, groups, n_vectors, begin, n, floats);
+            full_floats(dtype, strips, n_vectors, begin, n, floats);
         FOR_TILES(TILE_ROWS, m, x->n_rows,
                   full_tile(dtype, NULL, stretch, n_vectors, begin, n, at, m, rows));
     }
@@ -182,7 +182,7 @@ INLINE void full_multiply(lckv_dtype dtype, const struct matrix *matrix,
                           const struct activations *x, size_t begin, size_t end, float *out,
                           size_t stride)
 {
-    for (size_t n = begin; n < end; n += FLOAT_GROUP, out += FLOAT_GROUP) {
+    for (size_t n = begin; n < end; n += FLOAT_STRIP, out += FLOAT_STRIP) {
         if (is_float(dtype) || end - n > LANES)
             full_product(dtype, matrix, x, n, FLOAT_VECTORS, out, stride);
         else

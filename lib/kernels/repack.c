@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Fields of one block, or of its head, in both layouts; `lane` is the row's place in its group. */
+/* Fields of one block, or of its scales, in both layouts; `lane` is the row's place in its strip. */
 struct place {
     uint8_t *to;
     const uint8_t *from;
@@ -24,43 +24,43 @@ static void move_fields(struct place *place, size_t n_fields, size_t field_bytes
     }
 }
 
-/* One row, from the group at `from` into the group at `to`. */
-static void move_row(lckv_dtype dtype, struct place groups, size_t n_blocks, uint8_t flip)
+/* One row, from the strip at `from` into the strip at `to`. */
+static void move_row(lckv_dtype dtype, struct place strips, size_t n_blocks, uint8_t flip)
 {
     const struct packed_form form = packed_form(dtype);
     for (size_t b = 0; b < n_blocks; b++) {
-        struct packed_block to = packed_block(form, groups.to_rows, b);
-        struct packed_block from = packed_block(form, groups.from_rows, b);
-        struct place head = groups, body = groups;
-        head.to += to.head;
-        head.from += from.head;
+        struct packed_block to = packed_block(form, strips.to_rows, b);
+        struct packed_block from = packed_block(form, strips.from_rows, b);
+        struct place scales = strips, body = strips;
+        scales.to += to.scales;
+        scales.from += from.scales;
         body.to += to.body;
         body.from += from.body;
-        move_fields(&head, form.head_halves, 2, 0);
-        move_fields(&head, form.head_quads, 4, 0);
-        move_fields(&head, form.head_bytes, 1, 0);
+        move_fields(&scales, form.scale_halves, 2, 0);
+        move_fields(&scales, form.scale_quads, 4, 0);
+        move_fields(&scales, form.scale_bytes, 1, 0);
         move_fields(&body, form.body_fields, form.body_field_bytes, flip);
     }
 }
 
-void matrix_repack_group(const struct matrix *matrix, uint32_t group, struct matrix_layout layout,
-                         const struct packed_size *size, const uint8_t *groups, uint32_t first,
+void matrix_repack_strip(const struct matrix *matrix, uint32_t strip, struct matrix_layout layout,
+                         const struct packed_size *size, const uint8_t *strips, uint32_t first,
                          uint8_t *to)
 {
-    size_t rows = matrix->size.group_rows;
+    size_t rows = matrix->size.strip_rows;
     bool flips =
         matrix->dtype == LCKV_DTYPE_Q8_0 && matrix->layout.unsigned_bytes != layout.unsigned_bytes;
-    memset(to, 0, matrix->size.group_bytes);
+    memset(to, 0, matrix->size.strip_bytes);
     for (size_t lane = 0; lane < rows; lane++) {
-        size_t row = group * rows + lane;
+        size_t row = strip * rows + lane;
         if (row >= matrix->n_rows)
             break;
         struct place place = {.to = to,
-                              .from = groups + (row / size->group_rows - first) * size->group_bytes,
+                              .from = strips + (row / size->strip_rows - first) * size->strip_bytes,
                               .to_rows = rows,
                               .to_lane = lane,
-                              .from_rows = size->group_rows,
-                              .from_lane = row % size->group_rows};
+                              .from_rows = size->strip_rows,
+                              .from_lane = row % size->strip_rows};
         move_row(matrix->dtype, place, matrix->size.n_blocks, flips ? 0x80 : 0);
     }
 }

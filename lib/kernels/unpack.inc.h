@@ -1,5 +1,5 @@
 /*
- * Template: packed weights of quantised types, a block of 32 columns of a group at a time: as
+ * Template: packed weights of quantised types, a block of 32 columns of a strip at a time: as
  * products take them, or as floats.
  */
 
@@ -19,7 +19,7 @@ INLINE bool has_minimums(lckv_dtype dtype)
     return dtype == LCKV_DTYPE_Q4_1 || dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K;
 }
 
-/* A block: `second` is the minimum of types that have one, and scales the second half in q6_K. */
+/* A block: `second` is the minimum of types that have one, and sub_scales the second half in q6_K. */
 struct weight_block {
     vf scale, second;
     const uint8_t *low, *high; /* bits; the high ones of q6_K are of 64 columns */
@@ -28,24 +28,26 @@ struct weight_block {
 };
 
 /* `odd` is b % 2: in q6_K, which alone reads it, a constant where speed counts. */
-INLINE struct weight_block block_at(lckv_dtype dtype, const uint8_t *group, size_t b, int odd)
+INLINE struct weight_block block_at(lckv_dtype dtype, const uint8_t *strip, size_t b, int odd)
 {
     odd = dtype == LCKV_DTYPE_Q6_K ? odd : 0;
-    const uint8_t *head = head_at(dtype, group, b), *body = body_at(dtype, group, b - (size_t)odd);
-    const uint8_t *numbers = head + 4 * LANES, *scales = head + 2 * LANES + b % 8 * 2 * LANES;
-    struct weight_block block = {v_load_f16(head), v_set(0), body, body, odd, NULL};
+    const uint8_t *scales = scales_at(dtype, strip, b),
+                  *body = body_at(dtype, strip, b - (size_t)odd);
+    const uint8_t *numbers = scales + 4 * LANES,
+                  *sub_scales = scales + 2 * LANES + b % 8 * 2 * LANES;
+    struct weight_block block = {v_load_f16(scales), v_set(0), body, body, odd, NULL};
     if (dtype == LCKV_DTYPE_Q4_0) {
         block.scale = v_mul(block.scale, v_set(VQ_SCALE));
     } else if (dtype == LCKV_DTYPE_Q4_1) {
-        block.second = v_load_f16(head + 2 * LANES);
+        block.second = v_load_f16(scales + 2 * LANES);
     } else if (dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K) {
-        vf minimum = v_mul(v_load_f16(head + 2 * LANES), scale_number(numbers, 8 + b % 8));
+        vf minimum = v_mul(v_load_f16(scales + 2 * LANES), scale_number(numbers, 8 + b % 8));
         block.scale = v_mul(block.scale, scale_number(numbers, b % 8));
         block.second = v_sub(v_set(0), minimum);
         block.high = body + 16 * LANES;
     } else if (dtype == LCKV_DTYPE_Q6_K) {
-        block.second = v_mul(block.scale, v_from_int(vi_load_i8(scales + LANES)));
-        block.scale = v_mul(block.scale, v_from_int(vi_load_i8(scales)));
+        block.second = v_mul(block.scale, v_from_int(vi_load_i8(sub_scales + LANES)));
+        block.scale = v_mul(block.scale, v_from_int(vi_load_i8(sub_scales)));
         block.low = body + odd * 16 * LANES;
         block.high = body + 32 * LANES;
     }
@@ -83,16 +85,16 @@ INLINE vb block_plain(lckv_dtype dtype, const struct weight_block *block, int q)
                                       : quad;
 }
 
-/* Block b of a quantised type as floats, in the place of a vector of a float32 group. */
-INLINE void unpack_block(lckv_dtype dtype, const uint8_t *group, size_t b, float *out)
+/* Block b of a quantised type as floats, in the place of a vector of a float32 strip. */
+INLINE void unpack_block(lckv_dtype dtype, const uint8_t *strip, size_t b, float *out)
 {
-    struct weight_block block = block_at(dtype, group, b, b % 2);
+    struct weight_block block = block_at(dtype, strip, b, b % 2);
     UNROLL for (int q = 0; q < 8; q++)
     {
         vb quad = block_plain(dtype, &block, q);
         vf scale = dtype == LCKV_DTYPE_Q6_K && q >= 4 ? block.second : block.scale;
         vf offset = has_minimums(dtype) ? block.second : v_set(0);
         UNROLL for (int i = 0; i < 4; i++)
-            v_store(out + (4 * q + i) * FLOAT_GROUP, v_fma(v_from_byte(quad, i), scale, offset));
+            v_store(out + (4 * q + i) * FLOAT_STRIP, v_fma(v_from_byte(quad, i), scale, offset));
     }
 }

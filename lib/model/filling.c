@@ -23,13 +23,13 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 /* The bytes of the file that a piece needs, at most. */
 static uint64_t piece_bytes(const struct filling *filling)
 {
-    uint64_t rows = (uint64_t)filling->groups_at_once * filling->matrix->size.group_rows;
+    uint64_t rows = (uint64_t)filling->strips_at_once * filling->matrix->size.strip_rows;
     if (filling->row_bytes > 0) /* and the rest of heads at both ends */
         return smaller(rows + 2 * (uint64_t)filling->paired_head_dim, filling->matrix->n_rows) *
                filling->row_bytes;
-    /* and the rest of a group at both ends */
-    return smaller(rows / filling->from.group_rows + 2, filling->from.n_groups) *
-           filling->from.group_bytes;
+    /* and the rest of a strip at both ends */
+    return smaller(rows / filling->from.strip_rows + 2, filling->from.n_strips) *
+           filling->from.strip_bytes;
 }
 
 lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
@@ -41,30 +41,30 @@ lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
     lckv_status status = matrix_view(matrix, tensor->dtype, n_rows, n_columns, layout, NULL);
     if (status != LCKV_OK)
         return status;
-    uint64_t group_bytes = matrix->size.group_bytes;
+    uint64_t strip_bytes = matrix->size.strip_bytes;
     if (tensor->layout.lanes == 0) {
         made.row_bytes = tensor->n_bytes / n_rows;
         made.paired_head_dim = paired_head_dim;
-        group_bytes = made.row_bytes * matrix->size.group_rows;
+        strip_bytes = made.row_bytes * matrix->size.strip_rows;
     } else if (!packed_measure(tensor->dtype, n_rows, n_columns, tensor->layout, &made.from)) {
         return fail(LCKV_INTERNAL, "tensor %s is packed and has no size",
                     quoted_string(tensor->name.bytes).text);
     }
-    made.groups_at_once = group_bytes < PIECE_BYTES ? (uint32_t)(PIECE_BYTES / group_bytes) : 1;
-    made.n_pieces = (matrix->size.n_groups + made.groups_at_once - 1) / made.groups_at_once;
+    made.strips_at_once = strip_bytes < PIECE_BYTES ? (uint32_t)(PIECE_BYTES / strip_bytes) : 1;
+    made.n_pieces = (matrix->size.n_strips + made.strips_at_once - 1) / made.strips_at_once;
     made.piece_bytes = piece_bytes(&made);
     *filling = made;
     return LCKV_OK;
 }
 
-/* Groups [first, end) from rows. */
+/* Strips [first, end) from rows. */
 static lckv_status pack_rows(const struct filling *filling, const struct checkpoint *checkpoint,
                              uint32_t first, uint32_t end, uint8_t *buffer, uint8_t *data)
 {
     const struct matrix *matrix = filling->matrix;
-    uint32_t group_rows = matrix->size.group_rows, n_rows = matrix->n_rows;
-    uint32_t begin_row = first * group_rows,
-             end_row = end == matrix->size.n_groups ? n_rows : end * group_rows;
+    uint32_t strip_rows = matrix->size.strip_rows, n_rows = matrix->n_rows;
+    uint32_t begin_row = first * strip_rows,
+             end_row = end == matrix->size.n_strips ? n_rows : end * strip_rows;
     uint32_t head = filling->paired_head_dim;
     if (head != 0) { /* whole heads hold all that is needed */
         begin_row = begin_row / head * head;
@@ -74,46 +74,46 @@ static lckv_status pack_rows(const struct filling *filling, const struct checkpo
         checkpoint_read(checkpoint, filling->tensor, begin_row * filling->row_bytes, buffer,
                         (size_t)((end_row - begin_row) * filling->row_bytes));
     for (uint32_t g = first; status == LCKV_OK && g < end; g++) {
-        const uint8_t *rows[PACKED_MAX_GROUP];
-        for (uint32_t lane = 0; lane < group_rows; lane++) {
-            uint32_t row = g * group_rows + lane, source = filling_source_row(row, head);
+        const uint8_t *rows[PACKED_MAX_STRIP];
+        for (uint32_t lane = 0; lane < strip_rows; lane++) {
+            uint32_t row = g * strip_rows + lane, source = filling_source_row(row, head);
             rows[lane] = row < n_rows ? buffer + (source - begin_row) * filling->row_bytes : NULL;
         }
-        matrix_pack_group(matrix, rows, data + g * matrix->size.group_bytes);
+        matrix_pack_strip(matrix, rows, data + g * matrix->size.strip_bytes);
     }
     return status;
 }
 
-/* Groups [first, end) from groups, of the same layout or another. */
-static lckv_status pack_groups(const struct filling *filling, const struct checkpoint *checkpoint,
+/* Strips [first, end) from strips, of the same layout or another. */
+static lckv_status pack_strips(const struct filling *filling, const struct checkpoint *checkpoint,
                                uint32_t first, uint32_t end, uint8_t *buffer, uint8_t *data)
 {
     const struct matrix *matrix = filling->matrix;
     const struct tensor *tensor = filling->tensor;
-    size_t group_bytes = matrix->size.group_bytes;
+    size_t strip_bytes = matrix->size.strip_bytes;
     if (packed_same(matrix->dtype, tensor->layout, matrix->layout))
-        return checkpoint_read(checkpoint, tensor, first * group_bytes, data + first * group_bytes,
-                               (end - first) * group_bytes);
+        return checkpoint_read(checkpoint, tensor, first * strip_bytes, data + first * strip_bytes,
+                               (end - first) * strip_bytes);
     const struct packed_size *from = &filling->from;
-    uint32_t from_rows = from->group_rows, rows = matrix->size.group_rows;
+    uint32_t from_rows = from->strip_rows, rows = matrix->size.strip_rows;
     uint32_t from_first = (uint32_t)((uint64_t)first * rows / from_rows);
-    uint64_t from_end = smaller(((uint64_t)end * rows + from_rows - 1) / from_rows, from->n_groups);
+    uint64_t from_end = smaller(((uint64_t)end * rows + from_rows - 1) / from_rows, from->n_strips);
     lckv_status status =
-        checkpoint_read(checkpoint, tensor, (uint64_t)from_first * from->group_bytes, buffer,
-                        (size_t)((from_end - from_first) * from->group_bytes));
+        checkpoint_read(checkpoint, tensor, (uint64_t)from_first * from->strip_bytes, buffer,
+                        (size_t)((from_end - from_first) * from->strip_bytes));
     for (uint32_t g = first; status == LCKV_OK && g < end; g++)
-        matrix_repack_group(matrix, g, tensor->layout, from, buffer, from_first,
-                            data + g * group_bytes);
+        matrix_repack_strip(matrix, g, tensor->layout, from, buffer, from_first,
+                            data + g * strip_bytes);
     return status;
 }
 
 lckv_status filling_pack(const struct filling *filling, const struct checkpoint *checkpoint,
                          size_t piece, uint8_t *buffer, uint8_t *data)
 {
-    uint32_t n_groups = (uint32_t)filling->matrix->size.n_groups;
-    uint32_t first = (uint32_t)piece * filling->groups_at_once;
+    uint32_t n_strips = (uint32_t)filling->matrix->size.n_strips;
+    uint32_t first = (uint32_t)piece * filling->strips_at_once;
     uint32_t end =
-        n_groups - first < filling->groups_at_once ? n_groups : first + filling->groups_at_once;
+        n_strips - first < filling->strips_at_once ? n_strips : first + filling->strips_at_once;
     return filling->row_bytes > 0 ? pack_rows(filling, checkpoint, first, end, buffer, data)
-                                  : pack_groups(filling, checkpoint, first, end, buffer, data);
+                                  : pack_strips(filling, checkpoint, first, end, buffer, data);
 }

@@ -13,9 +13,9 @@ struct filling {
     struct matrix *matrix;    /* its data is set before the first piece is packed */
     size_t offset;            /* of its data, in the memory of all weights */
     uint64_t row_bytes;       /* of the file; 0 if it is packed: */
-    struct packed_size from;  /* its groups */
+    struct packed_size from;  /* its strips */
     uint32_t paired_head_dim; /* as in filling_source_row */
-    uint32_t groups_at_once;  /* in a piece */
+    uint32_t strips_at_once;  /* in a piece */
     uint64_t piece_bytes;     /* of the file, at most */
     size_t n_pieces;
 };

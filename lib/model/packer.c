@@ -77,7 +77,7 @@ void packer_release(struct packer *packer)
 }
 
 /* A run of the pool. Pieces are taken in order, those of all matrices in one. */
-struct run {
+struct packing {
     struct packer *packer;
     packer_meanwhile meanwhile;
     lckv_status status; /* of the calling thread: cancelled, or `meanwhile` failed */
@@ -94,9 +94,10 @@ struct cursor {
     size_t filling, first_piece;
 };
 
-static lckv_status pack_piece(struct run *run, struct cursor *cursor, size_t piece, uint8_t *buffer)
+static lckv_status pack_piece(struct packing *packing, struct cursor *cursor, size_t piece,
+                              uint8_t *buffer)
 {
-    const struct packer *packer = run->packer;
+    const struct packer *packer = packing->packer;
     struct lckv_model *model = packer->model;
     while (piece - cursor->first_piece >= packer->fillings[cursor->filling].n_pieces)
         cursor->first_piece += packer->fillings[cursor->filling++].n_pieces;
@@ -106,7 +107,7 @@ static lckv_status pack_piece(struct run *run, struct cursor *cursor, size_t pie
                                       model->memory + filling->offset);
     /* All of the tensor counts with its last piece. */
     if (of_filling + 1 == filling->n_pieces)
-        atomic_fetch_add(&run->done, filling->tensor->n_bytes);
+        atomic_fetch_add(&packing->done, filling->tensor->n_bytes);
     return status;
 }
 
@@ -129,33 +130,33 @@ static size_t count_pieces(const struct packer *packer)
 
 static void work(const struct worker *worker, void *context)
 {
-    struct run *run = context;
-    uint8_t *buffer = run->buffers + worker->index * run->buffer_bytes;
-    size_t n_pieces = count_pieces(run->packer);
+    struct packing *packing = context;
+    uint8_t *buffer = packing->buffers + worker->index * packing->buffer_bytes;
+    size_t n_pieces = count_pieces(packing->packer);
     struct cursor cursor = {0, 0};
     bool caller = worker->index == 0;
     if (caller)
-        run->status = run->meanwhile(run->packer->model, run->packer->options);
-    while (!atomic_load(&run->stop)) {
-        if (caller && run->status != LCKV_OK) {
-            atomic_store(&run->stop, true);
+        packing->status = packing->meanwhile(packing->packer->model, packing->packer->options);
+    while (!atomic_load(&packing->stop)) {
+        if (caller && packing->status != LCKV_OK) {
+            atomic_store(&packing->stop, true);
             return;
         }
-        size_t piece = atomic_fetch_add(&run->next, 1);
+        size_t piece = atomic_fetch_add(&packing->next, 1);
         if (piece >= n_pieces)
             return;
-        if (pack_piece(run, &cursor, piece, buffer) != LCKV_OK) {
-            atomic_store(&run->failed, piece);
-            atomic_store(&run->stop, true);
+        if (pack_piece(packing, &cursor, piece, buffer) != LCKV_OK) {
+            atomic_store(&packing->failed, piece);
+            atomic_store(&packing->stop, true);
         }
         if (caller)
-            run->status = report(run->packer, atomic_load(&run->done));
+            packing->status = report(packing->packer, atomic_load(&packing->done));
     }
 }
 
-static lckv_status allocate(struct run *run, uint32_t n_threads)
+static lckv_status allocate(struct packing *packing, uint32_t n_threads)
 {
-    const struct packer *packer = run->packer;
+    const struct packer *packer = packing->packer;
     struct lckv_model *model = packer->model;
     lckv_status status = LCKV_OK;
     uint64_t most = 0;
@@ -168,32 +169,32 @@ static lckv_status allocate(struct run *run, uint32_t n_threads)
         status =
             memory_alloc_raw(&model->allocator, model->memory_bytes, "weights", &model->memory);
     if (status == LCKV_OK)
-        status = memory_alloc_raw(&model->allocator, all, "pieces of weights", &run->buffers);
-    run->buffer_bytes = (size_t)most;
+        status = memory_alloc_raw(&model->allocator, all, "pieces of weights", &packing->buffers);
+    packing->buffer_bytes = (size_t)most;
     return status;
 }
 
 lckv_status packer_run(struct packer *packer, struct lckv_pool *pool, packer_meanwhile meanwhile)
 {
     struct lckv_model *model = packer->model;
-    struct run run = {.packer = packer, .meanwhile = meanwhile};
-    atomic_init(&run.done, packer->done);
-    atomic_init(&run.failed, SIZE_MAX);
+    struct packing packing = {.packer = packer, .meanwhile = meanwhile};
+    atomic_init(&packing.done, packer->done);
+    atomic_init(&packing.failed, SIZE_MAX);
     uint32_t n_threads = pool_size(pool);
-    lckv_status status = allocate(&run, n_threads);
+    lckv_status status = allocate(&packing, n_threads);
     if (status == LCKV_OK) {
         for (size_t i = 0; i < packer->n_fillings; i++)
             packer->fillings[i].matrix->data = model->memory + packer->fillings[i].offset;
-        pool_run(pool, work, &run);
-        status = run.status;
+        pool_run(pool, 0, work, &packing);
+        status = packing.status;
     }
-    if (status == LCKV_OK && run.failed != SIZE_MAX) {
+    if (status == LCKV_OK && packing.failed != SIZE_MAX) {
         /* Once more on this thread, for the message. */
         struct cursor cursor = {0, 0};
-        status = pack_piece(&run, &cursor, run.failed, run.buffers);
+        status = pack_piece(&packing, &cursor, packing.failed, packing.buffers);
         if (status == LCKV_OK)
             status = fail(LCKV_IO, "%s: a read failed once; try again", model->checkpoint.name);
     }
-    memory_free(&model->allocator, run.buffers, run.buffer_bytes * n_threads, 1);
+    memory_free(&model->allocator, packing.buffers, packing.buffer_bytes * n_threads, 1);
     return status == LCKV_OK ? report(packer, packer->total) : status;
 }

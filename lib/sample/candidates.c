@@ -180,9 +180,9 @@ size_t candidates_min_p(struct candidate *candidates, size_t n, float min_p)
     return kept;
 }
 
-lckv_token candidates_draw(const struct candidate *candidates, size_t n, double unit)
+lckv_token candidates_draw(const struct candidate *candidates, size_t n, double fraction)
 {
-    double wanted = total_weight(candidates, n) * unit;
+    double wanted = total_weight(candidates, n) * fraction;
     double sum = 0.0;
     for (size_t i = 0; i + 1 < n; i++) {
         sum += candidates[i].weight;

@@ -35,7 +35,7 @@ size_t candidates_top_p(struct candidate *candidates, struct candidate *spare, s
 /* Keeps those of at least `min_p` times the best one's weight. Returns how many, at least one. */
 size_t candidates_min_p(struct candidate *candidates, size_t n, float min_p);
 
-/* The candidate in whose share of the whole `unit`, in [0, 1), falls. */
-lckv_token candidates_draw(const struct candidate *candidates, size_t n, double unit);
+/* The candidate in whose share of the whole `fraction`, in [0, 1), falls. */
+lckv_token candidates_draw(const struct candidate *candidates, size_t n, double fraction);
 
 #endif

@@ -37,7 +37,7 @@ uint64_t random_next(struct random *random)
     return result;
 }
 
-double random_unit(struct random *random)
+double random_fraction(struct random *random)
 {
     return (double)(random_next(random) >> 11) * 0x1p-53;
 }

@@ -15,6 +15,6 @@ void random_seed(struct random *random, uint64_t seed);
 uint64_t random_next(struct random *random);
 
 /* Uniform in [0, 1), a multiple of 2^-53. */
-double random_unit(struct random *random);
+double random_fraction(struct random *random);
 
 #endif

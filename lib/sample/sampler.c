@@ -257,7 +257,7 @@ static lckv_status draw(struct lckv_sampler *sampler, const float *logits, size_
         n = candidates_top_p(candidates, sampler->spare, n, options->top_p);
     if (options->min_p > 0.0f)
         n = candidates_min_p(candidates, n, options->min_p);
-    *token = candidates_draw(candidates, n, random_unit(&sampler->random));
+    *token = candidates_draw(candidates, n, random_fraction(&sampler->random));
     return LCKV_OK;
 }
 

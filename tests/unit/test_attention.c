@@ -16,12 +16,12 @@ enum { POSITIONS = 2 * KV_SEGMENT + 300, HEADS = 3, QUERIES = KV_MAX_QUERIES, ST
 static void merge_parts(const struct kernels *kernels, attend_function attend,
                         struct attend_job one)
 {
-    size_t head_dim = one.layout->head_dim, n_floats = attend_part_floats(head_dim), n = 0;
+    size_t head_dim = one.layout->head_dim, n_floats = attend_partial_floats(head_dim), n = 0;
     uint64_t last = *one.end, begin, end;
-    float *parts = NULL, *out = *one.out, *part;
-    ck_assert(posix_memalign((void **)&parts, 64, 3 * n_floats * sizeof *parts) == 0);
+    float *partials = NULL, *out = *one.out, *part;
+    ck_assert(posix_memalign((void **)&partials, 64, 3 * n_floats * sizeof *partials) == 0);
     const uint64_t first = *one.begin;
-    one.parts = true;
+    one.partials = true;
     one.begin = &begin;
     one.end = &end;
     one.out = &part;
@@ -29,12 +29,12 @@ static void merge_parts(const struct kernels *kernels, attend_function attend,
          segment += KV_SEGMENT) {
         begin = first > segment ? first : segment;
         end = last < segment + KV_SEGMENT ? last : segment + KV_SEGMENT;
-        part = parts + n++ * n_floats;
+        part = partials + n++ * n_floats;
         attend(&one);
     }
     memset(out, 0xff, head_dim * sizeof *out);
-    kernels->attend_merge(parts, n, head_dim, one.scratch, out);
-    free(parts);
+    kernels->attend_merge(partials, n, head_dim, one.scratch, out);
+    free(partials);
 }
 
 /*

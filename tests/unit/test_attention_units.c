@@ -1,5 +1,5 @@
 /*
- * How attention is shared out: every run's positions are taken once for each KV head, and partial
+ * How attention is shared out: every slice's positions are taken once for each KV head, and partial
  * results fit where they go.
  */
 #include "engine/attention_units.h"
@@ -16,8 +16,8 @@ struct setting {
     struct batch batch;
     struct lckv_session sessions[FEW_ROWS];
     struct row rows[FEW_ROWS];
-    struct run runs[FEW_ROWS];
-    float parts[1]; /* where they would begin */
+    struct slice slices[FEW_ROWS];
+    float partials[1]; /* where they would begin */
 };
 
 static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t n_rows,
@@ -28,52 +28,54 @@ static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t
     s->model.hparams.n_kv_heads = n_kv_heads;
     s->model.hparams.head_dim = 16;
     s->model.hparams.sliding_window = 100;
-    s->workspace.parts = s->parts;
+    s->workspace.partials = s->partials;
     s->pass = (struct pass){.model = &s->model, .workspace = &s->workspace, .few = true};
     for (size_t m = 0; m < n_rows; m++) {
         s->rows[m].session = &s->sessions[owner[m]];
         s->rows[m].position = at[m];
     }
-    s->batch = attention_batch(&s->model, s->rows, n_rows, s->runs);
+    s->batch = attention_batch(&s->model, s->rows, n_rows, s->slices);
 }
 
-/* Units of a KV head of a run follow each other without a gap, and so do their parts. */
-static void check_units(const struct setting *s, const struct plan_layer *layer, bool parts)
+/* Units of a KV head of a slice follow each other without a gap, and so do their partials. */
+static void check_units(const struct setting *s, const struct plan_layer *layer, bool partials)
 {
     const struct hparams *h = &s->model.hparams;
     struct attention_units units = attention_units(&s->pass, &s->batch, layer, MANY_THREADS);
-    ck_assert_int_eq(units.parts, parts);
+    ck_assert_int_eq(units.partials, partials);
     size_t index = 0, n_floats = 0;
-    for (size_t r = 0; r < s->batch.n_runs; r++) {
-        const struct run *run = &s->runs[r];
-        uint64_t first = attention_span(&s->pass, &s->batch, layer, run->first).begin;
-        uint64_t last = attention_span(&s->pass, &s->batch, layer, run->first + run->count - 1).end;
-        uint32_t n_parts = 0;
+    for (size_t r = 0; r < s->batch.n_slices; r++) {
+        const struct slice *slice = &s->slices[r];
+        uint64_t first = attention_span(&s->pass, &s->batch, layer, slice->first).begin;
+        uint64_t last =
+            attention_span(&s->pass, &s->batch, layer, slice->first + slice->count - 1).end;
+        uint32_t n_partials = 0;
         for (uint32_t head = 0; head < h->n_kv_heads; head++) {
             uint64_t taken = first;
-            for (uint32_t part = 0; part == 0 || part < n_parts; part++, index++) {
+            for (uint32_t part = 0; part == 0 || part < n_partials; part++, index++) {
                 ck_assert_uint_lt(index, units.count);
                 struct attention_unit unit = attention_unit(&s->pass, &units, index);
-                ck_assert_uint_eq(unit.run, r);
+                ck_assert_uint_eq(unit.slice, r);
                 ck_assert_uint_eq(unit.kv_head, head);
                 ck_assert_uint_eq(unit.part, part);
                 ck_assert(unit.begin <= taken && (taken == first || unit.begin == taken));
                 ck_assert(unit.end > taken || first >= last);
                 taken = unit.end;
-                n_parts = unit.n_parts;
-                ck_assert_int_eq(n_parts > 0, parts);
-                if (parts) {
+                n_partials = unit.n_partials;
+                ck_assert_int_eq(n_partials > 0, partials);
+                if (partials) {
                     ck_assert_uint_eq(unit.begin % KV_SEGMENT, 0);
                     ck_assert_uint_eq(unit.end - unit.begin, KV_SEGMENT);
-                    ck_assert_uint_eq((size_t)(unit.parts - s->parts), n_floats);
+                    ck_assert_uint_eq((size_t)(unit.partials - s->partials), n_floats);
                 }
             }
             ck_assert_uint_ge(taken, last);
         }
-        n_floats += (size_t)n_parts * run->count * h->n_heads * attend_part_floats(h->head_dim);
+        n_floats +=
+            (size_t)n_partials * slice->count * h->n_heads * attend_partial_floats(h->head_dim);
     }
     ck_assert_uint_eq(index, units.count);
-    ck_assert_uint_le(n_floats, MOST_PARTS * h->n_heads * attend_part_floats(h->head_dim));
+    ck_assert_uint_le(n_floats, MOST_PARTIALS * h->n_heads * attend_partial_floats(h->head_dim));
 }
 
 static const struct plan_layer everything = {0}, window = {.windowed = true};
@@ -114,7 +116,7 @@ END_TEST
 START_TEST(more_parts_than_there_is_room_for_are_not_cut)
 {
     static const int one[] = {0}, same[] = {0, 0, 0, 0};
-    const uint64_t most = (uint64_t)MOST_PARTS * KV_SEGMENT;
+    const uint64_t most = (uint64_t)MOST_PARTIALS * KV_SEGMENT;
     struct setting s;
     set(&s, 8, 2, 1, one, (const uint64_t[]){most - 1});
     check_units(&s, &everything, true);
@@ -135,11 +137,11 @@ START_TEST(nothing_is_cut_that_threads_would_not_gain_from)
     static const int one[] = {0};
     struct setting s;
     set(&s, 8, 4, 1, one, (const uint64_t[]){9000});
-    ck_assert(!attention_units(&s.pass, &s.batch, &everything, 1).parts);
-    ck_assert(!attention_units(&s.pass, &s.batch, &everything, 2).parts); /* two units each */
-    ck_assert(attention_units(&s.pass, &s.batch, &everything, 3).parts);
+    ck_assert(!attention_units(&s.pass, &s.batch, &everything, 1).partials);
+    ck_assert(!attention_units(&s.pass, &s.batch, &everything, 2).partials); /* two units each */
+    ck_assert(attention_units(&s.pass, &s.batch, &everything, 3).partials);
     s.pass.few = false;
-    ck_assert(!attention_units(&s.pass, &s.batch, &everything, MANY_THREADS).parts);
+    ck_assert(!attention_units(&s.pass, &s.batch, &everything, MANY_THREADS).partials);
 }
 END_TEST
 
@@ -149,13 +151,13 @@ START_TEST(runs_are_rows_of_a_session_that_a_kernel_takes_at_once)
     static const uint64_t at[] = {7, 8, 0, 1};
     struct setting s;
     set(&s, 8, 2, 4, two, at); /* 4 heads a KV head: 8 rows at once */
-    ck_assert_uint_eq(s.batch.n_runs, 2);
-    ck_assert(s.batch.runs_alone);
+    ck_assert_uint_eq(s.batch.n_slices, 2);
+    ck_assert(s.batch.slices_alone);
     set(&s, 32, 1, 4, two, at); /* 32: one row */
-    ck_assert_uint_eq(s.batch.n_runs, 4);
-    ck_assert(!s.batch.runs_alone);
+    ck_assert_uint_eq(s.batch.n_slices, 4);
+    ck_assert(!s.batch.slices_alone);
     set(&s, 40, 1, 4, two, at); /* more than a kernel takes */
-    ck_assert_uint_eq(s.batch.n_runs, 4);
+    ck_assert_uint_eq(s.batch.n_slices, 4);
     ck_assert_uint_eq(attention_heads_at_once(&s.model.hparams), KV_MAX_QUERIES);
 }
 END_TEST

@@ -65,7 +65,7 @@ static void random_row(lckv_dtype dtype, size_t n, int byte, uint8_t *bytes)
 }
 
 /*
- * More than a tile, a stretch and a part of anything, and not whole vectors: after whole groups
+ * More than a tile, a stretch and a part of anything, and not whole vectors: after whole strips
  * ROWS leaves more than a vector, FEWER_ROWS less. TOKENS ends in a tile of its own.
  */
 enum { ROWS = 157, FEWER_ROWS = 133, COLUMNS = 1280, TOKENS = 150, PADDED_ROWS = 160 };
@@ -91,13 +91,13 @@ static void make(struct fixture *f, lckv_dtype dtype, struct matrix_layout layou
         random_row(dtype, columns, byte, f->bytes + r * row_bytes);
         blocks_dequantize(dtype, f->bytes + r * row_bytes, columns, f->weights[r]);
     }
-    for (uint32_t g = 0; g < f->matrix.size.n_groups; g++) {
-        const uint8_t *at[PACKED_MAX_GROUP];
-        for (uint32_t lane = 0; lane < f->matrix.size.group_rows; lane++) {
-            uint32_t row = g * f->matrix.size.group_rows + lane;
+    for (uint32_t g = 0; g < f->matrix.size.n_strips; g++) {
+        const uint8_t *at[PACKED_MAX_STRIP];
+        for (uint32_t lane = 0; lane < f->matrix.size.strip_rows; lane++) {
+            uint32_t row = g * f->matrix.size.strip_rows + lane;
             at[lane] = row < rows ? f->bytes + row * row_bytes : NULL;
         }
-        matrix_pack_group(&f->matrix, at, f->matrix.owned + g * f->matrix.size.group_bytes);
+        matrix_pack_strip(&f->matrix, at, f->matrix.owned + g * f->matrix.size.strip_bytes);
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * The packed form: sizes, type numbers, and groups that go from one layout to another.
+ * The packed form: sizes, type numbers, and strips that go from one layout to another.
  */
 #include "format/packed.h"
 #include "kernels/matrix.h"
@@ -26,42 +26,42 @@ START_TEST(packed_matrices_take_the_bytes_of_files)
         ck_assert(dtype_bytes(dtypes[_i], 64 * 1024, &bytes));
         ck_assert(packed_measure(dtypes[_i], 64, 1024, layouts[l], &size));
         ck_assert_uint_eq(size.n_bytes, bytes);
-        ck_assert_uint_le(size.group_rows, PACKED_MAX_GROUP);
-        ck_assert_uint_eq(packed_row_step(layouts[l]) % size.group_rows, 0);
+        ck_assert_uint_le(size.strip_rows, PACKED_MAX_STRIP);
+        ck_assert_uint_eq(packed_row_step(layouts[l]) % size.strip_rows, 0);
         bool is_float = dtype_info(dtypes[_i])->block_elements == 1; /* products rely on it */
-        ck_assert_uint_eq(size.group_rows, layouts[l].lanes * (is_float ? 2 : 1));
-        ck_assert_uint_eq(size.n_groups, 64 / size.group_rows);
-        ck_assert_uint_eq(size.group_bytes % PACKED_ALIGNMENT, 0);
-        ck_assert(packed_measure(dtypes[_i], 65, 1024, layouts[l], &size)); /* one group more */
-        ck_assert_uint_eq(size.n_bytes, bytes + size.group_bytes);
+        ck_assert_uint_eq(size.strip_rows, layouts[l].lanes * (is_float ? 2 : 1));
+        ck_assert_uint_eq(size.n_strips, 64 / size.strip_rows);
+        ck_assert_uint_eq(size.strip_bytes % PACKED_ALIGNMENT, 0);
+        ck_assert(packed_measure(dtypes[_i], 65, 1024, layouts[l], &size)); /* one strip more */
+        ck_assert_uint_eq(size.n_bytes, bytes + size.strip_bytes);
     }
 }
 END_TEST
 
-/* Heads and bodies are apart, begin where vectors may, and end with the group. */
+/* Heads and bodies are apart, begin where vectors may, and end with the strip. */
 START_TEST(blocks_have_places_of_their_own)
 {
     const struct packed_form form = packed_form(dtypes[_i]);
-    size_t head_bytes = packed_head_bytes(form), body_bytes = packed_body_bytes(form);
+    size_t scales_bytes = packed_scales_bytes(form), body_bytes = packed_body_bytes(form);
     static uint8_t taken[1 << 17];
     for (size_t l = 0; l < N_LAYOUTS; l++) {
         struct packed_size size;
-        size_t rows = packed_group_rows(dtypes[_i], layouts[l]), n_taken = 0;
+        size_t rows = packed_strip_rows(dtypes[_i], layouts[l]), n_taken = 0;
         ck_assert(packed_measure(dtypes[_i], rows, 3 * 256, layouts[l], &size));
-        ck_assert_uint_le(size.group_bytes, sizeof taken);
+        ck_assert_uint_le(size.strip_bytes, sizeof taken);
         memset(taken, 0, sizeof taken);
         for (size_t b = 0; b < size.n_blocks; b++) {
             struct packed_block at = packed_block(form, rows, b);
             if (form.columns >= 32)
                 ck_assert_uint_eq(at.body % (4 * rows), 0);
-            ck_assert_uint_le(at.body + rows * body_bytes, size.group_bytes);
-            for (size_t i = 0; i < rows * head_bytes; i++)
-                n_taken += !taken[at.head + i]++;
+            ck_assert_uint_le(at.body + rows * body_bytes, size.strip_bytes);
+            for (size_t i = 0; i < rows * scales_bytes; i++)
+                n_taken += !taken[at.scales + i]++;
             for (size_t i = 0; i < rows * body_bytes; i++)
                 n_taken += !taken[at.body + i]++;
         }
-        ck_assert_uint_eq(n_taken, size.n_blocks * rows * (head_bytes + body_bytes));
-        ck_assert_uint_lt(size.group_bytes - n_taken, PACKED_ALIGNMENT + rows * head_bytes);
+        ck_assert_uint_eq(n_taken, size.n_blocks * rows * (scales_bytes + body_bytes));
+        ck_assert_uint_lt(size.strip_bytes - n_taken, PACKED_ALIGNMENT + rows * scales_bytes);
     }
 }
 END_TEST
@@ -103,7 +103,7 @@ START_TEST(type_numbers_come_back)
 }
 END_TEST
 
-/* Not whole groups, and the last unit, or pair of columns, is not whole either. */
+/* Not whole strips, and the last unit, or pair of columns, is not whole either. */
 enum { ROWS = 43, MOST_BYTES = ROWS * 1024 * 4 };
 
 static uint32_t columns_of(lckv_dtype dtype)
@@ -120,18 +120,18 @@ static struct matrix pack(lckv_dtype dtype, struct matrix_layout layout, const u
     ck_assert_ok(
         matrix_create(&matrix, dtype, ROWS, columns_of(dtype), layout, &memory_default_allocator));
     memset(matrix.owned, 0xa5, matrix.size.n_bytes); /* nothing may be left of it */
-    for (uint32_t g = 0; g < matrix.size.n_groups; g++) {
-        const uint8_t *rows[PACKED_MAX_GROUP];
-        for (uint32_t lane = 0; lane < matrix.size.group_rows; lane++) {
-            uint32_t row = g * matrix.size.group_rows + lane;
+    for (uint32_t g = 0; g < matrix.size.n_strips; g++) {
+        const uint8_t *rows[PACKED_MAX_STRIP];
+        for (uint32_t lane = 0; lane < matrix.size.strip_rows; lane++) {
+            uint32_t row = g * matrix.size.strip_rows + lane;
             rows[lane] = row < ROWS ? bytes + row * row_bytes : NULL;
         }
-        matrix_pack_group(&matrix, rows, matrix.owned + g * matrix.size.group_bytes);
+        matrix_pack_strip(&matrix, rows, matrix.owned + g * matrix.size.strip_bytes);
     }
     return matrix;
 }
 
-/* Rows of the last group that the matrix does not have may hold anything: floats are compared. */
+/* Rows of the last strip that the matrix does not have may hold anything: floats are compared. */
 static void check_same_rows(const struct matrix *a, const struct matrix *b)
 {
     static float row_a[3 * 256], row_b[3 * 256];
@@ -142,7 +142,7 @@ static void check_same_rows(const struct matrix *a, const struct matrix *b)
     }
 }
 
-START_TEST(groups_go_from_any_layout_to_any_other)
+START_TEST(strips_go_from_any_layout_to_any_other)
 {
     static uint8_t bytes[MOST_BYTES];
     lckv_dtype dtype = dtypes[_i];
@@ -155,14 +155,14 @@ START_TEST(groups_go_from_any_layout_to_any_other)
             struct matrix expected = pack(dtype, layouts[to], bytes), made = {0};
             ck_assert_ok(matrix_create(&made, dtype, ROWS, columns_of(dtype), layouts[to],
                                        &memory_default_allocator));
-            for (uint32_t g = 0; g < made.size.n_groups; g++) {
-                uint32_t first = g * made.size.group_rows / source.size.group_rows;
-                matrix_repack_group(&made, g, layouts[from], &source.size,
-                                    source.data + first * source.size.group_bytes, first,
-                                    made.owned + g * made.size.group_bytes);
+            for (uint32_t g = 0; g < made.size.n_strips; g++) {
+                uint32_t first = g * made.size.strip_rows / source.size.strip_rows;
+                matrix_repack_strip(&made, g, layouts[from], &source.size,
+                                    source.data + first * source.size.strip_bytes, first,
+                                    made.owned + g * made.size.strip_bytes);
             }
             check_same_rows(&made, &expected);
-            size_t whole = (ROWS / made.size.group_rows) * made.size.group_bytes;
+            size_t whole = (ROWS / made.size.strip_rows) * made.size.strip_bytes;
             ck_assert_mem_eq(made.data, expected.data, whole);
             matrix_release(&made, &memory_default_allocator);
             matrix_release(&expected, &memory_default_allocator);
@@ -231,7 +231,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, blocks_have_places_of_their_own, 0, N_DTYPES);
     tcase_add_test(tcase, sizes_that_do_not_fit_are_refused);
     tcase_add_loop_test(tcase, type_numbers_come_back, 0, N_DTYPES);
-    tcase_add_loop_test(tcase, groups_go_from_any_layout_to_any_other, 0, N_DTYPES);
+    tcase_add_loop_test(tcase, strips_go_from_any_layout_to_any_other, 0, N_DTYPES);
     tcase_add_loop_test(tcase, the_bytes_are_those_of_the_version, 0, N_DTYPES);
     tcase_add_test(tcase, a_view_is_not_freed);
     suite_add_tcase(suite, tcase);

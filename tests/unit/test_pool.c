@@ -73,7 +73,7 @@ START_TEST(workers_come_once_to_a_run)
     struct lckv_pool *pool = make_pool(sizes[_i]);
     ck_assert_uint_eq(pool_size(pool), sizes[_i]);
     for (int run = 1; run <= 200; run++) {
-        pool_run(pool, visit, &visits);
+        pool_run(pool, 0, visit, &visits);
         ck_assert_int_eq(atomic_load(&visits.count), (int)sizes[_i]);
         for (uint32_t i = 0; i < MOST_WORKERS; i++)
             ck_assert_int_eq(atomic_load(&visits.of[i]), i < sizes[_i] ? run : 0);
@@ -85,7 +85,7 @@ END_TEST
 static void visit_within(const struct worker *worker, void *context)
 {
     if (worker->index == 0)
-        pool_run(worker->pool, visit, context);
+        pool_run(worker->pool, 0, visit, context);
 }
 
 /* As a callback does that evaluates on the pool that opens a model. */
@@ -94,12 +94,12 @@ START_TEST(a_run_within_a_run_has_the_caller_alone)
     struct visits visits = {.caller = pthread_self()};
     struct lckv_pool *pool = make_pool(3);
     for (int run = 1; run <= 20; run++) {
-        pool_run(pool, visit_within, &visits);
+        pool_run(pool, 0, visit_within, &visits);
         ck_assert_int_eq(atomic_load(&visits.count), 1);
         ck_assert_int_eq(atomic_load(&visits.of[0]), run);
         ck_assert_int_eq(atomic_load(&visits.of[1]), 0);
     }
-    pool_run(pool, visit, &visits);
+    pool_run(pool, 0, visit, &visits);
     ck_assert_int_eq(atomic_load(&visits.count), 3);
     pool_release(pool);
 }
@@ -159,7 +159,7 @@ static void run_ring(struct lckv_pool *pool, struct ring *ring)
 {
     memset(ring->cells, 0, sizeof ring->cells);
     atomic_store(&ring->claimed, 0);
-    pool_run(pool, go_round, ring);
+    pool_run(pool, 0, go_round, ring);
     ck_assert_int_eq(atomic_load(&ring->n_wrong), 0);
     for (uint32_t i = 0; i < ring->n_cells; i++)
         ck_assert_uint_eq(ring->cells[(ring->rounds + 1) % 2][i], ring->rounds);
@@ -237,15 +237,15 @@ START_TEST(threads_start_with_the_first_run_and_end_with_the_pool)
     struct visits visits = {.caller = pthread_self()};
     /* ThreadSanitizer starts a thread of its own with the process's first. */
     struct lckv_pool *pool = make_pool(2);
-    pool_run(pool, visit, &visits);
+    pool_run(pool, 0, visit, &visits);
     pool_release(pool);
     rest(20000000); /* a joined thread may still be on its way out of the kernel */
     const int before = n_threads_alive();
     pool = make_pool(4);
     ck_assert_int_eq(n_threads_alive(), before);
-    pool_run(pool, visit, &visits);
+    pool_run(pool, 0, visit, &visits);
     ck_assert_int_eq(n_threads_alive(), before + 3);
-    pool_run(pool, visit, &visits);
+    pool_run(pool, 0, visit, &visits);
     ck_assert_int_eq(n_threads_alive(), before + 3);
     pool_release(pool);
     /* A joined thread may still be on its way out of the kernel. */
@@ -260,7 +260,7 @@ START_TEST(nothing_runs_between_runs)
     struct visits visits = {.caller = pthread_self()};
     struct timespec begin, end;
     struct lckv_pool *pool = make_pool(4);
-    pool_run(pool, visit, &visits);
+    pool_run(pool, 0, visit, &visits);
     rest(20000000);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
     rest(200000000);
@@ -288,7 +288,7 @@ START_TEST(only_the_callers_thread_takes_signals)
 {
     atomic_int n_wrong = 0;
     struct lckv_pool *pool = make_pool(3);
-    pool_run(pool, look_at_signals, &n_wrong);
+    pool_run(pool, 0, look_at_signals, &n_wrong);
     ck_assert_int_eq(atomic_load(&n_wrong), 0);
     pool_release(pool);
 }
@@ -316,7 +316,7 @@ START_TEST(a_child_of_fork_starts_its_own_threads)
     if (child == 0) {
         alarm(10);
         struct visits visits = {.caller = pthread_self(), .expected = 3};
-        pool_run(pool, visit, &visits);
+        pool_run(pool, 0, visit, &visits);
         run_ring(pool, &ring);
         int good = atomic_load(&visits.of[2]) == 1 && atomic_load(&ring.n_wrong) == 0;
         good = good && n_threads_alive() == 3;

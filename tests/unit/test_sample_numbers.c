@@ -104,7 +104,7 @@ START_TEST(random_is_xoshiro256_star_star)
     ck_assert(random.state[0] == UINT64_C(0xe220a8397b1dcdaf));
     ck_assert(random_next(&random) == UINT64_C(0x99ec5f36cb75f2b4));
     for (int i = 0; i < 10000; i++) {
-        double unit = random_unit(&random);
+        double unit = random_fraction(&random);
         ck_assert(unit >= 0.0 && unit < 1.0);
     }
 }

@@ -26,9 +26,10 @@ static float any_logit(struct random *random, int kind)
     case 1:
         return random_next(random) % 2 == 0 ? 0.0f : -0.0f;
     case 2:
-        return random_next(random) % 50 == 0 ? HUGE_VALF : (float)(random_unit(random) * 8 - 6);
+        return random_next(random) % 50 == 0 ? HUGE_VALF : (float)(random_fraction(random) * 8 - 6);
     case 3:
-        return (float)(-2.0 * log(random_unit(random) + 1e-9)); /* as a model's: few likely ones */
+        return (float)(-2.0 *
+                       log(random_fraction(random) + 1e-9)); /* as a model's: few likely ones */
     default:
         return 1.0f + (float)(random_next(random) % 7) * 0x1p-23f;
     }

@@ -160,7 +160,7 @@ START_TEST(workers_share_every_step)
     ck_assert_ok(pool_create(WORKERS, &memory_default_allocator, &s.pool));
     for (size_t count = 0; count <= MOST_UNITS; count++) {
         begin(&s, count, count % 2 == 0 ? 1 : 4, count % 3 == 0 ? 8 : SIZE_MAX);
-        pool_run(s.pool, claim_in_steps, &s);
+        pool_run(s.pool, 0, claim_in_steps, &s);
     }
     pool_release(s.pool);
 }

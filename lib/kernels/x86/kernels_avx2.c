@@ -8,7 +8,7 @@
 #include "kernels/tile.inc.h"
 
 #include "kernels/elementwise.inc.h"
-#include "kernels/group.inc.h"
+#include "kernels/strip.inc.h"
 #include "kernels/unpack.inc.h"
 
 #include "kernels/multiply_fast.inc.h"

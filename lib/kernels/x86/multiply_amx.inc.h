@@ -10,14 +10,15 @@
  */
 
 #define AMX_BLOCKS 16 /* of 32 columns that stand ready as signed bytes: 8 KiB */
-#define AMX_TILES 4   /* of sums: units are multiplied, stored and scaled two steps apart */
+#define AMX_TILES 4   /* of sums: sub_blocks are multiplied, stored and scaled two steps apart */
 
-/* A stretch of a group, ready for tiles. A unit is a part of it that shares a scale. */
+/* A stretch of a strip, ready for tiles. A sub_block is a part of it that shares a scale. */
 struct amx_stretch {
-    int8_t weights[AMX_BLOCKS * 32 * LANES];     /* [unit][columns / 4][LANES][4] */
-    float scales[2 * AMX_BLOCKS * LANES];        /* [unit][LANES] */
-    float minimums[AMX_BLOCKS * LANES];          /* added times the sums of activations */
-    int32_t dots[AMX_TILES][PANEL_ROWS * LANES]; /* of as many units, on their way to the sums */
+    int8_t weights[AMX_BLOCKS * 32 * LANES]; /* [sub_block][columns / 4][LANES][4] */
+    float scales[2 * AMX_BLOCKS * LANES];    /* [sub_block][LANES] */
+    float minimums[AMX_BLOCKS * LANES];      /* added times the sums of activations */
+    int32_t dots[AMX_TILES]
+                [PANEL_ROWS * LANES]; /* of as many sub_blocks, on their way to the sums */
 } __attribute__((aligned(64)));
 
 INLINE size_t amx_columns(lckv_dtype dtype)
@@ -86,10 +87,10 @@ INLINE void amx_store(int tile, int32_t *dots)
 }
 
 /* The numbers of block b as signed bytes, its scales and minimums. */
-INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *weights,
+INLINE void amx_block(lckv_dtype dtype, const uint8_t *strip, size_t b, int8_t *weights,
                       float *scales, float *minimums)
 {
-    struct weight_block block = block_at(dtype, group, b, b % 2);
+    struct weight_block block = block_at(dtype, strip, b, b % 2);
     v_store(scales, block.scale);
     if (dtype == LCKV_DTYPE_Q6_K)
         v_store(scales + LANES, block.second);
@@ -100,7 +101,7 @@ INLINE void amx_block(lckv_dtype dtype, const uint8_t *group, size_t b, int8_t *
     UNROLL for (int q = 0; q < 8; q++) vb_store(weights + q * 4 * LANES, quads[q]);
 }
 
-/* Adds what unit u of a stretch from block `begin` on gives to the sums of a panel. */
+/* Adds what sub_block u of a stretch from block `begin` on gives to the sums of a panel. */
 INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_t u, size_t begin,
                       struct panel_row at, vf *sums)
 {
@@ -118,7 +119,7 @@ INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_
 
 /*
  * Blocks [begin, end) for a whole panel; the sums so far are taken up where they were put down.
- * A unit is multiplied in one step, stored two later and scaled two later still: each takes longer
+ * A sub_block is multiplied in one step, stored two later and scaled two later still: each takes longer
  * than the processor looks ahead, and so they run beside each other. Memory from `ahead` on, if
  * any, is fetched meanwhile.
  */
@@ -126,7 +127,8 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
                       struct panel_row at, const uint8_t *ahead, float *out, size_t stride)
 {
     vf sums[PANEL_ROWS];
-    const size_t columns = amx_columns(dtype), units = 32 / columns, n = (end - begin) * units;
+    const size_t columns = amx_columns(dtype), sub_blocks = 32 / columns,
+                 n = (end - begin) * sub_blocks;
     UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) sums[m] =
         begin == 0 ? v_set(0) : v_load(out + m * stride);
     for (size_t step = 0; step < n + AMX_TILES; step += AMX_TILES) {
@@ -134,10 +136,11 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
         {
             size_t u = step + (size_t)tile;
             int other = (tile + AMX_TILES / 2) % AMX_TILES;
-            for (size_t i = 0; ahead != NULL && i < block_bytes(dtype) / units; i += 64)
-                __builtin_prefetch(ahead + u * (block_bytes(dtype) / units) + i);
+            for (size_t i = 0; ahead != NULL && i < block_bytes(dtype) / sub_blocks; i += 64)
+                __builtin_prefetch(ahead + u * (block_bytes(dtype) / sub_blocks) + i);
             if (u < n)
-                amx_add(tile, int8_block(at, begin + u / units).quants + u % units * columns,
+                amx_add(tile,
+                        int8_block(at, begin + u / sub_blocks).quants + u % sub_blocks * columns,
                         stretch->weights + u * columns * LANES);
             if (u - AMX_TILES / 2 < n) /* not below 0, where it wraps */
                 amx_store(other, stretch->dots[other]);
@@ -151,7 +154,7 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
 INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
                          size_t begin, size_t end, float *out, size_t stride)
 {
-    const size_t columns = amx_columns(dtype), units = 32 / columns;
+    const size_t columns = amx_columns(dtype), sub_blocks = 32 / columns;
     const size_t n_blocks = matrix->n_columns / ACTIVATION_BLOCK;
     struct amx_stretch stretch;
     if (x->n_rows < PANEL_ROWS) {
@@ -160,13 +163,13 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
     }
     amx_begin(columns);
     for (size_t n = begin; n < end; n += LANES, out += LANES) {
-        const uint8_t *group = group_at(dtype, matrix, n);
+        const uint8_t *strip = strip_at(dtype, matrix, n);
         for (size_t b = 0, last; b < n_blocks; b = last) {
             last = n_blocks - b < AMX_BLOCKS ? n_blocks : b + AMX_BLOCKS;
             for (size_t i = 0; i < last - b; i++)
-                amx_block(dtype, group, b + i, stretch.weights + i * 32 * LANES,
-                          stretch.scales + i * units * LANES, stretch.minimums + i * LANES);
-            const uint8_t *next = group + last * block_bytes(dtype);
+                amx_block(dtype, strip, b + i, stretch.weights + i * 32 * LANES,
+                          stretch.scales + i * sub_blocks * LANES, stretch.minimums + i * LANES);
+            const uint8_t *next = strip + last * block_bytes(dtype);
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
                 struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
                 float *to = out + m * stride;
@@ -174,7 +177,7 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
                     amx_panel(dtype, &stretch, b, last, at, m == 0 ? next : NULL, to, stride);
                 else
                     FOR_TILES(TILE_ROWS, at.row, at.height,
-                              fast_tile(dtype, group, NULL, b, last, at, rows, to, stride));
+                              fast_tile(dtype, strip, NULL, b, last, at, rows, to, stride));
             }
         }
     }

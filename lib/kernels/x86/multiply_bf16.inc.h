@@ -3,13 +3,13 @@
  * columns and adds both products to a float32 sum. An output adds its pairs in ascending order.
  */
 
-#define BF16_PAIRS 128 /* at once: those of a group stay in the first-level cache */
+#define BF16_PAIRS 128 /* at once: those of a strip stay in the first-level cache */
 
 /*
- * Pairs [begin, end) of a group for `n_rows` (a constant) rows of a panel from at.row on. A pair of
+ * Pairs [begin, end) of a strip for `n_rows` (a constant) rows of a panel from at.row on. A pair of
  * activations is broadcast from the panel; the sums so far are taken up from `out`.
  */
-INLINE void bf16_tile(const uint8_t *group, size_t begin, size_t end, struct panel_row at,
+INLINE void bf16_tile(const uint8_t *strip, size_t begin, size_t end, struct panel_row at,
                       size_t n_rows, float *out, size_t stride)
 {
     vf sums[FLOAT_VECTORS][TILE_ROWS];
@@ -24,7 +24,7 @@ INLINE void bf16_tile(const uint8_t *group, size_t begin, size_t end, struct pan
         vb weights[FLOAT_VECTORS];
         UNROLL for (size_t v = 0; v < FLOAT_VECTORS; v++)
         {
-            const uint8_t *pairs = group + (p * FLOAT_VECTORS + v) * 4 * LANES;
+            const uint8_t *pairs = strip + (p * FLOAT_VECTORS + v) * 4 * LANES;
             prefetch_floats_ahead(pairs, n_rows);
             weights[v] = vb_load(pairs);
         }
@@ -47,14 +47,14 @@ static void bf16_part(const struct matrix *matrix, const struct activations *x, 
 {
     size_t n_pairs = (matrix->n_columns + 1) / 2;
     size_t at_once = x->n_rows <= TILE_ROWS ? n_pairs : BF16_PAIRS;
-    for (size_t n = begin; n < end; n += FLOAT_GROUP, out += FLOAT_GROUP) {
-        const uint8_t *group = group_at(LCKV_DTYPE_BF16, matrix, n);
+    for (size_t n = begin; n < end; n += FLOAT_STRIP, out += FLOAT_STRIP) {
+        const uint8_t *strip = strip_at(LCKV_DTYPE_BF16, matrix, n);
         for (size_t p = 0, last; p < n_pairs; p = last) {
             last = n_pairs - p < at_once ? n_pairs : p + at_once;
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
                 struct panel_row at = panel_row(x->bf16, BF16_BLOCK_BYTES, x->stride, x->n_rows, m);
                 FOR_TILES(TILE_ROWS, at.row, at.height,
-                          bf16_tile(group, p, last, at, rows, out + m * stride, stride));
+                          bf16_tile(strip, p, last, at, rows, out + m * stride, stride));
             }
         }
     }

@@ -1,0 +1,18 @@
+/*
+ * The time, for measuring how long something takes.
+ */
+#ifndef LCKV_BASE_CLOCK_H
+#define LCKV_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Nanoseconds since some moment in the past, which no change of the date moves. */
+static inline int64_t clock_nanoseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+#endif
