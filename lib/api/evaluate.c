@@ -52,8 +52,10 @@ static lckv_status call(evaluate_function function, lckv_cache *cache, const lck
             failure_keep(&cache->failure, function(cache, items, stride, n_items, &options, &full));
         cache_leave(cache);
     }
-    if (report != NULL)
-        result_write(report, &full, sizeof full, "lckv_evaluate_report");
+    if (report != NULL) {
+        lckv_status written = result_write(report, &full, sizeof full, "lckv_evaluate_report");
+        status = status == LCKV_OK ? written : status;
+    }
     return status;
 }
 

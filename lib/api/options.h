@@ -9,6 +9,7 @@
 #ifndef LCKV_API_OPTIONS_H
 #define LCKV_API_OPTIONS_H
 
+#include "base/checked.h"
 #include "lckv.h"
 
 /*
@@ -23,37 +24,38 @@
  * Copies the caller's struct into `full`, of `full_size` bytes, zeroes what it lacks and sets its
  * size. `given` NULL: all zero. `name` is the struct's, for messages.
  */
-lckv_status options_read(void *full, size_t full_size, const void *given, const char *name);
+CHECKED lckv_status options_read(void *full, size_t full_size, const void *given, const char *name);
 
 /* Clears a caller's struct of `size` bytes and sets its size. As lckv_..._options_init. */
-lckv_status options_init(void *options, size_t size, const char *name);
+CHECKED lckv_status options_init(void *options, size_t size, const char *name);
 
 /*
  * Whether a caller's result struct has a size that can be; for calls that do work before they
  * write. `full_size` is this version's.
  */
-lckv_status result_check(const void *given, size_t full_size, const char *name);
+CHECKED lckv_status result_check(const void *given, size_t full_size, const char *name);
 
 /*
  * Copies `full`, of `full_size` bytes, to the caller's struct as far as that goes, zeroes the rest
  * of a longer one and keeps its size. Fails only where result_check does.
  */
-lckv_status result_write(void *given, const void *full, size_t full_size, const char *name);
+CHECKED lckv_status result_write(void *given, const void *full, size_t full_size, const char *name);
 
 /* "<call>: <argument> is NULL". */
-lckv_status argument_null(const char *call, const char *argument);
+CHECKED lckv_status argument_null(const char *call, const char *argument);
 
 /* "<argument> is <value>; expected <expected>". */
-lckv_status argument_range(const char *argument, int64_t value, const char *expected);
+CHECKED lckv_status argument_range(const char *argument, int64_t value, const char *expected);
 
 /* `flags` must not have bits outside `known`. */
-lckv_status argument_flags(const char *call, uint32_t flags, uint32_t known);
+CHECKED lckv_status argument_flags(const char *call, uint32_t flags, uint32_t known);
 
 /* An array of `n` elements: not NULL unless it is empty. */
-lckv_status argument_array(const char *call, const char *argument, const void *array, size_t n);
+CHECKED lckv_status argument_array(const char *call, const char *argument, const void *array,
+                                   size_t n);
 
 /* The buffer and the length of a two-call function. */
-lckv_status argument_buffer(const char *call, const void *buffer, size_t capacity,
-                            const size_t *length);
+CHECKED lckv_status argument_buffer(const char *call, const void *buffer, size_t capacity,
+                                    const size_t *length);
 
 #endif

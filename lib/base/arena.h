@@ -4,6 +4,7 @@
 #ifndef LCKV_BASE_ARENA_H
 #define LCKV_BASE_ARENA_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 struct arena_slab;
@@ -19,13 +20,14 @@ void arena_init(struct arena *arena, const lckv_allocator *allocator);
 void arena_release(struct arena *arena); /* frees everything; the arena may be used again */
 
 /* `count` x `size` zeroed bytes, aligned to 16. */
-lckv_status arena_alloc(struct arena *arena, size_t count, size_t size, const char *what,
-                        void *pointer);
+CHECKED lckv_status arena_alloc(struct arena *arena, size_t count, size_t size, const char *what,
+                                void *pointer);
 
 /* Room for `length` bytes of text, at any address, with a NUL behind them. */
-lckv_status arena_text(struct arena *arena, size_t length, char **text);
+CHECKED lckv_status arena_text(struct arena *arena, size_t length, char **text);
 
 /* A copy of `length` bytes with a NUL behind them. */
-lckv_status arena_copy(struct arena *arena, const char *text, size_t length, const char **copy);
+CHECKED lckv_status arena_copy(struct arena *arena, const char *text, size_t length,
+                               const char **copy);
 
 #endif

@@ -9,6 +9,8 @@
 #ifndef LCKV_BASE_COMPANY_H
 #define LCKV_BASE_COMPANY_H
 
+#include "base/checked.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,7 +26,7 @@ struct company {
 };
 
 /* Whether the next run goes alone. A run of kind 0 is like no other and never does. */
-bool company_alone(struct company *company, uint32_t kind);
+CHECKED bool company_alone(struct company *company, uint32_t kind);
 
 /* Tells how long that run took, in nanoseconds. */
 void company_learn(struct company *company, int64_t elapsed, int64_t stalled);

@@ -5,6 +5,8 @@
 #ifndef LCKV_BASE_EVENT_H
 #define LCKV_BASE_EVENT_H
 
+#include "base/checked.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +33,7 @@ void patience_init(struct patience *patience, bool spin);
 uint32_t event_count(const struct event *event);
 
 /* Spins until the count is no longer `seen`. False if patience ran out before. */
-bool event_spin(const struct event *event, uint32_t seen, struct patience *patience);
+CHECKED bool event_spin(const struct event *event, uint32_t seen, struct patience *patience);
 
 /* Sleeps until the count is no longer `seen`. */
 void event_sleep(struct event *event, uint32_t seen);

@@ -6,6 +6,7 @@
 #ifndef LCKV_BASE_MEMORY_H
 #define LCKV_BASE_MEMORY_H
 
+#include "base/checked.h"
 #include "lckv.h"
 
 #include <stdbool.h>
@@ -16,7 +17,7 @@
 extern const lckv_allocator memory_default_allocator;
 
 /* Checks a caller's allocator (NULL: the default) and copies it to `copy`. */
-lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy);
+CHECKED lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy);
 
 /*
  * `count` x `size` zeroed bytes aligned to MEMORY_ALIGN, in `*pointer`. A count of 0 gives a
@@ -24,15 +25,15 @@ lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy);
  * overflows or the allocator refuses. Of large blocks the C library's allocator gives pages that take
  * no memory before they are touched.
  */
-lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
-                         const char *what, void *pointer);
+CHECKED lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
+                                 const char *what, void *pointer);
 
 /*
  * The same with undefined contents, for large blocks whose pages the threads that fill them should
  * touch first. Free it as `bytes` x 1.
  */
-lckv_status memory_alloc_raw(const lckv_allocator *allocator, size_t bytes, const char *what,
-                             void *pointer);
+CHECKED lckv_status memory_alloc_raw(const lckv_allocator *allocator, size_t bytes,
+                                     const char *what, void *pointer);
 
 /* Gives back what memory_alloc gave for the same count and size. NULL is fine. */
 void memory_free(const lckv_allocator *allocator, void *pointer, size_t count, size_t size);
@@ -41,16 +42,16 @@ void memory_free(const lckv_allocator *allocator, void *pointer, size_t count, s
  * Makes room for `needed` elements of `size` bytes in the array `*(void **)array`, which has room
  * for `*capacity`: doubles, keeps the contents, zeroes the rest. On failure all is as before.
  */
-lckv_status memory_grow(const lckv_allocator *allocator, void *array, size_t *capacity,
-                        size_t needed, size_t size, const char *what);
+CHECKED lckv_status memory_grow(const lckv_allocator *allocator, void *array, size_t *capacity,
+                                size_t needed, size_t size, const char *what);
 
 /* a * b and a + b; false, with *result untouched, if they overflow. */
-bool checked_multiply(size_t a, size_t b, size_t *result);
-bool checked_add(size_t a, size_t b, size_t *result);
+CHECKED bool checked_multiply(size_t a, size_t b, size_t *result);
+CHECKED bool checked_add(size_t a, size_t b, size_t *result);
 
 /* The same in 64 bits, for sizes and offsets in files. */
-bool checked_multiply64(uint64_t a, uint64_t b, uint64_t *result);
-bool checked_add64(uint64_t a, uint64_t b, uint64_t *result);
+CHECKED bool checked_multiply64(uint64_t a, uint64_t b, uint64_t *result);
+CHECKED bool checked_add64(uint64_t a, uint64_t b, uint64_t *result);
 
 /* The next multiple of `step`; it must not overflow. */
 static inline size_t round_up(size_t n, size_t step)

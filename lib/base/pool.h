@@ -14,6 +14,7 @@
 #ifndef LCKV_BASE_POOL_H
 #define LCKV_BASE_POOL_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 struct lckv_pool; /* = lckv_pool, counted */
@@ -30,8 +31,8 @@ struct worker {
 typedef void (*pool_function)(const struct worker *worker, void *context);
 
 /* `n_threads` 0: processors_default(). */
-lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
-                        struct lckv_pool **pool);
+CHECKED lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
+                                struct lckv_pool **pool);
 void pool_retain(struct lckv_pool *pool);
 void pool_release(struct lckv_pool *pool);
 uint32_t pool_size(const struct lckv_pool *pool);
@@ -52,9 +53,9 @@ void pool_run(struct lckv_pool *pool, uint32_t kind, pool_function function, voi
  * false if that takes long and the worker should leave: its function returns, and is called again
  * once the step is over. Worker 0 never leaves. A run of one worker has no need to wait.
  */
-bool pool_step_over(const struct worker *worker, uint32_t step);
+CHECKED bool pool_step_over(const struct worker *worker, uint32_t step);
 void pool_step_done(const struct worker *worker);
-bool pool_step_wait(const struct worker *worker, uint32_t step);
+CHECKED bool pool_step_wait(const struct worker *worker, uint32_t step);
 
 /* This worker's part [begin, end) of `count` units, if each had an equal one. */
 struct range {

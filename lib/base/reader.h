@@ -11,6 +11,7 @@
 #ifndef LCKV_BASE_READER_H
 #define LCKV_BASE_READER_H
 
+#include "base/checked.h"
 #include "base/file.h"
 
 #define READER_WINDOW_BYTES 4096
@@ -37,8 +38,8 @@ struct reader {
 void reader_init(struct reader *reader, const void *bytes, size_t length, const char *what);
 
 /* Reads an open file from its beginning. File, window and reader belong together until the end. */
-lckv_status reader_init_file(struct reader *reader, struct reader_window *window,
-                             const struct file *file);
+CHECKED lckv_status reader_init_file(struct reader *reader, struct reader_window *window,
+                                     const struct file *file);
 
 /* `field` names what is read, for the message. */
 uint8_t reader_u8(struct reader *reader, const char *field);
@@ -55,10 +56,10 @@ double reader_f64(struct reader *reader, const char *field);
 const uint8_t *reader_bytes(struct reader *reader, uint64_t length, const char *field);
 
 /* Copies `length` bytes, which `buffer` must have room for; false if the reader has failed. */
-bool reader_copy(struct reader *reader, void *buffer, size_t length, const char *field);
+CHECKED bool reader_copy(struct reader *reader, void *buffer, size_t length, const char *field);
 
 /* Whether `length` bytes are left; if they are not, the reader has failed. */
-bool reader_has(struct reader *reader, uint64_t length, const char *field);
+CHECKED bool reader_has(struct reader *reader, uint64_t length, const char *field);
 
 size_t reader_left(const struct reader *reader);
 
@@ -66,6 +67,6 @@ size_t reader_left(const struct reader *reader);
  * LCKV_OK, or LCKV_BAD_FORMAT: "<what>: truncated at byte <position>: <field> needs <n> bytes,
  * ..."; or what reading the file gave.
  */
-lckv_status reader_status(const struct reader *reader);
+CHECKED lckv_status reader_status(const struct reader *reader);
 
 #endif

@@ -5,6 +5,7 @@
 #define LCKV_BASE_TABLE_H
 
 #include "base/arena.h"
+#include "base/checked.h"
 
 #include <stdint.h>
 
@@ -20,18 +21,19 @@ struct table {
 };
 
 /* Room for `n_keys` keys. */
-lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, const char *what);
+CHECKED lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys,
+                               const char *what);
 
 /*
  * Adds a key, or leaves the table as it is if it holds it already: *added tells. LCKV_BAD_FORMAT
  * for keys made to collide.
  */
-lckv_status table_add(struct table *table, const void *key, size_t length, uint32_t value,
-                      bool *added);
+CHECKED lckv_status table_add(struct table *table, const void *key, size_t length, uint32_t value,
+                              bool *added);
 
 /* Gives a key that the table holds another value. */
 void table_replace(struct table *table, const void *key, size_t length, uint32_t value);
 
-bool table_find(const struct table *table, const void *key, size_t length, uint32_t *value);
+CHECKED bool table_find(const struct table *table, const void *key, size_t length, uint32_t *value);
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef LCKV_BASE_TEXT_H
 #define LCKV_BASE_TEXT_H
 
+#include "base/checked.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,7 +17,7 @@ struct text {
 
 /* The order of the bytes; a prefix comes before what it begins. */
 int text_compare(struct text a, struct text b);
-bool text_equals(struct text text, const char *string);
-bool text_begins(struct text text, const char *prefix);
+CHECKED bool text_equals(struct text text, const char *string);
+CHECKED bool text_begins(struct text text, const char *prefix);
 
 #endif

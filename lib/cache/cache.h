@@ -8,6 +8,7 @@
 #ifndef LCKV_CACHE_CACHE_H
 #define LCKV_CACHE_CACHE_H
 
+#include "base/checked.h"
 #include "base/pool.h"
 #include "model/model.h"
 #include "plan/pages.h"
@@ -87,8 +88,9 @@ struct lckv_cache {
  * resolved options (cache_resolve).
  */
 void cache_resolve(lckv_cache_options *options);
-lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
-                         struct lckv_pool *pool, size_t scratch_bytes, struct lckv_cache **cache);
+CHECKED lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
+                                 struct lckv_pool *pool, size_t scratch_bytes,
+                                 struct lckv_cache **cache);
 void cache_retain(struct lckv_cache *cache);
 void cache_release(struct lckv_cache *cache);
 void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
@@ -97,18 +99,18 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
  * Every call that works on the cache or on its sessions stands between these two. LCKV_BUSY if
  * another does. Leaving destroys the sessions that were released meanwhile.
  */
-lckv_status cache_enter(struct lckv_cache *cache);
-lckv_status fail_busy(void);
+CHECKED lckv_status cache_enter(struct lckv_cache *cache);
+CHECKED lckv_status fail_busy(void);
 void cache_leave(struct lckv_cache *cache);
 
 /* The rest needs the cache entered, but for session_release. */
-lckv_status session_create(struct lckv_cache *cache, struct lckv_session **session);
+CHECKED lckv_status session_create(struct lckv_cache *cache, struct lckv_session **session);
 void session_release(struct lckv_session *session);
 const struct lckv_model *session_model(const struct lckv_session *session);
 uint64_t session_min_length(const struct lckv_session *session);
-lckv_status session_truncate(struct lckv_session *session, uint64_t length);
-lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, uint64_t begin,
-                            uint64_t end, float *keys, float *values);
+CHECKED lckv_status session_truncate(struct lckv_session *session, uint64_t length);
+CHECKED lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot,
+                                    uint64_t begin, uint64_t end, float *keys, float *values);
 
 /*
  * Growing by `n_tokens`, at most `chunk` of them in one pass:
@@ -124,9 +126,9 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
  */
 uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
                               uint64_t chunk);
-lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
-                            uint64_t n_tokens);
-lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end);
+CHECKED lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
+                                    uint64_t n_tokens);
+CHECKED lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end);
 void session_commit(struct lckv_session *session);
 void session_rollback(struct lckv_session *session);
 
@@ -134,8 +136,8 @@ void session_rollback(struct lckv_session *session);
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position);
 
 /* The rows of logits that the cache holds for the session; as lckv_session_logits. */
-lckv_status session_logits(const struct lckv_session *session, const float **logits,
-                           size_t *n_rows);
+CHECKED lckv_status session_logits(const struct lckv_session *session, const float **logits,
+                                   size_t *n_rows);
 
 /*
  * What a session shows at any time to any thread: it needs no cache_enter, and makes no other call
@@ -144,9 +146,9 @@ lckv_status session_logits(const struct lckv_session *session, const float **log
  */
 uint64_t session_shown_length(const struct lckv_session *session);
 uint64_t session_shown_min_length(const struct lckv_session *session);
-lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token *tokens,
-                                 size_t capacity, size_t *n_tokens);
-lckv_status session_shown_logits(const struct lckv_session *session, const float **logits,
-                                 size_t *n_rows);
+CHECKED lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token *tokens,
+                                         size_t capacity, size_t *n_tokens);
+CHECKED lckv_status session_shown_logits(const struct lckv_session *session, const float **logits,
+                                         size_t *n_rows);
 
 #endif

@@ -4,10 +4,11 @@
 #ifndef LCKV_CONVERT_CONVERT_H
 #define LCKV_CONVERT_CONVERT_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 /* As lckv_convert, options of full size. */
-lckv_status convert(const char *input, const char *output, const lckv_convert_options *options,
-                    lckv_convert_report *report);
+CHECKED lckv_status convert(const char *input, const char *output,
+                            const lckv_convert_options *options, lckv_convert_report *report);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef LCKV_CONVERT_CONVERTER_H
 #define LCKV_CONVERT_CONVERTER_H
 
+#include "base/checked.h"
 #include "base/remark.h"
 #include "convert/rows.h"
 #include "model/hparams.h"
@@ -26,6 +27,6 @@ struct converter {
 };
 
 /* Fills in tensors and rows, in the order of the file, and the total. */
-lckv_status converter_list_tensors(struct converter *c);
+CHECKED lckv_status converter_list_tensors(struct converter *c);
 
 #endif

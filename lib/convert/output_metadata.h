@@ -4,6 +4,7 @@
 #ifndef LCKV_CONVERT_OUTPUT_METADATA_H
 #define LCKV_CONVERT_OUTPUT_METADATA_H
 
+#include "base/checked.h"
 #include "base/remark.h"
 #include "format/gguf.h"
 #include "model/hparams.h"
@@ -13,9 +14,9 @@
  * type of its tensors, and of the input whatever else it says of itself (a GGUF file) or its
  * tokenizer (a directory). Remarks on a tokenizer that is left out.
  */
-lckv_status output_metadata(const struct checkpoint *in, const struct hparams *hparams,
-                            const struct lckv_plan *plan, const struct gguf_tensor *tensors,
-                            size_t n_tensors, const struct remarks *remarks,
-                            const lckv_allocator *allocator, struct metadata *metadata);
+CHECKED lckv_status output_metadata(const struct checkpoint *in, const struct hparams *hparams,
+                                    const struct lckv_plan *plan, const struct gguf_tensor *tensors,
+                                    size_t n_tensors, const struct remarks *remarks,
+                                    const lckv_allocator *allocator, struct metadata *metadata);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_CONVERT_ROWS_H
 #define LCKV_CONVERT_ROWS_H
 
+#include "base/checked.h"
 #include "format/gguf.h"
 
 struct rows {
@@ -16,14 +17,14 @@ struct rows {
 };
 
 /* Whether values can be put into this type; others are only copied. */
-bool rows_can_be(lckv_dtype dtype);
+CHECKED bool rows_can_be(lckv_dtype dtype);
 
 /* Gets the bytes written; anything but LCKV_OK ends the work. */
 typedef lckv_status (*rows_progress)(void *user, size_t bytes);
 
 /* Writes all rows as `to` says, packed or not. Sources of that very type are copied bit for bit. */
-lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
-                       const struct gguf_tensor *to, const lckv_allocator *allocator,
-                       struct gguf_writer *writer, rows_progress progress, void *user);
+CHECKED lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
+                               const struct gguf_tensor *to, const lckv_allocator *allocator,
+                               struct gguf_writer *writer, rows_progress progress, void *user);
 
 #endif

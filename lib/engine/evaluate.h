@@ -4,15 +4,16 @@
 #ifndef LCKV_ENGINE_EVALUATE_H
 #define LCKV_ENGINE_EVALUATE_H
 
+#include "base/checked.h"
 #include "cache/cache.h"
 
 /* The cache must be held by the caller (cache_enter). Items at the given stride; options of full
  * size. */
-lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride,
-                     size_t n_items, const lckv_evaluate_options *options,
-                     lckv_evaluate_report *report);
-lckv_status evaluate_cost(struct lckv_cache *cache, const lckv_item *items, size_t stride,
-                          size_t n_items, const lckv_evaluate_options *options,
-                          lckv_evaluate_report *report);
+CHECKED lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride,
+                             size_t n_items, const lckv_evaluate_options *options,
+                             lckv_evaluate_report *report);
+CHECKED lckv_status evaluate_cost(struct lckv_cache *cache, const lckv_item *items, size_t stride,
+                                  size_t n_items, const lckv_evaluate_options *options,
+                                  lckv_evaluate_report *report);
 
 #endif

@@ -4,9 +4,10 @@
 #ifndef LCKV_ENGINE_FORWARD_H
 #define LCKV_ENGINE_FORWARD_H
 
+#include "base/checked.h"
 #include "engine/pass.h"
 
 /* Runs the pass on the cache's threads. LCKV_CANCELLED if lckv_cache_cancel asked for it. */
-lckv_status forward(struct pass *pass);
+CHECKED lckv_status forward(struct pass *pass);
 
 #endif

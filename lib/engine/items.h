@@ -4,6 +4,7 @@
 #ifndef LCKV_ENGINE_ITEMS_H
 #define LCKV_ENGINE_ITEMS_H
 
+#include "base/checked.h"
 #include "engine/schedule.h"
 
 /*
@@ -11,10 +12,10 @@
  * arrays while the call runs. So a call that computes reserves room in the session, and checks and
  * uses the copy of the tokens that lies there.
  */
-lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
-                      lckv_prefill prefill, bool computes);
+CHECKED lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
+                              lckv_prefill prefill, bool computes);
 
 /* Whether the cache has room for the rows of logits that it must hold itself. */
-lckv_status check_logit_rows(const struct schedule *schedule);
+CHECKED lckv_status check_logit_rows(const struct schedule *schedule);
 
 #endif

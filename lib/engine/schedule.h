@@ -4,6 +4,7 @@
 #ifndef LCKV_ENGINE_SCHEDULE_H
 #define LCKV_ENGINE_SCHEDULE_H
 
+#include "base/checked.h"
 #include "engine/forward.h"
 
 #define MAX_PASSES 65536
@@ -35,6 +36,6 @@ struct schedule {
 };
 
 /* Runs all passes. On failure the sessions hold pages that the caller rolls back. */
-lckv_status schedule_run(struct schedule *schedule);
+CHECKED lckv_status schedule_run(struct schedule *schedule);
 
 #endif

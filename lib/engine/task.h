@@ -10,6 +10,7 @@
 #ifndef LCKV_ENGINE_TASK_H
 #define LCKV_ENGINE_TASK_H
 
+#include "base/checked.h"
 #include "engine/pass.h"
 
 #define TASK_MOST_PIECES UINT16_MAX /* of a step: struct claims counts them in 16 bits */
@@ -44,7 +45,7 @@ struct step step_begin(struct task *task, size_t count, size_t align, size_t mos
  * pieces first, then smaller ones; after that of others' from their ends, so that all end together.
  * False if nothing is left, or the step is over.
  */
-bool step_claim(struct step *step, struct range *range);
+CHECKED bool step_claim(struct step *step, struct range *range);
 
 /* Reports what the worker has done, and waits for what others still do. */
 void step_end(struct step *step);

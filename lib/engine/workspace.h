@@ -5,6 +5,7 @@
 #ifndef LCKV_ENGINE_WORKSPACE_H
 #define LCKV_ENGINE_WORKSPACE_H
 
+#include "base/checked.h"
 #include "cache/cache.h"
 
 #define FEW_ROWS 4        /* so few rows each worker prepares for itself: cheaper than a barrier */
@@ -52,9 +53,9 @@ struct input {
 };
 
 struct workspace {
-    struct row *rows, *wanted_rows;     /* [max_rows] */
+    struct row *rows, *wanted_rows;       /* [max_rows] */
     struct slice *slices, *wanted_slices; /* [max_rows] */
-    struct claims *claims;              /* of each thread */
+    struct claims *claims;                /* of each thread */
     struct step_count *step;
     struct buffer hidden;            /* the residual stream, [max_rows] */
     struct buffer saved;             /* the same, as a cyclic group began with it */
@@ -80,8 +81,8 @@ struct workspace {
 /*
  * The bytes of scratch that a cache needs for its workspace. LCKV_OUT_OF_MEMORY if they overflow.
  */
-lckv_status workspace_measure(const struct lckv_model *model, uint32_t max_rows,
-                              uint32_t max_logit_rows, uint32_t n_threads, size_t *n_bytes);
+CHECKED lckv_status workspace_measure(const struct lckv_model *model, uint32_t max_rows,
+                                      uint32_t max_logit_rows, uint32_t n_threads, size_t *n_bytes);
 
 /* Lays the workspace out in the scratch of a new cache, once. */
 void workspace_place(struct lckv_cache *cache);

@@ -6,6 +6,7 @@
 #ifndef LCKV_FORMAT_CHECKPOINT_H
 #define LCKV_FORMAT_CHECKPOINT_H
 
+#include "base/checked.h"
 #include "base/file.h"
 #include "format/metadata.h"
 #include "format/tensor.h"
@@ -42,17 +43,19 @@ const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const 
 
 /* LCKV_UNSUPPORTED if the tensor, of whatever type or shape, cannot be read: the message says why.
  */
-lckv_status checkpoint_check(const struct checkpoint *checkpoint, const struct tensor *tensor);
+CHECKED lckv_status checkpoint_check(const struct checkpoint *checkpoint,
+                                     const struct tensor *tensor);
 
 /* `length` bytes of the tensor's data from byte `begin` on. */
-lckv_status checkpoint_read(const struct checkpoint *checkpoint, const struct tensor *tensor,
-                            uint64_t begin, void *buffer, size_t length);
+CHECKED lckv_status checkpoint_read(const struct checkpoint *checkpoint,
+                                    const struct tensor *tensor, uint64_t begin, void *buffer,
+                                    size_t length);
 
 /*
  * The tensor's data where the file has them, mapped; they stay until checkpoint_close. NULL for a
  * checkpoint in memory, which is the caller's.
  */
-lckv_status checkpoint_map(struct checkpoint *checkpoint, const struct tensor *tensor,
-                           const uint8_t **data);
+CHECKED lckv_status checkpoint_map(struct checkpoint *checkpoint, const struct tensor *tensor,
+                                   const uint8_t **data);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef LCKV_FORMAT_CHECKPOINT_OPEN_H
 #define LCKV_FORMAT_CHECKPOINT_OPEN_H
 
+#include "base/checked.h"
 #include "format/checkpoint.h"
 
 /*
@@ -12,11 +13,11 @@
  * data is copied; the files stay open (not mapped) for checkpoint_read. The struct must not move
  * afterwards.
  */
-lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
-                            const lckv_allocator *allocator);
+CHECKED lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
+                                    const lckv_allocator *allocator);
 
 /* GGUF bytes, which must outlive the checkpoint. */
-lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *bytes, size_t length,
-                                   const lckv_allocator *allocator);
+CHECKED lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *bytes,
+                                           size_t length, const lckv_allocator *allocator);
 
 #endif

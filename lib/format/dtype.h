@@ -4,6 +4,7 @@
 #ifndef LCKV_FORMAT_DTYPE_H
 #define LCKV_FORMAT_DTYPE_H
 
+#include "base/checked.h"
 #include "lckv.h"
 
 #include <stdbool.h>
@@ -30,6 +31,6 @@ const struct dtype_info *dtype_from_name(const char *name); /* any case */
 const char *dtype_gguf_name(uint32_t gguf_type);
 
 /* The bytes of `n` elements; false if they are no whole blocks or the product overflows. */
-bool dtype_bytes(lckv_dtype dtype, uint64_t n, uint64_t *bytes);
+CHECKED bool dtype_bytes(lckv_dtype dtype, uint64_t n, uint64_t *bytes);
 
 #endif

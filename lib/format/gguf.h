@@ -4,6 +4,7 @@
 #ifndef LCKV_FORMAT_GGUF_H
 #define LCKV_FORMAT_GGUF_H
 
+#include "base/checked.h"
 #include "format/checkpoint.h"
 
 #define GGUF_MAX_TENSORS 65536
@@ -17,7 +18,7 @@
  * Fills in metadata and tensors of a checkpoint whose files[0] is open. Reads the header once and
  * nothing behind it.
  */
-lckv_status gguf_read(struct checkpoint *checkpoint);
+CHECKED lckv_status gguf_read(struct checkpoint *checkpoint);
 
 /*
  * The writer. Declare all metadata and tensors, begin, then give the data of each tensor in the
@@ -41,12 +42,12 @@ struct gguf_writer {
 };
 
 /* Writes the header. */
-lckv_status gguf_writer_begin(struct gguf_writer *writer, struct output *output,
-                              const struct metadata *metadata, const struct gguf_tensor *tensors,
-                              size_t n_tensors);
-lckv_status gguf_writer_data(struct gguf_writer *writer, const void *bytes, size_t length);
+CHECKED lckv_status gguf_writer_begin(struct gguf_writer *writer, struct output *output,
+                                      const struct metadata *metadata,
+                                      const struct gguf_tensor *tensors, size_t n_tensors);
+CHECKED lckv_status gguf_writer_data(struct gguf_writer *writer, const void *bytes, size_t length);
 
 /* LCKV_INTERNAL if data are missing. The caller commits the output. */
-lckv_status gguf_writer_end(struct gguf_writer *writer);
+CHECKED lckv_status gguf_writer_end(struct gguf_writer *writer);
 
 #endif

@@ -5,19 +5,20 @@
 #ifndef LCKV_FORMAT_HF_TEXTS_H
 #define LCKV_FORMAT_HF_TEXTS_H
 
+#include "base/checked.h"
 #include "format/checkpoint.h"
 
 /* "<directory>/<name>", in the checkpoint's arena. */
-lckv_status hf_path(struct checkpoint *checkpoint, const char *directory, const char *name,
-                    const char **path);
+CHECKED lckv_status hf_path(struct checkpoint *checkpoint, const char *directory, const char *name,
+                            const char **path);
 
 /* Whether anything of that name exists, be it a link that leads nowhere. */
-bool hf_has(const char *path);
+CHECKED bool hf_has(const char *path);
 
 /*
  * Reads config.json, which must exist, generation_config.json and the tokenizer's files, which need
  * not. What is wrong with the tokenizer's becomes checkpoint->no_tokenizer.
  */
-lckv_status hf_read_texts(struct checkpoint *checkpoint, const char *directory);
+CHECKED lckv_status hf_read_texts(struct checkpoint *checkpoint, const char *directory);
 
 #endif

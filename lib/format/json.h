@@ -9,6 +9,7 @@
 #ifndef LCKV_FORMAT_JSON_H
 #define LCKV_FORMAT_JSON_H
 
+#include "base/checked.h"
 #include "format/metadata.h"
 
 #define JSON_MAX_BYTES (256u << 20)
@@ -45,8 +46,8 @@ struct json_document {
  * the limits, or names a member twice: "<what>: line <n>, column <n>: ...". json_release is fine
  * after a failure, too.
  */
-lckv_status json_parse(const char *bytes, size_t length, const char *what,
-                       const lckv_allocator *allocator, struct json_document *document);
+CHECKED lckv_status json_parse(const char *bytes, size_t length, const char *what,
+                               const lckv_allocator *allocator, struct json_document *document);
 void json_release(struct json_document *document);
 
 /* ---- Values: each function takes NULL, a value that is not there, for one of no type ---- */
@@ -76,10 +77,10 @@ const struct json_value *json_find(const struct json_value *object, const char *
 const struct json_value *json_find_text(const struct json_value *object, struct text name);
 
 /* False unless it is a number without fraction and exponent that 64 bits hold. */
-bool json_integer(const struct json_value *value, int64_t *integer);
+CHECKED bool json_integer(const struct json_value *value, int64_t *integer);
 
 /* The nearest double, whatever the locale. False unless it is a number and the double finite. */
-bool json_number(const struct json_value *value, double *number);
+CHECKED bool json_number(const struct json_value *value, double *number);
 
 /*
  * Writes the value as JSON on one line. Stores at most `capacity` bytes and no NUL; returns how
@@ -88,7 +89,7 @@ bool json_number(const struct json_value *value, double *number);
 size_t json_write(const struct json_value *value, char *buffer, size_t capacity);
 
 /* Adds the members of an object as texts: strings as they are, everything else as JSON. */
-lckv_status json_to_metadata(const struct json_value *object, struct metadata *metadata);
+CHECKED lckv_status json_to_metadata(const struct json_value *object, struct metadata *metadata);
 
 /* ---- Members by name and type ---- */
 
@@ -96,19 +97,20 @@ lckv_status json_to_metadata(const struct json_value *object, struct metadata *m
  * Missing or null: *value stays, LCKV_OK, *found false (`found` may be NULL). Another type, out of
  * range or not finite: LCKV_BAD_FORMAT, "<what>: <name>: expected ...".
  */
-lckv_status json_get_u32(const struct json_value *object, const char *what, const char *name,
-                         uint32_t *value, bool *found);
-lckv_status json_get_f64(const struct json_value *object, const char *what, const char *name,
-                         double *value, bool *found);
-lckv_status json_get_bool(const struct json_value *object, const char *what, const char *name,
-                          bool *value, bool *found);
-lckv_status json_get_text(const struct json_value *object, const char *what, const char *name,
-                          struct text *value, bool *found); /* points into the document */
+CHECKED lckv_status json_get_u32(const struct json_value *object, const char *what,
+                                 const char *name, uint32_t *value, bool *found);
+CHECKED lckv_status json_get_f64(const struct json_value *object, const char *what,
+                                 const char *name, double *value, bool *found);
+CHECKED lckv_status json_get_bool(const struct json_value *object, const char *what,
+                                  const char *name, bool *value, bool *found);
+CHECKED lckv_status json_get_text(const struct json_value *object, const char *what,
+                                  const char *name, struct text *value,
+                                  bool *found); /* points into the document */
 
 /* An object or an array, or NULL in *value if it is missing or null. */
-lckv_status json_get_object(const struct json_value *object, const char *what, const char *name,
-                            const struct json_value **value);
-lckv_status json_get_array(const struct json_value *object, const char *what, const char *name,
-                           const struct json_value **value);
+CHECKED lckv_status json_get_object(const struct json_value *object, const char *what,
+                                    const char *name, const struct json_value **value);
+CHECKED lckv_status json_get_array(const struct json_value *object, const char *what,
+                                   const char *name, const struct json_value **value);
 
 #endif

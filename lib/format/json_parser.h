@@ -4,6 +4,7 @@
 #ifndef LCKV_FORMAT_JSON_PARSER_H
 #define LCKV_FORMAT_JSON_PARSER_H
 
+#include "base/checked.h"
 #include "format/json.h"
 
 struct json_parser {
@@ -37,18 +38,18 @@ static inline size_t json_left(const struct json_parser *p)
 }
 
 /* Puts the position in the text before the current message. Returns `status`. */
-lckv_status json_at(const struct json_parser *p, size_t position, lckv_status status);
+CHECKED lckv_status json_at(const struct json_parser *p, size_t position, lckv_status status);
 
 /* LCKV_BAD_FORMAT: something else was expected at the next byte. */
-lckv_status json_expected(const struct json_parser *p, const char *what);
+CHECKED lckv_status json_expected(const struct json_parser *p, const char *what);
 
 /* Adds a node for the text from `begin` to `end`, and returns its index. */
 size_t json_add(struct json_parser *p, enum json_type type, size_t begin, size_t end);
 
 /* Takes the string whose quote is the next byte. */
-lckv_status json_parse_string(struct json_parser *p);
+CHECKED lckv_status json_parse_string(struct json_parser *p);
 
 /* LCKV_BAD_FORMAT if the object, which is complete, has a name twice. */
-lckv_status json_check_names(struct json_parser *p, const struct json_value *object);
+CHECKED lckv_status json_check_names(struct json_parser *p, const struct json_value *object);
 
 #endif

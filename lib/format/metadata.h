@@ -5,6 +5,7 @@
 #ifndef LCKV_FORMAT_METADATA_H
 #define LCKV_FORMAT_METADATA_H
 
+#include "base/checked.h"
 #include "base/table.h"
 #include "base/text.h"
 
@@ -60,40 +61,41 @@ const struct metadata_value *metadata_find(const struct metadata *metadata, cons
  * may be NULL); a value of another kind, out of range or not finite is LCKV_BAD_FORMAT with a
  * message that names the key and the type expected. Any integer type serves u32 if it fits.
  */
-lckv_status metadata_get_u32(const struct metadata *metadata, const char *key, uint32_t *value,
-                             bool *found);
-lckv_status metadata_get_f32(const struct metadata *metadata, const char *key, float *value,
-                             bool *found);
-lckv_status metadata_get_bool(const struct metadata *metadata, const char *key, bool *value,
-                              bool *found);
-lckv_status metadata_get_text(const struct metadata *metadata, const char *key, struct text *value,
-                              bool *found);
+CHECKED lckv_status metadata_get_u32(const struct metadata *metadata, const char *key,
+                                     uint32_t *value, bool *found);
+CHECKED lckv_status metadata_get_f32(const struct metadata *metadata, const char *key, float *value,
+                                     bool *found);
+CHECKED lckv_status metadata_get_bool(const struct metadata *metadata, const char *key, bool *value,
+                                      bool *found);
+CHECKED lckv_status metadata_get_text(const struct metadata *metadata, const char *key,
+                                      struct text *value, bool *found);
 
 /*
  * Adds a value as it is: key, strings and elements are in the arena already. LCKV_BAD_FORMAT if the
  * key is there.
  */
-lckv_status metadata_add(struct metadata *metadata, const struct metadata_value *value);
+CHECKED lckv_status metadata_add(struct metadata *metadata, const struct metadata_value *value);
 
 /* Room for `capacity` values in all. */
-lckv_status metadata_reserve(struct metadata *metadata, size_t capacity);
+CHECKED lckv_status metadata_reserve(struct metadata *metadata, size_t capacity);
 
 /* Set or replace; keys and texts are copied, arrays of texts too. */
-lckv_status metadata_set_u32(struct metadata *metadata, const char *key, uint32_t value);
-lckv_status metadata_set_f32(struct metadata *metadata, const char *key, float value);
-lckv_status metadata_set_bool(struct metadata *metadata, const char *key, bool value);
-lckv_status metadata_set_text(struct metadata *metadata, const char *key, const char *text,
-                              size_t length);
-lckv_status metadata_set_texts(struct metadata *metadata, const char *key, const struct text *texts,
-                               size_t count);
-lckv_status metadata_set_i32s(struct metadata *metadata, const char *key, const int32_t *values,
-                              size_t count);
-lckv_status metadata_set_value(struct metadata *metadata, const struct metadata_value *value);
+CHECKED lckv_status metadata_set_u32(struct metadata *metadata, const char *key, uint32_t value);
+CHECKED lckv_status metadata_set_f32(struct metadata *metadata, const char *key, float value);
+CHECKED lckv_status metadata_set_bool(struct metadata *metadata, const char *key, bool value);
+CHECKED lckv_status metadata_set_text(struct metadata *metadata, const char *key, const char *text,
+                                      size_t length);
+CHECKED lckv_status metadata_set_texts(struct metadata *metadata, const char *key,
+                                       const struct text *texts, size_t count);
+CHECKED lckv_status metadata_set_i32s(struct metadata *metadata, const char *key,
+                                      const int32_t *values, size_t count);
+CHECKED lckv_status metadata_set_value(struct metadata *metadata,
+                                       const struct metadata_value *value);
 
 /*
  * A value as text for people and scripts: strings as they are, numbers, arrays as JSON. Two-call.
  */
-lckv_status metadata_text(const struct metadata_value *value, char *buffer, size_t capacity,
-                          size_t *length);
+CHECKED lckv_status metadata_text(const struct metadata_value *value, char *buffer, size_t capacity,
+                                  size_t *length);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef LCKV_FORMAT_PACKED_H
 #define LCKV_FORMAT_PACKED_H
 
+#include "base/checked.h"
 #include "format/dtype.h"
 
 #include <stddef.h>
@@ -108,15 +109,16 @@ struct packed_size {
 };
 
 /* False if the columns are none or no whole blocks of the type, or a size overflows. */
-bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
-                    struct matrix_layout layout, struct packed_size *size);
+CHECKED bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
+                            struct matrix_layout layout, struct packed_size *size);
 
 /* Whether matrices of this type are the same bytes in both layouts. */
-bool packed_same(lckv_dtype dtype, struct matrix_layout a, struct matrix_layout b);
+CHECKED bool packed_same(lckv_dtype dtype, struct matrix_layout a, struct matrix_layout b);
 
 /* GGUF type numbers of lckv's own. packed_from_gguf gives NULL for any other number. */
 uint32_t packed_to_gguf(lckv_dtype dtype, struct matrix_layout layout);
-bool packed_other_version(uint32_t gguf_type); /* lckv's, but not of this version's packed form */
+CHECKED bool packed_other_version(
+    uint32_t gguf_type); /* lckv's, but not of this version's packed form */
 const struct dtype_info *packed_from_gguf(uint32_t gguf_type, struct matrix_layout *layout);
 
 #endif

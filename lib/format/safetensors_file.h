@@ -4,6 +4,7 @@
 #ifndef LCKV_FORMAT_SAFETENSORS_FILE_H
 #define LCKV_FORMAT_SAFETENSORS_FILE_H
 
+#include "base/checked.h"
 #include "format/checkpoint.h"
 #include "format/json.h"
 
@@ -16,15 +17,16 @@ struct safetensors_header {
 };
 
 /* Reads the header of an open file. The caller calls safetensors_header_release in any case. */
-lckv_status safetensors_header_read(struct safetensors_header *header, const struct file *file,
-                                    const lckv_allocator *allocator);
+CHECKED lckv_status safetensors_header_read(struct safetensors_header *header,
+                                            const struct file *file,
+                                            const lckv_allocator *allocator);
 void safetensors_header_release(struct safetensors_header *header);
 
 /*
  * Appends its tensors, which lie in checkpoint->files[file_index], to checkpoint->tensors, where
  * there is room for them.
  */
-lckv_status safetensors_header_add(const struct safetensors_header *header,
-                                   struct checkpoint *checkpoint, uint32_t file_index);
+CHECKED lckv_status safetensors_header_add(const struct safetensors_header *header,
+                                           struct checkpoint *checkpoint, uint32_t file_index);
 
 #endif

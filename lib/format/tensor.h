@@ -8,6 +8,7 @@
 #define LCKV_FORMAT_TENSOR_H
 
 #include "base/arena.h"
+#include "base/checked.h"
 #include "base/text.h"
 #include "format/dtype.h"
 #include "format/packed.h"
@@ -27,18 +28,19 @@ struct tensor {
 };
 
 /* Notes why the tensor cannot be read. The text is copied to the arena. */
-__attribute__((format(printf, 3, 4))) lckv_status tensor_set_problem(struct tensor *tensor,
-                                                                     struct arena *arena,
-                                                                     const char *format, ...);
+__attribute__((format(printf, 3, 4))) CHECKED lckv_status tensor_set_problem(struct tensor *tensor,
+                                                                             struct arena *arena,
+                                                                             const char *format,
+                                                                             ...);
 
 /*
  * Computes n_bytes of a tensor that has no problem so far. Dimensions that are too few, too many or
  * 0, and rows that are no whole blocks, become its problem; a size that overflows is
  * LCKV_BAD_FORMAT. `file` names the file in messages.
  */
-lckv_status tensor_measure(struct tensor *tensor, struct arena *arena, const char *file);
+CHECKED lckv_status tensor_measure(struct tensor *tensor, struct arena *arena, const char *file);
 
 /* LCKV_UNSUPPORTED, with a message, if the tensor has a problem. */
-lckv_status tensor_check(const struct tensor *tensor, const char *file);
+CHECKED lckv_status tensor_check(const struct tensor *tensor, const char *file);
 
 #endif

@@ -4,9 +4,10 @@
 #ifndef LCKV_FORMAT_TENSOR_TABLE_H
 #define LCKV_FORMAT_TENSOR_TABLE_H
 
+#include "base/checked.h"
 #include "format/checkpoint.h"
 
 /* Refuses tensors that share bytes of a file and names that occur twice; sorts them by name. */
-lckv_status tensor_table_finish(struct checkpoint *checkpoint);
+CHECKED lckv_status tensor_table_finish(struct checkpoint *checkpoint);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_KERNELS_BLAS_H
 #define LCKV_KERNELS_BLAS_H
 
+#include "base/checked.h"
 #include "kernels/activations.h"
 #include "kernels/matrix.h"
 
@@ -12,7 +13,7 @@
 #define BLAS_ROWS 64     /* weight rows that are unpacked at a time */
 
 /* Whether this build has it. */
-bool blas_available(void);
+CHECKED bool blas_available(void);
 
 /*
  * As a multiply_function that may begin and end anywhere; `scratch` holds BLAS_ROWS x n_columns

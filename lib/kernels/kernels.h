@@ -8,6 +8,7 @@
 #ifndef LCKV_KERNELS_KERNELS_H
 #define LCKV_KERNELS_KERNELS_H
 
+#include "base/checked.h"
 #include "kernels/activations.h"
 #include "kernels/kv.h"
 #include "kernels/matrix.h"
@@ -55,16 +56,16 @@ struct kernels {
 const struct kernels *const *kernels_all(size_t *count);
 
 /* Whether this processor (and operating system) can run the set. */
-bool kernels_available(const struct kernels *kernels);
+CHECKED bool kernels_available(const struct kernels *kernels);
 
 /*
  * The set of that name, NULL or "": $LCKV_CPU, and if that is not set the fastest one here.
  * LCKV_UNSUPPORTED, with the names of those that would do, if it is unknown or cannot run here.
  */
-lckv_status kernels_choose(const char *name, const struct kernels **kernels);
+CHECKED lckv_status kernels_choose(const char *name, const struct kernels **kernels);
 
 /* The same without asking whether it can run here, to pack weights for another machine. */
-lckv_status kernels_find(const char *name, const struct kernels **kernels);
+CHECKED lckv_status kernels_find(const char *name, const struct kernels **kernels);
 
 /* For work of the same bits in all sets: as kernels_choose for NULL, or the portable set. */
 const struct kernels *kernels_any(void);

@@ -8,6 +8,7 @@
 #ifndef LCKV_KERNELS_KV_H
 #define LCKV_KERNELS_KV_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 #include <stdbool.h>
@@ -32,8 +33,8 @@ struct kv_layout {
 };
 
 /* LCKV_UNSUPPORTED for a head_dim that the type cannot hold. */
-lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
-                           uint32_t head_dim, uint32_t page_positions);
+CHECKED lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
+                                   uint32_t head_dim, uint32_t page_positions);
 
 /* Element d of a position's key, or value, counted from the first of its head in the page. */
 static inline size_t kv_key_index(bool paired, size_t head_dim, uint32_t position, size_t d)

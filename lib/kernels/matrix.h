@@ -6,6 +6,7 @@
 #ifndef LCKV_KERNELS_MATRIX_H
 #define LCKV_KERNELS_MATRIX_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 #include "format/packed.h"
 
@@ -19,13 +20,14 @@ struct matrix {
 };
 
 /* Allocates room for a matrix, whose strips must all be packed before it is read. */
-lckv_status matrix_create(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
-                          uint32_t n_columns, struct matrix_layout layout,
-                          const lckv_allocator *allocator);
+CHECKED lckv_status matrix_create(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
+                                  uint32_t n_columns, struct matrix_layout layout,
+                                  const lckv_allocator *allocator);
 
 /* A matrix whose strips lie, or are going to lie, aligned elsewhere, and must stay there. */
-lckv_status matrix_view(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
-                        uint32_t n_columns, struct matrix_layout layout, const uint8_t *data);
+CHECKED lckv_status matrix_view(struct matrix *matrix, lckv_dtype dtype, uint32_t n_rows,
+                                uint32_t n_columns, struct matrix_layout layout,
+                                const uint8_t *data);
 void matrix_release(struct matrix *matrix, const lckv_allocator *allocator);
 
 /*

@@ -5,6 +5,7 @@
 #ifndef LCKV_MODEL_CHECK_TENSORS_H
 #define LCKV_MODEL_CHECK_TENSORS_H
 
+#include "base/checked.h"
 #include "base/remark.h"
 #include "model/hparams.h"
 
@@ -24,7 +25,8 @@ enum tensor_use tensor_use(const struct checkpoint *checkpoint, const struct hpa
  * values of layers that compute none among them, are skipped with a remark; parts of other models
  * that change the computation are LCKV_UNSUPPORTED.
  */
-lckv_status check_tensors(const struct checkpoint *checkpoint, const struct hparams *hparams,
-                          const struct lckv_plan *plan, const struct remarks *remarks);
+CHECKED lckv_status check_tensors(const struct checkpoint *checkpoint,
+                                  const struct hparams *hparams, const struct lckv_plan *plan,
+                                  const struct remarks *remarks);
 
 #endif

@@ -5,14 +5,15 @@
 #ifndef LCKV_MODEL_CONFIG_CHECK_H
 #define LCKV_MODEL_CONFIG_CHECK_H
 
+#include "base/checked.h"
 #include "base/remark.h"
 #include "format/json.h"
 #include "model/hparams.h"
 
 /* Of hyperparameters that have been read: the shape of a head decides what some values change. */
-lckv_status config_check_json(const struct json_value *config, const struct hparams *hparams,
-                              const struct remarks *remarks);
-lckv_status config_check_gguf(const struct metadata *metadata, const struct hparams *hparams,
-                              const struct remarks *remarks);
+CHECKED lckv_status config_check_json(const struct json_value *config,
+                                      const struct hparams *hparams, const struct remarks *remarks);
+CHECKED lckv_status config_check_gguf(const struct metadata *metadata,
+                                      const struct hparams *hparams, const struct remarks *remarks);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_MODEL_FILLING_H
 #define LCKV_MODEL_FILLING_H
 
+#include "base/checked.h"
 #include "format/checkpoint.h"
 #include "kernels/matrix.h"
 
@@ -27,12 +28,12 @@ struct filling {
 uint32_t filling_source_row(uint32_t row, uint32_t paired_head_dim);
 
 /* Measures the matrix, of the tensor's type and shape in `layout`, and cuts it into pieces. */
-lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
-                         uint32_t paired_head_dim, struct matrix_layout layout,
-                         struct matrix *matrix);
+CHECKED lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
+                                 uint32_t paired_head_dim, struct matrix_layout layout,
+                                 struct matrix *matrix);
 
 /* Packs one piece to its place at `data`, the matrix's; `buffer` has room for `piece_bytes`. */
-lckv_status filling_pack(const struct filling *filling, const struct checkpoint *checkpoint,
-                         size_t piece, uint8_t *buffer, uint8_t *data);
+CHECKED lckv_status filling_pack(const struct filling *filling, const struct checkpoint *checkpoint,
+                                 size_t piece, uint8_t *buffer, uint8_t *data);
 
 #endif

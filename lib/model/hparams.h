@@ -5,6 +5,7 @@
 #ifndef LCKV_MODEL_HPARAMS_H
 #define LCKV_MODEL_HPARAMS_H
 
+#include "base/checked.h"
 #include "base/remark.h"
 #include "format/checkpoint.h"
 #include "plan/plan.h"
@@ -54,12 +55,12 @@ struct hparams {
  * Reads and checks them. Texts point into the checkpoint's arena. Keys that are not known get
  * remarks.
  */
-lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *hparams,
-                         const struct remarks *remarks);
+CHECKED lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *hparams,
+                                 const struct remarks *remarks);
 
 /* Writes the general.*, <architecture>.* and lckv.* keys that describe them. */
-lckv_status hparams_to_metadata(const struct hparams *hparams, const struct lckv_plan *plan,
-                                struct metadata *metadata);
+CHECKED lckv_status hparams_to_metadata(const struct hparams *hparams, const struct lckv_plan *plan,
+                                        struct metadata *metadata);
 
 /* The rotation frequencies, scaling applied: radians per position for each pair, [head_dim / 2]. */
 void hparams_frequencies(const struct hparams *hparams, double *frequencies);

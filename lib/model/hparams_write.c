@@ -24,8 +24,10 @@ static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *pla
     size_t length = 0;
     if (plan->standard && !h->force_nodiag)
         return LCKV_OK;
-    plan_text(plan, NULL, 0, &length);
-    lckv_status status = arena_alloc(metadata->arena, length + 1, 1, "a layer plan", &text);
+    lckv_status status = plan_text(plan, NULL, 0, &length);
+    if (status != LCKV_OK && status != LCKV_BUFFER_TOO_SMALL)
+        return status;
+    status = arena_alloc(metadata->arena, length + 1, 1, "a layer plan", &text);
     if (status == LCKV_OK)
         status = plan_text(plan, text, length + 1, &length);
     if (status == LCKV_OK)

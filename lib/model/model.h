@@ -5,6 +5,7 @@
 #ifndef LCKV_MODEL_MODEL_H
 #define LCKV_MODEL_MODEL_H
 
+#include "base/checked.h"
 #include "base/failure.h"
 #include "kernels/kernels.h"
 #include "model/hparams.h"
@@ -55,16 +56,16 @@ struct lckv_model {
 };
 
 /* `options` of full size, or all defaults zero. Exactly one of path and bytes is given. */
-lckv_status model_open(const char *path, const void *bytes, size_t length,
-                       const lckv_model_options *options, struct lckv_model **model);
+CHECKED lckv_status model_open(const char *path, const void *bytes, size_t length,
+                               const lckv_model_options *options, struct lckv_model **model);
 
 void model_retain(const struct lckv_model *model);
 void model_release(const struct lckv_model *model);
 
 /* LCKV_UNSUPPORTED for a model without tokenizer, with the reason why there is none. */
-lckv_status model_check_tokenizer(const struct lckv_model *model);
+CHECKED lckv_status model_check_tokenizer(const struct lckv_model *model);
 
 /* As lckv_model_is_end_token. */
-bool model_is_end_token(const struct lckv_model *model, lckv_token token);
+CHECKED bool model_is_end_token(const struct lckv_model *model, lckv_token token);
 
 #endif

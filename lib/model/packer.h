@@ -6,6 +6,7 @@
 #ifndef LCKV_MODEL_PACKER_H
 #define LCKV_MODEL_PACKER_H
 
+#include "base/checked.h"
 #include "model/filling.h"
 #include "model/model.h"
 
@@ -24,14 +25,15 @@ typedef lckv_status (*packer_meanwhile)(struct lckv_model *model,
                                         const lckv_model_options *options);
 
 /* Maps the matrix, or notes that it is to be filled: its data is set by packer_run. */
-lckv_status packer_add(struct packer *packer, const struct tensor *tensor, uint32_t paired_head_dim,
-                       struct matrix *matrix);
+CHECKED lckv_status packer_add(struct packer *packer, const struct tensor *tensor,
+                               uint32_t paired_head_dim, struct matrix *matrix);
 
 /*
  * Fills what was noted. `meanwhile` runs first on the calling thread, which packs with the others
  * afterwards; if it fails, so does the call.
  */
-lckv_status packer_run(struct packer *packer, struct lckv_pool *pool, packer_meanwhile meanwhile);
+CHECKED lckv_status packer_run(struct packer *packer, struct lckv_pool *pool,
+                               packer_meanwhile meanwhile);
 void packer_release(struct packer *packer);
 
 #endif

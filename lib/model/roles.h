@@ -5,6 +5,7 @@
 #ifndef LCKV_MODEL_ROLES_H
 #define LCKV_MODEL_ROLES_H
 
+#include "base/checked.h"
 #include "model/hparams.h"
 
 enum weight {
@@ -34,13 +35,13 @@ enum weight {
 
 #define WEIGHT_NAME_BYTES 96
 
-bool weight_is_per_layer(enum weight weight);
+CHECKED bool weight_is_per_layer(enum weight weight);
 
 /* Keys, values and their biases, which only the layers have whose KV some layer reads. */
-bool weight_is_kv(enum weight weight);
+CHECKED bool weight_is_kv(enum weight weight);
 
 /* Whether models exist without it. */
-bool weight_is_optional(const struct hparams *hparams, enum weight weight);
+CHECKED bool weight_is_optional(const struct hparams *hparams, enum weight weight);
 
 /* The shape that the weight of a role must have; *columns is 0 for a vector. */
 void weight_shape(const struct hparams *hparams, enum weight weight, uint64_t *rows,
@@ -75,8 +76,8 @@ struct named weight_of_name(enum checkpoint_kind kind, struct text name, uint32_
  * it is missing and not required. A failure names the tensor, what was expected and what is there:
  * LCKV_BAD_FORMAT for its shape, LCKV_UNSUPPORTED for its element type.
  */
-lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight, uint32_t layer,
-                        uint32_t n_dims, uint64_t rows, uint64_t columns, bool required,
-                        const struct tensor **tensor);
+CHECKED lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight,
+                                uint32_t layer, uint32_t n_dims, uint64_t rows, uint64_t columns,
+                                bool required, const struct tensor **tensor);
 
 #endif

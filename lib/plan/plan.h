@@ -7,6 +7,7 @@
 #ifndef LCKV_PLAN_PLAN_H
 #define LCKV_PLAN_PLAN_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 #define PLAN_MAX_LAYERS 1024
@@ -43,15 +44,16 @@ struct lckv_plan {
 };
 
 /* `text` NULL: the standard plan. LCKV_BAD_PLAN names the entry. */
-lckv_status plan_parse(const char *text, size_t length, uint32_t n_layers,
-                       const lckv_allocator *allocator, struct lckv_plan **plan);
+CHECKED lckv_status plan_parse(const char *text, size_t length, uint32_t n_layers,
+                               const lckv_allocator *allocator, struct lckv_plan **plan);
 void plan_retain(const struct lckv_plan *plan);
 void plan_release(const struct lckv_plan *plan);
 
 /* As lckv_plan_text and lckv_plan_describe. */
-lckv_status plan_text(const struct lckv_plan *plan, char *buffer, size_t capacity, size_t *length);
-lckv_status plan_describe(const struct lckv_plan *plan, char *buffer, size_t capacity,
-                          size_t *length);
+CHECKED lckv_status plan_text(const struct lckv_plan *plan, char *buffer, size_t capacity,
+                              size_t *length);
+CHECKED lckv_status plan_describe(const struct lckv_plan *plan, char *buffer, size_t capacity,
+                                  size_t *length);
 
 /*
  * The mask: layer `layer` at position t attends to positions [begin, end) (docs/semantics.md,

@@ -4,6 +4,7 @@
 #ifndef LCKV_SAMPLE_PENALTIES_H
 #define LCKV_SAMPLE_PENALTIES_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 struct penalties {
@@ -27,12 +28,12 @@ void penalties_release(struct penalties *penalties);
 void penalties_reset(struct penalties *penalties);
 
 /* Takes the tokens of `from`, which has the same window; nothing changes on failure. */
-lckv_status penalties_copy(struct penalties *penalties, const struct penalties *from);
+CHECKED lckv_status penalties_copy(struct penalties *penalties, const struct penalties *from);
 
 /* Remembers a token, which is not negative. */
-lckv_status penalties_accept(struct penalties *penalties, lckv_token token);
+CHECKED lckv_status penalties_accept(struct penalties *penalties, lckv_token token);
 
 /* Changes the logits of the tokens seen. Those beyond the vocabulary cannot be chosen anyway. */
-lckv_status penalties_apply(struct penalties *penalties, float *logits, size_t n_vocab);
+CHECKED lckv_status penalties_apply(struct penalties *penalties, float *logits, size_t n_vocab);
 
 #endif

@@ -4,21 +4,23 @@
 #ifndef LCKV_SAMPLE_SAMPLER_H
 #define LCKV_SAMPLE_SAMPLER_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 struct lckv_sampler;
 
 /* As the lckv_sampler_* functions, options of full size and checked pointers. */
-lckv_status sampler_create(const lckv_sampler_options *options, struct lckv_sampler **sampler);
+CHECKED lckv_status sampler_create(const lckv_sampler_options *options,
+                                   struct lckv_sampler **sampler);
 void sampler_retain(struct lckv_sampler *sampler); /* while callbacks may release it */
 void sampler_release(struct lckv_sampler *sampler);
-lckv_status sampler_clone(const struct lckv_sampler *sampler, struct lckv_sampler **clone);
+CHECKED lckv_status sampler_clone(const struct lckv_sampler *sampler, struct lckv_sampler **clone);
 void sampler_reset(struct lckv_sampler *sampler);
-lckv_status sampler_sample(struct lckv_sampler *sampler, const float *logits, size_t n_vocab,
-                           lckv_token *token);
-lckv_status sampler_accept(struct lckv_sampler *sampler, lckv_token token);
+CHECKED lckv_status sampler_sample(struct lckv_sampler *sampler, const float *logits,
+                                   size_t n_vocab, lckv_token *token);
+CHECKED lckv_status sampler_accept(struct lckv_sampler *sampler, lckv_token token);
 
 /* As lckv_log_probabilities. */
-lckv_status log_probabilities(const float *logits, size_t n_vocab, float *result);
+CHECKED lckv_status log_probabilities(const float *logits, size_t n_vocab, float *result);
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef LCKV_SAMPLE_STOPS_H
 #define LCKV_SAMPLE_STOPS_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 #include "format/metadata.h"
 
@@ -30,7 +31,7 @@ void stops_release(struct stops *stops);
  * before it and nothing waits any more. Pieces of whole UTF-8 characters give whole characters,
  * too.
  */
-lckv_status stops_push(struct stops *stops, struct text piece, bool is_last, struct text *ready,
-                       bool *found);
+CHECKED lckv_status stops_push(struct stops *stops, struct text piece, bool is_last,
+                               struct text *ready, bool *found);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_TEXT_BPE_H
 #define LCKV_TEXT_BPE_H
 
+#include "base/checked.h"
 #include "text/vocabulary.h"
 
 struct bpe_merge {
@@ -47,23 +48,25 @@ struct bpe_workspace {
 };
 
 /* The vocabulary is finished and outlives it; `max_merges` are going to be added. */
-lckv_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, uint64_t max_merges);
+CHECKED lckv_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary,
+                             uint64_t max_merges);
 
 /*
  * Adds the next merge. *known false, and nothing added, if a part or the whole is no token. A merge
  * that is there already moves to the new rank if the last counts, and stays otherwise.
  */
-lckv_status bpe_add_merge(struct bpe *bpe, struct text left, struct text right, bool *known);
+CHECKED lckv_status bpe_add_merge(struct bpe *bpe, struct text left, struct text right,
+                                  bool *known);
 
-lckv_status token_list_add(struct token_list *list, lckv_token token);
+CHECKED lckv_status token_list_add(struct token_list *list, lckv_token token);
 void token_list_release(struct token_list *list);
 void bpe_workspace_release(struct bpe_workspace *workspace);
 
 /* Whether the merge of that index counts; one listed twice stays in the list where it does not. */
-bool bpe_uses_merge(const struct bpe *bpe, uint32_t index);
+CHECKED bool bpe_uses_merge(const struct bpe *bpe, uint32_t index);
 
 /* Appends the tokens of a word. */
-lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace, const char *word,
-                       size_t length, struct token_list *list);
+CHECKED lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace,
+                               const char *word, size_t length, struct token_list *list);
 
 #endif

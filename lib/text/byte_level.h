@@ -5,6 +5,8 @@
 #ifndef LCKV_TEXT_BYTE_LEVEL_H
 #define LCKV_TEXT_BYTE_LEVEL_H
 
+#include "base/checked.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +20,6 @@ size_t byte_level_spell(uint8_t byte, char spelling[BYTE_LEVEL_MAX]);
  * The bytes that a spelling stands for, at most `length` of them. False if it is no spelling: some
  * character is outside the alphabet.
  */
-bool byte_level_bytes(const char *spelling, size_t length, char *bytes, size_t *n_bytes);
+CHECKED bool byte_level_bytes(const char *spelling, size_t length, char *bytes, size_t *n_bytes);
 
 #endif

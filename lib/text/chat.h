@@ -5,6 +5,7 @@
 #ifndef LCKV_TEXT_CHAT_H
 #define LCKV_TEXT_CHAT_H
 
+#include "base/checked.h"
 #include "text/tokenizer.h"
 
 /* Messages of a call, arguments already checked: each has the pointers that its lengths need. */
@@ -15,9 +16,9 @@ struct chat {
 };
 
 /* As lckv_chat_format and lckv_chat_tokenize. */
-lckv_status chat_format(const struct tokenizer *tokenizer, const struct chat *chat, char *buffer,
-                        size_t capacity, size_t *length);
-lckv_status chat_tokenize(const struct tokenizer *tokenizer, const struct chat *chat,
-                          lckv_token *tokens, size_t capacity, size_t *n_tokens);
+CHECKED lckv_status chat_format(const struct tokenizer *tokenizer, const struct chat *chat,
+                                char *buffer, size_t capacity, size_t *length);
+CHECKED lckv_status chat_tokenize(const struct tokenizer *tokenizer, const struct chat *chat,
+                                  lckv_token *tokens, size_t capacity, size_t *n_tokens);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef LCKV_TEXT_DETOKENIZER_H
 #define LCKV_TEXT_DETOKENIZER_H
 
+#include "base/checked.h"
 #include "text/tokenizer.h"
 
 /* = lckv_detokenizer; the library's own are members of other structs. */
@@ -23,8 +24,8 @@ void detokenizer_init(struct lckv_detokenizer *detokenizer, const struct tokeniz
 void detokenizer_release(struct lckv_detokenizer *detokenizer);
 
 /* As lckv_detokenizer_push and lckv_detokenizer_flush. */
-lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token token,
-                             struct text *text);
+CHECKED lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token token,
+                                     struct text *text);
 struct text detokenizer_flush(struct lckv_detokenizer *detokenizer);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef LCKV_TEXT_PATTERN_H
 #define LCKV_TEXT_PATTERN_H
 
+#include "base/checked.h"
 #include "format/metadata.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -18,8 +19,8 @@
  * The compiled pattern calls out before each of its items. *largest_count: the largest number of
  * its counted repeats, 0 without any.
  */
-lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
-                            pcre2_general_context *memory, pcre2_code **code,
-                            uint32_t *largest_count);
+CHECKED lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
+                                    pcre2_general_context *memory, pcre2_code **code,
+                                    uint32_t *largest_count);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_TEXT_PRETOKENIZER_H
 #define LCKV_TEXT_PRETOKENIZER_H
 
+#include "base/checked.h"
 #include "text/pattern.h"
 
 #define PRETOKENIZER_MAX_STEPS 16
@@ -27,11 +28,11 @@ struct pretokenizer {
 };
 
 /* The pretokenizer must not move afterwards. Release it before the arena. */
-lckv_status pretokenizer_init(struct pretokenizer *pretokenizer, struct arena *arena);
+CHECKED lckv_status pretokenizer_init(struct pretokenizer *pretokenizer, struct arena *arena);
 void pretokenizer_release(struct pretokenizer *pretokenizer);
 
 /* Adds a pattern, which is copied. */
-lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern);
+CHECKED lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern);
 
 /* What GGUF files name in tokenizer.ggml.pre. */
 struct pretokenizer_kind {
@@ -47,8 +48,8 @@ struct pretokenizer_kind {
  */
 const struct pretokenizer_kind *pretokenizer_find_kind(struct text name);
 const struct pretokenizer_kind *pretokenizer_kind_of(const struct pretokenizer *pretokenizer);
-lckv_status pretokenizer_add_kind(struct pretokenizer *pretokenizer,
-                                  const struct pretokenizer_kind *kind);
+CHECKED lckv_status pretokenizer_add_kind(struct pretokenizer *pretokenizer,
+                                          const struct pretokenizer_kind *kind);
 
 typedef lckv_status (*pretokenizer_function)(void *context, const char *word, size_t length);
 
@@ -63,8 +64,9 @@ struct splitter {
     uint64_t cost;       /* of one step of the pattern that is being matched */
     size_t position;     /* in the text that is being matched, at the last step */
 };
-lckv_status splitter_init(struct splitter *splitter, const struct pretokenizer *pretokenizer,
-                          pretokenizer_function function, void *context);
+CHECKED lckv_status splitter_init(struct splitter *splitter,
+                                  const struct pretokenizer *pretokenizer,
+                                  pretokenizer_function function, void *context);
 void splitter_release(struct splitter *splitter);
 
 /* Allows the work that a text of `length` bytes may take, in however many parts it comes. */
@@ -75,6 +77,6 @@ void splitter_allow(struct splitter *splitter, size_t length);
  * text. LCKV_UNSUPPORTED if the patterns take more work than was allowed. The splitter must not
  * have moved since splitter_init.
  */
-lckv_status splitter_run(struct splitter *splitter, const char *text, size_t length);
+CHECKED lckv_status splitter_run(struct splitter *splitter, const char *text, size_t length);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_TEXT_SPECIAL_IDS_H
 #define LCKV_TEXT_SPECIAL_IDS_H
 
+#include "base/checked.h"
 #include "format/checkpoint.h"
 
 #define N_SPECIALS (LCKV_SPECIAL_EOT + 1)
@@ -19,24 +20,25 @@ struct special_ids {
 void special_ids_init(struct special_ids *ids);
 
 /* Adds an id that ends generation, unless it is there or below 0. LCKV_UNSUPPORTED: too many. */
-lckv_status special_ids_add_end(struct special_ids *ids, lckv_token token);
-bool special_ids_is_end(const struct special_ids *ids, lckv_token token);
+CHECKED lckv_status special_ids_add_end(struct special_ids *ids, lckv_token token);
+CHECKED bool special_ids_is_end(const struct special_ids *ids, lckv_token token);
 
 /* Takes over what `ids` lacks from `others`: the special ids that are -1, and all ends. */
-lckv_status special_ids_complete(struct special_ids *ids, const struct special_ids *others);
+CHECKED lckv_status special_ids_complete(struct special_ids *ids, const struct special_ids *others);
 
 /*
  * What the checkpoint says apart from its tokenizer: config.json and generation_config.json (which
  * counts before it), or the keys of a GGUF file.
  */
-lckv_status special_ids_read(struct special_ids *ids, const struct checkpoint *checkpoint,
-                             const lckv_allocator *allocator);
-lckv_status special_ids_read_metadata(struct special_ids *ids, const struct metadata *metadata);
+CHECKED lckv_status special_ids_read(struct special_ids *ids, const struct checkpoint *checkpoint,
+                                     const lckv_allocator *allocator);
+CHECKED lckv_status special_ids_read_metadata(struct special_ids *ids,
+                                              const struct metadata *metadata);
 
 /* LCKV_BAD_FORMAT, with the key, for a special id of a GGUF file that is none of `n_tokens`. */
-lckv_status special_ids_check(const struct special_ids *ids, uint32_t n_tokens);
+CHECKED lckv_status special_ids_check(const struct special_ids *ids, uint32_t n_tokens);
 
 /* Writes keys that special_ids_read_metadata reads as the same. */
-lckv_status special_ids_write(const struct special_ids *ids, struct metadata *metadata);
+CHECKED lckv_status special_ids_write(const struct special_ids *ids, struct metadata *metadata);
 
 #endif

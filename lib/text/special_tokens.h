@@ -9,6 +9,7 @@
 #ifndef LCKV_TEXT_SPECIAL_TOKENS_H
 #define LCKV_TEXT_SPECIAL_TOKENS_H
 
+#include "base/checked.h"
 #include "text/vocabulary.h"
 
 /* The automaton's states: one for each different end of a token. */
@@ -34,8 +35,8 @@ struct special_match {
 };
 
 /* The vocabulary is finished and outlives it. */
-lckv_status special_tokens_init(struct special_tokens *specials,
-                                const struct vocabulary *vocabulary);
+CHECKED lckv_status special_tokens_init(struct special_tokens *specials,
+                                        const struct vocabulary *vocabulary);
 
 /* One call's way through a text. */
 struct special_finder {
@@ -52,13 +53,13 @@ struct special_finder {
 };
 
 /* The text and the special tokens outlive the finder. */
-lckv_status special_finder_init(struct special_finder *finder,
-                                const struct special_tokens *specials,
-                                const lckv_allocator *allocator, const char *text, size_t length,
-                                bool controls);
+CHECKED lckv_status special_finder_init(struct special_finder *finder,
+                                        const struct special_tokens *specials,
+                                        const lckv_allocator *allocator, const char *text,
+                                        size_t length, bool controls);
 void special_finder_release(struct special_finder *finder);
 
 /* The next match; false if there is none. */
-bool special_finder_next(struct special_finder *finder, struct special_match *match);
+CHECKED bool special_finder_next(struct special_finder *finder, struct special_match *match);
 
 #endif

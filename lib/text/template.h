@@ -9,6 +9,7 @@
 #ifndef LCKV_TEXT_TEMPLATE_H
 #define LCKV_TEXT_TEMPLATE_H
 
+#include "base/checked.h"
 #include "format/metadata.h"
 
 #define TEMPLATE_MAX_LENGTH ((size_t)1 << 20)
@@ -29,7 +30,8 @@ typedef lckv_status (*template_sink)(void *context, struct text text, bool is_me
  * LCKV_INVALID_ARGUMENT for messages that the template itself refuses. The sink may have taken part
  * of the text by then.
  */
-lckv_status template_run(struct text source, const struct template_input *input,
-                         const lckv_allocator *allocator, template_sink sink, void *context);
+CHECKED lckv_status template_run(struct text source, const struct template_input *input,
+                                 const lckv_allocator *allocator, template_sink sink,
+                                 void *context);
 
 #endif

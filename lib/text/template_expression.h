@@ -5,6 +5,7 @@
 #ifndef LCKV_TEXT_TEMPLATE_EXPRESSION_H
 #define LCKV_TEXT_TEMPLATE_EXPRESSION_H
 
+#include "base/checked.h"
 #include "text/template_value.h"
 
 enum token_kind { TOKEN_END, TOKEN_NAME, TOKEN_INTEGER, TOKEN_STRING, TOKEN_OPERATOR };
@@ -21,29 +22,29 @@ struct expression {
 };
 
 /* Reads the first token. */
-lckv_status expression_begin(struct expression *expression, struct scope *scope,
-                             struct text source);
+CHECKED lckv_status expression_begin(struct expression *expression, struct scope *scope,
+                                     struct text source);
 
 /* Reads the next token. */
-lckv_status expression_next(struct expression *expression);
+CHECKED lckv_status expression_next(struct expression *expression);
 
 /* Whether the token is that name or operator. */
-bool expression_is(const struct expression *expression, const char *word);
+CHECKED bool expression_is(const struct expression *expression, const char *word);
 
 /* LCKV_UNSUPPORTED, and the message names the token. */
-lckv_status expression_refuse(const struct expression *expression);
+CHECKED lckv_status expression_refuse(const struct expression *expression);
 
 /* Reads the next token if this one is that word, and refuses it otherwise. */
-lckv_status expression_expect(struct expression *expression, const char *word);
+CHECKED lckv_status expression_expect(struct expression *expression, const char *word);
 
 /* Reads an operand with everything that is written behind it. */
-lckv_status expression_operand(struct expression *expression, struct value *value);
+CHECKED lckv_status expression_operand(struct expression *expression, struct value *value);
 
 /* Reads an expression and gives its value; the second without `a if b else c`, as `for` has it. */
-lckv_status expression_value(struct expression *expression, struct value *value);
-lckv_status expression_unconditional(struct expression *expression, struct value *value);
+CHECKED lckv_status expression_value(struct expression *expression, struct value *value);
+CHECKED lckv_status expression_unconditional(struct expression *expression, struct value *value);
 
 /* LCKV_UNSUPPORTED unless everything has been read. */
-lckv_status expression_end(const struct expression *expression);
+CHECKED lckv_status expression_end(const struct expression *expression);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_TEXT_TEMPLATE_TAGS_H
 #define LCKV_TEXT_TEMPLATE_TAGS_H
 
+#include "base/checked.h"
 #include "text/template_value.h"
 
 /* Where a run is, and what happens to the white space there. */
@@ -32,9 +33,9 @@ struct tag {
 };
 
 /* Reads the text up to the next tag, writes it if `active`, and reads the tag. */
-lckv_status template_next_tag(struct template_reader *reader, bool active, struct tag *tag);
+CHECKED lckv_status template_next_tag(struct template_reader *reader, bool active, struct tag *tag);
 
 /* LCKV_UNSUPPORTED at that byte. */
-lckv_status template_refuse(struct template_reader *reader, size_t at, const char *what);
+CHECKED lckv_status template_refuse(struct template_reader *reader, size_t at, const char *what);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef LCKV_TEXT_TEMPLATE_VALUE_H
 #define LCKV_TEXT_TEMPLATE_VALUE_H
 
+#include "base/checked.h"
 #include "text/template.h"
 
 enum value_kind {
@@ -52,26 +53,27 @@ struct value value_bool(bool value);
 struct value value_integer(int64_t value);
 
 /* Makes a text of one piece. */
-lckv_status value_text(struct scope *scope, struct text text, bool is_message, struct value *value);
+CHECKED lckv_status value_text(struct scope *scope, struct text text, bool is_message,
+                               struct value *value);
 
-bool value_is_true(const struct scope *scope, const struct value *value);
+CHECKED bool value_is_true(const struct scope *scope, const struct value *value);
 size_t value_count(const struct scope *scope, const struct value *messages);
 
 /* False if the two cannot be compared. */
-bool value_equals(const struct value *a, const struct value *b, bool *equal);
+CHECKED bool value_equals(const struct value *a, const struct value *b, bool *equal);
 
 /* Joins two texts. */
-lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,
-                       struct value *joined);
+CHECKED lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,
+                               struct value *joined);
 
 /* Takes white space from both ends of a text of at most one piece; false for other texts. */
-bool value_trim(struct scope *scope, struct value *value, lckv_status *status);
+CHECKED bool value_trim(struct scope *scope, struct value *value, lckv_status *status);
 
 /* What a name stands for. */
-lckv_status value_of_name(struct scope *scope, struct text name, struct value *value);
+CHECKED lckv_status value_of_name(struct scope *scope, struct text name, struct value *value);
 
 /* role or content of a message; other members are undefined. */
-lckv_status value_of_member(struct scope *scope, const struct value *message, struct text name,
-                            struct value *value);
+CHECKED lckv_status value_of_member(struct scope *scope, const struct value *message,
+                                    struct text name, struct value *value);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef LCKV_TEXT_TOKENIZER_H
 #define LCKV_TEXT_TOKENIZER_H
 
+#include "base/checked.h"
 #include "text/special_ids.h"
 
 #define TOKENIZER_MAX_TOKENS (1u << 22)
@@ -17,8 +18,8 @@ struct tokenizer; /* immutable once made; any number of threads may use one */
  * Makes the tokenizer that the checkpoint describes; *tokenizer NULL with LCKV_OK if it describes
  * none. LCKV_UNSUPPORTED for kinds that this version lacks, LCKV_BAD_FORMAT for malformed ones.
  */
-lckv_status tokenizer_create(const struct checkpoint *checkpoint, const lckv_allocator *allocator,
-                             struct tokenizer **tokenizer);
+CHECKED lckv_status tokenizer_create(const struct checkpoint *checkpoint,
+                                     const lckv_allocator *allocator, struct tokenizer **tokenizer);
 void tokenizer_release(struct tokenizer *tokenizer);
 
 uint32_t tokenizer_n_tokens(const struct tokenizer *tokenizer);
@@ -27,12 +28,13 @@ uint32_t tokenizer_n_tokens(const struct tokenizer *tokenizer);
  * Takes over what the model has and the tokenizer lacks: ids below `n_ids`, which are unused tokens
  * without text from now on, and special ids. Call it once, before the tokenizer is shared.
  */
-lckv_status tokenizer_extend(struct tokenizer *tokenizer, uint32_t n_ids,
-                             const struct special_ids *ids);
+CHECKED lckv_status tokenizer_extend(struct tokenizer *tokenizer, uint32_t n_ids,
+                                     const struct special_ids *ids);
 
 /* As lckv_tokenize and lckv_detokenize, flags included. */
-lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
-                             uint32_t flags, lckv_token *tokens, size_t capacity, size_t *n_tokens);
+CHECKED lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
+                                     size_t length, uint32_t flags, lckv_token *tokens,
+                                     size_t capacity, size_t *n_tokens);
 
 /* A stretch of a text; in a plain one, nothing is a control token. */
 struct text_part {
@@ -44,16 +46,17 @@ struct text_part {
  * The same for a text that consists of these parts. Words may cross from one to the next, special
  * tokens may not.
  */
-lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char *text,
-                                   const struct text_part *parts, size_t n_parts, uint32_t flags,
-                                   lckv_token *tokens, size_t capacity, size_t *n_tokens);
-lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token *tokens,
-                             size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
-                             size_t *length);
+CHECKED lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char *text,
+                                           const struct text_part *parts, size_t n_parts,
+                                           uint32_t flags, lckv_token *tokens, size_t capacity,
+                                           size_t *n_tokens);
+CHECKED lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token *tokens,
+                                     size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
+                                     size_t *length);
 
 /* As lckv_model_token; LCKV_INVALID_ARGUMENT for an id out of range. */
-lckv_status tokenizer_token(const struct tokenizer *tokenizer, lckv_token token, struct text *text,
-                            lckv_token_type *type);
+CHECKED lckv_status tokenizer_token(const struct tokenizer *tokenizer, lckv_token token,
+                                    struct text *text, lckv_token_type *type);
 const struct special_ids *tokenizer_special_ids(const struct tokenizer *tokenizer);
 
 /* The chat template's source, length 0 if there is none. */
@@ -63,6 +66,7 @@ struct text tokenizer_chat_template(const struct tokenizer *tokenizer);
  * Writes the tokenizer.ggml.* keys (and tokenizer.chat_template) that describe it. Ids that it got
  * by tokenizer_extend become unused tokens, because other programs want one for each id.
  */
-lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer, struct metadata *metadata);
+CHECKED lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer,
+                                          struct metadata *metadata);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef LCKV_TEXT_TOKENIZER_PARTS_H
 #define LCKV_TEXT_TOKENIZER_PARTS_H
 
+#include "base/checked.h"
 #include "format/json.h"
 #include "text/bpe.h"
 #include "text/pretokenizer.h"
@@ -26,57 +27,60 @@ struct tokenizer {
 };
 
 /* Where the parts come from: a GGUF file's metadata, tokenizer.json and tokenizer_config.json. */
-lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer, const struct metadata *metadata);
-lckv_status tokenizer_read_json(struct tokenizer *tokenizer, const struct checkpoint *checkpoint);
+CHECKED lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer,
+                                            const struct metadata *metadata);
+CHECKED lckv_status tokenizer_read_json(struct tokenizer *tokenizer,
+                                        const struct checkpoint *checkpoint);
 
 /*
  * LCKV_UNSUPPORTED, by name, if the object has a member that is not in `known`, whose names are
  * separated by blanks. `what` is what the object is.
  */
-lckv_status tokenizer_check_members(const struct json_value *object, const char *what,
-                                    const char *known);
+CHECKED lckv_status tokenizer_check_members(const struct json_value *object, const char *what,
+                                            const char *known);
 
 /* The members of ByteLevel. Behind the pre-tokenizer, all of them change offsets only. */
 #define BYTE_LEVEL_MEMBERS "type add_prefix_space trim_offsets use_regex"
 
 /* The type of a part of the pipeline, which must say it; and LCKV_UNSUPPORTED for a kind. */
-lckv_status tokenizer_get_type(const struct json_value *object, const char *what,
-                               struct text *type);
-lckv_status tokenizer_refuse_kind(const char *what, struct text kind);
+CHECKED lckv_status tokenizer_get_type(const struct json_value *object, const char *what,
+                                       struct text *type);
+CHECKED lckv_status tokenizer_refuse_kind(const char *what, struct text kind);
 
 /* Reads each of the array `key`, in order. */
 typedef lckv_status (*tokenizer_read_function)(struct tokenizer *tokenizer,
                                                const struct json_value *object);
-lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer, const struct json_value *object,
-                                    const char *what, const char *key,
-                                    tokenizer_read_function read);
+CHECKED lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer,
+                                            const struct json_value *object, const char *what,
+                                            const char *key, tokenizer_read_function read);
 
 /* The model and the added tokens of tokenizer.json. */
-lckv_status tokenizer_read_model(struct tokenizer *tokenizer, const struct json_value *root);
+CHECKED lckv_status tokenizer_read_model(struct tokenizer *tokenizer,
+                                         const struct json_value *root);
 
 /* Parts of tokenizer.json that shape text around the model; each an object or NULL. */
-lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
-                                      const struct json_value *normalizer);
-lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
-                                        const struct json_value *pretokenizer);
-lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,
-                                         const struct json_value *postprocessor);
+CHECKED lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
+                                              const struct json_value *normalizer);
+CHECKED lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
+                                                const struct json_value *pretokenizer);
+CHECKED lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,
+                                                 const struct json_value *postprocessor);
 
 /* The decoder undoes ByteLevel's spelling, or is not there; others are refused. */
-lckv_status tokenizer_check_decoder(const struct json_value *decoder);
+CHECKED lckv_status tokenizer_check_decoder(const struct json_value *decoder);
 
 /*
  * tokenizer_config.json: first the special tokens (of special_tokens_map.json, too; `what` is the
  * file) and the chat template; after the post-processor, what it says about adding BOS and EOS,
  * which counts more there, as in the field's converters.
  */
-lckv_status tokenizer_read_specials(struct tokenizer *tokenizer, const struct json_value *config,
-                                    const char *what);
-lckv_status tokenizer_read_chat_template(struct tokenizer *tokenizer,
-                                         const struct json_value *config);
-lckv_status tokenizer_set_chat_template(struct tokenizer *tokenizer, struct text source);
-lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
-                                        const struct json_value *config);
+CHECKED lckv_status tokenizer_read_specials(struct tokenizer *tokenizer,
+                                            const struct json_value *config, const char *what);
+CHECKED lckv_status tokenizer_read_chat_template(struct tokenizer *tokenizer,
+                                                 const struct json_value *config);
+CHECKED lckv_status tokenizer_set_chat_template(struct tokenizer *tokenizer, struct text source);
+CHECKED lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
+                                                const struct json_value *config);
 
 /* The keys of GGUF metadata. Those of lckv's own say what the common ones cannot. */
 #define KEY_MODEL "tokenizer.ggml.model"

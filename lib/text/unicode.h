@@ -4,6 +4,7 @@
 #ifndef LCKV_TEXT_UNICODE_H
 #define LCKV_TEXT_UNICODE_H
 
+#include "base/checked.h"
 #include "base/memory.h"
 
 /* Of the whole text, which is valid UTF-8: the bytes of white space at its start and at its end. */
@@ -14,8 +15,8 @@ size_t unicode_space_at_end(const char *text, size_t length);
  * Whether the text starts or ends with a word character: a letter, letter number, mark, decimal
  * digit, connecting punctuation or joiner.
  */
-bool unicode_word_at_start(const char *text, size_t length);
-bool unicode_word_at_end(const char *text, size_t length);
+CHECKED bool unicode_word_at_start(const char *text, size_t length);
+CHECKED bool unicode_word_at_end(const char *text, size_t length);
 
 /* A buffer that keeps its memory from one use to the next. */
 struct unicode_buffer {
@@ -28,6 +29,6 @@ struct unicode_buffer {
 void unicode_buffer_release(struct unicode_buffer *buffer);
 
 /* Valid UTF-8 in normalisation form C, in buffer->bytes. */
-lckv_status unicode_nfc(const char *text, size_t length, struct unicode_buffer *buffer);
+CHECKED lckv_status unicode_nfc(const char *text, size_t length, struct unicode_buffer *buffer);
 
 #endif

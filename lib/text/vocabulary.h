@@ -6,6 +6,7 @@
 #ifndef LCKV_TEXT_VOCABULARY_H
 #define LCKV_TEXT_VOCABULARY_H
 
+#include "base/checked.h"
 #include "base/table.h"
 #include "format/metadata.h"
 
@@ -35,28 +36,28 @@ struct vocabulary {
 };
 
 /* `n_listed` tokens are going to be set, with ids below `n_tokens`. */
-lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens,
-                            uint64_t n_listed);
+CHECKED lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena,
+                                    uint64_t n_tokens, uint64_t n_listed);
 
 /*
  * Copies the spelling, by which vocabulary_find finds it from now on; the first of several with one
  * spelling. LCKV_BAD_FORMAT if the id is taken or out of range.
  */
-lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
-                           int64_t type);
+CHECKED lckv_status vocabulary_set(struct vocabulary *vocabulary, uint64_t id, struct text spelling,
+                                   int64_t type);
 
 /*
  * The spelling of an id without a token, as the field's converters write it. Text never becomes it.
  */
-lckv_status vocabulary_spell_hole(struct arena *arena, uint32_t id, struct text *spelling);
+CHECKED lckv_status vocabulary_spell_hole(struct arena *arena, uint32_t id, struct text *spelling);
 
 /* Fills holes with unused tokens and derives the texts. */
-lckv_status vocabulary_finish(struct vocabulary *vocabulary);
+CHECKED lckv_status vocabulary_finish(struct vocabulary *vocabulary);
 
 /* The token of a spelling, or -1. */
 lckv_token vocabulary_find(const struct vocabulary *vocabulary, struct text spelling);
 
 /* Whether detokenizing leaves out tokens of the type unless special tokens are asked for. */
-bool vocabulary_hides(lckv_token_type type);
+CHECKED bool vocabulary_hides(lckv_token_type type);
 
 #endif
