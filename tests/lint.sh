@@ -25,6 +25,9 @@ unformatted=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep -o '^[^
 wide=$(awk 'length > 100 {print FILENAME ":" FNR}' "${sources[@]}")
 [ -z "$wide" ] || complain "wider than 100 columns:" "$wide"
 
+twice=$(find lib -name '*.c' -printf '%f\n' | sort | uniq -d)
+[ -z "$twice" ] || complain "two files of lib/ share a name:" "$twice"
+
 # A folder of lib/ includes only itself and those before it.
 order=(base format plan text kernels model convert cache engine sample api)
 for i in "${!order[@]}"; do

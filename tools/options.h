@@ -2,7 +2,7 @@
  * The command line of a subcommand as one table: parsing, the help text and usage errors come from
  * it. A command adds its own rows here, and those that it shares from common_options.h.
  *
- * What the values mean together (options that exclude each other) is the subcommand's business.
+ * The subcommand checks what the values mean together (options that exclude each other).
  */
 #ifndef TOOLS_OPTIONS_H
 #define TOOLS_OPTIONS_H

@@ -1,6 +1,6 @@
 /*
  * An event: a number that threads wait to change, on a futex. What was written before event_raise()
- * is visible to whoever has seen the new number.
+ * is visible to a thread that has seen the new number.
  */
 #ifndef LCKV_BASE_EVENT_H
 #define LCKV_BASE_EVENT_H

@@ -1,5 +1,5 @@
 /*
- * The thread pool. See pool.h; how threads wait is event.c's business.
+ * The thread pool. See pool.h; event.c makes threads wait.
  *
  * One run at a time: the mutex `turn` is held from its begin to its end, and everything that is not
  * atomic is written by its holder only.

@@ -5,8 +5,8 @@
  * a worker that has not begun: work is claimed by the workers that are there, never assigned, and a
  * run may end before some of them came. A run may have steps, each of which reads what the step
  * before has written. A step is over when its work is done, and the worker that does the last of it
- * says so; a worker that comes late passes over the steps that are over. How work is divided and
- * counted is the function's business (engine/task.h).
+ * says so; a worker that comes late passes over the steps that are over. The function divides and
+ * counts the work (engine/task.h).
  *
  * Threads start with the first run. They spin for a short time while a step ends, and sleep
  * otherwise; nothing runs between runs. After fork(2) the child starts its own threads.

@@ -1,6 +1,6 @@
 /*
- * Conversion, from the checkpoint to the file. Which tensors are written is list_tensors.c's, how the
- * bytes of one come about rows.c's; the metadata are output_metadata.c's.
+ * Conversion, from the checkpoint to the file. list_tensors.c says which tensors are written, rows.c
+ * makes the bytes of one, and output_metadata.c makes the metadata.
  */
 #include "convert/convert.h"
 

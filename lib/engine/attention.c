@@ -120,7 +120,7 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
     }
 }
 
-/* Whoever brings a KV head's last part of a slice merges them all. */
+/* The worker that finishes the last part of a KV head and slice merges all parts. */
 static void finish_partial(const struct task *task, const struct attention_unit *unit)
 {
     const struct pass *pass = task->pass;

@@ -8,7 +8,7 @@
 #include "base/checked.h"
 #include "cache/cache.h"
 
-#define FEW_ROWS 4        /* so few rows each worker prepares for itself: cheaper than a barrier */
+#define FEW_ROWS 4        /* so few rows each worker prepares for itself: cheaper than a step */
 #define MOST_PARTIALS 128 /* segments of few rows whose attention threads share */
 #define LOGIT_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
 

@@ -8,7 +8,7 @@
  * Sub-tiles before the first span and behind the last are not touched: their pages may be gone.
  *
  * Keys and values of more queries than a tile's become floats once for all of them. `paired` is
- * x86/attend_bf16.inc.h's form of the products.
+ * the form of the products in x86/attend_bf16.inc.h.
  */
 #include "kernels/attend_products.inc.h"
 

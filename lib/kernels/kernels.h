@@ -1,7 +1,7 @@
 /*
  * The operations of a forward pass, once for each kernel set: a constant table of functions.
  *
- * Packed weights are matrix.h's, keys and values kv.h's. Nothing outside this folder touches the
+ * Packed weights are in matrix.h, keys and values in kv.h. Nothing outside this folder touches the
  * bytes of either. Every function is a pure function of its inputs: an element of a result is
  * summed in the same order whatever the number of rows, the tile and the thread.
  */

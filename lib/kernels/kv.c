@@ -1,6 +1,6 @@
 /*
- * Keys and values in their pages: the layout and reading back. Storing is kv_store.inc.h's,
- * attention attend.inc.h's.
+ * Keys and values in their pages: the layout and reading back. kv_store.inc.h stores them, and
+ * attend.inc.h attends to them.
  */
 #include "kernels/kv.h"
 

@@ -28,7 +28,7 @@ INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
 /*
  * Attention multiplies values that a query does not attend to by 0, but looks at no score of
  * theirs. So no value is infinite, and NaN among a position's values makes its key NaN and is 0
- * itself: whoever attends to the position gets NaN, and no one else.
+ * itself: a query that attends to the position gets NaN, and no other query does.
  */
 INLINE void kv_store(lckv_dtype dtype, const struct kv_layout *layout, uint8_t *page,
                      uint32_t position, uint32_t head, const float *k, const float *v)

@@ -1,7 +1,7 @@
 /*
  * Packing: rows as files store them into strips of interleaved rows, and back.
  *
- * One layout for each type, for any number of rows a strip; the products are multiply*.inc.h's.
+ * Each type has one layout, for any number of rows a strip. The products are in multiply*.inc.h.
  */
 #include "kernels/matrix.h"
 

@@ -1,6 +1,6 @@
 /*
  * How a tensor of a file becomes a matrix in memory: in pieces, each read and interleaved by
- * itself, so that any thread may take any of them. Who takes which is packer.c's.
+ * itself, so that any thread may take any of them. packer.c shares them out.
  */
 #ifndef LCKV_MODEL_FILLING_H
 #define LCKV_MODEL_FILLING_H

@@ -1,6 +1,7 @@
 /*
- * Hyperparameters: the checks that hold for every source, and the rotation frequencies. Reading
- * GGUF metadata is hparams_gguf.c's, config.json hparams_config.c's, writing hparams_write.c's.
+ * Hyperparameters: the checks that hold for every source, and the rotation frequencies.
+ * hparams_gguf.c reads them from GGUF metadata, hparams_config.c from config.json, and
+ * hparams_write.c writes them.
  */
 #include "model/hparams.h"
 

@@ -1,5 +1,5 @@
 /*
- * Which tensors become the model's matrices and vectors. How one does is filling.c's.
+ * Which tensors become the model's matrices and vectors. filling.c fills one of them.
  */
 #include "model/load_weights.h"
 

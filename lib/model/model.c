@@ -1,8 +1,8 @@
 /*
  * Opening a model: checkpoint to hyperparameters, plan, tokenizer and packed weights.
  *
- * What tensors are called is roles.c's, whether they are all there check_tensors.c's, their bytes
- * load_weights.c's.
+ * roles.c knows the names of the tensors, check_tensors.c checks that they are all there, and
+ * load_weights.c reads their bytes.
  */
 #include "model/model.h"
 

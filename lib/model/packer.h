@@ -1,7 +1,7 @@
 /*
  * All matrices of a model into one block of memory, by all threads. Packed files are used where
- * they lie, if they have the layout that the kernels want. Which tensors become what is load_weights.c's,
- * how one does filling.c's.
+ * they lie, if they have the layout that the kernels want. load_weights.c says which tensors become
+ * which matrices, and filling.c fills one of them.
  */
 #ifndef LCKV_MODEL_PACKER_H
 #define LCKV_MODEL_PACKER_H

@@ -1,5 +1,5 @@
 /*
- * Plans as text: the plan language, and a picture for people. Parsing is plan.c's.
+ * Plans as text: the plan language, and a picture for people. plan.c parses plans.
  */
 #include "base/status.h"
 #include "plan/plan.h"

@@ -1,5 +1,5 @@
 /*
- * Layer plans: parsing, slots, groups and masks. Text and pictures are describe.c's.
+ * Layer plans: parsing, slots, groups and masks. describe.c makes text and pictures of them.
  */
 #include "plan/plan.h"
 

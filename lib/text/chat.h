@@ -1,6 +1,6 @@
 /*
- * Chat formatting: messages to the text that the model was trained on, and to its tokens. How that
- * text is put together is template.h's.
+ * Chat formatting: messages to the text that the model was trained on, and to its tokens.
+ * template.h puts that text together.
  */
 #ifndef LCKV_TEXT_CHAT_H
 #define LCKV_TEXT_CHAT_H

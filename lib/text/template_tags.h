@@ -1,6 +1,6 @@
 /*
- * The tags of a chat template and the text between them. What is inside of a tag is
- * template_expression.h's.
+ * The tags of a chat template and the text between them. template_expression.h reads what is
+ * inside of a tag.
  */
 #ifndef LCKV_TEXT_TEMPLATE_TAGS_H
 #define LCKV_TEXT_TEMPLATE_TAGS_H

@@ -1,6 +1,6 @@
 /*
- * Tokenizers: making one, looking at its tokens, and bytes back from tokens. Bytes to tokens is
- * encode.c's.
+ * Tokenizers: making one, looking at its tokens, and bytes back from tokens. encode.c turns bytes
+ * into tokens.
  */
 #include "text/tokenizer_parts.h"
 

@@ -1,7 +1,7 @@
 /*
  * The vocabulary: for each token its spelling in the file, the bytes it stands for, and its type.
  *
- * How text becomes tokens is bpe.h's and special_tokens.h's.
+ * bpe.h and special_tokens.h turn text into tokens.
  */
 #ifndef LCKV_TEXT_VOCABULARY_H
 #define LCKV_TEXT_VOCABULARY_H

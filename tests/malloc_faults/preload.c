@@ -1,6 +1,6 @@
 /*
- * A library for LD_PRELOAD that makes one allocation of the process fail, or it and all after it,
- * whoever asks: the library under test, those beneath it, or the C library itself. It also counts
+ * A library for LD_PRELOAD that makes one allocation of the process fail, or it and all after it.
+ * Callers are the library under test, those beneath it, and the C library itself. It also counts
  * what is allocated and not yet freed.
  */
 #include <errno.h>

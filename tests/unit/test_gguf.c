@@ -1,6 +1,6 @@
 /*
  * GGUF: what a good file reads as, and what the writer makes of it. Malformed ones are
- * test_gguf_malformed.c's.
+ * in test_gguf_malformed.c.
  */
 #include "gguf_support.h"
 

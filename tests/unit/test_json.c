@@ -1,6 +1,6 @@
 /*
  * JSON: what is valid and what is not, values, limits, and what parsing costs. Numbers and typed
- * look-ups are test_json_values.c's.
+ * look-ups are in test_json_values.c.
  */
 #include "format/json.h"
 

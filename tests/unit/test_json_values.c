@@ -1,6 +1,6 @@
 /*
- * JSON: walking over values, strings, numbers, typed look-ups, and members as metadata. What is
- * valid is test_json.c's.
+ * JSON: walking over values, strings, numbers, typed look-ups, and members as metadata. test_json.c
+ * tests what is valid.
  */
 #include "format/json.h"
 

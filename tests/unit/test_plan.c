@@ -1,6 +1,6 @@
 /*
  * Layer plans: parsing, sources and slots, groups and masks. The expected groups and slots were
- * worked out by hand from the rules of iterative encoding. Plans as text are test_plan_text.c's.
+ * worked out by hand from the rules of iterative encoding. test_plan_text.c tests plans as text.
  */
 #include "plan_support.h"
 

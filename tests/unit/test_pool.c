@@ -106,8 +106,8 @@ START_TEST(a_run_within_a_run_has_the_caller_alone)
 END_TEST
 
 /*
- * Steps of plain memory: in each, whoever claims a cell writes the number of the step to it, and
- * must find its neighbour as the step before has left it.
+ * Steps of plain memory: in each, the worker that claims a cell writes the number of the step to
+ * it, and must find its neighbour as the step before has left it.
  */
 struct ring {
     uint32_t n_cells, rounds;

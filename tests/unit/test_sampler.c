@@ -1,6 +1,6 @@
 /*
  * The sampler as a whole: frequencies, recorded tokens, bias, penalties, callbacks, clones, and
- * what it refuses. Its filters are test_sampler_filters.c's.
+ * what it refuses. test_sampler_filters.c tests its filters.
  */
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * Tokenizers: ids as Hugging Face's tokenizers gives them, bytes back from ids, special tokens, the
  * rules for BOS and EOS, and the same from GGUF metadata. Malformed ones are
- * test_text_malformed.c's.
+ * in test_text_malformed.c.
  */
 #include "text_support.h"
 

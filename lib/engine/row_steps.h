@@ -2,8 +2,8 @@
  * The steps that work on whole rows: they put them into the layers, take results out, keep some of
  * them, and save them for another round.
  */
-#ifndef LCKV_ENGINE_ROWS_H
-#define LCKV_ENGINE_ROWS_H
+#ifndef LCKV_ENGINE_ROW_STEPS_H
+#define LCKV_ENGINE_ROW_STEPS_H
 
 #include "engine/task.h"
 

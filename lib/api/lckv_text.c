@@ -1,6 +1,6 @@
 /*
  * Tokens and text of a model: tokenize, detokenize, special tokens, chat formatting. The streaming
- * detokenizer is detokenizer.c's.
+ * detokenizer is in lckv_detokenizer.c.
  */
 #include "api/options.h"
 #include "base/status.h"

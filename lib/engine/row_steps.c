@@ -1,7 +1,7 @@
 /*
- * The steps that work on whole rows. See rows.h.
+ * The steps that work on whole rows. See row_steps.h.
  */
-#include "engine/rows.h"
+#include "engine/row_steps.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /*
- * lckv_model_*: opening, lifetime and facts of a model. Its texts and tokens are text.c's.
+ * lckv_model_*: opening, lifetime and facts of a model. Its texts and tokens are in lckv_text.c.
  */
 #include "model/model.h"
 #include "api/options.h"
