@@ -1,5 +1,5 @@
 /*
- * The cache as a whole: its budget, its lifetime, and who works on it. Sessions are session.c's.
+ * The cache as a whole: its budget, its lifetime, and who works on it. Sessions are in session.c.
  */
 #include "cache/cache.h"
 
@@ -250,6 +250,13 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
 lckv_status fail_busy(void)
 {
     return fail(LCKV_BUSY, "another call is working on this cache; wait for it, or cancel it");
+}
+
+lckv_status cache_check_cancel(const struct lckv_cache *cache)
+{
+    if (atomic_load(&cache->cancelled) != 0)
+        return fail(LCKV_CANCELLED, "the call was cancelled");
+    return LCKV_OK;
 }
 
 lckv_status cache_enter(struct lckv_cache *cache)

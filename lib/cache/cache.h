@@ -103,6 +103,9 @@ CHECKED lckv_status cache_enter(struct lckv_cache *cache);
 CHECKED lckv_status fail_busy(void);
 void cache_leave(struct lckv_cache *cache);
 
+/* LCKV_CANCELLED if lckv_cache_cancel was called since the cache was entered. */
+CHECKED lckv_status cache_check_cancel(const struct lckv_cache *cache);
+
 /* The rest needs the cache entered, but for session_release. */
 CHECKED lckv_status session_create(struct lckv_cache *cache, struct lckv_session **session);
 void session_release(struct lckv_session *session);

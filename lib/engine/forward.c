@@ -1,25 +1,25 @@
 /*
  * The forward pass: rows of tokens through the layers. docs/semantics.md, section 2, defines it in
- * four steps for one token, and layer() below is those four for all rows of a pass.
+ * four steps for one token, and layer() below takes all rows of a pass through these four.
  *
- * All workers run this code. Each call below that takes the task is one or two of its steps
- * (task.h): the workers share its work, and the next call sees all of its results.
+ * All workers run this code. Where it calls a function with the task, they share the work of that
+ * function, and the next one sees all of its results (task.h).
  */
 #include "engine/forward.h"
 
-#include "base/status.h"
 #include "engine/attention.h"
 #include "engine/attention_units.h"
 #include "engine/linear.h"
-#include "engine/rows.h"
+#include "engine/row_steps.h"
 
 #include <stdatomic.h>
 
 /* ---- One layer ---- */
 
 /*
- * Layer i over the batch; `hidden` is the residual stream h. `last_slot`: the layer writes the last
- * slot, and after that only the rows that something is wanted of go on.
+ * Layer i over the rows of the batch; w->hidden is the residual stream h. `last_slot`: no layer
+ * after this one writes a slot, and some rows give no result that is wanted. Those rows are done
+ * once their keys and values are stored; the others go on.
  */
 static void layer(struct task *task, uint32_t i, bool last_slot)
 {
@@ -29,8 +29,9 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
     const struct model_layer *weights = &pass->model->layers[i];
     const bool computes_kv = plan->slot >= 0;
 
-    /* 1. Query: x = rmsnorm(h), q = W_q x.
-     * 2. Keys and values, if the layer computes them: k = W_k x, v = W_v x. */
+    /* 1. Query: x = rmsnorm(h), q = W_q x. Step 3 begins with the rotation of q.
+     * 2. Keys and values, if the layer computes them: k = W_k x, v = W_v x. They go to the layer's
+     * slot, k rotated: in attention_store(), or in attention() before a query reads them. */
     const struct source x = {.buffer = &w->hidden, .norm = weights->attention_norm};
     const struct product q = {&weights->q, &w->q};
     const struct product qkv[] = {q, {&weights->k, &w->k}, {&weights->v, &w->v}};
@@ -46,7 +47,7 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
     }
 
     /* 3. Attention: a, of q over the slot of the layer's source, at positions <= t, or < t if the
-     * layer is upward. Here q and k are rotated, and k and v go to the layer's own slot. */
+     * layer is upward. W_o is fetched meanwhile. */
     attention(task, plan, computes_kv && !last_slot, &weights->o.matrix);
 
     /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
@@ -56,7 +57,7 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
     add_back(task, (struct source){.buffer = &w->gate, .prepared = &w->activated}, &weights->down);
 }
 
-/* The layer, unless the call has been cancelled: then the worker leaves, each when it sees that. */
+/* The layer, unless the call has been cancelled: each worker leaves the pass when it sees that. */
 static void next_layer(struct task *task, uint32_t i, bool last_slot)
 {
     if (atomic_load_explicit(&task->pass->cache->cancelled, memory_order_relaxed) != 0)
@@ -114,13 +115,11 @@ static void forward_worker(const struct worker *worker, void *context)
         logits(&task,
                (struct source){.buffer = &pass->workspace->hidden, .norm = model->output_norm},
                &model->output);
-    if (worker->index == 0)
-        pass->cancelled = task.left;
 }
 
 /* ---- The pass ---- */
 
-/* What the rows want, and those that want something. */
+/* Notes what is wanted of the rows, and which rows anything is wanted of. */
 static void look_at_rows(struct pass *pass)
 {
     struct workspace *w = pass->workspace;
@@ -139,7 +138,7 @@ static void look_at_rows(struct pass *pass)
         pass->n_rows <= FEW_ROWS && (n_wanted == pass->n_rows || n_wanted == 0) && !pass->iterated;
 }
 
-/* Passes of so many rows and up to twice as many take about the same time. */
+/* Passes are of one kind, for pool_run(), if their numbers of rows differ by less than a factor of two. */
 static uint32_t kind_of_run(const struct pass *pass)
 {
     uint32_t kind = 0;
@@ -148,7 +147,7 @@ static uint32_t kind_of_run(const struct pass *pass)
     return pass->iterated ? 0 : kind;
 }
 
-lckv_status forward(struct pass *pass)
+void forward(struct pass *pass)
 {
     struct workspace *w = pass->workspace;
     look_at_rows(pass);
@@ -156,7 +155,4 @@ lckv_status forward(struct pass *pass)
         atomic_store_explicit(&w->claims[i].taken, 0, memory_order_relaxed);
     atomic_store_explicit(&w->step->done, 0, memory_order_relaxed);
     pool_run(pass->cache->pool, kind_of_run(pass), forward_worker, pass);
-    if (pass->cancelled)
-        return fail(LCKV_CANCELLED, "the call was cancelled; nothing has changed");
-    return LCKV_OK;
 }

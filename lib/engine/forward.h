@@ -4,10 +4,9 @@
 #ifndef LCKV_ENGINE_FORWARD_H
 #define LCKV_ENGINE_FORWARD_H
 
-#include "base/checked.h"
 #include "engine/pass.h"
 
-/* Runs the pass on the cache's threads. LCKV_CANCELLED if lckv_cache_cancel asked for it. */
-CHECKED lckv_status forward(struct pass *pass);
+/* Runs the pass on the cache's threads. It ends early if lckv_cache_cancel asks for that. */
+void forward(struct pass *pass);
 
 #endif

@@ -27,12 +27,11 @@ struct pass {
     uint32_t n_iterations;
     bool openblas; /* this pass may use it */
 
-    /* The rest is forward()'s. */
+    /* forward() sets the rest. */
     struct batch all;
     struct batch wanted; /* the rows that something is wanted of */
     bool few;            /* each worker prepares the rows of a product for itself */
     bool logits_wanted, hidden_wanted;
-    bool cancelled;
 };
 
 #endif

@@ -35,18 +35,18 @@ static lckv_status add_rows(struct schedule *schedule, struct pass *pass, struct
 
 static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
 {
-    lckv_status status = forward(pass);
+    forward(pass);
+    lckv_status status = cache_check_cancel(schedule->cache);
     if (status != LCKV_OK)
         return status;
     schedule->n_rows += (uint64_t)pass->n_rows * (pass->iterated ? pass->n_iterations : 1);
-    if (schedule->progress == NULL)
-        return LCKV_OK;
     uint64_t done = 0;
     for (size_t i = 0; i < schedule->n_items; i++)
         done += schedule->items[i].done;
-    if (schedule->progress(schedule->progress_user, done, schedule->n_tokens) != 0)
+    if (schedule->progress != NULL &&
+        schedule->progress(schedule->progress_user, done, schedule->n_tokens) != 0)
         return fail(LCKV_CANCELLED, "the progress callback asked to stop; nothing has changed");
-    return LCKV_OK;
+    return cache_check_cancel(schedule->cache); /* the callback may have asked */
 }
 
 /* How many tokens of the item the next pass takes when it has `room` rows left; 0: none. */

@@ -9,7 +9,6 @@
 #include "sample/stops.h"
 #include "text/detokenizer.h"
 
-#include <stdatomic.h>
 #include <time.h>
 
 #define DEFAULT_MAX_TOKENS 256
@@ -61,8 +60,9 @@ static lckv_status append(struct generation *generation, const lckv_token *token
     const lckv_evaluate_options options = {.size = sizeof options, .prefill = prefill};
     lckv_evaluate_report report = {.size = sizeof report};
     /* What came while a callback ran must not wait for the engine to look. */
-    if (atomic_load(&generation->cache->cancelled) != 0)
-        return fail(LCKV_CANCELLED, "the call was cancelled");
+    lckv_status status = cache_check_cancel(generation->cache);
+    if (status != LCKV_OK)
+        return status;
     return evaluate(generation->cache, &item, sizeof item, 1, &options, &report);
 }
 

@@ -178,8 +178,18 @@ static int32_t cancel_from_outside(void *user, uint64_t done, uint64_t total)
     return 0;
 }
 
+static int32_t cancel_at_the_end(void *user, uint64_t done, uint64_t total)
+{
+    struct canceller *canceller = user;
+    if (done == total)
+        lckv_cache_cancel(canceller->cache);
+    return 0;
+}
+
 START_TEST(a_cancelled_call_changes_nothing)
 {
+    static const lckv_progress_callback cancels[] = {cancel_at_third, cancel_from_outside,
+                                                     cancel_at_the_end};
     lckv_model *model = open_golden(models[_i % 3], LCKV_PRECISION_FULL);
     reference_logits(model, 0, expected);
     lckv_cache *cache =
@@ -192,7 +202,7 @@ START_TEST(a_cancelled_call_changes_nothing)
     struct canceller canceller = {.cache = cache, .session = a};
     lckv_evaluate_options options = {.size = sizeof options,
                                      .prefill = LCKV_PREFILL_EXACT,
-                                     .progress = _i < 3 ? cancel_at_third : cancel_from_outside,
+                                     .progress = cancels[_i / 3],
                                      .progress_user = &canceller};
     lckv_item more[2] = {item_of(a, 10, 30, got[0]), item_of(b, 7, 30, got[1])};
     ck_assert_status(lckv_evaluate(cache, more, sizeof *more, 2, &options, NULL), LCKV_CANCELLED);
@@ -406,7 +416,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, bad_items_change_nothing);
     tcase_add_test(tcase, a_full_cache_changes_nothing);
     tcase_add_loop_test(tcase, a_cache_is_full_when_one_page_is_missing, 0, 3);
-    tcase_add_loop_test(tcase, a_cancelled_call_changes_nothing, 0, 6);
+    tcase_add_loop_test(tcase, a_cancelled_call_changes_nothing, 0, 9);
     tcase_add_test(tcase, handles_are_released_in_any_order_at_any_time);
     tcase_add_test(tcase, a_busy_cache_says_so);
     tcase_add_test(tcase, budgets_are_kept);
