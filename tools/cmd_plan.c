@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A question as typed; 0 where nothing was. */
 struct question {
@@ -77,8 +78,13 @@ static int parse_and_show(struct plan_answer *answer, const struct question *que
     bool is_standard = strcmp(question->plan, "standard") == 0;
     const char *text = is_standard ? NULL : question->plan;
     lckv_plan *plan;
-    if (lckv_plan_parse(text, text != NULL ? strlen(text) : 0, n_layers, &plan) != LCKV_OK)
-        return fail_library();
+    if (lckv_plan_parse(text, text != NULL ? strlen(text) : 0, n_layers, &plan) != LCKV_OK) {
+        if (access(question->plan, F_OK) != 0)
+            return fail_library();
+        complain("plan: %s is a file, not a plan; lckv plan --model %s shows a model's plan",
+                 question->plan, question->plan);
+        return EXIT_USAGE;
+    }
     answer->plan = plan;
     int status = show(answer, question, as_json);
     lckv_plan_release(plan);

@@ -35,16 +35,21 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b, size_
     return rows[a_length][b_length];
 }
 
+/* Whether one of the two is the beginning of the other: --temperature of --temp, or gen of generate. */
+static bool is_beginning(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    enum { LEAST_LETTERS = 3 };
+    size_t common = smaller(a_length, b_length);
+    return common >= LEAST_LETTERS && a_length != b_length && memcmp(a, b, common) == 0;
+}
+
 void suggest(struct suggestion *suggestion, const char *name, size_t length)
 {
-    enum { LEAST_BEGINNING = 3 };
     if (suggestion->length > MAX_LENGTH || length > MAX_LENGTH)
         return;
     size_t distance = edit_distance(suggestion->word, suggestion->length, name, length);
-    bool is_beginning = suggestion->length >= LEAST_BEGINNING && suggestion->length < length &&
-                        memcmp(suggestion->word, name, suggestion->length) == 0;
-    /* The beginning of a name is as near as one wrong letter; a third of the letters is far. */
-    if (is_beginning)
+    /* A beginning is as near as one wrong letter; a third of the letters is far. */
+    if (is_beginning(suggestion->word, suggestion->length, name, length))
         distance = 1;
     bool is_near = distance <= 2 && distance * 3 <= length;
     if (is_near && (suggestion->name == NULL || distance < suggestion->distance)) {

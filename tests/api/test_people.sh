@@ -73,6 +73,8 @@ report "an example's redirected text has its prompt" "$(holds "The end" "$work/e
 exits 2 "no command 'genrate'; did you mean generate?" genrate
 exits 2 "no command 'gen'; did you mean generate?" gen
 exits 2 "did you mean tokenize?" tokenise
+exits 2 "unknown option --temperature; did you mean --temp?" generate "$model" --temperature 1
+exits 2 "is a file, not a plan; lckv plan --model $model shows" plan "$model"
 exits 2 "did you mean help?" hlep
 exits 2 "did you mean convert?" help covnert
 exits 2 "unknown option --promt; did you mean --prompt?" generate "$model" --promt x
