@@ -93,7 +93,7 @@ static inline void world_open(struct world *world, struct input *input)
                                   .max_sessions = 1 + take(input, MAX_SESSIONS),
                                   .kv_dtype = dtypes[take(input, COUNT(dtypes))],
                                   .page_positions = 16 * (1 + take(input, 2)),
-                                  .n_threads = 1,
+                                  .n_threads = 1 + take(input, 3),
                                   .max_rows = 1 + take(input, 24),
                                   .max_logit_rows = 1 + take(input, 16),
                                   .rollback = 1 + take(input, 8)};
@@ -225,14 +225,19 @@ static inline void require_rows(const char *what, const float *rows, const float
 /* What an item that succeeded has brought. */
 static inline void check_item(struct world *world, struct own *own, const lckv_item *item)
 {
-    uint32_t rows_wanted = item->want & 3;
+    uint32_t rows_wanted = item->want & 3, hidden_wanted = item->want & ~(uint32_t)3;
     size_t n_rows = rows_wanted == LCKV_WANT_ALL    ? item->n_tokens
                     : rows_wanted == LCKV_WANT_LAST ? 1
                                                     : 0;
+    size_t n_hidden = hidden_wanted == 0                      ? 0
+                      : hidden_wanted == LCKV_WANT_HIDDEN_ALL ? item->n_tokens
+                      : n_rows > 0                            ? n_rows
+                                                              : 1;
     size_t first = own->n_tokens - n_rows, n_held = 0;
     compute_reference(world, own);
-    if (n_rows > 0 && (item->want & LCKV_WANT_HIDDEN) != 0)
-        require_rows("hidden states", item->hidden, own->hidden, first, n_rows, TINY_HIDDEN);
+    if (n_hidden > 0)
+        require_rows("hidden states", item->hidden, own->hidden, own->n_tokens - n_hidden, n_hidden,
+                     TINY_HIDDEN);
     if (n_rows > 0 && item->logits != NULL)
         require_rows("logits", item->logits, own->logits, first, n_rows, TINY_VOCAB);
     if (n_rows > 0 && item->logits == NULL) {
@@ -301,6 +306,9 @@ static inline void check_session(const struct own *own)
     lckv_status status = lckv_session_logits(own->session, &logits, &n_rows);
     require(!own->held || (status == LCKV_OK && n_rows == own->n_held), "%zu rows are held",
             n_rows);
+    if (own->held)
+        require_rows("logits that are still held", logits, own->logits, own->n_tokens - n_rows,
+                     n_rows, TINY_VOCAB);
     require(!own->is_lost || status == LCKV_INVALID_ARGUMENT, "logits of another state are given");
 }
 

@@ -90,12 +90,12 @@ static void evaluate(struct world *world, struct input *input)
         size_t n_new = 1 + take(input, MAX_NEW);
         for (size_t t = 0; t < n_new; t++)
             tokens[i][t] = (lckv_token)take(input, TINY_VOCAB);
-        uint32_t want = take(input, 16);
+        uint32_t want = take(input, 32), hidden_kind = (want & 16) != 0 ? 8 : 4;
         fits &= chosen[i]->n_tokens + n_new <= MAX_TOKENS;
         items[i] = (lckv_item){.session = chosen[i]->session,
                                .tokens = tokens[i],
                                .n_tokens = n_new,
-                               .want = want % 3 + (want & 4),
+                               .want = want % 3 + ((want & 4) != 0 ? hidden_kind : 0),
                                .logits = (want & 8) != 0 ? logits[i] : NULL,
                                .logits_capacity = (want & 8) != 0 ? COUNT(logits[i]) : 0,
                                .hidden = hidden[i],
@@ -130,10 +130,8 @@ static void evaluate(struct world *world, struct input *input)
                 "%llu pages needed, %llu free", (unsigned long long)report.pages_needed,
                 (unsigned long long)report.pages_free);
     }
-    if (status != LCKV_OK) {
-        forget_logits(world);
-        return;
-    }
+    if (status != LCKV_OK)
+        return; /* check_world() finds everything as it was, the logits that are held too */
     let_go_of_logits(world);
     for (size_t i = 0; i < n; i++)
         own_append(chosen[i], tokens[i], items[i].n_tokens, &segment);
@@ -264,7 +262,6 @@ static void misuse(struct world *world, struct input *input)
     require(status == LCKV_INVALID_ARGUMENT, "misuse %u gives %s", what, lckv_status_name(status));
     require(report.failed_item >= -1 && report.failed_item < (int64_t)n, "item %lld of misuse %u",
             (long long)report.failed_item, what);
-    forget_logits(world);
 }
 
 static void cancel_nothing(struct world *world, struct input *input)
