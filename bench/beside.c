@@ -1,12 +1,14 @@
 /*
- * Decoding by lckv and by ik_llama.cpp in turns, in one process that holds the model in both:
- * windows of a probe of memory, 16 tokens of each, and a probe again. bench/compare.py starts
- * programs, whose prompts take longer than memory keeps its pace where others share the machine.
+ * Times decoding by lckv and by ik_llama.cpp in turns, in one process that holds the model in both:
+ * each window is a probe of memory, 16 tokens of each engine, and a probe again. bench/compare.py
+ * starts programs instead, whose prompts take so long that the speed of memory changes meanwhile on
+ * machines that are shared.
  *
  *     make build/bench/beside IK_SOURCE=~/ik_llama.cpp IK_BUILD=~/ik_llama.cpp/build
  *     build/bench/beside model-q4_0.gguf 2048 40
  *
- * Both with two threads, f16 keys and values, their fastest settings (-rtr 1 of ik_llama.cpp).
+ * Both engines have two threads, f16 keys and values, and their fastest settings (-rtr 1 of
+ * ik_llama.cpp).
  */
 #include "lckv.h"
 #include "tools/bandwidth.h"
@@ -49,7 +51,7 @@ static void check_lckv(lckv_status status)
     check(status == LCKV_OK, lckv_last_error());
 }
 
-/* Threads of one engine may spin after its last token, which must not be the other's time. */
+/* Threads of one engine may spin after its last token; the other engine must not pay for that. */
 static void rest(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
@@ -69,7 +71,7 @@ static void evaluate_peer(const struct engines *engines, lckv_token *tokens, int
     llama_synchronize(engines->peer);
 }
 
-/* Tokens per second, of positions behind `depth`, which are dropped again. */
+/* Tokens per second at positions behind `depth`, which are dropped again. */
 static double decode(const struct engines *engines)
 {
     rest();
@@ -111,7 +113,7 @@ static void be_quiet(enum ggml_log_level level, const char *text, void *context)
     (void)context;
 }
 
-/* What its llama-bench sets for -rtr 1. */
+/* Opens the model with the settings of its llama-bench for -rtr 1. */
 static void open_peer(struct engines *engines, const char *path)
 {
     llama_log_set(be_quiet, NULL);
@@ -157,7 +159,7 @@ static double median_of(double *values, int n)
     return n == 0 ? 0 : (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
-/* -1 if it is none. */
+/* The number of a text, or -1 if it is none. */
 static int number(const char *text)
 {
     char *end;

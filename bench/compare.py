@@ -13,18 +13,18 @@ A test is
     pp8192+tg64  a prompt, and 64 tokens after it; peers measure both in one run
     first        milliseconds from the start of a process to the end of one that opens the model and
                  writes a token after a short prompt; the model needs a tokenizer
-    rss512       MiB that a process has in memory at most, which reads a prompt of 512 tokens
+    rss512       the most MiB in memory of a process that reads a prompt of 512 tokens
 A peer is a name and a folder that holds llama-bench, llama-batched-bench and llama-completion or
-llama-cli, with more arguments behind commas: NAME=FOLDER,-fa,1. Where a name comes several times,
-each test first tries these settings, each twice, and takes the fastest (of rss the smallest).
+llama-cli, with more arguments behind commas: NAME=FOLDER,-fa,1. If a name is given several times,
+each test first tries these settings, each twice, and takes the fastest (for rss the smallest).
 
-Every test runs in windows: probe, lckv and the peers in turns, probe. The probes time memory and
-arithmetic; a window whose probes differ by more than 5 % is dropped, for something else ran then
-(of a prompt, where memory hardly counts, only if arithmetic differs). More windows follow until
-enough were kept, or twice as many were tried. What counts is the median of the windows' ratios:
-the speed of lckv divided by the speed of the peer, or for `first` and `rss` the peer's figure
-divided by lckv's.
-Nothing but Python's standard library is needed.
+Every test runs in windows: a probe, lckv and the peers in turns, and a probe again. The probes time
+memory and arithmetic. A window whose probes differ by more than 5 % is dropped, because something
+else ran then (for a prompt, where memory hardly matters, only arithmetic is compared). More windows
+follow until enough were kept, or twice as many were tried. The result is the median of the windows'
+ratios: the speed of lckv divided by the speed of the peer, or for `first` and `rss` the peer's
+figure divided by lckv's.
+It needs only Python's standard library.
 """
 
 import argparse
@@ -42,7 +42,7 @@ FIRST_PROMPT = "Once upon a time,"
 
 
 class Run:
-    """A command that has ended: what it wrote, its seconds, and the MiB that it had in memory at most."""
+    """A command that has ended: what it wrote, its seconds, and the most MiB that it had in memory."""
 
     def __init__(self, command, **environment):
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -76,7 +76,7 @@ class Test:
         self.batch = batch or 1
         self.depth = prompt if self.is_both else depth or (128 if batch else 0)
         needs_memory = self.decode > 0 or self.is_first
-        self.probes = ["memory", "arithmetic"] if needs_memory else ["arithmetic"]  # what it depends on
+        self.probes = ["memory", "arithmetic"] if needs_memory else ["arithmetic"]  # what the test depends on
         self.figures = [f"pp{prompt}", f"tg{self.decode}@{self.depth}"] if self.is_both else [name]
 
 
@@ -122,13 +122,13 @@ class Peer:
         self.batched = os.path.join(folder, "llama-batched-bench")
         self.completion = os.path.join(folder, "llama-completion")
         if not os.path.exists(self.completion):
-            self.completion = os.path.join(folder, "llama-cli")  # what it was called before
+            self.completion = os.path.join(folder, "llama-cli")  # its former name
         usage = subprocess.run([self.program, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.has_depth = "--n-depth" in usage.stdout
         self.version = None  # until llama-bench has run
 
     def flags(self):
-        """Its arguments for other programs than llama-bench, where -rtr is a flag and not a number."""
+        """The arguments for programs other than llama-bench, where -rtr is a flag and has no number."""
         return [a for i, a in enumerate(self.arguments) if i == 0 or self.arguments[i - 1] != "-rtr"]
 
     def measure_batched(self, model, test):
@@ -196,7 +196,7 @@ def is_steady(before, after, keys):
 
 
 def fastest(model, test, settings):
-    """The best of a peer's settings, in two runs each; all of them where each figure may have its own."""
+    """The best of a peer's settings, in two runs each; all of them if each figure may have its own."""
     if len(settings) == 1 or test.is_both:
         return settings
     best = min if test.less_is_better else max
@@ -244,7 +244,7 @@ def compare(model, test, lckvs, peers, probe, n_windows):
 
 
 def summary(result):
-    """Medians over the windows that were kept; over all of them if none was."""
+    """Medians over the windows that were kept, or over all windows if none was kept."""
     kept = [w for w in result["windows"] if w["kept"]] or result["windows"]
     names = ("lckv", result["peer"])
     figure = {name: statistics.median(w["figures"][name] for w in kept) for name in names}

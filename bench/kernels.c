@@ -1,13 +1,14 @@
 /*
- * The rate of each product and of attention alone: what the kernels reach of the machine, without
- * the rest of a token.
+ * Measures the rate of each product and of attention alone: what the kernels reach of the machine,
+ * without the rest of a token.
  *
  *     build/bench/kernels [THREADS [TYPE|attention]]      LCKV_CPU chooses the kernel set
  *
- * A product runs over layers of 5632 x 2048 weights: up to 16 rows over more of them than caches
- * hold, as decoding does, above over two. GB/s is what one row reads of them, GOP/s two operations
- * a weight and row. Attention is that of one token with 32 query and 4 KV heads of 64 over 22
- * layers of 8192 positions, then that of four tokens of a prompt there. The best of several passes.
+ * A product runs over layers of 5632 x 2048 weights. For up to 16 rows there are more layers than
+ * caches hold, as in decoding; for more rows there are two. GB/s is what one row reads of the
+ * layers; GOP/s counts two operations for each weight and row. Attention is that of one token with
+ * 32 query heads and 4 KV heads of 64 over 22 layers of 8192 positions, then that of four tokens of
+ * a prompt there. The best of several passes counts.
  */
 #include "kernels/kernels.h"
 #include "base/pool.h"
@@ -29,7 +30,7 @@
 #define DEPTH 8192 /* positions that attention reads */
 #define HEAD_DIM 64
 #define KV_HEADS 4
-#define QUERIES 8 /* of a KV head and token */
+#define QUERIES 8 /* for each KV head and token */
 #define KV_LAYERS 22
 #define PAGE 64
 
@@ -64,7 +65,7 @@ static uint32_t random_bits(void)
     return random_state ^= random_state << 5;
 }
 
-/* A row as files store it: numbers at random, scales and floats of moderate size. */
+/* Makes a row as files store it: random numbers, scales and floats of moderate size. */
 static void random_row(lckv_dtype dtype, uint8_t *row, size_t n_bytes, size_t block_bytes)
 {
     for (size_t i = 0; i < n_bytes; i++)
@@ -105,7 +106,7 @@ static void product_worker(const struct worker *worker, void *context)
     }
 }
 
-/* Seconds of the best pass, whose workers count what they have claimed in `next`. */
+/* Seconds of the best pass. Its workers count in `next` what they have claimed. */
 static double best_pass(struct lckv_pool *pool, pool_function function, void *context,
                         _Atomic size_t *next)
 {
@@ -186,7 +187,7 @@ struct attention {
     attend_function attend;
     struct kv_layout layout;
     uint8_t *pages[KV_LAYERS][DEPTH / PAGE];
-    uint32_t n_queries; /* of a KV head: those of one token or of several */
+    uint32_t n_queries; /* for each KV head, of one token or of several */
     float *queries, *out,
         *scratch; /* [KV_HEADS, n_queries, HEAD_DIM]; the scratch of every thread */
     size_t scratch_floats;

@@ -5,7 +5,7 @@
     bench/make_model.py --layers 12 --hidden 768 --heads 12 --kv-heads 12 --ffn 2048 --vocab 32000 \\
         --plan 0_10_10_10_10_10_10_10_10_10_10_11 --type q8_0 small.gguf
 
-Needs nothing but Python's standard library. The weights make no sense; their size and layout do, so
+It needs only Python's standard library. The weights make no sense, but their size and layout do, so
 the files serve to measure speed and memory. The same arguments give the same file.
 """
 
@@ -29,9 +29,9 @@ TYPES = {  # name: GGUF number, elements and bytes of a block
     "q5_k": (13, 256, 176),
     "q6_k": (14, 256, 210),
 }
-MIXES = {"q4_k_m": "q4_k", "q5_k_m": "q5_k"}  # what they are without the larger type
+MIXES = {"q4_k_m": "q4_k", "q5_k_m": "q5_k"}  # the type of most tensors
 ALIGNMENT = 32
-POOL_BLOCKS = 4096  # random blocks that the weights are made of
+POOL_BLOCKS = 4096  # random blocks of which the weights are made
 
 
 def random_block(rng, kind):
@@ -110,7 +110,7 @@ def main():
         "feed_forward_length": ffn, "attention.head_count": shape["heads"],
         "attention.head_count_kv": shape["kv_heads"], "vocab_size": shape["vocab"]}.items()]
     metadata += [(f"{architecture}.attention.layer_norm_rms_epsilon", 6, 1e-5)]
-    metadata += [("tokenizer.ggml.model", 8, "no_vocab")]  # what other engines want to read of files without one
+    metadata += [("tokenizer.ggml.model", 8, "no_vocab")]  # other engines want this key in files without a tokenizer
     if options.plan:
         metadata += [("lckv.layer_types", 8, plan), ("lckv.sliding_window", 4, 1024)]
 

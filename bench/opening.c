@@ -1,10 +1,10 @@
 /*
- * How long a model takes to open, beside one thread that reads the file into fresh memory.
+ * Measures how long a model takes to open, beside one thread that reads the file into fresh memory.
  *
  *     build/bench/opening MODEL...
  *
- * Both in turns, with the file in the page cache; median and least of so many. A packed file is
- * mapped, so opening it reads next to nothing.
+ * Both run in turns, with the file in the page cache; it prints the median and the least. A packed
+ * file is mapped, so opening it reads next to nothing.
  */
 #include "lckv.h"
 
@@ -39,7 +39,7 @@ static double open_seconds(const char *path)
     return seconds;
 }
 
-/* By read(2), in pieces, into pages that the process has not touched before. */
+/* Reads by read(2), in pieces, into pages that the process has not touched before. */
 static double read_seconds(const char *path)
 {
     struct stat about;

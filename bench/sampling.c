@@ -1,6 +1,6 @@
 /*
- * Microseconds to draw a token from vocabularies of models, with logits that are like a model's
- * (few likely tokens), flat (all likely) and equal, under the filters that people use.
+ * Measures the microseconds to draw a token from vocabularies of real models. Logits are like a
+ * model's (few likely tokens), flat (all likely) and equal, under the filters that people use.
  */
 #include "sample/random.h"
 #include "sample/sampler.h"
@@ -36,7 +36,7 @@ static void fill(enum shape shape)
     }
 }
 
-/* The median of single draws. */
+/* Compares times, to find the median of single draws. */
 static int compare(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;

@@ -1,6 +1,6 @@
 /*
- * An allocator that counts the bytes that are out, fills them with rubbish, and refuses after as
- * many allocations as it is told.
+ * An allocator that counts the bytes that are out, fills them with rubbish, and refuses every
+ * allocation after a given number.
  */
 #ifndef LCKV_TESTS_ALLOCATOR_H
 #define LCKV_TESTS_ALLOCATOR_H
@@ -13,7 +13,7 @@
 
 struct counting {
     size_t n_allowed;    /* allocations until it refuses */
-    _Atomic size_t out;  /* bytes not yet given back, by whatever thread */
+    _Atomic size_t out;  /* bytes not yet given back, of all threads */
     _Atomic size_t most; /* the most that were out at once, if one thread allocates */
 };
 
@@ -28,7 +28,7 @@ static inline void *counting_alloc(void *user, size_t size, size_t align)
     counting->out += size;
     if (counting->out > counting->most)
         counting->most = counting->out;
-    memset(pointer, 0xFF, size); /* of numbers: NaN */
+    memset(pointer, 0xFF, size); /* as numbers: NaN */
     return pointer;
 }
 
@@ -38,7 +38,7 @@ static inline void counting_free(void *user, void *pointer, size_t size)
     ck_assert_ptr_nonnull(pointer);
     ck_assert_uint_ge(counting->out, size);
     counting->out -= size;
-    explicit_bzero(pointer, size); /* what still uses it goes astray */
+    explicit_bzero(pointer, size); /* code that still uses it fails */
     free(pointer);
 }
 

@@ -1,7 +1,7 @@
 /*
- * Files of tests: whole ones read, and a temporary folder for those that a test makes, under TMPDIR
- * or /tmp. One folder at a time: folder_make and folder_remove are a checked fixture, as often as
- * it runs in one process.
+ * Files for tests: reads whole files, and makes a temporary folder under TMPDIR or /tmp for files
+ * that a test writes. There is one folder at a time; folder_make and folder_remove are a checked
+ * fixture, which may run several times in one process.
  */
 #ifndef LCKV_TESTS_FOLDER_H
 #define LCKV_TESTS_FOLDER_H
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FOLDER_PATH 512 /* bytes of a path in it */
+#define FOLDER_PATH 512 /* bytes of a path in the folder */
 
 static char folder[FOLDER_PATH / 2];
 
@@ -33,13 +33,13 @@ static inline int folder_remove_entry(const char *path, const struct stat *facts
     return remove(path);
 }
 
-/* With everything in it, links and folders too. */
+/* Removes the folder with everything in it, links and folders too. */
 static inline void folder_remove(void)
 {
     ck_assert_int_eq(nftw(folder, folder_remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* The path of a file in it; valid to the end of the block that this stands in. */
+/* The path of a file in the folder. It is valid to the end of the block in which this is called. */
 #define folder_path(name) folder_join((char[FOLDER_PATH]){""}, (name))
 static inline const char *folder_join(char path[FOLDER_PATH], const char *name)
 {
@@ -60,7 +60,10 @@ static inline void folder_write_text(const char *name, const char *text)
     folder_write(name, text, strlen(text));
 }
 
-/* The bytes of any file with a NUL behind them; free() them. `length` may be NULL. */
+/*
+ * Reads all bytes of a file and puts a NUL behind them. The caller frees them; `length` may be
+ * NULL.
+ */
 static inline char *read_whole(const char *path, size_t *length)
 {
     FILE *file = fopen(path, "rb");

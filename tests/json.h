@@ -1,6 +1,7 @@
 /*
- * A reader of JSON for tests, independent of the library's: a value is a pointer to where it begins
- * in the text, which must end with a NUL. Trusts its input; NULL is a value that is not there.
+ * A reader of JSON for tests, independent of the library's. A value is a pointer to where it begins
+ * in the text, which must end with a NUL. The reader trusts its input. NULL stands for a value that
+ * is not there.
  */
 #ifndef LCKV_TESTS_JSON_H
 #define LCKV_TESTS_JSON_H
@@ -39,7 +40,7 @@ static inline const char *json_end(const char *value)
     return value;
 }
 
-/* The elements of an array, or the names of an object, one after another. */
+/* Gives the elements of an array, or the names of an object, one after another. */
 static inline const char *json_after(const char *at)
 {
     at = json_space(at);
@@ -56,7 +57,7 @@ static inline const char *json_next(const char *value)
     return json_after(json_end(value));
 }
 
-/* The value behind a name, and the name behind a value of an object. */
+/* Gives the value behind a name of an object, and the name behind a value. */
 static inline const char *json_value(const char *name)
 {
     return json_space(json_space(json_end(name)) + 1);
@@ -103,7 +104,7 @@ static inline long json_long(const char *value)
     return strtol(value, NULL, 10);
 }
 
-/* The character behind a backslash, which *at is moved over, in UTF-8. */
+/* The character behind a backslash, in UTF-8. *at is moved over it. */
 static inline size_t json_unescape(const char **at, char bytes[4])
 {
     static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
@@ -127,7 +128,7 @@ static inline size_t json_unescape(const char **at, char bytes[4])
     return length;
 }
 
-/* The text of a string with a NUL behind it; free() it. `length` may be NULL. */
+/* The text of a string with a NUL behind it. The caller frees it; `length` may be NULL. */
 static inline char *json_string(const char *value, size_t *length)
 {
     ck_assert(value != NULL && *value == '"');

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What make lint checks: formatting, the order of folders in includes and in calls, calls that the library must
-# not make, prefaces, the exports, and what cppcheck and shellcheck find. lint.sh BUILD, which holds the objects.
+# Does what make lint checks: formatting, the order of folders in includes and in calls, calls that the library must
+# not make, prefaces, the exports, and what cppcheck and shellcheck find. Run it as lint.sh BUILD; BUILD holds the
+# objects.
 set -u
 build=$1
 failed=0

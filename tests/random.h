@@ -1,5 +1,5 @@
 /*
- * Numbers at random, the same on every machine. Set the seed first: tests may run in any order, and
+ * Random numbers, the same on every machine. Set the seed first: tests may run in any order, and
  * several in one process.
  */
 #ifndef LCKV_TESTS_RANDOM_H

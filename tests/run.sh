@@ -2,7 +2,7 @@
 # Runs the tests that a build folder holds: run.sh BUILD [all|programs|valgrind].
 #
 # all       programs, scripts, examples, and the golden tests under every kernel set
-# programs  the Check programs only (for sanitizers)
+# programs  only the Check programs (for sanitizers)
 # valgrind  the Check programs under valgrind, without the long ones
 set -u
 build=$1
@@ -54,7 +54,7 @@ else
     done
 fi
 if [ "$what" != valgrind ]; then
-    # Fuzzing's inputs: those that it begins with, and what it has found.
+    # The inputs of fuzzing: those that it begins with, and those that it has found.
     inputs=$build/tests/fuzz/inputs
     run "inputs of fuzzing" "$build/tests/fuzz/seeds" "$inputs"
     [ "$what" = all ] || export LCKV_REPLAY_SECONDS=5 # sanitizers take their time

@@ -1,7 +1,7 @@
 /*
- * A reader of golden files for tests, independent of the library's: the arrays of one safetensors
- * file, and of its metadata `split` and `same.NAME` (the array that array NAME equals, so that it
- * is not stored again). Trusts its input.
+ * A reader of golden files for tests, independent of the library's. It gives the arrays of one
+ * safetensors file and, of its metadata, `split` and `same.NAME`: the array that NAME equals, so
+ * that it is not stored again. It trusts its input.
  */
 #ifndef LCKV_TESTS_SAFETENSORS_H
 #define LCKV_TESTS_SAFETENSORS_H

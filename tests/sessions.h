@@ -1,6 +1,6 @@
 /*
- * What the tests of evaluation share, on the public header only: models, caches, sessions and
- * calls of which no failure is expected.
+ * What the tests of evaluation share, with the public header only: models, caches, sessions and
+ * calls that must not fail.
  */
 #ifndef LCKV_TESTS_SESSIONS_H
 #define LCKV_TESTS_SESSIONS_H
@@ -23,7 +23,7 @@ static inline lckv_plan_info plan_info_of(const lckv_model *model)
     return info;
 }
 
-/* Runs the kernel set that LCKV_CPU names, if it names one. */
+/* Opens a model with the kernel set that LCKV_CPU names, if it names one. */
 static inline lckv_model *open_model(const char *path, lckv_model_options options)
 {
     lckv_model *model;
@@ -34,7 +34,9 @@ static inline lckv_model *open_model(const char *path, lckv_model_options option
     return model;
 }
 
-/* A model of tests/data/goldens, without BLAS: its logits are bitwise the same in any batch. */
+/*
+ * A model of tests/data/goldens, opened without BLAS: its logits are bitwise the same in any batch.
+ */
 static inline lckv_model *open_golden(const char *name, lckv_precision precision)
 {
     char path[128];
@@ -76,7 +78,7 @@ static inline uint64_t length_of(lckv_session *session)
     return length;
 }
 
-/* Any text: tokens below 131, which every golden model has. */
+/* Fills in any text: tokens below 131, which every golden model has. */
 static inline void fill_tokens(lckv_token *tokens, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -9,7 +9,7 @@
 #include "lckv.h"
 
 #include <check.h>
-#undef fail /* an old name of ck_abort_msg, and ours for failures */
+#undef fail /* an old name of ck_abort_msg; the library fails by this name */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +30,7 @@
     ck_assert_msg(strstr(lckv_last_error(), (part)) != NULL, "the message \"%s\" lacks \"%s\"", \
                   lckv_last_error(), (part))
 
-/* A test case of tests that need nothing around them. */
+/* Adds a test case of tests that need no fixture. */
 static inline void add_tests(Suite *suite, const char *name, const TTest *const *tests,
                              size_t n_tests)
 {
@@ -40,7 +40,7 @@ static inline void add_tests(Suite *suite, const char *name, const TTest *const 
     suite_add_tcase(suite, tcase);
 }
 
-/* TEST_MAIN("plan", add_parsing, add_groups): each takes a Suite * and adds its TCases. */
+/* TEST_MAIN("plan", add_parsing, add_groups): each function takes a Suite * and adds its TCases. */
 typedef void (*add_cases)(Suite *suite);
 static int run_suite(const char *name, const add_cases *adds, size_t n_adds)
 {

@@ -24,7 +24,7 @@ report() { # WHAT TRUE-OR-FALSE
     fi
 }
 
-# The beginning of a text, without what a terminal would obey.
+# Prints the beginning of a text, without characters that a terminal would obey.
 printable() { printf '%s' "$*" | LC_ALL=C tr -cd '[:print:]' | cut -c1-60; }
 
 # Runs the tool; its output is in $work/out and $work/err, its exit status in $status.
@@ -33,8 +33,8 @@ run() {
     status=$?
 }
 
-# exits STATUS WORD ARGUMENTS...: the exit status, and a word that standard error (for failures) or
-# standard output (for successes) holds.
+# exits STATUS WORD ARGUMENTS...: checks the exit status, and that standard error (for failures) or standard output
+# (for successes) holds the word.
 exits() {
     local expected=$1 word=$2 file=$work/err
     shift 2
@@ -51,7 +51,7 @@ exits() {
     report "exit $expected, '$word': lckv $(printable "$*")" $ok
 }
 
-# json EXPRESSION ARGUMENTS...: the output is JSON, of which the Python expression over `d` holds.
+# json EXPRESSION ARGUMENTS...: checks that the output is JSON, for which the Python expression over `d` is true.
 json() {
     local expression=$1 ok=false
     shift
@@ -65,7 +65,7 @@ sys.exit(not ($expression))" "$work/out" 2>>"$work/err"; then
     report "JSON, $expression: lckv $(printable "$*")" $ok
 }
 
-# Python that makes small faulty inputs: make_input CODE ARGUMENTS...
+# make_input CODE ARGUMENTS...: makes small faulty inputs with Python.
 make_input() {
     python3 -c "$@" 2>"$work/err"
 }

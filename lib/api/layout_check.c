@@ -1,5 +1,5 @@
 /*
- * The layout of the public structs, checked when the library is compiled: members follow each other
+ * Checks the layout of the public structs when the library is compiled: members follow each other
  * without implicit padding, and on machines with 64-bit pointers the sizes are those of version
  * 0.0.1.
  *
@@ -12,12 +12,12 @@
 #define BEGINS(type, member) \
     _Static_assert(offsetof(type, member) == 0, #type " must begin with " #member)
 
-/* `next` stands right behind `member`. */
+/* Checks that `next` stands right behind `member`. */
 #define FOLLOWS(type, member, next)                                                        \
     _Static_assert(offsetof(type, next) == offsetof(type, member) + SIZE_OF(type, member), \
                    #type " has padding before " #next)
 
-/* `member` is the last. */
+/* Checks that `member` is the last. */
 #define ENDS(type, member)                                                         \
     _Static_assert(sizeof(type) == offsetof(type, member) + SIZE_OF(type, member), \
                    #type " has padding at its end")

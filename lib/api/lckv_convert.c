@@ -1,5 +1,5 @@
 /*
- * lckv_convert: a checkpoint to a GGUF file.
+ * lckv_convert: turns a checkpoint into a GGUF file.
  */
 #include "convert/convert.h"
 #include "api/options.h"

@@ -56,7 +56,10 @@ lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler, const lc
 {
     if (session == NULL)
         return argument_null(__func__, "session");
-    /* Held to the end: callbacks and other threads may release the session and the cache. */
+    /*
+     * The cache is held to the end: callbacks and other threads may release the session and the
+     * cache.
+     */
     struct lckv_cache *cache = session->cache;
     lckv_status status = cache_enter(cache);
     if (status != LCKV_OK)

@@ -1,5 +1,5 @@
 /*
- * lckv_model_*: opening, lifetime and facts of a model. Its texts and tokens are in lckv_text.c.
+ * lckv_model_*: opening, lifetime and facts of a model. text.c has its texts and tokens.
  */
 #include "model/model.h"
 #include "api/options.h"

@@ -4,7 +4,7 @@
 #include "base/pool.h"
 #include "api/options.h"
 
-/* Far above any machine's cores; a larger number is a mistake. */
+/* More than any machine has cores: a larger number is a mistake. */
 #define POOL_MOST_THREADS 1024
 
 lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool)

@@ -73,7 +73,9 @@ lckv_status lckv_sampler_sample_session(lckv_sampler *sampler, lckv_session *ses
         return argument_null(__func__, "session");
     if (token == NULL)
         return argument_null(__func__, "token");
-    /* Held, so that the logits stay while they are read, and the session whatever a callback does.
+    /*
+     * The cache is held, so that the logits stay while they are read, and the session whatever a
+     * callback does.
      */
     struct lckv_cache *cache = session->cache;
     lckv_status status = cache_enter(cache);

@@ -53,7 +53,7 @@ lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_
     return failure_keep(&session->cache->failure, status);
 }
 
-/* Enters the session's cache, or says why not. */
+/* Enters the session's cache, or says why that fails. */
 static lckv_status enter(const lckv_session *session, const char *function)
 {
     return session != NULL ? cache_enter(session->cache) : argument_null(function, "session");

@@ -1,6 +1,6 @@
 /*
- * Tokens and text of a model: tokenize, detokenize, special tokens, chat formatting. The streaming
- * detokenizer is in lckv_detokenizer.c.
+ * Tokens and text of a model: tokenize, detokenize, special tokens, chat formatting. detokenizer.c
+ * has the streaming detokenizer.
  */
 #include "api/options.h"
 #include "base/status.h"

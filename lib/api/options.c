@@ -23,7 +23,7 @@ static lckv_status check_size(size_t size, size_t full_size, const char *name)
                 name, size, name, full_size);
 }
 
-/* Reads the first member; a caller's struct may be of another version, so it has no type here. */
+/* Reads the first member. The struct may be of another version, so it has no type here. */
 static size_t given_size(const void *given)
 {
     size_t size;

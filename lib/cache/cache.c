@@ -1,5 +1,5 @@
 /*
- * The cache as a whole: its budget, its lifetime, and who works on it. Sessions are in session.c.
+ * The cache as a whole: its budget, its lifetime, and who works on it. session.c has the sessions.
  */
 #include "cache/cache.h"
 
@@ -43,9 +43,9 @@ static lckv_status check_options(const lckv_cache_options *options)
 }
 
 /*
- * Pages of a windowed slot for sessions of up to `n_tokens` tokens in all. Every session can then
- * hold its window and append a token; beyond that there is room for one call at a time that appends
- * any number of tokens to one session, or up to max_rows tokens to several.
+ * The pages of a windowed slot for sessions of up to `n_tokens` tokens in all. With these every
+ * session can hold its window and append a token. Beyond that there is room for one call at a time
+ * that appends any number of tokens to one session, or up to max_rows tokens to several.
  */
 static uint64_t windowed_pages(const struct lckv_cache *cache, uint64_t n_tokens)
 {
@@ -53,8 +53,10 @@ static uint64_t windowed_pages(const struct lckv_cache *cache, uint64_t n_tokens
     uint64_t held = pages_at_rest(paging, true, n_tokens);
     uint64_t step = pages_at_peak(paging, true, held, n_tokens, 1, 1);
     uint64_t one_long = pages_at_peak(paging, true, held, n_tokens, n_tokens, 1) - step;
-    /* An item of n tokens begins at most n / page_positions + 1 pages more than a single token
-     * does; items of two tokens or more are at most half as many as there are tokens. */
+    /*
+     * An item of n tokens begins at most n / page_positions + 1 more pages than a single token
+     * does. Items of two tokens or more are at most half as many as there are tokens.
+     */
     uint64_t items = cache->max_rows / 2;
     items = items < cache->max_sessions ? items : cache->max_sessions;
     uint64_t several = cache->max_rows / paging->page_positions + items;
@@ -63,7 +65,7 @@ static uint64_t windowed_pages(const struct lckv_cache *cache, uint64_t n_tokens
     return step * cache->max_sessions + (one_long > several ? one_long : several);
 }
 
-/* Pages for `n_tokens` tokens, however they are spread over the sessions. */
+/* The pages for `n_tokens` tokens, however they are spread over the sessions. */
 static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_tokens,
                                     size_t *pages)
 {
@@ -80,8 +82,7 @@ static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_t
     return LCKV_OK;
 }
 
-/* Bytes of tables that come with `n_pages` pages: the free list, the sessions' tables, the tokens.
- */
+/* Bytes of the tables for `n_pages` pages: the free list, and the tables and tokens of sessions. */
 static uint64_t bytes_of_tables(const struct lckv_cache *cache, uint64_t n_pages)
 {
     uint64_t tokens = n_pages / cache->model->plan->n_slots * cache->layout.page_positions;
@@ -208,7 +209,7 @@ void cache_release(struct lckv_cache *cache)
         destroy(cache);
 }
 
-/* The bytes that sessions' tables take now. */
+/* Bytes that the tables of sessions take now. */
 static uint64_t session_table_bytes(const struct lckv_cache *cache)
 {
     uint64_t bytes = 0;

@@ -25,7 +25,7 @@ static void shorten(struct lckv_cache *cache, struct slot_pages *slot, size_t co
         give_page(cache, slot->pages[--slot->count]);
 }
 
-/* With the cache idle or entered by this thread; keeps the reference on the cache. */
+/* Needs the cache idle, or entered by this thread. Keeps the reference on the cache. */
 static void destroy(struct lckv_session *session)
 {
     struct lckv_cache *cache = session->cache;
@@ -185,7 +185,9 @@ uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tok
     return total;
 }
 
-/* The tokens lie behind the length, where no other thread looks before the call is committed. */
+/*
+ * The tokens are put behind the length, where no other thread looks before the call is committed.
+ */
 static lckv_status reserve_tokens(struct lckv_session *session, const lckv_token *tokens,
                                   uint64_t n_tokens)
 {
@@ -218,8 +220,8 @@ lckv_status session_reserve(struct lckv_session *session, const lckv_token *toke
 }
 
 /*
- * Gives back the pages that this call took and that lie before position `begin`. What the session
- * had before the call stays, in case the call fails.
+ * Gives back the pages that this call took and that lie before position `begin`. The pages that the
+ * session had before the call stay, in case the call fails.
  */
 static void recycle(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
 {

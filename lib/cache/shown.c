@@ -1,5 +1,5 @@
 /*
- * What a session tells of itself, some of it while another thread computes on the cache.
+ * What a session tells about itself, some of it while another thread computes on the cache.
  */
 #include "cache/cache.h"
 

@@ -42,7 +42,7 @@ void attention_store(struct task *task, const struct plan_layer *layer)
     step_end(&step);
 }
 
-/* Row m's result for one segment of the unit's slice. */
+/* Row m's partial for one segment of the unit's slice. */
 static float *partial_of(const struct task *task, const struct attention_unit *unit, size_t m,
                          uint32_t head, uint32_t part)
 {
@@ -61,14 +61,14 @@ static void rotated_query(const struct pass *pass, size_t m, uint32_t head, floa
 {
     const struct workspace *w = pass->workspace;
     uint32_t head_dim = pass->model->hparams.head_dim;
-    float scale = 1.0f / sqrtf((float)head_dim); /* of the scores, for the softmax */
+    float scale = 1.0f / sqrtf((float)head_dim); /* scales the scores */
     memcpy(query, w->q.values + m * w->q.stride + (size_t)head * head_dim,
            head_dim * sizeof *query);
     pass->model->kernels->rotate(query, w->cosines + m * (head_dim / 2),
                                  w->sines + m * (head_dim / 2), scale, head_dim);
 }
 
-/* `next` is fetched meanwhile. */
+/* Computes one unit; `next` is fetched meanwhile. */
 static void attend_unit(const struct task *task, const struct plan_layer *layer,
                         const struct attention_unit *unit, struct weights_bytes next)
 {
@@ -112,7 +112,7 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
             }
         }
         job.n_queries = n;
-        if (first + at_once >= shared) { /* the last call: what others read would displace it */
+        if (first + at_once >= shared) { /* the last call: another one would displace the lines */
             job.next = next.at;
             job.next_bytes = next.n;
         }
@@ -120,7 +120,7 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
     }
 }
 
-/* The worker that finishes the last part of a KV head and slice merges all parts. */
+/* The worker that finishes the last partial of a KV head of a slice merges all of them. */
 static void finish_partial(const struct task *task, const struct attention_unit *unit)
 {
     const struct pass *pass = task->pass;
@@ -141,9 +141,9 @@ static void finish_partial(const struct task *task, const struct attention_unit 
 }
 
 /*
- * What is fetched of the next weights with the unit that the worker has claimed: as much as goes
- * with its positions, if all units of the worker's share are like this. The last ones bring all,
- * since what came long before would be displaced.
+ * The part of the next matrix that is fetched with the unit that the worker has claimed: as much as
+ * its positions give time for, if all units of the worker's share are like this one. The units at
+ * the end of the share fetch it all, since lines that came long before would be displaced.
  */
 static struct weights_bytes next_of_unit(const struct task *task, const struct plan_layer *layer,
                                          const struct attention_unit *unit, struct range share,
@@ -166,9 +166,9 @@ static struct weights_bytes next_of_unit(const struct task *task, const struct p
 
 /*
  * Whether a unit may store keys and values in the same step in which others are read. It must store
- * all that it reads itself, and what it stores must lie apart from what other units read: kernels
- * load values in whole steps of 32 columns, where head_dim is no multiple of that beyond the end of
- * their head.
+ * all that it reads itself, and what it stores must not be read by other units: kernels load values
+ * in whole steps of 32 columns and read beyond the end of a head unless head_dim is a multiple of
+ * that.
  */
 static bool stores_itself(const struct task *task, const struct attention_units *units)
 {
@@ -202,7 +202,7 @@ void attention(struct task *task, const struct plan_layer *layer, bool store,
     struct range claim;
     while (step_claim(&step, &claim)) {
         for (size_t i = claim.begin; i < claim.end; i++) {
-            /* From the last slice, which attends to the most positions, to the first. */
+            /* Goes from the last slice, which attends to the most positions, to the first. */
             struct attention_unit unit = attention_unit(pass, &units, units.count - 1 - i);
             attend(task, layer, store_here, &unit,
                    next_of_unit(task, layer, &unit, share, i, &first));

@@ -6,13 +6,17 @@
 
 #include "engine/task.h"
 
-/* Keys, rotated, and values that the layer has computed for all rows into its slot; one step. */
+/*
+ * One step: rotates the keys that the layer has computed for all rows, and stores keys and values
+ * in the layer's slot.
+ */
 void attention_store(struct task *task, const struct plan_layer *layer);
 
 /*
  * Rotates queries and leaves in `attended` their attention over the slot that the layer reads.
- * `store`: keys and values have been computed and are stored first. `next` multiplies
- * `attended` in the next step: where rows are few, memory has time to bring some of it meanwhile.
+ * `store`: keys and values have been computed and must be stored first. `next` is the matrix that
+ * multiplies `attended` in the next step: if there are few rows, memory has time to bring some of
+ * it meanwhile.
  */
 void attention(struct task *task, const struct plan_layer *layer, bool store,
                const struct matrix *next);

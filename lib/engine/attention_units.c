@@ -3,7 +3,7 @@
  */
 #include "engine/attention_units.h"
 
-#define UNITS_OF_A_THREAD 2 /* fewer, and segments are shared out too */
+#define UNITS_OF_A_THREAD 2 /* if there are fewer, segments become units */
 
 uint32_t attention_heads_at_once(const struct hparams *h)
 {
@@ -36,7 +36,10 @@ struct plan_span attention_span(const struct pass *pass, const struct batch *bat
     return plan_span(layer, batch->rows[m].position, h->sliding_window, h->force_nodiag);
 }
 
-/* Every slice in segments; false if threads gain nothing by that, or the workspace is too small. */
+/*
+ * Cuts every slice into segments. False if threads gain nothing by that, or the workspace is too
+ * small.
+ */
 static bool cut_slices(const struct pass *pass, const struct batch *batch,
                        const struct plan_layer *layer, struct attention_units *units)
 {
@@ -48,7 +51,7 @@ static bool cut_slices(const struct pass *pass, const struct batch *batch,
         struct plan_span last = attention_span(pass, batch, layer, slice->first + slice->count - 1);
         uint64_t segment = first.begin / KV_SEGMENT;
         uint64_t beyond = (last.end + KV_SEGMENT - 1) / KV_SEGMENT;
-        if (beyond <= segment) /* nothing to attend to: one part that says so */
+        if (beyond <= segment) /* nothing to attend to: one empty partial */
             beyond = segment + 1;
         if (beyond - segment > MOST_PARTIALS)
             return false;

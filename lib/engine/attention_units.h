@@ -1,8 +1,8 @@
 /*
- * How the attention of a layer is shared out among the workers. A unit is one KV head of one slice of
- * rows: the query heads that share the KV head are attended together, so that keys and values are
- * read once for all of them. Where that makes few units and contexts are long, a unit is one
- * segment of the context, and the results of a slice's segments are merged in order.
+ * How the attention of a layer is shared out among the workers. A unit is one KV head of one slice:
+ * the query heads that share the KV head are attended together, so that keys and values are read
+ * once for all of them. Where that makes few units and contexts are long, a unit is one segment of
+ * the context, and the partials of a slice are merged in order.
  */
 #ifndef LCKV_ENGINE_ATTENTION_UNITS_H
 #define LCKV_ENGINE_ATTENTION_UNITS_H
@@ -12,11 +12,11 @@
 /* All units of a layer. */
 struct attention_units {
     size_t count;
-    bool partials; /* each is a segment; if so, for every slice: */
+    bool partials; /* each unit is one segment; `slices` are set then */
     struct {
-        uint64_t segment;    /* its first */
-        uint32_t n_partials; /* how many it attends to */
-        size_t used;         /* parts of one head that the slices before it take */
+        uint64_t segment;    /* its first segment */
+        uint32_t n_partials; /* the segments that it attends to */
+        size_t used;         /* partials of one head that the slices before it take */
     } slices[FEW_ROWS];
 };
 
@@ -24,14 +24,14 @@ struct attention_unit {
     size_t slice; /* of the batch */
     uint32_t kv_head;
     uint64_t begin, end;       /* the positions that it takes */
-    uint32_t part, n_partials; /* which of the slice's segments; n_partials 0: all, at once */
-    float *partials; /* of the slice, [rows, n_heads, n_partials, attend_partial_floats] */
+    uint32_t part, n_partials; /* which segment of the slice; n_partials 0: all at once */
+    float *partials;           /* the slice's, [rows, n_heads, n_partials, attend_partial_floats] */
 };
 
-/* Query heads of one KV head that one call of the kernel takes. */
+/* The query heads of one KV head that one call of the kernel takes. */
 uint32_t attention_heads_at_once(const struct hparams *hparams);
 
-/* The rows, grouped into slices, for which `slices` has room. */
+/* Groups the rows into slices, for which `slices` has room. */
 struct batch attention_batch(const struct lckv_model *model, const struct row *rows, size_t n_rows,
                              struct slice *slices);
 
@@ -39,7 +39,7 @@ struct batch attention_batch(const struct lckv_model *model, const struct row *r
 struct plan_span attention_span(const struct pass *pass, const struct batch *batch,
                                 const struct plan_layer *layer, size_t m);
 
-/* The same for all workers. */
+/* Cuts the attention of a layer into units, in the same way for every worker. */
 struct attention_units attention_units(const struct pass *pass, const struct batch *batch,
                                        const struct plan_layer *layer, uint32_t n_threads);
 

@@ -53,8 +53,9 @@ static uint64_t pages_needed(const struct schedule *schedule, uint64_t chunk, si
 }
 
 /*
- * Smaller chunks need fewer pages of windowed slots at a time; the result is the same. What a cache
- * for a number of tokens promises holds for chunks of up to rollback + 1, and that may be 2.
+ * Halves the chunk until the pages suffice: smaller chunks need fewer pages of windowed slots at a
+ * time, and the result is the same. The pages that a cache has for n_tokens suffice for chunks of
+ * up to rollback + 1, which may be as small as 2.
  */
 static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *report)
 {
@@ -75,7 +76,7 @@ static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *re
                 failed, (unsigned long long)needed, schedule->cache->n_free);
 }
 
-/* Everything that can be wrong with the call, found before anything changes. */
+/* Checks everything that can be wrong with the call, before anything changes. */
 static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, size_t stride,
                            size_t n_items, const lckv_evaluate_options *options, bool computes,
                            struct schedule *schedule, lckv_evaluate_report *report)
@@ -108,7 +109,10 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
     return status;
 }
 
-/* Where each item's wanted rows go: the caller's array, or the cache's that hold no rows now. */
+/*
+ * Sets where each item's wanted rows go: into the caller's array, or into the set of the cache's
+ * rows that holds none now.
+ */
 static void place_logits(struct schedule *schedule)
 {
     const struct lckv_cache *cache = schedule->cache;
@@ -130,7 +134,7 @@ static void place_logits(struct schedule *schedule)
 static void commit(struct schedule *schedule)
 {
     struct lckv_cache *cache = schedule->cache;
-    cache->n_committed++; /* from here on the cache's logits are this call's */
+    cache->n_committed++; /* the logits that the cache hands out are now this call's */
     for (size_t i = 0; i < schedule->n_items; i++) {
         const struct scheduled *item = &schedule->items[i];
         struct lckv_session *session = item->item.session;

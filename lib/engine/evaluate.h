@@ -1,5 +1,6 @@
 /*
- * One evaluate call: check, reserve, compute, commit. The public contract is lckv_evaluate's.
+ * One evaluate call: check, reserve, compute, commit. What callers may rely on stands at
+ * lckv_evaluate.
  */
 #ifndef LCKV_ENGINE_EVALUATE_H
 #define LCKV_ENGINE_EVALUATE_H
@@ -7,8 +8,10 @@
 #include "base/checked.h"
 #include "cache/cache.h"
 
-/* The cache must be held by the caller (cache_enter). Items at the given stride; options of full
- * size. */
+/*
+ * The cache must be held by the caller (cache_enter). `stride` is the size of an item in bytes;
+ * options are of full size.
+ */
 CHECKED lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride,
                              size_t n_items, const lckv_evaluate_options *options,
                              lckv_evaluate_report *report);

@@ -1,6 +1,6 @@
 /*
  * The forward pass: rows of tokens through the layers. docs/semantics.md, section 2, defines it in
- * four steps for one token, and layer() below takes all rows of a pass through these four.
+ * four steps for one token; layer() below takes these four steps for all rows of a pass.
  *
  * All workers run this code. Where it calls a function with the task, they share the work of that
  * function, and the next one sees all of its results (task.h).
@@ -17,9 +17,8 @@
 /* ---- One layer ---- */
 
 /*
- * Layer i over the rows of the batch; w->hidden is the residual stream h. `last_slot`: no layer
- * after this one writes a slot, and some rows give no result that is wanted. Those rows are done
- * once their keys and values are stored; the others go on.
+ * Computes layer i for the batch; `hidden` is the residual stream h. `last_slot`: the layer writes
+ * the last slot, and only the rows of which something is wanted go on after that.
  */
 static void layer(struct task *task, uint32_t i, bool last_slot)
 {
@@ -46,8 +45,11 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
         linear(task, x, qkv, computes_kv ? 3 : 1);
     }
 
-    /* 3. Attention: a, of q over the slot of the layer's source, at positions <= t, or < t if the
-     * layer is upward. W_o is fetched meanwhile. */
+    /*
+     * 3. Attention: a is the attention of q over the slot of the layer's source, at positions <= t,
+     * or < t if the layer is upward. Here q and k are rotated, and k and v go to the layer's own
+     * slot.
+     */
     attention(task, plan, computes_kv && !last_slot, &weights->o.matrix);
 
     /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
@@ -57,7 +59,10 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
     add_back(task, (struct source){.buffer = &w->gate, .prepared = &w->activated}, &weights->down);
 }
 
-/* The layer, unless the call has been cancelled: each worker leaves the pass when it sees that. */
+/*
+ * Computes the layer, unless the call has been cancelled. Then each worker leaves when it sees
+ * that.
+ */
 static void next_layer(struct task *task, uint32_t i, bool last_slot)
 {
     if (atomic_load_explicit(&task->pass->cache->cancelled, memory_order_relaxed) != 0)
@@ -68,7 +73,7 @@ static void next_layer(struct task *task, uint32_t i, bool last_slot)
 
 /* ---- All layers ---- */
 
-/* Every layer once, bottom up. */
+/* Computes every layer once, from the bottom up. */
 static void plain_layers(struct task *task)
 {
     const struct lckv_plan *plan = task->pass->model->plan;
@@ -78,8 +83,9 @@ static void plain_layers(struct task *task)
 }
 
 /*
- * The authors' iterated encoding (docs/semantics.md, section 3): group by group, each pass over a
- * cyclic group beginning with the same rows; only then do the unwanted rows go.
+ * The authors' iterated encoding (docs/semantics.md, section 3). It computes group by group, and
+ * each iteration of a cyclic group begins with the same rows. Only after the last group the
+ * unwanted rows are dropped.
  */
 static void iterated_layers(struct task *task)
 {
@@ -119,7 +125,7 @@ static void forward_worker(const struct worker *worker, void *context)
 
 /* ---- The pass ---- */
 
-/* Notes what is wanted of the rows, and which rows anything is wanted of. */
+/* Finds out what the rows want, and which of them want something. */
 static void look_at_rows(struct pass *pass)
 {
     struct workspace *w = pass->workspace;
@@ -138,7 +144,10 @@ static void look_at_rows(struct pass *pass)
         pass->n_rows <= FEW_ROWS && (n_wanted == pass->n_rows || n_wanted == 0) && !pass->iterated;
 }
 
-/* Passes are of one kind, for pool_run(), if their numbers of rows differ by less than a factor of two. */
+/*
+ * The kind of the run, by which the pool expects its duration: n rows and up to twice as many take
+ * about the same time.
+ */
 static uint32_t kind_of_run(const struct pass *pass)
 {
     uint32_t kind = 0;

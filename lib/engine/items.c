@@ -1,5 +1,6 @@
 /*
- * The items of an evaluate call: read once, checked, and what they want. See items.h.
+ * The items of an evaluate call: reads them once, checks them, and counts what they want. See
+ * items.h.
  */
 #include "engine/items.h"
 
@@ -49,7 +50,7 @@ static lckv_status check_want(const struct hparams *h, const struct scheduled *i
     return status;
 }
 
-/* All but the ids of the tokens. */
+/* Checks all but the ids of the tokens. */
 static lckv_status check_item(struct lckv_cache *cache, const struct scheduled *item, size_t i)
 {
     const lckv_item *given = &item->item;
@@ -80,9 +81,7 @@ static lckv_status check_tokens(const struct hparams *h, const lckv_item *item, 
     return LCKV_OK;
 }
 
-/*
- * How an item is encoded. The model's own mode is defined in docs/semantics.md, section 3.
- */
+/* Chooses how an item is encoded. docs/semantics.md, section 3, defines the model's own mode. */
 static enum encoding choose_encoding(const struct lckv_model *model,
                                      const struct schedule *schedule, lckv_prefill prefill,
                                      size_t n_tokens)

@@ -1,5 +1,5 @@
 /*
- * The items of an evaluate call, from the caller's array to the schedule's.
+ * The items of an evaluate call: takes them from the caller's array into the schedule.
  */
 #ifndef LCKV_ENGINE_ITEMS_H
 #define LCKV_ENGINE_ITEMS_H
@@ -8,9 +8,9 @@
 #include "engine/schedule.h"
 
 /*
- * Reads, checks and stores item `i`, once: callbacks and other threads may write to the caller's
- * arrays while the call runs. So a call that computes reserves room in the session, and checks and
- * uses the copy of the tokens that lies there.
+ * Reads item `i` once, checks it and stores it in the schedule: callbacks and other threads may
+ * write to the caller's arrays while the call runs. So a call that computes reserves room in the
+ * session, and checks and uses the copy of the tokens that lies there.
  */
 CHECKED lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
                               lckv_prefill prefill, bool computes);

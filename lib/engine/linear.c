@@ -9,11 +9,11 @@
 
 /* ---- The rows that a step multiplies ---- */
 
-/* A step of products of one source. */
+/* A step that computes products of one source. */
 struct products {
     struct step step;
     struct source source;
-    const struct input *input; /* where the forms of its rows are */
+    const struct input *input; /* where the forms of its rows lie */
     struct activations x;
     bool prepared;
 };
@@ -23,7 +23,7 @@ static bool is_fast(const struct pass *pass)
     return pass->model->precision == LCKV_PRECISION_FAST;
 }
 
-/* The source's rows for `n` matrices, in the forms that one of them reads. */
+/* The source's rows for `n` matrices, in every form that one of them reads. */
 static struct activations activations(const struct task *task, struct source source,
                                       const struct input *input,
                                       const struct matrix *const *matrices, size_t n)
@@ -56,7 +56,7 @@ static void prepare_row(const struct products *products, size_t m)
 /*
  * Begins a step that claims `count` columns of the products by `matrices`. Many rows are prepared
  * in a step of their own before it. A few rows are prepared by each worker for itself, when it has
- * claimed its first columns: that costs less than a step does.
+ * claimed its first columns: that costs less than another step.
  */
 static struct products products_begin(struct task *task, struct source source,
                                       const struct matrix *const *matrices, size_t n_matrices,
@@ -96,7 +96,7 @@ static bool products_claim(struct products *products, struct range *columns)
 
 /* ---- Products ---- */
 
-/* Weight rows [begin, end) times all rows of x, as a multiply_function. */
+/* Multiplies all rows of x by weight rows [begin, end), as a multiply_function does. */
 static void multiply(const struct task *task, const struct matrix *matrix,
                      const struct activations *x, size_t begin, size_t end, float *out,
                      size_t stride)
@@ -112,7 +112,7 @@ static void multiply(const struct task *task, const struct matrix *matrix,
     }
 }
 
-/* Columns of linear(x), with the bias, into `out`. */
+/* Computes columns of linear(x), with the bias, into `out`. */
 static void multiply_columns(const struct task *task, const struct linear *linear,
                              const struct activations *x, struct range columns,
                              const struct buffer *out)
@@ -124,7 +124,7 @@ static void multiply_columns(const struct task *task, const struct linear *linea
                                         columns.end - columns.begin);
 }
 
-/* Columns are claimed in multiples of it. */
+/* Columns are claimed in multiples of this. */
 static size_t column_step(const struct task *task)
 {
     return packed_row_step(task->pass->model->kernels->layout);

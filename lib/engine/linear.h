@@ -1,20 +1,20 @@
 /*
  * The steps of a layer that multiply by weights. A worker claims columns of the result, which are
- * rows of the weights; the rows that it multiplies are prepared once, in the forms that the kernels
- * read: after a norm perhaps, and in 8 bits or bfloat16.
+ * rows of the weights. The rows that it multiplies are prepared once, in the forms that the kernels
+ * read: after a norm if there is one, and in 8 bits or bfloat16.
  */
 #ifndef LCKV_ENGINE_LINEAR_H
 #define LCKV_ENGINE_LINEAR_H
 
 #include "engine/task.h"
 
-#define LINEAR_MAX_PRODUCTS 3 /* of one step: q, k and v */
+#define LINEAR_MAX_PRODUCTS 3 /* in one step: q, k and v */
 
-/* What a step multiplies: rows of floats, ... */
+/* What a step multiplies by its weights. */
 struct source {
     const struct buffer *buffer;
-    const float *norm;            /* ... after the RMS norm with this weight; NULL: as they are */
-    const struct input *prepared; /* their other forms, if an earlier step has made them */
+    const float *norm;            /* the weight of the RMS norm that comes first; NULL: no norm */
+    const struct input *prepared; /* the other forms of the rows, if an earlier step made them */
 };
 
 /* out = linear(source) */
@@ -23,20 +23,20 @@ struct product {
     const struct buffer *out;
 };
 
-/* All products of one source, side by side. */
+/* Computes all products of one source in one step. */
 void linear(struct task *task, struct source source, const struct product *products,
             size_t n_products);
 
-/* hidden += linear(source): back to the width of the residual stream, and onto it. */
+/* hidden += linear(source): adds a result of the layer to the residual stream. */
 void add_back(struct task *task, struct source source, const struct linear *weights);
 
 /*
- * gate = silu(gate(source)) * up(source), in the workspace's `gate`, with its other forms
- * prepared for `down` in `activated`.
+ * gate = silu(gate(source)) * up(source), in the workspace's `gate`. The other forms of the result
+ * are prepared for `down` in `activated`.
  */
 void swiglu(struct task *task, struct source source, const struct model_layer *weights);
 
-/* Logits, to where the rows want them. */
+/* Computes logits and writes them to where the rows want them. */
 void logits(struct task *task, struct source source, const struct linear *weights);
 
 /* The bytes of a matrix that a worker reads first when it claims its rows, at most `most`. */

@@ -1,8 +1,8 @@
 /*
  * A pass: rows of tokens on their way through the layers, and what all workers of it share.
  *
- * Nothing here changes while the pass runs but the atomic counters of the workspace: a worker that
- * comes late must find everything as the others found it.
+ * While the pass runs, nothing here changes except the atomic counters of the workspace: a worker
+ * that comes late must find everything as the others found it.
  */
 #ifndef LCKV_ENGINE_PASS_H
 #define LCKV_ENGINE_PASS_H
@@ -29,7 +29,7 @@ struct pass {
 
     /* forward() sets the rest. */
     struct batch all;
-    struct batch wanted; /* the rows that something is wanted of */
+    struct batch wanted; /* the rows of which logits or a hidden state are wanted */
     bool few;            /* each worker prepares the rows of a product for itself */
     bool logits_wanted, hidden_wanted;
 };

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Positions become angles in double: in float they would be off by far at long contexts. */
+/* Angles are computed in double: in float they would be far off at long contexts. */
 static void rotations(const struct pass *pass, size_t m)
 {
     struct workspace *w = pass->workspace;
@@ -34,7 +34,7 @@ void embed(struct task *task)
     step_end(&step);
 }
 
-/* Moves what belongs to the wanted rows to the front, in their order. */
+/* Moves the hidden states and rotations of the wanted rows to the front, in their order. */
 static void move_wanted_rows(const struct pass *pass)
 {
     struct workspace *w = pass->workspace;
@@ -82,7 +82,10 @@ void hidden_states(struct task *task)
     step_end(&step);
 }
 
-/* Zero keys and values at row m's position in the slots that upward layers of the group read. */
+/*
+ * Stores zeros as keys and values at row m's position, in the slots that upward layers of the group
+ * read.
+ */
 static void clear_slots(const struct pass *pass, const struct plan_group *group, size_t m)
 {
     const struct kv_layout *layout = &pass->cache->layout;

@@ -1,28 +1,30 @@
 /*
- * The steps that work on whole rows: they put them into the layers, take results out, keep some of
- * them, and save them for another round.
+ * The steps that work on whole rows: they put rows into the layers, take results out, keep only
+ * some rows, and save rows for another iteration.
  */
 #ifndef LCKV_ENGINE_ROW_STEPS_H
 #define LCKV_ENGINE_ROW_STEPS_H
 
 #include "engine/task.h"
 
-/* hidden = the embeddings of the batch's tokens; and the rotations of their positions. */
+/*
+ * hidden = the embeddings of the batch's tokens. Also computes the rotations for their positions.
+ */
 void embed(struct task *task);
 
 /*
- * From here on only the rows that something is wanted of. Nothing else depends on the others once
- * the last slot is written.
+ * Drops the rows of which nothing is wanted. Once the last slot is written, nothing else depends on
+ * them.
  */
 void keep_wanted_rows(struct task *task);
 
-/* The hidden states after the final norm, to where the rows want them. */
+/* Writes the hidden states after the final norm to where the rows want them. */
 void hidden_states(struct task *task);
 
 /*
- * Of iterated encoding. Before a group's first pass: saves the rows, and clears their keys and
- * values in the slots that upward layers of the group read. Before each of the others: the rows as
- * they were saved.
+ * For iterated encoding. Before the first iteration of a group, save_rows saves the rows, and
+ * clears their keys and values in the slots that upward layers of the group read. Before each of
+ * the other iterations, restore_rows brings the saved rows back.
  */
 void save_rows(struct task *task, const struct plan_group *group);
 void restore_rows(struct task *task);

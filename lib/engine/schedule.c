@@ -49,7 +49,7 @@ static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
     return cache_check_cancel(schedule->cache); /* the callback may have asked */
 }
 
-/* How many tokens of the item the next pass takes when it has `room` rows left; 0: none. */
+/* How many tokens of the item the next pass takes when it has `room` rows left; it may be none. */
 static size_t next_tokens(const struct schedule *schedule, const struct scheduled *item,
                           size_t room)
 {
@@ -64,8 +64,8 @@ static size_t next_tokens(const struct schedule *schedule, const struct schedule
 }
 
 /*
- * One pass with rows of as many items of this encoding as fit, beginning with item *next, going
- * round. Sets *empty if none has tokens left.
+ * Runs one pass with rows of as many items of this encoding as fit. It begins with item *next and
+ * goes round. Sets *empty if none has tokens left.
  */
 static lckv_status next_pass(struct schedule *schedule, enum encoding encoding, size_t *next,
                              bool *empty)

@@ -18,9 +18,9 @@ enum encoding {
 struct scheduled {
     lckv_item item; /* a copy, whose tokens lie in the session's own table */
     enum encoding encoding;
-    size_t n_logits, n_hidden; /* wanted rows, those of the last so many tokens */
+    size_t n_logits, n_hidden; /* wanted rows: those of the last tokens */
     float *logits, *hidden;    /* where they go */
-    bool in_cache;             /* its logits are rows of the cache */
+    bool in_cache;             /* its logits are rows that the cache holds */
     size_t done;               /* tokens that have gone through the layers */
 };
 
@@ -35,7 +35,7 @@ struct schedule {
     void *progress_user;
 };
 
-/* Runs all passes. On failure the sessions hold pages that the caller rolls back. */
+/* Runs all passes. If it fails, the sessions hold pages that the caller must roll back. */
 CHECKED lckv_status schedule_run(struct schedule *schedule);
 
 #endif

@@ -31,9 +31,9 @@ struct step step_begin(struct task *task, size_t count, size_t align, size_t mos
 }
 
 /*
- * Takes from the front of the own share, from the back of another's: half of what is left. A word
- * that was last written in an earlier step stands for a share that is whole; one that was written
- * in a later step tells that this one is over.
+ * Takes half of what is left of a share: from the front if it is the worker's own, else from the
+ * back. If the word was last written in an earlier step, the share is whole; if it was written in a
+ * later step, this step is over.
  */
 static bool claim_of(const struct step *step, uint32_t victim, struct range *pieces)
 {

@@ -61,7 +61,7 @@ static void carve_input(struct carver *carver, const struct lckv_model *model, s
                  input);
 }
 
-/* Everything of the workspace, in the order in which it stands. */
+/* Carves all members of the workspace, in the order in which they stand. */
 static void carve_all(struct carver *carver, struct workspace *w, const struct lckv_model *model,
                       uint32_t max_rows, uint32_t max_logit_rows, uint32_t n_threads)
 {

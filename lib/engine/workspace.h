@@ -1,6 +1,6 @@
 /*
- * The workspace: the activations of one pass, carved out of the cache's scratch. It is measured by
- * max_rows and max_logit_rows, and laid out once, when the cache is created.
+ * The workspace: the activations of one pass, in the scratch of the cache. Its size follows from
+ * max_rows and max_logit_rows. It is laid out once, when the cache is created.
  */
 #ifndef LCKV_ENGINE_WORKSPACE_H
 #define LCKV_ENGINE_WORKSPACE_H
@@ -8,8 +8,8 @@
 #include "base/checked.h"
 #include "cache/cache.h"
 
-#define FEW_ROWS 4        /* so few rows each worker prepares for itself: cheaper than a step */
-#define MOST_PARTIALS 128 /* segments of few rows whose attention threads share */
+#define FEW_ROWS 4 /* up to so many, each worker prepares the rows itself: a step costs more */
+#define MOST_PARTIALS 128 /* segments of all rows whose attention threads share */
 #define LOGIT_COLUMNS 128 /* logits of a row that a worker computes before it copies them out */
 
 /* A token on its way through the layers. */
@@ -18,13 +18,14 @@ struct row {
     uint64_t position;
     lckv_token token;
     uint32_t want; /* LCKV_WANT_LAST for logits, LCKV_WANT_HIDDEN */
-    float *logits; /* where they go, [n_vocab] */
-    float *hidden; /* where it goes, [hidden_size] */
+    float *logits; /* where its logits go, [n_vocab]; NULL: nowhere */
+    float *hidden; /* where its hidden state goes, [hidden_size]; NULL: nowhere */
 };
 
 /*
- * What is taken of a worker's share of a step, on a cache line of its own: from the low bits on, 16
- * bits of pieces from its front, 16 from its back, and the step's number (1 is a pass's first).
+ * What is taken of a worker's share of a step, on a cache line of its own. The low 16 bits count
+ * pieces from the front, the next 16 pieces from the back; the high 32 bits are the step's number,
+ * which is 1 for the first step of a pass.
  */
 struct claims {
     _Alignas(MEMORY_ALIGN) _Atomic uint64_t taken;
@@ -46,10 +47,10 @@ struct buffer {
     size_t stride;
 };
 
-/* Room for the input of products: the rows as floats, after a norm, and their other forms. */
+/* Room for the input of products: the rows as floats, after a norm, and in their other forms. */
 struct input {
     struct buffer x;
-    uint8_t *int8, *bf16; /* panels for the widest input; NULL where the model needs none */
+    uint8_t *int8, *bf16; /* panels for the widest input; NULL if the model needs none */
 };
 
 struct workspace {
@@ -58,22 +59,22 @@ struct workspace {
     struct claims *claims;                /* of each thread */
     struct step_count *step;
     struct buffer hidden;            /* the residual stream, [max_rows] */
-    struct buffer saved;             /* the same, as a cyclic group began with it */
+    struct buffer saved;             /* a copy of it from before a cyclic group */
     struct input shared;             /* [max_rows] */
     struct input *own;               /* of each thread, [FEW_ROWS] */
     struct buffer q, k, v, attended; /* [max_rows] */
     struct buffer delta, gate, up;
-    struct input activated; /* the other forms of gate; no rows of its own */
+    struct input activated; /* other forms of `gate`; it has no floats of its own */
     float *cosines, *sines; /* [max_rows, head_dim / 2] */
-    float *logits;          /* [max_logit_rows, n_vocab]: what the cache hands out */
+    float *logits;          /* [CACHE_LOGIT_SETS * max_logit_rows, n_vocab] */
     float *logit_scratch;   /* of each thread, [max_rows, LOGIT_COLUMNS] */
     size_t logit_floats;
     float *attend_scratch; /* of each thread */
     size_t attend_floats;
-    float *rotated; /* of each thread, [KV_MAX_QUERIES, head_dim]: queries */
+    float *rotated; /* queries of each thread, [KV_MAX_QUERIES, head_dim] */
     size_t rotated_floats;
-    float *partials; /* [MOST_PARTIALS, n_heads, attend_partial_floats]; NULL: one thread */
-    _Atomic uint32_t *partials_done; /* [FEW_ROWS, n_kv_heads] of a slice; 0 between layers */
+    float *partials; /* [MOST_PARTIALS, n_heads, attend_partial_floats]; NULL if alone */
+    _Atomic uint32_t *partials_done; /* of a slice, [FEW_ROWS, n_kv_heads]; 0 between layers */
     float *blas_scratch;             /* of each thread; NULL without OpenBLAS */
     size_t blas_floats;
 };
@@ -87,7 +88,7 @@ CHECKED lckv_status workspace_measure(const struct lckv_model *model, uint32_t m
 /* Lays the workspace out in the scratch of a new cache, once. */
 void workspace_place(struct lckv_cache *cache);
 
-/* It stands at the front of the scratch. */
+/* The workspace stands at the front of the scratch. */
 static inline struct workspace *workspace_of(const struct lckv_cache *cache)
 {
     return (struct workspace *)(void *)cache->scratch;

@@ -1,9 +1,10 @@
 /*
- * Activations as products read them: rows of float32, and in fast precision the same rows quantised
- * once per input, in panels of up to PANEL_ROWS rows.
+ * The activations that products read: rows of float32 and, in fast precision, the same rows
+ * quantised. Rows are quantised once for all products that read them, in panels of up to PANEL_ROWS
+ * rows.
  *
- * A panel of h rows stands block by block of 32 columns, so that a product reads it from one end to
- * the other. INPUT_INT8, 48 bytes a row and block:
+ * A panel of h rows holds one block of 32 columns after the other, so that a product reads it from
+ * one end to the other. In INPUT_INT8 a block takes 48 bytes for each row:
  *
  *     int8    quants[h][32]     within -127 .. 127
  *     float32 scales[h]         one for each row
@@ -11,7 +12,7 @@
  *     int32   half_offsets[h]   the same for the first 16 columns
  *     float32 sums[h]           scale times the sum of the quants
  *
- * INPUT_BF16, 64 bytes a row and block: bfloat16 values[h][32].
+ * In INPUT_BF16 a block takes 64 bytes for each row: bfloat16 values[h][32].
  */
 #ifndef LCKV_KERNELS_ACTIVATIONS_H
 #define LCKV_KERNELS_ACTIVATIONS_H
@@ -20,7 +21,7 @@
 #include <stdint.h>
 
 #define ACTIVATION_BLOCK 32 /* columns that share a scale */
-#define PANEL_ROWS 16       /* rows that a tile of the products takes at most */
+#define PANEL_ROWS 16       /* the most rows that a tile of a product takes */
 #define INT8_BLOCK_BYTES 48
 #define BF16_BLOCK_BYTES 64
 
@@ -28,13 +29,13 @@ enum input_form { INPUT_FLOAT, INPUT_INT8, INPUT_BF16 };
 
 struct activations {
     size_t n_rows;
-    size_t stride;       /* of a row in elements, a multiple of ACTIVATION_BLOCK */
+    size_t stride;       /* elements from row to row, a multiple of ACTIVATION_BLOCK */
     const float *values; /* [n_rows, stride], zero beyond the last column */
-    uint8_t *int8;       /* panels, or NULL: no product reads this form */
+    uint8_t *int8;       /* panels; NULL if no product reads this form */
     uint8_t *bf16;
 };
 
-/* Where a row stands in its panel. */
+/* The place of a row in its panel. */
 struct panel_row {
     uint8_t *panel;
     size_t height; /* rows of the panel */
@@ -50,7 +51,10 @@ static inline struct panel_row panel_row(uint8_t *panels, size_t block_bytes, si
     return at;
 }
 
-/* Rows [first, first + n): `first` begins a panel, and `n` ends one unless they are the last. */
+/*
+ * Gives rows [first, first + n). `first` must begin a panel, and the last row must end one or be
+ * the last of `x`.
+ */
 static inline struct activations activations_rows(const struct activations *x, size_t first,
                                                   size_t n)
 {
@@ -63,7 +67,7 @@ static inline struct activations activations_rows(const struct activations *x, s
     return rows;
 }
 
-/* The parts of one INPUT_INT8 block, from a row on. */
+/* Pointers into one INPUT_INT8 block, to the entries of a row. */
 struct int8_block {
     const int8_t *quants;
     const float *scales;

@@ -1,14 +1,15 @@
 /*
  * Template: attention of a few queries over one KV head, for a set's vectors.
  *
- * Positions are taken in tiles of 128 and segments of 1024 at absolute multiples. A running softmax
- * goes through the tiles of a segment; the results of the segments are merged in order, here or, if
- * several threads share them, by attend_merge. A query's sums run over positions in ascending order
- * and skip only what its span leaves out, so they do not depend on the other queries of the call.
- * Sub-tiles before the first span and behind the last are not touched: their pages may be gone.
+ * Positions are taken in tiles of 128 and segments of 1024, both at absolute multiples. A running
+ * softmax goes through the tiles of a segment. The results of the segments are merged in order,
+ * here or, if several threads share them, by attend_merge. A query's sums run over positions in
+ * ascending order and skip only what its span leaves out, so they do not depend on the other
+ * queries of the call. Sub-tiles before the first span and behind the last are not touched: their
+ * pages may be gone.
  *
- * Keys and values of more queries than a tile's become floats once for all of them. `paired` is
- * the form of the products in x86/attend_bf16.inc.h.
+ * If there are more queries than a tile takes, keys and values become floats once for all of them.
+ * `paired` selects the products of x86/attend_bf16.inc.h.
  */
 #include "kernels/attend_products.inc.h"
 
@@ -16,9 +17,9 @@
 #include "kernels/x86/attend_bf16.inc.h"
 #endif
 
-/* Of the job's scratch. */
+/* The parts of the job's scratch. */
 struct attend_scratch {
-    float *scores; /* [KV_MAX_QUERIES][KV_TILE]: then probabilities */
+    float *scores; /* [KV_MAX_QUERIES][KV_TILE], which become probabilities */
     float *floats; /* [ATTEND_POSITIONS][attend_head_floats(head_dim)]: values, or the keys of two
                     * sub-tiles */
     float *paired_queries; /* [KV_MAX_QUERIES][head_dim / 2] pairs */
@@ -40,8 +41,8 @@ static const uint8_t *attend_values(const struct attend_job *job, uint64_t posit
 }
 
 /*
- * Scores of all queries for `n_vectors` (a constant) vectors of positions from `position` on. Their
- * values are fetched meanwhile, and lines of `next`.
+ * Scores all queries for `n_vectors` (a constant) vectors of positions from `position` on.
+ * Meanwhile it fetches the values of these positions, and lines of `next`.
  */
 INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
                             struct attend_scratch *scratch, uint64_t position, size_t n_vectors,
@@ -81,8 +82,9 @@ INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_j
 }
 
 /*
- * Takes the largest score of a tile into the running maximum. What a query has so far is relative
- * to that, and is rescaled when it grows. Positions outside [from, to) of the tile get -INFINITY.
+ * Raises the running maximum to the largest score of a tile. What a query has so far is relative to
+ * this maximum, and is rescaled when it grows. Positions outside [from, to) of the tile get
+ * -INFINITY.
  */
 INLINE void raise_largest(float *scores, size_t from, size_t to, struct attend_state *state,
                           size_t n_floats)
@@ -111,7 +113,7 @@ INLINE void softmax_tile(bool paired, float *scores, struct attend_state *state)
     {
         vf e = v_exp(v_sub(v_load(scores + p), v_set(state->largest)));
         sum = v_add(sum, e);
-        if (paired) /* in place: behind what is yet to be read */
+        if (paired) /* in place: only over scores that have been read */
             v_store_bf16((uint16_t *)(void *)scores + p, e);
         else
             v_store(scores + p, e);
@@ -120,8 +122,9 @@ INLINE void softmax_tile(bool paired, float *scores, struct attend_state *state)
 }
 
 /*
- * Adds what the values of `n_positions` from `position` on give, the first of which is `in_tile` of
- * the tile. The keys of as many positions of the next tile are fetched, and lines of `next`.
+ * Adds the values of `n_positions` positions from `position` on, times their probabilities. The
+ * first of them is number `in_tile` of the tile. Meanwhile it fetches the keys of as many positions
+ * of the next tile, and lines of `next`.
  */
 INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
                           struct attend_scratch *scratch, uint64_t position, size_t n_positions,
@@ -143,7 +146,7 @@ INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job
         return;
     }
 #endif
-    (void)paired; /* of sets without that form */
+    (void)paired; /* for sets without that form */
     const float *scores = scratch->scores + in_tile;
     if (dtype == LCKV_DTYPE_F32 || n <= TILE_ROWS) {
         FOR_TILES(TILE_ROWS, j, n,
@@ -158,7 +161,7 @@ INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job
                          scores + j * KV_TILE, scratch->segment + j, rows, fetch_once(fetch, j)));
 }
 
-/* A segment's result into the query's total; nothing if the query attends to none of it. */
+/* Merges a segment's result into the query's total, unless the query attends to none of it. */
 static void merge_segment(struct attend_state *total, const float *values, float segment_largest,
                           float segment_sum, size_t n_floats)
 {
@@ -187,10 +190,10 @@ static uint64_t clip(uint64_t x, uint64_t low, uint64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Lines of the job's `next` that a tile fetches. */
+/* The lines of the job's `next` that a tile fetches. */
 static struct lines tile_next(const struct attend_job *job, uint64_t tile, uint64_t end)
 {
-    uint64_t later = (end - tile - 1) / KV_TILE * ATTEND_NEXT_BYTES; /* of the tiles behind it */
+    uint64_t later = (end - tile - 1) / KV_TILE * ATTEND_NEXT_BYTES; /* for the tiles behind it */
     if (job->next_bytes <= later)
         return (struct lines){NULL, 0};
     size_t last = job->next_bytes - (size_t)later;
@@ -240,7 +243,7 @@ INLINE void attend_tile(lckv_dtype dtype, bool paired, const struct attend_job *
     }
 }
 
-/* The parts of the scratch, as attend_scratch_floats counts them. */
+/* Lays out the scratch, as attend_scratch_floats counts it. */
 static void attend_begin(const struct attend_job *job, struct attend_scratch *scratch)
 {
     size_t head_dim = job->layout->head_dim, n_floats = attend_head_floats(head_dim);

@@ -4,7 +4,7 @@
  */
 #include "kernels/kv.h"
 
-#define ATTEND_VECTORS 2 /* of positions that are scored beside each other: a sub-tile at least */
+#define ATTEND_VECTORS 2 /* of positions that are scored together: at least a sub-tile */
 
 INLINE size_t element_bytes(lckv_dtype dtype)
 {
@@ -17,35 +17,35 @@ INLINE size_t dtype_pitch(lckv_dtype dtype)
     return dtype == LCKV_DTYPE_F16 ? 2 : 4;
 }
 
-/* Where a query stands: the running maximum, sum of exponentials and weighted sum of values. */
+/* The state of a query: running maximum, sum of exponentials and weighted sum of values. */
 struct attend_state {
     float largest, sum;
     float *values; /* [attend_head_floats(head_dim)] */
 };
 
-/* Cache lines, one behind the other. */
+/* Consecutive cache lines. */
 struct lines {
     const uint8_t *at;
     size_t n;
 };
 
 /*
- * What a product fetches into the second-level cache on the way, each step its share: all at once
- * they would wait for the few lines that a core can have on its way.
+ * What a product fetches into the second-level cache on the way, a share with each step: if it
+ * asked for all at once, it would wait, since a core can have only few lines on their way.
  */
 struct fetch {
-    const uint8_t *ahead[ATTEND_VECTORS]; /* of what is attended to soon, from each */
-    size_t n_bytes;                       /* so much a step; */
-    struct lines next;                    /* of what is read after attention: one a step */
+    const uint8_t *ahead[ATTEND_VECTORS]; /* what is attended to soon */
+    size_t n_bytes;                       /* from each of `ahead` with each step */
+    struct lines next;                    /* what is read after attention, a line with each step */
 };
 
-/* Once for all tiles of queries. */
+/* Fetches with the first tile of queries only. */
 INLINE struct fetch fetch_once(struct fetch fetch, size_t j)
 {
     return j == 0 ? fetch : (struct fetch){.n_bytes = 0};
 }
 
-/* From the first `n_ahead` of `ahead`. */
+/* Fetches the share of one step, from the first `n_ahead` of `ahead`. */
 INLINE void fetch_step(const struct fetch *fetch, size_t n_ahead, size_t step)
 {
     UNROLL for (size_t v = 0; v < n_ahead; v++)
@@ -58,8 +58,8 @@ INLINE void fetch_step(const struct fetch *fetch, size_t n_ahead, size_t step)
 }
 
 /*
- * Two vectors of neighbours, as floats: vector `i` (even) and the next of an array of vectors that
- * are `distance` elements apart.
+ * Loads two neighbouring vectors as floats: vector `i` (even) and the next, of an array whose
+ * vectors are `distance` elements apart.
  */
 INLINE void load_two(lckv_dtype dtype, const uint8_t *bytes, size_t i, size_t distance, vf two[2])
 {
@@ -77,7 +77,7 @@ INLINE void load_two(lckv_dtype dtype, const uint8_t *bytes, size_t i, size_t di
     }
 }
 
-/* A sub-tile's keys as floats [head_dim][KV_SUBTILE]. */
+/* Turns the keys of a sub-tile into floats [head_dim][KV_SUBTILE]. */
 INLINE void keys_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t head_dim, float *floats)
 {
     for (size_t d = 0; d < head_dim; d += 2) {
@@ -90,7 +90,7 @@ INLINE void keys_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t head_d
     }
 }
 
-/* The values of `n` positions as floats [n][n_floats]. */
+/* Turns the values of `n` positions into floats [n][n_floats]. */
 INLINE void values_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t n, size_t head_dim,
                              size_t n_floats, float *floats)
 {
@@ -105,8 +105,8 @@ INLINE void values_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t n, s
 }
 
 /*
- * Scores of `n` queries for `n_vectors` vectors of positions, whose keys are [head_dim][KV_SUBTILE]
- * of `dtype` each (all three constants). A step of `fetch` goes with two columns.
+ * Scores `n` queries for `n_vectors` vectors of positions, whose keys are [head_dim][KV_SUBTILE] of
+ * type `dtype` (all three are constants). There is a step of `fetch` for every two columns.
  */
 INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n_vectors,
                           const float *const *queries, size_t n, size_t head_dim,
@@ -139,8 +139,9 @@ INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n
 }
 
 /*
- * Adds probability times value for `n_positions` positions, whose values are `distance` elements of
- * `dtype` apart, two vectors of values at a time. A step of `fetch` goes with two positions.
+ * Adds probability times value for `n_positions` positions, two vectors of values at a time. The
+ * values of the positions are `distance` elements of `dtype` apart. There is a step of `fetch` for
+ * every two positions.
  */
 INLINE void add_values(lckv_dtype dtype, const uint8_t *values, size_t n_positions, size_t distance,
                        size_t n_floats, const float *scores, struct attend_state *states, size_t n,

@@ -8,8 +8,9 @@
 #include <pthread.h>
 
 /*
- * Debian's serial build shares its scratch between calls without a lock: two at once give wrong
- * sums (seen, by whole units). Rows are unpacked in parallel; the product itself takes turns.
+ * Debian's serial build shares its scratch between calls without a lock: two calls at once give
+ * wrong sums (we saw errors above 1). So rows are unpacked in parallel, but the products take
+ * turns.
  */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 

@@ -12,12 +12,12 @@
 #define BLAS_MIN_ROWS 32 /* activation rows from which it pays to unpack the weights */
 #define BLAS_ROWS 64     /* weight rows that are unpacked at a time */
 
-/* Whether this build has it. */
+/* Whether this build has OpenBLAS. */
 CHECKED bool blas_available(void);
 
 /*
- * As a multiply_function that may begin and end anywhere; `scratch` holds BLAS_ROWS x n_columns
- * floats.
+ * Does what a multiply_function does, but may begin and end anywhere. `scratch` holds BLAS_ROWS x
+ * n_columns floats.
  */
 void blas_multiply(const struct matrix *matrix, const struct activations *x, size_t begin,
                    size_t end, float *out, size_t stride, float *scratch);

@@ -87,7 +87,10 @@ void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *val
     }
 }
 
-/* Towards zero; what no byte can hold becomes the nearest that one can, NaN becomes 0. */
+/*
+ * Rounds towards zero. Numbers that no byte can hold become the nearest that one can; NaN becomes
+ * 0.
+ */
 static int8_t to_byte(float x)
 {
     return x >= 127 ? 127 : x <= -128 ? -128 : x == x ? (int8_t)x : 0;

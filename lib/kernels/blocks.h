@@ -1,6 +1,6 @@
 /*
- * Element types as files store them: rows of blocks to float32 and back. Portable, for loading,
- * converting and tests; the products work on the packed layout of matrix.h instead.
+ * Element types as files store them: turns rows of blocks into float32 and back. Portable code for
+ * loading, converting and tests; the products work on the packed layout of matrix.h instead.
  */
 #ifndef LCKV_KERNELS_BLOCKS_H
 #define LCKV_KERNELS_BLOCKS_H
@@ -9,10 +9,10 @@
 
 #include <stddef.h>
 
-/* `n` elements (whole blocks) of `dtype` from file bytes to float32. Any alignment. */
+/* Turns `n` elements (whole blocks) of `dtype` from file bytes, at any alignment, into float32. */
 void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *values);
 
-/* The reverse, for F32, F16, BF16, Q8_0, Q4_0 (bit for bit as the field's reference quantisers). */
+/* The reverse, for F32, F16, BF16, Q8_0 and Q4_0. Every bit is that of the reference quantisers. */
 void blocks_quantize(lckv_dtype dtype, const float *values, size_t n, void *bytes);
 
 #endif

@@ -7,10 +7,10 @@
 #include <math.h>
 
 /*
- * e^x for x <= 88; exactly 1 at 0, 0 below -87 (-INFINITY too), NaN of NaN. x = n ln 2 + r with
- * |r| <= ln 2 / 2, then the polynomial in r of 6th degree that has the least relative error there,
- * 4e-9, of those that begin with 1 + r. With all roundings the relative error is below
- * 1e-7 (1 + |x|), and below 4e-7 anywhere with one rounding in v_fma.
+ * e^x for x <= 88: exactly 1 at 0, 0 below -87 and at -INFINITY, NaN for NaN. x = n ln 2 + r with
+ * |r| <= ln 2 / 2, and e^r is the polynomial of 6th degree that has the least relative error there,
+ * 4e-9, of those that begin with 1 + r. With all roundings the relative error is below 1e-7 (1 +
+ * |x|), and below 4e-7 anywhere if v_fma rounds once.
  */
 static inline __attribute__((always_inline)) vf v_exp(vf x)
 {
@@ -99,8 +99,8 @@ static void rotate(float *x, const float *cosines, const float *sines, float sca
 }
 
 /*
- * A block that holds NaN or infinity gets NaN as its scale, so that whatever is made of it shows
- * that; its quants are then 0.
+ * A block that holds NaN or infinity gets NaN as its scale, so that whatever is computed from it
+ * shows that. Its quants are then 0.
  */
 static void quantize(const float *values, size_t n, struct panel_row to)
 {

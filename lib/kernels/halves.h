@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* IEEE half and bfloat16, round to nearest even; NaN stays NaN, overflow becomes infinity. */
+/* IEEE half and bfloat16. They round to nearest even; NaN stays NaN, overflow becomes infinity. */
 float f16_to_f32(uint16_t half);
 uint16_t f32_to_f16(float value);
 float bf16_to_f32(uint16_t value);

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What the operating system saves of the vector registers: bits of XCR0. */
+/* Which vector registers the operating system saves: bits of XCR0. */
 #define XCR0_AVX 0x6u     /* the upper halves of 16 registers */
 #define XCR0_AVX512 0xe6u /* and masks, upper halves of 512 bits, 16 more registers */
 #define XCR0_TILES 0x60000u
@@ -53,8 +53,8 @@ static bool has_avx512bf16(void)
 }
 
 /*
- * Linux lets a process use tiles once it has asked, which is the program's affair: it holds for all
- * of the process, and its signal handlers need larger stacks.
+ * Linux lets a process use tiles once it has asked for them. Asking is left to the host program: it
+ * holds for the whole process, whose signal handlers then need larger stacks.
  */
 static bool tiles_are_permitted(void)
 {
@@ -77,8 +77,8 @@ static bool has_amx(void)
 }
 
 /*
- * Intel's cores of today start one vdpbf16ps in two cycles but two multiply-adds of float32 in each
- * (measured on Sapphire Rapids): the set for bfloat16 is then the slower one.
+ * Today's Intel cores start one vdpbf16ps in two cycles but two multiply-adds of float32 in each
+ * cycle (measured on Sapphire Rapids). On them the set for bfloat16 is the slower one.
  */
 static bool is_intel(void)
 {
@@ -117,7 +117,7 @@ bool kernels_available(const struct kernels *kernels)
     return kernels == &kernels_portable;
 }
 
-/* Whether the set is worth its while where it is available. */
+/* Whether the set is worth using where it is available. */
 static bool is_preferred(const struct kernels *kernels)
 {
 #if defined(__x86_64__)
@@ -128,7 +128,10 @@ static bool is_preferred(const struct kernels *kernels)
     return true;
 }
 
-/* By name, of all sets or of those that run `here`; without one, the best that runs here. */
+/*
+ * Finds a set by name, among all sets or among those that run `here`. Without a name it finds the
+ * best that runs here.
+ */
 static lckv_status choose(const char *name, bool here, const struct kernels **kernels)
 {
     const char *from = "kernel set";

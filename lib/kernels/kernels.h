@@ -1,9 +1,10 @@
 /*
- * The operations of a forward pass, once for each kernel set: a constant table of functions.
+ * A kernel set: a constant table of the functions that a forward pass computes with. Each set is
+ * for processors with certain instructions.
  *
- * Packed weights are in matrix.h, keys and values in kv.h. Nothing outside this folder touches the
- * bytes of either. Every function is a pure function of its inputs: an element of a result is
- * summed in the same order whatever the number of rows, the tile and the thread.
+ * Only this folder touches the bytes of packed weights (matrix.h) and of keys and values (kv.h).
+ * Every function is a pure function of its inputs: it sums an element of a result in the same order
+ * whatever the number of rows, the tile and the thread.
  */
 #ifndef LCKV_KERNELS_KERNELS_H
 #define LCKV_KERNELS_KERNELS_H
@@ -14,9 +15,10 @@
 #include "kernels/matrix.h"
 
 /*
- * Weight rows [begin, end) times all activation rows. Weight row n goes to out[row * stride + n -
- * begin]. `begin` is a multiple of packed_row_step, and so is `end` unless it is the matrix's; then
- * `out` has room, and may be written, up to the next multiple.
+ * Multiplies all activation rows by weight rows [begin, end). The result for weight row n goes to
+ * out[row * stride + n - begin]. `begin` is a multiple of packed_row_step. So is `end`, unless it
+ * is the end of the matrix: then the function may write to `out` up to the next multiple, and `out`
+ * must have room for that.
  */
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
                                   size_t begin, size_t end, float *out, size_t stride);
@@ -26,11 +28,13 @@ struct kernels {
     struct matrix_layout layout;
 
     multiply_function multiply_full[DTYPE_COUNT]; /* reads float32 activations */
-    multiply_function multiply_int8[DTYPE_COUNT]; /* in fast precision; NULL: as full */
-    multiply_function multiply_bf16;              /* bfloat16 weights in fast; NULL: as full */
+    multiply_function multiply_int8[DTYPE_COUNT]; /* in fast precision; if NULL, multiply_full */
+    multiply_function multiply_bf16;              /* the same for bfloat16 weights */
 
-    /* One row of `n` float32 (zeros up to whole blocks) into its panel of INPUT_INT8 or INPUT_BF16;
-     * the latter is there if multiply_bf16 is. */
+    /*
+     * Write one row of `n` float32 (zeros up to whole blocks) into its panel: quantize as
+     * INPUT_INT8, round_bf16 as INPUT_BF16. A set that has multiply_bf16 has round_bf16 too.
+     */
     void (*quantize)(const float *values, size_t n, struct panel_row to);
     void (*round_bf16)(const float *values, size_t n, struct panel_row to);
 
@@ -44,42 +48,49 @@ struct kernels {
     kv_store_function kv_store[KV_TYPES]; /* by enum kv_type */
     attend_function attend[KV_TYPES];
     attend_merge_function attend_merge;
-    attend_function attend_bf16_fast; /* bfloat16 keys and values in fast; NULL: as full */
+    attend_function attend_bf16_fast; /* bfloat16 in fast precision; if NULL, attend */
 
-    /* The work on the `n` logits of a token, of the same bits in every set. The largest of them,
-     * NaN if one is NaN; and exp((logit - top) / temperature), never less than exp(-708). */
+    /*
+     * Work on the `n` logits of a token, with the same bits in every set. `largest` gives the
+     * largest logit, NaN if one is NaN. `weigh` gives exp((logit - top) / temperature) for each
+     * logit, but never less than exp(-708).
+     */
     float (*largest)(const float *logits, size_t n);
     void (*weigh)(const float *logits, size_t n, float top, float temperature, double *weights);
 };
 
-/* Every set that this build knows, each with more instructions than the one before. */
+/* Gives every set of this build, each with more instructions than the one before. */
 const struct kernels *const *kernels_all(size_t *count);
 
 /* Whether this processor (and operating system) can run the set. */
 CHECKED bool kernels_available(const struct kernels *kernels);
 
 /*
- * The set of that name, NULL or "": $LCKV_CPU, and if that is not set the fastest one here.
- * LCKV_UNSUPPORTED, with the names of those that would do, if it is unknown or cannot run here.
+ * Finds the set called `name`. If that is NULL or "", it finds the set that $LCKV_CPU names, and if
+ * that is not set, the fastest set of this machine. A set that is unknown or cannot run here is
+ * LCKV_UNSUPPORTED; the message names the sets that can.
  */
 CHECKED lckv_status kernels_choose(const char *name, const struct kernels **kernels);
 
-/* The same without asking whether it can run here, to pack weights for another machine. */
+/* Does the same, but also finds sets that cannot run here, to pack weights for other machines. */
 CHECKED lckv_status kernels_find(const char *name, const struct kernels **kernels);
 
-/* For work of the same bits in all sets: as kernels_choose for NULL, or the portable set. */
+/*
+ * A set for work that has the same bits in all sets: what kernels_choose finds for NULL, or the
+ * portable set if that fails.
+ */
 const struct kernels *kernels_any(void);
 
-/* The product for a matrix, by its type and the precision, and the form of activations it reads. */
+/* The product for weights of a type in a precision, and the form of activations that it reads. */
 multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 
-/* The same choice of attention. */
+/* The attention for keys and values of a type in a precision. */
 attend_function kernels_attend(const struct kernels *kernels, enum kv_type type, bool fast);
 
 /*
- * Makes the forms of a row that `x` has room for from its float32 values; of columns
- * [begin, end), whole blocks.
+ * Fills, from the float32 values of a row, the other forms for which `x` has room, for columns
+ * [begin, end), which are whole blocks.
  */
 void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
                      size_t begin, size_t end);

@@ -1,6 +1,6 @@
 /*
- * The portable kernel set: the templates over vectors in plain C. The reference for every other
- * set.
+ * The portable kernel set: the templates over vectors in plain C. It is the reference for every
+ * other set.
  */
 #include "kernels/kernels_sets.h"
 #include "kernels/simd_portable.h"

@@ -1,5 +1,6 @@
 /*
- * The kernel sets of this build. For kernels/ only; others ask kernels_choose().
+ * The kernel sets of this build. This header is for kernels/ only; other folders call
+ * kernels_choose().
  */
 #ifndef LCKV_KERNELS_KERNELS_SETS_H
 #define LCKV_KERNELS_KERNELS_SETS_H

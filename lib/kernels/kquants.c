@@ -8,8 +8,8 @@
 #include <string.h>
 
 /*
- * q4_K: d, d_min, 12 bytes of scales, 128 of nibbles; q5_K: the same with 32 bytes of fifth bits
- * before the nibbles. Of 64 columns that share 32 bytes, the first 32 are the low nibbles.
+ * q4_K holds d, d_min, 12 bytes of scales and 128 of nibbles; q5_K has 32 bytes of fifth bits
+ * before the nibbles. 64 columns share 32 bytes of nibbles: the first 32 columns have the low ones.
  */
 static void read_scales(const uint8_t bytes[12], uint8_t scales[16])
 {
@@ -36,7 +36,7 @@ static void read_q45(bool five_bits, const uint8_t *bytes, struct kquant *block)
     }
 }
 
-/* q6_K: 128 bytes of low nibbles, 64 of high pairs, 16 scales, then d. */
+/* q6_K holds 128 bytes of low nibbles, 64 of pairs of high bits, 16 scales, and d. */
 static void read_q6(const uint8_t *bytes, struct kquant *block)
 {
     const uint8_t *low = bytes, *high = bytes + 128;

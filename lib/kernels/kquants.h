@@ -1,6 +1,6 @@
 /*
- * K-quants: super-blocks of 256 numbers with scales of sub-blocks, taken apart from the form of
- * files (q4_K, q5_K, q6_K), and their values.
+ * K-quants (q4_K, q5_K, q6_K): super-blocks of 256 numbers, whose sub-blocks have scales of their
+ * own. kquant_read takes a block of a file apart, and kquant_values computes its values.
  */
 #ifndef LCKV_KERNELS_KQUANTS_H
 #define LCKV_KERNELS_KQUANTS_H

@@ -1,6 +1,6 @@
 /*
- * Keys and values in their pages: the layout and reading back. kv_store.inc.h stores them, and
- * attend.inc.h attends to them.
+ * Keys and values in their pages: their layout, and how they are read back. kv_store.inc.h stores
+ * them, and attend.inc.h attends to them.
  */
 #include "kernels/kv.h"
 

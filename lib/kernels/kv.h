@@ -1,9 +1,11 @@
 /*
- * Keys and values as the cache stores them: pages of one slot, each holding for every KV head its
- * keys and its values at `page_positions` positions. Keys stand in sub-tiles of 16 positions,
- * transposed ([head_dim][16]); values row by row ([position][head_dim]). In bfloat16 two
- * neighbours stand together, for instructions that add two products: keys [head_dim / 2][16][2],
- * values [position / 2][head_dim][2]. And the attention over them.
+ * Keys and values as the cache stores them, and the attention over them.
+ *
+ * A page belongs to one slot. For every KV head it holds the keys and then the values of
+ * `page_positions` positions. Keys stand in sub-tiles of 16 positions, transposed to
+ * [head_dim][16]; values stand row by row, [position][head_dim]. In bfloat16 two neighbours stand
+ * together, for instructions that add two products: keys are [head_dim / 2][16][2], values
+ * [position / 2][head_dim][2].
  */
 #ifndef LCKV_KERNELS_KV_H
 #define LCKV_KERNELS_KV_H
@@ -13,14 +15,14 @@
 
 #include <stdbool.h>
 
-#define KV_SUBTILE 16       /* positions whose keys are interleaved: lanes of the scores */
+#define KV_SUBTILE 16       /* positions whose keys are interleaved, one in each lane */
 #define KV_TILE 128         /* positions between two updates of the running softmax */
 #define KV_SEGMENT 1024     /* positions whose partial results are merged in order */
-#define ATTEND_POSITIONS 32 /* whose values are added in one go */
+#define ATTEND_POSITIONS 32 /* positions whose values are added in one go */
 #define KV_MAX_QUERIES 32   /* queries that one attend call takes */
 #define KV_SLACK 128        /* bytes behind the last page that vector loads may touch; zeroed */
 #define ATTEND_NEXT_BYTES \
-    ((size_t)2 * 64 * KV_TILE) /* of a job's `next`: a line a position and product */
+    ((size_t)2 * 64 * KV_TILE) /* of `next` with each tile: a line for each position and product */
 
 enum kv_type { KV_F32, KV_F16, KV_BF16, KV_TYPES };
 
@@ -32,11 +34,17 @@ struct kv_layout {
     size_t page_bytes;
 };
 
-/* LCKV_UNSUPPORTED for a head_dim that the type cannot hold. */
+/*
+ * LCKV_UNSUPPORTED unless `dtype` is F32, F16 or BF16; LCKV_INVALID_ARGUMENT unless page_positions
+ * is a multiple of 16 from 16 to 1024.
+ */
 CHECKED lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
                                    uint32_t head_dim, uint32_t page_positions);
 
-/* Element d of a position's key, or value, counted from the first of its head in the page. */
+/*
+ * The index of element d of the key or value at a position, counted from the first key or value of
+ * its head in the page. `paired`: neighbours stand together, as in bfloat16.
+ */
 static inline size_t kv_key_index(bool paired, size_t head_dim, uint32_t position, size_t d)
 {
     size_t subtile = position / KV_SUBTILE * head_dim, lane = position % KV_SUBTILE;
@@ -53,14 +61,18 @@ static inline size_t kv_value_index(bool paired, size_t head_dim, uint32_t posit
 }
 
 /*
- * Stores one head of one position: k and v are float32 [head_dim]. What is infinite, or is in f16,
- * becomes the largest number; if one of v is NaN, all of k becomes NaN and that one 0.
+ * Stores one head of one position: k and v are float32 [head_dim]. Numbers beyond the largest of
+ * the type, infinity included, become that. If one of v is NaN, it becomes 0 and all of k becomes
+ * NaN.
  */
 typedef void (*kv_store_function)(const struct kv_layout *layout, uint8_t *page,
                                   uint32_t position_in_page, uint32_t head, const float *k,
                                   const float *v);
 
-/* All heads of one position back, float32 [n_kv_heads, head_dim]; either array may be NULL. */
+/*
+ * Reads all heads of one position back, as float32 [n_kv_heads, head_dim]. Either array may be
+ * NULL.
+ */
 void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page,
              float *k, float *v);
 
@@ -76,14 +88,14 @@ struct attend_job {
     uint32_t n_queries;
     const float *const *queries; /* each [head_dim], already scaled by 1 / sqrt(head_dim) */
     const uint64_t *begin, *end;
-    float *const
-        *out;      /* each [head_dim]; or if `parts`, attend_partial_floats(head_dim) for merging */
-    bool partials; /* the spans lie in one segment, whose result is not the last word */
-    float *scratch; /* attend_scratch_floats(head_dim), aligned */
+    float *const *out; /* each [head_dim]; if `partials`, attend_partial_floats(head_dim) */
+    bool partials;     /* the spans lie in one segment, and `out` gets partials, to be merged */
+    float *scratch;    /* attend_scratch_floats(head_dim), aligned */
     /*
-     * What the caller reads afterwards, whole lines: fetched meanwhile, ATTEND_NEXT_BYTES with each
-     * tile of positions, the last with the last tile. More than the tiles take, or than steps a
-     * tile that is short or a head of few columns has, is left out.
+     * Whole cache lines that the caller reads afterwards. They are fetched meanwhile,
+     * ATTEND_NEXT_BYTES with each tile of positions, so that the last lines come with the last
+     * tile. If there is more than the tiles can fetch, the first lines are left out; so are lines
+     * for which a short tile or a head of few columns has no step.
      */
     const uint8_t *next;
     size_t next_bytes;
@@ -91,21 +103,21 @@ struct attend_job {
 typedef void (*attend_function)(const struct attend_job *job);
 
 /*
- * Merges the parts of a query's segments, in order: bit for bit what attention to all of them in
- * one call gives. Part i begins at partials + i * attend_partial_floats(head_dim); out is [head_dim];
- * scratch is an attend_job's.
+ * Merges the partials of a query's segments, in order. The result is bit for bit what attention to
+ * all of them in one call gives. Partial i begins at partials + i *
+ * attend_partial_floats(head_dim); `out` is [head_dim]; `scratch` is that of an attend_job.
  */
 typedef void (*attend_merge_function)(const float *partials, size_t n_partials, size_t head_dim,
                                       float *scratch, float *out);
 size_t attend_scratch_floats(uint32_t head_dim);
 
-/* A head's floats in whole steps of the kernels: two vectors of the widest set. */
+/* Floats of a head, rounded up to whole steps of the kernels: two vectors of the widest set. */
 static inline size_t attend_head_floats(size_t head_dim)
 {
     return (head_dim + 31) / 32 * 32;
 }
 
-/* The result for a segment: weighted sum of values, running maximum, sum of exponentials. */
+/* Floats of a partial: weighted sum of values, running maximum, sum of exponentials. */
 static inline size_t attend_partial_floats(size_t head_dim)
 {
     return attend_head_floats(head_dim) + 16;

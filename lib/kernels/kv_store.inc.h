@@ -6,7 +6,10 @@
 #include <float.h>
 #include <math.h>
 
-/* Up to LANES floats as the cache keeps them; what lies beyond is the largest number. */
+/*
+ * Writes up to LANES floats in the type of the cache. Numbers beyond the largest of the type become
+ * that.
+ */
 INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
 {
     float floats[LANES] = {0};
@@ -26,9 +29,10 @@ INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
 }
 
 /*
- * Attention multiplies values that a query does not attend to by 0, but looks at no score of
- * theirs. So no value is infinite, and NaN among a position's values makes its key NaN and is 0
- * itself: a query that attends to the position gets NaN, and no other query does.
+ * Attention multiplies the values of positions that a query does not attend to by 0, and does not
+ * look at their scores. So no value may be infinite, and NaN among the values of a position is
+ * stored as 0 and makes the key NaN instead: queries that attend to the position get NaN, and no
+ * others do.
  */
 INLINE void kv_store(lckv_dtype dtype, const struct kv_layout *layout, uint8_t *page,
                      uint32_t position, uint32_t head, const float *k, const float *v)

@@ -1,15 +1,15 @@
 /*
  * Template: the work on all logits of a token: the largest of them, and their weights in sampling.
- * Plain loops that compilers turn into a set's vectors, so that they are of the same bits in every
- * set: IEEE double additions, multiplications and divisions in a fixed order, none of them fused
- * (the build compiles with -ffp-contract=off), nothing of libm.
+ * These are plain loops that compilers turn into a set's vectors. They give the same bits in every
+ * set: IEEE additions, multiplications and divisions of doubles in a fixed order, none of them
+ * fused (the build compiles with -ffp-contract=off), and no functions of libm.
  */
 #include <float.h>
 #include <math.h>
 
 _Static_assert(FLT_EVAL_METHOD == 0, "doubles must not be computed in a wider format");
 
-/* NaN if one of the logits is. */
+/* The largest logit; NaN if one of them is NaN. */
 static float largest(const float *logits, size_t n)
 {
     vf best = v_set(-HUGE_VALF);
@@ -62,7 +62,7 @@ static inline double exp_double(double x)
     return sum * power;
 }
 
-/* Two loops, for compilers make a branch of the limit if they see what becomes of it. */
+/* Two loops, because compilers turn the limit into a branch if they see how its result is used. */
 static void weigh(const float *logits, size_t n, float top, float temperature, double *weights)
 {
     for (size_t i = 0; i < n; i++) {

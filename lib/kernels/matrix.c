@@ -1,7 +1,6 @@
 /*
- * Packing: rows as files store them into strips of interleaved rows, and back.
- *
- * Each type has one layout, for any number of rows a strip. The products are in multiply*.inc.h.
+ * Packs rows, as files store them, into strips of interleaved rows, and reads them back. Each type
+ * has one layout, whatever the number of rows in a strip. The products are in multiply*.inc.h.
  */
 #include "kernels/matrix.h"
 
@@ -71,14 +70,15 @@ void matrix_release(struct matrix *matrix, const lckv_allocator *allocator)
  * instruction multiplies and adds them. Where a byte holds two nibbles, the low one belongs to quad
  * q of a block of 32 columns, the high one to quad q + 4.
  *
- * Fifth and sixth bits stand behind the nibbles that they belong to: in q5_K behind those of 32
- * columns, one quad a lane, in which a byte's bit k is of quad k; in q6_K behind those of 64, four
- * quads a lane, in which bits 2 k of quad w are of quad 4 k + w.
+ * Fifth and sixth bits stand behind the nibbles that they belong to. In q5_K one quad for each lane
+ * follows the nibbles of 32 columns; bit k of its bytes belongs to quad k. In q6_K four quads for
+ * each lane follow the nibbles of 64 columns; the pair of bits 2 k of quad w belongs to quad 4 k +
+ * w.
  */
 struct high_bits {
-    size_t n_quads;  /* that hold them, a lane; 0: none */
-    unsigned n_bits; /* of a number */
-    size_t columns;  /* that share them */
+    size_t n_quads;  /* quads of such bits for each lane; 0: none */
+    unsigned n_bits; /* such bits of a number */
+    size_t columns;  /* columns that share the quads */
 };
 
 static struct high_bits high_bits(lckv_dtype dtype)
@@ -96,7 +96,7 @@ static uint32_t each_byte(uint32_t byte)
     return byte * UINT32_C(0x01010101);
 }
 
-/* All numbers of a super-block of one lane, four at a time. */
+/* Packs all numbers of a super-block into one lane, four at a time. */
 static void pack_numbers(struct high_bits high, const uint8_t numbers[256], uint8_t *body,
                          size_t rows, size_t lane)
 {
@@ -140,8 +140,8 @@ static void unpack_numbers(struct high_bits high, const uint8_t *body, size_t ro
 }
 
 /*
- * The eight scales and eight minimums of q4_K and q5_K, six bits each: three words, each with five
- * of the numbers and two bits of the sixteenth.
+ * The eight scales and eight minimums of q4_K and q5_K have six bits each. They stand in three
+ * words, each of which holds five of the numbers and two bits of the sixteenth.
  */
 static void pack_scales(const uint8_t numbers[16], uint8_t *words, size_t rows, size_t lane)
 {
@@ -198,7 +198,10 @@ static void unpack_kquant(lckv_dtype dtype, const uint8_t *scales, const uint8_t
 
 /* ---- Strips */
 
-/* Copies quads of every lane, from byte `from` of its block on: the inner loop of opening. */
+/*
+ * Copies quads of every lane, from byte `from` of its block on. This is the inner loop of opening a
+ * model.
+ */
 static void pack_quads(uint8_t *to, const uint8_t *const *blocks, size_t rows, size_t from,
                        size_t n_quads, uint32_t flip)
 {
@@ -214,7 +217,10 @@ static void pack_halves(uint8_t *to, const uint8_t *const *blocks, size_t rows, 
         memcpy(to + 2 * lane, blocks[lane] + from, 2);
 }
 
-/* One block of every row; `odd_end`: a pair of bfloat16 of which the matrix has only the first. */
+/*
+ * Packs one block of every row. `odd_end`: it is a pair of bfloat16 of which the matrix has only
+ * the first.
+ */
 static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks, uint8_t *scales,
                        uint8_t *body, bool odd_end)
 {
@@ -261,7 +267,7 @@ void matrix_pack_strip(const struct matrix *matrix, const uint8_t *const *rows, 
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
     const uint8_t *blocks[PACKED_MAX_STRIP];
-    /* What may be left of the last bundle. */
+    /* The last bundle may not be full: the rest of it is zeros. */
     struct packed_block last = packed_block(form, n_rows, matrix->size.n_blocks - 1);
     size_t begin = last.scales + n_rows * packed_scales_bytes(form);
     memset(to + begin, 0, matrix->size.strip_bytes - begin);
@@ -274,7 +280,7 @@ void matrix_pack_strip(const struct matrix *matrix, const uint8_t *const *rows, 
     }
 }
 
-/* One block of a row back to the form of files. */
+/* Turns one block of a row back into the form of files. */
 static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *scales,
                        const uint8_t *body, uint8_t *block)
 {

@@ -1,13 +1,15 @@
 /*
- * Template: products with 8-bit activations, for a set's vectors: a lane is an output row.
+ * Template: products with 8-bit activations, for a set's vectors. A lane is an output row.
  *
  * The products of a block of 32 columns are summed as integers, exactly, and scaled into the
- * output's accumulator, block after block in ascending order: an output's bits depend neither on
- * the tile nor on how the integers are added. A quad of weights is made ready once for all rows of
- * a tile.
+ * output's accumulator, block after block in ascending order. So an output's bits depend neither on
+ * the tile nor on how the integers are added. A quad of weights is unpacked once for all rows of a
+ * tile.
  */
 
-/* Blocks that panel after panel takes before the next ones: the first-level cache keeps them. */
+/*
+ * Blocks of a stretch, which all panels use before the next one: the first-level cache holds them.
+ */
 #define FAST_BLOCKS 32
 
 /* The quants of row m of a tile, from quad q on. */
@@ -49,7 +51,7 @@ INLINE void fast_q4_0(struct weight_block w, const struct int8_block *x, size_t 
     }
 }
 
-/* Types with minimums. */
+/* For types with minimums. */
 INLINE void fast_unsigned(lckv_dtype dtype, struct weight_block w, const struct int8_block *x,
                           size_t n_rows, vf *sums)
 {
@@ -83,18 +85,24 @@ INLINE void fast_unsigned(lckv_dtype dtype, struct weight_block w, const struct 
     }
 }
 
-/* Of the last 16 columns; it wraps where the sums are those of NaN. */
+/*
+ * The offset of the last 16 columns. It is unsigned arithmetic, which may wrap where NaN spoilt the
+ * sums.
+ */
 INLINE int32_t second_offset(const struct int8_block *x, size_t m)
 {
     return (int32_t)((uint32_t)x->offsets[m] - (uint32_t)x->half_offsets[m]);
 }
 
-/* Scales change after 16 columns, so the halves are summed apart. */
+/* In q6_K the scale changes after 16 columns, so the halves are summed apart. */
 INLINE void fast_q6_k(struct weight_block w, const struct int8_block *x, size_t n_rows, vf *sums)
 {
     UNROLL for (int half = 0; half < 2; half++)
     {
-        /* The second half loads again what it shares with the first: registers are too few. */
+        /*
+         * Makes the second half load again what it shares with the first: there are too few
+         * registers.
+         */
         __asm__("" : "+r"(w.low), "+r"(w.high));
         vi dots[TILE_ROWS];
         UNROLL for (size_t m = 0; m < n_rows; m++) dots[m] =
@@ -113,15 +121,16 @@ INLINE void fast_q6_k(struct weight_block w, const struct int8_block *x, size_t 
 }
 
 /*
- * Unpacking takes a tile of four rows a tenth to a third of its time: for more than a panel it is
- * done once. For fewer rows, whose weights come from memory, that stands in the way of their flow.
+ * Unpacking takes a tenth to a third of the time of a tile of four rows, so for more rows than a
+ * panel it is done once. For fewer rows the weights come from memory, and unpacking first would
+ * interrupt their flow.
  */
 INLINE bool is_made_ready(lckv_dtype dtype, size_t n_rows)
 {
     return TILE_ROWS == 4 && dtype != LCKV_DTYPE_Q8_0 && n_rows > PANEL_ROWS;
 }
 
-/* What unpacking gives: the members of struct weight_block that products read. */
+/* An unpacked block: the members of struct weight_block that products read. */
 struct ready_block {
     vb quads[8];
     vf scale, second;
@@ -149,9 +158,9 @@ INLINE void fast_block(lckv_dtype dtype, struct weight_block w, const struct int
 }
 
 /*
- * Blocks [begin, end) of a strip for `n_rows` (a constant) rows of a panel from at.row on. The sums
- * so far are taken up where they were put down. The blocks are taken from `ready` unless that is
- * NULL, a constant.
+ * Adds blocks [begin, end) of a strip for `n_rows` (a constant) rows of a panel from at.row on. The
+ * sums go on from what the blocks before these left in `out`. The blocks come from `ready`, unless
+ * that is NULL (a constant).
  */
 INLINE void fast_tile(lckv_dtype dtype, const uint8_t *strip, const struct ready_block *ready,
                       size_t begin, size_t end, struct panel_row at, size_t n_rows, float *out,

@@ -1,17 +1,18 @@
 /*
- * Template: products in full precision, for a set's vectors: a lane is an output row.
+ * Template: products in full precision, for a set's vectors. A lane is an output row.
  *
  * Each output adds its columns in ascending order into one accumulator, so its bits do not depend
  * on how many rows share a tile. A tile takes two vectors of weight rows: a strip of a float type,
- * or two strips of others, made floats in the form of a float32 strip. Where rows are few, each
- * tile goes through whole strips and makes its floats on the way. Where they are many, all of them
- * take a stretch of columns, which stays near the core: in place, or made floats once.
+ * or two strips of another type, which become floats in the form of a float32 strip. If there are
+ * few rows, each tile goes through whole strips and makes its floats on the way. If there are many,
+ * all of them use one stretch of columns before the next; it stays near the core, where it stands
+ * or as floats that are made once.
  */
 
-#define FULL_COLUMNS 256              /* of a stretch */
-#define FULL_FEW_ROWS (2 * TILE_ROWS) /* which need no stretches */
+#define FULL_COLUMNS 256              /* columns of a stretch */
+#define FULL_FEW_ROWS (2 * TILE_ROWS) /* up to so many rows need no stretches */
 
-/* Rows of activations that a tile multiplies, and where their sums are. */
+/* The rows of activations that a tile multiplies, and the place for their sums. */
 struct full_rows {
     const float *values;
     size_t stride; /* of values */
@@ -24,7 +25,7 @@ INLINE bool is_float(lckv_dtype dtype)
     return scales_bytes(dtype) == 0;
 }
 
-/* Whether tiles take a stretch as it stands: making its floats costs next to nothing. */
+/* Whether tiles read a stretch where it stands, because making its floats costs next to nothing. */
 INLINE bool full_in_place(lckv_dtype dtype)
 {
     return FULL_IN_PLACE && (dtype == LCKV_DTYPE_F32 || dtype == LCKV_DTYPE_BF16);
@@ -55,7 +56,7 @@ INLINE void full_add(lckv_dtype dtype, const uint8_t *strip, size_t n_vectors, s
     }
 }
 
-/* Columns [0, n) of a float type's strip where it stands, or of float32 in a buffer. */
+/* Adds columns [0, n) of a float type's strip where it stands, or of float32 in a buffer. */
 INLINE void full_columns(lckv_dtype dtype, bool in_place, const uint8_t *strip, size_t n_vectors,
                          size_t n, const float *values, size_t stride, size_t n_rows,
                          vf (*sums)[TILE_ROWS])
@@ -72,7 +73,7 @@ INLINE void full_columns(lckv_dtype dtype, bool in_place, const uint8_t *strip, 
         full_add(dtype, strip, n_vectors, c, 0, values, stride, n_rows, sums);
 }
 
-/* All columns, of a float type's strip or of `n_vectors` strips of others. */
+/* Adds all columns of a float type's strip, or of `n_vectors` strips of another type. */
 INLINE void full_strips(lckv_dtype dtype, const uint8_t *const *strips, size_t n_vectors,
                         size_t n_columns, const float *values, size_t stride, size_t n_rows,
                         vf (*sums)[TILE_ROWS])
@@ -94,9 +95,9 @@ INLINE void full_strips(lckv_dtype dtype, const uint8_t *const *strips, size_t n
 }
 
 /*
- * `n_rows` (a constant) rows from row m on: of whole strips, or if `stretch` is not NULL of the
- * columns from `begin` on that it holds, in place or as floats. Sums are taken up where they were
- * put down.
+ * Computes `n_rows` (a constant) rows from row m on: from whole strips or, if `stretch` is not
+ * NULL, from the columns that it holds, which begin with column `begin`. The sums go on from what
+ * the stretch before this one left in `out`.
  */
 INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *strips, const uint8_t *stretch,
                       size_t n_vectors, size_t begin, size_t n_columns, struct full_rows at,
@@ -122,14 +123,14 @@ INLINE void full_tile(lckv_dtype dtype, const uint8_t *const *strips, const uint
     }
 }
 
-/* Column c of a float type's strip as float32. */
+/* Turns column c of a float type's strip into float32. */
 INLINE void full_float(lckv_dtype dtype, const uint8_t *strip, size_t c, int odd, float *floats)
 {
     UNROLL for (size_t v = 0; v < FLOAT_VECTORS; v++)
         v_store(floats + c * FLOAT_STRIP + v * LANES, full_weights(dtype, strip, c, odd, v));
 }
 
-/* `n` columns from `begin` on, the first of a block, as float32. */
+/* Turns `n` columns into float32, from column `begin` on, the first of a block. */
 INLINE void full_floats(lckv_dtype dtype, const uint8_t *const *strips, size_t n_vectors,
                         size_t begin, size_t n, float *floats)
 {
@@ -150,7 +151,10 @@ INLINE void full_floats(lckv_dtype dtype, const uint8_t *const *strips, size_t n
         full_float(dtype, strip, c, 0, floats);
 }
 
-/* All activation rows for `n_vectors` (a constant) vectors of weight rows from `first` on. */
+/*
+ * Multiplies all activation rows by `n_vectors` (a constant) vectors of weight rows from row
+ * `first` on.
+ */
 INLINE void full_product(lckv_dtype dtype, const struct matrix *matrix, const struct activations *x,
                          size_t first, size_t n_vectors, float *out, size_t stride)
 {

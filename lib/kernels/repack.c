@@ -1,11 +1,14 @@
 /*
- * Packed matrices from one layout to another: fields change the lanes that they stand in.
+ * Moves packed matrices from one layout to another: fields change the lanes that they stand in.
  */
 #include "kernels/matrix.h"
 
 #include <string.h>
 
-/* Fields of one block, or of its scales, in both layouts; `lane` is the row's place in its strip. */
+/*
+ * Where the fields of one block, or of its scales, stand in both layouts. A lane is the place of
+ * the row in its strip.
+ */
 struct place {
     uint8_t *to;
     const uint8_t *from;
@@ -24,7 +27,7 @@ static void move_fields(struct place *place, size_t n_fields, size_t field_bytes
     }
 }
 
-/* One row, from the strip at `from` into the strip at `to`. */
+/* Moves one row from the strip at `from` into the strip at `to`. */
 static void move_row(lckv_dtype dtype, struct place strips, size_t n_blocks, uint8_t flip)
 {
     const struct packed_form form = packed_form(dtype);

@@ -1,11 +1,11 @@
 /*
- * Vectors of 8 lanes in plain C, for the templates *.inc.h. Compilers turn the loops into whatever
- * the target has; every set with intrinsics offers the same names.
+ * Vectors of 8 lanes in plain C, for the templates *.inc.h. Compilers turn the loops into the
+ * instructions that the target has. Every set with intrinsics offers the same names.
  *
  * A vf holds floats, a vi 32-bit integers, a vb four bytes in each lane.
  *
- * A set of 16 lanes that multiplies bfloat16 itself defines HAS_DOT_BF16 and, beside these,
- * vb_set_pair and v_dot_bf16, and one that multiplies tiles needs vb_store: see x86/simd_avx512.h.
+ * A set of 16 lanes that multiplies bfloat16 itself also defines HAS_DOT_BF16, vb_set_pair and
+ * v_dot_bf16. A set that multiplies tiles also needs vb_store. See x86/simd_avx512.h.
  */
 #ifndef LCKV_KERNELS_SIMD_PORTABLE_H
 #define LCKV_KERNELS_SIMD_PORTABLE_H
@@ -17,10 +17,10 @@
 #include <string.h>
 
 #define LANES 8
-#define UNROLL               /* the lanes are loops already: the compiler is to judge */
-#define UNSIGNED_BYTES false /* q8_0 stands as it is */
+#define UNROLL               /* the lanes are loops already: the compiler decides */
+#define UNSIGNED_BYTES false /* q8_0 is stored as it is */
 #define TILE_ROWS 4          /* rows of activations, or queries, that a tile takes: 4 or 8 */
-#define FULL_IN_PLACE false  /* in full precision, whether f32 and bf16 are taken as they stand */
+#define FULL_IN_PLACE false  /* whether full precision reads f32 and bf16 where they stand */
 #define EACH_LANE for (int l = 0; l < LANES; l++)
 
 typedef struct {
@@ -61,7 +61,7 @@ static inline vf v_load_f16(const void *p)
     return r;
 }
 
-/* The lanes as halves; what lies beyond +-65504 becomes that. */
+/* Stores the lanes as halves. Numbers beyond +-65504 become that. */
 static inline void v_store_f16(uint16_t *halves, vf a)
 {
     EACH_LANE
@@ -71,7 +71,9 @@ static inline void v_store_f16(uint16_t *halves, vf a)
     }
 }
 
-/* The same as bfloat16, to the nearest, ties to even. */
+/*
+ * Stores the lanes as bfloat16, rounded to the nearest, ties to even. No number becomes infinite.
+ */
 static inline void v_store_bf16(uint16_t *halves, vf a)
 {
     EACH_LANE
@@ -105,7 +107,7 @@ static inline vf v_div(vf a, vf b)
     return a;
 }
 
-/* Where either is NaN: b. */
+/* The larger of a and b, and b where either is NaN. */
 static inline vf v_max(vf a, vf b)
 {
     EACH_LANE a.v[l] = a.v[l] > b.v[l] ? a.v[l] : b.v[l];
@@ -183,14 +185,14 @@ static inline vi vi_load(const void *p)
     return r;
 }
 
-/* The bits of `mask` from bit `shift` up. */
+/* The bits of `a` from bit `shift` up, as many as `mask` has. */
 static inline vi vi_bits(vi a, int shift, int32_t mask)
 {
     EACH_LANE a.v[l] = (int32_t)((uint32_t)a.v[l] >> shift) & mask;
     return a;
 }
 
-/* To the nearest whole number, ties to even; a in -2^21 .. 2^21. */
+/* Rounds to the nearest integer, ties to even, for a in -2^21 .. 2^21. */
 static inline vi vi_round(vf a)
 {
     vi r;
@@ -251,7 +253,10 @@ static inline vb vb_high_nibbles(vb a)
     return a;
 }
 
-/* Adds those bits of `high`, moved to the left (a constant; negative: right), that are `mask`'s. */
+/*
+ * Joins to `a` the bits of `high` that, shifted left by `left`, lie within `mask`. `left` is a
+ * constant; if it is negative, the shift is to the right.
+ */
 static inline vb vb_with_high(vb a, vb high, int left, uint8_t mask)
 {
     EACH_LANE a.v[l] |=
@@ -292,8 +297,9 @@ static inline vi vi_dot(vi sum, vb w, const int8_t *x)
 }
 
 /*
- * vs: signed bytes, in the form that this set stores q8_0 in; vs_plain undoes it. `offset` is -128
- * times the sum of all x that will be added, for sets whose form is w + 128.
+ * vs: sums of signed bytes, which stand in the form in which this set stores q8_0. vs_plain turns
+ * that form back into signed bytes. `offset` is -128 times the sum of all x that will be added, for
+ * sets whose form is w + 128.
  */
 static inline vi vs_begin(int32_t offset)
 {
@@ -311,7 +317,7 @@ static inline vb vs_plain(vb w)
     return w;
 }
 
-/* v6: the same of numbers of six bits less 32; v6_plain gives them as plain signed bytes. */
+/* v6: the same for numbers of six bits, less 32. v6_plain turns them into signed bytes. */
 static inline vi v6_begin(int32_t offset)
 {
     return vs_begin(offset);
@@ -323,13 +329,13 @@ static inline vb v6_plain(vb w)
     return w;
 }
 
-/* Two quads, of x and of x + 4. */
+/* Adds two quads, at x and at x + 4. */
 static inline vi v6_add(vi sum, vb w, vb next, const int8_t *x)
 {
     return vs_add(vs_add(sum, v6_plain(w), x), v6_plain(next), x + 4);
 }
 
-/* vq: the nibbles of q4_0, less 8; up to eight quads between begin and end. */
+/* vq: sums of the nibbles of q4_0, less 8. Up to eight quads are added between begin and end. */
 typedef vi vq;
 #define VQ_SCALE 1.0f
 
@@ -365,7 +371,10 @@ static inline vi vq_end(vq sum, int32_t offset)
     return sum;
 }
 
-/* vu: bytes of 0 .. 31; up to four quads between begin and end, or eight of nibbles. */
+/*
+ * vu: sums of bytes of 0 .. 31. Up to four quads, or eight of nibbles, are added between begin and
+ * end.
+ */
 typedef vi vu;
 
 static inline vu vu_begin(vi sum)

@@ -1,6 +1,7 @@
 /*
- * Template: where the blocks of a strip of packed weights stand, as constants of packed_form, and
- * fetching them ahead of use. Blocks are 32 columns here; those of k-quants share scales by eight.
+ * Template: finds the blocks of a strip of packed weights, by offsets that are constants of
+ * packed_form, and fetches them ahead of use. A block has 32 columns here; in k-quants eight of
+ * these blocks share their scales.
  */
 #include "kernels/matrix.h"
 
@@ -9,17 +10,17 @@ INLINE size_t strip_rows(lckv_dtype dtype)
     return LANES * packed_form(dtype).vectors;
 }
 
-/* Of every float type. */
+/* The vectors of a strip of any float type. */
 #define FLOAT_VECTORS 2
 #define FLOAT_STRIP (FLOAT_VECTORS * LANES)
 
-/* The strip of row `row`, the first of one. */
+/* The strip that begins with row `row`. */
 INLINE const uint8_t *strip_at(lckv_dtype dtype, const struct matrix *matrix, size_t row)
 {
     return matrix->data + row / strip_rows(dtype) * matrix->size.strip_bytes;
 }
 
-/* Bytes of a block: its numbers; its share of a scales of scales and minimums. */
+/* Bytes of the numbers of a block, and of its share of the scales. */
 INLINE size_t body_bytes(lckv_dtype dtype)
 {
     struct packed_form form = packed_form(dtype);
@@ -37,7 +38,7 @@ INLINE size_t block_bytes(lckv_dtype dtype)
     return scales_bytes(dtype) + body_bytes(dtype);
 }
 
-/* Blocks that share a scales, and those of a bundle; floats have neither. */
+/* The blocks that share scales, and those of a bundle. In float types both are one block. */
 INLINE size_t scales_blocks(lckv_dtype dtype)
 {
     struct packed_form form = packed_form(dtype);
@@ -64,8 +65,9 @@ INLINE const uint8_t *body_at(lckv_dtype dtype, const uint8_t *strip, size_t b)
 }
 
 /*
- * Fetches what lies some way ahead of block `b`, for tiles of `n_rows` rows: behind a strip's end
- * comes the strip that is read next. Two blocks at a time, since one may end in half a line.
+ * Fetches what lies some way ahead of block `b`, for tiles of `n_rows` rows. The end of a strip is
+ * followed by the strip that is read next. Two blocks are fetched at a time, since one may end in
+ * the middle of a cache line.
  */
 INLINE void prefetch_blocks(lckv_dtype dtype, const uint8_t *strip, size_t b, size_t n_rows)
 {

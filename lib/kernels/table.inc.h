@@ -1,5 +1,5 @@
 /*
- * Template: the members of a set's table whose functions the other templates defined.
+ * Template: fills a kernel set with the functions that the other templates define.
  */
 #define BY_DTYPE(kind)                                                                      \
     {                                                                                       \

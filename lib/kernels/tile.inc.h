@@ -1,10 +1,10 @@
 /*
- * Template: what the others share: forced inlining and unrolling, fetching ahead, and the work cut
- * into tiles and into parts that the caches hold.
+ * Template: what the other templates share. It forces inlining and unrolling, fetches memory ahead,
+ * and cuts work into tiles and into parts that the caches hold.
  */
 #include "kernels/kernels.h"
 
-/* What is checked at every access takes minutes to compile where all is inlined and unrolled. */
+/* Sanitizers check every access: with all inlined and unrolled, that takes minutes to compile. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define INLINE static inline
 #undef UNROLL
@@ -13,7 +13,7 @@
 #define INLINE static inline __attribute__((always_inline))
 #endif
 
-#if defined(UNROLL) /* the set has said it */
+#if defined(UNROLL) /* the set's header says how */
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -21,9 +21,9 @@
 #endif
 
 /*
- * Weights are read from one end to the other, by tiles of `n_rows` (a constant) rows: what computes
- * longer on a line needs more of them at hand. Lines come into the second-level cache first, and
- * into the small first one shortly before their use.
+ * Weights are read from one end to the other, by tiles of `n_rows` (a constant) rows. A tile of
+ * more rows computes longer on each cache line and needs more lines at hand. Lines come into the
+ * second-level cache first, and into the small first-level cache shortly before their use.
  */
 #define PREFETCH_BYTES(n_rows) (6144 + 512 * (n_rows))
 #define PREFETCH_NEAR_BYTES 1024
@@ -34,7 +34,7 @@ INLINE void prefetch_ahead(const uint8_t *now, size_t n_rows)
     __builtin_prefetch(now + PREFETCH_NEAR_BYTES);
 }
 
-/* Floats take less time each byte: one distance is enough. */
+/* Floats take less time for each byte, so one distance is enough. */
 #define PREFETCH_FLOATS_BYTES(n_rows) (2048 + 256 * (n_rows))
 
 INLINE void prefetch_floats_ahead(const uint8_t *now, size_t n_rows)
@@ -43,8 +43,8 @@ INLINE void prefetch_floats_ahead(const uint8_t *now, size_t n_rows)
 }
 
 /*
- * Calls `tile` for rows `m` to `n`, `rows` of them at a time: constants that compilers unroll.
- * `most` is 4 or 8.
+ * Runs `tile` for rows `m` to `n`. It takes `rows` of them at a time, a constant, so that compilers
+ * unroll. `most` is the largest number of rows, 4 or 8.
  */
 #define FOR_TILES(most, m, n, tile)                \
     do {                                           \
@@ -69,11 +69,11 @@ INLINE void prefetch_floats_ahead(const uint8_t *now, size_t n_rows)
         }                                          \
     } while (0)
 
-/* What the second-level cache holds at once: rows of activations, and of the weights they meet. */
+/* The rows of activations, and of weights, that the second-level cache holds at once. */
 #define ROWS_AT_ONCE 128
 #define WEIGHT_ROWS_AT_ONCE (8 * LANES)
 
-/* A product in such parts; `part` is a constant. */
+/* Computes a product in parts of that size; `part` is a constant. */
 INLINE void multiply_in_parts(multiply_function part, const struct matrix *matrix,
                               const struct activations *x, size_t begin, size_t end, float *out,
                               size_t stride)
@@ -92,7 +92,7 @@ INLINE void multiply_in_parts(multiply_function part, const struct matrix *matri
     }
 }
 
-/* Product `kind` of a type: its template over all types, kind_multiply(), in such parts. */
+/* Defines product `kind` for one type: kind_multiply(), the template for all types, in parts. */
 #define DEFINE_MULTIPLY(kind, name, dtype)                                                       \
     static void kind##_part_##name(const struct matrix *matrix, const struct activations *x,     \
                                    size_t begin, size_t end, float *out, size_t stride)          \

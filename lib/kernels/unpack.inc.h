@@ -1,9 +1,9 @@
 /*
- * Template: packed weights of quantised types, a block of 32 columns of a strip at a time: as
- * products take them, or as floats.
+ * Template: reads packed weights of quantised types, one block of 32 columns of a strip at a time,
+ * in the form that products take or as floats.
  */
 
-/* Number k of the sixteen of six bits that matrix.c packs into three words. */
+/* Number k of the sixteen six-bit numbers that matrix.c packs into three words. */
 INLINE vf scale_number(const uint8_t *words, size_t k)
 {
     if (k < 15)
@@ -19,15 +19,18 @@ INLINE bool has_minimums(lckv_dtype dtype)
     return dtype == LCKV_DTYPE_Q4_1 || dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K;
 }
 
-/* A block: `second` is the minimum of types that have one, and sub_scales the second half in q6_K. */
+/*
+ * A block. `second` is the minimum in types that have one; in q6_K it is the scale of the second
+ * half of the block.
+ */
 struct weight_block {
     vf scale, second;
-    const uint8_t *low, *high; /* bits; the high ones of q6_K are of 64 columns */
-    int odd;                   /* which half of those */
-    const vb *ready;           /* the quads, if unpacked before; else NULL */
+    const uint8_t *low, *high; /* bits of the numbers; `high` in q6_K: of 64 columns */
+    int odd;                   /* which half of these columns the block is */
+    const vb *ready;           /* the quads if they are unpacked already, else NULL */
 };
 
-/* `odd` is b % 2: in q6_K, which alone reads it, a constant where speed counts. */
+/* `odd` is b % 2. Only q6_K reads it; it is a constant where speed counts. */
 INLINE struct weight_block block_at(lckv_dtype dtype, const uint8_t *strip, size_t b, int odd)
 {
     odd = dtype == LCKV_DTYPE_Q6_K ? odd : 0;
@@ -75,7 +78,7 @@ INLINE vb block_quad(lckv_dtype dtype, const struct weight_block *block, int q)
     return low;
 }
 
-/* The same as signed bytes, which the scale makes values. */
+/* The same quad as signed bytes, which scale and minimum turn into values. */
 INLINE vb block_plain(lckv_dtype dtype, const struct weight_block *block, int q)
 {
     vb quad = block_quad(dtype, block, q);
@@ -85,7 +88,7 @@ INLINE vb block_plain(lckv_dtype dtype, const struct weight_block *block, int q)
                                       : quad;
 }
 
-/* Block b of a quantised type as floats, in the place of a vector of a float32 strip. */
+/* Turns block b of a quantised type into floats, placed as one vector of a float32 strip. */
 INLINE void unpack_block(lckv_dtype dtype, const uint8_t *strip, size_t b, float *out)
 {
     struct weight_block block = block_at(dtype, strip, b, b % 2);

@@ -11,7 +11,7 @@
 #define MOST_NAMED 16 /* skipped tensors that get a remark of their own */
 
 /*
- * Parts of related models that change the computation and that this model does not have, without
+ * Parts of related models that change the computation and that lckv does not compute, without
  * ".weight" and ".bias".
  */
 static const struct {
@@ -113,7 +113,7 @@ static lckv_status check_kv(const struct checkpoint *checkpoint, const struct lc
     return LCKV_OK;
 }
 
-/* A bias that config.json promises must be there: without it the model would be another one. */
+/* A bias that config.json promises must be there: without it this would be another model. */
 static lckv_status check_biases(const struct checkpoint *checkpoint, const struct hparams *hparams,
                                 const struct lckv_plan *plan)
 {

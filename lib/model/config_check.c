@@ -1,5 +1,5 @@
 /*
- * The rules of config_keys.h applied to a configuration. See config_check.h.
+ * Applies the rules of config_keys.h to a configuration. See config_check.h.
  */
 #include "model/config_check.h"
 
@@ -13,7 +13,7 @@
 
 #define MOST_NAMED 16 /* unknown keys that get a remark of their own */
 
-/* What a rule looks at. Null, and an empty text or list, are no value. */
+/* What a rule looks at. Null, an empty text and an empty list count as no value. */
 struct value {
     enum { ABSENT, NUMBER, TEXT, OTHER } kind;
     double number; /* true is 1 */
@@ -137,7 +137,7 @@ static struct value value_of_metadata(const struct metadata_value *from)
     }
 }
 
-/* The key behind "<prefix>."; false if it does not begin so. */
+/* Leaves the key behind "<prefix>."; false if it does not begin like that. */
 static bool strip(struct text *key, const char *prefix)
 {
     size_t length = strlen(prefix);
@@ -161,7 +161,7 @@ lckv_status config_check_gguf(const struct metadata *metadata, const struct hpar
         else if (strip(&name, "lckv"))
             key = config_key_find(KEYS_OF_LCKV, name);
         else
-            continue; /* of the file or the tokenizer */
+            continue; /* a key of the file or the tokenizer */
         lckv_status status = LCKV_OK;
         if (key != NULL)
             status = check_value(key, value_of_metadata(value), hparams);

@@ -1,6 +1,6 @@
 /*
- * Whether a configuration asks for what lckv computes: each key is understood, refused unless its
- * value changes nothing, or known to change nothing; anything else gets a remark.
+ * Checks that a configuration asks for what lckv computes. Each key is understood, or refused
+ * unless its value changes nothing, or known to change nothing. Any other key gets a remark.
  */
 #ifndef LCKV_MODEL_CONFIG_CHECK_H
 #define LCKV_MODEL_CONFIG_CHECK_H
@@ -10,7 +10,10 @@
 #include "format/json.h"
 #include "model/hparams.h"
 
-/* Of hyperparameters that have been read: the shape of a head decides what some values change. */
+/*
+ * The hyperparameters must have been read: the shape of a head decides whether some values change
+ * anything.
+ */
 CHECKED lckv_status config_check_json(const struct json_value *config,
                                       const struct hparams *hparams, const struct remarks *remarks);
 CHECKED lckv_status config_check_gguf(const struct metadata *metadata,

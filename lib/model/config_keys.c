@@ -3,7 +3,10 @@
  */
 #include "model/config_keys.h"
 
-/* Members of config.json: transformers' Llama, Mistral and Qwen, lckv's, and what is near them. */
+/*
+ * Members of config.json: those of transformers' Llama, Mistral and Qwen, those of lckv, and
+ * related ones.
+ */
 static const struct config_key json_keys[] = {
     /* the shape, the plan and the rotation */
     {"model_type", KEY_READ},
@@ -84,7 +87,7 @@ static const struct config_key json_keys[] = {
     {"add_cross_attention", KEY_OFF},
     {"is_encoder_decoder", KEY_OFF},
     {"pruned_heads", KEY_OFF},
-    /* where the weights are from and what others do with them */
+    /* where the weights come from, and what other programs do with them */
     {"architectures", KEY_NOTHING},
     {"auto_map", KEY_NOTHING},
     {"_name_or_path", KEY_NOTHING},
@@ -98,7 +101,7 @@ static const struct config_key json_keys[] = {
     {"attn_implementation", KEY_NOTHING},
     {"initializer_range", KEY_NOTHING},
     {"pretraining_tp", KEY_NOTHING},
-    {"max_window_layers", KEY_NOTHING}, /* only with use_sliding_window */
+    {"max_window_layers", KEY_NOTHING}, /* matters only with use_sliding_window */
     {"original_max_position_embeddings", KEY_NOTHING},
     {"num_experts_per_tok", KEY_NOTHING}, /* only with experts */
     {"attention_dropout", KEY_NOTHING},
@@ -157,7 +160,7 @@ static const struct config_key json_keys[] = {
     {"begin_suppress_tokens", KEY_NOTHING},
 };
 
-/* Behind "<architecture>."; keys behind "lckv." are below. */
+/* Keys behind "<architecture>."; keys behind "lckv." are below. */
 static const struct config_key gguf_keys[] = {
     {"block_count", KEY_READ},
     {"context_length", KEY_READ},

@@ -1,6 +1,6 @@
 /*
- * The keys of configurations: config.json's members and GGUF's "<architecture>." and "lckv." keys,
- * each with the rule that its value must follow.
+ * The keys of configurations: the members of config.json, and the keys of GGUF behind
+ * "<architecture>." and "lckv.". Each has the rule that its value must follow.
  */
 #ifndef LCKV_MODEL_CONFIG_KEYS_H
 #define LCKV_MODEL_CONFIG_KEYS_H
@@ -8,14 +8,14 @@
 #include "base/text.h"
 
 enum key_rule {
-    KEY_READ,     /* read elsewhere in lib/ */
-    KEY_NOTHING,  /* no effect on the logits of a text */
-    KEY_ONE,      /* refused unless it is 1, */
-    KEY_OFF,      /* 0, false, null or empty, */
-    KEY_ON,       /* true, */
-    KEY_HEAD_DIM, /* the head dimension, */
-    KEY_SCALE,    /* the inverse of its square root, */
-    KEY_SILU      /* or "silu" */
+    KEY_READ,     /* is read elsewhere in lib/ */
+    KEY_NOTHING,  /* has no effect on the logits of a text */
+    KEY_ONE,      /* must be 1: anything else is refused */
+    KEY_OFF,      /* must be 0, false, null or empty */
+    KEY_ON,       /* must be true */
+    KEY_HEAD_DIM, /* must be the head dimension */
+    KEY_SCALE,    /* must be the inverse of the square root of the head dimension */
+    KEY_SILU      /* must be "silu" */
 };
 
 struct config_key {

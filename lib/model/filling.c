@@ -1,5 +1,5 @@
 /*
- * Filling one matrix. See filling.h.
+ * Fills one matrix. See filling.h.
  */
 #include "model/filling.h"
 
@@ -20,14 +20,14 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The bytes of the file that a piece needs, at most. */
+/* The most bytes of the file that a piece needs. */
 static uint64_t piece_bytes(const struct filling *filling)
 {
     uint64_t rows = (uint64_t)filling->strips_at_once * filling->matrix->size.strip_rows;
-    if (filling->row_bytes > 0) /* and the rest of heads at both ends */
+    if (filling->row_bytes > 0) /* and the rest of a head at either end */
         return smaller(rows + 2 * (uint64_t)filling->paired_head_dim, filling->matrix->n_rows) *
                filling->row_bytes;
-    /* and the rest of a strip at both ends */
+    /* and the rest of a strip at either end */
     return smaller(rows / filling->from.strip_rows + 2, filling->from.n_strips) *
            filling->from.strip_bytes;
 }
@@ -57,7 +57,7 @@ lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
     return LCKV_OK;
 }
 
-/* Strips [first, end) from rows. */
+/* Packs strips [first, end) from rows of the file. */
 static lckv_status pack_rows(const struct filling *filling, const struct checkpoint *checkpoint,
                              uint32_t first, uint32_t end, uint8_t *buffer, uint8_t *data)
 {
@@ -84,7 +84,7 @@ static lckv_status pack_rows(const struct filling *filling, const struct checkpo
     return status;
 }
 
-/* Strips [first, end) from strips, of the same layout or another. */
+/* Packs strips [first, end) from strips of the file, in the same layout or another. */
 static lckv_status pack_strips(const struct filling *filling, const struct checkpoint *checkpoint,
                                uint32_t first, uint32_t end, uint8_t *buffer, uint8_t *data)
 {

@@ -1,7 +1,6 @@
 /*
  * Hyperparameters: the checks that hold for every source, and the rotation frequencies.
- * hparams_gguf.c reads them from GGUF metadata, hparams_config.c from config.json, and
- * hparams_write.c writes them.
+ * hparams_gguf.c reads GGUF metadata, hparams_config.c reads config.json, hparams_write.c writes.
  */
 #include "model/hparams.h"
 
@@ -10,7 +9,7 @@
 
 #include <math.h>
 
-/* What a float holds with room for products, so that nothing that is computed overflows. */
+/* Numbers that a float holds with room for products, so that no result overflows. */
 #define LEAST_NUMBER 1e-30
 #define MOST_NUMBER 1e30
 
@@ -116,7 +115,7 @@ static lckv_status check(const struct hparams *h)
 }
 
 /*
- * GGUF keeps these as float32, so that is what they are from every source: a converted model is
+ * GGUF keeps these as float32, so they are rounded to that from every source: a converted model is
  * bitwise the same model.
  */
 static void round_numbers(struct hparams *h)
@@ -149,7 +148,10 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
     return status;
 }
 
-/* Frequencies far below the trained context's are divided, far above kept, the rest between. */
+/*
+ * Frequencies far below one turn in the trained context are divided by the factor, those far above
+ * are kept, and those between are interpolated.
+ */
 static double llama3_frequency(const struct hparams *h, double frequency)
 {
     const double two_pi = 6.283185307179586477;
@@ -163,7 +165,7 @@ static double llama3_frequency(const struct hparams *h, double frequency)
     return (1 - smooth) * frequency / h->rope_factor + smooth * frequency;
 }
 
-/* GGUF keeps llama3's scaling as float32 divisors (rope_freqs), so that is what they are here. */
+/* GGUF keeps llama3's scaling as float32 divisors (rope_freqs), so it is rounded to that here. */
 void hparams_frequencies(const struct hparams *h, double *frequencies)
 {
     for (uint32_t d = 0; d < h->head_dim / 2; d++) {

@@ -16,13 +16,16 @@
 
 #define CONFIG "config.json"
 
-/* Keeps a text that points into JSON beyond the JSON's life. */
+/* Copies a text that points into JSON, so that it outlives the JSON. */
 static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
 {
     return arena_copy(&checkpoint->arena, text->bytes, text->length, &text->bytes);
 }
 
-/* A list of kinds, one a layer, is not a plan: every layer reads itself, some through a window. */
+/*
+ * A list that gives each layer a kind is not a plan: every layer reads itself, some through a
+ * window.
+ */
 static lckv_status plan_from_list(struct checkpoint *checkpoint, const struct json_value *list,
                                   struct text *plan)
 {
@@ -99,8 +102,9 @@ static lckv_status read_shape(const struct json_value *config, struct hparams *h
 }
 
 /*
- * Absent: the published default, if the model's own plan has windows; for a plan that it does not
- * have it says nothing. Null: none, which a plan with windows does not allow.
+ * If the key is absent, a model whose own plan has windows gets the published default; about the
+ * windows of a plan that the caller gives, the file says nothing. Null means no window, which a
+ * plan with windows does not allow.
  */
 static lckv_status read_window(const struct json_value *config, struct hparams *h)
 {
@@ -144,7 +148,7 @@ static lckv_status read_architecture(const struct json_value *config, struct hpa
     return LCKV_OK;
 }
 
-/* The last part of a path without slashes at its end. */
+/* The last part of a path, without slashes at the end. */
 static struct text last_part(const char *path, size_t length)
 {
     size_t end = length;
@@ -156,7 +160,7 @@ static struct text last_part(const char *path, size_t length)
     return (struct text){path + begin, end - begin};
 }
 
-/* The name of the directory that the weights are in, whichever way its path is written. */
+/* The name of the directory with the weights, however its path is written. */
 static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text *name)
 {
     char resolved[PATH_MAX];

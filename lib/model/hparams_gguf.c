@@ -73,7 +73,7 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, struct hparam
     return LCKV_OK;
 }
 
-/* The vocabulary's size is that of the embedding where no key gives it. */
+/* If no key gives the size of the vocabulary, it is that of the embedding. */
 static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct hparams *h)
 {
     char name[WEIGHT_NAME_BYTES];
@@ -91,7 +91,7 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
     return LCKV_OK;
 }
 
-/* Scaling without a type is linear, as GGUF's other readers have it. */
+/* Scaling without a type is linear, as in other readers of GGUF. */
 static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
 {
     char key[KEY_BYTES];

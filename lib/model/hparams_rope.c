@@ -1,6 +1,6 @@
 /*
- * The rotation from config.json: rope_theta and rope_scaling, or both in rope_parameters, which may
- * have an object of them for each layer type.
+ * Reads the rotation from config.json: rope_theta and rope_scaling, or both in rope_parameters,
+ * which may have an object with them for each layer type.
  */
 #include "model/hparams_sources.h"
 
@@ -10,7 +10,7 @@
 
 #define CONFIG "config.json"
 
-/* Members of the two objects; those that only other types of scaling read change nothing. */
+/* Members of the two objects. Those that only other types of scaling read change nothing. */
 static const char *const known[] = {
     "rope_theta",
     "rope_type",
@@ -32,7 +32,7 @@ static const char *const known[] = {
     "original_max_position_embeddings",
 };
 
-/* A member that has no effect only at one value. */
+/* Checks a member that has no effect if it is 1. */
 static lckv_status expect_one(const struct json_value *object, const char *what, const char *name)
 {
     double value = 1;
@@ -123,7 +123,7 @@ static bool same_rope(const struct hparams *a, const struct hparams *b)
                         a->rope_original_context == b->rope_original_context));
 }
 
-/* One object of rope_parameters over what `h` has so far. */
+/* Reads one object of rope_parameters over what `h` has so far. */
 static lckv_status read_object(const struct json_value *object, struct hparams *h,
                                const struct remarks *remarks)
 {

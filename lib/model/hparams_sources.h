@@ -1,5 +1,5 @@
 /*
- * Where hyperparameters are read from. For hparams.c only.
+ * The sources of hyperparameters. This header is for hparams.c and the files that it calls.
  */
 #ifndef LCKV_MODEL_HPARAMS_SOURCES_H
 #define LCKV_MODEL_HPARAMS_SOURCES_H
@@ -19,12 +19,12 @@ CHECKED lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hpar
 CHECKED lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *hparams,
                                         const struct remarks *remarks);
 
-/* Theta and scaling; for hparams_config.c. */
+/* Reads theta and scaling; called by hparams_config.c. */
 CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,
                                              struct hparams *hparams,
                                              const struct remarks *remarks);
 
-/* The tensor rope_freqs.weight, if there is one. */
+/* Reads the tensor rope_freqs.weight, if there is one. */
 CHECKED lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint,
                                               struct hparams *hparams);
 

@@ -1,6 +1,6 @@
 /*
- * Hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md, section
- * 6).
+ * Writes hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md,
+ * section 6).
  */
 #include "model/hparams.h"
 
@@ -11,7 +11,7 @@
 
 #define KEY_BYTES 128
 
-/* A model that others would run wrongly goes under a name of its own. */
+/* A model that other programs would run wrongly gets an architecture name of its own. */
 static const char *architecture_name(const struct hparams *h, const struct lckv_plan *plan)
 {
     return plan->standard && !h->force_nodiag ? "llama" : "lckv-llama";

@@ -1,5 +1,5 @@
 /*
- * Which tensors become the model's matrices and vectors. filling.c fills one of them.
+ * Which tensors become the model's matrices and vectors. filling.c does that for one matrix.
  */
 #include "model/load_weights.h"
 
@@ -9,7 +9,7 @@
 #include "model/packer.h"
 #include "model/roles.h"
 
-/* Vectors are read at once: they are small. */
+/* Vectors are small, so they are read right away. */
 static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
                                uint32_t paired_head_dim, const float **vector)
 {
@@ -43,7 +43,7 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
 /* One weight of a layer: what it is, its shape, and where it goes (a matrix or a vector). */
 struct entry {
     enum weight weight;
-    uint32_t n_rows, n_columns; /* n_columns 0: a vector */
+    uint32_t n_rows, n_columns; /* n_columns is 0 for a vector */
     bool required;
     bool rotated; /* rows of q and k */
     struct matrix *matrix;
@@ -88,7 +88,7 @@ static lckv_status pack_layer(struct packer *packer, uint32_t i)
         {WEIGHT_UP_BIAS, ffn, 0, false, false, NULL, &to->up.bias},
         {WEIGHT_DOWN, hidden, ffn, true, false, &to->down.matrix, NULL},
         {WEIGHT_DOWN_BIAS, hidden, 0, false, false, NULL, &to->down.bias},
-        /* only of layers that compute keys and values */
+        /* only in layers that compute keys and values */
         {WEIGHT_K, key, hidden, true, true, &to->k.matrix, NULL},
         {WEIGHT_K_BIAS, key, 0, false, true, NULL, &to->k.bias},
         {WEIGHT_V, key, hidden, true, false, &to->v.matrix, NULL},

@@ -1,7 +1,7 @@
 /*
- * Opening a model: checkpoint to hyperparameters, plan, tokenizer and packed weights.
+ * Opens a model: reads hyperparameters, plan, tokenizer and packed weights from a checkpoint.
  *
- * roles.c knows the names of the tensors, check_tensors.c checks that they are all there, and
+ * roles.c knows what tensors are called, check_tensors.c checks that they are all there, and
  * load_weights.c reads their bytes.
  */
 #include "model/model.h"
@@ -39,7 +39,10 @@ static lckv_status choose_kernels(struct lckv_model *model, const lckv_model_opt
     return LCKV_OK;
 }
 
-/* The members of config.json, so that lckv_model_metadata serves both kinds of checkpoint. */
+/*
+ * Turns the members of config.json into metadata, so that lckv_model_metadata serves both kinds of
+ * checkpoint.
+ */
 static lckv_status config_to_metadata(struct lckv_model *model)
 {
     const struct text *config = &model->checkpoint.config;
@@ -79,8 +82,9 @@ static lckv_status read_description(struct lckv_model *model, const lckv_model_o
 }
 
 /*
- * A model runs without a tokenizer; text calls then say why there is none. It also runs with one of
- * more tokens, whose last ones lckv_evaluate refuses, or of fewer, when the other ids have no text.
+ * A model runs without a tokenizer; text calls then say why there is none. It also runs with a
+ * tokenizer of more tokens, the last of which lckv_evaluate refuses, or of fewer, so that the other
+ * ids have no text.
  */
 static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_options *options)
 {
@@ -115,8 +119,8 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
 }
 
 /*
- * Of the tensors that the model uses: their element types, "q4_1, q8_0, f32", most bytes first; and
- * the number of their elements.
+ * Sums up the tensors that the model uses: their element types, such as "q4_1, q8_0, f32", with the
+ * most bytes first, and the number of their elements.
  */
 static lckv_status summarize_tensors(struct lckv_model *model)
 {
@@ -189,7 +193,7 @@ lckv_status model_open(const char *path, const void *bytes, size_t length,
 
 void model_retain(const struct lckv_model *model)
 {
-    /* Counting does not change what a const model is to its users. */
+    /* Counting references does not change what a const model is to its users. */
     _Atomic uint32_t *references = (_Atomic uint32_t *)(uintptr_t)&model->references;
     atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
 }

@@ -1,6 +1,6 @@
 /*
- * A model: hyperparameters, plan, tokenizer, and the weights packed for a kernel set. Immutable
- * once open; counted.
+ * A model: hyperparameters, plan, tokenizer, and the weights packed for a kernel set. Once it is
+ * open it does not change. References to it are counted.
  */
 #ifndef LCKV_MODEL_MODEL_H
 #define LCKV_MODEL_MODEL_H
@@ -20,29 +20,31 @@ struct linear {
 struct model_layer {
     const float *attention_norm; /* [hidden_size] */
     const float *mlp_norm;
-    struct linear q, k, v, o; /* k and v only where the plan computes them */
+    struct linear q, k, v, o; /* k and v only if the layer computes them */
     struct linear gate, up, down;
 };
 
-/* = lckv_model */
+/* lckv_model of the public header */
 struct lckv_model {
     _Atomic uint32_t references;
     lckv_allocator allocator;
     struct arena arena; /* texts, norms, biases */
     struct hparams hparams;
     struct lckv_plan *plan;
-    struct tokenizer *tokenizer;    /* NULL: none */
-    const char *no_tokenizer;       /* why there is none */
+    struct tokenizer *tokenizer;    /* NULL if there is none */
+    const char *no_tokenizer;       /* why, if there is none */
     struct special_ids special_ids; /* with or without a tokenizer */
-    /* Descriptors closed; texts and a mapping stay. Its metadata: as in the GGUF file, or the
-     * members of config.json as texts. */
+    /*
+     * Its descriptors are closed; texts and a mapping stay. Its metadata is that of the GGUF file,
+     * or the members of config.json as texts.
+     */
     struct checkpoint checkpoint;
-    bool opened; /* the checkpoint */
+    bool opened; /* whether the checkpoint is open */
     const struct kernels *kernels;
-    lckv_precision precision;  /* resolved: full or fast */
+    lckv_precision precision;  /* full or fast, resolved */
     bool use_openblas;         /* for prompt chunks in fast precision */
     const double *frequencies; /* [head_dim / 2] radians per position */
-    uint8_t *memory;           /* of all matrices that are not mapped */
+    uint8_t *memory;           /* holds all matrices that are not mapped */
     size_t memory_bytes;
     struct matrix token_embedding;
     struct linear output; /* the same data as token_embedding if tied; without bias */
@@ -52,20 +54,23 @@ struct lckv_model {
     bool is_repacked; /* the file was packed, but for another layout */
     uint64_t n_parameters, weight_bytes;
     const char *weight_dtypes;
-    struct failure *failure; /* apart, because it changes in a const model */
+    struct failure *failure; /* allocated apart, because it changes in a const model */
 };
 
-/* `options` of full size, or all defaults zero. Exactly one of path and bytes is given. */
+/*
+ * Opens a model. `options` are of full size; zeros are defaults. Exactly one of path and bytes is
+ * given.
+ */
 CHECKED lckv_status model_open(const char *path, const void *bytes, size_t length,
                                const lckv_model_options *options, struct lckv_model **model);
 
 void model_retain(const struct lckv_model *model);
 void model_release(const struct lckv_model *model);
 
-/* LCKV_UNSUPPORTED for a model without tokenizer, with the reason why there is none. */
+/* LCKV_UNSUPPORTED, with the reason, if the model has no tokenizer. */
 CHECKED lckv_status model_check_tokenizer(const struct lckv_model *model);
 
-/* As lckv_model_is_end_token. */
+/* Does what lckv_model_is_end_token says. */
 CHECKED bool model_is_end_token(const struct lckv_model *model, lckv_token token);
 
 #endif

@@ -8,7 +8,9 @@
 
 #include <stdatomic.h>
 
-/* The tensor itself, if it is packed for the kernels and aligned; otherwise no matrix. */
+/*
+ * Uses the tensor where it lies, if it is packed for the kernels and aligned; else makes no matrix.
+ */
 static lckv_status map_matrix(struct packer *packer, const struct tensor *tensor,
                               struct matrix *matrix)
 {
@@ -26,7 +28,7 @@ static lckv_status map_matrix(struct packer *packer, const struct tensor *tensor
                        (uint32_t)tensor->shape[1], layout, data);
 }
 
-/* The next place in the memory of all weights. */
+/* Takes the next place in the memory of all weights. */
 static lckv_status place(struct lckv_model *model, struct filling *filling)
 {
     size_t offset = model->memory_bytes;
@@ -76,20 +78,20 @@ void packer_release(struct packer *packer)
     packer->n_fillings = packer->capacity = 0;
 }
 
-/* A run of the pool. Pieces are taken in order, those of all matrices in one. */
+/* What the threads of one run share. They take the pieces of all matrices in one order. */
 struct packing {
     struct packer *packer;
     packer_meanwhile meanwhile;
-    lckv_status status; /* of the calling thread: cancelled, or `meanwhile` failed */
+    lckv_status status; /* set by the calling thread: cancelled, or `meanwhile` failed */
     uint8_t *buffers;   /* one for each thread */
     size_t buffer_bytes;
     _Atomic size_t next;
-    _Atomic uint64_t done; /* bytes of the files */
+    _Atomic uint64_t done; /* bytes of the files that are done */
     _Atomic bool stop;
     _Atomic size_t failed; /* a piece that failed; SIZE_MAX: none */
 };
 
-/* Where in the list of pieces a thread is: its pieces come in order. */
+/* The place of a thread in the list of pieces; its pieces come in order. */
 struct cursor {
     size_t filling, first_piece;
 };
@@ -105,7 +107,7 @@ static lckv_status pack_piece(struct packing *packing, struct cursor *cursor, si
     size_t of_filling = piece - cursor->first_piece;
     lckv_status status = filling_pack(filling, &model->checkpoint, of_filling, buffer,
                                       model->memory + filling->offset);
-    /* All of the tensor counts with its last piece. */
+    /* A tensor counts as a whole, with its last piece. */
     if (of_filling + 1 == filling->n_pieces)
         atomic_fetch_add(&packing->done, filling->tensor->n_bytes);
     return status;
@@ -189,7 +191,7 @@ lckv_status packer_run(struct packer *packer, struct lckv_pool *pool, packer_mea
         status = packing.status;
     }
     if (status == LCKV_OK && packing.failed != SIZE_MAX) {
-        /* Once more on this thread, for the message. */
+        /* Packs the piece once more on this thread, for the message. */
         struct cursor cursor = {0, 0};
         status = pack_piece(&packing, &cursor, packing.failed, packing.buffers);
         if (status == LCKV_OK)

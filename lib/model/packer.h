@@ -1,7 +1,7 @@
 /*
- * All matrices of a model into one block of memory, by all threads. Packed files are used where
- * they lie, if they have the layout that the kernels want. load_weights.c says which tensors become
- * which matrices, and filling.c fills one of them.
+ * All threads fill the matrices of a model in one piece of memory. Packed files are used where they
+ * lie, if they have the layout that the kernels want. load_weights.c decides which tensors become
+ * what, and filling.c packs one matrix.
  */
 #ifndef LCKV_MODEL_PACKER_H
 #define LCKV_MODEL_PACKER_H
@@ -24,13 +24,13 @@ struct packer {
 typedef lckv_status (*packer_meanwhile)(struct lckv_model *model,
                                         const lckv_model_options *options);
 
-/* Maps the matrix, or notes that it is to be filled: its data is set by packer_run. */
+/* Maps the matrix, or notes that it must be filled: then packer_run sets its data. */
 CHECKED lckv_status packer_add(struct packer *packer, const struct tensor *tensor,
                                uint32_t paired_head_dim, struct matrix *matrix);
 
 /*
- * Fills what was noted. `meanwhile` runs first on the calling thread, which packs with the others
- * afterwards; if it fails, so does the call.
+ * Fills the matrices that were noted. `meanwhile` runs first on the calling thread, which then
+ * packs with the others. If `meanwhile` fails, so does the call.
  */
 CHECKED lckv_status packer_run(struct packer *packer, struct lckv_pool *pool,
                                packer_meanwhile meanwhile);

@@ -12,7 +12,7 @@
 
 enum dimension { NONE, VOCABULARY, HIDDEN, QUERIES, KEYS, INTERMEDIATE, PAIRS };
 
-/* Names of the weights of a layer are without the prefix: "blk.N." or "model.layers.N.". */
+/* The names of weights of a layer are without the prefix "blk.N." or "model.layers.N.". */
 static const struct role {
     const char *gguf, *hf;
     enum dimension rows, columns;
@@ -101,7 +101,10 @@ void weight_name(enum checkpoint_kind kind, enum weight weight, uint32_t layer,
         snprintf(name, WEIGHT_NAME_BYTES, "%s", name_of(kind, weight));
 }
 
-/* "7." at the beginning of `name` as a number, without leading zeros; moves `name` behind it. */
+/*
+ * Takes "7." at the beginning of `name` as a number without leading zeros, and moves `name` behind
+ * it.
+ */
 static bool take_layer(struct text *name, uint32_t n_layers, uint32_t *layer)
 {
     size_t at = 0;

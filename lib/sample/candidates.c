@@ -1,26 +1,31 @@
 /*
- * Ranking, filtering and drawing candidates. See candidates.h.
+ * Ranks, filters and draws candidates. See candidates.h.
  */
 #include "sample/candidates.h"
 
 #include <string.h>
 
-/* So many best ones a heap finds faster than sorting all candidates does. */
+/* Up to so many best candidates are found faster by a heap than by sorting all of them. */
 #define MOST_BY_HEAP 1024
-#define FEW 128 /* all of so few, too */
+#define FEW 128 /* up to so many candidates are ranked by a heap in any case */
 
-/* Candidates are sorted by the 32 bits of their logits, digit by digit from the lowest. */
+/*
+ * Candidates are sorted by the 32 bits of their logits, one digit after the other from the lowest.
+ */
 #define DIGIT_BITS 11
 #define DIGIT_VALUES (1u << DIGIT_BITS)
 
-#define PIECE 256 /* candidates weighed at a time */
+#define PIECE 256 /* candidates that are weighed at a time */
 
 static bool better(const struct candidate *a, const struct candidate *b)
 {
     return a->logit > b->logit || (a->logit == b->logit && a->token < b->token);
 }
 
-/* Restores the heap below `root`, whose candidate may be too good. The worst one is on top. */
+/*
+ * Restores the heap below `root`, whose candidate may be too good for its place. The worst is on
+ * top.
+ */
 static void sift_down(struct candidate *heap, size_t n, size_t root)
 {
     struct candidate moved = heap[root];
@@ -46,8 +51,8 @@ static void swap(struct candidate *a, struct candidate *b)
 }
 
 /*
- * A heap of the k best so far with the worst of them on top: most of the others cost one
- * comparison. Taking the top away k times then leaves them best first.
+ * Keeps a heap of the k best so far with the worst of them on top, so that most of the others cost
+ * one comparison. Taking the top away k times then leaves them in order, best first.
  */
 static void rank_by_heap(struct candidate *candidates, size_t n, size_t k)
 {
@@ -74,7 +79,7 @@ static uint32_t rank_key(const struct candidate *candidate)
     return (bits & 0x80000000u) != 0 ? bits : ~(bits | 0x80000000u);
 }
 
-/* Copies the candidates, ordered by one digit of their keys; equals stay in their order. */
+/* Copies the candidates, ordered by one digit of their keys. Equal ones stay in their order. */
 static void order_by_digit(const struct candidate *from, struct candidate *to, size_t n,
                            unsigned shift)
 {
@@ -142,8 +147,8 @@ static double total_weight(const struct candidate *candidates, size_t n)
 }
 
 /*
- * Those of less than half the average share of what top_p leaves out can never be needed: all of
- * them together weigh less than that. So only the others are sorted, mostly few.
+ * Candidates below half the average share of what top_p leaves out are never needed: all of them
+ * together weigh less than that. So only the others are sorted, and these are mostly few.
  */
 size_t candidates_top_p(struct candidate *candidates, struct candidate *spare, size_t n,
                         float top_p)

@@ -14,17 +14,17 @@
 #define DEFAULT_MAX_TOKENS 256
 
 struct generation {
-    struct lckv_cache *cache; /* held by the caller */
+    struct lckv_cache *cache; /* the caller holds it */
     struct lckv_session *session;
-    struct lckv_sampler *sampler; /* held */
+    struct lckv_sampler *sampler; /* holds a reference */
     const lckv_generate_options *options;
     const lckv_model *model;
     bool has_text; /* the model has a tokenizer */
     struct lckv_detokenizer detokenizer;
     struct stops stops;
     lckv_generate_report report;
-    bool ended;      /* report.reason tells why */
-    bool stop_found; /* no more text comes out */
+    bool ended;      /* report.reason says why */
+    bool stop_found; /* no more text is given out */
 };
 
 static double seconds_now(void)
@@ -41,7 +41,7 @@ static void end(struct generation *generation, lckv_stop_reason reason)
     generation->ended = true;
 }
 
-/* A cancel ends the generation, it is not a failure of it. */
+/* A cancel ends the generation; it does not make it fail. */
 static lckv_status end_if_cancelled(struct generation *generation, lckv_status status)
 {
     if (status != LCKV_CANCELLED)
@@ -59,14 +59,16 @@ static lckv_status append(struct generation *generation, const lckv_token *token
                             .want = LCKV_WANT_LAST};
     const lckv_evaluate_options options = {.size = sizeof options, .prefill = prefill};
     lckv_evaluate_report report = {.size = sizeof report};
-    /* What came while a callback ran must not wait for the engine to look. */
+    /*
+     * A cancel that came while a callback ran takes effect here, before the engine looks for one.
+     */
     lckv_status status = cache_check_cancel(generation->cache);
     if (status != LCKV_OK)
         return status;
     return evaluate(generation->cache, &item, sizeof item, 1, &options, &report);
 }
 
-/* Chooses from the row of logits that the last step left in the cache. */
+/* Chooses a token from the row of logits that the last step left in the cache. */
 static lckv_status sample(struct generation *generation, lckv_token *token)
 {
     const float *logits;
@@ -77,7 +79,7 @@ static lckv_status sample(struct generation *generation, lckv_token *token)
     return sampler_sample(generation->sampler, logits + (n_rows - 1) * n_vocab, n_vocab, token);
 }
 
-/* Gives a token, or with -1 what is left at the end, to the callback. */
+/* Gives a token to the callback, or the text that is left at the end if `token` is -1. */
 static lckv_status give(struct generation *generation, lckv_token token)
 {
     const lckv_generate_options *options = generation->options;
@@ -105,7 +107,9 @@ static lckv_status give(struct generation *generation, lckv_token token)
     return LCKV_OK;
 }
 
-/* One token: chosen from the session's logits, given out and, unless it is the last, appended. */
+/*
+ * Chooses one token from the session's logits, gives it out and, unless it is the last, appends it.
+ */
 static lckv_status step(struct generation *generation, uint64_t max_tokens)
 {
     lckv_token token;
@@ -157,7 +161,7 @@ static lckv_status run(struct generation *generation, const lckv_token *prompt, 
     return status;
 }
 
-/* What the loop needs of its own: a greedy sampler where there is none. */
+/* Prepares what the loop needs of its own. Without a sampler it makes a greedy one. */
 static lckv_status prepare(struct generation *generation, struct lckv_sampler *sampler)
 {
     const lckv_sampler_options options = {.size = sizeof options,
@@ -170,7 +174,7 @@ static lckv_status prepare(struct generation *generation, struct lckv_sampler *s
         if (status != LCKV_OK)
             return status;
     }
-    /* Stop strings without a tokenizer are refused here, with the reason why there is none. */
+    /* Stop strings need a tokenizer; the refusal says why there is none. */
     generation->has_text = generation->model->tokenizer != NULL;
     return generation->options->n_stops > 0 ? model_check_tokenizer(generation->model) : LCKV_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * The generation loop: evaluate, sample, accept, give out text, until something ends it.
+ * The generation loop: it evaluates, samples, accepts and gives out text until something ends it.
  */
 #ifndef LCKV_SAMPLE_GENERATE_H
 #define LCKV_SAMPLE_GENERATE_H
@@ -8,9 +8,9 @@
 #include "lckv.h"
 
 /*
- * As lckv_generate, options and report of full size. The cache must be held by the caller
- * (cache_enter) from before this call to after it: that keeps the session alive and others out
- * between the steps, and one cancel ends the whole of it.
+ * Does what lckv_generate says; options and report are of full size. The caller must hold the cache
+ * (cache_enter) from before this call to after it: that keeps the session alive and other calls out
+ * between the steps, and one cancel ends the whole generation.
  */
 CHECKED lckv_status generate(struct lckv_session *session, struct lckv_sampler *sampler,
                              const lckv_token *prompt, size_t n_prompt,

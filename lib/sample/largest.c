@@ -1,5 +1,5 @@
 /*
- * Finding the largest logit. See largest.h.
+ * Finds the largest logit. See largest.h.
  */
 #include "sample/largest.h"
 

@@ -19,7 +19,9 @@ _Static_assert(FLT_EVAL_METHOD == 0, "doubles must not be computed in a wider fo
 #define MANTISSA_BITS 52
 #define MANTISSA_MASK ((UINT64_C(1) << MANTISSA_BITS) - 1)
 
-/* x = 2^e m with m around 1; log m = 2 atanh((m - 1) / (m + 1)), a series that converges fast. */
+/*
+ * x = 2^e m with m around 1, and log m = 2 atanh((m - 1) / (m + 1)), whose series converges fast.
+ */
 double sample_log(double x)
 {
     uint64_t bits;

@@ -1,7 +1,7 @@
 /*
- * A logarithm that gives the same bits on every machine: IEEE double additions, multiplications and
- * divisions in a fixed order, nothing of libm. Accurate to a few units in the last place, which is
- * far more than sampling needs. The exponential is in kernels/logits.inc.h.
+ * A logarithm that gives the same bits on every machine: it uses IEEE double additions,
+ * multiplications and divisions in a fixed order, and no functions of libm. It is accurate to a few
+ * units in the last place, far more than sampling needs. kernels/logits.inc.h has the exponential.
  */
 #ifndef LCKV_SAMPLE_LOG_H
 #define LCKV_SAMPLE_LOG_H

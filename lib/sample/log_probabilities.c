@@ -1,12 +1,12 @@
 /*
- * log(softmax(logits)), the same on every machine: for perplexities and for callers that rank
+ * log(softmax(logits)), the same on every machine. It serves perplexities and callers that rank
  * tokens.
  */
 #include "sample/largest.h"
 #include "sample/log.h"
 #include "sample/sampler.h"
 
-#define PIECE 256 /* logits weighed at a time */
+#define PIECE 256 /* logits that are weighed at a time */
 
 lckv_status log_probabilities(const float *logits, size_t n_vocab, float *result)
 {

@@ -1,5 +1,5 @@
 /*
- * Penalties for tokens seen. See penalties.h.
+ * Penalties for tokens that were accepted before. See penalties.h.
  */
 #include "sample/penalties.h"
 
@@ -62,7 +62,10 @@ static float penalised(const struct penalties *penalties, float logit, uint32_t 
     return logit - (float)count * penalties->frequency - penalties->presence;
 }
 
-/* Counting first and clearing on the way back costs the window, not the vocabulary. */
+/*
+ * Counting the tokens first and clearing the counts on the way back costs the length of the window,
+ * not of the vocabulary.
+ */
 lckv_status penalties_apply(struct penalties *penalties, float *logits, size_t n_vocab)
 {
     if (penalties->n_tokens == 0)

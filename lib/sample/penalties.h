@@ -1,5 +1,5 @@
 /*
- * Penalties: the last accepted tokens, and what they cost a token that was seen.
+ * Penalties: the last accepted tokens, and what they subtract from the logits of tokens among them.
  */
 #ifndef LCKV_SAMPLE_PENALTIES_H
 #define LCKV_SAMPLE_PENALTIES_H
@@ -13,7 +13,7 @@ struct penalties {
     float frequency, presence;
     size_t window;
 
-    /* The last `window` accepted tokens; a ring once it is full, with the oldest at `oldest`. */
+    /* The last `window` accepted tokens; a full array is a ring that begins with `oldest`. */
     lckv_token *tokens;
     size_t capacity, n_tokens, oldest;
 
@@ -21,19 +21,21 @@ struct penalties {
     size_t n_counts;
 };
 
-/* Everything else is zero at first. */
+/* A new struct has its options set and is zero otherwise. */
 void penalties_release(struct penalties *penalties);
 
 /* Forgets the tokens. */
 void penalties_reset(struct penalties *penalties);
 
-/* Takes the tokens of `from`, which has the same window; nothing changes on failure. */
+/* Copies the tokens of `from`, which has the same window. Nothing changes on failure. */
 CHECKED lckv_status penalties_copy(struct penalties *penalties, const struct penalties *from);
 
-/* Remembers a token, which is not negative. */
+/* Remembers a token, which must not be negative. */
 CHECKED lckv_status penalties_accept(struct penalties *penalties, lckv_token token);
 
-/* Changes the logits of the tokens seen. Those beyond the vocabulary cannot be chosen anyway. */
+/*
+ * Changes the logits of the remembered tokens. Those beyond the vocabulary cannot be chosen anyway.
+ */
 CHECKED lckv_status penalties_apply(struct penalties *penalties, float *logits, size_t n_vocab);
 
 #endif

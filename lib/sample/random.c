@@ -4,8 +4,8 @@
 #include "sample/random.h"
 
 /*
- * Any seed, 0 included, becomes a state that is not all zero, which the generator could never
- * leave.
+ * Every seed, 0 included, becomes a state that is not all zero: the generator could never leave
+ * that one.
  */
 void random_seed(struct random *random, uint64_t seed)
 {

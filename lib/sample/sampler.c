@@ -1,6 +1,6 @@
 /*
- * Samplers: their options and state, and the order of the steps from logits to a token. The steps
- * themselves are penalties.c and candidates.c. See sampler.h.
+ * Samplers: their options and state, and the order of the steps from logits to a token. penalties.c
+ * and candidates.c have the steps. See sampler.h.
  */
 #include "sample/sampler.h"
 
@@ -20,7 +20,7 @@ struct lckv_sampler {
     _Atomic uint32_t references;
     lckv_allocator allocator;
     const struct kernels *kernels;
-    lckv_sampler_options options; /* logit_bias is our copy; allocator is not read again */
+    lckv_sampler_options options; /* logit_bias is a copy; allocator is not read again */
     lckv_logit_bias *logit_bias;
     struct random random;
     struct penalties penalties;
@@ -28,7 +28,7 @@ struct lckv_sampler {
     /* Scratch, grown to the largest vocabulary seen. */
     float *logits;
     size_t logits_capacity;
-    struct candidate *candidates, *spare; /* spare: for top_k and top_p only */
+    struct candidate *candidates, *spare; /* spare only for top_k and top_p */
     size_t candidates_capacity, spare_capacity;
 };
 
@@ -87,7 +87,7 @@ static lckv_status check_options(const lckv_sampler_options *options)
     return check_logit_bias(options->logit_bias, options->n_logit_bias);
 }
 
-/* `options` are checked; the random state is the seed's. */
+/* `options` have been checked. The random state becomes that of the seed. */
 static lckv_status create(const lckv_sampler_options *options, const lckv_allocator *allocator,
                           struct lckv_sampler **result)
 {
@@ -186,7 +186,7 @@ lckv_status sampler_accept(struct lckv_sampler *sampler, lckv_token token)
     return penalties_accept(&sampler->penalties, token);
 }
 
-/* -INFINITY bans outright: added to an infinite logit it would give NaN. */
+/* -INFINITY is set, not added: added to an infinite logit it would give NaN. */
 static lckv_status apply_bias(const struct lckv_sampler *sampler, float *logits, size_t n_vocab)
 {
     for (size_t i = 0; i < sampler->options.n_logit_bias; i++) {
@@ -210,7 +210,7 @@ static bool is_adjusted(const struct lckv_sampler *sampler)
            sampler->penalties.n_tokens > 0;
 }
 
-/* The steps before the temperature, on the sampler's own copy of the logits. */
+/* Takes the steps before the temperature, on the sampler's own copy of the logits. */
 static lckv_status adjust(struct lckv_sampler *sampler, const float *logits, size_t n_vocab)
 {
     const lckv_sampler_options *options = &sampler->options;

@@ -1,5 +1,5 @@
 /*
- * Samplers: logits to a token, the same on every machine.
+ * Samplers: they turn logits into a token, the same on every machine.
  */
 #ifndef LCKV_SAMPLE_SAMPLER_H
 #define LCKV_SAMPLE_SAMPLER_H
@@ -9,7 +9,10 @@
 
 struct lckv_sampler;
 
-/* As the lckv_sampler_* functions, options of full size and checked pointers. */
+/*
+ * These do what the lckv_sampler_* functions say; options are of full size and pointers are
+ * checked.
+ */
 CHECKED lckv_status sampler_create(const lckv_sampler_options *options,
                                    struct lckv_sampler **sampler);
 void sampler_retain(struct lckv_sampler *sampler); /* while callbacks may release it */
@@ -20,7 +23,7 @@ CHECKED lckv_status sampler_sample(struct lckv_sampler *sampler, const float *lo
                                    size_t n_vocab, lckv_token *token);
 CHECKED lckv_status sampler_accept(struct lckv_sampler *sampler, lckv_token token);
 
-/* As lckv_log_probabilities. */
+/* Does what lckv_log_probabilities says. */
 CHECKED lckv_status log_probabilities(const float *logits, size_t n_vocab, float *result);
 
 #endif

@@ -21,8 +21,8 @@ void stops_release(struct stops *stops)
 }
 
 /*
- * Where the stop string begins that is complete first, the longest of those that end together; -1
- * if none is. Up to `searched` no stop string ends.
+ * Where the stop string begins that is complete first: the longest of those that end there. It is
+ * -1 if none is complete. No stop string ends within the first `searched` bytes.
  */
 static ptrdiff_t find_complete(const struct stops *stops, size_t searched, size_t length)
 {
@@ -40,7 +40,7 @@ static ptrdiff_t find_complete(const struct stops *stops, size_t searched, size_
     return -1;
 }
 
-/* Whether the text from `begin` on is the beginning of a longer stop string. */
+/* Whether the text from `begin` on may be the beginning of a longer stop string. */
 static bool may_begin_stop(const struct stops *stops, size_t begin, size_t length)
 {
     for (size_t i = 0; i < stops->n_strings; i++) {
@@ -52,7 +52,7 @@ static bool may_begin_stop(const struct stops *stops, size_t begin, size_t lengt
     return false;
 }
 
-/* How much text no stop string can take back. Stop strings may begin inside a character. */
+/* How much text no stop string can take back. A stop string may begin inside a character. */
 static size_t find_settled(const struct stops *stops, size_t length)
 {
     size_t longest = 0;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make dist holds what is committed; from the unpacked tarball, without git, it makes the same one, and BUILD is
+# make dist packs what is committed. In the unpacked tarball, without git, it makes the same tarball, and BUILD is
 # left out.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What was compiled with other flags is compiled again, and only that; in a BUILD outside the sources.
+# Objects that were compiled with other flags are compiled again, and no others, in a BUILD outside the sources.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The header alone, in every language that promises to take it, with all warnings; and no padding.
+# The header compiles alone, with all warnings, in every language that it promises, and structs have no padding.
 set -euo pipefail
 for compiler in gcc clang; do
     command -v $compiler >/dev/null || continue

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# make install to a DESTDIR, an example through pkg-config, shared and static; uninstall leaves nothing. Then a
-# PREFIX with blanks, install-strip, and the loader's table.
+# Tests make install to a DESTDIR, and an example built through pkg-config, shared and static; uninstall must leave
+# nothing. Then it tests a PREFIX with blanks, install-strip, and the loader's table.
 set -euo pipefail
 model=$2
 build=$3
@@ -20,7 +20,7 @@ rm "$stage"/usr/lib/liblckv.so*
 ${CC:-cc} examples/minimal.c $(flags --cflags --libs --static) -o "$stage/static"
 "$stage/static" "$model" >"$stage/two"
 cmp "$stage/one" "$stage/two"
-# Nothing shared at all. What needs more than packages.txt names (libgfortran) does not belong to the flags.
+# This one links nothing shared. Libraries that need more than packages.txt names (libgfortran) are not in the flags.
 # shellcheck disable=SC2046
 ${CC:-cc} -static examples/minimal.c $(flags --cflags --libs --static) -o "$stage/alone"
 "$stage/alone" "$model" >"$stage/two"
@@ -32,7 +32,7 @@ make -s uninstall BUILD="$build" DESTDIR="$stage" PREFIX=/usr
 left=$(find "$stage/usr" -type f -o -type l)
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
 
-# A PREFIX that the shell, sed and pkg-config could each misread, without a DESTDIR. The stub stands for ldconfig.
+# Takes a PREFIX that the shell, sed and pkg-config could each misread, and no DESTDIR. The stub stands for ldconfig.
 prefix="$stage/a b & | 'c'"
 printf '#!/bin/sh\necho "called $*" >>"%s"\n' "$stage/called" >"$stage/ldconfig"
 chmod +x "$stage/ldconfig"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Loading the shared library changes nothing of the process.
+# Loading the shared library changes nothing in the process.
 set -euo pipefail
 library=$(realpath "$3/liblckv.so")
 folder=$(mktemp -d)

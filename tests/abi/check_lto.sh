@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# With link-time optimisation too, the static library holds machine code and exports lckv_* alone. A part of the
+# The static library holds machine code and exports only lckv_*, with link-time optimisation too. A part of the
 # sources is enough to show it, and quick to build.
 set -euo pipefail
 folder=$(mktemp -d)
@@ -22,7 +22,7 @@ for compiler in gcc clang; do
     others=$(nm --defined-only --extern-only "$build/liblckv.a" | awk 'NF == 3 && $3 !~ /^lckv_/ {print $3}')
     [ -z "$others" ] || { echo "$compiler -flto exports: $others"; exit 1; }
     nm --defined-only --extern-only "$build/liblckv.a" | grep -q ' T lckv_plan_parse$'
-    # The other compiler's linker reads it: it is an ordinary object.
+    # The other compiler's linker reads it, so it is an ordinary object.
     for linker in gcc clang; do
         command -v $linker >/dev/null || continue
         $linker -Iinclude "$folder/program.c" "$build/liblckv.a" -no-pie -Wl,--unresolved-symbols=ignore-all -lm -lpthread \

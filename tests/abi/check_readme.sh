@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's program, as it stands there: it compiles without a warning, and runs after make install.
+# The README's program compiles as it stands there without a warning, and runs after make install.
 set -euo pipefail
 model=$2
 build=$3

@@ -1,6 +1,6 @@
 /*
- * What the tests of caches share: three models, the tokens that they are given, and the logits that
- * must come of them.
+ * What the tests of caches share: three models, the tokens that they get, and the logits that must
+ * come out.
  */
 #ifndef LCKV_TESTS_CACHE_SUPPORT_H
 #define LCKV_TESTS_CACHE_SUPPORT_H
@@ -30,7 +30,10 @@ static inline lckv_item item_of(lckv_session *session, size_t begin, size_t end,
     return make_item(session, tokens + begin, end - begin, logits, N_VOCAB);
 }
 
-/* Exact logits of all N_TOKENS tokens by one thread, one token a call; kv_dtype 0: the default. */
+/*
+ * Computes exact logits of all N_TOKENS tokens with one thread and one token in each call. If
+ * kv_dtype is 0, it is the default.
+ */
 static inline void reference_logits(const lckv_model *model, lckv_dtype kv_dtype, float *logits)
 {
     lckv_cache *cache =

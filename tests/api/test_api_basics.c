@@ -335,12 +335,12 @@ START_TEST(a_pool_comes_and_goes)
 }
 END_TEST
 
-/* Of an embedding that is the output matrix too, decoding reads every row. */
+/* Decoding reads one row of an embedding, but every row if it is the output matrix too. */
 START_TEST(decoding_reads_all_weights_but_an_embedding)
 {
     static const struct {
         const char *path;
-        uint64_t left_out; /* rows, columns and bytes of an element */
+        uint64_t left_out; /* rows x columns x bytes of an element */
     } models[] = {{"examples/models/stories-lckv-q8_0.gguf", 0},
                   {"tests/data/goldens/all-top", 160 * 64 * 2},
                   {"tests/data/goldens/cla2", 160 * 64 * 4}};

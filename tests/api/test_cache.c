@@ -1,6 +1,6 @@
 /*
- * The contract of caches, sessions and lckv_evaluate, on the public header only: what is checked
- * before anything changes, what a failed call leaves as it was, and who may release what and when.
+ * The contract of caches, sessions and lckv_evaluate: what is checked before anything changes, what
+ * a failed call leaves unchanged, and who may release what and when. Uses the public header only.
  */
 #include "cache_support.h"
 
@@ -104,7 +104,7 @@ START_TEST(a_full_cache_changes_nothing)
     ck_assert_uint_eq(free_pages(cache), pages);
     ck_assert_uint_eq(length_of(a), 20);
     ck_assert_uint_eq(length_of(b), 5);
-    /* What comes after is bitwise as if the failed call had not been. */
+    /* What comes next has the bits that it has without the failed call. */
     items[0] = item_of(a, 20, N_TOKENS, got[2]);
     ck_assert_ok(run(cache, items, 1, LCKV_PREFILL_AUTO));
     ck_assert(memcmp(got[2], expected + 20 * N_VOCAB, 20 * N_VOCAB * sizeof(float)) == 0);
@@ -116,7 +116,10 @@ START_TEST(a_full_cache_changes_nothing)
 }
 END_TEST
 
-/* Every page is used, and a call that lacks one only is told so. _i: pages over a multiple of 3. */
+/*
+ * All pages can be used, and a call that lacks just one is told so. _i: pages beyond a multiple of
+ * 3.
+ */
 START_TEST(a_cache_is_full_when_one_page_is_missing)
 {
     lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL); /* 3 slots, none windowed */
@@ -248,7 +251,7 @@ START_TEST(handles_are_released_in_any_order_at_any_time)
     lckv_evaluate_options options = {
         .size = sizeof options, .progress = release_all, .progress_user = &releaser};
     lckv_item items[2] = {item_of(a, 0, 4, got[0]), item_of(b, 0, 4, got[1])};
-    /* Released by a callback in the middle of the call: its end is what frees it. */
+    /* A callback released it in the middle of the call; the end of the call must free it. */
     ck_assert_ok(lckv_evaluate(cache, items, sizeof *items, 2, &options, NULL));
     ck_assert(memcmp(got[0], got[1], 4 * N_VOCAB * sizeof(float)) == 0);
     ck_assert_uint_eq(stats_of(cache).n_sessions, 1);
@@ -299,7 +302,7 @@ static void *call_meanwhile(void *user)
     busy->statuses[5] = lckv_session_read_kv(busy->session, 0, 0, 1, row, NULL);
     busy->statuses[6] = lckv_generate(busy->session, NULL, tokens, 1, NULL, NULL);
     busy->statuses[7] = lckv_sampler_sample_session(busy->sampler, busy->session, &token);
-    /* What only shows something answers all the same. */
+    /* Functions that only show something answer all the same. */
     (void)free_pages(busy->cache);
     busy->length = length_of(busy->session);
     pthread_barrier_wait(&busy->seen);
@@ -360,7 +363,7 @@ START_TEST(budgets_are_kept)
 }
 END_TEST
 
-/* From opening to the first logits, with the nth allocation refused. */
+/* Does everything from opening to the first logits, with the nth allocation refused. */
 static lckv_status whole_life(struct counting *counting)
 {
     lckv_allocator allocator = counting_allocator(counting);

@@ -1,6 +1,6 @@
 /*
- * That logits depend on nothing but the tokens before them: whatever the threads, the pages, the
- * batches, the splits, and what was truncated before. On the public header only.
+ * Logits depend on nothing but the tokens before them: not on the threads, the pages, the batches,
+ * the splits, or what was truncated before. Uses the public header only.
  */
 #include "cache_support.h"
 
@@ -15,11 +15,11 @@ static void set_up(void)
     make_tokens();
 }
 
-/* What the models are computed with: as they are, or their matrices in bytes or nibbles. */
+/* How the models are computed: with their matrices as they are, or in bytes or nibbles. */
 static const struct form {
     lckv_precision precision;
     lckv_dtype kv_dtype;
-    lckv_dtype dtype; /* 0: that of the file */
+    lckv_dtype dtype; /* 0: the type in the file */
 } forms[] = {{LCKV_PRECISION_FULL, LCKV_DTYPE_F16, 0},
              {LCKV_PRECISION_FULL, LCKV_DTYPE_BF16, 0},
              {LCKV_PRECISION_FULL, LCKV_DTYPE_F32, 0},
@@ -62,7 +62,7 @@ START_TEST(logits_do_not_depend_on_threads_pages_batches_or_splits)
         lckv_session *sessions[3];
         for (int s = 0; s < 3; s++)
             sessions[s] = make_session(cache);
-        /* Session 0 goes in splits, session 1 is one token behind, session 2 begins late. */
+        /* Session 0 grows in splits, session 1 token by token, and session 2 begins later. */
         size_t done[3] = {0};
         memset(got, 0, sizeof got);
         while (done[0] < N_TOKENS || done[1] < N_TOKENS || done[2] < N_TOKENS) {
@@ -189,7 +189,10 @@ static int32_t evaluate_within(void *user, uint64_t done, uint64_t total)
     return 0;
 }
 
-/* The open holds the pool meanwhile: the call has its thread alone, and the same bits. */
+/*
+ * The open holds the pool meanwhile, so the call runs on its own thread alone. The bits are the
+ * same.
+ */
 START_TEST(callbacks_of_an_open_may_use_its_pool)
 {
     lckv_pool *pool;
@@ -209,7 +212,7 @@ START_TEST(callbacks_of_an_open_may_use_its_pool)
 }
 END_TEST
 
-/* The allocator's memory is NaN all over. _i: model and form. */
+/* The allocator's memory holds nothing but NaN. _i: model and form. */
 START_TEST(memory_may_hold_anything)
 {
     struct counting counting = {.n_allowed = SIZE_MAX};
@@ -271,7 +274,10 @@ START_TEST(long_contexts_are_shared_by_threads)
 }
 END_TEST
 
-/* One call's rows of a session, on both sides of the end of a segment, as one by one. */
+/*
+ * The rows of a session in one call, on both sides of the end of a segment, are as if computed one
+ * by one.
+ */
 START_TEST(rows_on_both_sides_of_a_segment_are_shared_by_threads)
 {
     enum { BEFORE = 2046, ROWS = 4 };

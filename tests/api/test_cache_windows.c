@@ -1,7 +1,7 @@
 /*
- * Models with sliding windows in caches that have just the room they were asked for: whatever the
+ * Models with sliding windows in caches that have just the room they were asked for. Whatever the
  * calls, the tokens that a cache was made for fit, and the sessions that the planner lets into a
- * budget can go on. On the public header only.
+ * budget can go on. Uses the public header only.
  */
 #include "sessions.h"
 
@@ -20,15 +20,15 @@ static const size_t chunks[] = {1, 7, 16, 33, 50, 64, 70, 100, 150, MOST_TOKENS}
 static lckv_token tokens[MOST_TOKENS];
 static float exact_of_models[4][MOST_TOKENS * MOST_VOCAB];
 
-/* With LCKV_TEST_SHORT, the least of each kind: valgrind takes a hundredth of a second a token. */
+/* With LCKV_TEST_SHORT, tests do the least of each kind: under valgrind a token takes 10 ms. */
 static bool few;
 static size_t n_long; /* tokens of the longest sessions */
 
-/* Of the model that was opened last. */
+/* These belong to the model that was opened last. */
 static size_t n_vocab;
 static const float *exact;
 
-/* A plan of windowed slots only: no golden model has one. */
+/* A model whose plan has only windowed slots, as no golden model has. */
 static lckv_model *open_windows_only(void)
 {
     lckv_convert_options options = {
@@ -43,7 +43,7 @@ static lckv_model *open_windows_only(void)
     return model;
 }
 
-/* One of `models`, or after them the one that has windowed slots only. */
+/* Opens one of `models`, or for the number behind them the one with windowed slots only. */
 static lckv_model *open_windowed(int i)
 {
     lckv_model *model = i < 3 ? open_golden(models[i], LCKV_PRECISION_FULL) : open_windows_only();
@@ -73,11 +73,13 @@ static lckv_item item_of(lckv_session *session, size_t begin, size_t end, float 
     return item;
 }
 
-/* Once for all tests: the exact logits of all tokens, from caches with plenty of room. */
+/*
+ * Runs once for all tests: computes the exact logits of all tokens in caches with plenty of room.
+ */
 static void set_up(void)
 {
     few = getenv("LCKV_TEST_SHORT") != NULL;
-    n_long = few ? 140 : MOST_TOKENS; /* 140: windowed slots have given pages back */
+    n_long = few ? 140 : MOST_TOKENS; /* enough for windowed slots to give pages back */
     fill_tokens(tokens, MOST_TOKENS);
     for (int i = 0; i < 4; i++) {
         lckv_model *model = open_windowed(i);
@@ -91,7 +93,10 @@ static void set_up(void)
     }
 }
 
-/* One session takes all the room, in calls of `chunk`; a roomy cache must give the same logits. */
+/*
+ * Lets one session take all the room, in calls of `chunk`. A cache with much room must give the
+ * same logits.
+ */
 static void fill(const lckv_model *model, size_t length, size_t chunk, lckv_prefill prefill)
 {
     float ours[MOST_VOCAB], theirs[MOST_VOCAB];
@@ -140,7 +145,9 @@ START_TEST(a_session_of_all_the_tokens_fits_in_any_calls)
 }
 END_TEST
 
-/* Three sessions share the room and grow in turn: several of them in a call if its rows allow. */
+/*
+ * Lets three sessions share the room and grow in turn, several of them in a call if its rows allow.
+ */
 static void share(const lckv_model *model, lckv_cache_options options, size_t chunk,
                   lckv_prefill prefill)
 {
@@ -207,7 +214,7 @@ static int32_t cancel_late(void *user, uint64_t done, uint64_t total)
 }
 
 /*
- * In a cache without a page to spare, a long call goes wrong in its last pass, when the windows
+ * In a cache without a page to spare, a long call is cancelled in its last pass, when the windows
  * have long passed what the session kept. Nothing of that is lost.
  */
 START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
@@ -240,7 +247,7 @@ START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
     ck_assert_ok(lckv_session_min_length(session, &least_after));
     ck_assert_uint_eq(least, least_after);
     ck_assert_uint_eq(free_pages(cache), pages);
-    /* And from the shortest length on, as if nothing had been. */
+    /* It also goes on from the shortest length, as if nothing had happened. */
     ck_assert_ok(lckv_session_truncate(session, least));
     item = item_of(session, (size_t)least, n_long, logits);
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
@@ -251,7 +258,7 @@ START_TEST(a_call_cancelled_far_beyond_the_window_changes_nothing)
 }
 END_TEST
 
-/* A cache that has as many pages as the planner's budget pays for, or a few more. */
+/* Makes a cache with as many pages as the planner's budget pays for, or a few more. */
 static lckv_cache *cache_of_pages(const lckv_model *model, uint64_t n_pages, uint32_t n_sessions,
                                   lckv_cache_options options)
 {
@@ -269,8 +276,9 @@ static lckv_cache *cache_of_pages(const lckv_model *model, uint64_t n_pages, uin
 }
 
 /*
- * As many sessions as the planner lets into a budget: each takes a prompt of nearly the context,
- * then all append single tokens, up to the context or, with windowed slots only, on and on.
+ * Takes as many sessions as the planner lets into a budget. Each takes a prompt of nearly the
+ * context; then all append single tokens, up to the context or, with windowed slots only, without
+ * end.
  */
 static void fill_budget(const lckv_model *model, uint64_t context, uint32_t rollback, bool for_ever)
 {
@@ -349,7 +357,7 @@ START_TEST(windowed_slots_forget_and_say_so)
     ck_assert_ok(lckv_session_read_kv(session, 3, 0, 200, keys, NULL));
     ck_assert_status(lckv_session_truncate(session, 189), LCKV_OUT_OF_WINDOW);
     ck_assert_uint_eq(length_of(session), 200);
-    /* Back to the shortest length, and on: as if it had never gone further. */
+    /* Goes back to the shortest length, and on from there as if it had never gone further. */
     static float once[MOST_VOCAB], again[MOST_VOCAB];
     lckv_session *straight = make_session(cache);
     item = item_of(straight, 0, 191, once);
@@ -392,7 +400,7 @@ START_TEST(windows_keep_a_long_prompt_in_little_memory)
 }
 END_TEST
 
-/* Whatever the windows have dropped: 0 needs nothing of it, and the session begins anew. */
+/* Whatever the windows have dropped, 0 needs nothing of it, and the session begins anew. */
 START_TEST(truncating_to_nothing_always_works)
 {
     lckv_model *model = open_windowed(_i);

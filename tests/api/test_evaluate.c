@@ -1,6 +1,6 @@
 /*
  * What one lckv_evaluate call gives and when: its report, the rows that are wanted, the logits that
- * the cache holds, and that it reads its arguments once. On the public header only.
+ * the cache holds. Arguments are read only once. Uses the public header only.
  */
 #include "cache_support.h"
 
@@ -27,7 +27,10 @@ static lckv_evaluate_report report_of(lckv_cache *cache, const lckv_item *item,
 
 /* ---- The report ---- */
 
-/* Also where the upper layers see only the last row. _i: model, and whether logits are wanted. */
+/*
+ * This holds also where the upper layers see only the last row. _i: model, and whether logits are
+ * wanted.
+ */
 START_TEST(every_token_is_a_row)
 {
     lckv_model *model = open_golden(models[_i / 2], LCKV_PRECISION_FULL);
@@ -70,7 +73,7 @@ END_TEST
 
 /* ---- What is wanted ---- */
 
-/* All hidden states with no, one and all logits: the same rows as with both. _i: model, want. */
+/* All hidden states are the same with no, one and all logits. _i: model, want. */
 START_TEST(hidden_states_of_all_positions_need_no_logits)
 {
     static const uint32_t wants[] = {LCKV_WANT_NOTHING, LCKV_WANT_LAST, LCKV_WANT_ALL};
@@ -98,7 +101,7 @@ START_TEST(hidden_states_of_all_positions_need_no_logits)
     for (size_t i = want == LCKV_WANT_LAST ? N_VOCAB : 0;
          want != LCKV_WANT_ALL && i < COUNT(got[1]); i++)
         ck_assert(got[1][i] == 0.0f);
-    /* HIDDEN alone gives the last one. */
+    /* HIDDEN alone gives the last row. */
     ck_assert_ok(lckv_session_truncate(b, 0));
     all.want = LCKV_WANT_HIDDEN;
     all.hidden_capacity = HIDDEN_SIZE;
@@ -120,7 +123,7 @@ static int32_t cancel_at_end(void *user, uint64_t done, uint64_t total)
     return done == total;
 }
 
-/* A call that fails late, early, and before it computes leaves the rows of the last one. */
+/* A call that fails late, early, or before it computes leaves the rows of the call before it. */
 START_TEST(failed_calls_leave_the_logits_that_were_held)
 {
     lckv_model *model = open_golden(models[_i], LCKV_PRECISION_FULL);
@@ -128,7 +131,7 @@ START_TEST(failed_calls_leave_the_logits_that_were_held)
     lckv_session *a = make_session(cache), *b = make_session(cache);
     lckv_item items[2] = {item_of(a, 0, 5, NULL), item_of(b, 3, 9, NULL)};
     items[0].want = items[1].want = LCKV_WANT_LAST;
-    for (int round = 0; round < 3; round++) { /* whichever half of the scratch they lie in */
+    for (int round = 0; round < 3; round++) { /* in either half of the scratch */
         float kept[2][N_VOCAB];
         const float *before[2], *after;
         size_t n_rows;
@@ -207,7 +210,7 @@ START_TEST(a_truncate_and_the_next_call_drop_logits)
 }
 END_TEST
 
-/* As many rows of several sessions as the cache may hold, none more, call after call. */
+/* Several sessions want as many rows as the cache may hold, and no more, call after call. */
 START_TEST(the_cache_holds_as_many_rows_as_it_was_made_for)
 {
     static const size_t steps[] = {2, 4};
@@ -229,7 +232,7 @@ START_TEST(the_cache_holds_as_many_rows_as_it_was_made_for)
                              n_rows * N_VOCAB * sizeof(float));
         }
     }
-    /* A sampler chooses from the last of the rows. */
+    /* A sampler chooses from the last row. */
     lckv_sampler *greedy;
     lckv_token token;
     ck_assert_ok(lckv_sampler_create(NULL, &greedy));

@@ -1,7 +1,7 @@
 /*
- * lckv_generate as a call that works on the cache from its beginning to its end, on the public
- * header only: who may come between its steps, what a cancel leaves, and what may be released while
- * it runs.
+ * lckv_generate as one call that works on the cache from its beginning to its end: who may come
+ * between its steps, what a cancel leaves, and what may be released while it runs. Uses the public
+ * header only.
  */
 #include "sessions.h"
 
@@ -38,7 +38,7 @@ static void create(struct run *run)
     ck_assert_ok(lckv_sampler_create(NULL, &run->sampler));
 }
 
-/* Releases what `act` has left. */
+/* Releases what `act` has not released. */
 static void release(struct run *run)
 {
     lckv_sampler_release(run->sampler);
@@ -78,7 +78,7 @@ static lckv_status generate(struct run *run, size_t n_prompt)
     return lckv_generate(run->session, run->sampler, prompt, n_prompt, &options, &run->report);
 }
 
-/* The run that nobody disturbs, one greedy token after the other. */
+/* The tokens of a run without disturbance: one greedy token after the other. */
 static void expected_tokens(lckv_token tokens[N_TOKENS])
 {
     struct run run;
@@ -87,7 +87,7 @@ static void expected_tokens(lckv_token tokens[N_TOKENS])
     ck_assert_int_eq(run.report.reason, LCKV_STOP_LENGTH);
     ck_assert_uint_eq(run.report.n_generated, N_TOKENS);
     memcpy(tokens, run.tokens, sizeof run.tokens);
-    /* The session is what its tokens say: the same continuation, step by step. */
+    /* The session holds what its tokens say: it continues in the same way step by step. */
     lckv_item item = {.session = run.other, .tokens = prompt, .n_tokens = N_PROMPT, .want = 1};
     for (int i = 0; i < N_TOKENS; i++) {
         lckv_token token;
@@ -100,7 +100,7 @@ static void expected_tokens(lckv_token tokens[N_TOKENS])
     release(&run);
 }
 
-/* ---- Nobody comes between the steps ---- */
+/* ---- No call comes between the steps ---- */
 
 static void evaluate_other(struct run *run)
 {
@@ -217,7 +217,7 @@ START_TEST(a_cancel_between_the_steps_ends_it)
     ck_assert_int_eq(run.n_tokens, 3);
     ck_assert_int_eq(run.n_ends, 1);
     ck_assert_uint_eq(length_of(run.session), N_PROMPT + 2);
-    /* The next call knows nothing of it: it goes on from the token that was not evaluated. */
+    /* The next call does not see the cancel. It goes on from the token that was not evaluated. */
     lckv_token last = run.tokens[2];
     run.act = NULL;
     prompt[0] = last;
@@ -243,7 +243,7 @@ static void *cancel_all_the_time(void *user)
     return NULL;
 }
 
-/* A cancel that comes at any moment leaves what the report says. */
+/* A cancel at any moment leaves what the report says. */
 START_TEST(a_cancel_from_another_thread_is_a_reason)
 {
     struct run run;

@@ -1,6 +1,6 @@
 /*
- * Who holds whom, and that everything goes: after the last release, in whatever order, an allocator
- * that counts has got back every byte. On the public header only.
+ * What keeps what alive. After the last release, in whatever order, an allocator that counts has
+ * got back every byte. Uses the public header only.
  */
 #include "cache_support.h"
 
@@ -25,7 +25,7 @@ static lckv_model *open_counted(const char *path)
 
 enum kind { DETOKENIZER, CACHE, SESSION, PLAN, N_KINDS };
 
-/* Whatever is made of a model keeps it, and lets it go. */
+/* Everything that is made of a model keeps it alive, and lets it go. */
 START_TEST(children_hold_their_model_and_let_it_go)
 {
     lckv_model *model = open_counted(WITH_TEXT);
@@ -120,7 +120,7 @@ static int32_t release_at_token(void *user, lckv_token token, const char *text, 
     return 0;
 }
 
-/* One that works and one that does not, and all above them. _i: evaluate, or generate. */
+/* A session that works, one that does not, and what they hold. _i: evaluate, or generate. */
 START_TEST(what_is_released_during_a_call_goes_with_its_end)
 {
     lckv_model *model = open_counted("tests/data/goldens/" WINDOWED);
@@ -150,7 +150,7 @@ START_TEST(what_is_released_during_a_call_goes_with_its_end)
 }
 END_TEST
 
-/* The session alone goes: its pages and its place are free again. */
+/* Only the session goes: its pages and its place are free again. */
 static int32_t release_one(void *user, uint64_t done, uint64_t total)
 {
     lckv_session **session = user;
@@ -186,7 +186,7 @@ START_TEST(a_session_released_during_a_call_gives_its_pages_back)
 }
 END_TEST
 
-/* A pool's memory is the C library's, so that what shows is only that it still works. */
+/* A pool's memory comes from the C library, so all that can be seen is that it still works. */
 START_TEST(a_retained_pool_outlives_a_release)
 {
     lckv_pool *pool;

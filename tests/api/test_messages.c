@@ -1,6 +1,6 @@
 /*
- * Mistakes that callers make, each refused with a message that names what to change, on the public
- * header only.
+ * Mistakes that callers make. Each is refused with a message that names what to change. Uses the
+ * public header only.
  */
 #include "sessions.h"
 
@@ -47,7 +47,7 @@ START_TEST(reserved_members_of_items_are_named)
 }
 END_TEST
 
-/* One row of logits a session is a default, not a limit on sessions. */
+/* One row of logits for each session is a default, not a limit on sessions. */
 START_TEST(many_sessions_need_no_other_option)
 {
     lckv_model *model = open_model(MODEL, (lckv_model_options){0});

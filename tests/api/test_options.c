@@ -1,6 +1,6 @@
 /*
  * The contract of structs that carry their size, through the public calls that take them: sizes
- * that cannot be, the sizes of version 0.0.1 (which stay valid for ever), shorter and longer
+ * that are impossible, the sizes of version 0.0.1 (which stay valid for ever), shorter and longer
  * structs.
  */
 #include "support.h"
@@ -9,7 +9,7 @@
 
 #define ROOM 4096 /* more than any struct */
 
-/* A struct as raw bytes: what another version of the header would have made. */
+/* A struct as raw bytes, as another version of the header may have made it. */
 union raw {
     size_t size;
     unsigned char bytes[ROOM];
@@ -18,7 +18,9 @@ union raw {
 
 static lckv_plan *plan;
 
-/* Each calls one function with the struct at `raw`, and everything else valid as far as it gets. */
+/*
+ * Each calls one function with the struct at `raw`. All that the function looks at before is valid.
+ */
 static lckv_status use_model_options(union raw *raw)
 {
     lckv_model *model;
@@ -50,8 +52,8 @@ static lckv_status use_memory_request(union raw *raw)
 }
 
 /*
- * `least` is the shortest prefix that the call can work with. A good struct gives `good`: the files
- * above do not exist, which shows that the options were accepted.
+ * `least` is the shortest prefix that the call can work with. A good struct gives `good`, which may
+ * come from the missing files above: it shows that the options were accepted.
  */
 static const struct {
     const char *name;

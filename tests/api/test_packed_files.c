@@ -1,6 +1,6 @@
 /*
- * Packed files: the same model, bit for bit, whether it is mapped, copied, read from memory or
- * packed anew for another kernel set.
+ * Packed files hold the same model, bit for bit, whether they are mapped, copied, read from memory
+ * or packed anew for another kernel set.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -26,7 +26,7 @@ static const char *const fixtures[] = {"lckv-w2", "standard-llama", "rope-llama3
 static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_Q8_0,
                                    LCKV_DTYPE_Q4_0};
 
-/* Both files of a fixture, the second packed for `kernel_set`. */
+/* Makes both files of a fixture, the second one packed for `kernel_set`. */
 static void convert_both(const char *fixture, lckv_dtype dtype, const char *kernel_set)
 {
     char path[128];
@@ -49,7 +49,7 @@ static void logits_of(const lckv_model *model, float *logits)
     lckv_cache_release(cache);
 }
 
-/* Consumes both models. */
+/* Compares the logits of both models, and releases the models. */
 static void check_same_logits(lckv_model *a, lckv_model *b)
 {
     static float left[N * VOCAB], right[N * VOCAB];
@@ -93,7 +93,7 @@ START_TEST(a_packed_file_is_the_same_model_mapped)
 }
 END_TEST
 
-/* `name`, [n] float32, behind what the safetensors file has so far. */
+/* Adds the tensor `name`, [n] float32, behind what the safetensors file has so far. */
 static void add_vector(FILE *header, char **data, size_t *length, const char *name, size_t n)
 {
     *data = realloc(*data, *length + n * sizeof(float));
@@ -108,7 +108,7 @@ static void add_vector(FILE *header, char **data, size_t *length, const char *na
     *length = end;
 }
 
-/* Where an object ends, so that members can be added to it. */
+/* Finds the end of an object, so that members can be added to it. */
 static size_t last_brace(const char *text, size_t length)
 {
     while (text[length - 1] != '}')
@@ -124,7 +124,7 @@ static void set_true(char *text, const char *member)
     memcpy(at + strlen(member) - strlen("false"), "true ", strlen("false"));
 }
 
-/* standard-llama with a bias for every matrix of a layer, in the folder of the test. */
+/* Makes standard-llama with a bias for every matrix of a layer, in the folder of the test. */
 static void make_biased(void)
 {
     static const struct {
@@ -186,7 +186,7 @@ START_TEST(biases_are_packed_too)
 }
 END_TEST
 
-/* Of a file that is packed anew, mapped, copied, and packed for another set. */
+/* The file is packed anew, mapped, copied, and packed for another set. */
 START_TEST(every_refused_allocation_of_an_open_is_survived)
 {
     static const struct {
@@ -273,7 +273,7 @@ START_TEST(it_can_be_copied)
 }
 END_TEST
 
-/* In memory that moves and goes, and at an address that no vector likes. */
+/* The memory moves and goes, and stands at an address that suits no vector. */
 START_TEST(it_can_be_read_from_memory)
 {
     size_t length;
@@ -333,7 +333,7 @@ START_TEST(a_packed_file_is_not_converted)
 }
 END_TEST
 
-/* Cut anywhere, a packed file is refused: what it lacks is not left to a signal. */
+/* A packed file that is cut anywhere is refused; no signal has to say that something is missing. */
 START_TEST(a_packed_file_that_is_cut_is_refused)
 {
     size_t length;

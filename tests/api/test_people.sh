@@ -1,7 +1,7 @@
 #!/bin/bash
 #
 # What a person meets at the `lckv` command: help whose examples run, suggestions, messages that name the cause,
-# texts of files that cannot drive a terminal, and what a terminal shows. One line for each check.
+# texts of files that cannot control a terminal, and what a terminal shows. Prints one line for each check.
 #
 #     tests/api/test_people.sh build/lckv examples/models/MODEL.gguf
 
@@ -11,11 +11,11 @@
 golden=tests/data/goldens/standard-llama
 commands="info plan tokenize detokenize logits generate chat perplexity convert bench"
 
-# holds WORD FILE...: whether each file holds the word; lacks: whether none does.
+# holds WORD FILE... checks that each file holds the word; lacks checks that none does.
 holds() { grep -qF -e "$@"; }
 lacks() { ! grep -qF -e "$@"; }
 
-# says WORD COMMAND...: what the command prints holds the word.
+# says WORD COMMAND... checks that the command prints the word.
 says() { # WHAT WORD
     report "$1: '$2'" "$(cat "$work/out" "$work/err" | holds "$2" && echo true)"
 }
@@ -89,7 +89,7 @@ exits 2 "unknown option -x (see" generate "$model" -x
 for number in 0 -5 5x 1e3 '' ' 5' 99999999999999999999999 4294967296 0x10 1.5; do
     exits 2 "--n-tokens: expected a whole number from 1 to 4294967295, got '$number'" generate "$model" -n "$number"
 done
-# Some machines promise any memory; 8 GiB of addresses are too few on all.
+# Some machines grant any amount of memory; 8 GiB of addresses are too few on all of them.
 limited() { (ulimit -v 8388608 && exec "$lckv" "$@"); }
 tool=limited
 exits 1 "a context of 4294967296 tokens needs 6.0 TiB for keys and values (1536 bytes a token)" \
@@ -113,7 +113,7 @@ for _ in 1 2 3; do seq -s ' ' 1 300; done | "$tool" chat "$model" -n 4 -c 2000 >
 report "chat beyond: one note" "$([ "$(grep -cF "$note" "$work/err")" -eq 1 ] && echo true)"
 
 # ---- Perplexities that are large ----------------------------------------------------------------------
-# The output matrix of a model times a factor: its predictions become as sure as they are wrong.
+# Multiplies the output matrix of a model by a factor: its predictions become as sure as they are wrong.
 make_surer() { # FACTOR FOLDER
     cp -r $golden "$2"
     make_input 'import array, json, struct, sys
@@ -183,7 +183,7 @@ report "a name that is too long is cut between two escapes" \
     "$(grep -qE '^name +(\\x01){60,63}[.]{3}$' "$work/out" && echo true)"
 
 # ---- What a terminal shows ----------------------------------------------------------------------------
-# on_terminal ARGUMENTS...: what the command writes to a terminal, without carriage returns, in $work/out.
+# on_terminal ARGUMENTS...: writes to $work/out what the command writes to a terminal, without carriage returns.
 on_terminal() {
     # shellcheck disable=SC2016 # the inner shell expands it
     script -qec "$(printf '%q ' "$tool" "$@")" /dev/null </dev/null 2>"$work/err" | tr -d '\r' >"$work/out"
@@ -208,7 +208,7 @@ if command -v script >/dev/null; then
     run generate "$model" -p "Once upon a time" -n 8 --echo
     report "--echo: the prompt in a pipe too" "$([ "$(cat "$work/out")" = "Once upon a time$(cat "$work/plain")" ] && echo true)"
 
-    # Text that a model wrote: escapes on a terminal, where newlines and tabs work; its bytes in a pipe.
+    # A terminal gets the text of a model with escapes, but newlines and tabs work; a pipe gets its bytes.
     wild=$'a\x1b[2J\x07\tb\nc\xe2\x80\xae\xc3\xa4'
     ids=$("$tool" tokenize "$model" --no-bos --no-special --text "$wild")
     run detokenize "$model" --tokens "$ids"

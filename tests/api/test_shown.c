@@ -1,6 +1,6 @@
 /*
  * What a session shows while another thread works on it: its length, shortest length, tokens and
- * the statistics, at any time, without tearing and without making the working call fail. On the
+ * statistics, at any time, without tearing and without making the working call fail. Uses the
  * public header only.
  */
 #include "cache_support.h"
@@ -18,7 +18,7 @@ struct watch {
     _Atomic int ended, n_looks;
 };
 
-/* Tokens i, i + 1, ... of the endless text at any position. */
+/* The token of the endless text at any position. */
 static lckv_token token_at(uint64_t position)
 {
     return (lckv_token)((position * 37 + 11) % 131);
@@ -49,7 +49,7 @@ static void *look(void *user)
     return NULL;
 }
 
-/* The call goes on when somebody has looked, from beginning to end, while it worked. */
+/* Lets the call go on when another thread has looked, from beginning to end, while it worked. */
 static int32_t wait_for_a_look(void *user, uint64_t done, uint64_t total)
 {
     struct watch *watch = user;
@@ -120,7 +120,7 @@ START_TEST(getters_check_their_arguments)
 }
 END_TEST
 
-/* Positions up to the length and not one more, although the page holds more. */
+/* Positions up to the length can be read and not one more, although the page holds more. */
 START_TEST(keys_and_values_end_where_the_session_does)
 {
     lckv_model *model = open_golden(models[_i], LCKV_PRECISION_FULL);

@@ -1,5 +1,5 @@
 /*
- * How much stack a host must give to the threads that call the library: everything runs on a thread
+ * How much stack a host must give to the threads that call the library. Everything runs on a thread
  * whose stack was painted before. docs/guide.md promises MOST_BYTES.
  */
 #include "folder.h"

@@ -1,6 +1,6 @@
 /*
- * Models and their text: ids that end generation by any file, ids that the tokenizer lacks,
- * tokenizers that are not understood, conversations, and the same after conversion.
+ * Models and their text: ids that end generation, from any file; ids that the tokenizer lacks;
+ * tokenizers that are not understood; conversations. The same holds after conversion.
  */
 #include <lckv.h>
 
@@ -30,7 +30,7 @@ static void put(const char *name, const char *text)
     folder_write(name, text, strlen(text));
 }
 
-/* Takes a member away: overwrites it, and the comma behind it, with blanks. */
+/* Takes a member away: overwrites it and the comma behind it with blanks. */
 static void blank(char *json, const char *member)
 {
     char *at = strstr(json, member);
@@ -38,7 +38,7 @@ static void blank(char *json, const char *member)
     memset(at, ' ', length);
 }
 
-/* The source's weights, and its configuration with `members` instead of its special ids. */
+/* Writes the source's weights, and its configuration with `members` instead of its special ids. */
 static void put_model(const char *members)
 {
     size_t length;
@@ -74,7 +74,7 @@ static lckv_model *open_path(const char *path)
     return model;
 }
 
-/* The folder's model, and with `converted` its GGUF file. */
+/* Opens the folder's model or, if `converted`, its GGUF file. */
 static lckv_model *open_folder(bool converted)
 {
     char path[FOLDER_PATH];
@@ -124,7 +124,7 @@ START_TEST(a_model_without_tokenizer_ends_too)
 }
 END_TEST
 
-/* What the model says, whatever it is, ends there when the configuration names it. */
+/* Whatever the model says, it ends there when the configuration names that token. */
 START_TEST(generation_ends_at_an_id_of_the_configuration)
 {
     lckv_token first = -1;
@@ -185,7 +185,7 @@ START_TEST(ids_that_the_tokenizer_lacks_have_no_text)
 }
 END_TEST
 
-/* One token more than the embedding has rows: everything else is as ever. */
+/* The tokenizer has one token more than the embedding has rows; everything else is as usual. */
 START_TEST(a_tokenizer_may_have_more_tokens_than_the_model)
 {
     put_model("");

@@ -1,7 +1,7 @@
 #!/bin/bash
 #
 # What the `lckv` command promises beside its results: exit statuses, help with examples, JSON that
-# parses, messages on standard error. One line for each check.
+# parses, messages on standard error. Prints one line for each check.
 #
 #     tests/api/test_tool.sh build/lckv examples/models/MODEL.gguf
 
@@ -83,7 +83,7 @@ report "a failure leaves the old file: lckv logits" "$([ "$(cat "$work/old.npy")
 chmod 640 "$work/old.npy"
 "$tool" logits "$model" --tokens 1 -o "$work/old.npy" >/dev/null 2>&1
 report "a new file keeps the permissions: lckv logits" "$([ "$(stat -c %a "$work/old.npy")" = 640 ] && echo true)"
-# A reader that does not stay: more rows than a pipe holds cannot be written to it.
+# A reader goes away: more rows than a pipe holds cannot be written to it.
 head -c 1 "$work/pipe" >/dev/null &
 exits 1 "cannot write $work/pipe" logits "$model" --tokens "$(seq -s, 1 60)" -o "$work/pipe"
 wait
@@ -146,7 +146,7 @@ for text in 'Once upon a time' $'two\nlines, a tab\t and "quotes"' 'ümläut €
         "$([ "$status" -eq 0 ] && [ "$(cat "$work/out")" = "$text" ] && echo true)"
 done
 
-# Logits: the shape, and that the ways of feeding do not matter.
+# Logits have the right shape, and the ways of feeding do not matter.
 run logits "$model" --tokens 1,2,3,4,5 -o "$work/all.npy"
 report "a .npy file of version 1" "$([ "$status" -eq 0 ] && [ "$(head -c 8 "$work/all.npy" | od -An -tx1 | tr -d ' ')" = \
     934e554d50590100 ] && echo true)"
@@ -196,7 +196,7 @@ printf 'Hello\n' | "$tool" chat "$model" -n 4 >"$work/out" 2>"$work/err"
 status=$?
 report "chat reads lines from a pipe" "$([ $status -eq 0 ] && [ -s "$work/out" ] && echo true)"
 
-# Conversion: written and read back.
+# Conversion writes files that can be read back.
 run convert "$model" "$work/f16.gguf" --type f16 --json
 report "convert" "$([ "$status" -eq 0 ] && python3 -m json.tool "$work/out" >/dev/null && echo true)"
 json "d['weight_types'].startswith('f16')" info "$work/f16.gguf" --json
@@ -223,8 +223,8 @@ for type in q8_0 f16; do
     done
 done
 
-# Models of every quantised type: the same bytes of logits from the packed file, by one thread or three, and token by
-# token; and fast precision near the portable set's full one.
+# Models of every quantised type give the same bytes of logits from the packed file, by one thread or three, and token
+# by token. Fast precision is close to full precision of the portable set.
 write_logits() { # MODEL NAME ARGUMENTS...
     "$tool" logits "$1" --tokens "$(seq -s, 1 40)" -o "$work/$2.npy" --gemm own "${@:3}" 2>"$work/err"
 }

@@ -1,7 +1,8 @@
 /*
- * The other side of fuzz_calls.c: what a cache and its sessions must hold, and the checks of one
- * against the other. The reference is a cache whose sessions get the same tokens one by one (where
- * passes are iterated, in the same calls). It never truncates: a session of it begins anew instead.
+ * The model of fuzz_calls.c: what a cache and its sessions must hold, and checks of the cache
+ * against it. The reference is a cache whose sessions get the same tokens one by one or, if they
+ * are encoded by iteration, in the same calls. It never truncates: a session of it begins anew
+ * instead.
  */
 #ifndef LCKV_TESTS_FUZZ_CALLS_H
 #define LCKV_TESTS_FUZZ_CALLS_H
@@ -11,11 +12,11 @@
 
 enum { MAX_SESSIONS = 4, MAX_TOKENS = 40, MAX_NEW = 12, MAX_SLOTS = 4 };
 
-/* How tokens were appended: those of one iterated call belong together. */
+/* How tokens were appended. Those of one iterated call belong together. */
 struct segment {
     lckv_prefill prefill;
     uint32_t forward_passes, backward_passes;
-    uint32_t call; /* tokens of the same call have the same number; 0: each by itself */
+    uint32_t call; /* the same for all tokens of a call; 0: each token by itself */
 };
 
 struct own {
@@ -23,12 +24,12 @@ struct own {
     lckv_token tokens[MAX_TOKENS];
     struct segment segments[MAX_TOKENS];
     size_t n_tokens;
-    size_t longest; /* it has ever been */
+    size_t longest; /* that it has ever been */
     bool held;      /* the cache must hold logits of the last `n_held` tokens */
-    bool is_lost;   /* it must hold none */
+    bool is_lost;   /* the cache must hold none */
     size_t n_held;
     lckv_session *reference; /* NULL: there is none yet */
-    size_t n_computed;       /* tokens of the reference, and rows of what follows */
+    size_t n_computed;       /* tokens of the reference, and rows of the next arrays */
     float logits[MAX_TOKENS * TINY_VOCAB], hidden[MAX_TOKENS * TINY_HIDDEN];
 };
 
@@ -67,7 +68,7 @@ static inline const lckv_model *calls_model(uint32_t index)
     return models[index];
 }
 
-/* ---- A world: one cache of the input's making, and its reference ---- */
+/* ---- A world: a cache that the input describes, and its reference ---- */
 
 static inline struct segment take_segment(struct input *input)
 {
@@ -124,7 +125,7 @@ static inline void world_open(struct world *world, struct input *input)
     world->n_windowed_slots = info.n_windowed_slots;
 }
 
-/* Handles go in either order. */
+/* Releases the handles in either order. */
 static inline void world_close(struct world *world, struct input *input)
 {
     bool cache_first = take(input, 2) == 0;
@@ -158,14 +159,14 @@ static inline void own_append(struct own *own, const lckv_token *tokens, size_t 
         own->longest = own->n_tokens;
 }
 
-/* After a call that failed the logits may still be there or not. */
+/* After a call that failed the logits may or may not be there. */
 static inline void forget_logits(struct world *world)
 {
     for (size_t i = 0; i < MAX_SESSIONS; i++)
         world->own[i].held = world->own[i].is_lost = false;
 }
 
-/* An evaluate takes the logits of all sessions away. */
+/* An evaluate drops the logits of all sessions. */
 static inline void let_go_of_logits(struct world *world)
 {
     for (size_t i = 0; i < MAX_SESSIONS; i++) {
@@ -176,7 +177,7 @@ static inline void let_go_of_logits(struct world *world)
 
 /* ---- The reference ---- */
 
-/* After a truncate or a release. */
+/* To be called after a truncate or a release. */
 static inline void drop_reference(struct own *own)
 {
     lckv_session_release(own->reference);
@@ -222,7 +223,7 @@ static inline void require_rows(const char *what, const float *rows, const float
                 (double)rows[i * width], (double)expected[(first + i) * width]);
 }
 
-/* What an item that succeeded has brought. */
+/* Checks what an item that succeeded has brought. */
 static inline void check_item(struct world *world, struct own *own, const lckv_item *item)
 {
     uint32_t rows_wanted = item->want & 3, hidden_wanted = item->want & ~(uint32_t)3;
@@ -274,7 +275,7 @@ static inline void check_kv(struct world *world, struct own *own, uint32_t slot,
                      TINY_KV_HEADS * TINY_HEAD_DIM);
 }
 
-/* Each token from `first` on is the most likely one after those before it. */
+/* Checks that each token from `first` on is the most likely one after those before it. */
 static inline void check_greedy(struct world *world, struct own *own, size_t first)
 {
     compute_reference(world, own);
@@ -312,7 +313,7 @@ static inline void check_session(const struct own *own)
     require(!own->is_lost || status == LCKV_INVALID_ARGUMENT, "logits of another state are given");
 }
 
-/* Pages of full slots are those that the lengths need; windowed slots may have fewer. */
+/* Checks the pages: full slots have those that the lengths need; windowed slots may have fewer. */
 static inline void check_world(struct world *world)
 {
     lckv_cache_stats stats = {.size = sizeof stats};

@@ -1,7 +1,8 @@
 /*
  * What the fuzz targets share: checks that end the process, an allocator that holds the library to
- * a limit and finds what it leaves behind, inputs made of named parts, numbers taken from an input,
- * and a folder in memory. A target defines LLVMFuzzerTestOneInput; libFuzzer or replay.c calls it.
+ * a limit and finds what it leaves behind, inputs that are made of named parts, numbers taken from
+ * an input, and a folder in memory. A target defines LLVMFuzzerTestOneInput, which libFuzzer or
+ * replay.c calls.
  */
 #ifndef LCKV_TESTS_FUZZ_H
 #define LCKV_TESTS_FUZZ_H
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* Ends the process, which libFuzzer and replay.c take for a crash, unless `condition` holds. */
+/* Ends the process unless `condition` holds. libFuzzer and replay.c take that for a crash. */
 #define require(condition, ...)                                             \
     do {                                                                    \
         if (!(condition)) {                                                 \
@@ -41,8 +42,9 @@ static inline void require_status_ok(lckv_status status, const char *call)
 }
 
 /*
- * Whether a call succeeded. If not, it has a status that the header knows and a message, which
- * LCKV_FUZZ_SAY in the environment prints. LCKV_INTERNAL and LCKV_BUSY are defects here.
+ * Whether a call succeeded. If not, it must have a status that the header knows, and a message,
+ * which is printed if LCKV_FUZZ_SAY is in the environment. LCKV_INTERNAL and LCKV_BUSY are defects
+ * here.
  */
 static inline bool succeeded(lckv_status status)
 {
@@ -69,7 +71,7 @@ static inline void *limited_alloc(void *user, size_t size, size_t align)
     if (posix_memalign(&pointer, align, size) != 0)
         return NULL;
     bytes_out += size;
-    memset(pointer, 0xFF, size); /* of numbers: NaN */
+    memset(pointer, 0xFF, size); /* as numbers: NaN */
     return pointer;
 }
 
@@ -83,7 +85,7 @@ static inline void limited_free(void *user, void *pointer, size_t size)
 
 static const lckv_allocator limited = {sizeof limited, NULL, limited_alloc, limited_free};
 
-/* To be called when a target has released its handles. */
+/* Call this when a target has released its handles. */
 static inline void require_nothing_kept(void)
 {
     require(bytes_out == 0, "%zu bytes are left after the last release", bytes_out);
@@ -189,7 +191,7 @@ static inline void folder_begin(void)
     folder_empty();
 }
 
-/* The path of a file in the folder; valid to the end of the block that this stands in. */
+/* The path of a file in the folder. It is valid to the end of the block in which this is called. */
 #define folder_path(name) folder_join((char[160]){""}, (name))
 static inline const char *folder_join(char path[160], const char *name)
 {
@@ -197,7 +199,7 @@ static inline const char *folder_join(char path[160], const char *name)
     return path;
 }
 
-/* A file of that text, and `n_more` bytes behind it that make small numbers of most types. */
+/* Writes a file of that text, and behind it `n_more` bytes that are small numbers in most types. */
 static inline void folder_write(const char *name, const void *bytes, size_t length, size_t n_more)
 {
     FILE *file = fopen(folder_path(name), "wb");
@@ -216,8 +218,8 @@ static inline bool is_file_name(const char *name)
 }
 
 /*
- * Writes a part to the folder. "NAME N" adds N bytes of data; for safetensors the length of the
- * header comes before the body, so that an input is text alone.
+ * Writes a part to the folder. "NAME N" adds N bytes of data. In a safetensors file the length of
+ * the header is put before the body, so that an input is text only.
  */
 static inline void folder_write_part(const struct part *part)
 {

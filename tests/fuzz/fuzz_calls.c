@@ -1,11 +1,13 @@
 /*
- * Sequences of calls on a cache with a tiny model. What every session holds is also kept here, so
- * that after each call lengths, tokens, pages, logits, keys and values can be held against what a
- * fresh cache computes from the same tokens, bit for bit.
+ * Sequences of calls on a cache with a tiny model. The target keeps what every session must hold.
+ * So after each call lengths, tokens, pages, logits, keys and values are compared, bit for bit,
+ * with what a fresh cache computes from the same tokens.
  */
 #include "calls.h"
 
-/* The sessions that the input names, of those that exist; the first of them if it names none. */
+/*
+ * Takes sessions that the input names, among those that exist; the first of them if it names none.
+ */
 static size_t take_sessions(struct world *world, struct input *input, struct own *chosen[])
 {
     uint32_t mask = take(input, 16);
@@ -76,7 +78,7 @@ static int32_t cancel(void *user, uint64_t done, uint64_t total)
     return cancelling->by_return;
 }
 
-/* The fields of a call that the input chooses; tokens, logits and hidden states have room. */
+/* The input chooses the fields of a call. Tokens, logits and hidden states have room. */
 static void evaluate(struct world *world, struct input *input)
 {
     static lckv_token tokens[MAX_SESSIONS][MAX_NEW];
@@ -240,7 +242,7 @@ static void sample(struct world *world, struct input *input)
     }
 }
 
-/* Arguments that break the contract of a call, which must change nothing. */
+/* Calls with arguments that break the contract, which must change nothing. */
 static void misuse(struct world *world, struct input *input)
 {
     struct own *own = take_session(world, input);

@@ -1,8 +1,8 @@
 /*
- * Conversion. The part "options" has five digits, and then a plan or nothing: the element type, the
- * way of making keys and values, packed or not, a kernel set, and a window. The other parts are the
- * files of a model, as in fuzz_directory.c, or one of them a GGUF file. What has been written must
- * open, and convert again to itself.
+ * Conversion. The part "options" has five digits and then a plan or nothing. The digits choose the
+ * element type, the way in which keys and values are made, packed or not, a kernel set, and a
+ * window. The other parts are the files of a model, as in fuzz_directory.c, or a GGUF file. What
+ * was written must open, and must convert to itself.
  */
 #include "touch.h"
 
@@ -29,7 +29,7 @@ static void read_options(const struct part *part, struct request *request)
     request->options.plan = input.size > 0 ? request->plan : NULL;
 }
 
-/* The bytes of a file; its length, 0 if it is missing, in `length`. */
+/* Reads the bytes of a file and their number, which is 0 if the file is missing. */
 static char *read_file(const char *path, size_t *length)
 {
     struct stat facts;

@@ -1,6 +1,6 @@
 /*
- * A Hugging Face directory: each part of the input is a file of it, for safetensors the header and
- * the number of bytes behind it.
+ * A Hugging Face directory. Each part of the input is a file of it; for safetensors it is the
+ * header and the number of bytes behind it.
  */
 #include "touch.h"
 

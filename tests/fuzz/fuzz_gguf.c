@@ -1,5 +1,5 @@
 /*
- * A GGUF file in memory: opened, and all of what it gives used. The bytes are freed before the
+ * A GGUF file in memory is opened, and all that it gives is used. The bytes are freed before the
  * model is used, as the header allows.
  */
 #include "touch.h"

@@ -1,5 +1,6 @@
 /*
- * A packed GGUF file: opened as it lies in the file, and copied; all of both used.
+ * A packed GGUF file is opened where it lies in the file, and as a copy. All of both models is
+ * used.
  */
 #include "touch.h"
 

@@ -1,6 +1,6 @@
 /*
- * Plan strings: parsed, described, written, and their memory estimated. The first bytes of the
- * input are the numbers, the rest is the plan.
+ * Plan strings are parsed, described and written, and their memory is estimated. The first bytes of
+ * the input are the numbers, the rest is the plan.
  */
 #include "touch.h"
 
@@ -37,7 +37,7 @@ static void estimate(const lckv_plan *plan, struct input *input)
             "sessions");
     if (report.context_that_fits == 0 || report.context_that_fits == UINT64_MAX)
         return;
-    request.context = report.context_that_fits; /* it must fit, and a token more must not */
+    request.context = report.context_that_fits; /* this must fit, and one more token must not */
     require_ok(lckv_memory_estimate(&request, &report));
     require(report.bytes_needed <= request.budget_bytes, "%llu tokens do not fit",
             (unsigned long long)request.context);
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t n_layers = 1 + take(&input, 40);
     bool is_standard = take(&input, 8) == 7;
     lckv_plan *plan = NULL;
-    /* A layer is a character at least: try the number that the text has, too. */
+    /* A layer takes at least a character. Also tries the number of layers that the text has. */
     uint32_t n_entries = 1;
     for (size_t i = 0; i < length; i++)
         n_entries += text[i] == '_';

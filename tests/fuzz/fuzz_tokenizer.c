@@ -1,6 +1,6 @@
 /*
- * tokenizer.json and the files beside it, and texts: the parts of the input but those named "text"
- * are files, put beside weights that have room for 1024 tokens.
+ * tokenizer.json, the files beside it, and texts. Parts of the input that are named "text" are
+ * texts; the others are files, put beside weights that have room for 1024 tokens.
  */
 #include "tiny.h"
 #include "touch.h"

@@ -1,7 +1,8 @@
 /*
- * Replays inputs without libFuzzer: each argument is a file, or a folder of files, that the target
- * is given once. An input may take a second of the processor's time, unless LCKV_REPLAY_SECONDS
- * says otherwise (0: any time); the sanitizers and the input end the process for everything else.
+ * Replays inputs without libFuzzer. Each argument is a file or a folder of files, and the target
+ * gets each file once. An input may take one second of processor time, unless LCKV_REPLAY_SECONDS
+ * says otherwise (0: any time). All other faults end the process through the sanitizers or the
+ * target.
  */
 #include "fuzz.h"
 
@@ -24,7 +25,8 @@ static void replay_file(const char *path)
     require(fseek(file, 0, SEEK_END) == 0, "cannot seek in %s", path);
     size_t size = (size_t)ftell(file);
     rewind(file);
-    uint8_t *data = malloc(size > 0 ? size : 1); /* exactly, so that sanitizers see its end */
+    uint8_t *data =
+        malloc(size > 0 ? size : 1); /* the exact size, so that sanitizers see its end */
     require(data != NULL && fread(data, 1, size, file) == size, "cannot read %s", path);
     fclose(file);
     fprintf(stderr, "%s\n", path); /* the last line names the input that ended the process */

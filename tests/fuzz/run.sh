@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes each target for a while: run.sh BUILD SECONDS [TARGET...]. What libFuzzer finds stays in
-# BUILD/corpus, what ends a process in BUILD/crashes. make fuzz builds the targets and calls this.
+# Fuzzes each target for a while: run.sh BUILD SECONDS [TARGET...]. The inputs that libFuzzer finds stay in
+# BUILD/corpus, those that end a process in BUILD/crashes. make fuzz builds the targets and calls this.
 set -u
 build=$1
 seconds=$2
@@ -16,7 +16,7 @@ export UBSAN_OPTIONS=print_stacktrace=1
 done
 "$build/tests/fuzz/seeds" "$build/seeds" || exit 1
 for target in "$@"; do
-    # The portable kernels are the sanitized ones; what takes many calls takes the fastest.
+    # Sanitizers check the portable kernels; targets with many calls use the fastest set.
     if [ "$target" = calls ]; then unset LCKV_CPU; else export LCKV_CPU=portable; fi
     corpus=$build/corpus/$target
     log=$build/$target.log

@@ -23,7 +23,7 @@ static const struct {
                  "\"high_freq_factor\":4,\"original_max_position_embeddings\":16}"}},
 };
 
-/* A seed, made of pieces one after the other. */
+/* Begins a seed, which is made of pieces one after the other. */
 static FILE *begin_seed(const char *target, const char *name)
 {
     char path[512];
@@ -54,7 +54,7 @@ static void put_file(FILE *seed, const char *path)
     fclose(file);
 }
 
-/* The parts of a directory, by way of text: the data are made by the target. */
+/* Writes the parts of a directory, as text. The target makes the data. */
 static void put_directory(FILE *seed, const struct tiny *tiny)
 {
     static char text[32768];
@@ -71,7 +71,7 @@ static void put_directory(FILE *seed, const struct tiny *tiny)
     put_part(seed, "special_tokens_map.json", "{\"eos_token\":\"</s>\"}");
 }
 
-/* Two shards and their index. */
+/* Writes two shards and their index. */
 static void write_shards(void)
 {
     FILE *seed = begin_seed("directory", "shards");
@@ -121,7 +121,7 @@ static void write_models(void)
     }
 }
 
-/* The digits of the options are those of fuzz_convert.c. */
+/* fuzz_convert.c says what the digits of the options mean. */
 static void write_conversions(void)
 {
     static const struct {
@@ -209,7 +209,7 @@ static void write_plans(void)
     }
 }
 
-/* Bytes without a pattern: each is an argument or a call of fuzz_calls.c. */
+/* Writes bytes without a pattern. Each is an argument or a call of fuzz_calls.c. */
 static void write_calls(void)
 {
     uint32_t bits = 1;

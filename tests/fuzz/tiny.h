@@ -1,6 +1,7 @@
 /*
  * Tiny models that programs make for themselves: the files of a Hugging Face directory, with a few
- * layers of a few numbers each and a tokenizer of 32 tokens. lckv_convert makes GGUF files of them.
+ * layers of a few numbers each and a tokenizer of 32 tokens. lckv_convert turns them into GGUF
+ * files.
  */
 #ifndef LCKV_TESTS_FUZZ_TINY_H
 #define LCKV_TESTS_FUZZ_TINY_H
@@ -14,7 +15,7 @@
 struct tiny {
     const char *plan; /* NULL: standard */
     uint32_t n_layers, sliding_window;
-    uint32_t n_vocab; /* 0: as many as the tokenizer has tokens */
+    uint32_t n_vocab; /* 0: the number of tokens of the tokenizer */
     bool is_tied, has_biases;
     const char *members; /* further members of config.json, each with a comma before it; or NULL */
 };
@@ -87,7 +88,7 @@ struct tiny_header {
     size_t n_data; /* bytes of the tensors so far */
 };
 
-/* A tensor of float32; `columns` 0: of one dimension. */
+/* Adds a tensor of float32. If `columns` is 0, it has one dimension. */
 static inline void tiny_tensor(struct tiny_header *header, uint32_t rows, uint32_t columns,
                                const char *name, ...)
 {
@@ -119,7 +120,7 @@ static inline bool tiny_has_kv(const struct tiny *tiny, uint32_t layer)
     return found;
 }
 
-/* The JSON header of model.safetensors. Returns the bytes of data that belong behind it. */
+/* Writes the JSON header of model.safetensors. Returns the bytes of data that belong behind it. */
 static inline size_t tiny_safetensors(const struct tiny *tiny, char *text, size_t capacity,
                                       size_t *length)
 {
@@ -154,7 +155,7 @@ static inline size_t tiny_safetensors(const struct tiny *tiny, char *text, size_
     return h.n_data;
 }
 
-/* The values of the tensors: between -1 and 1, the same on every machine. */
+/* A value of the tensors: between -1 and 1, the same on every machine. */
 static inline float tiny_value(size_t index)
 {
     uint32_t bits = (uint32_t)index * 2654435761u + 12345;
@@ -191,7 +192,7 @@ static inline bool tiny_write_weights(const struct tiny *tiny, const char *direc
     return tiny_write_file(directory, "model.safetensors", text, length, n_data) & written;
 }
 
-/* The tokenizer's files too. */
+/* Writes the tokenizer's files too. */
 static inline bool tiny_write(const struct tiny *tiny, const char *directory)
 {
     return tiny_write_weights(tiny, directory) &&

@@ -1,13 +1,13 @@
 /*
  * Uses all of a model that an input made: what it says about itself, its plan, its metadata, its
- * tokens and texts, and a few tokens evaluated and generated.
+ * tokens and texts. Also evaluates and generates a few tokens.
  */
 #ifndef LCKV_TESTS_FUZZ_TOUCH_H
 #define LCKV_TESTS_FUZZ_TOUCH_H
 
 #include "fuzz.h"
 
-/* Calls that give text are asked for its length, then for the text, then with a byte too few. */
+/* Asks a call that gives text for its length, then for the text, then with a byte too few. */
 #define TOUCH_TEXT(call)                                                                      \
     do {                                                                                      \
         char *buffer = NULL;                                                                  \
@@ -55,7 +55,7 @@ static inline void touch_plan(const lckv_plan *plan)
     size_t text_length = 0;
     if (!succeeded(lckv_plan_text(plan, text, sizeof text, &text_length)))
         return;
-    lckv_plan *again = NULL; /* what the plan writes is the plan */
+    lckv_plan *again = NULL; /* the text that the plan writes gives the same plan */
     require_ok(lckv_plan_parse(text, text_length, info.n_layers, &again));
     lckv_plan_info other = {.size = sizeof other};
     require_ok(lckv_plan_get_info(again, &other));
@@ -63,7 +63,7 @@ static inline void touch_plan(const lckv_plan *plan)
     lckv_plan_release(again);
 }
 
-/* Tokens of a text, their text, and the same one by one. Streams and whole calls must agree. */
+/* Turns a text into tokens, and these into text, all at once and one by one, which must agree. */
 static inline void touch_text(const lckv_model *model, const char *text, size_t n, uint32_t flags)
 {
     lckv_token tokens[1024];

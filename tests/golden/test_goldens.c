@@ -1,7 +1,7 @@
 /*
  * The golden fixtures: sixteen tiny models with the logits that they must give, from the published
- * code and an independent oracle (tests/data/goldens/README.md). Runs under the kernel set that
- * LCKV_CPU names, on the public header only.
+ * code and an independent oracle (tests/data/goldens/README.md). They run under the kernel set that
+ * LCKV_CPU names. Uses the public header only.
  */
 #include "safetensors.h"
 #include "sessions.h"

@@ -1,8 +1,8 @@
 /*
- * The trained models: the bundled one always; the directories it was trained beside where
- * LCKV_TEST_MODELS names the folder that holds them; SmolLM2-135M-Instruct Q4_1 where
- * LCKV_TEST_SMOLLM2 names its GGUF file. References: tests/data/README.md. On the public header
- * only.
+ * Trained models: always the bundled one; the directories that it was trained beside if
+ * LCKV_TEST_MODELS names the folder that holds them; SmolLM2-135M-Instruct Q4_1 if
+ * LCKV_TEST_SMOLLM2 names its GGUF file. tests/data/README.md names the references. Uses the public
+ * header only.
  */
 #include "folder.h"
 #include "json.h"
@@ -35,7 +35,7 @@ static size_t ids_of(const char *list, lckv_token *ids)
     return n;
 }
 
-/* All logits of some tokens in a new session, in f32 [n, n_vocab]. */
+/* All logits of some tokens in a new session, as float32 [n, n_vocab]. */
 static float *logits_of(lckv_cache *cache, const lckv_token *ids, size_t n, uint32_t n_vocab)
 {
     float *logits = calloc(n * n_vocab, sizeof *logits);
@@ -142,7 +142,7 @@ static void check_continuation(const lckv_model *model, const char *item)
     ck_assert_ok(lckv_generate(session, NULL, prompt, n_prompt, &options, &report));
     ck_assert_uint_eq(report.n_generated, n_expected);
     ck_assert_ok(lckv_session_tokens(session, got, MAX_TOKENS, &n));
-    ck_assert_uint_eq(n, n_prompt + n_expected - 1); /* the last one is not evaluated */
+    ck_assert_uint_eq(n, n_prompt + n_expected - 1); /* the last token is not evaluated */
     ck_assert(memcmp(got + n_prompt, expected, (n_expected - 1) * sizeof *got) == 0);
     char buffer[4096];
     ck_assert_ok(lckv_detokenize(model, expected, n_expected, 0, buffer, sizeof buffer, &n));
@@ -180,7 +180,9 @@ START_TEST(the_trained_models_give_their_references)
 }
 END_TEST
 
-/* Fed with the reference's ids, the argmax where the margin is clear, and the top-10 logits. */
+/*
+ * Feeds the reference's ids. Compares the argmax where the margin is clear, and the top-10 logits.
+ */
 static void check_greedy(const lckv_model *model, const char *item, double margin, double tolerance)
 {
     static lckv_token ids[MAX_TOKENS];
@@ -207,7 +209,7 @@ static void check_greedy(const lckv_model *model, const char *item, double margi
     lckv_cache_release(cache);
 }
 
-/* Windows of 512 tokens, the second half of each counted. */
+/* Perplexity over windows of 512 tokens, of which the second half counts. */
 static double windows_perplexity(const lckv_model *model, const char *reference)
 {
     static lckv_token ids[MAX_TOKENS];

@@ -1,8 +1,8 @@
 /*
- * Prompts of 330 tokens for the models with sliding windows: so long that windowed slots forget
- * pages while they are encoded, in caches that are made for just these tokens. The logits are an
- * independent oracle's (tests/data/goldens/make_windows.py). Runs under the kernel set that
- * LCKV_CPU names, on the public header only.
+ * Prompts of 330 tokens for the models with sliding windows: so long that windowed slots drop pages
+ * while the prompts are encoded, in caches that are made for just these tokens. An independent
+ * oracle gave the logits (tests/data/goldens/make_windows.py). The tests run under the kernel set
+ * that LCKV_CPU names. Uses the public header only.
  */
 #include "safetensors.h"
 #include "sessions.h"
@@ -53,7 +53,7 @@ static void close_prompt(struct prompt *prompt)
     lckv_model_release(prompt->model);
 }
 
-/* Logits of all tokens, [N_TOKENS, n_vocab]. */
+/* Computes the logits of all tokens, [N_TOKENS, n_vocab]. */
 static void feed(const struct prompt *prompt, struct feeding feeding, float *logits)
 {
     lckv_cache_options cache_options = {.n_tokens = N_TOKENS,
@@ -81,7 +81,7 @@ static void feed(const struct prompt *prompt, struct feeding feeding, float *log
     lckv_cache_release(cache);
 }
 
-/* The stored rows of the oracle's `array`. */
+/* Compares the rows that are stored of the oracle's `array`. */
 static void check_rows(const struct prompt *prompt, const char *array, const float *logits)
 {
     const struct safetensors_array *rows = safetensors_find(&prompt->file, "rows");

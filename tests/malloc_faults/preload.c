@@ -1,7 +1,7 @@
 /*
- * A library for LD_PRELOAD that makes one allocation of the process fail, or it and all after it.
- * Callers are the library under test, those beneath it, and the C library itself. It also counts
- * what is allocated and not yet freed.
+ * A library for LD_PRELOAD that makes one allocation of the process fail, or that one and all after
+ * it. It does not matter who allocates: the library under test, those beneath it, or the C library.
+ * It also counts what is allocated and not yet freed.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* What glibc calls its own functions, so that nothing has to be looked up in here. */
+/* glibc offers its own functions under these names, so that nothing has to be looked up here. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
@@ -24,7 +24,7 @@ static atomic_bool is_counting, all_after;
 static atomic_long n_until_fault, n_out;
 static atomic_bool has_failed;
 
-/* From now on the `nth` allocation fails; with `and_after` those after it too. */
+/* From now on the `nth` allocation fails. With `and_after`, all later ones fail too. */
 void malloc_faults_begin(long nth, bool and_after)
 {
     n_until_fault = nth;
@@ -34,7 +34,10 @@ void malloc_faults_begin(long nth, bool and_after)
     is_counting = true;
 }
 
-/* No more faults. Whether there was one, and how many more blocks there are than at the begin. */
+/*
+ * Ends the faults. Tells whether there was one, and how many more blocks there are than at the
+ * start.
+ */
 bool malloc_faults_end(long *n_kept)
 {
     is_counting = false;

@@ -1,8 +1,8 @@
 /*
- * Every allocation of the process fails in turn, malloc's own and those of other libraries
- * included, in each of the things that programs do. Each trial is a child process: it must end with
- * a status, LCKV_OK or LCKV_OUT_OF_MEMORY, never with a signal, and keep no block. Runs with
- * preload.c in LD_PRELOAD.
+ * Every allocation of the process fails in turn, those of malloc itself and of other libraries
+ * included, in everything that programs do with the library. Each trial is a child process. It must
+ * end with a status, LCKV_OK or LCKV_OUT_OF_MEMORY, never with a signal, and keep no block. Runs
+ * with preload.c in LD_PRELOAD.
  */
 #include "../fuzz/tiny.h"
 #include "lckv.h"
@@ -18,7 +18,7 @@ static void (*faults_begin)(long nth, bool and_after);
 static bool (*faults_end)(long *n_kept);
 
 static char folder[] = "/tmp/lckv-malloc-XXXXXX", gguf[64], converted[64];
-static lckv_model *opened; /* for what does not open a model itself */
+static lckv_model *opened; /* for work that does not open a model itself */
 
 /* ---- What programs do. The first failure is the result. ---- */
 
@@ -164,7 +164,7 @@ static const char *name_of(lckv_status status)
     return lckv_status_name(status);
 }
 
-/* In the child: the work with its `nth` allocation failing. */
+/* Runs in the child: does the work while its `nth` allocation fails. */
 static enum outcome attempt(size_t work, long nth, bool and_after, long n_kept_at_most)
 {
     long n_kept = 0;
@@ -202,7 +202,7 @@ static enum outcome try_in_child(size_t work, long nth, bool and_after, long n_k
     return (enum outcome)WEXITSTATUS(end);
 }
 
-/* The blocks that the work keeps if nothing fails: what other libraries make once. */
+/* The blocks that the work keeps if nothing fails: what other libraries allocate once. */
 static long count_kept(size_t work)
 {
     int ends[2];

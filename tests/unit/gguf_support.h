@@ -1,6 +1,6 @@
 /*
- * What the tests of GGUF share: files made byte by byte, and a good one of which every field can be
- * broken.
+ * What the tests of GGUF share: files that are made byte by byte, and a good file of which every
+ * field can be broken.
  */
 #ifndef LCKV_TESTS_GGUF_SUPPORT_H
 #define LCKV_TESTS_GGUF_SUPPORT_H
@@ -107,7 +107,10 @@ static inline void mark(struct good *good, enum mark mark)
     good->at[mark] = good->bytes.length;
 }
 
-/* Two tensors at an alignment of 64: "x.weight", q8_0, two rows of 64; "y.weight", f32, three. */
+/*
+ * Makes two tensors at an alignment of 64: "x.weight", q8_0, two rows of 64, and "y.weight", f32,
+ * three numbers.
+ */
 static inline void make_good(struct good *good, uint32_t version)
 {
     struct bytes *bytes = &good->bytes;

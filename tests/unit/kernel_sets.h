@@ -6,7 +6,10 @@
 
 #include "kernels/kernels.h"
 
-/* The first set behind `last` that runs here; NULL for `last`: of all. NULL if there is none. */
+/*
+ * The first set behind `last` that runs here, or the first of all if `last` is NULL. NULL if there
+ * is none.
+ */
 static inline const struct kernels *next_set(const struct kernels *last)
 {
     size_t count, i = 0;

@@ -1,5 +1,5 @@
 /*
- * What the tests of plans share: one from its text.
+ * What the tests of plans share: making a plan from its text.
  */
 #ifndef LCKV_TESTS_PLAN_SUPPORT_H
 #define LCKV_TESTS_PLAN_SUPPORT_H
@@ -10,7 +10,7 @@
 
 #include "support.h"
 
-/* NULL: the standard plan. The caller releases it. */
+/* Makes the standard plan if `text` is NULL. The caller releases the plan. */
 static inline struct lckv_plan *parse(const char *text, uint32_t n_layers)
 {
     struct lckv_plan *plan;

@@ -35,7 +35,7 @@ static inline uint32_t tokens_drawn(lckv_sampler_options options, const float *l
     return drawn;
 }
 
-/* A vocabulary with a shape like a model's, from integers only. */
+/* Fills in logits whose shape is like a model's, from integers only. */
 static inline void fill_logits(float *logits, size_t n, uint64_t seed)
 {
     struct random random;

@@ -1,6 +1,6 @@
 /*
  * A small llama of two layers as a GGUF file, made in a test: the test changes its keys and tensors
- * before it is written. Weights are random, but the same for a name and a type.
+ * before the file is written. Weights are random, but the same for a name and a type.
  */
 #ifndef LCKV_TESTS_SMALL_MODEL_H
 #define LCKV_TESTS_SMALL_MODEL_H
@@ -33,7 +33,7 @@ struct small_model {
     size_t n_tensors;
 };
 
-/* A vector has 0 columns. */
+/* Adds a tensor. A vector has 0 columns. */
 static inline struct gguf_tensor *small_add(struct small_model *model, const char *name,
                                             lckv_dtype dtype, uint64_t rows, uint64_t columns)
 {
@@ -114,7 +114,10 @@ static inline size_t small_bytes(const struct gguf_tensor *tensor)
     return bytes;
 }
 
-/* Free them. Blocks of types that are only read are zeros but for q6_K. */
+/*
+ * Makes the data of a tensor, which the caller frees. Blocks of types that are only read are zeros,
+ * except q6_K.
+ */
 static inline uint8_t *small_data(const struct gguf_tensor *tensor)
 {
     size_t n = tensor->shape[0] * tensor->shape[1], n_bytes = small_bytes(tensor);
@@ -136,7 +139,7 @@ static inline uint8_t *small_data(const struct gguf_tensor *tensor)
     return data;
 }
 
-/* Writes the file and ends the model. */
+/* Writes the file, and releases the model. */
 static inline void small_write(struct small_model *model, const char *path)
 {
     struct gguf_writer writer;

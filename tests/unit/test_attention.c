@@ -1,5 +1,5 @@
 /*
- * Attention over stored keys and values agrees with its definition, and what is stored is finite;
+ * Attention over stored keys and values agrees with its definition, and what is stored is finite,
  * for every kernel set that this machine runs.
  */
 #include "kernel_sets.h"
@@ -12,7 +12,7 @@
 
 enum { POSITIONS = 2 * KV_SEGMENT + 300, HEADS = 3, QUERIES = KV_MAX_QUERIES, STEEP = 6 };
 
-/* A job of one query once more, segment by segment. */
+/* Repeats a job of one query segment by segment, and merges the partials. */
 static void merge_parts(const struct kernels *kernels, attend_function attend,
                         struct attend_job one)
 {
@@ -38,15 +38,15 @@ static void merge_parts(const struct kernels *kernels, attend_function attend,
 }
 
 /*
- * In full precision only the order of float32 sums differs from the definition. In fast, bfloat16
- * queries and probabilities are each off by up to 2^-9 of themselves.
+ * In full precision only the order of float32 sums differs from the definition. In fast precision
+ * bfloat16 queries and probabilities are each off by a factor of up to 1 + 2^-9.
  */
 static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, bool fast,
                             uint32_t head_dim, uint32_t page_positions)
 {
     struct kv_layout layout;
     ck_assert_ok(kv_layout_init(&layout, kv_dtype, HEADS, head_dim, page_positions));
-    random_seed = 7; /* whichever tests ran before in this process */
+    random_seed = 7; /* so that earlier tests of this process do not matter */
     size_t n_pages = (POSITIONS + page_positions - 1) / page_positions;
     uint8_t *arena = NULL, **pages = calloc(n_pages, sizeof *pages);
     float *k = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *k);
@@ -82,7 +82,9 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
     attend_function attend = kernels_attend(kernels, layout.type, fast);
     const bool exact = attend == kernels->attend[layout.type];
     for (size_t j = 0; j < QUERIES; j++) {
-        /* Scaled, as the job asks; of one query of the whole context the scores are far apart. */
+        /*
+         * Scaled, as the job wants it. For one query of the whole context the scores are far apart.
+         */
         double scale = (exact && j == STEEP ? 150 : 1) / sqrt(head_dim);
         for (size_t d = 0; d < head_dim; d++)
             q[j][d] = (float)(random_uniform() * scale);
@@ -119,7 +121,7 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
             ck_assert_msg(fabs(out[j][d] - (total > 0 ? expected[d] / total : 0)) < tolerance,
                           "%s query %zu element %zu: %g, expected %g", kernels->name, j, d,
                           (double)out[j][d], expected[d] / total);
-        /* Alone, and with the pages outside its span gone. */
+        /* Computes the query alone, with the pages outside its span gone. */
         struct attend_job one = job;
         uint8_t **kept = calloc(n_pages, sizeof *kept);
         for (size_t p = 0; p < n_pages; p++) {
@@ -140,7 +142,10 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
         ck_assert(memcmp(alone, out[j], head_dim * sizeof(float)) == 0);
         free(kept);
     }
-    /* Any number of queries at once: those of a tile or less meet keys and values as they are. */
+    /*
+     * Computes any number of queries at once. Those of a tile or fewer meet keys and values as they
+     * are stored.
+     */
     static const uint32_t counts[] = {2, 3, 4, 5, 7, 8, 9, 12, 16, 31};
     for (size_t j = 0; j < QUERIES; j++)
         outs[j] = some[j];
@@ -175,7 +180,7 @@ START_TEST(attention_agrees_with_its_definition)
 }
 END_TEST
 
-/* What the type cannot hold becomes the largest that is finite. */
+/* Numbers that the type cannot hold become its largest finite number. */
 START_TEST(what_is_stored_is_finite)
 {
     enum { HEAD_DIM = 18 };
@@ -205,8 +210,8 @@ START_TEST(what_is_stored_is_finite)
 END_TEST
 
 /*
- * Queries before, at and behind position 40, whose key (spoilt 0), value (1) or nothing (2) is NaN;
- * or whose value is infinite (3).
+ * Computes queries before, at and behind position 40. `spoilt` says what is NaN there: the key (0),
+ * a value (1) or nothing (2); or that a value is infinite (3).
  */
 static void attend_around(const struct kernels *kernels, lckv_dtype kv_dtype, bool fast, int spoilt,
                           float out[3][18])

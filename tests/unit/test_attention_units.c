@@ -1,6 +1,6 @@
 /*
- * How attention is shared out: every slice's positions are taken once for each KV head, and partial
- * results fit where they go.
+ * How attention is shared out: every position of a slice is taken once for each KV head, and
+ * partials fit the room that they have.
  */
 #include "engine/attention_units.h"
 
@@ -8,7 +8,10 @@
 
 enum { MANY_THREADS = 8 };
 
-/* A pass of few rows, without weights: rows[i] is of sessions[owner[i]] at position at[i]. */
+/*
+ * A pass of few rows, without weights: rows[i] belongs to sessions[owner[i]] and is at position
+ * at[i].
+ */
 struct setting {
     struct lckv_model model;
     struct workspace workspace;
@@ -17,7 +20,7 @@ struct setting {
     struct lckv_session sessions[FEW_ROWS];
     struct row rows[FEW_ROWS];
     struct slice slices[FEW_ROWS];
-    float partials[1]; /* where they would begin */
+    float partials[1]; /* stands for their memory */
 };
 
 static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t n_rows,
@@ -37,7 +40,10 @@ static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t
     s->batch = attention_batch(&s->model, s->rows, n_rows, s->slices);
 }
 
-/* Units of a KV head of a slice follow each other without a gap, and so do their partials. */
+/*
+ * Checks that the units of a KV head and slice follow each other without a gap, and that their
+ * partials do, too.
+ */
 static void check_units(const struct setting *s, const struct plan_layer *layer, bool partials)
 {
     const struct hparams *h = &s->model.hparams;
@@ -94,7 +100,7 @@ START_TEST(long_contexts_of_few_rows_are_cut_in_segments)
     check_units(&s, &everything, true);
     set(&s, 8, 2, 4, same, (const uint64_t[]){1022, 1023, 1024, 1025});
     check_units(&s, &everything, true);
-    set(&s, 8, 1, 3, own, (const uint64_t[]){0, 1025, 0}); /* the first position of all */
+    set(&s, 8, 1, 3, own, (const uint64_t[]){0, 1025, 0}); /* the first position of a session */
     s.model.hparams.force_nodiag = true;
     check_units(&s, &everything, true);
 }
@@ -150,7 +156,7 @@ START_TEST(runs_are_rows_of_a_session_that_a_kernel_takes_at_once)
     static const int two[] = {0, 0, 1, 1};
     static const uint64_t at[] = {7, 8, 0, 1};
     struct setting s;
-    set(&s, 8, 2, 4, two, at); /* 4 heads a KV head: 8 rows at once */
+    set(&s, 8, 2, 4, two, at); /* 4 heads for each KV head: 8 rows at once */
     ck_assert_uint_eq(s.batch.n_slices, 2);
     ck_assert(s.batch.slices_alone);
     set(&s, 32, 1, 4, two, at); /* 32: one row */

@@ -27,7 +27,7 @@ static lckv_message message(const char *role, const char *content)
     return (lckv_message){role, strlen(role), content, strlen(content)};
 }
 
-/* Fails unless the conversation is formatted so, in a buffer that just holds it. */
+/* Fails unless the conversation is formatted as expected, in a buffer that just holds it. */
 static void check_format(const struct tokenizer *tokenizer, const lckv_message *messages,
                          size_t n_messages, uint32_t flags, const char *expected)
 {
@@ -92,8 +92,8 @@ START_TEST(stride_may_be_longer_than_a_message)
 END_TEST
 
 /*
- * Templates, and what Jinja writes with them for a user who says " Hi " and is to be answered. The
- * expected texts come from Python's jinja2 with trim_blocks and lstrip_blocks.
+ * Templates, and what Jinja writes with them for a user who says " Hi " and gets an answer.
+ * Python's jinja2 with trim_blocks and lstrip_blocks gave the expected texts.
  */
 static const struct {
     const char *template, *expected;
@@ -151,7 +151,7 @@ START_TEST(templates_write_what_jinja_writes)
 }
 END_TEST
 
-/* Qwen2.5's way: one branch for a system message, another for the default one. */
+/* Qwen2.5 has one branch for a given system message, and another one for the default message. */
 START_TEST(a_default_system_message_gives_way_to_another)
 {
     struct tokenizer *tokenizer = tokenizer_with(
@@ -194,7 +194,7 @@ START_TEST(named_templates_use_the_default)
 }
 END_TEST
 
-/* What is not understood is named, with its place; nothing is written that Jinja would not. */
+/* What is not understood is named with its place. Nothing is written that Jinja would not write. */
 static const struct {
     const char *template, *reason;
 } refused[] = {
@@ -290,21 +290,21 @@ static void check_tokens(const struct tokenizer *tokenizer, const lckv_message *
     ck_assert_mem_eq(tokens, expected, n_expected * sizeof *tokens);
 }
 
-/* <s> is id 0, </s> id 1, <user> (no control token) id 11, "a" 2, "b" 3, "ab" 8. */
+/* <s> has id 0, </s> 1, <user> (which is no control token) 11, "a" 2, "b" 3, "ab" 8. */
 START_TEST(only_the_template_writes_special_tokens)
 {
     struct tokenizer *tokenizer = tokenizer_with("{{ bos_token }}{{ messages[0].content }}</s>");
     const lckv_message plain = message("user", "ab"), marked = message("user", "</s>a<s>"),
                        user = message("user", "<user>a");
     check_tokens(tokenizer, &plain, 1, (lckv_token[]){0, 8, 1}, 3);
-    /* Of "</s>" and "<s>" the small vocabulary has no letter. */
+    /* The small vocabulary lacks letters of "</s>" and "<s>". */
     check_tokens(tokenizer, &marked, 1, (lckv_token[]){0, 2, 1}, 3);
     check_tokens(tokenizer, &user, 1, (lckv_token[]){0, 11, 2, 1}, 4);
     tokenizer_release(tokenizer);
 }
 END_TEST
 
-/* Words are those of the whole text; only a special token must lie in the template's part. */
+/* Words are found in the whole text; only special tokens must lie within the template's part. */
 START_TEST(words_cross_from_template_to_message)
 {
     struct tokenizer *tokenizer = tokenizer_with("a{{ messages[0].content }}/s>");

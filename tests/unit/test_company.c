@@ -1,5 +1,5 @@
 /*
- * In company or alone: what is learnt from runs of given lengths.
+ * Runs in company or alone: what is learnt from runs of given lengths.
  */
 #include "base/company.h"
 
@@ -8,8 +8,8 @@
 #define MILLISECOND ((int64_t)1000000)
 
 /*
- * The share of `n` runs that went alone, where a run takes `together` in company, `stalled` of it
- * waiting, and `lonely` alone.
+ * The share of `n` runs that went alone. In company a run takes `together`, of which `stalled` is
+ * waiting; alone it takes `lonely`.
  */
 static double share_alone(struct company *company, int n, int64_t together, int64_t stalled,
                           int64_t lonely)
@@ -62,7 +62,7 @@ START_TEST(runs_of_another_kind_begin_in_company)
     }
     ck_assert(!company_alone(&company, 2));
     for (int i = 0; i < 1000; i++) {
-        ck_assert(!company_alone(&company, 0)); /* like no other, however long the waits */
+        ck_assert(!company_alone(&company, 0)); /* like no other run, however long the waits */
         company_learn(&company, MILLISECOND, MILLISECOND);
     }
 }

@@ -1,6 +1,6 @@
 /*
- * Conversion: what is written is the same model, bit for bit where nothing has to change; plans
- * take the means of the weights; failures leave the old file.
+ * Conversion: what is written is the same model, bit for bit where nothing has to change. Plans
+ * take the means of the weights. Failures leave the old file.
  */
 #include "format/checkpoint_open.h"
 #include "format/gguf.h"
@@ -26,7 +26,7 @@ static void set_up(void)
     folder_join(second, "second.gguf");
 }
 
-/* Exact logits of a few tokens, [8, 160]. */
+/* Computes exact logits of a few tokens, [8, 160]. */
 static void logits_of(const char *path, float *logits)
 {
     static const lckv_token tokens[8] = {1, 5, 9, 2, 130, 7, 7, 3};
@@ -70,7 +70,7 @@ START_TEST(a_converted_model_is_the_same_model)
 }
 END_TEST
 
-/* Each of our own keys, which a file of another program does not have. */
+/* Covers each of lckv's own keys, which files of other programs do not have. */
 START_TEST(a_tokenizer_stays_the_same_from_file_to_file)
 {
     static const char *const keys[] = {
@@ -103,7 +103,7 @@ START_TEST(a_tokenizer_stays_the_same_from_file_to_file)
 }
 END_TEST
 
-/* A copy of rope-llama3-tied with another rope: numbers that float32 does not hold. */
+/* Makes a copy of rope-llama3-tied with another rope, whose numbers float32 does not hold. */
 static void make_odd(const char *rope)
 {
     static char odd[4096];
@@ -146,7 +146,10 @@ static void read_matrix(struct checkpoint *checkpoint, const char *name, float *
     free(bytes);
 }
 
-/* k of a source layer: the mean over its readers, its rows paired as neighbours; v as it is. */
+/*
+ * Checks k of a source layer: it is the mean over its readers, with rows paired as neighbours. v is
+ * unchanged.
+ */
 static void check_source(struct checkpoint *old, struct checkpoint *new, const char *kind,
                          bool paired, bool copied)
 {
@@ -189,7 +192,7 @@ START_TEST(plans_take_the_means_of_their_readers)
     checkpoint_close(&old);
     checkpoint_close(&new);
     static float logits[8 * 160];
-    logits_of(first, logits); /* and it runs */
+    logits_of(first, logits); /* the model runs, too */
     for (size_t i = 0; i < 8 * 160; i++)
         ck_assert(isfinite(logits[i]));
 }
@@ -206,7 +209,9 @@ START_TEST(rows_that_no_block_holds_stay_f16)
 }
 END_TEST
 
-/* `first` again as a file of zeros: q8_0 but for q4_1 keys and, last of all, one f16 matrix. */
+/*
+ * Writes `first` again as a file of zeros: q8_0, with q4_1 keys and, last of all, one f16 matrix.
+ */
 static void write_mixed(void)
 {
     enum { MOST = 128 };
@@ -285,7 +290,7 @@ START_TEST(types_that_are_only_read_are_copied_but_not_averaged)
 }
 END_TEST
 
-/* Plan 1_1 of two layers: keys of layer 1 are the mean over both. */
+/* Converts to plan 1_1 of two layers: the keys of layer 1 are the mean over both. */
 static void convert_to_one_source(struct small_model *model)
 {
     lckv_convert_options options = {.size = sizeof options, .plan = "1_1"};
@@ -293,7 +298,7 @@ static void convert_to_one_source(struct small_model *model)
     ck_assert_ok(lckv_convert(first, second, &options, NULL));
 }
 
-/* One element type of several sources says nothing about the others. */
+/* The element type of one source says nothing about the others. */
 START_TEST(means_are_of_each_source_in_its_own_type)
 {
     enum { N = SMALL_HEAD_DIM };
@@ -339,7 +344,7 @@ START_TEST(a_mean_has_the_widest_type_of_its_sources)
 }
 END_TEST
 
-/* Negative zeros, infinities and NaN too. */
+/* This includes negative zeros, infinities and NaN. */
 START_TEST(vectors_are_copied_bit_for_bit)
 {
     static const uint32_t odd[] = {0x80000000, 0x7f800000, 0xff800000, 0x7fc01234};
@@ -402,7 +407,7 @@ static void check_window(const char *input, const char *output, uint32_t given, 
     lckv_model_release(model);
 }
 
-/* A directory and a GGUF file alike. */
+/* The same holds for a directory and a GGUF file. */
 START_TEST(plans_with_windows_need_a_size)
 {
     ck_assert_ok(lckv_convert(STANDARD, first, NULL, NULL));
@@ -410,13 +415,13 @@ START_TEST(plans_with_windows_need_a_size)
     check_window(first, second, 0, 0);
     check_window(STANDARD, second, 5, 5);
     check_window(first, second, 5, 5);
-    check_window(second, first, 0, 5); /* what the source says */
+    check_window(second, first, 0, 5); /* the size that the source says */
     check_window(second, first, 6, 6);
     check_window("tests/data/goldens/yoco-windows", first, 0, 7);
 }
 END_TEST
 
-/* Nothing of memory that was there before gets into a file. */
+/* Memory that was not written must not get into a file. */
 START_TEST(packed_files_are_the_same_every_time)
 {
     struct counting counting = {.n_allowed = SIZE_MAX};

@@ -1,5 +1,6 @@
 /*
- * The streaming detokenizer: whole characters only, nothing lost, and special tokens by flag.
+ * The streaming detokenizer: it gives whole characters only, loses nothing, and shows special
+ * tokens by flag.
  */
 #include "base/utf8.h"
 #include "text/detokenizer.h"
@@ -21,7 +22,7 @@ static void check_flush(struct lckv_detokenizer *detokenizer, const char *expect
     ck_assert_str_eq(text.bytes, expected);
 }
 
-/* The tokens of the single bytes of "\xF0\x9F\x98\x80", in plain.json. */
+/* Finds the tokens of the single bytes of "\xF0\x9F\x98\x80" in plain.json. */
 static void find_bytes(const struct tokenizer *tokenizer, lckv_token tokens[4])
 {
     lckv_token found[MAX_TOKENS];
@@ -45,7 +46,7 @@ START_TEST(characters_come_whole)
     check_push(&detokenizer, bytes[2], "");
     check_push(&detokenizer, bytes[3], "\xF0\x9F\x98\x80");
     check_push(&detokenizer, letter[0], "a");
-    /* What turns out not to be a character comes as it is. */
+    /* Bytes that turn out to be no character come as they are. */
     check_push(&detokenizer, bytes[0], "");
     check_push(&detokenizer, bytes[1], "");
     check_push(&detokenizer, letter[0],
@@ -97,7 +98,7 @@ START_TEST(wrong_tokens_change_nothing)
 }
 END_TEST
 
-/* Any tokens: the pieces are the detokenized text, and none ends within a character. */
+/* For any tokens the pieces make the detokenized text, and no piece ends within a character. */
 START_TEST(pieces_are_the_text)
 {
     struct tokenizer *tokenizer = tokenizer_of_file("plain");

@@ -1,7 +1,7 @@
 /*
- * The work on single rows, norms, SwiGLU, rotary embedding and quantisation, agrees with its
- * definition at every length, and does not lose what is not a number; for every kernel set that
- * this machine runs.
+ * The work on single rows (norms, SwiGLU, rotary embedding and quantisation) agrees with its
+ * definition at every length, and NaN and infinities are not lost, for every kernel set that this
+ * machine runs.
  */
 #include "kernel_sets.h"
 #include "random.h"
@@ -51,7 +51,7 @@ START_TEST(norms_and_sums_agree_with_their_definition)
 }
 END_TEST
 
-/* The bits of an element depend on neither the length nor where it stands: claims cut rows. */
+/* The bits of an element depend neither on the length nor on its place, because claims cut rows. */
 START_TEST(swiglu_agrees_with_its_definition)
 {
     static const float extremes[] = {0,     -0.0f, 86,     -86,      87.5f,  -87.5f,   1000,
@@ -89,7 +89,10 @@ START_TEST(swiglu_agrees_with_its_definition)
 }
 END_TEST
 
-/* exp, as SwiGLU shows it: where a gate is far below 0, its error is that of the result. */
+/*
+ * This tests exp through SwiGLU: where a gate is far below 0, the error of exp is that of the
+ * result.
+ */
 START_TEST(exponentials_are_accurate)
 {
     FOR_KERNEL_SETS(kernels)

@@ -1,5 +1,5 @@
 /*
- * Files: opened, read and mapped; outputs that replace a file when they are complete.
+ * Files are opened, read and mapped. Outputs replace a file when they are complete.
  */
 #include "base/file.h"
 #include "base/status.h"
@@ -216,7 +216,7 @@ static mode_t permissions(const char *path)
     return facts.st_mode & 07777;
 }
 
-/* From the first byte on: the temporary file has them, too. */
+/* They hold from the first byte on: the temporary file has them, too. */
 START_TEST(an_output_keeps_the_permissions_of_the_file_that_it_replaces)
 {
     static const mode_t modes[] = {0600, 0644, 0666, 0640, 0444};
@@ -269,7 +269,7 @@ START_TEST(outputs_through_links_in_a_circle_fail)
 }
 END_TEST
 
-/* The temporary name is nothing that the caller gave. */
+/* The temporary name is not what the caller gave. */
 START_TEST(messages_name_the_path_that_was_given)
 {
     struct output output;

@@ -1,6 +1,6 @@
 /*
- * GGUF: what a good file reads as, and what the writer makes of it. Malformed ones are
- * in test_gguf_malformed.c.
+ * GGUF: what a good file reads as, and what the writer makes of it. test_gguf_malformed.c has
+ * malformed files.
  */
 #include "gguf_support.h"
 
@@ -85,7 +85,7 @@ END_TEST
 
 /* ---- Writing ---- */
 
-/* Every value type, alone and in an array, and tensors of every dtype, as the writer has them. */
+/* Makes every value type, alone and in an array, and tensors of every dtype, through the writer. */
 static void make_all_types(struct bytes *bytes)
 {
     static const struct {

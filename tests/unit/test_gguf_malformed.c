@@ -1,5 +1,5 @@
 /*
- * How malformed GGUF files are refused, whatever is broken in a good one, and what comes of one
+ * How malformed GGUF files are refused, whatever is broken in a good file, and what happens to one
  * when memory runs out.
  */
 #include "gguf_support.h"
@@ -150,7 +150,7 @@ START_TEST(a_tensor_that_cannot_be_read_does_not_stop_the_open)
 }
 END_TEST
 
-/* "n" of `n_dims` dimensions of 1, at an offset within the other tensor. */
+/* The tensor "n" has `n_dims` dimensions of 1, at an offset within the other tensor. */
 START_TEST(a_tensor_of_any_number_of_dimensions_does_not_stop_the_open)
 {
     static const uint32_t numbers[] = {0, 5, 40};
@@ -222,7 +222,7 @@ START_TEST(refuses_every_truncation)
 }
 END_TEST
 
-/* Whatever comes of it, it comes as a status. */
+/* Whatever the byte does, the answer is a status. */
 START_TEST(survives_any_changed_byte)
 {
     static const uint8_t values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
@@ -249,8 +249,8 @@ START_TEST(survives_any_changed_byte)
 END_TEST
 
 /*
- * A file of holes is as long as it likes, so it pays for any count: fixed limits come first, and
- * their message says them.
+ * A sparse file can be of any length without taking room, so its length allows any count. Fixed
+ * limits must come first, and their messages name them.
  */
 static void check_sparse(const struct bytes *bytes, uint64_t length, const char *message)
 {
@@ -307,10 +307,10 @@ END_TEST
 #define N_WORDS 200
 #define CANARY 64
 
-/* An allocator that spoils the input each time, and sees writes behind what it gave. */
+/* An allocator that spoils the input at each call, and sees writes behind what it gave. */
 struct spoiler {
-    struct bytes *bytes; /* whose strings grow from 8 bytes to 200; or NULL */
-    const char *path;    /* of a file that shrinks when a large piece is asked for; or NULL */
+    struct bytes *bytes; /* NULL, or bytes whose strings grow from 8 to 200 */
+    const char *path;    /* NULL, or a file that shrinks at a large allocation */
 };
 
 static void *spoiling_alloc(void *user, size_t size, size_t align)

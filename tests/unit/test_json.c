@@ -1,6 +1,6 @@
 /*
- * JSON: what is valid and what is not, values, limits, and what parsing costs. Numbers and typed
- * look-ups are in test_json_values.c.
+ * JSON: what is valid and what is not, values, limits, and what parsing costs. test_json_values.c
+ * has numbers and typed look-ups.
  */
 #include "format/json.h"
 
@@ -41,7 +41,7 @@ static void assert_text(struct text text, const char *bytes, size_t length)
 
 static const struct {
     const char *text;
-    const char *written; /* NULL: the same */
+    const char *written; /* NULL if it is the same text */
 } valid[] = {
     {"null", NULL},
     {"true", NULL},
@@ -80,7 +80,7 @@ START_TEST(accepts_and_keeps_what_is_valid)
     size_t length = json_write(document.root, written, sizeof written);
     assert_text((struct text){written, length}, expected, strlen(expected));
     json_release(&document);
-    /* What was written is valid, too, and the same value. */
+    /* What was written must be valid, too, and the same value. */
     document = parse(expected);
     length = json_write(document.root, written, sizeof written);
     assert_text((struct text){written, length}, expected, strlen(expected));
@@ -228,7 +228,7 @@ START_TEST(refuses_every_beginning_and_a_nul_anywhere)
 }
 END_TEST
 
-/* Whatever a byte becomes: a value, which can be written, or a message. */
+/* Whatever a byte is changed to, the result is a value that can be written, or a message. */
 START_TEST(any_byte_anywhere_does_no_harm)
 {
     char text[] = RICH, written[2 * sizeof text];
@@ -290,7 +290,7 @@ START_TEST(depth_is_of_what_is_open)
     ck_assert_ok(parse_bytes(text, sizeof text, &memory_default_allocator, &document));
     ck_assert_uint_eq(json_text(json_first(document.root)).length, sizeof text - 5);
     json_release(&document);
-    /* A hundred side by side, each with one inside. */
+    /* Writes a hundred lists side by side, each with one inside. */
     text[0] = '[';
     for (size_t i = 0; i < 100; i++)
         memcpy(text + 1 + 5 * i, "[[]],", 5);
@@ -314,7 +314,7 @@ END_TEST
 
 /* ---- Names ---- */
 
-/* {"00000000": 1, ...}; the last name is `last`. free() it. */
+/* Makes {"00000000": 1, ...}, of which the last name is `last`. The caller frees it. */
 static char *many_names(size_t n_names, const char *last, size_t *length)
 {
     char *text = malloc(16 * n_names + 64);
@@ -330,7 +330,7 @@ static char *many_names(size_t n_names, const char *last, size_t *length)
     return text;
 }
 
-/* Processor time in seconds. */
+/* Processor time of parsing, in seconds. */
 static double seconds_to_parse(size_t n_names, lckv_status expected)
 {
     size_t length;
@@ -345,7 +345,7 @@ static double seconds_to_parse(size_t n_names, lckv_status expected)
     return seconds;
 }
 
-/* Compared each with each, 500,000 names take minutes. */
+/* If each were compared with each, 500,000 names would take minutes. */
 START_TEST(many_names_take_linear_time)
 {
     ck_assert_double_lt(seconds_to_parse(500000, LCKV_OK), 30);
@@ -371,7 +371,7 @@ START_TEST(names_made_to_collide_are_refused)
     ck_assert_status(json_parse(text, length + 1, "t.json", &memory_default_allocator, &document),
                      LCKV_BAD_FORMAT);
     ck_assert_error_has("too many names of one object collide");
-    /* All but one are fine. */
+    /* The names without the last are accepted. */
     while (text[length] != ',')
         length--;
     text[length] = '}';
@@ -387,7 +387,9 @@ END_TEST
 static const char *const small_values[] = {"1",    "{}",        "[]",      "\"\"",
                                            "null", "[[[[1]]]]", "{\"\":0}"};
 
-/* The most bytes that parsing takes at any time, for each byte of an array of these values. */
+/*
+ * Checks the most bytes that parsing takes at any time, for each byte of an array of these values.
+ */
 START_TEST(memory_is_of_the_order_of_the_text)
 {
     const size_t n_values = 100000;

@@ -1,6 +1,6 @@
 /*
  * JSON: walking over values, strings, numbers, typed look-ups, and members as metadata. test_json.c
- * tests what is valid.
+ * has what is valid.
  */
 #include "format/json.h"
 
@@ -121,7 +121,7 @@ START_TEST(strings_are_decoded)
 }
 END_TEST
 
-/* Each escape alone, between two characters that stay. */
+/* Tests each escape alone, between two characters that stay. */
 START_TEST(every_code_point_can_be_escaped)
 {
     char text[32], expected[8];
@@ -180,7 +180,7 @@ START_TEST(integers_are_exact_to_64_bits)
 }
 END_TEST
 
-/* The double of a text, and the one of the C library, whose locale is "C" here. */
+/* Compares the double of a text with that of the C library, whose locale is "C" here. */
 static void assert_nearest(const char *text)
 {
     struct json_document document = parse(text);
@@ -218,7 +218,10 @@ START_TEST(numbers_become_the_nearest_double)
         "9007199254740993.0",
         "9007199254740995",
         "9007199254740993.00000000000000000000000000000000000000000000000001",
-        /* The largest, and the smallest that is none; the smallest normal and subnormal ones. */
+        /*
+         * The largest double, and the smallest number that is too large for one; the smallest
+         * normal and subnormal doubles.
+         */
         "1.7976931348623157e308",
         "1.7976931348623158e308",
         "1.7976931348623159e308",
@@ -233,7 +236,7 @@ START_TEST(numbers_become_the_nearest_double)
         "2.4703282292062328e-324",
         "5e-324",
         "1e-400",
-        /* Known to have been rounded wrongly elsewhere. */
+        /* Other programs are known to have rounded these wrongly. */
         "2."
         "225073858507201136057409796709131975934819546351645648023426109724822222021076945516529523"
         "908135087914149158913039621106870086438694594645527657207407820621743379988141063267329253"
@@ -254,7 +257,7 @@ START_TEST(numbers_become_the_nearest_double)
 }
 END_TEST
 
-/* Half way between two doubles, and a little more; in digits of every number. */
+/* Numbers half way between two doubles, and a little more, in any number of digits. */
 START_TEST(digits_far_behind_decide)
 {
     static char text[4096];
@@ -267,12 +270,12 @@ START_TEST(digits_far_behind_decide)
             text[length++] = tails[tail];
             text[length] = '\0';
             assert_nearest(text);
-            /* The same with the digits before the point, and an exponent for them. */
+            /* Writes the same with the digits before the point, and an exponent for them. */
             sprintf(text + length, "e-%zu", zeros + 1);
             memmove(text + 16, text + 17, strlen(text + 17) + 1);
             assert_nearest(text);
         }
-        /* And as a small number: 0.000...9007199254740993 times a power of ten. */
+        /* Writes it as a small number: 0.000...9007199254740993 times a power of ten. */
         size_t length = (size_t)sprintf(text, "0.");
         memset(text + length, '0', zeros);
         sprintf(text + length + zeros, "9007199254740993e%zu", zeros + 16);
@@ -283,7 +286,7 @@ END_TEST
 
 /*
  * The longest decisions: odd multiples of 2^-1075 lie half way between two doubles, and have up to
- * 767 digits. Exactly, a little less, and a little more.
+ * 767 digits. Each is tested exactly, a little less, and a little more.
  */
 START_TEST(all_digits_of_the_longest_half_ways_decide)
 {

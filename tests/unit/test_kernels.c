@@ -1,7 +1,7 @@
 /*
- * Products: packing keeps every bit; they agree with plain sums over dequantised weights; results
- * do not depend on the shape of the tile; for every kernel set that this machine runs. And the
- * choice of a set.
+ * Products, for every kernel set that this machine runs: packing keeps every bit; products agree
+ * with plain sums over dequantised weights; results do not depend on the shape of the tile. Also
+ * tests the choice of a set.
  */
 #include "kernel_sets.h"
 #include "random.h"
@@ -26,7 +26,9 @@ static lckv_allocator plain_allocator(void)
 
 enum { RANDOM = -1 };
 
-/* File bytes of a type with sane scales; all others are `byte`, if that is not RANDOM. */
+/*
+ * Makes file bytes of a type with sane scales. All other bytes are `byte`, unless that is RANDOM.
+ */
 static void random_row(lckv_dtype dtype, size_t n, int byte, uint8_t *bytes)
 {
     const struct dtype_info *info = dtype_info(dtype);
@@ -65,8 +67,9 @@ static void random_row(lckv_dtype dtype, size_t n, int byte, uint8_t *bytes)
 }
 
 /*
- * More than a tile, a stretch and a part of anything, and not whole vectors: after whole strips
- * ROWS leaves more than a vector, FEWER_ROWS less. TOKENS ends in a tile of its own.
+ * Sizes beyond a tile, a stretch and a part in every direction, and not multiples of a vector:
+ * after whole strips, ROWS leaves more than a vector and FEWER_ROWS less. TOKENS ends in a tile of
+ * its own.
  */
 enum { ROWS = 157, FEWER_ROWS = 133, COLUMNS = 1280, TOKENS = 150, PADDED_ROWS = 160 };
 
@@ -141,14 +144,14 @@ static struct activations fill(const struct kernels *kernels, struct inputs *in,
     for (size_t m = 0; m < TOKENS; m++) {
         for (size_t c = 0; c < COLUMNS; c++)
             in->values[m][c] = c < columns ? (float)random_uniform() : 0;
-        /* In two parts, as workers do it. */
+        /* Prepares in two parts, as workers do. */
         kernels_prepare(kernels, &x, m, 0, 96);
         kernels_prepare(kernels, &x, m, 96, COLUMNS);
     }
     return x;
 }
 
-/* What a product sees of activation [m, c]. */
+/* The activation [m, c] as a product sees it. */
 static double seen(const struct activations *x, enum input_form form, size_t m, size_t c)
 {
     if (form == INPUT_INT8) {
@@ -208,7 +211,7 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
             kernels_prepare(kernels, &some, m, 0, COLUMNS);
         for (size_t k = 0; k < 2; k++) {
             size_t step = steps[(i + k * 4) % COUNT(steps)] * packed_row_step(kernels->layout);
-            memset(tiled, 0xff, sizeof tiled); /* nothing of the round before */
+            memset(tiled, 0xff, sizeof tiled); /* so that nothing of the round before is left */
             for (size_t r = 0, end; r < n_rows; r = end) {
                 end = r + step < n_rows ? r + step : n_rows;
                 multiply(&f.matrix, &some, r, end, tiled[0] + r, PADDED_ROWS);
@@ -220,7 +223,7 @@ static void check_products(const struct kernels *kernels, lckv_dtype dtype, bool
                               step);
         }
     }
-    /* What is not a number stays so, in its row alone. */
+    /* NaN stays NaN, in its row only. */
     const size_t odd = 13;
     in.values[odd][columns / 2] = NAN;
     kernels_prepare(kernels, &x, odd, 0, COLUMNS);
@@ -240,7 +243,7 @@ START_TEST(products_agree_with_plain_sums)
     {
         check_products(kernels, dtypes[_i], false, ROWS, COLUMNS);
         check_products(kernels, dtypes[_i], true, ROWS, COLUMNS);
-        /* The last unit, stretch and pair of columns are not whole. */
+        /* The last bundle, stretch and pair of columns are not full. */
         size_t elements = dtype_info(dtypes[_i])->block_elements;
         uint32_t columns = elements == 1 ? 331 : (uint32_t)elements * (elements == 32 ? 11 : 1);
         check_products(kernels, dtypes[_i], false, FEWER_ROWS, columns);
@@ -251,7 +254,7 @@ START_TEST(products_agree_with_plain_sums)
 }
 END_TEST
 
-/* Bytes are summed in few bits, where sets have nothing better: the farthest from 0 must fit. */
+/* Sets without better instructions sum bytes in few bits; the farthest from 0 must fit. */
 START_TEST(the_largest_numbers_fit)
 {
     static struct fixture f;

@@ -30,7 +30,7 @@ START_TEST(allocations_are_zeroed_aligned_and_given_back_with_their_size)
 }
 END_TEST
 
-/* Pages of this process in memory, in bytes. */
+/* Memory pages of this process that are resident, in bytes. */
 static long resident(void)
 {
     long pages = 0, ignored;

@@ -1,5 +1,5 @@
 /*
- * Metadata: values kept, typed look-ups, and values as text.
+ * Metadata: how values are kept, typed look-ups, and values as text.
  */
 #include "format/json.h"
 #include "format/metadata.h"
@@ -71,13 +71,13 @@ START_TEST(replaces)
     ck_assert_ok(metadata_set_text(&metadata, "key50", "new", 3));
     ck_assert_uint_eq(metadata.n_values, 100);
     ck_assert_ptr_null(metadata_find(&metadata, "key100"));
-    ck_assert_str_eq(metadata.values[50].key.bytes, "key50"); /* the order stays */
+    ck_assert_str_eq(metadata.values[50].key.bytes, "key50"); /* the order is kept */
     ck_assert_uint_eq(metadata_find(&metadata, "key50")->type, METADATA_STRING);
     ck_assert_uint_eq(metadata_find(&metadata, "key99")->as.u, 99);
 }
 END_TEST
 
-/* Of so many keys that comparing each with all before it takes minutes. */
+/* There are so many keys that comparing each with all before it would take minutes. */
 START_TEST(many_keys_are_added_and_found_quickly)
 {
     char key[128];
@@ -231,8 +231,8 @@ START_TEST(floats_as_their_shortest_text)
 END_TEST
 
 /*
- * A host program may have chosen a locale that writes 12,75. Few machines have one installed, so
- * this makes its own; glibc finds it through LOCPATH.
+ * A host program may have chosen a locale that writes 12,75. Few machines have such a locale
+ * installed, so this test makes one, which glibc finds through LOCPATH.
  */
 START_TEST(text_is_free_of_the_locale)
 {

@@ -1,6 +1,6 @@
 /*
- * What is understood of a good config.json: rotations in each of their spellings, members that are
- * not known, numbers as they are written, and the model's name, which is its directory's.
+ * What a good config.json may hold: rotations in each of their spellings, members that are not
+ * known, numbers as they are written. Also the model's name, which is that of its directory.
  */
 #include "sessions.h"
 
@@ -36,7 +36,7 @@ static void link_weights(const char *directory)
     ck_assert_int_eq(symlink(weights, place), 0);
 }
 
-/* The source's config.json with other members where its rotation is. */
+/* Writes the source's config.json with other members in place of its rotation. */
 static void write_config(const char *members)
 {
     static char config[8192];

@@ -1,7 +1,7 @@
 /*
- * Models whose parts are well formed alone but wrong as a model: configurations, GGUF keys, plans
- * and tensors that contradict them. Each is refused with a status and a message that names the
- * culprit, and the good model still opens afterwards.
+ * Models whose parts are well formed alone but do not fit together: configurations, GGUF keys,
+ * plans, and tensors that contradict them. Each is refused with a status and a message that names
+ * the culprit, and the good model still opens afterwards.
  */
 #include "format/json.h"
 
@@ -17,7 +17,10 @@ struct bytes {
     size_t length;
 };
 
-/* Opening fails so, leaves the result alone, and does no harm to the next open. */
+/*
+ * Checks that opening fails with this status and message, leaves the result alone, and does no harm
+ * to the next open.
+ */
 static void check_refused(const char *path, const struct bytes *gguf, lckv_status status,
                           const char *message)
 {
@@ -166,7 +169,10 @@ static void write_member(FILE *file, const struct json_value *value)
     fprintf(file, "%s\"%s\": %.*s", ftell(file) > 1 ? ", " : "", name.bytes, (int)length, text);
 }
 
-/* A folder with the good weights, and the good configuration but for these members; null takes one away unless it is kept. */
+/*
+ * Makes a folder with the good weights and the good configuration, in which these members are
+ * changed. A null takes a member away, unless `keep_null`.
+ */
 static void make_changed(const char *changes_text, bool keep_null)
 {
     struct json_document config, changes;
@@ -248,7 +254,7 @@ END_TEST
 
 /* ---- GGUF: bytes replaced by as many ---- */
 
-/* The first place of `what`, after which `offset` bytes on `with` is written. */
+/* Finds the first place of `what`, and overwrites what lies `offset` bytes behind it. */
 static void replace(struct bytes *bytes, const char *what, size_t offset, const void *with,
                     size_t length)
 {

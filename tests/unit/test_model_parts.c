@@ -1,7 +1,7 @@
 /*
- * What a GGUF file has beside the model or lacks: tensors that nothing reads, keys that change the
+ * What a GGUF file has beside the model, or lacks: tensors that nothing reads, keys that change the
  * computation, texts that only look like the right ones. What changes nothing is skipped with a
- * remark, what changes something is refused by name.
+ * remark; what changes something is refused by name.
  */
 #include "small_model.h"
 
@@ -48,7 +48,7 @@ static lckv_status try_open(lckv_model **model)
     return lckv_model_open(path(), &options, model);
 }
 
-/* Logits of four tokens, [4, SMALL_VOCAB]. */
+/* Computes the logits of four tokens, [4, SMALL_VOCAB]. */
 static void compute(float *logits)
 {
     static const lckv_token tokens[4] = {1, 40, 7, 7};
@@ -73,7 +73,7 @@ static void check_refused(struct small_model *model, lckv_status status, const c
     ck_assert_status(lckv_convert(path(), folder_path("converted.gguf"), NULL, NULL), status);
 }
 
-/* In the file, the bytes `offset` after the beginning of the first `what` become `with`. */
+/* Overwrites the bytes of the file that lie `offset` behind the beginning of the first `what`. */
 static void patch(const char *what, size_t offset, const void *with, size_t length)
 {
     size_t n_bytes, n = strlen(what);
@@ -210,7 +210,7 @@ START_TEST(needed_tensors_of_unknown_types_are_refused)
 }
 END_TEST
 
-/* A name with a NUL in it is no name, not the one before the NUL. */
+/* A name with a NUL in it is not the name before the NUL. */
 START_TEST(names_are_compared_whole)
 {
     struct small_model model;
@@ -257,7 +257,7 @@ START_TEST(factors_of_the_rotation_are_positive)
 }
 END_TEST
 
-/* The type is linear where it is not given, and the factor has an old name. */
+/* Without a type, scaling is linear. The factor also has an old name. */
 START_TEST(linear_scaling_is_read_in_every_spelling)
 {
     static const struct {
@@ -302,7 +302,7 @@ END_TEST
 #define FLOAT(number) NULL, 0, (number)
 
 static const struct {
-    const char *key, *text; /* text NULL: a number */
+    const char *key, *text; /* `text` is NULL for a number */
     size_t length;
     float number;
     lckv_status status;
@@ -368,7 +368,10 @@ END_TEST
 
 /* ---- The tokenizer ---- */
 
-/* One token more than the embedding has rows, as a padding token that was added later. */
+/*
+ * The tokenizer has one token more than the embedding has rows, such as a padding token that was
+ * added later.
+ */
 START_TEST(more_tokens_than_rows_open_with_a_remark)
 {
     struct small_model model;

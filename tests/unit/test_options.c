@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* What this "version" knows, and what its neighbours do. */
+/* The structs of this "version", and of its neighbours. */
 struct known {
     size_t size;
     uint64_t first, second;
@@ -55,7 +55,7 @@ START_TEST(a_newer_struct_must_not_use_what_it_added)
 }
 END_TEST
 
-/* 0, half a member, a pointer's size, and what uninitialised memory may hold. */
+/* Tests 0, half a member, the size of a pointer, and what uninitialised memory may hold. */
 START_TEST(sizes_that_no_version_has_are_refused)
 {
     static const size_t sizes[] = {0, 1, 8, 12, 15, 17, 23, 4104, SIZE_MAX, SIZE_MAX - 7};

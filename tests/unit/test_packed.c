@@ -1,5 +1,5 @@
 /*
- * The packed form: sizes, type numbers, and strips that go from one layout to another.
+ * The packed form: sizes, type numbers, and strips that move from one layout to another.
  */
 #include "format/packed.h"
 #include "kernels/matrix.h"
@@ -38,7 +38,7 @@ START_TEST(packed_matrices_take_the_bytes_of_files)
 }
 END_TEST
 
-/* Heads and bodies are apart, begin where vectors may, and end with the strip. */
+/* Scales and bodies are apart, begin where vectors may, and end with the strip. */
 START_TEST(blocks_have_places_of_their_own)
 {
     const struct packed_form form = packed_form(dtypes[_i]);
@@ -103,7 +103,7 @@ START_TEST(type_numbers_come_back)
 }
 END_TEST
 
-/* Not whole strips, and the last unit, or pair of columns, is not whole either. */
+/* The rows do not fill the last strip, and the columns do not fill the last bundle or pair. */
 enum { ROWS = 43, MOST_BYTES = ROWS * 1024 * 4 };
 
 static uint32_t columns_of(lckv_dtype dtype)
@@ -131,7 +131,10 @@ static struct matrix pack(lckv_dtype dtype, struct matrix_layout layout, const u
     return matrix;
 }
 
-/* Rows of the last strip that the matrix does not have may hold anything: floats are compared. */
+/*
+ * Compares the rows as floats, because rows of the last strip that the matrix does not have may
+ * hold anything.
+ */
 static void check_same_rows(const struct matrix *a, const struct matrix *b)
 {
     static float row_a[3 * 256], row_b[3 * 256];
@@ -180,7 +183,7 @@ static uint64_t fnv1a(const uint8_t *bytes, size_t length)
     return hash;
 }
 
-/* Packed files outlive the library that wrote them. */
+/* Packed files live longer than the library that wrote them. */
 START_TEST(the_bytes_are_those_of_the_version)
 {
     static const uint64_t expected[N_DTYPES][N_LAYOUTS] = {

@@ -1,7 +1,7 @@
 /*
- * Pages: what the planner, the size of a cache and the cost of a call say against what sessions
- * really take. First the arithmetic, on every shape of a grid, against passes played through with
- * sets of pages; then real sessions, which take and give back pages without computing.
+ * Pages: what the planner, the size of a cache and the cost of a call say, against what sessions
+ * really take. First comes the arithmetic on every shape of a grid, against passes that are played
+ * with sets of pages. Then come real sessions, which take and give back pages without computing.
  */
 #include "cache/cache.h"
 
@@ -36,7 +36,10 @@ static uint64_t count(const bool *pages)
     return n;
 }
 
-/* Positions [length, end) of a windowed slot in passes of `chunk`: the most pages held at once. */
+/*
+ * Plays positions [length, end) of a windowed slot in passes of `chunk`. Returns the most pages
+ * held at once.
+ */
 static uint64_t played_peak(const struct paging *paging, uint64_t length, uint64_t end,
                             uint64_t chunk)
 {
@@ -61,7 +64,7 @@ static uint64_t held_at(const struct paging *paging, uint64_t length)
     return count(pages);
 }
 
-/* A call of `n` tokens in passes of `chunk`, played through and as pages_at_peak has it. */
+/* Checks a call of `n` tokens in passes of `chunk`: as it is played, and as pages_at_peak says. */
 static void check_call(const struct paging *paging, uint64_t length, uint64_t n, uint64_t chunk)
 {
     uint64_t end = length + n, held = held_at(paging, length);
@@ -97,7 +100,7 @@ START_TEST(no_call_takes_more_than_its_peak)
 }
 END_TEST
 
-/* What is reserved for single tokens is what some length needs: not a page too many. */
+/* The pages that are reserved for single tokens are all needed at some length. */
 START_TEST(single_tokens_take_all_of_their_peak)
 {
     for (uint32_t window = 1; window < 40; window++) {
@@ -135,13 +138,13 @@ START_TEST(no_length_overflows)
 }
 END_TEST
 
-/* 0 .. n - 1 */
+/* A number from 0 to n - 1. */
 static uint64_t random_below(uint64_t n)
 {
     return random_bits() % n;
 }
 
-/* What a session has: to be found again after a call that failed. */
+/* What a session has, to be compared after a call that failed. */
 struct picture {
     uint64_t length, window_begin;
     size_t first[4], n_pages[4];
@@ -167,7 +170,10 @@ struct growth {
     uint64_t n_tokens, chunk, done;
 };
 
-/* As an evaluate call does it, but for the computing. `succeeds`: or it is cancelled at its end. */
+/*
+ * Does what an evaluate call does, except the computing. Unless it `succeeds`, it is cancelled at
+ * its end.
+ */
 static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succeeds)
 {
     static const lckv_token tokens[1024];
@@ -210,7 +216,10 @@ static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succe
         ck_assert_uint_eq(cache->n_free, n_free);
 }
 
-/* Some call that a cache for `room` tokens promises to take; false if the sessions are full. */
+/*
+ * Chooses some call that a cache for `room` tokens promises to take. False if the sessions are
+ * full.
+ */
 static bool choose_call(lckv_cache *cache, lckv_session **sessions, uint64_t room, size_t *n,
                         struct growth *growths)
 {
@@ -221,7 +230,7 @@ static bool choose_call(lckv_cache *cache, lckv_session **sessions, uint64_t roo
     *n = 0;
     for (uint32_t s = 0; s < cache->max_sessions && used < room; s++) {
         uint64_t n_tokens = 1, chunk = 1 + random_below(cache->paging.rollback + 1);
-        if (s == long_item) { /* of any length, the others bring single tokens */
+        if (s == long_item) { /* of any length; the other items have single tokens */
             n_tokens = 1 + random_below(room - used);
         } else if (long_item == UINT64_MAX && rows > 1 && random_below(3) != 0) {
             n_tokens = 1 + random_below(rows < room - used ? rows : room - used);
@@ -259,7 +268,7 @@ static void random_life(const lckv_model *model, struct lckv_pool *pool)
         size_t n;
         bool has_room = choose_call(cache, sessions, room, &n, growths);
         grow(cache, growths, n, random_below(4) != 0);
-        for (uint32_t s = 0; s < options.max_sessions; s++) { /* go back, or begin anew */
+        for (uint32_t s = 0; s < options.max_sessions; s++) { /* some go back, or begin anew */
             uint64_t least = session_min_length(sessions[s]), length = sessions[s]->length;
             if (random_below(8) == 0)
                 ck_assert_ok(
@@ -281,7 +290,7 @@ static void random_life(const lckv_model *model, struct lckv_pool *pool)
     cache_release(cache);
 }
 
-/* Whatever is promised fits, and what a call took comes back if it fails. _i: seed and model. */
+/* All that is promised fits, and what a call took comes back if it fails. _i: seed and model. */
 START_TEST(a_cache_for_so_many_tokens_takes_them_in_any_calls)
 {
     lckv_model *model;

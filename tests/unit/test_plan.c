@@ -1,6 +1,6 @@
 /*
  * Layer plans: parsing, sources and slots, groups and masks. The expected groups and slots were
- * worked out by hand from the rules of iterative encoding. test_plan_text.c tests plans as text.
+ * worked out by hand from the rules of iterated encoding. test_plan_text.c has plans as text.
  */
 #include "plan_support.h"
 
@@ -11,7 +11,10 @@
 
 /* ---- Slots and groups ---- */
 
-/* `slots`: the layers that write them, * where only windowed layers read. `groups`: * if cyclic. */
+/*
+ * `slots` lists the layers that write them, with * where only windowed layers read. `groups` lists
+ * ranges of layers, with * if they are cyclic.
+ */
 static const struct {
     const char *text;
     uint32_t n_layers;
@@ -30,10 +33,14 @@ static const struct {
     {"1_1_3_3", 4, "1 3 ", "0-1* 2-3* ", 2},
     {"1_2s_0", 3, "0 1 2* ", "0-2* ", 2},
     /*
-     * The group of layer 0 reaches 2, layer 1 inside it reads 4, so it reaches 4; so does layer 2.
+     * The group of layer 0 reaches layer 2. Layer 1 inside it reads layer 4, so the group reaches
+     * 4, as does that of layer 2.
      */
     {"2_4_2_3_4_5", 6, "2 3 4 5 ", "0-4* 5-5 ", 2},
-    /* A chain: 1, whose reader of 3 raises it to 3, whose reader of 5 raises it to 5. */
+    /*
+     * A chain: layer 0 reads 1, layer 1 reads 3, and layer 3 reads 5, so the group of layer 0
+     * reaches 5.
+     */
     {"1_3_2_5_4_5_6", 7, "1 2 3 4 5 6 ", "0-5* 6-6 ", 3},
     /* A slot that a windowed and an unwindowed layer read keeps everything. */
     {"0s_0", 2, "0 ", "0-1 ", 0},

@@ -1,5 +1,5 @@
 /*
- * Layer plans as text: written as they are read, and drawn.
+ * Layer plans as text: they are written as they are read, and drawn.
  */
 #include "plan_support.h"
 

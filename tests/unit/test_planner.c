@@ -1,6 +1,6 @@
 /*
- * The memory planner. The shape of most tests makes sums easy: 1 KV head of dimension 2 in f32
- * takes 16 bytes per position and slot, so a page of 16 positions takes 256.
+ * The memory planner. In most tests the shape makes sums easy: 1 KV head of dimension 2 in f32
+ * takes 16 bytes for each position and slot, so a page of 16 positions takes 256.
  */
 #include "plan/planner.h"
 
@@ -124,7 +124,7 @@ static uint64_t random_below(uint64_t n)
     return ((uint64_t)random_bits() << 32 | random_bits()) % n;
 }
 
-/* A plan of up to 8 layers, some of them windowed. */
+/* Uses a plan of up to 8 layers, some of which may be windowed. */
 static void use_random_plan(void)
 {
     char text[64];
@@ -143,7 +143,7 @@ static uint64_t any_number(void)
     return (random_below(UINT64_MAX) >> random_below(64)) + 1;
 }
 
-/* Whatever is said to fit is a request that succeeds and needs no more than the budget. */
+/* What the planner says to fit is a request that succeeds and needs no more than the budget. */
 START_TEST(what_is_said_to_fit_fits_and_one_more_does_not)
 {
     random_seed = (uint64_t)_i + 1;
@@ -191,7 +191,9 @@ START_TEST(what_is_said_to_fit_fits_and_one_more_does_not)
 }
 END_TEST
 
-/* The standard plan is for comparison only: what it cannot hold does not make the call fail. */
+/*
+ * The standard plan serves for comparison only: the call does not fail if that plan is too large.
+ */
 START_TEST(a_standard_plan_beyond_64_bits_is_no_failure)
 {
     use_plan("0s_0s", 2);
@@ -210,7 +212,8 @@ START_TEST(a_standard_plan_beyond_64_bits_is_no_failure)
 END_TEST
 
 /*
- * One full slot and one windowed one that keeps 20 + 10 positions: 2 pages and one for its begin.
+ * One full slot, and one windowed slot that keeps 20 + 10 positions: these take 2 pages, and one
+ * more because they may begin within a page.
  */
 static const struct {
     uint64_t context;
@@ -257,7 +260,8 @@ START_TEST(zero_means_the_default)
                                    .sliding_window = 64};
     lckv_memory_report report = estimate(&request);
     /*
-     * f16, 4096 tokens in pages of 64; the window and 64 tokens of rollback take two pages and one.
+     * f16, 4096 tokens in pages of 64. The window and 64 tokens of rollback take two pages and one
+     * more.
      */
     ck_assert_uint_eq(report.bytes_per_token, 2 * 2 * 4 * 64 * 2);
     ck_assert_uint_eq(report.bytes_per_session, (64 + 3) * 64ull * 2 * 4 * 64 * 2);

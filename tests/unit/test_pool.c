@@ -1,6 +1,6 @@
 /*
- * The thread pool: workers come, steps order memory and end without those that are late, callers
- * take turns, children of fork(2) start anew.
+ * The thread pool: workers come, steps order memory and end without workers that are late, callers
+ * take turns, and children of fork(2) start anew.
  */
 #include "base/pool.h"
 #include "base/processors.h"
@@ -26,7 +26,7 @@ static struct lckv_pool *make_pool(uint32_t n_threads)
     return pool;
 }
 
-/* Threads of this process, by the kernel's own count. */
+/* The threads of this process, as the operating system counts them. */
 static int n_threads_alive(void)
 {
     char line[256];
@@ -43,7 +43,7 @@ static int n_threads_alive(void)
 struct visits {
     atomic_int of[MOST_WORKERS];
     atomic_int count;
-    int expected; /* the caller waits for so many workers; 0: for none */
+    int expected; /* the workers that the caller waits for */
     pthread_t caller;
 };
 
@@ -52,7 +52,7 @@ static void rest(long nanoseconds)
     nanosleep(&(struct timespec){.tv_nsec = nanoseconds}, NULL);
 }
 
-/* The caller stays until all have come, which would otherwise be left to chance. */
+/* Makes the caller stay until all have come, which would otherwise be left to chance. */
 static void visit(const struct worker *worker, void *context)
 {
     struct visits *visits = context;
@@ -88,7 +88,7 @@ static void visit_within(const struct worker *worker, void *context)
         pool_run(worker->pool, 0, visit, context);
 }
 
-/* As a callback does that evaluates on the pool that opens a model. */
+/* A callback does this if it evaluates on the pool that is opening its model. */
 START_TEST(a_run_within_a_run_has_the_caller_alone)
 {
     struct visits visits = {.caller = pthread_self()};
@@ -106,8 +106,8 @@ START_TEST(a_run_within_a_run_has_the_caller_alone)
 END_TEST
 
 /*
- * Steps of plain memory: in each, the worker that claims a cell writes the number of the step to
- * it, and must find its neighbour as the step before has left it.
+ * Steps on plain memory. In each step, the worker that claims a cell writes the number of the step
+ * to it, and must find its neighbour as the step before left it.
  */
 struct ring {
     uint32_t n_cells, rounds;
@@ -154,7 +154,7 @@ static void go_round(const struct worker *worker, void *context)
     }
 }
 
-/* A run of `rounds` steps, checked. */
+/* Runs `rounds` steps, and checks them. */
 static void run_ring(struct lckv_pool *pool, struct ring *ring)
 {
     memset(ring->cells, 0, sizeof ring->cells);
@@ -176,7 +176,9 @@ START_TEST(steps_order_all_memory)
 }
 END_TEST
 
-/* Where a claim is held for long, others leave the run, and come again when the step is over. */
+/*
+ * If a claim is held for long, other workers leave the run, and come again when the step is over.
+ */
 START_TEST(workers_that_wait_for_long_leave_and_come_again)
 {
     struct ring ring = {.n_cells = 4, .rounds = 3, .hold = 2000000};
@@ -188,7 +190,7 @@ START_TEST(workers_that_wait_for_long_leave_and_come_again)
 }
 END_TEST
 
-/* One cell a step is claimed by one worker, so no step may wait for the two others. */
+/* Each step has one cell, which one worker claims, so no step may wait for the two others. */
 START_TEST(a_run_needs_no_worker_but_the_caller)
 {
     struct ring ring = {.n_cells = 1, .rounds = 100};
@@ -272,7 +274,10 @@ START_TEST(nothing_runs_between_runs)
 }
 END_TEST
 
-/* Signals that come from elsewhere are the caller's; what a thread raises itself is its own. */
+/*
+ * Signals from elsewhere go to the caller; a signal that a thread raises itself goes to that
+ * thread.
+ */
 static void look_at_signals(const struct worker *worker, void *context)
 {
     atomic_int *n_wrong = context;

@@ -9,7 +9,7 @@
 #include "folder.h"
 #include "support.h"
 
-/* A file of the folder, with %s for the folder's path. */
+/* Writes a file of the folder, with the folder's path for %s. */
 static void put(const char *name, const char *format)
 {
     char path[FOLDER_PATH];
@@ -35,7 +35,7 @@ START_TEST(version_2)
     } cases[] = {
         {"max 100000\n", "max 100000\n", UINT32_MAX},
         {"100000 100000\n", "max 100000\n", 1},
-        {"50000 100000\n", "max 100000\n", 1}, /* less than one is one */
+        {"50000 100000\n", "max 100000\n", 1}, /* less than one counts as one */
         {"250000 100000\n", "max 100000\n", 2},
         {"800000 100000\n", "300000 100000\n", 3}, /* the group above limits it, too */
         {"300000 100000\n", "800000 100000\n", 3},
@@ -76,7 +76,7 @@ START_TEST(version_1)
     put("cpu/cpu.cfs_quota_us", "200000\n");
     put("cpu/cpu.cfs_period_us", "100000\n");
     ck_assert_uint_eq(quota_processors(folder), 2);
-    /* A group that is not below what is mounted: the mount's own quota is what can be known. */
+    /* The group is not below what is mounted: only the quota of the mount is known. */
     put("cgroup", "2:cpu,cpuacct:/docker/boxes/job\n");
     ck_assert_uint_eq(quota_processors(folder), 2);
     folder_remove();
@@ -96,7 +96,7 @@ START_TEST(what_is_not_there_is_no_limit)
 }
 END_TEST
 
-/* A line longer than the buffer is passed over, and the next is read. */
+/* A line longer than the buffer is passed over; the next one is read. */
 START_TEST(long_lines)
 {
     static char text[10000];

@@ -86,7 +86,7 @@ static void expect_bytes(const uint8_t *bytes, size_t at, size_t length)
         ck_assert_uint_eq(bytes[i], byte_at(at + i));
 }
 
-/* In pieces of every kind of length: short ones, in turn with copies of _i bytes. */
+/* Reads pieces of every kind of length: short ones, in turn with copies of _i bytes. */
 START_TEST(reader_reads_files_through_a_window)
 {
     static const size_t copies[] = {0,

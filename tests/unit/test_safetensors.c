@@ -12,7 +12,7 @@
 #include "folder.h"
 #include "support.h"
 
-/* The file's bytes in `file`: length, `json`, and data of 0, 1, 2, ... Returns their number. */
+/* Makes a file: the length, `json`, and data of 0, 1, 2, ... Returns the number of its bytes. */
 static size_t make_safetensors(uint8_t file[1024], const char *json, size_t n_data)
 {
     size_t length = strlen(json);
@@ -273,7 +273,7 @@ START_TEST(survives_any_changed_byte)
 }
 END_TEST
 
-/* A file that shrinks after it has been opened. */
+/* The file shrinks after it has been opened. */
 START_TEST(reading_beyond_the_end_is_an_error)
 {
     write_safetensors("model.safetensors", GOOD_HEADER, GOOD_DATA);
@@ -322,7 +322,7 @@ START_TEST(reads_shards)
 }
 END_TEST
 
-/* Tensors of the index that no shard holds, and tensors of shards that the index lacks. */
+/* The index has tensors that no shard holds, and shards have tensors that the index lacks. */
 START_TEST(shards_say_what_they_hold)
 {
     write_shards("{\"weight_map\":{\"c\":\"s1.safetensors\",\"a\":\"s2.safetensors\","
@@ -383,7 +383,7 @@ START_TEST(refuses_a_broken_index)
 }
 END_TEST
 
-/* The index under the name of a shard: what it holds is no safetensors header. */
+/* The index has the name of a shard, but what it holds is no safetensors header. */
 START_TEST(refuses_an_index_that_is_its_own_shard)
 {
     write_shards("{\"weight_map\":{\"a\":\"self.safetensors\"}}");

@@ -8,10 +8,10 @@
 #include "kernel_sets.h"
 #include "sampler_support.h"
 
-/* exp(x) for x <= 0, as a weight: every set gives the same bits wherever the logit stands. */
+/* exp(x) for x <= 0, as a weight. Every set must give the same bits wherever the logit stands. */
 static double weight(float x, float temperature)
 {
-    enum { N = 37 }; /* full vectors, and a rest in every set */
+    enum { N = 37 }; /* whole vectors and a rest, in every set */
     double first = 0;
     FOR_KERNEL_SETS(kernels)
     {
@@ -46,7 +46,7 @@ START_TEST(weights_are_accurate)
 }
 END_TEST
 
-/* Wherever it stands, and whatever else is there; NaN is not lost. */
+/* The place and the other logits do not matter; NaN is not lost. */
 START_TEST(largest_is_found_at_every_place)
 {
     enum { MOST = 67 };
@@ -85,7 +85,7 @@ START_TEST(log_is_accurate)
 }
 END_TEST
 
-/* Recorded once: these bits are the promise, not what some libm says. */
+/* These bits were recorded once. They are the promise, not what some libm computes. */
 START_TEST(weights_and_logarithms_have_recorded_bits)
 {
     ck_assert(weight(-0.125f, 1.0f) == 0x1.c3d6a24ed8222p-1);

@@ -1,6 +1,6 @@
 /*
  * The sampler as a whole: frequencies, recorded tokens, bias, penalties, callbacks, clones, and
- * what it refuses. test_sampler_filters.c tests its filters.
+ * what it refuses. test_sampler_filters.c has its filters.
  */
 #include <math.h>
 #include <string.h>
@@ -46,7 +46,7 @@ START_TEST(frequencies_match_the_softmax)
             double expected = DRAWS * exp(logits[i] / (double)temperatures[t]) / total;
             chi_square += (counts[i] - expected) * (counts[i] - expected) / expected;
         }
-        /* Seven degrees of freedom: 24.3 is passed once in a thousand seeds. */
+        /* With seven degrees of freedom, one seed of a thousand exceeds 24.3. */
         ck_assert_double_lt(chi_square, 24.3);
         sampler_release(sampler);
     }
@@ -152,13 +152,14 @@ START_TEST(penalties_lower_what_was_seen)
     ck_assert_int_eq(sample(sampler, negative, 4), 3);
     sampler_release(sampler);
 
-    sampler = make((lckv_sampler_options){.presence_penalty = 0.75f}); /* however often */
+    sampler = make(
+        (lckv_sampler_options){.presence_penalty = 0.75f}); /* however often a token was seen */
     ck_assert_ok(sampler_accept(sampler, 0));
     ck_assert_ok(sampler_accept(sampler, 0));
     ck_assert_int_eq(sample(sampler, logits, 4), 0);
     sampler_release(sampler);
 
-    sampler = make((lckv_sampler_options){.frequency_penalty = 0.75f}); /* each time */
+    sampler = make((lckv_sampler_options){.frequency_penalty = 0.75f}); /* each time it was seen */
     ck_assert_ok(sampler_accept(sampler, 0));
     ck_assert_int_eq(sample(sampler, logits, 4), 0);
     ck_assert_ok(sampler_accept(sampler, 0));
@@ -265,7 +266,7 @@ START_TEST(banning_every_token_is_refused)
 }
 END_TEST
 
-/* A sample that fails draws no random number: the sequence goes on as if it had not been. */
+/* A sample that fails draws no random number: the sequence goes on as if it had not happened. */
 START_TEST(a_failed_sample_changes_nothing)
 {
     static float logits[100];
@@ -366,7 +367,7 @@ START_TEST(options_out_of_range_are_refused_by_name)
 }
 END_TEST
 
-/* Whichever allocation fails, trying again gives the token that would have come. */
+/* Whichever allocation fails, the next try gives the token that would have come. */
 START_TEST(every_refused_allocation_is_survived)
 {
     static float logits[300];

@@ -17,7 +17,7 @@ static int compare_candidates(const void *left, const void *right)
 
 enum { MOST = 3000 };
 
-/* Logits of every kind: few values, so many ties; both zeros; infinities; any bits. */
+/* Logits of every kind: few values, so many are equal; both zeros; infinities; any bits. */
 static float any_logit(struct random *random, int kind)
 {
     switch (kind) {
@@ -29,7 +29,7 @@ static float any_logit(struct random *random, int kind)
         return random_next(random) % 50 == 0 ? HUGE_VALF : (float)(random_fraction(random) * 8 - 6);
     case 3:
         return (float)(-2.0 *
-                       log(random_fraction(random) + 1e-9)); /* as a model's: few likely ones */
+                       log(random_fraction(random) + 1e-9)); /* like a model's: few are likely */
     default:
         return 1.0f + (float)(random_next(random) % 7) * 0x1p-23f;
     }
@@ -65,7 +65,10 @@ START_TEST(rank_equals_a_full_sort)
 }
 END_TEST
 
-/* By definition: all of them sorted, then added up. The whole is four sums, as the filter's. */
+/*
+ * Follows the definition: sorts all candidates, then adds them up. The whole is four sums, as in
+ * the filter.
+ */
 static size_t nucleus(struct candidate *candidates, size_t n, float top_p)
 {
     double sums[4] = {0}, sum = 0.0;
@@ -102,7 +105,7 @@ START_TEST(top_p_is_what_a_full_sort_gives)
 }
 END_TEST
 
-/* Equal tokens go in the order of their ids, and as many as are needed. */
+/* Equal tokens are ranked by their ids, and only as many as are needed. */
 START_TEST(top_p_of_a_flat_distribution_ranks_as_many_as_it_needs)
 {
     enum { N = 5000 };
@@ -188,7 +191,7 @@ START_TEST(extreme_temperatures_and_infinite_logits_are_fine)
 }
 END_TEST
 
-/* Shares begin where the one before ends, and do not hold their end. */
+/* A share begins where the one before ends, and does not include its end. */
 START_TEST(a_draw_falls_into_one_share)
 {
     struct candidate four[4];

@@ -1,6 +1,6 @@
 /*
- * Which ids begin and end a text: configurations, the tokenizer's files, GGUF keys, and GGUF keys
- * that are written and read again.
+ * Which ids begin and end a text: from configurations, the tokenizer's files and GGUF keys, also
+ * after GGUF keys are written and read again.
  */
 #include "text/special_ids.h"
 
@@ -9,7 +9,7 @@
 static const struct {
     const char *config, *generation;
     lckv_token bos, eos, padding;
-    lckv_token ends[4]; /* -1 behind the last */
+    lckv_token ends[4]; /* -1 follows the last */
 } configs[] = {
     {"{}", "", -1, -1, -1, {-1}},
     {"{\"bos_token_id\":3,\"eos_token_id\":4,\"pad_token_id\":5}", "", 3, 4, 5, {4, -1}},
@@ -114,7 +114,7 @@ START_TEST(every_end_key_of_gguf_ends)
 }
 END_TEST
 
-/* "</s>" by one file, "<s>" by another, "<user>" by a third: all of them end a text. */
+/* One file names "</s>", another "<s>", a third "<user>": all of them end a text. */
 START_TEST(the_files_of_a_tokenizer_add_their_ends)
 {
     const char *map = "{\"eos_token\":{\"content\":\"<s>\"},\"bos_token\":\"<user>\"}";
@@ -141,7 +141,10 @@ START_TEST(the_files_of_a_tokenizer_add_their_ends)
 }
 END_TEST
 
-/* Ids that the model has and the tokenizer lacks: no text, and one more unused token if written. */
+/*
+ * Ids that the model has and the tokenizer lacks have no text. A file that is written has one more
+ * unused token for each.
+ */
 START_TEST(ids_behind_the_tokenizer_have_no_text)
 {
     struct tokenizer *tokenizer = tokenizer_of_json(SMALL_JSON(""), "");

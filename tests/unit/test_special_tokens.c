@@ -1,6 +1,6 @@
 /*
- * Special tokens in text: the leftmost first and the longest of several, as a search by hand finds
- * them; and texts and vocabularies that list a text twice.
+ * Special tokens in text: the leftmost is found first, and the longest of several, as in a plain
+ * search. Also texts and vocabularies that list a text twice.
  */
 #include "text/special_tokens.h"
 
@@ -131,7 +131,7 @@ START_TEST(tokens_are_found_across_blocks)
 }
 END_TEST
 
-/* Tokens that share all but their ends with the text at each of its bytes. */
+/* Tokens share all but their ends with the text at each of its bytes. */
 START_TEST(a_byte_costs_a_few_steps_whatever_tokens_share)
 {
     enum { SHARED = 4000, LENGTH = 4000000 };
@@ -210,7 +210,7 @@ START_TEST(an_added_token_that_is_listed_twice_has_its_first_id)
 }
 END_TEST
 
-/* In tokenizer.json the last of equal merges counts, and a GGUF file that is written says so. */
+/* In tokenizer.json the last of equal merges counts; a GGUF file that is written keeps that. */
 START_TEST(a_merge_that_is_listed_twice_has_its_last_rank)
 {
     struct tokenizer *tokenizer = tokenizer_of_json(

@@ -1,5 +1,6 @@
 /*
- * Files that stand where a model's should be, and what a directory lacks: messages name the cause.
+ * Files that stand in place of a model's, and files that a directory lacks: messages name the
+ * cause.
  */
 #include "base/status.h"
 #include "format/checkpoint_open.h"
@@ -16,7 +17,7 @@ static struct checkpoint checkpoint;
     "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
 #define BYTES(bytes) bytes, sizeof bytes - 1
 
-/* As a GGUF file, and as the weights of a directory. */
+/* Each stands as a GGUF file, and as the weights of a directory. */
 static const struct {
     const char *bytes;
     size_t length;
@@ -111,7 +112,7 @@ START_TEST(links_that_lead_nowhere_are_called_so)
 }
 END_TEST
 
-/* No model needs a tokenizer: it opens, and says why it has none. */
+/* A model needs no tokenizer: it opens, and says why it has none. */
 static void expect_no_tokenizer(const char *reason)
 {
     ck_assert_ok(checkpoint_open(&checkpoint, folder, &memory_default_allocator));

@@ -1,6 +1,6 @@
 /*
- * Statuses and messages: what fail() keeps for each thread, text quoted in messages, and failures
- * kept for later.
+ * Statuses and messages: what fail() keeps for each thread, text that is quoted in messages, and
+ * failures that are kept for later.
  */
 #include "base/failure.h"
 #include "base/status.h"

@@ -57,7 +57,7 @@ START_TEST(text_ends_before_the_stop_string_that_is_complete_first)
         {umlaut, 1, "\xc3\xa8t\xc3\xa9", "\xc3\xa8t\xc3\xa9", false},
     };
     for (size_t row = 0; row < COUNT(table); row++) {
-        for (size_t piece = 1; piece < 20; piece++) { /* however the text is cut */
+        for (size_t piece = 1; piece < 20; piece++) { /* the pieces do not matter */
             char output[64];
             bool found =
                 stream(table[row].strings, table[row].n_strings, table[row].input, piece, output);
@@ -89,7 +89,10 @@ START_TEST(only_what_may_begin_a_stop_string_waits)
 }
 END_TEST
 
-/* A stop string may begin inside a character (any bytes may); what comes out is whole ones. */
+/*
+ * A stop string may begin inside a character (it may be any bytes); what comes out is whole
+ * characters.
+ */
 START_TEST(characters_are_not_torn_by_waiting_text)
 {
     static const lckv_string strings[] = {STRING("\xa9!")};

@@ -1,6 +1,7 @@
 /*
- * Steps: every unit goes to one worker, own shares in order, whatever the number of units, workers
- * and pieces. A step needs no worker that claims nothing; one that is late joins the present step.
+ * Steps: every unit goes to one worker, and own shares are taken in order, whatever the number of
+ * units, workers and pieces. A step needs no worker that claims nothing; a late worker joins at the
+ * present step.
  */
 #include "engine/task.h"
 
@@ -53,7 +54,10 @@ static void check_all_taken(struct setting *s, size_t step)
         ck_assert_int_eq(s->taken[step][i], 1);
 }
 
-/* One worker after the other: the first takes its share in order, then all that is left. */
+/*
+ * Workers go one after the other: the first takes its own share in order, and then all that is
+ * left.
+ */
 START_TEST(a_lone_worker_takes_everything)
 {
     static const size_t aligns[] = {1, 4, 8}, mosts[] = {8, 16, SIZE_MAX};
@@ -81,7 +85,7 @@ START_TEST(a_lone_worker_takes_everything)
 }
 END_TEST
 
-/* In a pool that runs nothing: worker 0 goes through all steps alone, then worker 1 begins. */
+/* The pool runs nothing: worker 0 goes through all steps alone, then worker 1 begins. */
 START_TEST(a_late_worker_joins_at_the_present_step)
 {
     static struct setting s;
@@ -108,7 +112,7 @@ START_TEST(a_late_worker_joins_at_the_present_step)
         step_end(&over);
         struct step none = step_begin(&late, 0, 1, 1);
         ck_assert(!claim(&s, &none, &range));
-        step_end(&none); /* no step at all, for anyone */
+        step_end(&none); /* an empty step is none for any worker */
     }
     struct step joined = step_begin(&late, s.count, s.align, s.most);
     ck_assert(claim(&s, &joined, &range));
@@ -120,7 +124,7 @@ START_TEST(a_late_worker_joins_at_the_present_step)
 }
 END_TEST
 
-/* More units than a claims word can count: pieces get larger. */
+/* There are more units than a word of claims can count, so pieces get larger. */
 START_TEST(many_units_are_claimed_in_larger_pieces)
 {
     static struct setting s;

@@ -1,7 +1,7 @@
 /*
- * Tokenizers: ids as Hugging Face's tokenizers gives them, bytes back from ids, special tokens, the
- * rules for BOS and EOS, and the same from GGUF metadata. Malformed ones are
- * in test_text_malformed.c.
+ * Tokenizers: ids are those of Hugging Face's tokenizers, bytes come back from ids, special tokens,
+ * the rules for BOS and EOS, and the same from GGUF metadata. test_text_malformed.c has malformed
+ * ones.
  */
 #include "text_support.h"
 
@@ -92,13 +92,16 @@ START_TEST(any_bytes_come_back)
     char text[256];
     for (int i = 0; i < 256; i++)
         text[i] = (char)i;
-    if (strcmp(names[_i], "smollm") != 0) /* its tokens take white space away */
+    if (strcmp(names[_i], "smollm") != 0) /* its tokens remove white space */
         check_round_trip(tokenizer, text, sizeof text);
     for (int round = 0; round < 300; round++) {
         size_t length = (size_t)round % 64;
         for (size_t i = 0; i < length; i++) {
             state = state * 1664525u + 1013904223u;
-            /* Half of them bytes of long characters, whole and broken; nothing that NFC changes. */
+            /*
+             * Half of them are bytes of long characters, whole and broken. NFC changes none of
+             * them.
+             */
             text[i] = (char)(state >> 31 != 0 ? 0xF0u + (state >> 28) % 2 * 0x8F : state >> 24);
             if (strcmp(names[_i], "llama3") == 0 && (text[i] & 0x80) != 0)
                 text[i] |= (char)0xF8;
@@ -129,7 +132,10 @@ START_TEST(long_words_take_no_quadratic_time)
 }
 END_TEST
 
-/* What the vocabulary cannot spell: nothing in valid text, U+FFFD (here nothing, too) elsewhere. */
+/*
+ * Characters that the vocabulary cannot spell: in valid text nothing comes for them, elsewhere
+ * U+FFFD (which also is nothing here).
+ */
 START_TEST(bytes_without_a_token)
 {
     struct tokenizer *tokenizer = tokenizer_of_json(SMALL_JSON(""), "");

@@ -138,7 +138,10 @@ START_TEST(bad_config_is_refused_by_name)
 }
 END_TEST
 
-/* Compiles, but would match for ever: the text is refused, the tokenizer stays. */
+/*
+ * The pattern compiles, but would match for ever: the text is refused, and the tokenizer stays
+ * usable.
+ */
 START_TEST(hostile_patterns_stop_at_a_limit)
 {
     struct tokenizer *tokenizer =
@@ -156,8 +159,8 @@ START_TEST(hostile_patterns_stop_at_a_limit)
 END_TEST
 
 /*
- * Each match is within PCRE2's limits, but together they are quadratic or exponential in the text:
- * by looking ahead, by a repeat that fails at its end, by alternatives, and by finding nothing.
+ * Each match is within PCRE2's limits, but together they take quadratic or exponential time: by
+ * looking ahead, by a repeat that fails at its end, by alternatives, and by finding nothing.
  */
 START_TEST(patterns_may_not_take_more_than_linear_time)
 {
@@ -167,7 +170,7 @@ START_TEST(patterns_may_not_take_more_than_linear_time)
         "(?:(?:a|a){17}b|a)",
         "(?:a{999}b|a{998}b|a{997}b|a{996}b|a{995}b|a{994}b|a{993}b|a{992}b|a{991}b|a)",
         "(?:a|a){17}[bc]",
-        "(?:a{999}|a{998}|a{997}|a{996}|a{995}|a)", /* fails at the end of each stretch */
+        "(?:a{999}|a{998}|a{997}|a{996}|a{995}|a)", /* fails at each end of equal letters */
     };
     enum { LENGTH = 65536 };
     char json[1024], *text = malloc(LENGTH);
@@ -233,7 +236,7 @@ static const struct {
     [BAD_PATTERN] = {LCKV_BAD_FORMAT, "lckv.tokenizer.patterns"},
 };
 
-/* Metadata have no way to lose a key. */
+/* Removes a key, which metadata have no function for. */
 static lckv_status remove_key(struct metadata *metadata, const char *key)
 {
     struct metadata kept;

@@ -1,5 +1,5 @@
 /*
- * Tokenizers when memory runs out, at every place it can.
+ * Tokenizers when memory runs out, at every place where it can.
  */
 #include "text/chat.h"
 #include "text/detokenizer.h"
@@ -12,7 +12,7 @@ static const char *const text = "Once upon e\xCC\x81 time <|bos|>\xFF 123";
 static const char template[] = "{% set x = 'a\\n' ~ bos_token %}{% for m in messages %}"
                                "{{ x + m.content | trim + '<|eos|>' }}{% endfor %}";
 
-/* A conversation as text and as tokens. */
+/* Writes a conversation as text and as tokens. */
 static lckv_status talk(const struct tokenizer *tokenizer)
 {
     const lckv_message message = {"user", 4, text, strlen(text)};
@@ -42,7 +42,9 @@ static lckv_status use(const struct tokenizer *tokenizer, const lckv_allocator *
     return status == LCKV_OK ? talk(tokenizer) : status;
 }
 
-/* Creates, uses, writes and reads back the tokenizer; LCKV_OK if the allocations were enough. */
+/*
+ * Creates, uses, writes and reads back the tokenizer. LCKV_OK if the allowed allocations suffice.
+ */
 static lckv_status use_with(const struct checkpoint *checkpoint, struct counting *counting)
 {
     const lckv_allocator allocator = counting_allocator(counting);

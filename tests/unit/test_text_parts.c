@@ -129,7 +129,8 @@ END_TEST
 START_TEST(white_space_and_words)
 {
     ck_assert_uint_eq(unicode_space_at_start(" \t\xC2\xA0\xE3\x80\x80x ", 8), 7);
-    ck_assert_uint_eq(unicode_space_at_start("\xE1\xA0\x8E", 3), 0); /* U+180E is none any more */
+    ck_assert_uint_eq(unicode_space_at_start("\xE1\xA0\x8E", 3),
+                      0); /* U+180E no longer counts as one */
     ck_assert_uint_eq(unicode_space_at_end("x\xE2\x80\xA8\n", 5), 4);
     ck_assert_uint_eq(unicode_space_at_end(" \xFF", 2), 0);
     ck_assert_uint_eq(unicode_space_at_end("  ", 2), 2);
@@ -140,7 +141,7 @@ START_TEST(white_space_and_words)
 }
 END_TEST
 
-/* What \w is for the tokenizers package: single-word tokens look at it. */
+/* What \w means to the tokenizers package; single-word tokens depend on it. */
 START_TEST(joiners_and_letters_of_other_kinds_make_words)
 {
     static const struct {

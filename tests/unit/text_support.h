@@ -24,7 +24,7 @@ static inline struct checkpoint checkpoint_of_json(const char *json, const char 
     return checkpoint;
 }
 
-/* As the other functions here: the caller releases it. */
+/* The caller releases the tokenizer, as with the other functions here. */
 static inline struct tokenizer *tokenizer_of_json(const char *json, const char *config)
 {
     struct checkpoint checkpoint = checkpoint_of_json(json, config);
@@ -34,7 +34,7 @@ static inline struct tokenizer *tokenizer_of_json(const char *json, const char *
     return tokenizer;
 }
 
-/* A file of tests/data/text with a NUL behind it; free() it. */
+/* Reads a file of tests/data/text and puts a NUL behind it. The caller frees it. */
 static inline char *read_data(const char *name)
 {
     char path[128];
@@ -51,7 +51,7 @@ static inline struct tokenizer *tokenizer_of_file(const char *name)
     return tokenizer;
 }
 
-/* The tokenizer that reads what the given one writes. */
+/* Makes the tokenizer that reads what the given one writes. */
 static inline struct tokenizer *tokenizer_rewritten(const struct tokenizer *tokenizer)
 {
     struct arena arena;
@@ -91,7 +91,7 @@ static inline void check_pieces(const struct tokenizer *tokenizer, const char *t
     ck_assert_str_eq(joined, pieces);
 }
 
-/* The smallest tokenizer: five letters and a space, three merges, BOS, EOS and a user's token. */
+/* The smallest tokenizer: five letters and a space, three merges, BOS, EOS and <user>. */
 #define SMALL_VOCAB                                                                          \
     "{\"<s>\":0,\"</s>\":1,\"a\":2,\"b\":3,\"c\":4,\"d\":5,\"e\":6,\"\xC4\xA0\":7,\"ab\":8," \
     "\"abc\":9,\"\xC4\xA0"                                                                   \

@@ -1,11 +1,11 @@
 /*
- * Template: the products of attention with vdpbf16ps, for fast precision: bfloat16 keys and values
- * as they stand, times queries and probabilities that are rounded to bfloat16, two columns or
- * positions in one instruction.
+ * Template: the products of attention with vdpbf16ps, for fast precision. Keys and values are
+ * bfloat16 as they stand; queries and probabilities are rounded to bfloat16. One instruction takes
+ * two columns or two positions.
  */
 _Static_assert(LANES == KV_SUBTILE, "a vector of pairs is a sub-tile");
 
-/* score_queries with pairs of columns: keys are [head_dim / 2][KV_SUBTILE][2]. */
+/* Does what score_queries does, with pairs of columns: keys are [head_dim / 2][KV_SUBTILE][2]. */
 INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const float *queries,
                         size_t n, size_t n_pairs, struct fetch fetch, float *scores)
 {
@@ -32,7 +32,7 @@ INLINE void score_pairs(const uint8_t *const *keys, size_t n_vectors, const floa
     }
 }
 
-/* add_values with pairs of positions: values are [n_positions / 2][head_dim][2]. */
+/* Does what add_values does, with pairs of positions: values are [n_positions / 2][head_dim][2]. */
 INLINE void add_value_pairs(const uint8_t *values, size_t n_positions, size_t head_dim,
                             const float *probabilities, struct attend_state *states, size_t n,
                             struct fetch fetch)
@@ -64,7 +64,7 @@ INLINE void add_value_pairs(const uint8_t *values, size_t n_positions, size_t he
     }
 }
 
-/* A query as bfloat16, behind each other: pairs of columns. */
+/* Rounds a query to bfloat16. Its neighbouring columns are the pairs. */
 static void pair_query(const float *query, size_t head_dim, float *pairs)
 {
     for (size_t d = 0; d < head_dim; d += LANES) {

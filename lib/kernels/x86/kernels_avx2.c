@@ -1,5 +1,5 @@
 /*
- * The AVX2 kernel set (AVX2, FMA, F16C): the templates over 8-lane vectors. The only file that is
+ * The AVX2 kernel set (AVX2, FMA, F16C): the templates over 8-lane vectors. Only this file is
  * compiled with these instructions.
  */
 #include "kernels/kernels_sets.h"

@@ -1,7 +1,7 @@
 /*
  * The AVX-512 kernel sets: the templates over 16-lane vectors. "avx512" needs F, BW, DQ, VL and
- * VNNI; "avx512bf16" also multiplies bfloat16 directly, "amx" bytes in tiles. The only file that is
- * compiled with these instructions.
+ * VNNI. "avx512bf16" also multiplies bfloat16 directly, and "amx" also multiplies bytes in tiles.
+ * Only this file is compiled with these instructions.
  */
 #include "kernels/kernels_sets.h"
 #include "kernels/x86/simd_avx512.h"

@@ -2,23 +2,23 @@
  * Template: products with 8-bit activations on AMX tiles, for 16 rows at once.
  *
  * A tile instruction multiplies 16 rows of activations by 16 weight rows over 32 columns (16 in
- * q6_K, whose scales change there) and adds the products exactly, as the vectors of
- * multiply_fast.inc.h do; scaling and its order are theirs too. An output's bits are therefore the
- * same whichever takes a row: tiles take whole panels, vectors the rows that are left.
+ * q6_K, whose scales change there). It adds the products exactly, as the vectors of
+ * multiply_fast.inc.h do, and the sums are scaled in the same order. So an output's bits are the
+ * same whether tiles or vectors take its row: tiles take whole panels, vectors the rows that are
+ * left.
  *
- * Instructions are written out: GCC 12's intrinsics do not say which memory they read.
+ * Instructions are written out, because GCC 12's intrinsics do not say which memory they read.
  */
 
-#define AMX_BLOCKS 16 /* of 32 columns that stand ready as signed bytes: 8 KiB */
-#define AMX_TILES 4   /* of sums: sub_blocks are multiplied, stored and scaled two steps apart */
+#define AMX_BLOCKS 16 /* of 32 columns, ready as signed bytes: 8 KiB */
+#define AMX_TILES 4   /* of sums: multiplying, storing and scaling run two tiles apart */
 
-/* A stretch of a strip, ready for tiles. A sub_block is a part of it that shares a scale. */
+/* A stretch of a strip, ready for tiles. A sub-block is the part of a block that has one scale. */
 struct amx_stretch {
-    int8_t weights[AMX_BLOCKS * 32 * LANES]; /* [sub_block][columns / 4][LANES][4] */
-    float scales[2 * AMX_BLOCKS * LANES];    /* [sub_block][LANES] */
-    float minimums[AMX_BLOCKS * LANES];      /* added times the sums of activations */
-    int32_t dots[AMX_TILES]
-                [PANEL_ROWS * LANES]; /* of as many sub_blocks, on their way to the sums */
+    int8_t weights[AMX_BLOCKS * 32 * LANES];     /* [sub-block][columns / 4][LANES][4] */
+    float scales[2 * AMX_BLOCKS * LANES];        /* [sub-block][LANES] */
+    float minimums[AMX_BLOCKS * LANES];          /* to be multiplied by the sums of activations */
+    int32_t dots[AMX_TILES][PANEL_ROWS * LANES]; /* of the last sub-blocks, not scaled yet */
 } __attribute__((aligned(64)));
 
 INLINE size_t amx_columns(lckv_dtype dtype)
@@ -26,7 +26,7 @@ INLINE size_t amx_columns(lckv_dtype dtype)
     return dtype == LCKV_DTYPE_Q6_K ? 16 : 32;
 }
 
-/* Tiles 0 to 3: sums [16][16] of int32; 4 and 5: activations [16][columns]; 6 and 7: weights. */
+/* Tiles 0 to 3 are sums [16][16] of int32, 4 and 5 activations [16][columns], 6 and 7 weights. */
 INLINE void amx_begin(size_t columns)
 {
     struct {
@@ -86,7 +86,7 @@ INLINE void amx_store(int tile, int32_t *dots)
         AMX_STORE(3);
 }
 
-/* The numbers of block b as signed bytes, its scales and minimums. */
+/* Unpacks block b: its numbers as signed bytes, its scales and its minimums. */
 INLINE void amx_block(lckv_dtype dtype, const uint8_t *strip, size_t b, int8_t *weights,
                       float *scales, float *minimums)
 {
@@ -101,7 +101,7 @@ INLINE void amx_block(lckv_dtype dtype, const uint8_t *strip, size_t b, int8_t *
     UNROLL for (int q = 0; q < 8; q++) vb_store(weights + q * 4 * LANES, quads[q]);
 }
 
-/* Adds what sub_block u of a stretch from block `begin` on gives to the sums of a panel. */
+/* Scales sub-block u of a stretch, which begins with block `begin`, into the sums of a panel. */
 INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_t u, size_t begin,
                       struct panel_row at, vf *sums)
 {
@@ -118,10 +118,10 @@ INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_
 }
 
 /*
- * Blocks [begin, end) for a whole panel; the sums so far are taken up where they were put down.
- * A sub_block is multiplied in one step, stored two later and scaled two later still: each takes longer
- * than the processor looks ahead, and so they run beside each other. Memory from `ahead` on, if
- * any, is fetched meanwhile.
+ * Adds blocks [begin, end) for a whole panel. The sums go on from what the blocks before these left
+ * in `out`. A sub-block is multiplied in one step, stored two steps later and scaled two later
+ * still: each takes longer than the processor looks ahead, so they run beside each other. Memory
+ * from `ahead` on is fetched meanwhile, unless `ahead` is NULL.
  */
 INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begin, size_t end,
                       struct panel_row at, const uint8_t *ahead, float *out, size_t stride)

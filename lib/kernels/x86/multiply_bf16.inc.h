@@ -3,11 +3,11 @@
  * columns and adds both products to a float32 sum. An output adds its pairs in ascending order.
  */
 
-#define BF16_PAIRS 128 /* at once: those of a strip stay in the first-level cache */
+#define BF16_PAIRS 128 /* of a stretch, which stays in the first-level cache */
 
 /*
- * Pairs [begin, end) of a strip for `n_rows` (a constant) rows of a panel from at.row on. A pair of
- * activations is broadcast from the panel; the sums so far are taken up from `out`.
+ * Adds pairs [begin, end) of a strip for `n_rows` (a constant) rows of a panel from at.row on. A
+ * pair of activations is broadcast from the panel. The sums go on from what `out` holds.
  */
 INLINE void bf16_tile(const uint8_t *strip, size_t begin, size_t end, struct panel_row at,
                       size_t n_rows, float *out, size_t stride)
@@ -66,7 +66,7 @@ static void fast_multiply_bf16(const struct matrix *matrix, const struct activat
     multiply_in_parts(bf16_part, matrix, x, begin, end, out, stride);
 }
 
-/* One row of `n` float32 into its panel. */
+/* Rounds one row of `n` float32 into its panel. */
 static void round_bf16(const float *values, size_t n, struct panel_row to)
 {
     uint8_t *at = to.panel + to.row * BF16_BLOCK_BYTES;

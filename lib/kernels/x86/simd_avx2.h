@@ -209,8 +209,8 @@ static inline __m256i broadcast_quad(const int8_t *x)
 }
 
 /*
- * A sum that is ready: GCC would otherwise add the terms as a tree, for which it keeps them all and
- * runs out of registers.
+ * Makes the compiler finish a sum here. GCC would otherwise add the terms as a tree, for which it
+ * keeps them all and runs out of registers.
  */
 static inline __m256i in_order(__m256i sum)
 {
@@ -244,7 +244,7 @@ static inline vb vs_plain(vb w)
     return w;
 }
 
-/* As they are: the sum begins at -32 times the sum of x. */
+/* The numbers are used as they are; the sum begins at -32 times the sum of x. */
 static inline vi v6_begin(int32_t offset)
 {
     return _mm256_set1_epi32(offset / 4);
@@ -298,7 +298,7 @@ static inline vi vq_end(vq sum, int32_t offset)
     return add_pairs(_mm256_srai_epi32(_mm256_set1_epi32(offset), 4), sum);
 }
 
-/* The same with nibbles or with bytes up to 31, of which four quads make 31496. */
+/* Sums of 16 bits of nibbles, or of bytes up to 31, of which four quads make 31496. */
 typedef __m256i vu;
 
 static inline vu vu_begin(vi sum)

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #define LANES 16
-#define UNSIGNED_BYTES true /* vpdpbusd takes unsigned weights: w + 128 */
-#define TILE_ROWS 8         /* with two vectors of weights 16 sums in 32 registers */
+#define UNSIGNED_BYTES true /* vpdpbusd wants unsigned weights, so they are w + 128 */
+#define TILE_ROWS 8         /* times two vectors of weights: 16 sums in 32 registers */
 #define FULL_IN_PLACE true
 
 typedef __m512 vf;
@@ -96,7 +96,9 @@ static inline vf v_fma(vf a, vf b, vf c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
-/* Half onto half, down to one lane: an order that no compiler chooses. */
+/*
+ * Adds half onto half, down to one lane. The order is written out, so that no compiler chooses it.
+ */
 static inline float v_sum(vf a)
 {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
@@ -213,7 +215,7 @@ static inline vi dot_unsigned(vi sum, vb w, const int8_t *x)
     return _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(quad));
 }
 
-/* Signed bytes as w + 128: the sum begins at -128 times the sum of x. */
+/* Signed bytes stand as w + 128; the sum begins at -128 times the sum of x. */
 static inline vi vs_begin(int32_t offset)
 {
     return _mm512_set1_epi32(offset);
@@ -229,7 +231,7 @@ static inline vb vs_plain(vb w)
     return _mm512_xor_si512(w, _mm512_set1_epi8((char)0x80));
 }
 
-/* As they are: the sum begins at -32 times the sum of x. */
+/* The numbers are used as they are; the sum begins at -32 times the sum of x. */
 static inline vi v6_begin(int32_t offset)
 {
     return _mm512_set1_epi32(offset / 4);
@@ -246,7 +248,8 @@ static inline vb v6_plain(vb w)
 }
 
 /*
- * Nibbles less 8 as 16 (n - 8) + 128 = 16 n: the same offset serves, and the high one costs a mask.
+ * Nibbles less 8 are multiplied as 16 (n - 8) + 128 = 16 n. So the same offset serves, and a high
+ * nibble costs one mask.
  */
 typedef vi vq;
 #define VQ_SCALE 0.0625f
@@ -310,7 +313,9 @@ static inline vb vb_set_pair(const void *p)
     return _mm512_set1_epi32(pair);
 }
 
-/* Adds the products of both bfloat16 of each lane. AVX512_BF16; the set "avx512" never calls it. */
+/*
+ * Adds the products of both bfloat16 of each lane. It needs AVX512_BF16; "avx512" never calls it.
+ */
 static inline vf v_dot_bf16(vf sum, vb a, vb b)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);

@@ -1,10 +1,10 @@
-"""Writes */windows.safetensors: logits of prompts that are long enough for windowed slots to forget.
+"""Writes */windows.safetensors: logits of prompts that are so long that windowed slots forget.
 
     python make_windows.py cycle3-window mixattention yoco-windows
 
-The other golden prompts have 40 tokens, which no cache with the default rollback of 64 ever forgets. Here the first pages of the
-windowed slots are given back while the prompt is encoded. All numbers are the oracle's (NumPy float64, rounded to
-float32 at the end), which keeps every position and masks.
+The other golden prompts have 40 tokens, which no cache with the default rollback of 64 ever forgets. Here the first
+pages of the windowed slots are given back while the prompt is encoded. All numbers come from the oracle (NumPy float64,
+rounded to float32 at the end), which keeps every position and masks.
 """
 import sys
 
@@ -28,6 +28,6 @@ for name in sys.argv[1:]:
         "rows": ROWS.astype("<i4"),
         "logits_exact": exact[ROWS].astype("<f4"),
     }
-    if oracle.plan.cyclic:  # for other plans the same
+    if oracle.plan.cyclic:  # other plans give the same
         arrays["logits_split_m3b2"] = np.concatenate([begin, end])[ROWS].astype("<f4")
     save_file(arrays, f"{name}/windows.safetensors", {"split": str(SPLIT), "provenance": "lckv_oracle.py"})

@@ -1,8 +1,8 @@
 """Stores equal arrays of golden files once: python share_arrays.py */golden.safetensors
 
 The parallel pass of a plan without upward layers gives the same logits whatever the number of passes and wherever
-the prompt is split, so several of the authors' arrays are the same bytes. One of them stays; for each other one, NAME,
-the file's metadata say `same.NAME`: the array that it equals.
+the prompt is split, so several of the authors' arrays are the same bytes. One of them stays. For each other one, NAME,
+the file's metadata have `same.NAME`: the array that it equals.
 """
 import json
 import struct
