@@ -1,6 +1,7 @@
 /*
- * A conversation in one session: each line of the user is formatted by the model's chat template
- * and appended; what came before stays in the cache. A model without a template continues the text.
+ * A conversation in one session: each line of the user is written as the model's chat template
+ * writes it, and appended; the earlier turns stay in the cache. A model without a template just
+ * continues the text.
  *
  *     cc chat.c $(pkg-config --cflags --libs lckv) -o chat && ./chat MODEL
  */
@@ -26,8 +27,8 @@ static int check(lckv_status status)
 }
 
 /*
- * The tokens to append for a line of the user: a turn as the model's chat template writes it, or
- * the line itself for a model without one. What the line says never ends the turn.
+ * The tokens to append for a line of the user: a turn as the model's chat template writes it, or if
+ * there is none, the line itself. Nothing in the line can end the turn.
  */
 static int tokenize(const lckv_model *model, const char *line, uint32_t flags,
                     lckv_token tokens[MAX_TOKENS], size_t *n)
@@ -40,7 +41,7 @@ static int tokenize(const lckv_model *model, const char *line, uint32_t flags,
     return check(status);
 }
 
-/* Appends what the session lacks: the last answer's last token, and the new text. */
+/* Appends the user's turn and generates the answer. */
 static int answer(const lckv_model *model, lckv_session *session, lckv_sampler *sampler,
                   const char *line)
 {

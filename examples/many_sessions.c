@@ -1,9 +1,9 @@
 /*
- * Many sessions, one call a step: each lckv_evaluate appends one token to every session, so the
- * weights are read once for all of them. This is what a server does.
+ * Many sessions with one call for each step: every lckv_evaluate appends a token to each session,
+ * so that the weights are read once for all of them. This is what a server does.
  *
- *     cc many_sessions.c $(pkg-config --cflags --libs lckv) -o many_sessions && ./many_sessions
- * MODEL
+ *     cc many_sessions.c $(pkg-config --cflags --libs lckv) -o many_sessions
+ *     ./many_sessions MODEL
  */
 #include <lckv.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct story {
     lckv_session *session;
     lckv_sampler *sampler;
     lckv_token tokens[64 + N_STEPS];
-    size_t n_tokens, n_done; /* known, and already in the session */
+    size_t n_tokens, n_done; /* all tokens so far, and those that are in the session */
     int ended;
 };
 
@@ -31,7 +31,7 @@ static int check(lckv_status status)
     return status != LCKV_OK;
 }
 
-/* One step for all stories: the prompts the first time, then a token each. */
+/* One step for all stories: the first appends the prompts, the others one token to each. */
 static int step(lckv_model *model, lckv_cache *cache, struct story *stories)
 {
     lckv_item items[N_SESSIONS];

@@ -1,5 +1,6 @@
 /*
- * The shortest useful program: open a model, append a prompt, print it and what comes.
+ * The shortest useful program: it opens a model, appends a prompt, and prints it and its
+ * continuation.
  *
  *     cc minimal.c $(pkg-config --cflags --libs lckv) -o minimal && ./minimal MODEL
  */

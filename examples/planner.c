@@ -1,6 +1,6 @@
 /*
- * The memory planner: what layer plans cost, for one model shape, before any model is trained.
- * Needs no model file.
+ * The memory planner shows what layer plans cost for one model shape, before any model is trained.
+ * It needs no model file.
  *
  *     cc planner.c $(pkg-config --cflags --libs lckv) -o planner && ./planner
  */
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* 16 layers with 8 KV heads of 128, f16 keys and values, 8192 tokens a session, 16 GiB. */
+/* 16 layers, 8 KV heads of 128 elements, f16 keys and values, 8192 tokens in a session, 16 GiB. */
 static const struct {
     const char *name, *plan;
 } plans[] = {

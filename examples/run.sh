@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs every example of a build folder and reads what it prints: run.sh BUILD.
 #
-# What an example writes with the most likely tokens is what the lckv command writes; of what is sampled the form
-# is known.
+# Examples that take the most likely tokens must write what the lckv command writes. Of those that sample,
+# only the form of the output is checked.
 # shellcheck disable=SC2317 # try calls the checks
 set -u
 build=$(realpath "$1")
@@ -33,24 +33,24 @@ try() {
     fi
 }
 
-# A beginning of the story, which the examples cut after different numbers of tokens.
+# The output is a beginning of the story. Examples end it after different numbers of tokens.
 is_story() {
     local text
     text=$(cat "$out")
     [ ${#text} -gt 100 ] && [ "${text#"$prompt"}" != "$text" ] && [ "$(head -c "$(printf %s "$text" | wc -c)" "$story")" = "$text" ]
 }
 
-# Sampled, but a story that goes on from the prompt.
+# The output is sampled, but it is a story that continues the prompt.
 is_a_story() { grep -qE "^One day, a little girl.{100,}" "$out"; }
 
-# A header, four plans, and what LCKV and CLA-2 save beside the standard plan.
+# The output is a header and four plans, and LCKV and CLA-2 save as much as they should.
 is_table() {
     [ "$(wc -l <"$out")" -eq 5 ] &&
         awk '/^standard/ {all = $3} /^CLA-2/ {half = $3 * 2} /^LCKV/ {few = $6 / 3 * 16; n = $8}
              END {exit !(all == 65536 && half == all && few == all && n == 170)}' "$out"
 }
 
-# A numbered line that begins with each prompt, more than the prompt, and the memory of a token.
+# For each prompt there is a numbered line that continues it, and at the end the memory of a token.
 is_six_stories() {
     local i=0 begin
     for begin in "Once upon a time" "One day, a little dog" "Tom and Mia" "The old tree" "In a small house" "A brave mouse"; do
@@ -60,7 +60,7 @@ is_six_stories() {
     grep -q '^1536 bytes of keys and values a token; .* would take 6144$' "$out"
 }
 
-# Two answers, each behind a prompt of its own, and the prompt at which the input ended.
+# There are two answers, each behind a "> ", and another "> " where the input ended.
 is_conversation() { [ "$(grep -cE '^> .{40,}' "$out")" -eq 2 ] && [ "$(tail -n 1 "$out")" = "> " ]; }
 
 "$build/lckv" generate "$model" -p "$prompt" -n 64 --echo >"$story" 2>"$out" || fail lckv "it failed"

@@ -1,5 +1,5 @@
 /*
- * C++: handles as unique_ptr, callbacks that may throw, and a decode loop of one's own with the
+ * C++: handles in unique_ptr, callbacks that may throw, and a decode loop written out, with the
  * streaming detokenizer, which never gives half a UTF-8 character.
  *
  *     c++ -std=c++17 stream.cpp $(pkg-config --cflags --libs lckv) -o stream && ./stream MODEL
@@ -45,9 +45,9 @@ template <class Handle, class Create> Handle make(Create create)
 }
 
 /*
- * Carries what a function throws across the library, through which no exception may pass: `call` is
- * what the library calls; an exception waits here, and the library is asked to stop. When its
- * function has returned, `rethrow` throws what waits.
+ * Carries exceptions of a callback around the library, through which no exception may pass. The
+ * library calls `call`. If the function throws, the exception is kept here, and the library is
+ * asked to stop. After the library has returned, `rethrow` throws the exception again.
  */
 template <class Function> class Carrier
 {
@@ -76,7 +76,7 @@ template <class Function> class Carrier
     std::exception_ptr thrown;
 };
 
-/* Reads the prompt, and tells how far it is; a full disk behind std::clog ends it. */
+/* Evaluates an item and shows its progress. If std::clog cannot be written, the call stops. */
 void evaluate(lckv_cache *cache, const lckv_item &item)
 {
     Carrier progress([](uint64_t done, uint64_t total) {
@@ -89,7 +89,7 @@ void evaluate(lckv_cache *cache, const lckv_item &item)
     options.progress = progress.call;
     options.progress_user = &progress;
     lckv_status status = lckv_evaluate(cache, &item, sizeof item, 1, &options, nullptr);
-    progress.rethrow(); /* before LCKV_CANCELLED, which is its consequence */
+    progress.rethrow(); /* first, because LCKV_CANCELLED would only be the consequence */
     check(status);
 }
 

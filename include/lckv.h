@@ -1,9 +1,9 @@
 /*
- * lckv: language models with a layer-condensed KV cache.
+ * lckv runs language models with a layer-condensed KV cache.
  *
  * Most layers of such a model have no keys and values of their own: they attend to those of a few
- * layers. lckv opens the checkpoint, keeps the keys and values of only those few layers, and drives
- * token-by-token decoding of many sequences in a fixed amount of memory.
+ * layers. lckv opens the checkpoint, keeps the keys and values of only those few layers, and
+ * decodes many sequences, token by token, in a fixed amount of memory.
  *
  *     model    weights, layer plan, tokenizer; immutable, shared by any number of threads
  *     cache    the KV memory of many sessions, and the threads that compute on it
@@ -11,8 +11,8 @@
  *
  * Rules that hold for every function:
  *
- * - A call that can fail returns lckv_status. Results go through pointers that are written only
- *   when the status is LCKV_OK, with two exceptions, each named where it applies: the needed size
+ * - A call that can fail returns lckv_status. Results are written through pointers, and only when
+ *   the status is LCKV_OK. There are two exceptions, each named where it applies: the needed size
  *   of a caller's buffer, and the report of lckv_evaluate.
  * - lckv_last_error() tells in words what was wrong with the last call that failed on this thread.
  * - Options and results are structs whose first member is their size. In options, zero or NULL in
@@ -22,14 +22,14 @@
  * - Handles are counted. Children hold their parents, so handles may be released in any order, from
  *   any thread, at any time; releasing NULL does nothing. A handle is not usable after its release.
  * - A model and a plan may be used from any number of threads at once. While a call works on a
- *   cache, other calls that work on it or on its sessions return LCKV_BUSY. What only tells
- *   something answers all the same, from any thread, and makes no other call fail: the statistics,
- *   and a session's length, shortest length and tokens, as they were before that call or are after
- *   it. lckv_cache_cancel and the releases work at any time, too. Samplers and detokenizers belong
- *   to one thread at a time.
+ *   cache, other calls that work on it or on its sessions return LCKV_BUSY. Calls that only ask
+ *   work at any time, from any thread, and make no other call fail: those for the statistics, and
+ *   for a session's length, shortest length and tokens. They tell what was before the working call,
+ *   or what is after it. lckv_cache_cancel and the releases work at any time, too. Samplers and
+ *   detokenizers belong to one thread at a time.
  * - Callbacks run on the calling thread. They may ask and cancel as above, but every call that
- *   works on the cache that they serve returns LCKV_BUSY. An allocator's functions call nothing of
- *   lckv.
+ *   works on the cache that they serve returns LCKV_BUSY. The functions of an allocator must not
+ *   call lckv.
  * - A callback must return. No exception may pass through the library and no longjmp may leave it:
  *   the call would never end, and its cache would stay busy. Catch the exception, stop the call by
  *   what the callback returns, and throw the exception again after the call has returned
@@ -60,7 +60,7 @@ extern "C" {
 #define LCKV_VERSION_PATCH 1
 #define LCKV_VERSION_STRING "0.0.1"
 
-/* The version of the library that runs: major * 10000 + minor * 100 + patch, and as text. */
+/* The version of the running library, as major * 10000 + minor * 100 + patch, and as text. */
 LCKV_API uint32_t lckv_version_number(void);
 LCKV_API const char *lckv_version_string(void);
 
@@ -71,7 +71,7 @@ enum {
     LCKV_OUT_OF_MEMORY = 2,     /* the allocator returned NULL */
     LCKV_IO = 3,                /* the system could not open, read or write a file */
     LCKV_BAD_FORMAT = 4,        /* a file or text is malformed */
-    LCKV_UNSUPPORTED = 5,       /* well formed, but something this version cannot do */
+    LCKV_UNSUPPORTED = 5,       /* something is well formed, but this version cannot do it */
     LCKV_BAD_PLAN = 6,          /* a layer plan is malformed, or the tensors contradict it */
     LCKV_CACHE_FULL = 7,        /* the cache has too few free pages, sessions or rows */
     LCKV_CANCELLED = 8,         /* lckv_cache_cancel or a callback asked to stop */
@@ -86,8 +86,9 @@ enum {
 LCKV_API const char *lckv_status_name(lckv_status status);
 
 /*
- * What the last failed call on this thread had to say: what was wrong, where, what was expected.
- * Never NULL, never cleared by a success; valid until the next failure on this thread.
+ * The message of the last failed call on this thread: what was wrong, where, and what was expected.
+ * It is never NULL, a success does not clear it, and it is valid until the next failure on this
+ * thread.
  */
 LCKV_API const char *lckv_last_error(void);
 
@@ -98,9 +99,10 @@ LCKV_API const char *lckv_last_error(void);
 LCKV_API size_t lckv_last_error_copy(char *buffer, size_t capacity);
 
 /*
- * Kernel sets, with ever more instructions: "portable" is always first. The name of set `index`, or
- * NULL past the end; whether this processor can run it. For "amx" the process must have asked Linux
- * for tiles (docs/guide.md), which the library never does.
+ * The kernel sets, in the order of the instructions that they need: "portable" is always first.
+ * lckv_kernel_set_name gives the name of set `index`, or NULL past the end;
+ * lckv_kernel_set_available says whether this processor can run a set. For "amx" the process must
+ * have asked Linux for tiles (docs/guide.md), which the library never does.
  */
 LCKV_API const char *lckv_kernel_set_name(size_t index);
 LCKV_API int32_t lckv_kernel_set_available(const char *name);
@@ -122,7 +124,7 @@ enum {
 /* "f32", "q4_0", ...; NULL for a type that this version does not know. */
 LCKV_API const char *lckv_dtype_name(lckv_dtype dtype);
 
-/* The type of that name, any case. LCKV_UNSUPPORTED if there is none. */
+/* The type of that name, in upper or lower case. LCKV_UNSUPPORTED if there is none. */
 LCKV_API lckv_status lckv_dtype_from_name(const char *name, lckv_dtype *dtype);
 
 /*
@@ -138,24 +140,27 @@ typedef struct lckv_allocator {
     void (*free)(void *user, void *pointer, size_t size);
 } lckv_allocator;
 
-/* Remarks that are no errors (a missing tokenizer key, a row kept in f16). One line, no newline. */
+/*
+ * Takes remarks that are no errors (a missing tokenizer key, a matrix kept in f16). A remark is one
+ * line without a newline.
+ */
 typedef void (*lckv_log_callback)(void *user, const char *text, size_t length);
 
-/* `done` of `total` bytes or tokens. Returning anything but 0 cancels the call. */
+/* Is told that `done` of `total` bytes or tokens are done. Anything but 0 cancels the call. */
 typedef int32_t (*lckv_progress_callback)(void *user, uint64_t done, uint64_t total);
 
 /* ---- Layer plans --------------------------------------------------------------------------- */
 
 /*
- * Which layer attends to whose keys and values: "0_6_6_6_6_6_6_7" gives each of 8 layers its source
- * layer; a trailing `s` makes a layer attend to a sliding window. Only layers that are some layer's
- * source compute keys and values and own a cache slot.
+ * A layer plan says which layer attends to the keys and values of which. "0_6_6_6_6_6_6_7" gives
+ * each of 8 layers its source layer; a trailing `s` makes a layer attend to a sliding window. Only
+ * layers that are the source of some layer compute keys and values and own a cache slot.
  */
 typedef struct lckv_plan lckv_plan;
 
 /*
- * Parses and checks a plan for `n_layers` layers. `text` NULL (and `length` 0): the standard plan,
- * every layer its own source. LCKV_BAD_PLAN names the entry that is wrong.
+ * Parses and checks a plan for `n_layers` layers. If `text` is NULL (and `length` 0), it is the
+ * standard plan, in which every layer is its own source. LCKV_BAD_PLAN names the wrong entry.
  */
 LCKV_API lckv_status lckv_plan_parse(const char *text, size_t length, uint32_t n_layers,
                                      lckv_plan **plan);
@@ -169,7 +174,7 @@ typedef struct lckv_plan_info {
     uint32_t n_windowed_slots; /* slots that only windowed layers read */
     uint32_t n_upward;         /* layers whose source lies above them */
     uint32_t n_groups;         /* groups of iterative encoding */
-    int32_t is_standard;       /* every layer reads itself, none is windowed */
+    int32_t is_standard;       /* every layer is its own source, and none is windowed */
 } lckv_plan_info;
 LCKV_API lckv_status lckv_plan_get_info(const lckv_plan *plan, lckv_plan_info *info);
 
@@ -189,7 +194,7 @@ typedef struct lckv_slot_info {
     size_t size;
     uint32_t layer;      /* the layer that writes the slot */
     uint32_t n_readers;  /* the layers that read it */
-    int32_t is_windowed; /* only windowed layers read it, so it forgets old tokens */
+    int32_t is_windowed; /* only windowed layers read the slot, so it forgets old tokens */
     uint32_t reserved;
 } lckv_slot_info;
 LCKV_API lckv_status lckv_plan_get_slot(const lckv_plan *plan, uint32_t slot, lckv_slot_info *info);
@@ -205,19 +210,19 @@ LCKV_API lckv_status lckv_plan_get_group(const lckv_plan *plan, uint32_t group,
                                          lckv_group_info *info);
 
 /*
- * The plan as text, in the plan language, NUL-terminated. `length` gets the length without the NUL,
+ * Writes the plan in the plan language, NUL-terminated. `length` gets the length without the NUL,
  * also with LCKV_BUFFER_TOO_SMALL (capacity 0 and buffer NULL ask for it).
  */
 LCKV_API lckv_status lckv_plan_text(const lckv_plan *plan, char *buffer, size_t capacity,
                                     size_t *length);
 
-/* The plan as a small picture for people: one line a layer, with what it reads and writes. */
+/* Draws the plan for people: a line for each layer, with what it reads and writes. */
 LCKV_API lckv_status lckv_plan_describe(const lckv_plan *plan, char *buffer, size_t capacity,
                                         size_t *length);
 
 /* ---- Memory planner ------------------------------------------------------------------------ */
 
-/* A question: so many tokens a session, so many bytes. Needs no model. */
+/* What to plan for: a plan, the shape of a model, tokens, sessions, bytes. Needs no model. */
 typedef struct lckv_memory_request {
     size_t size;
     const lckv_plan *plan;   /* required */
@@ -227,42 +232,43 @@ typedef struct lckv_memory_request {
     uint32_t sliding_window; /* tokens that windowed layers attend to; required if there are any */
     uint32_t rollback;       /* as in lckv_cache_options; 0: 64 */
     uint32_t page_positions; /* as in lckv_cache_options; 0: 64 */
-    uint64_t context;        /* tokens a session; 0: 4096 */
+    uint64_t context;        /* tokens of each session; 0: 4096 */
     uint64_t budget_bytes;   /* for sessions_that_fit and context_that_fits; 0: not asked */
     uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
 } lckv_memory_request;
 LCKV_API lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size);
 
 /*
- * KV memory in whole pages; a cache's scratch and tables come on top (lckv_cache_get_stats). It is
- * enough for sessions that begin with an exact prompt and go on by single tokens. A call that
- * appends many tokens to a session whose windows have moved on needs more in windowed slots until
- * it has succeeded, at most as much again.
+ * The KV memory, in whole pages; a cache's scratch and tables come on top (lckv_cache_get_stats).
+ * It is enough for sessions that begin with a prompt, encoded exactly, and then append single
+ * tokens. A call that appends many tokens to a session whose windows have moved on needs more in
+ * windowed slots until it has succeeded, at most as much again.
  */
 typedef struct lckv_memory_report {
     size_t size;
     uint64_t bytes_per_token; /* 2 x slots x n_kv_heads x head_dim x element size */
-    /* Of the standard plan, three times: the same. UINT64_MAX: 64 bits do not hold the bytes. */
+    /* The members standard_... give the same for the standard plan. UINT64_MAX: beyond 64 bits. */
     uint64_t standard_bytes_per_token;
-    uint64_t bytes_per_session; /* at `context` tokens, windows counted as they are kept */
+    uint64_t bytes_per_session; /* at `context` tokens; windowed slots keep only some of them */
     uint64_t standard_bytes_per_session;
     uint64_t bytes_needed; /* bytes_per_session x n_sessions */
     uint64_t sessions_that_fit;
     uint64_t standard_sessions_that_fit;
-    uint64_t context_that_fits; /* the longest of each session; asked for as `context`, it needs
-                                   no more than the budget. UINT64_MAX: no limit (all slots
-                                   windowed). 0: not even one token fits */
+    uint64_t context_that_fits; /* the most tokens that each session may have: as `context` they
+                                   need no more than the budget. UINT64_MAX: there is no limit (all
+                                   slots are windowed). 0: not even one token fits */
 } lckv_memory_report;
 LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
                                           lckv_memory_report *report);
 
 /* ---- Threads ------------------------------------------------------------------------------- */
 
-/* Threads that models read their weights with and caches compute with, taking turns. */
+/* Threads that read the weights of models and compute for caches, for one of them at a time. */
 typedef struct lckv_pool lckv_pool;
 
 /*
- * `n_threads` 0: the physical cores that this process may use. Threads start with the first call.
+ * `n_threads` 0: one for each physical core that this process may use, but no more than its CPU
+ * quota allows. Threads start with the first call.
  */
 LCKV_API lckv_status lckv_pool_create(uint32_t n_threads, lckv_pool **pool);
 LCKV_API void lckv_pool_retain(lckv_pool *pool);
@@ -275,24 +281,24 @@ typedef struct lckv_model lckv_model;
 typedef int32_t lckv_precision;
 enum {
     LCKV_PRECISION_DEFAULT = 0, /* fast */
-    LCKV_PRECISION_FULL = 1,    /* float32 activations and accumulation, whatever the weights */
+    LCKV_PRECISION_FULL = 1,    /* activations and sums are float32, whatever the weights are */
     /*
-     * 8-bit activations where the kernels gain from them. The kernel set avx512bf16 also rounds
-     * what meets bf16 to bf16: activations for weights, queries and probabilities for keys and
-     * values.
+     * Activations have 8 bits where that makes kernels faster. The kernel set avx512bf16 also
+     * rounds to bf16 what is multiplied by bf16: activations (by weights), queries (by keys) and
+     * probabilities (by values).
      */
     LCKV_PRECISION_FAST = 2
 };
 
 typedef int32_t lckv_gemm;
 enum {
-    LCKV_GEMM_DEFAULT = 0, /* own, but openblas on the portable kernel set if built with it */
+    LCKV_GEMM_DEFAULT = 0, /* own; openblas for the portable kernel set, if built with it */
     LCKV_GEMM_OWN = 1,
     /*
      * OpenBLAS multiplies prompt chunks of 32 rows and more in precision fast. Its sums depend on
-     * the shape of the product, so equality of logits between ways of feeding a prompt becomes a
-     * tolerance. Its serial build is not safe for two threads at once: lckv calls it under a lock
-     * of its own, which a program that calls the same OpenBLAS meanwhile does not take.
+     * the shape of the product, so that feeding a prompt in another way gives logits that are only
+     * nearly equal. Its serial build is not safe for two threads at once: lckv calls it under a
+     * lock of its own, but a program that calls the same OpenBLAS meanwhile does not take it.
      */
     LCKV_GEMM_OPENBLAS = 2
 };
@@ -300,12 +306,12 @@ enum {
 typedef int32_t lckv_weights;
 enum {
     /*
-     * Where they lie in the file, mapped, if it is packed for the kernel set (lckv_convert); read
-     * into memory otherwise. A mapped file must stay as it is while the model is open: if it is
-     * truncated, or cannot be read any more, the next evaluate may raise SIGBUS.
+     * Weights of a file that is packed for the kernel set (lckv_convert) are mapped and used in
+     * place; others are read into memory. A mapped file must stay as it is while the model is open:
+     * if it is truncated, or cannot be read any more, the next evaluate may raise SIGBUS.
      */
     LCKV_WEIGHTS_DEFAULT = 0,
-    LCKV_WEIGHTS_COPIED = 1 /* read into memory, always */
+    LCKV_WEIGHTS_COPIED = 1 /* weights are always read into memory */
 };
 
 typedef struct lckv_model_options {
@@ -316,15 +322,15 @@ typedef struct lckv_model_options {
     uint32_t sliding_window; /* tokens attended, the current one included; 0: what the file says */
     lckv_weights weights;
     const lckv_allocator *allocator; /* copied; NULL: the C library's */
-    lckv_log_callback log;           /* during the open only: tensors and keys of the configuration
-                                        that are not used, why text is unavailable */
+    lckv_log_callback log;           /* during the open only: which tensors and which keys of the
+                                        configuration are not used, why there is no text */
     void *log_user;
     lckv_progress_callback progress; /* during the open only, in bytes of weights */
     void *progress_user;
     lckv_pool *pool; /* its threads read the weights, during the open only; NULL: threads that end
-                        with the open, as many as lckv_pool_create's 0 gives. The open's callbacks
-                        hold it: what they call on it has their thread alone, and they must not wait
-                        for other threads that use it */
+                        with the open, as many as lckv_pool_create makes for 0. The open's callbacks
+                        run while the pool is taken: what they call on it gets only their thread,
+                        and they must not wait for other threads that use it */
 } lckv_model_options;
 
 /* Clears the options and sets their size: sizeof *options in the caller's program. */
@@ -355,9 +361,9 @@ typedef struct lckv_model_info {
     uint32_t n_heads;
     uint32_t n_kv_heads;
     uint32_t head_dim;
-    uint32_t context_length; /* what the model was trained for; a remark, not a limit */
+    uint32_t context_length; /* the tokens that the model was trained for; not a limit */
     uint32_t sliding_window; /* tokens attended by windowed layers; 0 if the plan has none */
-    uint32_t forward_passes; /* of the model's own iterated encoding */
+    uint32_t forward_passes; /* the model's own numbers for iterated encoding */
     uint32_t backward_passes;
     int32_t use_sequential;
     int32_t force_nodiag;
@@ -367,27 +373,31 @@ typedef struct lckv_model_info {
     float rope_theta;
     float rms_norm_eps;
     uint64_t n_parameters;     /* elements of the tensors that the model uses */
-    uint64_t weight_bytes;     /* as packed, resident or mapped */
+    uint64_t weight_bytes;     /* in packed form, in memory or mapped */
     const char *architecture;  /* "llama", "lckv-llama"; these four live as long as the model */
-    const char *name;          /* general.name or the directory's; may be "" */
+    const char *name;          /* general.name, or the name of the directory; may be "" */
     const char *kernel_set;    /* the one in use */
     const char *weight_dtypes; /* "q8_0", or several as "q4_1, q8_0, f32", most bytes first */
     int32_t is_mapped;         /* the weights lie in the file, packed for this kernel set */
     int32_t is_repacked;       /* the file is packed for another one, so opening takes longer */
-    uint64_t decode_bytes;     /* of the weights, read to decode one token: all, but of an embedding
-                                  that is not the output matrix too only a row, which is left out */
+    uint64_t decode_bytes;     /* bytes of weights that decoding one token reads: all but those of
+                                  the embedding, which count only if it is the output matrix, too */
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 
 /* The model's plan; it lives as long as the model (retain it to keep it longer). */
 LCKV_API const lckv_plan *lckv_model_plan(const lckv_model *model);
 
-/* The text of this model's last failure on any thread, cut to capacity - 1; returns its length. */
+/*
+ * The message of this model's last failure on any thread, cut to capacity - 1 bytes. Returns its
+ * length.
+ */
 LCKV_API size_t lckv_model_last_error(const lckv_model *model, char *buffer, size_t capacity);
 
 /*
- * A metadata value as text (arrays as JSON), by GGUF key ("general.name") or by config.json member.
- * `length` as in lckv_plan_text. LCKV_INVALID_ARGUMENT if there is no such key.
+ * Writes a metadata value as text (an array as JSON). `key` is a GGUF key ("general.name") or a
+ * member of config.json. `length` is as in lckv_plan_text. LCKV_INVALID_ARGUMENT if there is no
+ * such key.
  */
 LCKV_API lckv_status lckv_model_metadata(const lckv_model *model, const char *key, char *buffer,
                                          size_t capacity, size_t *length);
@@ -399,28 +409,30 @@ LCKV_API const char *lckv_model_metadata_key(const lckv_model *model, size_t ind
 
 /*
  * Every function here that returns a status returns LCKV_UNSUPPORTED for a model that has no
- * tokenizer, or one that was not understood; the message says why. Such a model still evaluates and
- * generates tokens.
+ * tokenizer, or one that was not understood; the message says why. Such a model can still evaluate
+ * and generate tokens.
  */
 
 typedef int32_t lckv_token;
 
-/* Flags of lckv_tokenize. Neither BOS flag: the model's own rule, which may add BOS and EOS. */
+/* Flags of lckv_tokenize. Without a BOS flag the model's own rule holds: it may add BOS and EOS. */
 enum {
-    LCKV_TOKENIZE_NO_SPECIAL = 1, /* text that looks like a special token is plain text */
+    LCKV_TOKENIZE_NO_SPECIAL = 1, /* text that spells a control token stays text */
     LCKV_TOKENIZE_BOS = 2,        /* begin with BOS, and nothing at the end */
     LCKV_TOKENIZE_NO_BOS = 4      /* add nothing at either end */
 };
 
 /*
- * The time that a text takes grows with its bytes. LCKV_UNSUPPORTED if a pattern of the tokenizer's
- * would take more on this text (over 256 steps a byte; known models' take 5 to 15).
+ * The tokens of a text of any bytes, invalid UTF-8 and NUL included. `n_tokens` gets their number,
+ * also with LCKV_BUFFER_TOO_SMALL (capacity 0 and tokens NULL ask for it).
  *
- * Tokens of any bytes, invalid UTF-8 and NUL included. Some vocabularies have no token for some
- * bytes (SmolLM2 lacks 21: control characters and bytes of rare or no UTF-8). Such a byte gives the
- * unknown token or, without one, no token; outside of UTF-8 it gives the tokens of U+FFFD. That
- * text does not come back when its tokens are detokenized. `n_tokens` gets their number, also with
- * LCKV_BUFFER_TOO_SMALL (capacity 0 and tokens NULL ask for it).
+ * Some vocabularies have no token for some bytes (SmolLM2 lacks 21: control characters and bytes
+ * that rarely or never occur in UTF-8). In valid UTF-8 such a byte gives the unknown token or, if
+ * there is none, no token; elsewhere it gives the tokens of U+FFFD. Detokenizing does not give such
+ * bytes back.
+ *
+ * The time is proportional to the bytes of the text. LCKV_UNSUPPORTED if a pattern of the tokenizer
+ * would take more on this text (over 256 steps for each byte; those of known models take 5 to 15).
  */
 LCKV_API lckv_status lckv_tokenize(const lckv_model *model, const char *text, size_t length,
                                    uint32_t flags, lckv_token *tokens, size_t capacity,
@@ -428,12 +440,12 @@ LCKV_API lckv_status lckv_tokenize(const lckv_model *model, const char *text, si
 
 /* Flags of the detokenizers. */
 enum {
-    LCKV_DETOKENIZE_SPECIAL = 1 /* special tokens as their text; otherwise they give nothing */
+    LCKV_DETOKENIZE_SPECIAL = 1 /* special tokens give their text; otherwise they give nothing */
 };
 
 /*
- * The bytes of tokens, not NUL-terminated. `length` gets their number, as above. Ids that the model
- * has and its tokenizer lacks have no text.
+ * Writes the bytes of tokens, not NUL-terminated. `length` gets their number, as above. Ids that
+ * the model has and its tokenizer lacks have no text.
  */
 LCKV_API lckv_status lckv_detokenize(const lckv_model *model, const lckv_token *tokens,
                                      size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,
@@ -452,7 +464,7 @@ LCKV_API void lckv_detokenizer_release(lckv_detokenizer *detokenizer);
 LCKV_API lckv_status lckv_detokenizer_push(lckv_detokenizer *detokenizer, lckv_token token,
                                            const char **text, size_t *length);
 
-/* Gives what is left at the end, invalid bytes as they are, and starts anew. */
+/* Gives the text that is left at the end, invalid bytes as they are, and starts a new text. */
 LCKV_API lckv_status lckv_detokenizer_flush(lckv_detokenizer *detokenizer, const char **text,
                                             size_t *length);
 
@@ -466,15 +478,16 @@ enum {
 };
 
 /*
- * The id of a special token, or -1. Of several files that name one, the tokenizer's count before
- * generation_config.json, and that before config.json. A model without a tokenizer may have them.
+ * The id of a special token, or -1. If several files name one, the tokenizer's files count before
+ * generation_config.json, and that before config.json. A model without a tokenizer may have special
+ * tokens, too.
  */
 LCKV_API lckv_token lckv_model_special_token(const lckv_model *model, lckv_special special);
 
 /*
- * Whether generation ends with this token: every id that the tokenizer's files, config.json,
- * generation_config.json or the keys of a GGUF file name as an end, and control tokens that are
- * known as ends of a text or turn. lckv_convert keeps them all.
+ * Whether this token ends generation. So does every id that the tokenizer's files, config.json,
+ * generation_config.json or the keys of a GGUF file name as an end, and every control token that is
+ * known to end a text or a turn. lckv_convert keeps them all.
  */
 LCKV_API int32_t lckv_model_is_end_token(const lckv_model *model, lckv_token token);
 
@@ -522,10 +535,10 @@ LCKV_API lckv_status lckv_chat_tokenize(const lckv_model *model, const lckv_mess
                                         lckv_token *tokens, size_t capacity, size_t *n_tokens);
 
 /*
- * The same conversation as text, to be looked at. Text cannot keep apart what the template wrote
- * and what the messages say: special tokens in a content become structure when the text is
- * tokenized. lckv_chat_tokenize is the call that prepares a prompt. `length` gets the number of
- * bytes, as in lckv_plan_text, but without a NUL. Errors as above.
+ * Writes the same conversation as text, for people to look at. Text cannot keep apart what the
+ * template wrote and what the messages say: special tokens in a content become structure when the
+ * text is tokenized. To prepare a prompt, call lckv_chat_tokenize. `length` gets the number of
+ * bytes, as in lckv_plan_text, but the text has no NUL behind it. Errors are as above.
  */
 LCKV_API lckv_status lckv_chat_format(const lckv_model *model, const lckv_message *messages,
                                       size_t stride, size_t n_messages, uint32_t flags,
@@ -535,8 +548,8 @@ LCKV_API lckv_status lckv_chat_format(const lckv_model *model, const lckv_messag
 
 typedef int32_t lckv_convert_init;
 enum {
-    LCKV_CONVERT_MEAN = 0, /* k and v of a source layer: the mean over all layers that read it */
-    LCKV_CONVERT_COPY = 1  /* its own */
+    LCKV_CONVERT_MEAN = 0, /* k and v of a source layer are the mean over all layers that read it */
+    LCKV_CONVERT_COPY = 1  /* k and v of a source layer are its own */
 };
 
 typedef struct lckv_convert_options {
@@ -551,8 +564,8 @@ typedef struct lckv_convert_options {
     lckv_progress_callback progress; /* in bytes written */
     void *progress_user;
     uint32_t sliding_window; /* tokens that windowed layers attend to; 0: what the source says */
-    int32_t packed;          /* 1: write matrices as a kernel set wants them, so that opening the
-                                file maps it and reads nothing; only lckv reads such files */
+    int32_t packed;          /* 1: write matrices in the packed form of a kernel set: opening the
+                                file then maps them; only lckv can read such files */
     const char *kernel_set;  /* the set to pack for; NULL: $LCKV_CPU, else the fastest here */
 } lckv_convert_options;
 
@@ -561,7 +574,7 @@ LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, si
 typedef struct lckv_convert_report {
     size_t size;
     uint64_t n_tensors;
-    uint64_t n_kept_f16; /* matrices in f16, because their type could not be; the log says why */
+    uint64_t n_kept_f16; /* matrices in f16, which could not take their type; the log says why */
     uint64_t file_bytes;
 } lckv_convert_report;
 
@@ -569,8 +582,8 @@ typedef struct lckv_convert_report {
  * Writes the model at `input` (as in lckv_model_open) to a GGUF file at `output`, which is replaced
  * only when the whole file has been written. The new file has the permissions of the one that it
  * replaces. If `output` is a symbolic link, the link stays and the file that it leads to is
- * replaced. Norms and biases stay f32. A packed file cannot be the
- * input (LCKV_UNSUPPORTED). `report` may be NULL.
+ * replaced. Norms and biases are written as f32. A packed file cannot be the input
+ * (LCKV_UNSUPPORTED). `report` may be NULL.
  */
 LCKV_API lckv_status lckv_convert(const char *input, const char *output,
                                   const lckv_convert_options *options, lckv_convert_report *report);
@@ -581,8 +594,8 @@ typedef struct lckv_cache lckv_cache;
 
 typedef struct lckv_cache_options {
     size_t size;
-    uint64_t budget_bytes;   /* pages, tables and scratch together; or */
-    uint64_t n_tokens;       /* room for so many tokens in all; neither: 4096 tokens */
+    uint64_t budget_bytes;   /* for pages, tables and scratch together; or instead: */
+    uint64_t n_tokens;       /* room for so many tokens in all; if both are 0: 4096 */
     uint32_t max_sessions;   /* 0: 16 */
     lckv_dtype kv_dtype;     /* F32, F16 or BF16; 0: f16 */
     uint32_t page_positions; /* a multiple of 16, at most 1024; 0: 64 */
@@ -590,9 +603,9 @@ typedef struct lckv_cache_options {
     lckv_pool *pool;         /* NULL: threads of its own */
     uint32_t max_rows;       /* tokens computed at once; bounds the scratch; 0: 256 */
     uint32_t max_logit_rows; /* rows of logits that the cache itself holds, at most 65536; 0: as
-                                many as max_sessions, as far as that goes. The scratch has room
-                                for twice as many: those of the last call stay until the next one
-                                has succeeded */
+                                many as max_sessions, within that limit. The scratch has room for
+                                twice as many: those of the last call stay until the next one has
+                                succeeded */
     uint32_t rollback;       /* tokens beyond the window that windowed slots keep; 0: 64 */
     uint32_t reserved;
 } lckv_cache_options;
@@ -601,13 +614,13 @@ LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t
 
 /*
  * Pages and scratch are allocated here, once; later calls allocate only small tables (a session's
- * tokens and pages). Memory comes from the model's allocator; pages are not touched before a
- * session takes them, so a system that backs memory on demand counts only those.
+ * tokens and pages). Memory comes from the model's allocator. Pages are not touched before a
+ * session takes them, so on a system that provides memory on demand only pages in use count.
  *
  * With n_tokens, sessions of so many tokens in all never find the cache full, however the tokens
- * are spread over max_sessions sessions, as long as a call appends single tokens and, beside them,
- * any number to one session or at most max_rows to several. Windowed slots keep what they had until
- * a call has succeeded, so a call that appends more than that to several may not fit: split it.
+ * are spread over max_sessions sessions, as long as each call appends single tokens and, beside
+ * them, any number to one session or at most max_rows to several. Windowed slots keep what they had
+ * until a call has succeeded, so a call that appends more to several may not fit: split it.
  */
 LCKV_API lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options *options,
                                        lckv_cache **cache);
@@ -633,13 +646,16 @@ typedef struct lckv_cache_stats {
     uint32_t rollback;
 } lckv_cache_stats;
 
-/* Also while another thread evaluates or generates: the figures of before or after that call. */
+/*
+ * Answers while another thread evaluates or generates, too, with figures of before or after that
+ * call.
+ */
 LCKV_API lckv_status lckv_cache_get_stats(lckv_cache *cache, lckv_cache_stats *stats);
 
 /*
  * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed
- * (lckv_generate: LCKV_OK and the reason LCKV_STOP_CANCELLED). Does nothing if there is none. From
- * any thread, or a signal handler.
+ * (lckv_generate: LCKV_OK and the reason LCKV_STOP_CANCELLED). Does nothing if there is none. May
+ * be called from any thread, and from a signal handler.
  */
 LCKV_API void lckv_cache_cancel(lckv_cache *cache);
 
@@ -654,50 +670,52 @@ LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **sessi
 LCKV_API void lckv_session_release(lckv_session *session);
 
 /*
- * The number of tokens encoded. This and the next two functions answer at any time, from any
- * thread. While lckv_evaluate works they tell what was before it; while lckv_generate works they
- * tell what its last step has left.
+ * The number of encoded tokens. This and the next two functions answer at any time, from any
+ * thread. While lckv_evaluate works, they tell what was before it; while lckv_generate works, they
+ * tell what is after its last token.
  */
 LCKV_API lckv_status lckv_session_length(lckv_session *session, uint64_t *length);
 
 /*
- * The shortest length that lckv_session_truncate can still go back to, beside 0, which it always
- * can. 0 without windowed slots.
+ * The shortest length, other than 0, to which lckv_session_truncate can still go back. It is 0
+ * without windowed slots.
  */
 LCKV_API lckv_status lckv_session_min_length(lckv_session *session, uint64_t *length);
 
-/* The tokens encoded, oldest first. `n_tokens` as in lckv_tokenize. */
+/* The encoded tokens, oldest first. `n_tokens` is as in lckv_tokenize. */
 LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,
                                          size_t *n_tokens);
 
 /*
- * Forgets all tokens from position `length` on; the session's present length changes nothing.
- * Truncating to 0 always works. LCKV_OUT_OF_WINDOW between 0 and the shortest length, with the
- * session unchanged. The logits that the cache holds for the session belong to a token that is
- * gone, so they are dropped: lckv_session_logits then returns LCKV_INVALID_ARGUMENT. To get logits
- * of the shorter session, truncate by one more and evaluate its last token again.
+ * Forgets all tokens from position `length` on; if that is the session's present length, nothing
+ * changes. Truncating to 0 always works. For a length between 0 and the shortest one the call
+ * returns LCKV_OUT_OF_WINDOW, and the session is unchanged. The logits that the cache holds for the
+ * session belong to a token that is gone, so they are dropped: lckv_session_logits then returns
+ * LCKV_INVALID_ARGUMENT. To get logits for the shorter session, truncate by one more and evaluate
+ * its last token again.
  */
 LCKV_API lckv_status lckv_session_truncate(lckv_session *session, uint64_t length);
 
 /*
- * The keys (after rotation; element d paired with d + head_dim/2) and values of slot `slot` at
- * positions [begin, end), each as float32 [end - begin, n_kv_heads, head_dim] in the caller's
- * arrays. Either array may be NULL. LCKV_OUT_OF_WINDOW for positions that the slot no longer keeps.
+ * Writes the keys (after rotation, in which elements d and d + head_dim/2 are a pair) and the
+ * values of slot `slot` at positions [begin, end) to the caller's arrays, each float32 [end -
+ * begin, n_kv_heads, head_dim]. Either array may be NULL. LCKV_OUT_OF_WINDOW for positions that the
+ * slot no longer keeps.
  */
 LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t begin,
                                           uint64_t end, float *keys, float *values);
 
 /* ---- Evaluation ---------------------------------------------------------------------------- */
 
-/* What an item wants back: one of the first three, and one of the last two beside it, or none. */
+/* What an item wants back: one of the first three, and perhaps one of the last two added to it. */
 enum {
     LCKV_WANT_NOTHING = 0,
     LCKV_WANT_LAST = 1, /* logits after the last new token */
     LCKV_WANT_ALL = 2,  /* logits after every new token */
     /*
-     * The hidden state after the final norm. HIDDEN gives it at the positions whose logits are
-     * wanted, or at the last one if none are; HIDDEN_ALL at every new position, whatever logits are
-     * wanted. Beside NOTHING no logits are computed.
+     * Hidden states after the final norm. HIDDEN gives them at the positions whose logits are
+     * wanted, or if none are, at the last position. HIDDEN_ALL gives them at every new position,
+     * whatever logits are wanted. Together with NOTHING, no logits are computed.
      */
     LCKV_WANT_HIDDEN = 4,
     LCKV_WANT_HIDDEN_ALL = 8
@@ -711,9 +729,9 @@ typedef struct lckv_item {
     uint32_t want;
     uint32_t reserved;
     /*
-     * The caller's arrays for the wanted rows, float32 [rows, n_vocab] and [rows, hidden_size].
-     * NULL logits: the cache holds them (see lckv_session_logits). `hidden` is required with HIDDEN
-     * and HIDDEN_ALL. After a failure the arrays may hold anything.
+     * The caller's arrays for the wanted rows, float32 [rows, n_vocab] and [rows, hidden_size]. If
+     * `logits` is NULL, the cache holds them (see lckv_session_logits). `hidden` is required with
+     * HIDDEN and HIDDEN_ALL. After a failure the arrays may hold anything.
      */
     float *logits;
     size_t logits_capacity; /* in floats */
@@ -723,58 +741,61 @@ typedef struct lckv_item {
 
 typedef int32_t lckv_prefill;
 enum {
-    LCKV_PREFILL_AUTO = 0,     /* the exact result, the fastest way that the plan allows */
+    LCKV_PREFILL_AUTO = 0,     /* the exact result, in the fastest way that the plan allows */
     LCKV_PREFILL_EXACT = 1,    /* token by token */
-    LCKV_PREFILL_ITERATED = 2, /* exactly forward_passes + backward_passes over each cyclic group */
+    LCKV_PREFILL_ITERATED = 2, /* each cyclic group forward_passes + backward_passes times */
     LCKV_PREFILL_MODEL = 3     /* what the model's configuration asks for */
 };
 
 typedef struct lckv_evaluate_options {
     size_t size;
     lckv_prefill prefill;
-    uint32_t forward_passes; /* for ITERATED; both 0: the model's */
+    uint32_t forward_passes; /* for ITERATED; both 0: the model's own numbers */
     uint32_t backward_passes;
     uint32_t reserved;
-    lckv_progress_callback progress; /* tokens encoded of all tokens; not 0 cancels */
+    lckv_progress_callback progress; /* in tokens */
     void *progress_user;
 } lckv_evaluate_options;
 LCKV_API lckv_status lckv_evaluate_options_init(lckv_evaluate_options *options, size_t size);
 
-/* Written on LCKV_OK and on failure. */
+/* The report is written on failure, too. */
 typedef struct lckv_evaluate_report {
     size_t size;
     int64_t failed_item;   /* the index of the item that made the call fail, or -1 */
-    uint64_t pages_needed; /* new pages, at most at a time, for all items; for CACHE_FULL, up to
-                              the failed one */
+    uint64_t pages_needed; /* the most new pages that all items need at one time; with CACHE_FULL,
+                              the items up to the failed one */
     uint64_t pages_free;   /* before the call */
     uint64_t n_tokens;     /* new tokens of all items */
-    uint64_t n_rows;       /* rows sent through the layers: one for each token, and for a token that
-                              is iterated one for each of its forward and backward passes */
+    uint64_t n_rows;       /* rows sent through the layers: one for each token, or if a token is
+                              iterated, one for each of its forward and backward passes */
     uint64_t reserved;
 } lckv_evaluate_report;
 
 /*
  * Appends tokens to sessions, all of them in one batch, and computes what the items want. `stride`
  * is sizeof(lckv_item). Arguments are checked and every page is reserved before the first kernel
- * runs, and the sessions grow at the very end: after LCKV_CACHE_FULL, LCKV_CANCELLED or any other
+ * runs, and sessions grow at the very end. So after LCKV_CACHE_FULL, LCKV_CANCELLED or any other
  * failure they are as before, and so are the logits that the cache holds. Items and tokens are read
- * once, before anything is computed. `options` and `report` may be NULL. An item of an iterated
- * call may bring at most max_rows tokens.
+ * once, before anything is computed. `options` and `report` may be NULL. In an iterated call an
+ * item may have at most max_rows tokens.
  */
 LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, size_t stride,
                                    size_t n_items, const lckv_evaluate_options *options,
                                    lckv_evaluate_report *report);
 
-/* The report that such a call would begin with, without computing: pages_needed and pages_free. */
+/*
+ * Checks the same call and fills in its report, pages_needed and pages_free included, but computes
+ * nothing.
+ */
 LCKV_API lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *items, size_t stride,
                                         size_t n_items, const lckv_evaluate_options *options,
                                         lckv_evaluate_report *report);
 
 /*
- * The logits that the cache holds for this session since the last evaluate that succeeded: float32
- * [n_rows, n_vocab], valid until the next one on the cache succeeds (lckv_generate evaluates for
- * each token). LCKV_INVALID_ARGUMENT if the session wanted none there, or has been truncated since;
- * LCKV_BUSY while a call works on the cache. `n_rows` may be NULL.
+ * The logits that the cache holds for this session, float32 [n_rows, n_vocab]: those of the last
+ * evaluate that succeeded. They are valid until the next one on the cache succeeds (lckv_generate
+ * evaluates for each token). LCKV_INVALID_ARGUMENT if that call computed none for the session, or
+ * the session was truncated since; LCKV_BUSY while a call works on the cache. `n_rows` may be NULL.
  */
 LCKV_API lckv_status lckv_session_logits(lckv_session *session, const float **logits,
                                          size_t *n_rows);
@@ -790,20 +811,20 @@ typedef struct lckv_logit_bias {
 } lckv_logit_bias;
 
 /*
- * May change the logits before a token is chosen (grammars); float32 [n_vocab]. Returning anything
- * but 0 makes the sample fail with LCKV_CANCELLED.
+ * May change the logits, float32 [n_vocab], before a token is chosen (for a grammar, say). If it
+ * returns anything but 0, the call fails with LCKV_CANCELLED.
  */
 typedef int32_t (*lckv_logits_callback)(void *user, float *logits, size_t n_vocab);
 
 typedef struct lckv_sampler_options {
     size_t size;
-    float temperature; /* 0: greedy, always the most likely token, the lower id of equals */
+    float temperature; /* 0: greedy, always the most likely token, and of equals the lower id */
     uint32_t top_k;    /* keep the k most likely; 0: all */
-    float top_p;       /* keep the fewest most likely tokens that reach this probability, at least
-                          one. 1, and 0 as the default of every member: all; so top_k 1, not
-                          top_p 0, keeps the most likely token alone */
+    float top_p;       /* keep the fewest most likely tokens whose probabilities reach this sum, at
+                          least one. 1: all; so is 0, because 0 means the default. To keep only the
+                          most likely token, set top_k to 1 */
     float min_p;       /* keep tokens of at least this share of the top probability; 0: all */
-    float repetition_penalty; /* divides positive logits of seen tokens, else multiplies; 0: 1 */
+    float repetition_penalty; /* divides positive logits of seen tokens, multiplies others; 0: 1 */
     float frequency_penalty;  /* subtracted once for each time that the token was seen */
     float presence_penalty;   /* subtracted once if it was seen */
     uint32_t penalty_window;  /* how many of the last accepted tokens count as seen; 0: 64 */
@@ -823,26 +844,26 @@ LCKV_API void lckv_sampler_release(lckv_sampler *sampler);
 /* A second sampler in the same state: both give the same tokens for the same logits. */
 LCKV_API lckv_status lckv_sampler_clone(const lckv_sampler *sampler, lckv_sampler **clone);
 
-/* Back to the state after creation: nothing seen, the seed anew. */
+/* Goes back to the state after creation: no tokens seen, and the seed as given. */
 LCKV_API lckv_status lckv_sampler_reset(lckv_sampler *sampler);
 
 /*
- * Chooses a token from logits, float32 [n_vocab], which stay as they are. Does not accept it. In
- * order: bias, callback, penalties, temperature, top_k, top_p, min_p. The same options, accepted
- * tokens and logits give the same token on every machine. LCKV_INVALID_ARGUMENT if no logit is
- * finite or one is NaN.
+ * Chooses a token from logits, float32 [n_vocab], which stay as they are. Does not accept the
+ * token. Bias, callback, penalties, temperature, top_k, top_p and min_p are applied in this order.
+ * The same options, accepted tokens and logits give the same token on every machine.
+ * LCKV_INVALID_ARGUMENT if no logit is finite or one is NaN.
  */
 LCKV_API lckv_status lckv_sampler_sample(lckv_sampler *sampler, const float *logits, size_t n_vocab,
                                          lckv_token *token);
 
-/* The same from the last row that the cache holds for the session. */
+/* The same, from the last row of logits that the cache holds for the session. */
 LCKV_API lckv_status lckv_sampler_sample_session(lckv_sampler *sampler, lckv_session *session,
                                                  lckv_token *token);
 
 /* Tells the sampler that a token was appended: penalties count it. */
 LCKV_API lckv_status lckv_sampler_accept(lckv_sampler *sampler, lckv_token token);
 
-/* log(softmax(logits)), float32 [n_vocab]; both arrays may be the same. */
+/* Computes log(softmax(logits)), float32 [n_vocab]. Both arrays may be the same. */
 LCKV_API lckv_status lckv_log_probabilities(const float *logits, size_t n_vocab,
                                             float *log_probabilities);
 
@@ -852,17 +873,17 @@ typedef int32_t lckv_stop_reason;
 enum {
     LCKV_STOP_LENGTH = 0,   /* max_tokens were generated */
     LCKV_STOP_END = 1,      /* the model ended its text */
-    LCKV_STOP_STRING = 2,   /* a stop string came up */
+    LCKV_STOP_STRING = 2,   /* a stop string occurred in the text */
     LCKV_STOP_CALLBACK = 3, /* the callback asked to stop */
-    LCKV_STOP_FULL = 4,     /* the cache is full: no failure, the text so far is good */
+    LCKV_STOP_FULL = 4,     /* the cache is full; this is no failure, and the text so far is good */
     LCKV_STOP_CANCELLED = 5 /* lckv_cache_cancel, or the sampler's callback */
 };
 
 /*
- * Gets each token with the text that is complete now, whole UTF-8 characters, perhaps none; text
- * that may be the beginning of a stop string is held back. At the end, whatever the reason, once
- * more with token -1 and what is left. Returning anything but 0 stops. `text` is empty for a model
- * without tokenizer.
+ * Gets each token, with the text that is complete now: whole UTF-8 characters, perhaps none. Text
+ * that may be the beginning of a stop string is held back. At the end, whatever the reason, it is
+ * called once more with token -1 and the text that is left. If it returns anything but 0,
+ * generation stops. `text` is empty for a model without a tokenizer.
  */
 typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text,
                                        size_t length);
@@ -880,8 +901,8 @@ typedef struct lckv_generate_options {
     size_t n_stops;
     int32_t ignore_end; /* not 0: go on after an end token */
     /*
-     * Of the prompt, with the model's own passes. A prompt for ITERATED, and for MODEL where that
-     * iterates, needs a cache of that many max_rows: passes cannot be split.
+     * How the prompt is encoded; ITERATED takes the model's own numbers. A prompt that is iterated
+     * must not have more tokens than the cache's max_rows, because it cannot be split.
      */
     lckv_prefill prefill;
     lckv_token_callback callback;
@@ -903,10 +924,11 @@ typedef struct lckv_generate_report {
  * Appends the prompt (at least one token) to the session, then samples, accepts and appends tokens
  * until something ends it. The session then holds the prompt and every generated token but the
  * last, which has not been evaluated (the last too, if the sampler's callback cancelled).
- * Penalties see generated tokens only: accept the prompt's before the call to count them. A cancel
- * is no failure: the reason tells, and n_prompt is 0 if it came during the prompt. The call works
- * on the cache from its beginning to its end, callbacks included: others get LCKV_BUSY all that
- * time. `sampler` NULL: greedy. `report` may be NULL. Needs one logit row.
+ * Penalties see generated tokens only; to count those of the prompt, accept them before the call. A
+ * cancel is no failure: the report's reason tells of it, and n_prompt is 0 if it came during the
+ * prompt. The call works on the cache from its beginning to its end, and while callbacks run, so
+ * that other calls get LCKV_BUSY all that time. If `sampler` is NULL, the most likely token is
+ * chosen. `report` may be NULL. The cache needs one row of logits.
  */
 LCKV_API lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler,
                                    const lckv_token *prompt, size_t n_prompt,

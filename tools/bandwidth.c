@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Of all threads, and of one: more than their caches. */
+/* The least that all threads, and that one thread reads: more than their caches hold. */
 #define LEAST_BYTES ((size_t)512 << 20)
 #define THREAD_BYTES ((size_t)64 << 20)
 #define PASSES 4
@@ -19,11 +19,11 @@ struct reader {
     pthread_barrier_t *barrier;
     const unsigned char *bytes;
     size_t length;
-    volatile uint64_t words; /* so that reading is not left out */
-    double seconds;          /* of the best pass, from barrier to barrier */
+    volatile uint64_t words; /* the result, volatile so that compilers keep the reads */
+    double seconds;          /* of the fastest pass, from barrier to barrier */
 };
 
-/* The exclusive or of all words, four vectors at a time, fetched some way ahead. */
+/* The exclusive or of all words. It reads four vectors at a time and prefetches those ahead. */
 static uint64_t read_words(const unsigned char *bytes, size_t length)
 {
     typedef uint64_t vector __attribute__((vector_size(64), aligned(64), may_alias));
@@ -78,7 +78,10 @@ double read_bandwidth(uint32_t n_threads)
             struct reader *reader = &readers[n_started];
             *reader = (struct reader){
                 .barrier = &barrier, .bytes = bytes + n_started * share, .length = share};
-            /* The last reader is this thread: one that cannot start would block the rest. */
+            /*
+             * This thread is the last reader. If another cannot start, the program ends, because
+             * the readers would wait for it at the barrier forever.
+             */
             if (n_started + 1 == n_threads)
                 read_all(reader);
             else if (pthread_create(&reader->thread, NULL, read_all, reader) != 0)

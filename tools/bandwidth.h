@@ -1,5 +1,5 @@
 /*
- * The rate at which this machine reads memory: what decoding is measured against.
+ * Measures the rate at which this machine reads memory, with which decoding is compared.
  */
 #ifndef TOOLS_BANDWIDTH_H
 #define TOOLS_BANDWIDTH_H
@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * Bytes per second that `n_threads` threads read together from memory of their own, far larger than
- * the caches that they do not share; the best of a few passes. 0 if memory is refused; ends the
- * program if threads are.
+ * The bytes per second that `n_threads` threads read together, in the best of a few passes. Each
+ * reads memory of its own that is far larger than its caches. 0 if there is not enough memory; ends
+ * the program if a thread cannot start.
  */
 double read_bandwidth(uint32_t n_threads);
 

@@ -1,5 +1,5 @@
 /*
- * Measuring one test. See bench_run.h.
+ * Measures one test. See bench_run.h.
  */
 #include "bench_run.h"
 #include "bandwidth.h"
@@ -8,21 +8,22 @@
 
 #include <stdlib.h>
 
-#define WARM_UP 512      /* tokens, at most */
-#define DEFAULT_ROWS 256 /* of lckv_cache_options.max_rows */
+#define WARM_UP 512      /* the most tokens that warm up */
+#define DEFAULT_ROWS 256 /* the default of lckv_cache_options.max_rows */
 
 struct run {
     const struct bench_test *test;
     lckv_cache *cache;
     lckv_session **sessions;
     lckv_item *items;
-    lckv_token *tokens; /* [n_sessions, the longer of depth and n_tokens] */
+    lckv_token *tokens; /* [n_sessions, the greater of depth and n_tokens] */
     size_t per_session;
-    double step_bytes;               /* as in struct bench_figures */
-    double *speeds, *rates, *shares; /* of each repeat: tokens per second, and of the probe */
+    double step_bytes; /* as in struct bench_figures */
+    double *speeds, *rates,
+        *shares; /* of each repeat: tokens per second; the probe's rate; share */
 };
 
-/* Any tokens will do, but not always the same: its row of the embedding would stay cached. */
+/* Any tokens will do, but not one token only: its row of the embedding would stay cached. */
 static void fill_tokens(lckv_token *tokens, size_t n_tokens, uint32_t n_vocab)
 {
     uint32_t state = 1;
@@ -50,7 +51,7 @@ static int append(const struct run *run, size_t begin, size_t n, size_t n_togeth
     return EXIT_SUCCESS;
 }
 
-/* Sessions of `depth` tokens: by forgetting what came after, or anew where windows forbid that. */
+/* Truncates the sessions to `depth` tokens, or where windows forbid that, makes new ones. */
 static int to_depth(const struct run *run)
 {
     size_t depth = (size_t)run->test->depth;
@@ -100,8 +101,8 @@ static double read_rate(const struct run *run, double speed)
 }
 
 /*
- * Decoding between two probes, since what memory gives may change at any time. They take small
- * models out of the caches: a token brings them back.
+ * Times decoding between two probes, since the rate of memory may change at any time. The probes
+ * drive small models out of the caches; a first token, which is not counted, brings them back.
  */
 static int time_decoding(const struct run *run, size_t i)
 {
@@ -120,7 +121,7 @@ static int time_decoding(const struct run *run, size_t i)
     return EXIT_SUCCESS;
 }
 
-/* A short run before the first warms up: it starts the threads and touches the weights. */
+/* A short run before the first repeat warms up: it starts the threads and touches the weights. */
 static int time_all(const struct run *run, struct bench_figures *figures)
 {
     const struct bench_test *test = run->test;
@@ -143,7 +144,7 @@ static int time_all(const struct run *run, struct bench_figures *figures)
     return status;
 }
 
-/* The positions that all layers of a token in the middle of the test attend to. */
+/* How many positions all layers together attend to, for a token in the middle of the test. */
 static double positions_read(const lckv_model *model, const lckv_model_info *info,
                              const struct bench_test *test)
 {
@@ -173,7 +174,7 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_f
     uint64_t longest = test->is_decode ? test->depth : test->depth + test->n_tokens;
     uint64_t at_once = prefill_takes_whole(test->prefill) ? longest : 0;
     at_once = at_once > test->n_sessions ? at_once : test->n_sessions;
-    if (at_once > DEFAULT_ROWS) /* one pass, not several */
+    if (at_once > DEFAULT_ROWS) /* so that a call takes one pass, not several */
         options.max_rows = (uint32_t)at_once;
     int status = create_cache(model, &options, "a smaller --depth or --batch", &run->cache);
     if (status != EXIT_SUCCESS)

@@ -1,5 +1,5 @@
 /*
- * Measuring one test: a prompt, or decoding in a batch of sessions, that begins at some depth.
+ * Measures one test: a prompt, or decoding in a batch of sessions. Both begin at some depth.
  */
 #ifndef TOOLS_BENCH_RUN_H
 #define TOOLS_BENCH_RUN_H
@@ -10,8 +10,8 @@ struct bench_test {
     bool is_decode;
     uint32_t n_threads;
     uint64_t n_sessions; /* decoded together; 1 for a prompt */
-    uint64_t depth;      /* tokens that each session holds before */
-    uint64_t n_tokens;   /* of each session, measured */
+    uint64_t depth;      /* tokens that each session holds before the test */
+    uint64_t n_tokens;   /* tokens that each session appends during the test */
     uint64_t n_repeats;
     lckv_dtype kv_type;
     struct prefill prefill;
@@ -19,11 +19,11 @@ struct bench_test {
 
 struct bench_figures {
     double median, least, most; /* tokens per second of all sessions together */
-    /* Of decoding, else 0. */
+    /* The rest is measured for decoding; for a prompt it is 0. */
     double step_bytes; /* weights, keys and values that a step in the middle of the test reads */
     double read_rate;  /* bytes per second at the median speed */
-    double probe_rate; /* what read_bandwidth gives before and after each run: the median */
-    double share;      /* of that, run by run: the median; 0 if it could not be measured */
+    double probe_rate; /* the median of what read_bandwidth gives before and after each run */
+    double share;      /* the median of each run's share of that; 0 if it was not measured */
 };
 
 /* Complains and returns an exit status. Shows progress. */

@@ -1,5 +1,6 @@
 /*
- * lckv bench: prompt and decode speed of a model, for each number of threads, depth and batch.
+ * lckv bench measures prompt and decode speed of a model, for each number of threads, depth and
+ * batch.
  */
 #include "bench_run.h"
 #include "commands.h"
@@ -22,7 +23,7 @@ struct settings {
     bool as_json;
 };
 
-/* What stays the same over all tests. */
+/* What all tests share. */
 struct bench {
     const struct settings *settings;
     const lckv_model *model;
@@ -30,7 +31,7 @@ struct bench {
     struct json *json; /* NULL: text */
 };
 
-/* The lists as given, or one entry: the default. */
+/* An empty list counts as one entry, the default. */
 static size_t list_count(const struct number_list *list)
 {
     return list->count > 0 ? list->count : 1;
@@ -108,7 +109,7 @@ static int run_threads(struct bench *bench, uint32_t n_threads)
     return status;
 }
 
-/* The threads that a cache takes by itself. */
+/* The number of threads that a cache takes by default. */
 static int default_threads(const lckv_model *model, uint32_t *n_threads)
 {
     lckv_cache_options options = {.size = sizeof options, .n_tokens = 1, .max_sessions = 1};
@@ -143,7 +144,7 @@ static int run_all(struct bench *bench)
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
         json_add_unsigned(&json, "weight_bytes_per_step", info->decode_bytes);
         json_add_unsigned(&json, "n_repeats", settings->n_repeats);
-        json_key(&json, "tests"); /* in tokens per second of all sessions together */
+        json_key(&json, "tests"); /* speeds are tokens per second of all sessions together */
         json_begin_array(&json);
     } else {
         printf("%s, %s, kernel set %s, precision %s, KV %s, prefill %s\n"
@@ -190,9 +191,9 @@ int cmd_bench(int argc, char **argv)
         .command = "bench",
         .description =
             "Measures prompt and decode speed in tokens per second: median, least and most of\n"
-            "several runs, for each number of threads, depth and batch. Decoding reads\n"
-            "weights, keys and values: GB/s, and their share of what a probe of 512 MiB or more "
-            "reads\nbefore and after each run.",
+            "several runs, for each number of threads, depth and batch. For decoding it also\n"
+            "shows how fast weights, keys and values are read (GB/s), and the share that this is\n"
+            "of the rate at which a probe reads 512 MiB or more before and after each run.",
         .examples = "lckv bench model.gguf\n"
                     "lckv bench model.gguf -p 512 -n 64 -t 1,2 -r 5 --json\n"
                     "lckv bench model.gguf -p 0 -n 64 -d 128 -b 1,8,32",

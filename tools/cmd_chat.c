@@ -1,6 +1,6 @@
 /*
- * lckv chat: a conversation in the terminal. The one place that uses libedit; without a terminal,
- * lines are read plainly.
+ * lckv chat holds a conversation in the terminal. This is the only file that uses libedit; without
+ * a terminal it reads lines itself.
  */
 #include "commands.h"
 #include "common_options.h"
@@ -28,8 +28,8 @@ struct settings {
 };
 
 /*
- * The next line from malloc, without its newline; NULL at the end of the input. Ctrl-C at a
- * terminal gives an empty line.
+ * The next line, from malloc and without its newline; NULL at the end of the input. At a terminal,
+ * Ctrl-C gives an empty line.
  */
 static char *read_line(bool is_terminal)
 {
@@ -60,8 +60,9 @@ static char *read_line(bool is_terminal)
 enum command { COMMAND_NONE, COMMAND_HELP, COMMAND_RESET, COMMAND_EXIT, COMMAND_UNKNOWN };
 
 /*
- * What a line beginning with a slash asks for. An unknown word is a message in a pipe, which may
- * hold anything, and a mistake at a terminal; a blank before the slash makes it a message there.
+ * Finds the command that a line names, if it is a slash and a word. An unknown word from a pipe,
+ * which may hold anything, is a message. At a terminal it is a mistake, unless a blank stands
+ * before the slash.
  */
 static enum command find_command(const char *line, bool is_terminal)
 {
@@ -96,7 +97,7 @@ static void print_commands(void)
           stderr);
 }
 
-/* Whether the conversation is now longer than what the model was trained for, after a remark. */
+/* Whether the conversation is longer than the model was trained for. If so, makes a remark. */
 static bool note_length(const struct conversation *conversation)
 {
     uint64_t length = 0;
@@ -108,7 +109,7 @@ static bool note_length(const struct conversation *conversation)
 static int talk(struct conversation *conversation, uint64_t context)
 {
     bool is_terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
-    size_t n_first = conversation->n_messages; /* the system message, if there is one */
+    size_t n_first = conversation->n_messages; /* 1 if there is a system message */
     bool ends = false, is_noted = false;
     char *line;
     if (is_terminal)
@@ -147,7 +148,7 @@ static int talk(struct conversation *conversation, uint64_t context)
     return EXIT_SUCCESS;
 }
 
-/* What the model was trained for, within reason. */
+/* The context that the model was trained for, within reason. */
 static uint64_t default_context(const lckv_model *model)
 {
     enum { UNKNOWN = 4096, MOST = 8192 };

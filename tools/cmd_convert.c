@@ -1,5 +1,5 @@
 /*
- * lckv convert: a checkpoint to GGUF, perhaps with another element type or another layer plan.
+ * lckv convert writes a checkpoint as GGUF, perhaps with another element type or layer plan.
  */
 #include "commands.h"
 #include "common_options.h"

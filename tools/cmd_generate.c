@@ -1,5 +1,5 @@
 /*
- * lckv generate: its options.
+ * lckv generate: the options. generation.c does the work.
  */
 #include "commands.h"
 #include "common_options.h"

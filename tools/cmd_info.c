@@ -1,5 +1,5 @@
 /*
- * lckv info: what a model is, what its plan saves, and its metadata.
+ * lckv info shows what a model is, what its plan saves, and its metadata.
  */
 #include "commands.h"
 #include "common_options.h"
@@ -31,7 +31,7 @@ static char *metadata_value(const lckv_model *model, const char *key, size_t *le
     return text;
 }
 
-enum { SHOWN = 60 }; /* bytes of a value */
+enum { SHOWN = 60 }; /* the most bytes of a value that are shown */
 
 /* At most SHOWN bytes, and no half character at the end of them. */
 static size_t shown_length(const char *value, size_t length)

@@ -1,5 +1,5 @@
 /*
- * lckv logits: the logits after given tokens, for comparison with other implementations.
+ * lckv logits writes the logits after given tokens, for comparison with other implementations.
  */
 #include "commands.h"
 #include "common_options.h"
@@ -19,13 +19,13 @@ struct settings {
     struct token_list tokens;
     struct prefill prefill;
     struct cache_settings cache;
-    uint64_t chunk; /* tokens a call; 0: no limit */
-    uint64_t split; /* the first call ends here; 0: nowhere */
+    uint64_t chunk; /* the most tokens of a call; 0: no limit */
+    uint64_t split; /* tokens after which a call ends in any case; 0: none */
     bool only_last;
     const char *output;
 };
 
-/* How many tokens the call takes that begins at token `at`. */
+/* The number of tokens in the call that begins with token `at`. */
 static size_t call_length(const struct settings *settings, size_t at)
 {
     size_t end = settings->tokens.count;
@@ -114,7 +114,7 @@ static int compute(const struct settings *settings, lckv_cache *cache, size_t n_
     return status;
 }
 
-/* Before the output is opened: a wrong id should leave no trace. */
+/* This is checked before the output is opened, so that a wrong id leaves no trace. */
 static int check_tokens(const struct settings *settings, uint32_t n_vocab)
 {
     for (size_t i = 0; i < settings->tokens.count; i++) {

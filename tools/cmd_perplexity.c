@@ -1,5 +1,5 @@
 /*
- * lckv perplexity: cuts a text into windows or lines and measures them.
+ * lckv perplexity cuts a text into windows or lines and measures them.
  */
 #include "commands.h"
 #include "common_options.h"
@@ -25,7 +25,7 @@ struct settings {
     bool as_json;
 };
 
-/* The documents and the tokens that they point into. */
+/* Documents, and the tokens that they point to. */
 struct corpus {
     struct token_list tokens;
     struct document *documents;
@@ -41,7 +41,7 @@ static int read_input(const char *path, struct bytes *bytes)
     return EXIT_FAILURE;
 }
 
-/* The whole text as one run of tokens. Nothing in it is a special token but the rule's BOS. */
+/* Loads the tokens of the whole text. None of them is special, except BOS if the rule adds it. */
 static int load_tokens(const struct settings *settings, const lckv_model *model,
                        struct token_list *tokens)
 {
@@ -64,8 +64,8 @@ static int load_tokens(const struct settings *settings, const lckv_model *model,
 }
 
 /*
- * Windows of N tokens side by side, an unfinished one dropped. Where the model's texts begin with
- * BOS, BOS takes the place of each window's first token, as llama.cpp does it.
+ * Cuts the text into windows of N tokens, one after the other, and drops what is left. If the
+ * model's texts begin with BOS, it takes the place of each window's first token, as in llama.cpp.
  */
 static int cut_windows(const struct settings *settings, const lckv_model *model,
                        struct corpus *corpus)
@@ -133,7 +133,7 @@ static int append_line(const lckv_model *model, const char *line, size_t length,
     return EXIT_SUCCESS;
 }
 
-/* Each line a document from BOS to EOS; empty lines are none. */
+/* Makes each line a document from BOS to EOS. Empty lines are left out. */
 static int cut_lines(const struct settings *settings, const lckv_model *model,
                      struct corpus *corpus)
 {
@@ -162,7 +162,7 @@ static int cut_lines(const struct settings *settings, const lckv_model *model,
             status = append_line(model, line, length, corpus, &capacity);
     }
     free(input.data);
-    /* Only now do the tokens stay where they are. */
+    /* Only now are the tokens at their final address. */
     const lckv_token *tokens = corpus->tokens.ids;
     for (size_t i = 0; i < corpus->n_documents; i++) {
         corpus->documents[i].tokens = tokens;
@@ -175,7 +175,7 @@ static int cut_lines(const struct settings *settings, const lckv_model *model,
     return status;
 }
 
-/* exp(mean): scientific where it is large, and as a power of e where it is beyond every double. */
+/* Prints exp(mean): if it is large, with an exponent; if it is beyond doubles, as a power of e. */
 static void print_perplexity(double mean)
 {
     double perplexity = exp(mean);

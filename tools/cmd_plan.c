@@ -1,6 +1,6 @@
 /*
- * lckv plan: what a layer plan computes, and the memory it needs beside the standard plan. Needs no
- * model.
+ * lckv plan shows what a layer plan computes, and the memory that it needs, compared with the
+ * standard plan. It needs no model.
  */
 #include "commands.h"
 #include "common_options.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A question as typed; 0 where nothing was. */
+/* The question as typed. What was not given is 0. */
 struct question {
     const char *plan;
     struct model_settings model;
@@ -26,7 +26,7 @@ struct question {
     lckv_dtype kv_type;
 };
 
-/* Answers for a plan whose shape is in `answer->request`. */
+/* Shows the answer for a plan and the shape in `answer->request`. */
 static int show(struct plan_answer *answer, const struct question *question, bool as_json)
 {
     enum { ASSUMED_WINDOW = 4096 };
@@ -133,7 +133,7 @@ int cmd_plan(int argc, char **argv)
     struct command_line line = {
         .command = "plan",
         .description =
-            "Shows a layer plan: the slots and groups it makes, and the KV memory it needs beside\n"
+            "Shows a layer plan: its slots and groups, and the KV memory it needs, compared with\n"
             "the standard plan. PLAN is 0_6_6_6_6_6_6_7 and the like, or standard (with --layers).",
         .examples = "lckv plan 0_6_6_6_6_6_6_7 --kv-heads 8 --head-dim 128 --memory 8GiB\n"
                     "lckv plan standard --layers 32 --context 32768\n"

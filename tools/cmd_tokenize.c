@@ -1,5 +1,5 @@
 /*
- * lckv tokenize and lckv detokenize: text to token ids and back.
+ * lckv tokenize and lckv detokenize turn text into token ids and back.
  */
 #include "commands.h"
 #include "common_options.h"

@@ -1,7 +1,8 @@
 /*
- * The groups of options that several subcommands share. Each is written down once, here.
+ * The groups of options that several subcommands share.
  *
- * The help gives as the default of a choice what its target holds when the group is added.
+ * If a group has a choice, its help shows as the default what the target holds when the group is
+ * added.
  */
 #ifndef TOOLS_COMMON_OPTIONS_H
 #define TOOLS_COMMON_OPTIONS_H
@@ -10,13 +11,13 @@
 #include "sampling.h"
 #include "setup.h"
 
-/* How a model is opened. MODEL itself is an argument, or plan's --model. */
+/* How a model is opened. Its path is an argument, or the option --model of lckv plan. */
 void add_model_options(struct command_line *line, struct model_settings *model);
 
 /* How tokens are chosen. */
 void add_sampling_options(struct command_line *line, struct sampling *sampling);
 
-/* What keys and values are kept in, and how many threads compute. */
+/* The element type of keys and values, and the number of threads. */
 void add_kv_type(struct command_line *line, lckv_dtype *kv_type);
 void add_cache_options(struct command_line *line, struct cache_settings *cache);
 

@@ -39,7 +39,7 @@ bool conversation_add(struct conversation *conversation, const char *role, const
 void conversation_cut(struct conversation *conversation, size_t n_messages)
 {
     while (conversation->n_messages > n_messages) {
-        /* The one cast from const in the tool: the struct is the library's, the text is ours. */
+        /* The library's struct has a pointer to const, but the text was allocated here. */
         const char *content = conversation->messages[--conversation->n_messages].content;
         free((void *)(uintptr_t)content);
     }
@@ -86,8 +86,8 @@ static int tokenize_conversation(const struct conversation *conversation, struct
 }
 
 /*
- * Makes the session a beginning of `tokens`, as long as it can be while leaving one to evaluate.
- * An answer's tokens are not always those of its text, so the session is compared, not trusted.
+ * Cuts the session down to the longest beginning of `tokens`, but leaves at least one of them to
+ * evaluate. The tokens of an answer are not always those of its text, so they are compared.
  */
 static int rewind_session(struct conversation *conversation, const struct token_list *tokens,
                           size_t *n_common)
@@ -117,7 +117,7 @@ static int rewind_session(struct conversation *conversation, const struct token_
         *n_common = common;
         return EXIT_SUCCESS;
     }
-    /* No session yet, or windowed layers have forgotten what follows the common beginning. */
+    /* There is no session yet, or windowed layers have forgotten too much to go back so far. */
     lckv_session_release(conversation->session);
     conversation->session = NULL;
     return lckv_session_create(conversation->cache, &conversation->session) == LCKV_OK
@@ -149,7 +149,7 @@ static enum answer answer(struct conversation *conversation, struct stream *stre
     lckv_generate_report report = {.size = sizeof report};
     lckv_status status =
         tokens.count == 0
-            ? LCKV_OK /* an empty line without a template, and no BOS */
+            ? LCKV_OK /* the line is empty, and there is no template and no BOS */
             : lckv_generate(conversation->session, conversation->sampler, tokens.ids + n_common,
                             tokens.count - n_common, &options, &report);
     free(tokens.ids);

@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* What the model was given and what came of it. */
+/* One generation: what the model was given, and the result. */
 struct generation {
     const struct generate_settings *settings;
     const lckv_model *model;
@@ -23,7 +23,7 @@ struct generation {
     uint64_t context;
 };
 
-/* Prompt tokens per second, and tokens per second after the first, which the prompt gave. */
+/* Tokens of the prompt per second. The time for the prompt includes that of the first new token. */
 static double prompt_speed(const lckv_generate_report *report)
 {
     return per_second((double)report->n_prompt, report->prompt_seconds);
@@ -40,7 +40,7 @@ static double saved_times(const lckv_memory_report *memory)
     return (double)memory->standard_bytes_per_token / (double)memory->bytes_per_token;
 }
 
-/* How many tokens the text may have. */
+/* The most tokens that the text may have. */
 static uint64_t most_tokens(const struct generation *generation)
 {
     uint64_t room = generation->context - generation->prompt.tokens.count;
@@ -133,7 +133,7 @@ static int generate(struct generation *generation, lckv_cache *cache, lckv_sessi
         return EXIT_INTERRUPTED;
     if (status != LCKV_OK)
         return fail_library();
-    /* The cache has whole pages, so it is seldom the first to be full. */
+    /* The context is full. The cache has whole pages, so it is seldom full before the context. */
     if (generation->report.reason == LCKV_STOP_LENGTH &&
         generation->report.n_generated < settings->n_tokens)
         generation->report.reason = LCKV_STOP_FULL;

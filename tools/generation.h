@@ -1,5 +1,5 @@
 /*
- * Opens a model, continues a prompt and prints what came of it: lckv generate behind its options.
+ * The work of lckv generate: opens a model, continues a prompt and prints the result.
  */
 #ifndef TOOLS_GENERATION_H
 #define TOOLS_GENERATION_H
@@ -17,7 +17,7 @@ struct generate_settings {
     uint64_t context; /* tokens of prompt and text; 0: as many as needed */
     struct string_list stops;
     bool ignore_eos;
-    bool echo; /* prints the prompt where no terminal shows it */
+    bool echo; /* print the prompt, too, if the output is no terminal */
     lckv_prefill prefill;
     bool as_json;
 };

@@ -23,7 +23,7 @@ void interrupt_watch(lckv_cache *cache)
 {
     came = 0;
     atomic_store(&watched, cache);
-    /* Without SA_RESTART, so that waiting for a line of input ends too. */
+    /* SA_RESTART is not set, so that waiting for a line of input ends, too. */
     struct sigaction action = {.sa_handler = on_interrupt};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);

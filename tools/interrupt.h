@@ -1,7 +1,8 @@
 /*
- * Ctrl-C while a model writes: stops the text, not the program.
+ * While a model writes, Ctrl-C stops the text, but not the program.
  *
- * One cache at a time; the only state of the tool that is global, because signal handlers get none.
+ * This works for one cache at a time. It needs the only global state of the tool, because signal
+ * handlers have no argument for it.
  */
 #ifndef TOOLS_INTERRUPT_H
 #define TOOLS_INTERRUPT_H
@@ -10,10 +11,10 @@
 
 #include <stdbool.h>
 
-/* From here on SIGINT cancels the work on `cache` (NULL: only notes that it came). */
+/* From now on SIGINT cancels the work on `cache`. If that is NULL, it is only remembered. */
 void interrupt_watch(lckv_cache *cache);
 
-/* SIGINT ends the program again. The cache may be released after this. */
+/* From now on SIGINT ends the program again, and the cache may be released. */
 void interrupt_unwatch(void);
 
 /* Whether SIGINT came since the last call of interrupt_watch. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Writes what stands between the item before and this one. */
+/* Writes the comma and the white space between the last item and this one. */
 static void separate(struct json *json, bool is_object)
 {
     if (json->after_key) {

@@ -1,8 +1,8 @@
 /*
  * Writes JSON to a stream: the facts that --json asks for.
  *
- * Only a writer, and it trusts its caller to open, name and close in a legal order. Write errors
- * stay in the stream (ferror).
+ * It trusts its caller to open, name and close things in a valid order. Write errors stay in the
+ * stream (ferror).
  */
 #ifndef TOOLS_JSON_H
 #define TOOLS_JSON_H
@@ -32,20 +32,20 @@ void json_end_object(struct json *json);
 void json_begin_array(struct json *json);
 void json_end_array(struct json *json);
 
-/* Bytes that are no UTF-8 become U+FFFD each. What could drive a terminal is escaped. */
+/* Each byte that is no UTF-8 becomes U+FFFD. Characters that control a terminal are escaped. */
 void json_text(struct json *json, const char *text, size_t length);
 void json_string(struct json *json, const char *text);
 void json_unsigned(struct json *json, uint64_t number);
 void json_signed(struct json *json, int64_t number);
 
-/* The digits that were measured; null if it is not finite. */
+/* Writes `n_digits` significant digits, or null if the number is not finite. */
 void json_real(struct json *json, double number, int n_digits);
 
-/* As many digits as read back as the same float32. */
+/* Writes as many digits as are needed to read the same float32. */
 void json_float(struct json *json, float number);
 void json_bool(struct json *json, bool value);
 
-/* A key and its value. */
+/* Each writes a key and its value. */
 void json_add_text(struct json *json, const char *key, const char *text, size_t length);
 void json_add_string(struct json *json, const char *key, const char *text);
 void json_add_unsigned(struct json *json, const char *key, uint64_t number);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #ifndef LCKV_COMMIT
-#define LCKV_COMMIT "" /* the Makefile knows it in a checkout */
+#define LCKV_COMMIT "" /* in a checkout the Makefile defines it */
 #endif
 
 static const struct command {
@@ -61,7 +61,7 @@ static void print_version(void)
     putchar('\n');
 }
 
-/* NULL, after a complaint, if there is none of that name. */
+/* Complains and returns NULL if there is no command of that name. */
 static const struct command *find_command(const char *name)
 {
     struct suggestion suggestion = {.word = name, .length = strlen(name)};
@@ -110,9 +110,9 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    /* Line editing must know whether the terminal speaks UTF-8. Numbers stay as in the C locale. */
+    /* Line editing must know whether the terminal uses UTF-8. Numbers stay as in the C locale. */
     setlocale(LC_CTYPE, "");
-    /* A closed pipe is then a write error, which close_output() reports. */
+    /* Then writing to a closed pipe is an error, which close_output() reports. */
     signal(SIGPIPE, SIG_IGN);
     request_tiles();
     return close_output(run(argc, argv));

@@ -1,7 +1,5 @@
 /*
  * Writes a two-dimensional float32 array as a NumPy .npy file (version 1.0, C order), row by row.
- *
- * Only a writer, of this one shape and type.
  */
 #ifndef TOOLS_NPY_H
 #define TOOLS_NPY_H

@@ -1,5 +1,5 @@
 /*
- * The rows of a command's table. See options.h.
+ * Adds rows to a command's table. See options.h.
  */
 #include "options.h"
 

@@ -1,5 +1,5 @@
 /*
- * One option in use: what it is called, and its value checked and stored.
+ * The use of one option: its names, and checking and storing its value.
  */
 #ifndef TOOLS_OPTION_USE_H
 #define TOOLS_OPTION_USE_H

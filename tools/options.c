@@ -59,7 +59,7 @@ static void print_help(const struct command_line *line)
     print_indented(line->examples, 2);
 }
 
-/* The option of that name, or NULL; *suggestion becomes what it may have been meant to be. */
+/* The option of that name, or NULL, with a name that may have been meant in *suggestion. */
 static const struct option *find_name(const struct command_line *line, const char *word,
                                       size_t length, struct suggestion *suggestion)
 {
@@ -84,7 +84,7 @@ static int fail_unknown(const struct command_line *line, const char *word,
                       (int)suggestion->name_length, suggestion->name);
 }
 
-/* "-prompt" is not -p with the value "rompt": the value of a letter is no option's name. */
+/* Takes "-p" or "-pVALUE". "-prompt" is refused: it was hardly meant as -p with "rompt". */
 static int take_letter(const struct command_line *line, const char *word, struct option_use *use)
 {
     struct suggestion suggestion;

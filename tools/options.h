@@ -1,8 +1,9 @@
 /*
- * The command line of a subcommand as one table: parsing, the help text and usage errors come from
- * it. A command adds its own rows here, and those that it shares from common_options.h.
+ * The command line of a subcommand is one table, which serves for parsing, the help text and usage
+ * errors. A command adds rows of its own with the functions below, and shared ones with those of
+ * common_options.h.
  *
- * The subcommand checks what the values mean together (options that exclude each other).
+ * The subcommand itself checks options that exclude each other.
  */
 #ifndef TOOLS_OPTIONS_H
 #define TOOLS_OPTIONS_H
@@ -27,7 +28,7 @@ struct choice {
     int32_t value;
 };
 
-/* The default of an option is what its target holds before parsing. The last use of one counts. */
+/* The default of an option is what its target holds before parsing. Its last use counts. */
 struct option {
     const char *spelling; /* as the help shows it: "-n, --n-tokens N", "--json" */
     enum option_kind kind;
@@ -87,8 +88,9 @@ void add_tokens(struct command_line *line, const char *spelling, struct token_li
                 const char *help);
 
 /*
- * Parses argv[1 ..]; argv[0] is the subcommand. True: go on. False: done with *status, after a
- * help text or a complaint. Lists may have been allocated in either case.
+ * Parses argv[1 ..]; argv[0] is the subcommand. If the result is false, a help text or a complaint
+ * has been printed, and the program should end with *status. Lists may have been allocated in
+ * either case.
  */
 bool options_parse(const struct command_line *line, int argc, char **argv, int *status);
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Opens the first temporary name that is free; leftovers of a crashed process keep theirs. */
+/* Opens the first temporary name that is free. A crashed process may have left files behind. */
 static FILE *open_temporary(const char *path, mode_t mode, char *temporary, size_t capacity)
 {
     enum { NAMES_TRIED = 100 };

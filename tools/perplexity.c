@@ -14,12 +14,12 @@
 #include <string.h>
 
 enum { MAX_LANES = 16, CHUNK = 32 };
-#define LOGIT_BYTES (UINT64_C(64) << 20)     /* of the rows of one call */
-#define ONE_CALL_BYTES (UINT64_C(256) << 20) /* the same where documents may not be split */
-#define KV_BYTES (UINT64_C(1) << 30)         /* of all lanes, if one fits in it */
+#define LOGIT_BYTES (UINT64_C(64) << 20)     /* for the rows of logits of one call */
+#define ONE_CALL_BYTES (UINT64_C(256) << 20) /* the same, if documents must not be split */
+#define KV_BYTES (UINT64_C(1) << 30)         /* for all lanes, unless a single one needs more */
 
 struct lane {
-    lckv_session *session; /* NULL: the lane rests */
+    lckv_session *session; /* NULL: the lane has no document */
     const struct document *document;
     size_t n_done;
     double nll; /* of this document */
@@ -29,7 +29,7 @@ struct run {
     const struct perplexity_job *job;
     struct perplexity_result *result;
     size_t n_vocab;
-    size_t chunk; /* tokens of a document that one call may bring */
+    size_t chunk; /* the most tokens of a document in one call */
     size_t n_lanes;
     size_t next; /* the first document that no lane has taken */
     uint64_t n_total;
@@ -56,7 +56,7 @@ static double negative_log_probability(const float *logits, size_t n_vocab, lckv
     return log(sum) + (double)top - (double)logits[token];
 }
 
-/* Gives resting lanes the next documents. */
+/* Gives the next documents to lanes that have none. */
 static int fill_lanes(struct run *run)
 {
     for (size_t i = 0; i < run->n_lanes; i++) {
@@ -99,7 +99,7 @@ static int take_rows(struct run *run, struct lane *lane, size_t n, const float *
     return EXIT_SUCCESS;
 }
 
-/* One call for all lanes that have a document. */
+/* Makes one call for all lanes that have a document. */
 static int step(struct run *run)
 {
     lckv_item items[MAX_LANES];
@@ -175,7 +175,7 @@ static int plan_run(struct run *run, size_t longest)
         run->n_lanes = clamp(ONE_CALL_BYTES / row_bytes / longest, n_lanes);
     } else {
         run->n_lanes = n_lanes;
-        /* A lone document gets the rows that other lanes leave. */
+        /* If there are few lanes, each of them may have more rows. */
         run->chunk = clamp(LOGIT_BYTES / row_bytes / n_lanes, CHUNK * MAX_LANES / n_lanes);
     }
     return EXIT_SUCCESS;

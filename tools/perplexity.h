@@ -1,14 +1,13 @@
 /*
- * Measures how well a model predicts documents: the sum of -log p of their tokens.
- *
- * Cutting a text into documents is the caller's.
+ * Measures how well a model predicts documents: the sum of -log p of their tokens. The caller cuts
+ * a text into documents.
  */
 #ifndef TOOLS_PERPLEXITY_H
 #define TOOLS_PERPLEXITY_H
 
 #include "setup.h"
 
-/* Tokens that are predicted from those before them in the same document. */
+/* A document. Each of its tokens is predicted from those before it. */
 struct document {
     const lckv_token *tokens;
     size_t n_tokens;
@@ -25,8 +24,8 @@ struct perplexity_job {
 
 struct perplexity_result {
     double nll;         /* the sum of -log p, natural */
-    uint64_t n_tokens;  /* counted */
-    uint64_t n_encoded; /* sent through the model */
+    uint64_t n_tokens;  /* tokens whose predictions are counted */
+    uint64_t n_encoded; /* tokens that were sent through the model */
     double seconds;
 };
 

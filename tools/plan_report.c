@@ -112,7 +112,7 @@ static int add_layers(struct json *json, const struct plan_answer *answer)
         json_add_unsigned(json, "source", layer.source);
         json_add_bool(json, "is_upward", layer.is_upward);
         json_add_bool(json, "is_windowed", layer.is_windowed);
-        json_key(json, "slot"); /* -1: computes no keys and values */
+        json_key(json, "slot"); /* -1: the layer computes no keys and values */
         json_signed(json, layer.slot);
         json_add_unsigned(json, "source_slot", layer.source_slot);
         json_end_object(json);
@@ -180,7 +180,7 @@ static void add_memory(struct json *json, const struct plan_answer *answer)
     json_add_unsigned(json, "memory", request->budget_bytes);
     json_add_unsigned(json, "sessions_that_fit", report->sessions_that_fit);
     json_add_unsigned(json, "standard_sessions_that_fit", report->standard_sessions_that_fit);
-    json_key(json, "context_that_fits"); /* null: no limit */
+    json_key(json, "context_that_fits"); /* null: there is no limit */
     if (report->context_that_fits == UINT64_MAX)
         json_real(json, INFINITY, 1);
     else

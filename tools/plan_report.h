@@ -11,7 +11,7 @@
 struct plan_answer {
     const lckv_plan *plan;
     lckv_plan_info info;
-    bool is_assumed; /* the shape: n_kv_heads or head_dim */
+    bool is_assumed; /* n_kv_heads or head_dim is a guess */
     lckv_memory_request request;
     lckv_memory_report report;
     char *text;

@@ -1,7 +1,6 @@
 /*
- * A line on standard error that tells how far a long work has come.
- *
- * Shows nothing unless standard error is a terminal; never used for results.
+ * A line on standard error that shows how far long work has come. It is shown only if standard
+ * error is a terminal.
  */
 #ifndef TOOLS_PROGRESS_H
 #define TOOLS_PROGRESS_H
@@ -12,7 +11,7 @@
 struct progress {
     const char *label; /* "reading weights" */
     bool is_shown;     /* standard error is a terminal */
-    bool is_dirty;     /* the line is on the screen */
+    bool is_dirty;     /* the line is on the screen and must be removed */
     double shown_at;
 };
 

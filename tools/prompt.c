@@ -27,7 +27,7 @@ static int copy_tokens(const struct token_list *tokens, struct token_list *copy)
     return EXIT_SUCCESS;
 }
 
-/* The text of the tokens, for readers only: where there is none, nothing is shown. */
+/* Makes the text of the tokens, which is only shown. If it cannot be made, it is empty. */
 static void text_of_tokens(const lckv_model *model, const struct token_list *tokens,
                            struct bytes *text)
 {
@@ -39,7 +39,7 @@ static void text_of_tokens(const lckv_model *model, const struct token_list *tok
         text->length = 0;
 }
 
-/* Nothing to continue: the beginning of a text. */
+/* An empty prompt is the beginning of a text: BOS. */
 static int begin_with_bos(const lckv_model *model, struct token_list *tokens)
 {
     lckv_token bos = lckv_model_special_token(model, LCKV_SPECIAL_BOS);

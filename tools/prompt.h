@@ -6,7 +6,7 @@
 
 #include "values.h"
 
-/* At most one of them is given; none: BOS. */
+/* At most one of these is given. Without any, the prompt is BOS. */
 struct prompt_source {
     const char *text;
     const char *file;
@@ -15,13 +15,13 @@ struct prompt_source {
 
 struct prompt {
     struct token_list tokens;
-    struct bytes text; /* empty where the source is tokens and the model has no tokenizer */
+    struct bytes text; /* empty if the source is tokens and the model has no tokenizer */
 };
 
 /* Complains and returns an exit status. */
 int prompt_load(const lckv_model *model, const struct prompt_source *source, struct prompt *prompt);
 
-/* Prints the text; a terminal that can shows it dim, beside what the model makes of it. */
+/* Prints the text. On terminals that can, it is dim, so that the continuation stands out. */
 void prompt_print(const struct prompt *prompt);
 
 void prompt_free(struct prompt *prompt);

@@ -1,8 +1,6 @@
 /*
- * What every subcommand says about itself: failures on standard error, exit statuses, figures for
- * people.
- *
- * Not for the facts that a command is asked for; those go to standard output.
+ * What subcommands report besides their results: failures on standard error, exit statuses, and
+ * figures for people. Results go to standard output.
  */
 #ifndef TOOLS_REPORT_H
 #define TOOLS_REPORT_H
@@ -10,10 +8,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Beside EXIT_SUCCESS and EXIT_FAILURE. */
+/* Exit statuses beside EXIT_SUCCESS and EXIT_FAILURE. */
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 /* as shells report SIGINT */ };
 
-/* Writes "lckv: MESSAGE\n" to standard error. What the message quotes cannot drive a terminal. */
+/* Writes "lckv: MESSAGE\n" to standard error. Texts in the message cannot control a terminal. */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
 /* Complains with the library's message. Returns EXIT_FAILURE, so that a command can return it. */
@@ -23,15 +21,15 @@ int fail_library(void);
 int fail_memory(void);
 
 /*
- * Closes standard output. Returns `status`, or EXIT_FAILURE with a complaint if something written
- * there was lost (a full disk, a closed pipe).
+ * Closes standard output. Returns `status`, or complains and returns EXIT_FAILURE if something that
+ * was written there is lost (a full disk, a closed pipe).
  */
 int close_output(int status);
 
 /* An lckv_log_callback that writes remarks to standard error. */
 void log_remark(void *user, const char *text, size_t length);
 
-/* "s", or nothing for one. */
+/* "s", or "" if the count is 1. */
 const char *plural(uint64_t count);
 
 /* "1536 bytes", "9.9 MiB": bytes with a binary unit. */

@@ -13,7 +13,7 @@ int create_sampler(const struct sampling *sampling, lckv_sampler **sampler)
     lckv_sampler_options options = {
         .size = sizeof options,
         .temperature = (float)sampling->temperature,
-        .top_k = top_p == 0 ? 1 : (uint32_t)sampling->top_k, /* a top_p of 0 is the default there */
+        .top_k = top_p == 0 ? 1 : (uint32_t)sampling->top_k, /* in lckv.h, top_p 0 means all */
         .top_p = top_p,
         .min_p = (float)sampling->min_p,
         .seed = sampling->seed,

@@ -63,7 +63,7 @@ int tokenize_text(const lckv_model *model, const char *text, size_t length, uint
 
 bool model_adds_bos(const lckv_model *model)
 {
-    lckv_token around[8]; /* what the rule puts around the empty text */
+    lckv_token around[8]; /* the tokens that the rule puts around an empty text */
     size_t count = 0;
     if (lckv_tokenize(model, "", 0, 0, around, sizeof around / sizeof around[0], &count) != LCKV_OK)
         return false;
@@ -98,7 +98,7 @@ char *plan_string(const lckv_plan *plan, plan_writer write)
     return text;
 }
 
-/* A memory request for this model. Complains and returns an exit status. */
+/* Makes a memory request for this model. Complains and returns an exit status. */
 static int request_for(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
                        lckv_memory_request *request)
 {
@@ -117,7 +117,7 @@ static int request_for(const lckv_model *model, lckv_dtype kv_type, uint64_t con
     return EXIT_SUCCESS;
 }
 
-/* Bytes that the system could give to a program now; 0 if it does not tell. */
+/* The bytes that the system could give to a program now; 0 if it does not tell. */
 static uint64_t available_memory(void)
 {
     FILE *file = fopen("/proc/meminfo", "re");
@@ -132,7 +132,7 @@ static uint64_t available_memory(void)
     return kibibytes * 1024;
 }
 
-/* Why there is no memory for the pages of a cache. */
+/* Complains that there is no memory for the pages of a cache, and says how much is needed. */
 static int fail_pages(const lckv_model *model, const lckv_cache_options *options,
                       const char *remedy)
 {
@@ -147,7 +147,7 @@ static int fail_pages(const lckv_model *model, const lckv_cache_options *options
     if (lckv_memory_estimate(&request, &report) != LCKV_OK)
         return fail_library();
     if (report.bytes_needed < request.budget_bytes)
-        return fail_library(); /* something else was too much, or the process has a limit */
+        return fail_library(); /* the pages fit; something else failed, or there is a limit */
     char fits[96] = "";
     if (request.budget_bytes > 0)
         snprintf(fits, sizeof fits, "; %s are available, enough for %" PRIu64 " tokens%s",

@@ -1,7 +1,7 @@
 /*
- * What most subcommands begin with: opening the model, tokens of a text, the memory of a plan.
+ * What most subcommands begin with: opening the model, making tokens of a text, creating a cache.
  *
- * The library is called through its public header only, here as everywhere in tools/.
+ * Here, as everywhere in tools/, the library is called through its public header only.
  */
 #ifndef TOOLS_SETUP_H
 #define TOOLS_SETUP_H
@@ -26,13 +26,13 @@ struct cache_settings {
 /* Opens the model with progress; `log` may be NULL. Complains and returns an exit status. */
 int open_model(const struct model_settings *settings, lckv_log_callback log, lckv_model **model);
 
-/* lckv_evaluate_options for a prefill. */
+/* The lckv_evaluate_options for a prefill. */
 lckv_evaluate_options evaluate_options(struct prefill prefill);
 
-/* Whether the result depends on how a prompt is split into calls, as passes do. */
+/* Whether a prompt must not be split into calls, because iterated encoding would then differ. */
 bool prefill_takes_whole(struct prefill prefill);
 
-/* Tokens of a text; flags of lckv_tokenize. Complains and returns an exit status. */
+/* Makes tokens of a text, with flags of lckv_tokenize. Complains and returns an exit status. */
 int tokenize_text(const lckv_model *model, const char *text, size_t length, uint32_t flags,
                   struct token_list *tokens);
 
@@ -40,8 +40,8 @@ int tokenize_text(const lckv_model *model, const char *text, size_t length, uint
 bool model_adds_bos(const lckv_model *model);
 
 /*
- * Tokens of a text that is to be continued: begun as the model's rule asks, never ended with EOS.
- * Complains and returns an exit status.
+ * Makes tokens of a text that is to be continued: it begins as the model's rule says, but never
+ * ends with EOS. Complains and returns an exit status.
  */
 int tokenize_prompt(const lckv_model *model, const char *text, size_t length,
                     struct token_list *tokens);
@@ -52,20 +52,20 @@ typedef lckv_status (*plan_writer)(const lckv_plan *plan, char *buffer, size_t c
 char *plan_string(const lckv_plan *plan, plan_writer write);
 
 /*
- * Creates a cache. Complains and returns an exit status; where memory is too small for the pages,
- * the complaint tells how much they need, what would fit, and that `remedy` ("a smaller --context")
- * helps.
+ * Creates a cache. Complains and returns an exit status. If there is not enough memory for the
+ * pages, the complaint says how much they need, what would fit, and that `remedy` ("a smaller
+ * --context") helps.
  */
 int create_cache(const lckv_model *model, const lckv_cache_options *options, const char *remedy,
                  lckv_cache **cache);
 
 /*
- * Remarks that a text of `n_tokens` goes beyond what the model was trained for, if it does.
- * Returns whether it did.
+ * If a text of `n_tokens` is longer than the model was trained for, makes a remark and returns
+ * true.
  */
 bool note_training_context(const lckv_model *model, uint64_t n_tokens);
 
-/* KV memory of this model at `context` tokens. Complains and returns an exit status. */
+/* Finds the KV memory of this model at `context` tokens. Complains and returns an exit status. */
 int model_memory(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
                  lckv_memory_report *report);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_PIECE = 12 }; /* "\u2069" and a NUL are less */
+enum { MAX_PIECE = 12 }; /* enough for "\u2069" and a NUL */
 
 /* Writes the next character to `piece`, as a string; returns how many bytes of `text` it took. */
 static size_t next_piece(const char *text, size_t length, const char *kept, char piece[MAX_PIECE])

@@ -1,6 +1,6 @@
 /*
- * Texts that others wrote (files, models, the command line), printed for people: nothing in them
- * may drive the terminal or look like a line of ours.
+ * Prints texts that others wrote (in files, by models, on the command line) for people: nothing in
+ * them may control the terminal or look like a line of ours.
  *
  * Control characters, bidirectional overrides and bytes that are no UTF-8 are written as escapes:
  * \n, \x1b, \u202e, \xff. Everything else stays as it is, backslashes too.
@@ -11,18 +11,18 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* A name or a message: it stays on one line. */
+/* Prints a name or a message, which stays on one line. */
 void show_line(FILE *file, const char *text, size_t length);
 
-/* The same, as an argument of printf; a long text is cut and ends with "...". */
+/* The same as a string for printf. A long text is cut and ends with "...". */
 struct shown {
     char text[256];
 };
 struct shown shown(const char *text);
 
 /*
- * A text that the user asked for, to standard output. A file or a pipe gets its bytes; a terminal
- * gets it with escapes, but newlines and tabs work.
+ * Prints a text that the user asked for to standard output. A file or a pipe gets its bytes; a
+ * terminal gets escapes, except for newlines and tabs.
  */
 void show_text(const char *text, size_t length);
 

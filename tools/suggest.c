@@ -14,8 +14,8 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /*
- * How many letters must be put in, left out, replaced or swapped with the next one to make `b` of
- * `a`. Both are at most MAX_LENGTH long.
+ * How many letters of `a` must be added, left out, replaced or swapped with the next one to make
+ * `b`. Both are at most MAX_LENGTH long.
  */
 static size_t edit_distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
@@ -48,7 +48,7 @@ void suggest(struct suggestion *suggestion, const char *name, size_t length)
     if (suggestion->length > MAX_LENGTH || length > MAX_LENGTH)
         return;
     size_t distance = edit_distance(suggestion->word, suggestion->length, name, length);
-    /* A beginning is as near as one wrong letter; a third of the letters is far. */
+    /* The beginning of a name counts as one wrong letter; more than a third of them is too far. */
     if (is_beginning(suggestion->word, suggestion->length, name, length))
         distance = 1;
     bool is_near = distance <= 2 && distance * 3 <= length;

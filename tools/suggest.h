@@ -1,12 +1,12 @@
 /*
- * What a mistyped word was meant to be: "did you mean generate?".
+ * Guesses what a mistyped word was meant to be: "did you mean generate?".
  */
 #ifndef TOOLS_SUGGEST_H
 #define TOOLS_SUGGEST_H
 
 #include <stddef.h>
 
-/* Begins as {.word = WORD, .length = LENGTH}; `name` is the nearest so far, or NULL. */
+/* Initialise it as {.word = WORD, .length = LENGTH}. `name` is the nearest one so far, or NULL. */
 struct suggestion {
     const char *word;
     size_t length;

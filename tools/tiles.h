@@ -1,6 +1,6 @@
 /*
  * Asks Linux to let this process use AMX tiles, which the kernel set "amx" needs. The library
- * leaves that to programs: it holds for all of the process.
+ * leaves that to programs, because it applies to the whole process.
  */
 #ifndef TOOLS_TILES_H
 #define TOOLS_TILES_H
@@ -12,7 +12,7 @@
 static inline void request_tiles(void)
 {
     const int request_permission = 0x1023, tile_data = 18;  /* ARCH_REQ_XCOMP_PERM, XTILEDATA */
-    syscall(SYS_arch_prctl, request_permission, tile_data); /* refused: there are other sets */
+    syscall(SYS_arch_prctl, request_permission, tile_data); /* if it fails, other sets are used */
 }
 #else
 static inline void request_tiles(void)

@@ -1,5 +1,5 @@
 /*
- * UTF-8, one character at a time, and which characters a terminal must not be given.
+ * Decodes UTF-8, one character at a time, and tells which characters may not go to a terminal.
  */
 #ifndef TOOLS_UTF8_H
 #define TOOLS_UTF8_H
@@ -15,8 +15,8 @@
 size_t utf8_decode(const char *text, size_t length, uint32_t *code);
 
 /*
- * Whether a character drives a terminal or the order of a line instead of showing as itself: the
- * control characters, the line and paragraph separators, and the bidirectional overrides and
+ * Whether a character controls a terminal or changes the order of a line instead of being shown:
+ * the control characters, the line and paragraph separators, and the bidirectional overrides and
  * isolates.
  */
 bool utf8_is_control(uint32_t code);

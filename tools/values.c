@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Digits at *text, within `end`; moves *text behind them. */
+/* Takes the number at *text, before `end`, and moves *text behind it. */
 static bool take_number(const char **text, const char *end, uint64_t *number)
 {
     const char *at = *text;
@@ -109,7 +109,7 @@ bool parse_prefill(const char *text, struct prefill *prefill)
     if (!take_number(&at, end, &forward) || *at++ != '+' || !take_number(&at, end, &backward) ||
         at != end)
         return false;
-    /* To the library 0 + 0 would mean the model's own numbers. */
+    /* For the library, 0 + 0 would mean the model's own numbers. */
     if (forward > UINT32_MAX || backward > UINT32_MAX || forward + backward == 0)
         return false;
     *prefill = (struct prefill){LCKV_PREFILL_ITERATED, (uint32_t)forward, (uint32_t)backward};
@@ -135,7 +135,7 @@ static const char *skip_blanks(const char *at, const char *end)
     return at;
 }
 
-/* The list grammar; `store` NULL only counts. False: malformed. */
+/* Reads a list into `store`, or only counts its entries if that is NULL. False: malformed. */
 static bool scan_list(const char *at, const char *end, uint64_t most, uint64_t *store,
                       size_t *count)
 {

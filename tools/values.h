@@ -1,7 +1,7 @@
 /*
- * Values that people type (numbers, sizes, lists, prefill modes) and whole files, made into data.
+ * Parses values that people type (numbers, sizes, lists, prefill modes), and reads whole files.
  *
- * Nothing here prints: callers know which option a value belongs to.
+ * Nothing here prints, because only callers know which option a value belongs to.
  */
 #ifndef TOOLS_VALUES_H
 #define TOOLS_VALUES_H
@@ -16,7 +16,7 @@ struct bytes {
     size_t length;
 };
 
-/* All from malloc; NULL and 0 are the empty list. */
+/* The memory of lists is from malloc. NULL and 0 are the empty list. */
 struct token_list {
     lckv_token *ids;
     size_t count;
@@ -39,7 +39,7 @@ struct prefill {
     uint32_t backward_passes;
 };
 
-/* A whole decimal number, nothing before or after it. */
+/* A whole decimal number, with nothing before or after it. */
 bool parse_number(const char *text, uint64_t *number);
 
 /* A finite decimal number, perhaps with a fraction or an exponent. */

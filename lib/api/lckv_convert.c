@@ -1,9 +1,9 @@
 /*
  * lckv_convert: turns a checkpoint into a GGUF file.
  */
-#include "convert/convert.h"
 #include "api/options.h"
 #include "base/status.h"
+#include "convert/convert.h"
 
 lckv_status lckv_convert_options_init(lckv_convert_options *options, size_t size)
 {

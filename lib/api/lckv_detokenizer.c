@@ -1,9 +1,9 @@
 /*
  * lckv_detokenizer_*: the streaming detokenizer as a handle that holds its model.
  */
-#include "text/detokenizer.h"
 #include "api/options.h"
 #include "model/model.h"
+#include "text/detokenizer.h"
 
 static lckv_status create(const struct lckv_model *model, uint32_t flags,
                           struct lckv_detokenizer **result)

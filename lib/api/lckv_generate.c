@@ -1,10 +1,10 @@
 /*
  * lckv_generate: the convenience loop.
  */
-#include "sample/generate.h"
 #include "api/options.h"
 #include "base/status.h"
 #include "cache/cache.h"
+#include "sample/generate.h"
 
 lckv_status lckv_generate_options_init(lckv_generate_options *options, size_t size)
 {

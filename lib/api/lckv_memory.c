@@ -1,8 +1,8 @@
 /*
  * lckv_memory_estimate: the memory planner.
  */
-#include "plan/planner.h"
 #include "api/options.h"
+#include "plan/planner.h"
 
 lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size)
 {

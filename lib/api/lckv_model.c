@@ -1,10 +1,10 @@
 /*
  * lckv_model_*: opening, lifetime and facts of a model. text.c has its texts and tokens.
  */
-#include "model/model.h"
 #include "api/options.h"
 #include "base/status.h"
 #include "model/architecture.h"
+#include "model/model.h"
 
 lckv_status lckv_model_options_init(lckv_model_options *options, size_t size)
 {

@@ -1,8 +1,8 @@
 /*
  * lckv_plan_*: layer plans without a model.
  */
-#include "plan/plan.h"
 #include "api/options.h"
+#include "plan/plan.h"
 
 lckv_status lckv_plan_parse(const char *text, size_t length, uint32_t n_layers, lckv_plan **plan)
 {

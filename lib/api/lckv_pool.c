@@ -1,8 +1,8 @@
 /*
  * lckv_pool_*: threads that models and caches share.
  */
-#include "base/pool.h"
 #include "api/options.h"
+#include "base/pool.h"
 
 /* More than any machine has cores: a larger number is a mistake. */
 #define POOL_MOST_THREADS 1024

@@ -1,10 +1,10 @@
 /*
  * lckv_sampler_* and lckv_log_probabilities.
  */
-#include "sample/sampler.h"
 #include "api/options.h"
 #include "base/status.h"
 #include "cache/cache.h"
+#include "sample/sampler.h"
 
 lckv_status lckv_sampler_options_init(lckv_sampler_options *options, size_t size)
 {

@@ -1,5 +1,6 @@
 /*
- * The arena: slabs from the allocator, handed out front to back. See arena.h.
+ * The arena takes slabs from the allocator and hands out their bytes from front to back. See
+ * arena.h.
  */
 #include "base/arena.h"
 
@@ -77,7 +78,7 @@ static lckv_status take(struct arena *arena, size_t size, size_t align, const ch
         return status;
     *memory = (unsigned char *)slab + HEADER_SIZE;
     if (large && arena->slabs != NULL) {
-        /* Behind the first slab, whose rest stays in use. */
+        /* The new slab becomes the second, so that the rest of the first one stays in use. */
         slab->next = arena->slabs->next;
         arena->slabs->next = slab;
     } else {

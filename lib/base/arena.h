@@ -12,7 +12,7 @@ struct arena_slab;
 struct arena {
     lckv_allocator allocator;
     struct arena_slab *slabs;
-    size_t used;  /* of the first slab */
+    size_t used;  /* bytes of the first slab */
     size_t total; /* bytes of all slabs */
 };
 

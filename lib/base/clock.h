@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Nanoseconds since some moment in the past, which no change of the date moves. */
+/* Nanoseconds since a fixed moment in the past. Setting the system's date does not change them. */
 static inline int64_t clock_nanoseconds(void)
 {
     struct timespec time;

@@ -1,12 +1,12 @@
 /*
- * Whether runs go faster in company or alone. See company.h.
+ * Finds out whether runs go faster in company or alone. See company.h.
  */
 #include "base/company.h"
 
 #define TRIAL_RUNS 4
 #define TRIAL_NANOSECONDS 20000000 /* several of the time slices that other programs take */
 #define STAY_NANOSECONDS (10 * TRIAL_NANOSECONDS)
-#define STALLED_SHARE 0.1 /* of a period in company, from which on it is tried alone */
+#define STALLED_SHARE 0.1 /* runs that stall for more of their time in company are tried alone */
 
 static void begin_period(struct company *company, bool alone, int64_t period)
 {
@@ -37,7 +37,7 @@ void company_learn(struct company *company, int64_t elapsed, int64_t stalled)
     double *estimate = &company->estimate[alone], *other = &company->estimate[!alone];
     *estimate = *estimate > 0 ? (*estimate + mean) / 2 : mean;
     if (!alone && (double)company->stalled < STALLED_SHARE * (double)company->elapsed) {
-        *other = 0; /* of another time */
+        *other = 0; /* it was measured when the machine was busier */
         begin_period(company, false, TRIAL_NANOSECONDS);
     } else if (*other == 0 || company->period == STAY_NANOSECONDS) {
         begin_period(company, !alone, TRIAL_NANOSECONDS);

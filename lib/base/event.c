@@ -1,6 +1,6 @@
 /*
- * Waiting: a short spin, because what one waits for inside a run is usually microseconds away, then
- * sleep in futex(2). See event.h.
+ * A thread that waits spins for a short time, because inside a run the event is usually only
+ * microseconds away. Then it sleeps in futex(2). See event.h.
  */
 #include "base/event.h"
 
@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #define MOST_NANOSECONDS 50000
-#define LEAST_NANOSECONDS 2000 /* longer than a step's usual end, shorter than a sleep */
-#define PAUSES_PER_LOOK 32     /* at the clock, about a microsecond apart */
+#define LEAST_NANOSECONDS 2000 /* longer than steps usually take to end, shorter than a sleep */
+#define PAUSES_PER_LOOK 32     /* between two looks at the clock: about a microsecond */
 
 void event_init(struct event *event)
 {
@@ -33,8 +33,8 @@ uint32_t event_count(const struct event *event)
 }
 
 /*
- * Tells the processor that this is a spin, so that it saves power and leaves room to the other
- * hyper-thread.
+ * Tells the processor that this thread spins, so that it saves power and lets the core's other
+ * hyper-thread run faster.
  */
 static void spin_pause(void)
 {

@@ -1,6 +1,6 @@
 /*
- * An event: a number that threads wait to change, on a futex. What was written before event_raise()
- * is visible to a thread that has seen the new number.
+ * An event is a number on a futex, and threads wait for it to change. What was written before
+ * event_raise() is visible to every thread that has seen the new number.
  */
 #ifndef LCKV_BASE_EVENT_H
 #define LCKV_BASE_EVENT_H
@@ -12,13 +12,13 @@
 #include <stdint.h>
 
 struct event {
-    _Alignas(64) _Atomic uint32_t count; /* a cache line of its own: it is spun on */
+    _Alignas(64) _Atomic uint32_t count; /* on a cache line of its own: threads spin on it */
     _Atomic uint32_t sleepers;
 };
 
 /*
- * How long a thread spins before it sleeps. A spin that was long enough makes the next one long; a
- * spin in vain makes it short, because whatever the thread waits for has no processor now.
+ * How long a thread spins before it sleeps. After a spin that succeeded the next one may be long.
+ * After a spin in vain it is short, because the thread that is waited for has no processor now.
  */
 struct patience {
     uint32_t most, now; /* nanoseconds */
@@ -26,7 +26,10 @@ struct patience {
 
 void event_init(struct event *event);
 
-/* `spin`: every thread has a processor of its own. If not, a spin only keeps others from theirs. */
+/*
+ * `spin` says whether every thread has a processor of its own. If not, a spin would only take
+ * processors from the other threads.
+ */
 void patience_init(struct patience *patience, bool spin);
 
 /* How often the event was raised, modulo 2^32. */

@@ -1,6 +1,7 @@
 /*
- * Input files are opened read-only, read in pieces, and mapped where packed weights are used where
- * they are; output files replace the old one only when complete. Memory counts as a file, too.
+ * Input files are opened read-only and read in pieces, or mapped if their packed weights are used
+ * in place. Output files replace the old ones only when they are complete. Bytes in memory can take
+ * the place of an input file.
  */
 #ifndef LCKV_BASE_FILE_H
 #define LCKV_BASE_FILE_H
@@ -17,8 +18,8 @@ struct file {
 };
 
 /*
- * LCKV_IO, "<path>: cannot <verb>: <the system's reason>"; a symbolic link that leads nowhere is
- * called so.
+ * LCKV_IO, "<path>: cannot <verb>: <the system's reason>". If the path is a symbolic link that
+ * leads nowhere, the message says so.
  */
 CHECKED lckv_status file_fail(const char *path, const char *verb, int error);
 
@@ -27,34 +28,34 @@ CHECKED lckv_status file_open(struct file *file, const char *path);
 void file_open_memory(struct file *file, const void *bytes, size_t length, const char *name);
 
 /*
- * Maps the whole file read-only into file->bytes; nothing to do for memory. Empty files map as "".
+ * Maps the whole file read-only into file->bytes, an empty file as "". Does nothing for memory.
  */
 CHECKED lckv_status file_map(struct file *file);
 void file_unmap(struct file *file);
 void file_close(struct file *file);
 
-/* A mapping stays until file_unmap or file_close; nothing else can be read any more. */
+/* Afterwards only a mapping can be read, until file_unmap or file_close. */
 void file_close_descriptor(struct file *file);
 
 /*
  * Reads exactly `length` bytes at `offset` into `buffer`, with read(2), never through the mapping,
- * so that weights do not count twice as resident. LCKV_BAD_FORMAT if the file ends before.
+ * so that weights do not count twice as resident. LCKV_BAD_FORMAT if the file ends earlier.
  */
 CHECKED lckv_status file_read(const struct file *file, uint64_t offset, void *buffer,
                               size_t length);
 
-/* A whole small file into memory of `allocator` (with a NUL behind it); at most `limit` bytes. */
+/* Reads a small file of at most `limit` bytes into memory of `allocator`, with a NUL behind it. */
 CHECKED lckv_status file_read_all(const char *path, size_t limit, const lckv_allocator *allocator,
                                   char **text, size_t *length);
 
 /*
  * A file being written under a temporary name beside the one that it will replace. Symbolic links
  * in `path` stay, and the file that they lead to is replaced. The new file has the permissions of
- * the old one; where there was none, those of the umask.
+ * the old one, or if there was none, those that the umask gives.
  */
 struct output {
     const char *path; /* as given, for messages; not owned; must outlive the output */
-    char *target;     /* the same with links followed */
+    char *target;     /* the path with links followed */
     char *temporary;
     int descriptor;
     uint64_t position;

@@ -1,5 +1,5 @@
 /*
- * The hash: words of eight bytes, mixed one after another. See hash.h.
+ * The hash mixes words of eight bytes one after another. See hash.h.
  */
 #include "base/hash.h"
 

@@ -13,9 +13,9 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /*
- * Large blocks come from the system itself: its pages are zero and take no memory before they are
- * touched. They begin at huge pages, which it is asked for, because weights and pages of caches are
- * read from end to end.
+ * Large blocks are mapped by the system: its memory pages are zero and take no memory before they
+ * are touched. The blocks begin where huge pages do, and the system is asked to use those, because
+ * weights and pages of caches are read from end to end.
  */
 #define LARGE (2 * HUGE_PAGE)
 #define ANY_PAGE ((size_t)64 << 10) /* a multiple of every page size */
@@ -84,7 +84,7 @@ lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *copy)
     return LCKV_OK;
 }
 
-/* What is asked of the allocator for a product: never 0, whose meaning allocators disagree on. */
+/* The bytes to ask the allocator for: never 0, because allocators disagree on what that means. */
 static size_t asked(size_t product)
 {
     return product > 0 ? product : 1;

@@ -1,7 +1,7 @@
 /*
- * The one allocator: every byte of the library's own comes from here and may be refused.
+ * Allocation. All memory of the library's own comes from here, and every allocation may fail.
  *
- * Sizes are kept by the caller, because the public allocator's free() wants them back.
+ * Callers remember the sizes, because the public allocator's free() needs them.
  */
 #ifndef LCKV_BASE_MEMORY_H
 #define LCKV_BASE_MEMORY_H
@@ -22,15 +22,15 @@ CHECKED lckv_status memory_choose(const lckv_allocator *given, lckv_allocator *c
 /*
  * `count` x `size` zeroed bytes aligned to MEMORY_ALIGN, in `*pointer`. A count of 0 gives a
  * pointer that may be freed. LCKV_OUT_OF_MEMORY, with a message that names `what`, if the product
- * overflows or the allocator refuses. Of large blocks the C library's allocator gives pages that take
- * no memory before they are touched.
+ * overflows or the allocator refuses. Large blocks from the default allocator take no memory before
+ * they are touched.
  */
 CHECKED lckv_status memory_alloc(const lckv_allocator *allocator, size_t count, size_t size,
                                  const char *what, void *pointer);
 
 /*
- * The same with undefined contents, for large blocks whose pages the threads that fill them should
- * touch first. Free it as `bytes` x 1.
+ * The same with undefined contents, for large blocks: the threads that fill them should be the
+ * first to touch their memory pages. Free it as `bytes` x 1.
  */
 CHECKED lckv_status memory_alloc_raw(const lckv_allocator *allocator, size_t bytes,
                                      const char *what, void *pointer);

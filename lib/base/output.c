@@ -14,9 +14,9 @@
 
 #define SUFFIX_SIZE 48 /* ".tmp-<pid>-<n>" and its NUL */
 #define NAMES_TRIED 100
-#define LINKS_FOLLOWED 40 /* as the kernel does */
+#define LINKS_FOLLOWED 40 /* the limit of Linux itself */
 
-/* `target`, and `temporary` behind it, are one allocation. */
+/* `target` and, behind it, `temporary` share one allocation. */
 #define NAMES_BYTES ((size_t)2 * PATH_MAX + SUFFIX_SIZE)
 
 static void forget(struct output *output)
@@ -27,10 +27,10 @@ static void forget(struct output *output)
     output->descriptor = -1;
 }
 
-/* Follows the links of output->path to output->target; it need not exist. */
+/* Follows the links of output->path to output->target, which need not exist. */
 static lckv_status follow_links(struct output *output)
 {
-    char *target = output->target, *link = output->temporary; /* not needed yet */
+    char *target = output->target, *link = output->temporary; /* its memory is still unused */
     size_t length = strlen(output->path);
     if (length >= PATH_MAX)
         return file_fail(output->path, "write", ENAMETOOLONG);
@@ -50,7 +50,7 @@ static lckv_status follow_links(struct output *output)
     return file_fail(output->path, "write", ELOOP);
 }
 
-/* Opens the first temporary name that is free; leftovers of a crashed process keep theirs. */
+/* Opens the first temporary name that is free. A crashed process may have left files behind. */
 static int open_temporary(struct output *output, mode_t mode)
 {
     size_t length = strlen(output->target);
@@ -67,7 +67,7 @@ static int open_temporary(struct output *output, mode_t mode)
     return descriptor;
 }
 
-/* Creates the temporary file with the permissions of the old one before anything is in it. */
+/* Creates the temporary file and gives it the permissions of the old one while it is empty. */
 static lckv_status create(struct output *output, const struct stat *old)
 {
     mode_t mode = old != NULL ? old->st_mode & 0777 : 0666;

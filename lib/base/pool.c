@@ -1,8 +1,8 @@
 /*
- * The thread pool. See pool.h; event.c makes threads wait.
+ * The thread pool. See pool.h; event.c lets threads wait.
  *
- * One run at a time: the mutex `turn` is held from its begin to its end, and everything that is not
- * atomic is written by its holder only.
+ * There is one run at a time. Its caller holds the mutex `turn` from the beginning to the end, and
+ * only the holder writes what is not atomic.
  */
 #include "base/pool.h"
 
@@ -21,12 +21,12 @@
 #define POOL_MAX_THREADS 1024
 #define STACK_BYTES ((size_t)1 << 20)
 
-/* A thread beside the caller's. */
+/* A thread of the pool, besides that of the caller. */
 struct member {
     struct lckv_pool *pool;
     pthread_t thread;
     uint32_t index; /* as in struct worker: 1 and up */
-    uint32_t seen;  /* the number of `progress` that it waits to change */
+    uint32_t seen;  /* the member waits until the count of `progress` is no longer this one */
     bool left;      /* the function returned because a wait was long */
     struct patience patience;
 };
@@ -39,8 +39,8 @@ struct lckv_pool {
 
     _Atomic pid_t owner; /* the process that has the threads; see adopt() */
     pthread_mutex_t turn;
-    _Atomic(const void *) holder; /* the `mark` of the thread whose run it is; NULL: none's */
-    uint32_t n_started;           /* members that run */
+    _Atomic(const void *) holder; /* the `mark` of the thread whose run it is; NULL: no run */
+    uint32_t n_started;           /* members whose threads were started */
     struct patience patience;     /* of the caller whose turn it is */
     struct company company;
     int64_t stalled; /* nanoseconds that this run's caller has waited beyond its patience */
@@ -80,7 +80,7 @@ lckv_status pool_create(uint32_t n_threads, const lckv_allocator *allocator,
     pool->n_threads = n_threads;
     pool->allocator = *allocator;
     atomic_init(&pool->references, 1);
-    atomic_init(&pool->owner, 0); /* nobody: the first run adopts it */
+    atomic_init(&pool->owner, 0); /* no process: the first run adopts the pool */
     *result = pool;
     return LCKV_OK;
 }
@@ -96,9 +96,9 @@ uint32_t pool_size(const struct lckv_pool *pool)
 }
 
 /*
- * Takes part in the run if there is one. A member that comes between the opening of the gate and
- * the begin of the first step finds no step that is present, passes over all of them, and comes
- * again at once.
+ * Takes part in the run if there is one. A member that comes after the gate was opened, but before
+ * the first step has begun, finds that no step is present. It passes over all steps, returns, and
+ * comes again at once.
  */
 static void take_part(struct member *member)
 {
@@ -135,7 +135,7 @@ void pool_release(struct lckv_pool *pool)
 {
     if (pool == NULL || atomic_fetch_sub_explicit(&pool->references, 1, memory_order_acq_rel) != 1)
         return;
-    /* In a child of fork(2) that never ran it, neither the threads nor a sound mutex exist. */
+    /* A child of fork(2) that never ran the pool has neither its threads nor a usable mutex. */
     if (atomic_load(&pool->owner) == getpid()) {
         atomic_store_explicit(&pool->ending, true, memory_order_relaxed);
         event_raise(&pool->progress);
@@ -149,9 +149,9 @@ void pool_release(struct lckv_pool *pool)
 }
 
 /*
- * Makes the pool this process's own: at its first run, and after fork(2), where the threads did not
- * come along and the mutex may be locked for ever by one of them. A negative owner is a process one
- * of whose threads is doing so; seen from a child of that process, it is nobody.
+ * Makes the pool belong to this process, before its first run here. A child of fork(2) has none of
+ * its parent's threads, and one of them may have held the mutex. While a thread adopts the pool,
+ * the owner is its process's id, negated; in a child of that process no thread is doing it.
  */
 static void adopt(struct lckv_pool *pool)
 {
@@ -186,8 +186,9 @@ static void start_members(struct lckv_pool *pool)
         return;
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     /*
-     * The host's signal handlers must not run on threads that it does not know; but what a thread
-     * raises itself (SIGBUS, where a mapped file has been cut) would end the process if blocked.
+     * The host's signal handlers must not run on threads that the host does not know. But a signal
+     * that a thread raises itself (SIGBUS, if a mapped file was truncated) would end the process if
+     * it were blocked.
      */
     static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigfillset(&all);
@@ -208,10 +209,10 @@ static void start_members(struct lckv_pool *pool)
     pthread_attr_destroy(&attributes);
 }
 
-/* Its address is this thread's, and no other's while it lives. */
+/* Its address identifies the thread for as long as the thread lives. */
 static _Thread_local char mark;
 
-/* The caller waits, first with patience. */
+/* Waits as the caller of a run: it spins as long as its patience lasts, then it sleeps. */
 static void wait_as_caller(struct lckv_pool *pool, struct event *event, uint32_t seen)
 {
     if (event_spin(event, seen, &pool->patience))
@@ -221,14 +222,14 @@ static void wait_as_caller(struct lckv_pool *pool, struct event *event, uint32_t
     pool->stalled += clock_nanoseconds() - begin;
 }
 
-/* Members may come from now on. */
+/* Lets members come from now on. */
 static void open_gate(struct lckv_pool *pool)
 {
     atomic_store_explicit(&pool->gate, GATE_OPEN, memory_order_release);
     event_raise(&pool->progress);
 }
 
-/* No more may come; returns when those that came have left. */
+/* Lets no more members come, and returns when those that came have left. */
 static void close_gate(struct lckv_pool *pool)
 {
     const uint32_t ended = event_count(&pool->end);

@@ -1,5 +1,5 @@
 /*
- * The processors that this process may use, by sched_getaffinity(2) and sysfs. See processors.h.
+ * Asks sched_getaffinity(2) and sysfs which processors this process may use. See processors.h.
  */
 #include "base/processors.h"
 

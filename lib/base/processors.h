@@ -6,15 +6,15 @@
 
 #include <stdint.h>
 
-/* By the affinity mask of the calling thread, which cpusets narrow too; at least 1. */
+/* Those in the affinity mask of the calling thread, which cpusets narrow too; at least 1. */
 uint32_t processors_usable(void);
 
 /* Their physical cores: hyper-threads of one core count once. */
 uint32_t processors_cores(void);
 
 /*
- * How many threads computing pays for: a thread for each physical core, and no more than a
- * container's CPU quota lets run all the time (base/quota.h); at least 1.
+ * The number of threads to compute with: one for each physical core, but no more than a container's
+ * CPU quota lets run all the time (base/quota.h); at least 1.
  */
 uint32_t processors_default(void);
 

@@ -1,9 +1,10 @@
 /*
  * CPU quotas of control groups. See quota.h.
  *
- * /proc/self/cgroup names the process's group in each hierarchy, /proc/self/mountinfo where the
- * hierarchies are mounted and which group their root is. The quota of a group is a file in its
- * directory, and the groups above it limit it too. What cannot be read is no limit.
+ * /proc/self/cgroup names the process's group in each hierarchy. /proc/self/mountinfo tells where
+ * the hierarchies are mounted, and which group is at the root of each mount. The quota of a group
+ * is a file in its directory, and the groups above it limit it too. A quota that cannot be read
+ * counts as no limit.
  */
 #include "base/quota.h"
 
@@ -20,7 +21,7 @@
 /* Lines of a file of /proc; longer ones than LINE_BYTES are passed over. */
 struct lines {
     int descriptor;
-    size_t begin, end; /* of what has been read and not yet been given out */
+    size_t begin, end; /* of the bytes that were read, but not given out yet */
     char bytes[LINE_BYTES];
 };
 
@@ -66,7 +67,7 @@ static char *lines_next(struct lines *lines)
     }
 }
 
-/* Cuts the next word off, at `separator`; NULL if there is none. */
+/* Cuts off the next word, which `separator` or the end of the text ends; NULL if there is none. */
 static char *next_word(char **rest, char separator)
 {
     char *word = *rest;
@@ -91,7 +92,7 @@ static bool lists(const char *list, const char *name)
     return false;
 }
 
-/* The group of this process, "/..."; a line is "hierarchy:controllers:path", 0 and "" in v2. */
+/* The group of this process, "/...". Lines are "hierarchy:controllers:path", in v2 "0::path". */
 static bool find_group(const char *proc, bool v2, char *group)
 {
     struct lines lines;
@@ -113,8 +114,8 @@ static bool find_group(const char *proc, bool v2, char *group)
 }
 
 /*
- * Where the hierarchy is mounted, and which group that is. A line is "id parent device root mount
- * options tags... - type source options".
+ * Finds where the hierarchy is mounted, and the group at the root of that mount. A line is "id
+ * parent device root mount options tags... - type source options".
  */
 static bool find_mount(const char *proc, bool v2, char *root, char *mount)
 {
@@ -168,7 +169,7 @@ static bool read_numbers(const char *directory, const char *name, int64_t *numbe
     return true;
 }
 
-/* The whole processors of a group's own quota. */
+/* The number of whole processors that a group's own quota allows. */
 static uint32_t quota_of(const char *directory, bool v2)
 {
     int64_t quota_period[2];
@@ -190,7 +191,7 @@ static uint32_t least_quota(const char *proc, bool v2)
     const size_t mount_length = strlen(directory);
     size_t root_length = strcmp(root, "/") == 0 ? 0 : strlen(root);
     const char *below = group;
-    /* A group outside of what is mounted, as in a container: the mount's root is all there is. */
+    /* In a container the group may lie outside of the mount: then its root is all there is. */
     if (strncmp(group, root, root_length) == 0 &&
         (group[root_length] == '/' || group[root_length] == '\0'))
         below += root_length;

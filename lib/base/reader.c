@@ -46,7 +46,7 @@ bool reader_has(struct reader *reader, uint64_t length, const char *field)
     return !reader->failed;
 }
 
-/* Where the next byte stands in memory, and how many stand there. */
+/* The address of the next byte in memory, and how many bytes follow there. */
 static const uint8_t *present(const struct reader *reader, size_t *n)
 {
     const struct reader_window *window = reader->window;
@@ -58,7 +58,7 @@ static const uint8_t *present(const struct reader *reader, size_t *n)
     return window->bytes + (reader->position - window->begin);
 }
 
-/* Moves the window to the next byte. What it holds from there on is kept and not read again. */
+/* Moves the window to the next byte. Bytes that it holds already are not read again. */
 static bool fill_window(struct reader *reader)
 {
     struct reader_window *window = reader->window;
@@ -112,7 +112,7 @@ bool reader_copy(struct reader *reader, void *buffer, size_t length, const char 
     reader->position += first;
     if (first == length)
         return true;
-    /* The rest of a long piece goes straight to its place; the window is empty behind it. */
+    /* The rest of a long piece is read straight into the buffer and leaves the window empty. */
     struct reader_window *window = reader->window;
     window->status =
         file_read(window->file, reader->position, (uint8_t *)buffer + first, length - first);
@@ -180,7 +180,7 @@ lckv_status reader_status(const struct reader *reader)
     if (!reader->failed)
         return LCKV_OK;
     if (reader->window != NULL && reader->window->status != LCKV_OK)
-        return reader->window->status; /* the message is still this thread's */
+        return reader->window->status; /* its message is still the last one of this thread */
     return fail(LCKV_BAD_FORMAT, "%s: truncated at byte %zu: %s needs %zu bytes, %zu are left",
                 reader->what, reader->position, reader->failed_field, reader->failed_need,
                 reader_left(reader));

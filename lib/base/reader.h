@@ -1,12 +1,12 @@
 /*
  * The bounds-checked reader: the only way to look at untrusted bytes. Little-endian.
  *
- * It reads memory in place, or a file through a small window. A file's bytes are copied out of it
- * once and in order, so that a process that writes the file meanwhile changes what is read but
+ * It reads memory in place, or a file through a small window. Each byte of a file is copied once,
+ * in order. A process that writes the file meanwhile can therefore change what is read next, but
  * never what has been checked.
  *
  * The first failure sticks: later reads give zeros and the cursor stays, so that code may read a
- * whole record and check once. reader_status() then tells where it ran out.
+ * whole record and check once. reader_status() then tells where the bytes ran out.
  */
 #ifndef LCKV_BASE_READER_H
 #define LCKV_BASE_READER_H
@@ -37,7 +37,7 @@ struct reader {
 
 void reader_init(struct reader *reader, const void *bytes, size_t length, const char *what);
 
-/* Reads an open file from its beginning. File, window and reader belong together until the end. */
+/* Reads an open file from its beginning. The file and the window must outlive the reader. */
 CHECKED lckv_status reader_init_file(struct reader *reader, struct reader_window *window,
                                      const struct file *file);
 
@@ -50,8 +50,8 @@ float reader_f32(struct reader *reader, const char *field);
 double reader_f64(struct reader *reader, const char *field);
 
 /*
- * `length` bytes, or NULL: of memory in place; of a file at most READER_WINDOW_BYTES, which stay
- * until the next read.
+ * The next `length` bytes, or NULL. Bytes of memory stay where they are; those of a file, at most
+ * READER_WINDOW_BYTES, are gone after the next read.
  */
 const uint8_t *reader_bytes(struct reader *reader, uint64_t length, const char *field);
 
@@ -65,7 +65,7 @@ size_t reader_left(const struct reader *reader);
 
 /*
  * LCKV_OK, or LCKV_BAD_FORMAT: "<what>: truncated at byte <position>: <field> needs <n> bytes,
- * ..."; or what reading the file gave.
+ * ...", or the status of the read that failed.
  */
 CHECKED lckv_status reader_status(const struct reader *reader);
 

@@ -1,6 +1,6 @@
 /*
- * Remarks: what a call has to say besides its result, one line each, to the log callback of the
- * caller. Failures are in status.h.
+ * Remarks are what a call has to say besides its result. Each is a line that goes to the caller's
+ * log callback. For failures see status.h.
  */
 #ifndef LCKV_BASE_REMARK_H
 #define LCKV_BASE_REMARK_H

@@ -1,7 +1,7 @@
 /*
  * The thread's message, and text from files made fit to stand in it. See status.h.
  *
- * No allocation: a failure to allocate must be reportable, too.
+ * Nothing here allocates, because a failure to allocate must be reported, too.
  */
 #include "base/status.h"
 
@@ -26,8 +26,8 @@ static void mark_cut(char *text, size_t size)
 }
 
 /*
- * Formats behind the first `used` bytes. Goes through a local buffer, because an argument may be
- * the message itself.
+ * Formats behind the first `used` bytes. It uses a local buffer, because an argument may be the
+ * message itself.
  */
 static void print(char *text, size_t *used, const char *format, va_list arguments)
 {
@@ -120,7 +120,7 @@ const char *status_name(lckv_status status)
     }
 }
 
-/* The length of the printable UTF-8 character of several bytes, or 0: C1 controls are not shown. */
+/* The length of the UTF-8 character, or 0 if there is none, or a C1 control, which is not shown. */
 static size_t printable_length(const unsigned char *bytes, size_t left)
 {
     bool control = left > 1 && bytes[0] == 0xC2 && bytes[1] < 0xA0;

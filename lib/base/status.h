@@ -1,7 +1,7 @@
 /*
  * Statuses and the thread's message: how every function of the library reports a failure.
  *
- * Not a log, and no place for remarks that are no errors.
+ * Remarks that are no errors go through remark.h.
  */
 #ifndef LCKV_BASE_STATUS_H
 #define LCKV_BASE_STATUS_H
@@ -22,7 +22,7 @@ __attribute__((format(printf, 2, 3))) lckv_status fail(lckv_status status, const
 __attribute__((format(printf, 2, 3))) lckv_status fail_in(lckv_status status, const char *format,
                                                           ...);
 
-/* This thread's message, the same copied as lckv_last_error_copy does, and the name of a status. */
+/* This thread's message, a copy of it (as lckv_last_error_copy), and the name of a status. */
 const char *status_message(void);
 size_t status_message_copy(char *buffer, size_t capacity);
 const char *status_name(lckv_status status);
@@ -36,7 +36,7 @@ struct quoted {
 };
 struct quoted quoted(const char *text, size_t length);
 
-/* As quoted(), of a NUL-terminated string. */
+/* The same for a NUL-terminated string. */
 struct quoted quoted_string(const char *text);
 
 #endif

@@ -22,7 +22,7 @@ lckv_status table_init(struct table *table, struct arena *arena, size_t n_keys, 
     return status;
 }
 
-/* The bucket that holds the key, or the empty one where it belongs, or NULL: too far. */
+/* The bucket that holds the key, or the empty one where it belongs; NULL after too many probes. */
 static struct table_bucket *probe(const struct table *table, const void *key, size_t length)
 {
     size_t mask = table->n_buckets - 1;

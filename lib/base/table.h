@@ -1,5 +1,5 @@
 /*
- * A hash table from bytes to numbers, of a size fixed when it is made. Keys stay where they are.
+ * A hash table from bytes to numbers. Its size is fixed when it is made. Keys are not copied.
  */
 #ifndef LCKV_BASE_TABLE_H
 #define LCKV_BASE_TABLE_H
@@ -25,13 +25,13 @@ CHECKED lckv_status table_init(struct table *table, struct arena *arena, size_t 
                                const char *what);
 
 /*
- * Adds a key, or leaves the table as it is if it holds it already: *added tells. LCKV_BAD_FORMAT
+ * Adds a key. If the table holds it already, nothing changes and *added is false. LCKV_BAD_FORMAT
  * for keys made to collide.
  */
 CHECKED lckv_status table_add(struct table *table, const void *key, size_t length, uint32_t value,
                               bool *added);
 
-/* Gives a key that the table holds another value. */
+/* Changes the value of a key that the table holds. */
 void table_replace(struct table *table, const void *key, size_t length, uint32_t value);
 
 CHECKED bool table_find(const struct table *table, const void *key, size_t length, uint32_t *value);

@@ -1,6 +1,6 @@
 /*
- * Texts: bytes with a length, as files hold them. They may contain NUL, so that comparing them as C
- * strings would be wrong.
+ * Texts are bytes with a length, as files hold them. They may contain NUL, so it would be wrong to
+ * compare them as C strings.
  */
 #ifndef LCKV_BASE_TEXT_H
 #define LCKV_BASE_TEXT_H
@@ -15,7 +15,7 @@ struct text {
     size_t length;
 };
 
-/* The order of the bytes; a prefix comes before what it begins. */
+/* Orders texts by their bytes; a prefix comes before a text that it begins. */
 int text_compare(struct text a, struct text b);
 CHECKED bool text_equals(struct text text, const char *string);
 CHECKED bool text_begins(struct text text, const char *prefix);

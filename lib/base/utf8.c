@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* What may follow a first byte: so many bytes, the first of them from `low` to `high`. */
+/* What must follow a first byte: `following` bytes, the first of them from `low` to `high`. */
 struct lead {
     uint8_t following, low, high;
 };
@@ -30,7 +30,7 @@ static bool lead_of(uint8_t byte, struct lead *lead)
     return true;
 }
 
-/* How many of the bytes at the start belong to one character of *needed bytes; 0 for none. */
+/* How many bytes at the start belong to one character, which has *needed bytes; 0 if none do. */
 static size_t matching(const char *text, size_t length, size_t *needed)
 {
     struct lead lead;

@@ -9,17 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The bytes of the character at the start of the text, 0 if there is none. */
+/* The number of bytes of the character at the start of the text, 0 if there is none. */
 size_t utf8_character(const char *text, size_t length);
 
-/* The bytes at the start of the text that are whole characters; and those before the first one. */
+/* How many bytes at the start are whole characters; how many come before the first of them. */
 size_t utf8_valid_run(const char *text, size_t length);
 size_t utf8_invalid_run(const char *text, size_t length);
 
-/* The bytes at the end (0 to 3) that may become a character when more bytes come. */
+/* The number of bytes at the end (0 to 3) that may become a character when more bytes come. */
 size_t utf8_unfinished(const char *text, size_t length);
 
-/* The bytes of a code point that is no surrogate and not above U+10FFFF; returns how many. */
+/* Encodes a code point, no surrogate and not above U+10FFFF; returns the number of bytes. */
 size_t utf8_encode(uint32_t code, char bytes[4]);
 
 #endif

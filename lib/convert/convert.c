@@ -1,6 +1,6 @@
 /*
- * Conversion, from the checkpoint to the file. list_tensors.c says which tensors are written, rows.c
- * makes the bytes of one, and output_metadata.c makes the metadata.
+ * Converts a checkpoint to a file. list_tensors.c chooses the tensors to write, rows.c makes the
+ * data of each, and output_metadata.c makes the metadata.
  */
 #include "convert/convert.h"
 
@@ -53,7 +53,7 @@ static lckv_status check_options(const lckv_convert_options *options)
     return LCKV_OK;
 }
 
-/* Rows of packed files cannot be taken out as files store them. */
+/* Refuses packed files, because their rows cannot be read in the form that files store. */
 static lckv_status check_unpacked(const struct checkpoint *in)
 {
     for (size_t i = 0; i < in->n_tensors; i++) {

@@ -1,5 +1,5 @@
 /*
- * A conversion under way.
+ * The state of a conversion.
  */
 #ifndef LCKV_CONVERT_CONVERTER_H
 #define LCKV_CONVERT_CONVERTER_H
@@ -12,7 +12,7 @@
 struct converter {
     const lckv_convert_options *options;
     struct remarks remarks;
-    struct matrix_layout layout; /* that matrices are packed in; lanes 0: they are not */
+    struct matrix_layout layout; /* matrices are packed in it; lanes 0: they are not packed */
     bool same_plan;              /* the new plan reads what the old one reads */
     lckv_allocator allocator;
     struct arena arena;

@@ -1,5 +1,5 @@
 /*
- * Which tensors are written, under which name, type and layout. See converter.h.
+ * Chooses the tensors to write, and the name, type and layout of each. See converter.h.
  */
 #include "convert/converter.h"
 
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of the sources' element types that which has most bits an element, and so holds all of them. */
+/* The sources' element type with the most bits per element, which can hold all of them. */
 static lckv_dtype widest_dtype(const struct tensor *const *sources, size_t n_sources)
 {
     const struct dtype_info *widest = dtype_info(sources[0]->dtype);
@@ -22,7 +22,7 @@ static lckv_dtype widest_dtype(const struct tensor *const *sources, size_t n_sou
     return widest->dtype;
 }
 
-/* The element type that a tensor is written with. */
+/* Chooses the element type that a tensor is written in. */
 static lckv_dtype choose_dtype(struct converter *c, const struct tensor *const *sources,
                                size_t n_sources, const char *name)
 {
@@ -67,7 +67,10 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
         to->layout = c->layout;
     bool rotated = weight == WEIGHT_Q || weight == WEIGHT_K || weight == WEIGHT_Q_BIAS ||
                    weight == WEIGHT_K_BIAS;
-    /* In GGUF files rows that are rotated together are neighbours, but not in packed ones. */
+    /*
+     * Two rows that are rotated together are neighbours in the GGUF files of some architectures.
+     * Elsewhere, and in packed files, they are half a head apart.
+     */
     bool split = c->in.kind == CHECKPOINT_HF || !c->hparams.architecture->gguf_rope_adjacent;
     bool to_split = to->layout.lanes > 0 || !c->hparams.architecture->gguf_rope_adjacent;
     if (rotated && split && !to_split)
@@ -91,7 +94,7 @@ static lckv_status find(const struct converter *c, enum weight weight, uint32_t 
     return weight_find(&c->in, weight, layer, columns > 0 ? 2 : 1, rows, columns, required, tensor);
 }
 
-/* One tensor that is taken over as it is. */
+/* Adds a tensor that comes from one tensor of the input. */
 static lckv_status add_weight(struct converter *c, enum weight weight, uint32_t layer)
 {
     const struct tensor *tensor = NULL;
@@ -104,7 +107,7 @@ static lckv_status add_weight(struct converter *c, enum weight weight, uint32_t 
 }
 
 /*
- * k or v of a source layer: the mean over the layers that read it, or its own
+ * Adds k or v of a source layer: the mean over the layers that read it, or that layer's own
  * (docs/semantics.md, section 5).
  */
 static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t layer)
@@ -137,7 +140,7 @@ static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t laye
     return n > 0 ? add_tensor(c, weight, layer, sources, n) : LCKV_OK;
 }
 
-/* Scaling of the llama3 kind travels as a tensor of divisors. */
+/* In GGUF files, rope scaling of the llama3 kind is a tensor of divisors. */
 static lckv_status add_rope_factors(struct converter *c)
 {
     if (c->hparams.rope_scaling != ROPE_SCALING_LLAMA3)

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* As GGUF files number the type that most of their weights have. */
+/* The number that GGUF files give to the type of most of their weights. */
 static uint32_t file_type(lckv_dtype dtype)
 {
     switch (dtype) {
@@ -35,7 +35,7 @@ static uint32_t file_type(lckv_dtype dtype)
     }
 }
 
-/* Whether the key describes the architecture or the plan, which the new file has its own of. */
+/* Whether the key describes the architecture or the plan; the new file gets keys of its own. */
 static bool is_replaced(struct text key, const char *architecture)
 {
     if (text_begins(key, "lckv."))
@@ -58,7 +58,7 @@ static lckv_status copy_metadata(const struct checkpoint *in, const struct hpara
     return status;
 }
 
-/* The type of most elements of matrices. */
+/* The type that most elements of the matrices have. */
 static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors)
 {
     uint64_t n_elements[DTYPE_COUNT] = {0};
@@ -74,7 +74,7 @@ static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors
     return most;
 }
 
-/* A tokenizer that is not understood is left out, as a model opens without it. */
+/* A tokenizer that is not understood is left out: a model opens without one, too. */
 static lckv_status describe_text(const struct checkpoint *in, uint32_t n_vocab,
                                  const struct remarks *remarks, const lckv_allocator *allocator,
                                  struct metadata *metadata)

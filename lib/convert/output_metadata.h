@@ -10,9 +10,9 @@
 #include "model/hparams.h"
 
 /*
- * Fills `metadata` with what describes the model that is written: its hyperparameters and plan, the
- * type of its tensors, and of the input whatever else it says of itself (a GGUF file) or its
- * tokenizer (a directory). Remarks on a tokenizer that is left out.
+ * Fills `metadata` with what describes the new model: its hyperparameters and plan, the type of its
+ * tensors, and what the input has besides, which is all other metadata of a GGUF file, or the
+ * tokenizer of a directory. Makes a remark if the tokenizer is left out.
  */
 CHECKED lckv_status output_metadata(const struct checkpoint *in, const struct hparams *hparams,
                                     const struct lckv_plan *plan, const struct gguf_tensor *tensors,

@@ -30,7 +30,7 @@ static uint64_t source_row(const struct rows *rows, uint64_t row)
     return row - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
 }
 
-/* The bytes of a source's row; a vector is one row. */
+/* The bytes of a row of the source; a vector is one row. */
 static size_t row_bytes(const struct tensor *source)
 {
     return (size_t)(source->n_dims > 1 ? source->n_bytes / source->shape[0] : source->n_bytes);
@@ -40,7 +40,7 @@ struct buffers {
     uint8_t *source, *out;
     float *values, *sum;
     size_t source_bytes, out_bytes, n_columns;
-    uint32_t rows_at_once; /* in `out`: those of a packed strip */
+    uint32_t rows_at_once; /* the rows in `out`: those of a packed strip, or 1 */
     struct matrix strip;   /* a packed strip by itself */
 };
 
@@ -69,7 +69,7 @@ static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
     return status;
 }
 
-/* The mean of the sources' rows, as float32 in b->sum. Of one source it is that row, bit for bit. */
+/* Puts the mean of the sources' rows into b->sum as float32: of one source, that row exactly. */
 static lckv_status mean_row(const struct rows *rows, const struct checkpoint *in, uint64_t row,
                             struct buffers *b)
 {
@@ -89,7 +89,7 @@ static lckv_status mean_row(const struct rows *rows, const struct checkpoint *in
     return LCKV_OK;
 }
 
-/* Row `row` of a matrix as `to` says, at `out`. */
+/* Writes row `row` of a matrix to `out`, in the type of `to`. */
 static lckv_status convert_row(const struct rows *rows, const struct checkpoint *in,
                                const struct gguf_tensor *to, uint64_t row, struct buffers *b,
                                uint8_t *out)
@@ -103,7 +103,7 @@ static lckv_status convert_row(const struct rows *rows, const struct checkpoint 
     return status;
 }
 
-/* The next rows: a strip of them, or one. */
+/* Writes the next rows: a strip of them, or one. */
 static lckv_status write_rows(const struct rows *rows, const struct checkpoint *in,
                               const struct gguf_tensor *to, uint64_t first, struct buffers *b,
                               struct gguf_writer *writer)
@@ -138,7 +138,7 @@ static lckv_status write_matrix(const struct rows *rows, const struct checkpoint
     return status;
 }
 
-/* A vector is one row, whose elements change places as the rows of a matrix do. */
+/* A vector is one row, whose elements are put in order as the rows of a matrix are. */
 static lckv_status write_vector(const struct rows *rows, const struct checkpoint *in,
                                 const struct gguf_tensor *to, struct buffers *b,
                                 struct gguf_writer *writer, rows_progress progress, void *user)

@@ -1,6 +1,6 @@
 /*
- * The data of one converted tensor: rows of its sources, put in order, averaged, and written in
- * another type, a few at a time.
+ * Makes the data of one converted tensor. It reads rows of the sources, a few at a time, puts them
+ * in order, averages them and writes them in another type.
  */
 #ifndef LCKV_CONVERT_ROWS_H
 #define LCKV_CONVERT_ROWS_H
@@ -9,20 +9,20 @@
 #include "format/gguf.h"
 
 struct rows {
-    const struct tensor **sources; /* of one shape; more than one: their mean */
+    const struct tensor **sources; /* all of one shape; the mean of several is written */
     size_t n_sources;
     uint32_t split_head_dim;  /* not 0: rows (d, d + head_dim / 2) become neighbours */
-    uint32_t paired_head_dim; /* not 0: the reverse */
-    const float *values;      /* instead of sources: a ready vector of float32 */
+    uint32_t paired_head_dim; /* not 0: neighbours become such rows */
+    const float *values;      /* not NULL: written instead of the sources, a float32 vector */
 };
 
-/* Whether values can be put into this type; others are only copied. */
+/* Whether floats can be converted to this type. Other types can only be copied. */
 CHECKED bool rows_can_be(lckv_dtype dtype);
 
-/* Gets the bytes written; anything but LCKV_OK ends the work. */
+/* Is told how many bytes were written. If it returns anything but LCKV_OK, the work ends. */
 typedef lckv_status (*rows_progress)(void *user, size_t bytes);
 
-/* Writes all rows as `to` says, packed or not. Sources of that very type are copied bit for bit. */
+/* Writes all rows as `to` says, packed or not. A single source of that type is copied exactly. */
 CHECKED lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
                                const struct gguf_tensor *to, const lckv_allocator *allocator,
                                struct gguf_writer *writer, rows_progress progress, void *user);

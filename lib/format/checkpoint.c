@@ -1,5 +1,5 @@
 /*
- * The tensors of an open checkpoint: found by name, read, mapped. See checkpoint.h.
+ * Finds, reads and maps the tensors of an open checkpoint. See checkpoint.h.
  */
 #include "format/checkpoint.h"
 

@@ -1,6 +1,6 @@
 /*
- * A checkpoint: named tensors in one or more files, with what describes them. It is the common face
- * of GGUF files and Hugging Face directories, which checkpoint_open.h opens; model/ knows what the
+ * A checkpoint is named tensors in one or more files, and what describes them. GGUF files and
+ * Hugging Face directories both become one when checkpoint_open.h opens them. model/ knows what the
  * names mean.
  */
 #ifndef LCKV_FORMAT_CHECKPOINT_H
@@ -21,8 +21,8 @@ struct checkpoint {
     size_t n_files;
     struct tensor *tensors; /* sorted by name; no two alike */
     size_t n_tensors;
-    struct metadata metadata;       /* GGUF only, otherwise empty */
-    struct text config;             /* config.json, HF only */
+    struct metadata metadata;       /* of a GGUF file; otherwise empty */
+    struct text config;             /* config.json of a Hugging Face directory; otherwise empty */
     struct text tokenizer;          /* tokenizer.json; length 0 where there is none */
     struct text tokenizer_config;   /* tokenizer_config.json; length 0 where there is none */
     struct text special_tokens_map; /* special_tokens_map.json, the same */
@@ -41,19 +41,18 @@ void checkpoint_close_files(struct checkpoint *checkpoint);
 
 const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name);
 
-/* LCKV_UNSUPPORTED if the tensor, of whatever type or shape, cannot be read: the message says why.
- */
+/* LCKV_UNSUPPORTED if the tensor cannot be read; the message says why. */
 CHECKED lckv_status checkpoint_check(const struct checkpoint *checkpoint,
                                      const struct tensor *tensor);
 
-/* `length` bytes of the tensor's data from byte `begin` on. */
+/* Reads `length` bytes of the tensor's data from byte `begin` on. */
 CHECKED lckv_status checkpoint_read(const struct checkpoint *checkpoint,
                                     const struct tensor *tensor, uint64_t begin, void *buffer,
                                     size_t length);
 
 /*
- * The tensor's data where the file has them, mapped; they stay until checkpoint_close. NULL for a
- * checkpoint in memory, which is the caller's.
+ * Maps the tensor's data; they stay until checkpoint_close. NULL for a checkpoint in memory, which
+ * belongs to the caller.
  */
 CHECKED lckv_status checkpoint_map(struct checkpoint *checkpoint, const struct tensor *tensor,
                                    const uint8_t **data);

@@ -24,7 +24,7 @@ static lckv_status start(struct checkpoint *checkpoint, const lckv_allocator *al
     return arena_copy(&checkpoint->arena, name, strlen(name), &checkpoint->name);
 }
 
-/* A checkpoint that could not be opened holds nothing. */
+/* Empties a checkpoint that could not be opened. */
 static lckv_status finish(struct checkpoint *checkpoint, lckv_status status)
 {
     if (status != LCKV_OK)
@@ -85,7 +85,7 @@ static lckv_status open_beside(struct checkpoint *checkpoint)
     return fail(LCKV_BAD_FORMAT, "%s: not a file of the model in its directory", path);
 }
 
-/* What `path` is: a directory, a file of one, or a file by itself. */
+/* Opens `path`: a directory, a file of one, or a file by itself. */
 static lckv_status open_path(struct checkpoint *checkpoint)
 {
     const char *path = checkpoint->name;

@@ -8,15 +8,15 @@
 #include "format/checkpoint.h"
 
 /*
- * Opens a GGUF file, a directory, or a .safetensors file's directory. Headers are read once and
- * checked whole: types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor
- * data is copied; the files stay open (not mapped) for checkpoint_read. The struct must not move
- * afterwards.
+ * Opens a GGUF file, a Hugging Face directory, or the directory of a .safetensors file. Headers are
+ * read once and checked completely: types, shapes, counts, offsets, overlaps, duplicate names.
+ * Everything but tensor data is copied; the files stay open (not mapped) for checkpoint_read. The
+ * struct must not move afterwards.
  */
 CHECKED lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
                                     const lckv_allocator *allocator);
 
-/* GGUF bytes, which must outlive the checkpoint. */
+/* Opens the bytes of a GGUF file, which must outlive the checkpoint. */
 CHECKED lckv_status checkpoint_open_memory(struct checkpoint *checkpoint, const void *bytes,
                                            size_t length, const lckv_allocator *allocator);
 

@@ -1,6 +1,6 @@
 /*
- * Element types: the table of those that lckv computes with, and the names of those that it does
- * not, so that a refusal can say what the file holds.
+ * Element types: a table of those that lckv computes with, and the names of the others, so that a
+ * refusal can say what the file holds.
  */
 #include "format/dtype.h"
 
@@ -16,7 +16,7 @@ static const struct dtype_info dtypes[] = {
 
 #define N_DTYPES (sizeof dtypes / sizeof dtypes[0])
 
-/* By GGUF type number. Types 4, 5, 31 to 33 and 36 to 38 were withdrawn but exist in files. */
+/* By GGUF type number. Types 4, 5, 31 to 33 and 36 to 38 were withdrawn, but occur in files. */
 static const char *const gguf_names[] = {
     "f32",   "f16",        "q4_0",       "q4_1",       "q4_2",     "q4_3",     "q5_0",
     "q5_1",  "q8_0",       "q8_1",       "q2_K",       "q3_K",     "q4_K",     "q5_K",

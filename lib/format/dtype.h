@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #define DTYPE_COUNT (LCKV_DTYPE_Q5_K + 1) /* for tables by type */
-#define DTYPE_UNKNOWN LCKV_DTYPE_DEFAULT  /* of a tensor whose type is none of lckv's */
+#define DTYPE_UNKNOWN LCKV_DTYPE_DEFAULT  /* for tensors of a type that lckv does not know */
 
 struct dtype_info {
     lckv_dtype dtype;
@@ -30,7 +30,7 @@ const struct dtype_info *dtype_from_name(const char *name); /* any case */
  */
 const char *dtype_gguf_name(uint32_t gguf_type);
 
-/* The bytes of `n` elements; false if they are no whole blocks or the product overflows. */
+/* The bytes of `n` elements; false if they are not whole blocks, or if the product overflows. */
 CHECKED bool dtype_bytes(lckv_dtype dtype, uint64_t n, uint64_t *bytes);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Reads a GGUF header: counts, metadata, tensor infos. Tensor data is not looked at.
+ * Reads a GGUF header: counts, metadata, tensor infos. It does not look at tensor data.
  */
 #include "format/gguf.h"
 
@@ -59,7 +59,7 @@ static lckv_status read_alignment(const struct reader *reader, const struct meta
     return LCKV_OK;
 }
 
-/* A type that is not lckv's is no failure: perhaps no layer reads the tensor. */
+/* A type that lckv does not know is no failure here: perhaps no layer reads the tensor. */
 static lckv_status choose_dtype(struct tensor *tensor, struct arena *arena, uint32_t gguf_type)
 {
     const struct dtype_info *info = dtype_from_gguf(gguf_type);
@@ -113,7 +113,7 @@ static lckv_status place_tensor(const struct reader *reader, uint32_t alignment,
 {
     struct quoted name = quoted(tensor->name.bytes, tensor->name.length);
     if (tensor->problem != NULL) {
-        tensor->offset = 0; /* nothing of it is read */
+        tensor->offset = 0; /* its data are never read */
         return LCKV_OK;
     }
     if (tensor->offset % alignment != 0)
@@ -159,7 +159,7 @@ static lckv_status read_tensors(struct reader *reader, uint64_t count, uint32_t 
     return tensor_table_finish(checkpoint);
 }
 
-/* The parts of a split model are files of their own, of which this one lacks what others hold. */
+/* A split model has several files, and each of them lacks the tensors that the others hold. */
 static lckv_status check_split(const struct reader *reader, const struct metadata *metadata)
 {
     uint32_t number = 0, count = 1;

@@ -1,5 +1,5 @@
 /*
- * The GGUF container, versions 2 and 3: header to checkpoint, and the writer (version 3).
+ * The GGUF container: a reader of headers (versions 2 and 3), and a writer (version 3).
  */
 #ifndef LCKV_FORMAT_GGUF_H
 #define LCKV_FORMAT_GGUF_H
@@ -11,12 +11,12 @@
 #define GGUF_MAX_METADATA 65536
 #define GGUF_MAX_ALIGNMENT 65536
 #define GGUF_MAX_NAME 65535                  /* bytes of a key or a tensor's name */
-#define GGUF_MAX_STRINGS (1u << 24)          /* of one array; far above any vocabulary */
-#define GGUF_MAX_METADATA_BYTES (512u << 20) /* in memory: keys, values and tensors' names */
+#define GGUF_MAX_STRINGS (1u << 24)          /* in one array; far more than any vocabulary has */
+#define GGUF_MAX_METADATA_BYTES (512u << 20) /* of memory for keys, values and tensors' names */
 
 /*
- * Fills in metadata and tensors of a checkpoint whose files[0] is open. Reads the header once and
- * nothing behind it.
+ * Fills in metadata and tensors of a checkpoint whose files[0] is open. It reads the header once,
+ * and nothing behind it.
  */
 CHECKED lckv_status gguf_read(struct checkpoint *checkpoint);
 
@@ -34,9 +34,9 @@ struct gguf_tensor {
 
 struct gguf_writer {
     struct output *output;
-    const struct gguf_tensor *tensors; /* the caller's, until the end */
+    const struct gguf_tensor *tensors; /* belong to the caller, who keeps them until the end */
     size_t n_tensors;
-    uint32_t alignment; /* 32, or that of packed files */
+    uint32_t alignment; /* 32, or PACKED_FILE_ALIGNMENT */
     size_t current;
     uint64_t left; /* bytes that the current tensor still lacks */
 };

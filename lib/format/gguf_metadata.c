@@ -1,9 +1,9 @@
 /*
- * Reads GGUF key-value pairs. Knows how values lie in the file, not what any key means.
+ * Reads GGUF key-value pairs. It knows how values lie in the file, but not what any key means.
  *
- * Counts and lengths are compared with the bytes that are left before anything is allocated for
- * them, so that memory stays proportional to the file whatever it claims; and with fixed limits,
- * because a file of holes is as long as it likes.
+ * Before anything is allocated for them, counts and lengths are compared with the bytes that are
+ * left, so that the memory is proportional to the file, whatever the file claims. They are also
+ * compared with fixed limits, because a sparse file may be of any length and take no space.
  */
 #include "format/gguf_metadata.h"
 
@@ -16,7 +16,7 @@
 #define MIN_PAIR_BYTES 14  /* key length, one byte of key, type, one byte of value */
 #define MIN_STRING_BYTES 8 /* the length of an empty one */
 
-/* Whether `n_bytes` more, for the value of `key`, still are a sane amount of metadata. */
+/* Refuses the value of `key` if with its `n_bytes` the metadata would take too much memory. */
 static lckv_status check_memory(const struct reader *reader, const struct arena *arena,
                                 struct text key, uint64_t n_bytes)
 {
@@ -30,7 +30,7 @@ static lckv_status check_memory(const struct reader *reader, const struct arena 
                 GGUF_MAX_METADATA_BYTES);
 }
 
-/* The bytes of a string whose length has been read: of the value of `key`, or a name. */
+/* Reads a string, whose length has been read: a name, or part of the value of `key`. */
 static lckv_status read_text(struct reader *reader, struct arena *arena, const char *field,
                              struct text key, uint64_t length, struct text *text)
 {
@@ -69,7 +69,7 @@ lckv_status gguf_read_name(struct reader *reader, struct arena *arena, const cha
     return status;
 }
 
-/* ---- Values: each takes `value`, whose key and type are known ---- */
+/* ---- Values: each function fills in `value`, whose key and type are known ---- */
 
 static lckv_status bad_bool(const struct reader *reader, const struct metadata_value *value,
                             uint64_t found)

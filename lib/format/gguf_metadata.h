@@ -9,8 +9,8 @@
 #include "format/metadata.h"
 
 /*
- * A name of one byte or more without NUL, as keys and tensors have, copied to the arena. `field`
- * says which in messages.
+ * Reads the name of a key or a tensor, at least one byte without NUL, into the arena. `field` says
+ * in messages what was read.
  */
 CHECKED lckv_status gguf_read_name(struct reader *reader, struct arena *arena, const char *field,
                                    struct text *name);

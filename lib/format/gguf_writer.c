@@ -1,6 +1,6 @@
 /*
- * Writes GGUF version 3. The header is made in memory and written at once; tensor data goes
- * straight through.
+ * Writes GGUF version 3. The header is made in memory and written at once; tensor data are written
+ * as they come.
  */
 #include "format/gguf.h"
 
@@ -9,10 +9,10 @@
 
 #include <string.h>
 
-#define ALIGNMENT 32 /* the default of GGUF, of files without packed tensors */
+#define ALIGNMENT 32 /* GGUF's default, for files without packed tensors */
 #define GGUF_VERSION 3
 
-/* The header in the making. The first failure sticks, so that a whole section is checked once. */
+/* The header being made. The first failure sticks, so that a whole section is checked once. */
 struct buffer {
     const lckv_allocator *allocator;
     uint8_t *bytes;
@@ -106,7 +106,7 @@ static void put_value(struct buffer *buffer, const struct metadata_value *value)
 
 #define ALIGNMENT_KEY "general.alignment"
 
-/* A source's own alignment does not hold for the new file. */
+/* The alignment of the source file does not apply to the new one. */
 static bool is_written(const struct metadata_value *value)
 {
     return !text_equals(value->key, ALIGNMENT_KEY);
@@ -177,7 +177,7 @@ static void put_tensors(struct buffer *buffer, const struct gguf_tensor *tensors
     }
 }
 
-/* Makes tensor `current` the one whose data come next. */
+/* Prepares for the data of tensor `current`, which come next. */
 static void enter_tensor(struct gguf_writer *writer)
 {
     writer->left = 0;

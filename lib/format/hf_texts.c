@@ -57,7 +57,7 @@ static lckv_status read_text(struct checkpoint *checkpoint, const char *director
     return status;
 }
 
-/* The tokenizer's files, of which no model needs any; a reason not to use them is kept. */
+/* Reads the tokenizer's files. No model needs them: if one is unusable, the reason is kept. */
 static lckv_status read_tokenizer(struct checkpoint *checkpoint, const char *directory)
 {
     const struct {

@@ -1,6 +1,6 @@
 /*
- * The weights of a Hugging Face directory. What is inside a file of them is read by
- * safetensors_file.c. See hf_weights.h.
+ * Finds the files of weights in a Hugging Face directory. safetensors_file.c reads each of them.
+ * See hf_weights.h.
  */
 #include "format/hf_weights.h"
 
@@ -18,8 +18,8 @@
 #define SUFFIX ".safetensors"
 
 /*
- * Opens the files of these paths and reads their headers; the tensors go into an array that is made
- * for all of them at once.
+ * Opens the files at these paths and reads their headers, then puts the tensors of all files into
+ * one array.
  */
 static lckv_status read_files(struct checkpoint *checkpoint, const char *const *paths,
                               size_t n_paths)
@@ -59,8 +59,8 @@ static lckv_status read_files(struct checkpoint *checkpoint, const char *const *
 /* ---- The index ---- */
 
 /*
- * The shards that an index names, each once, in the order in which it names them. Which tensor is
- * in which shard is what the shards say, not the index.
+ * The shards that an index names, each once, in the order of the index. The shards themselves say
+ * which tensors they hold; what the index says about that is not used.
  */
 struct shards {
     const char *index; /* the index file's path */
@@ -157,7 +157,7 @@ static lckv_status read_index(struct checkpoint *checkpoint, const char *directo
 
 /* ---- The directory ---- */
 
-/* Other kinds of weights, for the message where there are no safetensors. */
+/* Fails, and names the weights of another kind that are there instead of safetensors. */
 static lckv_status fail_without_weights(struct checkpoint *checkpoint, const char *directory)
 {
     static const char *const pytorch[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};

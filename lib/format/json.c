@@ -1,5 +1,5 @@
 /*
- * Values of JSON: walking over them, and typed look-ups. Knows no member by name.
+ * Values of JSON: walking over them, and typed look-ups.
  */
 #include "format/json.h"
 
@@ -64,7 +64,7 @@ static lckv_status expected(const char *what, const char *name, const char *type
     return fail(LCKV_BAD_FORMAT, "%s: %s: expected %s", what, name, type);
 }
 
-/* The member, or NULL if it is missing or null. */
+/* Finds the member; *value is NULL if it is missing or null. */
 static lckv_status member(const struct json_value *object, const char *what, const char *name,
                           const struct json_value **value, bool *found)
 {
@@ -115,7 +115,7 @@ lckv_status json_get_bool(const struct json_value *object, const char *what, con
     return LCKV_OK;
 }
 
-/* A member of one type, or NULL in *value. */
+/* Finds a member of one type; *value is NULL if it is missing or null. */
 static lckv_status get(const struct json_value *object, const char *what, const char *name,
                        enum json_type type, const char *type_name, const struct json_value **value)
 {

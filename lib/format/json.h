@@ -2,9 +2,9 @@
  * JSON (RFC 8259) from untrusted bytes: a strict parser within limits, a flat array of values to
  * walk over, and typed look-ups whose messages name the file and the member.
  *
- * A document is a copy of the text, in which strings are decoded where they stand, and one node of
- * 16 bytes for each value and each name. The values of an array or an object follow its own node,
- * in order; in an object each is preceded by the node of its name.
+ * A document is a copy of the text, in which strings are decoded in place, and a node of 16 bytes
+ * for each value and each name. The values of an array or an object follow its own node, in order;
+ * in an object the node of its name precedes each value.
  */
 #ifndef LCKV_FORMAT_JSON_H
 #define LCKV_FORMAT_JSON_H
@@ -27,9 +27,9 @@ enum json_type {
 
 struct json_value {
     const char *text;
-    uint32_t length;     /* bytes of the text; values in an array or object */
+    uint32_t length;     /* of a text, in bytes; of an array or object, in values */
     uint32_t type : 3;   /* enum json_type */
-    uint32_t nodes : 29; /* of this value and everything in it */
+    uint32_t nodes : 29; /* the number of nodes of this value and everything in it */
 };
 
 struct json_document {
@@ -42,15 +42,15 @@ struct json_document {
 };
 
 /*
- * `what` names the text in messages. LCKV_BAD_FORMAT for what is not JSON, deeper or longer than
- * the limits, or names a member twice: "<what>: line <n>, column <n>: ...". json_release is fine
- * after a failure, too.
+ * `what` names the text in messages. LCKV_BAD_FORMAT, "<what>: line <n>, column <n>: ...", if the
+ * text is not JSON, is deeper or longer than the limits, or names a member twice. json_release may
+ * be called after a failure, too.
  */
 CHECKED lckv_status json_parse(const char *bytes, size_t length, const char *what,
                                const lckv_allocator *allocator, struct json_document *document);
 void json_release(struct json_document *document);
 
-/* ---- Values: each function takes NULL, a value that is not there, for one of no type ---- */
+/* ---- Values: NULL stands for a value that is missing, and is of no type ---- */
 
 static inline bool json_is(const struct json_value *value, enum json_type type)
 {
@@ -58,8 +58,8 @@ static inline bool json_is(const struct json_value *value, enum json_type type)
 }
 
 /*
- * A string, which may hold any character, with a NUL behind it; a number or a word as the file has
- * it, with no NUL behind it. Empty for an array or an object.
+ * The text of a string, which may hold any character, with a NUL behind it; or of a number or a
+ * word, as the file has it and without a NUL. Empty for an array or an object.
  */
 struct text json_text(const struct json_value *value);
 
@@ -76,10 +76,10 @@ struct text json_name(const struct json_value *value);
 const struct json_value *json_find(const struct json_value *object, const char *name);
 const struct json_value *json_find_text(const struct json_value *object, struct text name);
 
-/* False unless it is a number without fraction and exponent that 64 bits hold. */
+/* False unless the value is a number without fraction and exponent that fits 64 bits. */
 CHECKED bool json_integer(const struct json_value *value, int64_t *integer);
 
-/* The nearest double, whatever the locale. False unless it is a number and the double finite. */
+/* The nearest double, whatever the locale. False if it is not finite, or the value no number. */
 CHECKED bool json_number(const struct json_value *value, double *number);
 
 /*
@@ -94,8 +94,9 @@ CHECKED lckv_status json_to_metadata(const struct json_value *object, struct met
 /* ---- Members by name and type ---- */
 
 /*
- * Missing or null: *value stays, LCKV_OK, *found false (`found` may be NULL). Another type, out of
- * range or not finite: LCKV_BAD_FORMAT, "<what>: <name>: expected ...".
+ * If the member is missing or null, *value stays as it is, *found becomes false (`found` may be
+ * NULL), and the status is LCKV_OK. If it is of another type, out of range or not finite, the
+ * status is LCKV_BAD_FORMAT, "<what>: <name>: expected ...". A text points into the document.
  */
 CHECKED lckv_status json_get_u32(const struct json_value *object, const char *what,
                                  const char *name, uint32_t *value, bool *found);
@@ -104,8 +105,7 @@ CHECKED lckv_status json_get_f64(const struct json_value *object, const char *wh
 CHECKED lckv_status json_get_bool(const struct json_value *object, const char *what,
                                   const char *name, bool *value, bool *found);
 CHECKED lckv_status json_get_text(const struct json_value *object, const char *what,
-                                  const char *name, struct text *value,
-                                  bool *found); /* points into the document */
+                                  const char *name, struct text *value, bool *found);
 
 /* An object or an array, or NULL in *value if it is missing or null. */
 CHECKED lckv_status json_get_object(const struct json_value *object, const char *what,

@@ -1,6 +1,6 @@
 /*
- * The names of one object: none twice, in time that grows with their bytes alone. A table at half
- * load needs few probes, and names that were made to collide are refused.
+ * Checks that an object has no name twice, in time linear in the bytes of the names: a table at
+ * half load needs few probes, and names that were made to collide are refused.
  */
 #include "format/json_parser.h"
 

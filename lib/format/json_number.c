@@ -8,15 +8,15 @@
 #include <stdlib.h>
 
 /*
- * What decides how a decimal number rounds to a double: 767 significant digits, and whether any
- * digit behind them is not 0.
+ * Two things decide how a decimal number rounds to a double: its first 767 significant digits, and
+ * whether any digit behind them is not 0.
  */
 #define MAX_DIGITS 768
 
-/* Exponents beyond it have a double of 0 or none, whatever the digits before them. */
+/* A number with a greater exponent has no double; with one below its negative it rounds to 0. */
 #define MAX_EXPONENT 100000
 
-/* More than the digits of a file make up for. */
+/* An exponent so large that the digits of no file can make up for it. */
 #define HUGE_EXPONENT INT64_C(10000000000)
 
 bool json_integer(const struct json_value *value, int64_t *integer)
@@ -36,7 +36,7 @@ bool json_integer(const struct json_value *value, int64_t *integer)
     return true;
 }
 
-/* What stands behind the "e" of a number. */
+/* The exponent that stands behind the "e" of a number. */
 static int64_t read_exponent(const char *text, size_t length)
 {
     bool negative = text[0] == '-';
@@ -47,8 +47,8 @@ static int64_t read_exponent(const char *text, size_t length)
 }
 
 /*
- * strtod rounds correctly; the only thing that it takes from the locale is the decimal point. So it
- * gets the digits without one, and the exponent that makes up for it: "12.5e3" as "125e2".
+ * strtod rounds correctly, but takes the decimal point from the locale. So it gets the digits
+ * without a point, and an exponent that makes up for that: "12.5e3" becomes "125e2".
  */
 bool json_number(const struct json_value *value, double *number)
 {

@@ -1,8 +1,9 @@
 /*
- * The parser: RFC 8259 by recursive descent, at most JSON_MAX_DEPTH deep.
+ * The parser follows RFC 8259 by recursive descent, at most JSON_MAX_DEPTH deep.
  *
- * It runs twice over its copy of the text. The first pass checks and counts; the second has exactly
- * the room that it needs, decodes the strings and refuses names that an object has twice.
+ * It reads its copy of the text twice. The first time it checks the text and counts the values. The
+ * second time it has exactly the room that it needs, decodes the strings and refuses names that an
+ * object has twice.
  */
 #include "format/json_parser.h"
 
@@ -129,7 +130,7 @@ static lckv_status parse_member(struct json_parser *p)
     return status == LCKV_OK ? parse_value(p) : status;
 }
 
-/* An array or an object, from its bracket to the bracket `close`. */
+/* Parses an array or an object, from its bracket to the bracket `close`. */
 static lckv_status parse_container(struct json_parser *p, enum json_type type, char close,
                                    const char *close_name,
                                    lckv_status (*parse_item)(struct json_parser *p))
@@ -179,7 +180,7 @@ static lckv_status parse_value(struct json_parser *p)
     }
 }
 
-/* Once over the whole text. */
+/* Reads the whole text once. */
 static lckv_status pass(struct json_parser *p)
 {
     p->n_values = 0;

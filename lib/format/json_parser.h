@@ -1,5 +1,5 @@
 /*
- * What the files of the JSON parser share. Everybody else includes json.h.
+ * What the files of the JSON parser share. All other files include json.h.
  */
 #ifndef LCKV_FORMAT_JSON_PARSER_H
 #define LCKV_FORMAT_JSON_PARSER_H
@@ -17,11 +17,11 @@ struct json_parser {
     size_t n_values;
     unsigned depth;
     const lckv_allocator *allocator;
-    uint32_t *slots; /* of a hash table: the nodes of names; 0, the root, is no name: empty */
+    uint32_t *slots; /* a hash table of nodes of names; 0 is empty, because the root is no name */
     size_t n_slots;
 };
 
-/* The next byte, or -1 at the end; a step over it; and how many are left. */
+/* The next byte, or -1 at the end; moving over it; and the number of bytes left. */
 static inline int json_peek(const struct json_parser *p)
 {
     return p->position < p->length ? (unsigned char)p->text[p->position] : -1;
@@ -46,7 +46,7 @@ CHECKED lckv_status json_expected(const struct json_parser *p, const char *what)
 /* Adds a node for the text from `begin` to `end`, and returns its index. */
 size_t json_add(struct json_parser *p, enum json_type type, size_t begin, size_t end);
 
-/* Takes the string whose quote is the next byte. */
+/* Parses the string whose opening quote is the next byte. */
 CHECKED lckv_status json_parse_string(struct json_parser *p);
 
 /* LCKV_BAD_FORMAT if the object, which is complete, has a name twice. */

@@ -1,6 +1,6 @@
 /*
- * Strings in JSON: valid UTF-8, escapes, and decoding in place. A decoded string is never longer
- * than what it was read from.
+ * Strings in JSON are checked to be UTF-8, and their escapes are decoded in place: a decoded string
+ * is never longer than its spelling.
  */
 #include "format/json_parser.h"
 
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* The characters from here on that stand for themselves. */
+/* The bytes of the characters from here on that stand for themselves. */
 static size_t plain_run(const struct json_parser *p)
 {
     const char *at = p->text + p->position;
@@ -72,7 +72,7 @@ static int32_t take_code_point(struct json_parser *p)
     return is_low_surrogate(low) ? 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00) : -1;
 }
 
-/* Decodes the escape that comes next to the bytes at `end`, which lie before it. */
+/* Decodes the escape that comes next, and stores its bytes at `*end`, which lies before it. */
 static lckv_status take_escape(struct json_parser *p, size_t *end)
 {
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -89,8 +89,9 @@ static lckv_status take_escape(struct json_parser *p, size_t *end)
         int32_t code = c == 'u' ? take_code_point(p) : -1;
         if (code < 0) {
             p->position = begin;
-            return json_expected(p, c == 'u' ? "\\u with four digits, of surrogates both"
-                                             : "an escape that JSON has");
+            return json_expected(
+                p, c == 'u' ? "\\u with four digits, and both halves of a surrogate pair"
+                            : "an escape that JSON has");
         }
         length = utf8_encode((uint32_t)code, bytes);
     }

@@ -1,6 +1,6 @@
 /*
- * Values of a document as text: JSON on one line, in which numbers stay as they were written, and
- * metadata.
+ * Writes values of a document as JSON on one line, in which numbers stay as they were written, and
+ * as metadata.
  */
 #include "format/json.h"
 

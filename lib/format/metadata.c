@@ -54,7 +54,7 @@ static lckv_status wrong_type(const struct metadata_value *value, const char *ex
                 expected);
 }
 
-/* The value of `key`, and in `found`, which may be NULL, whether there is one. */
+/* The value of `key`, or NULL. *found, unless `found` is NULL, says whether there is one. */
 static const struct metadata_value *look_up(const struct metadata *metadata, const char *key,
                                             bool *found)
 {
@@ -82,7 +82,7 @@ lckv_status metadata_get_u32(const struct metadata *metadata, const char *key, u
     case METADATA_I16:
     case METADATA_I32:
     case METADATA_I64:
-        /* A negative number becomes one that is too large. */
+        /* The cast turns a negative number into one that is too large. */
         number = (uint64_t)entry->as.i;
         break;
     default:

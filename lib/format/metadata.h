@@ -1,6 +1,6 @@
 /*
- * Metadata: the key-value pairs of a GGUF header, read from untrusted bytes or set one by one to be
- * written. A Hugging Face config.json is not metadata: see config.h.
+ * Metadata are the key-value pairs of a GGUF header, read from untrusted bytes or set one by one to
+ * be written.
  */
 #ifndef LCKV_FORMAT_METADATA_H
 #define LCKV_FORMAT_METADATA_H
@@ -58,8 +58,9 @@ const struct metadata_value *metadata_find(const struct metadata *metadata, cons
 
 /*
  * Typed look-ups. A missing key leaves *value alone and returns LCKV_OK with *found false (`found`
- * may be NULL); a value of another kind, out of range or not finite is LCKV_BAD_FORMAT with a
- * message that names the key and the type expected. Any integer type serves u32 if it fits.
+ * may be NULL). A value of another type, out of range or not finite gives LCKV_BAD_FORMAT, with a
+ * message that names the key and the expected type. As u32, a value of any integer type that fits
+ * is accepted.
  */
 CHECKED lckv_status metadata_get_u32(const struct metadata *metadata, const char *key,
                                      uint32_t *value, bool *found);
@@ -71,15 +72,15 @@ CHECKED lckv_status metadata_get_text(const struct metadata *metadata, const cha
                                       struct text *value, bool *found);
 
 /*
- * Adds a value as it is: key, strings and elements are in the arena already. LCKV_BAD_FORMAT if the
- * key is there.
+ * Adds a value whose key, strings and elements are in the arena already. LCKV_BAD_FORMAT if the key
+ * is there already.
  */
 CHECKED lckv_status metadata_add(struct metadata *metadata, const struct metadata_value *value);
 
-/* Room for `capacity` values in all. */
+/* Makes room for `capacity` values in all. */
 CHECKED lckv_status metadata_reserve(struct metadata *metadata, size_t capacity);
 
-/* Set or replace; keys and texts are copied, arrays of texts too. */
+/* Each sets or replaces a value. Keys, texts and arrays of texts are copied. */
 CHECKED lckv_status metadata_set_u32(struct metadata *metadata, const char *key, uint32_t value);
 CHECKED lckv_status metadata_set_f32(struct metadata *metadata, const char *key, float value);
 CHECKED lckv_status metadata_set_bool(struct metadata *metadata, const char *key, bool value);
@@ -93,7 +94,8 @@ CHECKED lckv_status metadata_set_value(struct metadata *metadata,
                                        const struct metadata_value *value);
 
 /*
- * A value as text for people and scripts: strings as they are, numbers, arrays as JSON. Two-call.
+ * Writes a value as text for people and scripts: a string as it is, an array as JSON. `length` gets
+ * the length, also with LCKV_BUFFER_TOO_SMALL.
  */
 CHECKED lckv_status metadata_text(const struct metadata_value *value, char *buffer, size_t capacity,
                                   size_t *length);

@@ -1,7 +1,6 @@
 /*
- * Setting metadata: values are added under new keys or replace what a key had.
- *
- * A table finds the place of a key, so that the time is linear in the number of keys.
+ * Sets metadata: a value is added under a new key, or replaces the value of its key. A table finds
+ * the keys, so that the time is linear in their number.
  */
 #include "format/metadata.h"
 
@@ -21,7 +20,7 @@ lckv_status metadata_reserve(struct metadata *metadata, size_t capacity)
     for (size_t i = 0; status == LCKV_OK && i < metadata->n_values; i++)
         status = metadata_add(&grown, &metadata->values[i]);
     if (status == LCKV_OK)
-        *metadata = grown; /* the old array stays in the arena until that goes */
+        *metadata = grown; /* the arena keeps the old array until it is released */
     return status;
 }
 
@@ -72,7 +71,7 @@ static lckv_status copy_elements(struct arena *arena, struct metadata_value *val
     return status;
 }
 
-/* Sets a value whose strings and elements are in the arena already, under a copy of its key. */
+/* Sets a value whose strings and elements are in the arena already. The key is copied. */
 static lckv_status place(struct metadata *metadata, struct metadata_value value)
 {
     uint32_t old;

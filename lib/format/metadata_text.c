@@ -1,7 +1,6 @@
 /*
- * Metadata values as text for people and scripts. Not a file format: nothing reads this back.
- *
- * The text does not depend on the host program's locale.
+ * Writes metadata values as text for people and scripts. The library never reads it back. The text
+ * does not depend on the host program's locale.
  */
 #include "format/metadata.h"
 
@@ -34,14 +33,14 @@ static void put_signed(struct sink *sink, int64_t number)
 
 /* ---- Floats ---- */
 
-/* As "%.*e" has it: `n` significant digits, the first of them times 10^exponent. */
+/* A number as "%.*e" writes it: `n` digits d.ddd, times 10^exponent. */
 struct decimal {
     char digits[20];
     int n;
     int exponent;
 };
 
-/* The fewest digits that give the number back. |number| finite. */
+/* The fewest digits from which a finite number can be read back exactly. */
 static struct decimal shortest(double number, bool single)
 {
     struct decimal decimal = {.n = 0};
@@ -51,7 +50,7 @@ static struct decimal shortest(double number, bool single)
         double back = strtod(text, NULL);
         if (n < 17 && (single ? (float)back != (float)number : back != number))
             continue;
-        /* What stands between the first digit and the others is the locale's. */
+        /* The locale decides what stands between the first digit and the others. */
         int exponent_at = length;
         while (text[exponent_at - 1] != 'e')
             exponent_at--;
@@ -88,7 +87,7 @@ static void put_decimal(struct sink *sink, const struct decimal *d)
     }
 }
 
-/* JSON has no words for numbers that are not finite. */
+/* JSON cannot spell numbers that are not finite. */
 static void put_float(struct sink *sink, double number, bool single, bool json)
 {
     if (!isfinite(number)) {

@@ -1,5 +1,5 @@
 /*
- * Heapsort: n log n whatever the input, in place.
+ * Heapsort takes n log n steps whatever the input, and works in place.
  */
 #include "format/order.h"
 

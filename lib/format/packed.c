@@ -6,9 +6,9 @@
 #include "base/memory.h"
 
 /*
- * 0x4c4b is "KL" in the file's byte order, far from the numbers that others count up from 0. Below
- * it: bit 15 for unsigned bytes, five bits for the version of the packed form, two for eighths of
- * the lanes, then the type's own GGUF number.
+ * The upper half, 0x4c4b, is "KL" in the file's byte order, far from GGUF's own numbers, which
+ * begin at 0. The lower half has bit 15 for unsigned bytes, five bits for the version of the packed
+ * form, two for the lanes divided by eight, and the GGUF number of the element type.
  */
 #define PACKED_GGUF_TYPES UINT32_C(0x4c4b0000)
 #define PACKED_VERSION 3 /* counts up, to 31, when the same number would mean other bytes */
@@ -25,7 +25,7 @@ bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
     struct packed_size made = {.strip_rows = strip_rows,
                                .n_strips = (uint32_t)((n_rows + strip_rows - 1) / strip_rows),
                                .n_blocks = (size_t)((n_columns + form.columns - 1) / form.columns)};
-    size_t rows_of_blocks; /* of a strip; far below the overflow of its bytes */
+    size_t rows_of_blocks; /* of a strip; limited so that its bytes cannot overflow */
     if (!checked_multiply(made.n_blocks, strip_rows, &rows_of_blocks) ||
         rows_of_blocks > SIZE_MAX >> 10)
         return false;

@@ -1,7 +1,7 @@
 /*
- * The packed form of matrices: rows interleaved in strips, as the kernels of one set read them and
- * as packed GGUF files hold them. Here are sizes and type numbers; kernels/matrix.c packs,
- * docs/kernels.md draws the layouts.
+ * The packed form of matrices: weight rows are interleaved in strips, as the kernels of one set
+ * read them and as packed GGUF files hold them. This file has sizes and type numbers;
+ * kernels/matrix.c packs; docs/kernels.md draws the layouts.
  */
 #ifndef LCKV_FORMAT_PACKED_H
 #define LCKV_FORMAT_PACKED_H
@@ -16,40 +16,40 @@
 /* Tensors of packed files begin at pages, so that they can be mapped and used where they are. */
 #define PACKED_FILE_ALIGNMENT 4096
 
-/* Where strips begin: cache lines, and the widest vector. */
+/* Strips begin at multiples of this, a cache line and the widest vector. */
 #define PACKED_ALIGNMENT 64
 
-/* What a kernel set wants of the packed form. All zero: not packed, rows as files store them. */
+/* The packed form that a kernel set reads. All zero: not packed, rows as files store them. */
 struct matrix_layout {
-    uint32_t lanes;      /* of a vector, 8 or 16: one for each row */
+    uint32_t lanes;      /* of a vector, 8 or 16; each lane holds numbers of one row */
     bool unsigned_bytes; /* q8_0 is stored as w + 128 */
 };
 
 /*
- * The block that covers `columns` columns of every row of a strip. A scales (scales and minimums) is
- * fields of 2, 4 and 1 byte, in this order; a body (the numbers) is fields of 2 or 4 bytes. A field
- * stands once for each row of the strip, row after row.
+ * A block covers `columns` columns of every row of a strip. Its scales (scales and minimums) are
+ * fields of 2, 4 and 1 byte, in this order; its body (the numbers) is fields of 2 or 4 bytes. Each
+ * field is stored for all rows of the strip, row after row, before the next field.
  *
- * A strip has the rows of one vector, or of two: products of floats add up faster in two vectors
- * than in one, and so read both from one stream.
+ * A strip has the rows of one vector, or of two: products of floats are faster if they add up two
+ * vectors at a time, and both then come from one stream.
  *
- * A strip holds its blocks in bundles: the heads of `together` blocks, so many that bodies begin
- * where whole vectors do, then their bodies. Products read it from one end to the other. The last
- * bundle may have fewer bodies, but has room for all scales.
+ * A strip holds its blocks in bundles: first the scales of `together` blocks, then their bodies.
+ * `together` is so large that bodies begin at whole vectors. Products read a strip from one end to
+ * the other. The last bundle may have fewer bodies, but has room for all scales.
  */
 struct packed_form {
-    uint8_t vectors; /* of rows in a strip */
+    uint8_t vectors; /* a strip has the rows of so many */
     uint16_t columns;
     uint8_t together;
     uint8_t scale_halves, scale_quads, scale_bytes;
     uint8_t body_field_bytes, body_fields;
 };
 
-/* In a header, so that kernels have it as constants. */
+/* It is in the header so that kernels get its results as constants. */
 static inline struct packed_form packed_form(lckv_dtype dtype)
 {
     static const struct packed_form forms[DTYPE_COUNT] = {
-        /* vectors, columns, together, {halves, quads, bytes} of scales, {bytes, fields} of bodies */
+        /* vectors, columns, together; halves, quads, bytes of scales; bytes, fields of a body */
         [LCKV_DTYPE_F32] = {2, 1, 1, 0, 0, 0, 4, 1},
         [LCKV_DTYPE_F16] = {2, 1, 1, 0, 0, 0, 2, 1},
         [LCKV_DTYPE_BF16] = {2, 2, 1, 0, 0, 0, 4, 1}, /* pairs of columns, for vdpbf16ps */
@@ -68,13 +68,13 @@ static inline uint32_t packed_strip_rows(lckv_dtype dtype, struct matrix_layout 
     return layout.lanes * packed_form(dtype).vectors;
 }
 
-/* Work is cut at multiples of this many rows, which are whole strips of every type. */
+/* Work is divided at multiples of this many rows, which are whole strips of every type. */
 static inline uint32_t packed_row_step(struct matrix_layout layout)
 {
     return 2 * layout.lanes;
 }
 
-/* Bytes of a scales and of a body for one row. */
+/* The bytes of a block's scales, and of its body, for one row. */
 static inline size_t packed_scales_bytes(struct packed_form form)
 {
     return 2u * form.scale_halves + 4u * form.scale_quads + form.scale_bytes;
@@ -108,17 +108,19 @@ struct packed_size {
     size_t n_bytes;
 };
 
-/* False if the columns are none or no whole blocks of the type, or a size overflows. */
+/* False if there are no columns, if they are not whole blocks, or if a size overflows. */
 CHECKED bool packed_measure(lckv_dtype dtype, uint64_t n_rows, uint64_t n_columns,
                             struct matrix_layout layout, struct packed_size *size);
 
-/* Whether matrices of this type are the same bytes in both layouts. */
+/* Whether matrices of this type have the same bytes in both layouts. */
 CHECKED bool packed_same(lckv_dtype dtype, struct matrix_layout a, struct matrix_layout b);
 
-/* GGUF type numbers of lckv's own. packed_from_gguf gives NULL for any other number. */
+/*
+ * GGUF type numbers of lckv's own. packed_from_gguf gives NULL for any other number, and
+ * packed_other_version says whether that number is one of another version's packed form.
+ */
 uint32_t packed_to_gguf(lckv_dtype dtype, struct matrix_layout layout);
-CHECKED bool packed_other_version(
-    uint32_t gguf_type); /* lckv's, but not of this version's packed form */
+CHECKED bool packed_other_version(uint32_t gguf_type);
 const struct dtype_info *packed_from_gguf(uint32_t gguf_type, struct matrix_layout *layout);
 
 #endif

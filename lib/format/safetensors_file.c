@@ -1,6 +1,6 @@
 /*
- * One safetensors file: eight bytes of length, a JSON object, the data. Tensors are checked one by
- * one here, and against each other by tensor_table.
+ * Reads one safetensors file: the header's length in eight bytes, a JSON object, and the data. Each
+ * tensor is checked here; tensor_table.c checks them against each other.
  */
 #include "format/safetensors_file.h"
 
@@ -43,7 +43,7 @@ static lckv_status read_length(const struct file *file, uint64_t *length)
     return status;
 }
 
-/* Read, not mapped: a file that shrinks meanwhile is then an error and no SIGBUS. */
+/* The header is read, not mapped, so that a file that shrinks meanwhile is an error, not SIGBUS. */
 static lckv_status read_object(const struct file *file, size_t length,
                                const lckv_allocator *allocator, struct json_document *document)
 {
@@ -92,7 +92,7 @@ static lckv_status bad_field(const struct place *place, const char *field, const
                 field, expected);
 }
 
-/* A type that is not lckv's is no failure: perhaps no layer reads the tensor. */
+/* A type that lckv does not know is no failure here: perhaps no layer reads the tensor. */
 static lckv_status read_dtype(const struct json_value *info, const struct place *place,
                               struct arena *arena, struct tensor *tensor)
 {
@@ -116,7 +116,7 @@ static lckv_status read_dtype(const struct json_value *info, const struct place 
                               quoted(name.bytes, name.length).text);
 }
 
-/* An integer that is not negative. */
+/* Reads an integer that is not negative. */
 static bool read_size(const struct json_value *value, uint64_t *size)
 {
     int64_t integer;
@@ -147,7 +147,7 @@ static lckv_status read_shape(const struct json_value *info, const struct place 
     return LCKV_OK;
 }
 
-/* `left`: the bytes of the file behind the header. */
+/* `left` is the number of bytes behind the header. */
 static lckv_status read_offsets(const struct json_value *info, const struct place *place,
                                 uint64_t left, struct tensor *tensor)
 {

@@ -13,7 +13,7 @@
 struct safetensors_header {
     struct json_document document; /* an object of tensor names, and perhaps "__metadata__" */
     size_t n_tensors;
-    uint64_t data_begin; /* byte of the file that offset 0 stands for */
+    uint64_t data_begin; /* the byte of the file where the data begin; offsets count from it */
 };
 
 /* Reads the header of an open file. The caller calls safetensors_header_release in any case. */
@@ -23,8 +23,8 @@ CHECKED lckv_status safetensors_header_read(struct safetensors_header *header,
 void safetensors_header_release(struct safetensors_header *header);
 
 /*
- * Appends its tensors, which lie in checkpoint->files[file_index], to checkpoint->tensors, where
- * there is room for them.
+ * Appends the header's tensors, whose data lie in checkpoint->files[file_index], to
+ * checkpoint->tensors, which must have room for them.
  */
 CHECKED lckv_status safetensors_header_add(const struct safetensors_header *header,
                                            struct checkpoint *checkpoint, uint32_t file_index);

@@ -1,5 +1,5 @@
 /*
- * Recognises files that stand where others should be, by how they begin. See stand_in.h.
+ * Recognises, by their first bytes, files that stand where others should be. See stand_in.h.
  */
 #include "format/stand_in.h"
 
@@ -51,7 +51,7 @@ static const char *find(const struct kind *kinds, size_t n_kinds, struct text he
     return NULL;
 }
 
-/* Texts may begin with white space or a byte order mark. */
+/* Leaves out the byte order mark and the white space with which a text may begin. */
 static struct text skip_blanks(struct text head)
 {
     size_t at = text_begins(head, "\xef\xbb\xbf") ? 3 : 0;
@@ -60,7 +60,7 @@ static struct text skip_blanks(struct text head)
     return (struct text){head.bytes + at, head.length - at};
 }
 
-/* A length of less than 2^32 and the JSON that it is of. */
+/* Whether the file begins with a length below 2^32 and JSON, as safetensors files do. */
 static bool is_safetensors(struct text head)
 {
     return head.length > 9 && memcmp(head.bytes + 4, "\0\0\0\0{\"", 6) == 0;

@@ -1,5 +1,5 @@
 /*
- * One tensor: its size in bytes, and why it cannot be read. See tensor.h.
+ * Finds the size of a tensor in bytes, or why it cannot be read. See tensor.h.
  */
 #include "format/tensor.h"
 

@@ -1,8 +1,9 @@
 /*
  * One tensor of a file: its name, type, shape and place.
  *
- * Files hold tensors that no layer reads, of any type and shape. Such a tensor is listed with its
- * problem and does not stop the file from being opened; it is refused when it is needed.
+ * Files may hold tensors of any type and shape that no layer reads. So a tensor that cannot be read
+ * is listed with its problem. It does not keep the file from being opened, and is refused only if
+ * it is needed.
  */
 #ifndef LCKV_FORMAT_TENSOR_H
 #define LCKV_FORMAT_TENSOR_H
@@ -17,7 +18,7 @@
 
 struct tensor {
     struct text name;
-    lckv_dtype dtype;                /* DTYPE_UNKNOWN: none that lckv computes with */
+    lckv_dtype dtype;                /* DTYPE_UNKNOWN: lckv does not compute with the type */
     struct matrix_layout layout;     /* lanes 0: not packed */
     uint32_t n_dims;                 /* with a problem: any number */
     uint64_t shape[TENSOR_MAX_DIMS]; /* outermost first: [rows, columns]; unused ones are 1 */
@@ -34,8 +35,8 @@ __attribute__((format(printf, 3, 4))) CHECKED lckv_status tensor_set_problem(str
                                                                              ...);
 
 /*
- * Computes n_bytes of a tensor that has no problem so far. Dimensions that are too few, too many or
- * 0, and rows that are no whole blocks, become its problem; a size that overflows is
+ * Computes n_bytes of a tensor that has no problem so far. Too few or too many dimensions, a
+ * dimension of 0, or rows that are not whole blocks become its problem; a size that overflows gives
  * LCKV_BAD_FORMAT. `file` names the file in messages.
  */
 CHECKED lckv_status tensor_measure(struct tensor *tensor, struct arena *arena, const char *file);

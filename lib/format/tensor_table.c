@@ -1,5 +1,5 @@
 /*
- * Checks of all tensors of a checkpoint against each other. They are sorted, so that the time is
+ * Checks the tensors of a checkpoint against each other. They are sorted first, so that the time is
  * n log n.
  */
 #include "format/tensor_table.h"

@@ -1,5 +1,5 @@
 /*
- * The tensors of a checkpoint, when all are there: the checks that GGUF and safetensors share.
+ * The checks of all tensors of a checkpoint against each other, which GGUF and safetensors share.
  */
 #ifndef LCKV_FORMAT_TENSOR_TABLE_H
 #define LCKV_FORMAT_TENSOR_TABLE_H

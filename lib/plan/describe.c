@@ -1,5 +1,5 @@
 /*
- * Plans as text: the plan language, and a picture for people. plan.c parses plans.
+ * Writes plans as text: in the plan language, and as a picture for people. plan.c parses them.
  */
 #include "base/status.h"
 #include "plan/plan.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text that is counted whether it fits or not. */
+/* Counts all text, and stores what fits. */
 struct writer {
     char *buffer;
     size_t capacity;
@@ -40,7 +40,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct writer *writer, con
 #define NO_LANE UINT32_MAX
 
 struct line {
-    uint32_t low, high; /* layers; only the layer itself if they are equal: nothing is drawn */
+    uint32_t low, high; /* layers; equal if no other layer reads the slot: nothing is drawn */
     uint32_t lane;
 };
 
@@ -48,7 +48,7 @@ struct picture {
     const struct lckv_plan *plan;
     struct line *lines; /* [n_slots] */
     const struct line *
-        *beside; /* [n_slots]: by lane, the lines that touch the layers in question */
+        *beside; /* [n_slots], by lane: the lines that find_lines_beside() has found */
     uint32_t n_lanes;
     bool has_windows;
 };
@@ -90,7 +90,7 @@ static void lay_out(struct picture *picture)
     }
 }
 
-/* Where layer `i` meets a line. `onward`: the stroke goes on to a line further out. */
+/* The sign where layer `i` meets a line. `onward`: its stroke goes on to a line further out. */
 static const char *corner(const struct line *line, uint32_t i, bool onward)
 {
     if (i == line->high) /* the highest layer is drawn on top */
@@ -101,8 +101,8 @@ static const char *corner(const struct line *line, uint32_t i, bool onward)
 }
 
 /*
- * The lines beside layer `i`, with its strokes to the slot that it reads and the one that it
- * writes, behind `blanks` blanks. Nothing at all if there are none.
+ * Puts `blanks` blanks and the lines beside layer `i`, with its strokes to the slot that it reads
+ * and the one that it writes. Puts nothing if there are no lines.
  */
 static void put_lines(struct writer *writer, struct picture *picture, uint32_t i, size_t blanks)
 {
@@ -130,7 +130,7 @@ static void put_lines(struct writer *writer, struct picture *picture, uint32_t i
     }
 }
 
-/* Widths of columns: the longest text of the plan's kind, and two blanks. */
+/* Widths of columns: the longest text that the plan can have there, and two blanks. */
 static int writes_width(const struct lckv_plan *plan)
 {
     return plan->n_windowed_slots > 0 ? 18 : 10;
@@ -163,7 +163,7 @@ static void put_layer(struct writer *writer, struct picture *picture, uint32_t i
 
 static void put_groups(struct writer *writer, const struct lckv_plan *plan)
 {
-    const size_t widest = 88; /* from where a line is broken */
+    const size_t widest = 88; /* longer lines are broken */
     put(writer, "\nA prompt goes through");
     for (uint32_t g = 0; g < plan->n_groups; g++) {
         const struct plan_group *group = &plan->groups[g];
@@ -202,7 +202,7 @@ static void put_language(struct writer *writer, const struct lckv_plan *plan)
             plan->layers[i].windowed ? "s" : "");
 }
 
-/* Ends a text whose length is known: nothing is written to a buffer that cannot hold all of it. */
+/* Once the length is known: nothing may be written to a buffer that cannot hold all of the text. */
 static lckv_status check_room(const struct writer *counted, size_t capacity, size_t *length)
 {
     *length = counted->length;

@@ -18,7 +18,7 @@ uint64_t pages_for(const struct paging *paging, uint64_t length)
     return length / paging->page_positions + (length % paging->page_positions != 0);
 }
 
-/* Pages that `n` positions in a row, at least one, touch at most: the first may end a page. */
+/* The most pages that `n` consecutive positions touch, n > 0: the first may lie at a page's end. */
 static uint64_t pages_touched(const struct paging *paging, uint64_t n)
 {
     return pages_for(paging, n - 1) + 1;
@@ -36,11 +36,11 @@ uint64_t pages_at_rest(const struct paging *paging, bool windowed, uint64_t leng
 }
 
 /*
- * The call may be cancelled, and the session must then be as it was: a windowed slot keeps the
- * pages of before until the call has succeeded. Of the new ones it keeps those that the pass in
- * progress attends to (sliding_window - 1 positions before the pass, and the pass) and those that
- * the session will keep (tokens_kept), so those of sliding_window + max(chunk - 1, rollback)
- * positions. A short call never gets so far: its old and new positions are one row.
+ * The call may be cancelled, and the session must then be as it was. So a windowed slot keeps its
+ * old pages until the call has succeeded. Of the new ones it keeps those that the pass in progress
+ * attends to (sliding_window - 1 positions before the pass, and the pass) and those that the
+ * session will keep (tokens_kept): the pages of sliding_window + max(chunk - 1, rollback)
+ * positions. A short call needs fewer, because its old and new positions are consecutive.
  */
 uint64_t pages_at_peak(const struct paging *paging, bool windowed, uint64_t held, uint64_t length,
                        uint64_t n_tokens, uint64_t chunk)

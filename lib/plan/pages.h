@@ -1,7 +1,6 @@
 /*
- * How many pages a slot of a session holds: the one place from which the planner, the size of a
- * cache and the cost of a call have it, so that they agree. Which pages those are, and who has
- * them, is cache/'s.
+ * How many pages a slot of a session holds. The planner, the size of a cache and the cost of a call
+ * all ask here, so that they agree. cache/ decides which pages those are, and who has them.
  */
 #ifndef LCKV_PLAN_PAGES_H
 #define LCKV_PLAN_PAGES_H
@@ -11,21 +10,22 @@
 /* What the pages of a plan's slots depend on. */
 struct paging {
     uint32_t page_positions;
-    uint32_t sliding_window, rollback; /* a windowed slot keeps so many tokens, together */
+    uint32_t sliding_window, rollback; /* a windowed slot keeps as many tokens as their sum */
 };
 
 /* Pages that positions [0, length) take. */
 uint64_t pages_for(const struct paging *paging, uint64_t length);
 
-/* The most pages that a slot can hold between two calls, if sessions have up to `length` tokens. */
+/* The most pages that a slot holds between two calls, if its session has up to `length` tokens. */
 uint64_t pages_at_rest(const struct paging *paging, bool windowed, uint64_t length);
 
 /*
  * The most pages that a slot holds at any moment of a call that makes a session `length` tokens
- * long by appending `n_tokens`, at most `chunk` of them in a pass. `held`: what it held before.
+ * long by appending `n_tokens`, at most `chunk` of them in a pass. `held`: the pages that it held
+ * before.
  *
- * Never less for a greater length, number of tokens, chunk or number held; and the same for every
- * chunk up to rollback + 1.
+ * The result never falls when the length, the number of tokens, the chunk or the number held grows,
+ * and it is the same for every chunk up to rollback + 1.
  */
 uint64_t pages_at_peak(const struct paging *paging, bool windowed, uint64_t held, uint64_t length,
                        uint64_t n_tokens, uint64_t chunk);

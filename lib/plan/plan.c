@@ -1,5 +1,5 @@
 /*
- * Layer plans: parsing, slots, groups and masks. describe.c makes text and pictures of them.
+ * Layer plans: parsing, slots, groups and masks. describe.c writes them as text and pictures.
  */
 #include "plan/plan.h"
 
@@ -13,7 +13,7 @@ static bool parse_entry(const char *entry, size_t length, struct plan_layer *lay
     uint32_t source = 0;
     size_t digits = 0;
     while (digits < length && entry[digits] >= '0' && entry[digits] <= '9') {
-        if (source < PLAN_MAX_LAYERS) /* beyond that it is out of range, whatever follows */
+        if (source < PLAN_MAX_LAYERS) /* larger ones are out of range, whatever digits follow */
             source = source * 10 + (uint32_t)(entry[digits] - '0');
         digits++;
     }
@@ -51,7 +51,7 @@ static lckv_status parse_entries(struct lckv_plan *plan, const char *text, size_
     return LCKV_OK;
 }
 
-/* A slot for each layer that some layer reads, in the order of layers. */
+/* Gives a slot to each layer that some layer reads, in the order of layers. */
 static void assign_slots(struct lckv_plan *plan)
 {
     for (uint32_t i = 0; i < plan->n_layers; i++)
@@ -144,7 +144,7 @@ lckv_status plan_parse(const char *text, size_t length, uint32_t n_layers,
     return LCKV_OK;
 }
 
-/* Plans are immutable but for their count. */
+/* Plans are immutable, except for the count of references. */
 static _Atomic uint32_t *references(const struct lckv_plan *plan)
 {
     return (_Atomic uint32_t *)((uintptr_t)plan + offsetof(struct lckv_plan, references));

@@ -1,7 +1,7 @@
 /*
- * The memory planner: whole pages, slot by slot. See planner.h.
+ * The memory planner counts whole pages, slot by slot. See planner.h.
  *
- * Counts the pages of keys and values only; what else a cache allocates is the cache's to tell.
+ * It counts the pages of keys and values only. cache/ knows what else a cache allocates.
  */
 #include "plan/planner.h"
 
@@ -41,7 +41,7 @@ static bool session_bytes(const struct shape *shape, uint64_t context, uint64_t 
            checked_multiply64(pages, shape->page_bytes, bytes);
 }
 
-/* A figure to compare with, which must not make the call fail: UINT64_MAX where it overflows. */
+/* a * b, or UINT64_MAX: a figure that only serves to compare must not make the call fail. */
 static uint64_t product_or_most(uint64_t a, uint64_t b)
 {
     uint64_t product;
@@ -64,7 +64,7 @@ static uint64_t longest_context(const struct shape *shape, uint64_t share)
     return fits;
 }
 
-/* Replaces defaults, and refuses what no cache could be made of. */
+/* Fills in defaults, and refuses requests for which no cache could be made. */
 static lckv_status complete(lckv_memory_request *request)
 {
     if (request->kv_dtype == LCKV_DTYPE_DEFAULT)

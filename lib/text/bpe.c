@@ -1,6 +1,6 @@
 /*
- * Byte-pair encoding with a heap of candidates over a linked list of symbols: a word of n bytes
- * takes O(n log n), so a megabyte without a space is no attack.
+ * Byte-pair encoding with a heap of candidates over a linked list of symbols. A word of n bytes
+ * takes O(n log n), so that even a megabyte without a space does no harm.
  */
 #include "text/bpe.h"
 
@@ -12,8 +12,9 @@
 #include <string.h>
 
 /*
- * No neighbour; or no token: the symbol has been joined to its left, or is a byte that has none,
- * which gives nothing but keeps its neighbours apart.
+ * Stands for a neighbour that does not exist, and for the token of a symbol that has none: one that
+ * was joined to its left neighbour, or a byte without a token, which gives nothing but keeps its
+ * neighbours apart.
  */
 #define NONE UINT32_MAX
 
@@ -144,7 +145,7 @@ static uint64_t heap_pop(struct bpe_workspace *workspace)
 
 /* ---- A word ---- */
 
-/* Puts the merge of the symbols at `left` and behind it on the heap, if there is one. */
+/* If the symbol at `left` and its right neighbour can be merged, puts that merge on the heap. */
 static lckv_status consider(const struct bpe *bpe, struct bpe_workspace *workspace, uint32_t left)
 {
     const struct bpe_symbol *symbols = workspace->symbols;
@@ -166,7 +167,7 @@ static lckv_status merge_symbols(const struct bpe *bpe, struct bpe_workspace *wo
         const struct bpe_merge *merge = &bpe->merges[candidate >> 32];
         uint32_t left = (uint32_t)candidate;
         uint32_t right = symbols[left].next;
-        /* Outdated if one of the two has been joined to another symbol since. */
+        /* The candidate is outdated if one of the two was joined to another symbol meanwhile. */
         if (symbols[left].token != merge->left || right == NONE ||
             symbols[right].token != merge->right)
             continue;

@@ -1,12 +1,12 @@
 /*
- * The byte-level alphabet: see byte_level.h. Printable Latin-1 characters stand for themselves; the
- * others, in order, for U+0100 onwards.
+ * The byte-level alphabet. See byte_level.h. A byte that is printable in Latin-1 is spelled as that
+ * character; the others, in order, are spelled as U+0100 onwards.
  */
 #include "text/byte_level.h"
 
 #include "base/utf8.h"
 
-#define SHIFTED 0x100   /* the first character of the others */
+#define SHIFTED 0x100   /* the spelling of the first of the others */
 #define N_LOW 33        /* 0x00 to 0x20 */
 #define N_MIDDLE 34     /* 0x7F to 0xA0 */
 #define SOFT_HYPHEN 173 /* the last of the others */

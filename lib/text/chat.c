@@ -1,6 +1,6 @@
 /*
- * Chat formatting: the model's template writes the text; this keeps apart what comes from messages,
- * so that it never becomes the structure of the conversation.
+ * Chat formatting: the model's template writes the text. This file keeps apart what comes from the
+ * messages, so that it never becomes structure of the conversation.
  */
 #include "text/chat.h"
 
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* A conversation on its way to the caller. */
+/* The text of a conversation, as far as it has been written. */
 struct written {
     const lckv_allocator *allocator;
     char *bytes;
@@ -50,8 +50,8 @@ static void written_release(struct written *written)
 }
 
 /*
- * A role stands where the template names who speaks, and a line break or a special token would end
- * that place.
+ * Refuses a line break and special tokens in a role: where the template names the speaker, they
+ * would end the name.
  */
 static lckv_status check_role(const struct tokenizer *tokenizer, const lckv_message *message,
                               size_t index)
@@ -79,7 +79,7 @@ static lckv_status check_role(const struct tokenizer *tokenizer, const lckv_mess
     return status;
 }
 
-/* Templates see the special tokens that the tokenizer's files name, not config.json's. */
+/* Templates see special tokens that the tokenizer's files name, but not those of config.json. */
 static struct text special_text(const struct tokenizer *tokenizer, lckv_special special)
 {
     lckv_token token = tokenizer->ids.special[special];

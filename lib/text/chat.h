@@ -1,6 +1,6 @@
 /*
- * Chat formatting: messages to the text that the model was trained on, and to its tokens.
- * template.h puts that text together.
+ * Chat formatting turns messages into the form of text that the model was trained on, and into its
+ * tokens. template.h puts that text together.
  */
 #ifndef LCKV_TEXT_CHAT_H
 #define LCKV_TEXT_CHAT_H
@@ -8,7 +8,7 @@
 #include "base/checked.h"
 #include "text/tokenizer.h"
 
-/* Messages of a call, arguments already checked: each has the pointers that its lengths need. */
+/* The messages of a call, already checked: each has the pointers that its lengths need. */
 struct chat {
     const lckv_message *messages;
     size_t stride, n_messages;

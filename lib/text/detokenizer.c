@@ -1,6 +1,6 @@
 /*
- * The streaming detokenizer. Its buffer holds what was given last, a NUL, and up to three bytes
- * that wait for the rest of their character.
+ * The streaming detokenizer. Its buffer holds the text that was given last, a NUL, and up to three
+ * bytes that wait for the rest of their character.
  */
 #include "text/detokenizer.h"
 
@@ -24,7 +24,7 @@ void detokenizer_release(struct lckv_detokenizer *detokenizer)
     detokenizer->capacity = detokenizer->given = detokenizer->waiting = 0;
 }
 
-/* Moves the waiting bytes to the front; nothing counts as given any more. */
+/* Forgets the text that was given last, and moves the waiting bytes to the front. */
 static void take_back(struct lckv_detokenizer *detokenizer)
 {
     if (detokenizer->waiting > 0)
@@ -44,7 +44,7 @@ lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token to
     if (vocabulary_hides(type) && (detokenizer->flags & LCKV_DETOKENIZE_SPECIAL) == 0)
         added.length = 0;
 
-    /* Room for a NUL behind what was given, one behind what will be, and all that lies between. */
+    /* Room for the text given last and its NUL, the waiting bytes, the new ones and their NUL. */
     size_t needed = detokenizer->given + detokenizer->waiting + 2;
     if (!checked_add(needed, added.length, &needed))
         return fail(LCKV_OUT_OF_MEMORY, "out of memory for a token's text");

@@ -1,5 +1,5 @@
 /*
- * The streaming detokenizer: one token at a time, never half a UTF-8 character.
+ * The streaming detokenizer takes one token at a time, and never gives half a UTF-8 character.
  */
 #ifndef LCKV_TEXT_DETOKENIZER_H
 #define LCKV_TEXT_DETOKENIZER_H
@@ -7,14 +7,13 @@
 #include "base/checked.h"
 #include "text/tokenizer.h"
 
-/* = lckv_detokenizer; the library's own are members of other structs. */
+/* = lckv_detokenizer. The library's own detokenizers are members of other structs. */
 struct lckv_detokenizer {
-    const struct lckv_model
-        *model; /* what a caller's handle holds (api/), whose the tokenizer is */
+    const struct lckv_model *model; /* owns the tokenizer; a caller's handle holds it (api/) */
     const struct tokenizer *tokenizer;
     lckv_allocator allocator;
     uint32_t flags;
-    char *buffer; /* what was given last, then what waits for its next byte */
+    char *buffer; /* the text given last, then the bytes that wait for the next one */
     size_t capacity;
     size_t given, waiting;
 };

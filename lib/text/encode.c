@@ -1,6 +1,7 @@
 /*
- * Bytes to tokens: special tokens are found first; what lies between them is normalised, cut into
- * words and each word encoded. Invalid UTF-8 makes words of its own, so that no byte is an error.
+ * Turns bytes into tokens. Special tokens are found first; the text between them is normalised and
+ * cut into words, and each word is encoded. Bytes that are no UTF-8 become words of their own, so
+ * that no byte is an error.
  */
 #include "text/tokenizer_parts.h"
 
@@ -10,7 +11,7 @@
 
 #include <string.h>
 
-/* Positions in a word have 32 bits, and so have PCRE2's step counts. */
+/* Offsets in a word have 32 bits, and so have PCRE2's step counts. */
 #define MAX_TEXT (1u << 30)
 
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
@@ -43,9 +44,8 @@ static lckv_status encode_valid(struct encoding *encoding, const char *text, siz
 }
 
 /*
- * Bytes that are no UTF-8. Where the vocabulary lacks one of them (some have no token for bytes
- * that UTF-8 never has), U+FFFD stands for it, which is what the field's tools make of all such
- * bytes.
+ * Encodes bytes that are no UTF-8. For those that the vocabulary lacks (some vocabularies have no
+ * token for bytes that UTF-8 never has) it encodes U+FFFD, as the field's tools do for all of them.
  */
 static lckv_status encode_invalid(struct encoding *encoding, const char *text, size_t length)
 {
@@ -66,7 +66,7 @@ static lckv_status encode_invalid(struct encoding *encoding, const char *text, s
     return status;
 }
 
-/* Text without special tokens. */
+/* Encodes a text without special tokens. */
 static lckv_status encode_plain(struct encoding *encoding, const char *text, size_t length)
 {
     lckv_status status = LCKV_OK;
@@ -83,7 +83,7 @@ static lckv_status encode_plain(struct encoding *encoding, const char *text, siz
     return status;
 }
 
-/* Text from its special tokens to the next part, where *plain is the first byte not encoded yet. */
+/* Encodes a part up to and with its last special token. *plain: the first byte not encoded yet. */
 static lckv_status encode_part(struct encoding *encoding, const char *text, size_t begin,
                                const struct text_part *part, size_t *plain)
 {

@@ -1,5 +1,5 @@
 /*
- * Patterns: translation and compilation.
+ * Translates patterns to PCRE2's syntax and compiles them. See pattern.h.
  */
 #include "text/pattern.h"
 
@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-/* White_Space of Unicode; PCRE2's own \s has U+180E, too. */
+/* Unicode's White_Space. PCRE2's own \s matches U+180E, too. */
 #define SPACES                                                                               \
     "\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}" \
     "\\x{3000}"
 
-#define MAX_GROUPS 100 /* nesting */
+#define MAX_GROUPS 100 /* nested in each other */
 
 struct translation {
     struct text pattern;
@@ -24,7 +24,7 @@ struct translation {
     uint32_t largest_count;
 };
 
-/* The longest replacement is that of one \s. */
+/* The longest text that replaces anything is that for one \s. */
 #define MAX_EXPANSION (sizeof "[^" SPACES "]")
 
 static void put(struct translation *t, const char *bytes, size_t length)
@@ -39,7 +39,7 @@ static lckv_status refuse(const struct translation *t, const char *what)
                 quoted(t->pattern.bytes, t->pattern.length).text, what, t->at);
 }
 
-/* The bytes left of the pattern start with `prefix`. */
+/* Whether the rest of the pattern starts with `prefix`. */
 static bool starts(const struct translation *t, const char *prefix)
 {
     size_t length = strlen(prefix);
@@ -47,7 +47,7 @@ static bool starts(const struct translation *t, const char *prefix)
            memcmp(t->pattern.bytes + t->at, prefix, length) == 0;
 }
 
-/* Copies up to and with the next `end`. */
+/* Copies everything up to the next `end`, and that, too. */
 static lckv_status copy_through(struct translation *t, char end, const char *what)
 {
     const char *from = t->pattern.bytes + t->at;
@@ -78,7 +78,7 @@ static bool is_hexadecimal(char c)
     return c != '\0' && strchr("0123456789abcdefABCDEF", c) != NULL;
 }
 
-/* \uHHHH, which PCRE2 writes \x{HHHH}. */
+/* Translates \uHHHH, which PCRE2 writes \x{HHHH}. */
 static lckv_status translate_unicode(struct translation *t)
 {
     const char *digits = t->pattern.bytes + t->at + 2;
@@ -138,7 +138,7 @@ static lckv_status translate_group(struct translation *t)
     return LCKV_OK;
 }
 
-/* {n,m}: in Ruby's syntax a + behind it repeats the whole, in PCRE2's it is possessive. */
+/* Copies {n,m}. A + behind it is refused: it repeats the whole in Ruby, but not in PCRE2. */
 static lckv_status translate_count(struct translation *t)
 {
     size_t begin = t->at;
@@ -194,7 +194,7 @@ static lckv_status translate_next(struct translation *t)
 static lckv_status compile(struct text pattern, struct text translated,
                            pcre2_general_context *memory, pcre2_code **code)
 {
-    /* In Ruby's syntax ^ and $ match at every line. */
+    /* MULTILINE, because in Ruby's syntax ^ and $ match at every line. */
     const uint32_t options =
         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT;
     pcre2_compile_context *context = pcre2_compile_context_create(memory);

@@ -1,7 +1,7 @@
 /*
- * Patterns: the regular expressions of tokenizer files, which are written for Oniguruma, as PCRE2
- * patterns that match the same text. What means something else there is refused, so a file can ask
- * for no recursion, callout or back reference either.
+ * Patterns are the regular expressions of tokenizer files. They are written for Oniguruma, and
+ * become PCRE2 patterns that match the same text. What would mean something else in PCRE2 is
+ * refused, and so are recursion, callouts and back references.
  */
 #ifndef LCKV_TEXT_PATTERN_H
 #define LCKV_TEXT_PATTERN_H
@@ -16,8 +16,8 @@
 #define PATTERN_MAX_COUNT 1000 /* in {n}, {n,} and {n,m} */
 
 /*
- * The compiled pattern calls out before each of its items. *largest_count: the largest number of
- * its counted repeats, 0 without any.
+ * The compiled pattern calls out before each of its items. *largest_count becomes the largest
+ * number in {n}, {n,} and {n,m}, or 0 if there are none.
  */
 CHECKED lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
                                     pcre2_general_context *memory, pcre2_code **code,

@@ -1,5 +1,5 @@
 /*
- * The pre-tokenizer: patterns run by PCRE2, without its JIT compiler, within limits.
+ * The pre-tokenizer runs patterns with PCRE2, without its JIT compiler, and within limits.
  *
  * PCRE2's own match limit starts anew at each position of the text and does not see how far a
  * repeated character reaches, so a pattern within it may still take time quadratic in the text.
@@ -14,20 +14,20 @@
 #include <string.h>
 
 /*
- * What the patterns may take on one text. Those of known models need 5 to 15 steps for each byte,
- * whatever the text.
+ * The steps that the patterns may take on one text. Those of known models need 5 to 15 steps for
+ * each byte, whatever the text.
  */
 #define FREE_STEPS 1000000
 #define STEPS_PER_BYTE 256
 
-/* What one match may take: no nesting that grows with the text. */
+/* Limits of one match, so that nesting cannot grow with the text. */
 #define MATCH_MAX_DEPTH 100000u
 #define MATCH_MAX_HEAP_KIB 32768u
 
-/* A repeat of at least n characters may fail after n - 1 of them, which no call tells. */
+/* A repeat of at least n characters may fail after n - 1 of them, for which there is no callout. */
 #define REPEATS_PER_STEP 8
 
-/* PCRE2's free() does not know the size, so it stands in front. */
+/* PCRE2 does not tell free() the size of a block, so it is stored in front of the block. */
 #define HEADER 16
 
 static void *pattern_malloc(size_t size, void *user)
@@ -153,7 +153,7 @@ static lckv_status split(struct splitter *splitter, size_t n_done, const char *t
         return splitter->function(splitter->context, text, length);
     const struct pretokenizer_step *step = &splitter->pretokenizer->steps[n_done];
     lckv_status status = LCKV_OK;
-    size_t given = 0; /* the bytes that went to the next step */
+    size_t given = 0; /* the bytes that were given to the next step */
     for (size_t search = 0; status == LCKV_OK && search < length;) {
         splitter->position = search;
         splitter->cost = 1 + step->largest_count / REPEATS_PER_STEP;
@@ -163,7 +163,7 @@ static lckv_status split(struct splitter *splitter, size_t n_done, const char *t
             break;
         if (found < 0)
             return match_failed(found, step);
-        /* The next step uses the same match data. */
+        /* The offsets are read now, because the next step uses the same match data. */
         const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(splitter->match);
         size_t begin = offsets[0], end = offsets[1];
         status = split(splitter, n_done + 1, text + given, begin - given);

@@ -1,6 +1,6 @@
 /*
- * The pre-tokenizer: cuts text into words, which BPE then never joins. A list of patterns; each
- * cuts what the one before left, into what it matches and what lies between.
+ * The pre-tokenizer cuts text into words, which BPE never joins. It is a list of patterns. Each of
+ * them cuts the texts that the one before has made into its matches and what lies between them.
  */
 #ifndef LCKV_TEXT_PRETOKENIZER_H
 #define LCKV_TEXT_PRETOKENIZER_H
@@ -24,7 +24,7 @@ struct pretokenizer {
     struct arena *arena;
     pcre2_general_context *memory; /* allocates as the arena does */
     struct pretokenizer_step steps[PRETOKENIZER_MAX_STEPS];
-    size_t n_steps; /* 0: all text is one word */
+    size_t n_steps; /* 0: the whole text is one word */
 };
 
 /* The pretokenizer must not move afterwards. Release it before the arena. */
@@ -34,7 +34,7 @@ void pretokenizer_release(struct pretokenizer *pretokenizer);
 /* Adds a pattern, which is copied. */
 CHECKED lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern);
 
-/* What GGUF files name in tokenizer.ggml.pre. */
+/* A pre-tokenizer that GGUF files name in tokenizer.ggml.pre. */
 struct pretokenizer_kind {
     const char *name;
     const char *patterns[4];
@@ -43,8 +43,8 @@ struct pretokenizer_kind {
 };
 
 /*
- * The kind of that name; the first kind with the steps of this pre-tokenizer. NULL if there is
- * none.
+ * The kind with that name, and the first kind with the steps of this pre-tokenizer. NULL if there
+ * is none.
  */
 const struct pretokenizer_kind *pretokenizer_find_kind(struct text name);
 const struct pretokenizer_kind *pretokenizer_kind_of(const struct pretokenizer *pretokenizer);
@@ -53,7 +53,7 @@ CHECKED lckv_status pretokenizer_add_kind(struct pretokenizer *pretokenizer,
 
 typedef lckv_status (*pretokenizer_function)(void *context, const char *word, size_t length);
 
-/* One call's way through the pre-tokenizer, which any number of threads may share. */
+/* What one call needs to use the pre-tokenizer, which any number of threads may share. */
 struct splitter {
     const struct pretokenizer *pretokenizer;
     pcre2_match_data *match;
@@ -69,13 +69,13 @@ CHECKED lckv_status splitter_init(struct splitter *splitter,
                                   pretokenizer_function function, void *context);
 void splitter_release(struct splitter *splitter);
 
-/* Allows the work that a text of `length` bytes may take, in however many parts it comes. */
+/* Allows the work that a text of `length` bytes may take, however many parts it comes in. */
 void splitter_allow(struct splitter *splitter, size_t length);
 
 /*
- * Gives the words of the text, which is valid UTF-8, one after the other; together they are the
- * text. LCKV_UNSUPPORTED if the patterns take more work than was allowed. The splitter must not
- * have moved since splitter_init.
+ * Gives the words of the text, which must be valid UTF-8, one after the other; together they are
+ * the whole text. LCKV_UNSUPPORTED if the patterns take more work than was allowed. The splitter
+ * must not have moved since splitter_init.
  */
 CHECKED lckv_status splitter_run(struct splitter *splitter, const char *text, size_t length);
 

@@ -1,5 +1,5 @@
 /*
- * The pre-tokenizers that GGUF files name, with the patterns that llama.cpp has for them.
+ * The pre-tokenizers that GGUF files name, and the patterns that llama.cpp uses for them.
  */
 #include "text/pretokenizer.h"
 

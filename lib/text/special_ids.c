@@ -1,5 +1,5 @@
 /*
- * Special ids from configurations and GGUF keys, and to GGUF keys. See special_ids.h.
+ * Reads special ids from configurations and GGUF keys, and writes them to keys. See special_ids.h.
  */
 #include "text/special_ids.h"
 
@@ -18,7 +18,7 @@ static const char *const special_keys[N_SPECIALS] = {
     [LCKV_SPECIAL_EOT] = "tokenizer.ggml.eot_token_id",
 };
 #define KEY_EOM "tokenizer.ggml.eom_token_id"
-#define KEY_ENDS "lckv.tokenizer.end_ids" /* those that no other key names */
+#define KEY_ENDS "lckv.tokenizer.end_ids" /* the ends that no other key names */
 
 void special_ids_init(struct special_ids *ids)
 {
@@ -65,7 +65,10 @@ static lckv_status refuse(const char *what, const char *key)
     return fail(LCKV_BAD_FORMAT, "%s: %s: expected a token id or an array of them", what, key);
 }
 
-/* An id, null or -1 (none), or an array of ids: the first counts, and all are ends if `ends`. */
+/*
+ * Reads an id, null or -1 (none), or an array of ids, of which the first counts. All ids of EOS end
+ * generation.
+ */
 static lckv_status read_ids(struct special_ids *ids, const struct json_value *root,
                             const char *what, const char *key, lckv_special special)
 {
@@ -125,7 +128,7 @@ lckv_status special_ids_read(struct special_ids *ids, const struct checkpoint *c
 
 /* ---- GGUF keys ---- */
 
-/* -1 if the key is missing, or holds the -1 that some converters write. */
+/* *token becomes -1 if the key is missing, or holds the -1 that some converters write. */
 static lckv_status read_key(const struct metadata *metadata, const char *key, lckv_token *token)
 {
     uint32_t id = UINT32_MAX;

@@ -1,5 +1,5 @@
 /*
- * Special ids: the tokens that begin and end a text, end a turn, or pad, and every id that ends
+ * Special ids are the tokens that begin or end a text, end a turn, or pad, and every id that ends
  * generation. A model has them with or without a tokenizer.
  */
 #ifndef LCKV_TEXT_SPECIAL_IDS_H
@@ -12,7 +12,7 @@
 #define MAX_END_TOKENS 256
 
 struct special_ids {
-    lckv_token special[N_SPECIALS]; /* by lckv_special; or -1 */
+    lckv_token special[N_SPECIALS]; /* by lckv_special; -1: none */
     lckv_token ends[MAX_END_TOKENS];
     size_t n_ends;
 };
@@ -27,18 +27,18 @@ CHECKED bool special_ids_is_end(const struct special_ids *ids, lckv_token token)
 CHECKED lckv_status special_ids_complete(struct special_ids *ids, const struct special_ids *others);
 
 /*
- * What the checkpoint says apart from its tokenizer: config.json and generation_config.json (which
- * counts before it), or the keys of a GGUF file.
+ * Reads what the checkpoint says outside of its tokenizer: in generation_config.json and, where
+ * that says nothing, config.json, or in the keys of a GGUF file.
  */
 CHECKED lckv_status special_ids_read(struct special_ids *ids, const struct checkpoint *checkpoint,
                                      const lckv_allocator *allocator);
 CHECKED lckv_status special_ids_read_metadata(struct special_ids *ids,
                                               const struct metadata *metadata);
 
-/* LCKV_BAD_FORMAT, with the key, for a special id of a GGUF file that is none of `n_tokens`. */
+/* LCKV_BAD_FORMAT, with the key, if a special id of a GGUF file is not below `n_tokens`. */
 CHECKED lckv_status special_ids_check(const struct special_ids *ids, uint32_t n_tokens);
 
-/* Writes keys that special_ids_read_metadata reads as the same. */
+/* Writes keys from which special_ids_read_metadata reads the same ids. */
 CHECKED lckv_status special_ids_write(const struct special_ids *ids, struct metadata *metadata);
 
 #endif

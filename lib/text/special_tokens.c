@@ -1,5 +1,5 @@
 /*
- * Special tokens in text: the automaton and the way through a text. See special_tokens.h.
+ * Builds the automaton for special tokens and finds them in texts. See special_tokens.h.
  */
 #include "text/special_tokens.h"
 
@@ -9,19 +9,19 @@
 
 #include <string.h>
 
-/* So much of a text, or the longest token, is read backwards at a time. */
+/* So many bytes of a text, or those of the longest token if it is longer, are read at a time. */
 #define BLOCK 65536
 
 /* ---- Building ---- */
 
-/* A special token's text read backwards. */
+/* The text of a special token, reversed. */
 struct ending {
     struct text text;
     lckv_token id;
     bool control;
 };
 
-/* The endings [begin, end) that a state's first `depth` bytes begin. */
+/* The endings [begin, end) of a state, which all begin with its `depth` bytes. */
 struct span {
     uint32_t begin, end;
     uint32_t depth;
@@ -84,7 +84,7 @@ static lckv_status list_endings(struct building *building, struct arena *scratch
     return status;
 }
 
-/* One for no text, and one for each beginning that no ending before has. */
+/* Counts one state for no text, and one for each beginning that no ending before it has. */
 static lckv_status count_states(const struct ending *endings, size_t count, size_t *n_states)
 {
     *n_states = 1;
@@ -101,7 +101,7 @@ static lckv_status count_states(const struct ending *endings, size_t count, size
     return LCKV_OK;
 }
 
-/* The child of a state by a byte, or 0. */
+/* The state that a byte leads to from this one, or 0. */
 static uint32_t find_child(const struct special_state *states, uint32_t state, uint8_t byte)
 {
     uint32_t begin = states[state].first_child, end = states[state + 1].first_child;
@@ -127,7 +127,7 @@ static uint32_t next_state(const struct special_tokens *specials, uint32_t state
     return specials->roots[byte];
 }
 
-/* The end of those endings from `begin` on that have the same byte there; binary search. */
+/* The end of the endings from `begin` on that agree in the next byte, by binary search. */
 static uint32_t group_end(const struct building *building, struct span span, uint32_t begin)
 {
     uint8_t byte = (uint8_t)building->endings[begin].text.bytes[span.depth];
@@ -142,7 +142,10 @@ static uint32_t group_end(const struct building *building, struct span span, uin
     return end;
 }
 
-/* All states before `state` are finished, and its own fallback is known. */
+/*
+ * Sets the tokens of a state and makes its children. All states before it are finished, and its
+ * fallback is known.
+ */
 static void finish_state(struct building *building, uint32_t state)
 {
     struct special_tokens *specials = building->specials;
@@ -232,7 +235,7 @@ void special_finder_release(struct special_finder *finder)
     memory_free(finder->allocator, finder->tokens, finder->capacity, sizeof finder->tokens[0]);
 }
 
-/* What begins at each byte of the block that starts at finder->at. */
+/* Finds which token begins at each byte of the block that starts at finder->at. */
 static void read_block(struct special_finder *finder)
 {
     const struct special_tokens *specials = finder->specials;
@@ -249,7 +252,7 @@ static void read_block(struct special_finder *finder)
     finder->block_length = length;
 }
 
-/* False if a single-word token stands inside a word. */
+/* Adds the white space that a token takes. False if a single-word token stands inside a word. */
 static bool take_surroundings(const struct special_finder *finder, size_t from, uint32_t flags,
                               struct special_match *match)
 {

@@ -1,10 +1,11 @@
 /*
- * Special tokens in text: control and user-defined tokens are found as they are written, the
- * leftmost first, the longest of several, before anything else looks at the text.
+ * Special tokens in text. Before anything else looks at the text, control and user-defined tokens
+ * are found where their text occurs: the leftmost first, and the longest of those that begin at one
+ * byte.
  *
- * An automaton (Aho and Corasick's, over the tokens read backwards) reads the text from its end and
- * so knows at each byte the longest token that begins there. A byte costs a few steps, however long
- * the tokens are and whatever they share.
+ * An automaton (by Aho and Corasick, built from the reversed tokens) reads the text from its end.
+ * So it knows at each byte the longest token that begins there. A byte costs a few steps, however
+ * long the tokens are and whatever they have in common.
  */
 #ifndef LCKV_TEXT_SPECIAL_TOKENS_H
 #define LCKV_TEXT_SPECIAL_TOKENS_H
@@ -12,21 +13,21 @@
 #include "base/checked.h"
 #include "text/vocabulary.h"
 
-/* The automaton's states: one for each different end of a token. */
+/* The automaton has a state for each different end of a token. */
 #define SPECIAL_TOKENS_MAX_STATES (1u << 22)
 
 struct special_state {
     uint32_t first_child; /* its children end where those of the next state begin */
-    uint32_t fallback;    /* the state of the longest shorter text that is a token's end, too */
-    int32_t token[2];     /* the longest token that has been read, or -1; [1]: control ones too */
-    uint8_t byte;         /* that leads here */
+    uint32_t fallback;    /* the state for the longest part of this text that ends a token, too */
+    int32_t token[2];     /* the longest token that begins here, or -1; [1]: control ones too */
+    uint8_t byte;         /* the byte that leads here */
 };
 
 struct special_tokens {
     const struct vocabulary *vocabulary;
     struct special_state *states; /* by depth, so that children lie together; one more at the end */
-    uint32_t roots[256];          /* the state after one byte, 0: none */
-    size_t longest;               /* token, in bytes; 0: there are no special tokens */
+    uint32_t roots[256];          /* the state after one byte; 0: none */
+    size_t longest;               /* the bytes of the longest token; 0: there are none */
 };
 
 struct special_match {
@@ -34,11 +35,11 @@ struct special_match {
     lckv_token id;
 };
 
-/* The vocabulary is finished and outlives it. */
+/* The vocabulary must be finished and outlive the special tokens. */
 CHECKED lckv_status special_tokens_init(struct special_tokens *specials,
                                         const struct vocabulary *vocabulary);
 
-/* One call's way through a text. */
+/* Finds the special tokens of one text, one after the other. */
 struct special_finder {
     const struct special_tokens *specials;
     const lckv_allocator *allocator;
@@ -46,13 +47,13 @@ struct special_finder {
     size_t length;
     bool controls;      /* look for control tokens, too */
     size_t at;          /* where the next match may begin */
-    size_t block_begin; /* the part of the text for which `tokens` holds what begins there */
+    size_t block_begin; /* `tokens` says which token begins at each byte of this block */
     size_t block_length;
     lckv_token *tokens;
     size_t capacity;
 };
 
-/* The text and the special tokens outlive the finder. */
+/* The text and the special tokens must outlive the finder. */
 CHECKED lckv_status special_finder_init(struct special_finder *finder,
                                         const struct special_tokens *specials,
                                         const lckv_allocator *allocator, const char *text,

@@ -1,5 +1,5 @@
 /*
- * Running a chat template: output, if, for and set.
+ * Runs a chat template: output, if, for and set.
  */
 #include "text/template.h"
 
@@ -18,7 +18,7 @@ struct run {
     int nesting;
 };
 
-/* The block tag that ended a body: its keyword has been read. */
+/* The block tag that ended a body. Its keyword has been read. */
 struct ending {
     struct tag tag;
     struct expression expression;
@@ -32,7 +32,7 @@ static lckv_status write_value(struct run *run, const struct value *value)
     if (value->kind == VALUE_UNDEFINED)
         return LCKV_OK;
     if (value->kind != VALUE_TEXT)
-        return fail(LCKV_UNSUPPORTED, "writing what is not text is not supported");
+        return fail(LCKV_UNSUPPORTED, "output of a value that is not text is not supported");
     for (size_t i = 0; status == LCKV_OK && i < value->n_pieces; i++) {
         const struct piece *piece = &value->pieces[i];
         if (piece->text.length > 0)
@@ -66,7 +66,7 @@ static lckv_status set_variable(struct scope *scope, struct text name, const str
     return LCKV_OK;
 }
 
-/* set name = value */
+/* Runs set name = value. */
 static lckv_status run_set(struct run *run, struct expression *e)
 {
     struct text name = e->token;
@@ -94,7 +94,7 @@ static lckv_status condition(struct run *run, struct expression *e, bool *holds)
     return status;
 }
 
-/* if, elif and else: one body at most is active. */
+/* Runs if, elif and else. At most one of the bodies is active. */
 static lckv_status run_if(struct run *run, struct expression *e, bool active)
 {
     struct ending ending = {.expression = *e};
@@ -122,7 +122,7 @@ static lckv_status run_if(struct run *run, struct expression *e, bool active)
     }
 }
 
-/* for name in messages: what is iterated over. */
+/* Reads `for name in messages`. */
 static lckv_status read_for(struct run *run, struct expression *e, struct text *name,
                             struct value *messages)
 {
@@ -177,7 +177,7 @@ static lckv_status run_for(struct run *run, struct expression *e, bool active)
     return LCKV_OK;
 }
 
-/* *ended: the tag belongs to the if or for around it. */
+/* Runs a block tag. *ended becomes true if the tag belongs to the if or for around it. */
 static lckv_status run_block(struct run *run, bool active, struct ending *ending, bool *ended)
 {
     struct expression *e = &ending->expression;
@@ -188,7 +188,7 @@ static lckv_status run_block(struct run *run, bool active, struct ending *ending
              expression_is(e, "endfor");
     bool is_if = expression_is(e, "if"), is_for = expression_is(e, "for");
     bool is_set = expression_is(e, "set");
-    /* Marks what the model said, for training; it writes nothing. */
+    /* These tags mark, for training, what the model said. They write nothing. */
     bool is_mark = expression_is(e, "generation") || expression_is(e, "endgeneration");
     if (*ended || is_mark)
         return LCKV_OK;
@@ -206,7 +206,7 @@ static lckv_status run_block(struct run *run, bool active, struct ending *ending
     return status;
 }
 
-/* Up to the tag that ends the body, which is the end of the source outside of if and for. */
+/* Runs a body up to the tag that ends it, or the whole template up to the end of its source. */
 static lckv_status run_body(struct run *run, bool active, struct ending *ending)
 {
     bool ended = false;
@@ -236,7 +236,7 @@ static lckv_status run_body(struct run *run, bool active, struct ending *ending)
     return LCKV_OK;
 }
 
-/* Line ends as \n, and one at the end of the file left out, as Jinja reads templates. */
+/* Makes every line end \n, and leaves out one at the end of the source, as Jinja does. */
 static lckv_status normalise(struct text source, struct arena *arena, struct text *normalised)
 {
     char *bytes;

@@ -2,8 +2,8 @@
  * Chat templates: Jinja programs that write a conversation as text.
  *
  * This runs what most of them consist of: text, output of concatenated strings, if, for over the
- * messages, and set. Whatever else a template does is refused by name when a conversation gets
- * there, so what comes out is what Jinja would write, with the settings of Hugging Face's
+ * messages, and set. If a template does anything else, it is refused by name when a conversation
+ * gets there. So the text is the one that Jinja would write with the settings of Hugging Face's
  * transformers (trim_blocks and lstrip_blocks).
  */
 #ifndef LCKV_TEXT_TEMPLATE_H
@@ -26,9 +26,9 @@ struct template_input {
 typedef lckv_status (*template_sink)(void *context, struct text text, bool is_message);
 
 /*
- * LCKV_UNSUPPORTED, with the reason and where in the template, for what is not understood;
- * LCKV_INVALID_ARGUMENT for messages that the template itself refuses. The sink may have taken part
- * of the text by then.
+ * LCKV_UNSUPPORTED, with the reason and the place in the template, for what is not understood;
+ * LCKV_INVALID_ARGUMENT for messages that the template itself refuses. By then the sink may have
+ * taken part of the text.
  */
 CHECKED lckv_status template_run(struct text source, const struct template_input *input,
                                  const lckv_allocator *allocator, template_sink sink,

@@ -1,6 +1,7 @@
 /*
- * The operators of chat templates' expressions: Jinja's grammar by recursive descent, evaluated as
- * it is read. Each level of precedence has a function, the loosest last.
+ * The operators in expressions of chat templates: Jinja's grammar by recursive descent. Expressions
+ * are evaluated while they are read. Each level of precedence has a function; the operators that
+ * bind loosest come last.
  */
 #include "text/template_expression.h"
 
@@ -23,13 +24,13 @@ static lckv_status product(struct expression *e, struct value *value)
             continue;
         if (value->kind != VALUE_INTEGER || right.kind != VALUE_INTEGER || value->number < 0 ||
             right.number <= 0)
-            return fail(LCKV_UNSUPPORTED, "%% of these is not supported");
+            return fail(LCKV_UNSUPPORTED, "%% of these values is not supported");
         value->number %= right.number;
     }
     return status;
 }
 
-/* Texts joined, or integers added and subtracted. */
+/* Joins texts, or adds or subtracts integers. */
 static lckv_status combine(struct expression *e, char operator, const struct value * right,
                            struct value *value)
 {
@@ -37,12 +38,12 @@ static lckv_status combine(struct expression *e, char operator, const struct val
     if (value->kind == VALUE_TEXT && right->kind == VALUE_TEXT && operator!= '-')
         return value_join(e->scope, value, right, value);
     if (!are_integers || operator== '~')
-        return fail(LCKV_UNSUPPORTED, "%c of these is not supported", operator);
+        return fail(LCKV_UNSUPPORTED, "%c of these values is not supported", operator);
     value->number += operator== '+' ? right->number : - right->number;
     return LCKV_OK;
 }
 
-/* Operands with one of the operators between them. */
+/* Reads operands with one of the operators between them. */
 static lckv_status join(struct expression *e, const char *operators,
                         lckv_status (*operand)(struct expression *, struct value *),
                         struct value *value)
@@ -72,11 +73,11 @@ static lckv_status sum(struct expression *e, struct value *value)
     return join(e, "+-", concatenation, value);
 }
 
-/* 'name' in message: which members it has. */
+/* 'name' in message: whether the message has that member. */
 static lckv_status contains(const struct value *name, const struct value *message, bool *result)
 {
     if (name->kind != VALUE_TEXT || name->n_pieces != 1 || message->kind != VALUE_MESSAGE)
-        return fail(LCKV_UNSUPPORTED, "\"in\" for these is not supported");
+        return fail(LCKV_UNSUPPORTED, "\"in\" for these values is not supported");
     *result =
         text_equals(name->pieces[0].text, "role") || text_equals(name->pieces[0].text, "content");
     return LCKV_OK;
@@ -89,12 +90,12 @@ static lckv_status compare(const struct value *left, const struct value *right,
         return contains(left, right, result);
     if (text_equals(operator, "==") || text_equals(operator, "!=")) {
         if (!value_equals(left, right, result))
-            return fail(LCKV_UNSUPPORTED, "comparing these is not supported");
+            return fail(LCKV_UNSUPPORTED, "comparing these values is not supported");
         *result = *result == text_equals(operator, "==");
         return LCKV_OK;
     }
     if (left->kind != VALUE_INTEGER || right->kind != VALUE_INTEGER)
-        return fail(LCKV_UNSUPPORTED, "the order of what are no numbers is not supported");
+        return fail(LCKV_UNSUPPORTED, "ordering values that are not numbers is not supported");
     bool or_equal = operator.length == 2 && left->number == right->number;
     *result = or_equal || (operator.bytes[0] == '<' ? left->number < right->number
                                                     : left->number> right->number);
@@ -142,7 +143,7 @@ static lckv_status negation(struct expression *e, struct value *value)
     return status;
 }
 
-/* Operands joined by `word`, up to the one that decides, which is the value. */
+/* Reads operands joined by `word`. The value is the first that decides the result, or the last. */
 static lckv_status chain(struct expression *e, const char *word, bool deciding,
                          lckv_status (*operand)(struct expression *, struct value *),
                          struct value *value)
@@ -172,7 +173,7 @@ lckv_status expression_unconditional(struct expression *e, struct value *value)
     return chain(e, "or", true, conjunction, value);
 }
 
-/* a if condition else b. The first is read before it is known whether it counts. */
+/* Reads a if condition else b. When `a` is read, it is not yet known whether it counts. */
 static lckv_status conditional(struct expression *e, struct value *value)
 {
     struct expression start = *e;

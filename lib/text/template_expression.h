@@ -1,6 +1,6 @@
 /*
- * The expressions of chat templates: tokens in template_lexer.c, operands in template_operand.c,
- * operators in template_expression.c.
+ * The expressions of chat templates. template_lexer.c reads their tokens, template_operand.c the
+ * operands, and template_expression.c the operators.
  */
 #ifndef LCKV_TEXT_TEMPLATE_EXPRESSION_H
 #define LCKV_TEXT_TEMPLATE_EXPRESSION_H
@@ -14,11 +14,11 @@ enum token_kind { TOKEN_END, TOKEN_NAME, TOKEN_INTEGER, TOKEN_STRING, TOKEN_OPER
 struct expression {
     struct scope *scope;
     struct text source;
-    size_t at;    /* behind the token */
-    int skipping; /* above 0: what is read does not count, as behind a false `and` */
+    size_t at;    /* the offset behind the token */
+    int skipping; /* above 0: what is read has no effect, as behind a false operand of `and` */
     int depth;    /* of parentheses and the like */
     enum token_kind kind;
-    struct text token; /* of a string: between its quotes */
+    struct text token; /* a string without its quotes */
 };
 
 /* Reads the first token. */
@@ -28,19 +28,19 @@ CHECKED lckv_status expression_begin(struct expression *expression, struct scope
 /* Reads the next token. */
 CHECKED lckv_status expression_next(struct expression *expression);
 
-/* Whether the token is that name or operator. */
+/* Whether the token is this name or operator. */
 CHECKED bool expression_is(const struct expression *expression, const char *word);
 
-/* LCKV_UNSUPPORTED, and the message names the token. */
+/* LCKV_UNSUPPORTED; the message names the token. */
 CHECKED lckv_status expression_refuse(const struct expression *expression);
 
 /* Reads the next token if this one is that word, and refuses it otherwise. */
 CHECKED lckv_status expression_expect(struct expression *expression, const char *word);
 
-/* Reads an operand with everything that is written behind it. */
+/* Reads an operand, with the members, filters and tests behind it. */
 CHECKED lckv_status expression_operand(struct expression *expression, struct value *value);
 
-/* Reads an expression and gives its value; the second without `a if b else c`, as `for` has it. */
+/* Read an expression and give its value; the second, for `for`, does not take `a if b else c`. */
 CHECKED lckv_status expression_value(struct expression *expression, struct value *value);
 CHECKED lckv_status expression_unconditional(struct expression *expression, struct value *value);
 

@@ -1,5 +1,5 @@
 /*
- * The tokens of an expression. See template_expression.h.
+ * Reads the tokens of an expression. See template_expression.h.
  */
 #include "text/template_expression.h"
 

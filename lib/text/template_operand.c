@@ -1,6 +1,6 @@
 /*
- * The operands of chat templates' expressions: names, strings and numbers, with the members,
- * filters and tests that are written behind them.
+ * Reads the operands in expressions of chat templates: names, strings and numbers, with the
+ * members, filters and tests that are written behind them.
  */
 #include "text/template_expression.h"
 
@@ -13,7 +13,7 @@
 
 /* ---- Values ---- */
 
-/* The characters that the escapes of a string stand for. */
+/* Replaces the escapes of a string by the characters that they stand for. */
 static lckv_status unescape(struct scope *scope, struct text source, struct text *text)
 {
     static const char letters[] = "ntr\\'\"", characters[] = "\n\t\r\\'\"";
@@ -144,11 +144,11 @@ static lckv_status member(struct expression *e, struct text name, bool by_index,
         return value_of_member(e->scope, value, name, value);
     if (value->kind == VALUE_LOOP)
         return loop_member(e->scope, name, value);
-    return fail(LCKV_UNSUPPORTED, "%s is asked of what has no such member",
+    return fail(LCKV_UNSUPPORTED, "there is no member %s here",
                 quoted(name.bytes, name.length).text);
 }
 
-/* messages[i], which is undefined where there is none. */
+/* messages[i], or undefined if there is no such message. */
 static lckv_status element(const struct expression *e, const struct value *index,
                            struct value *value)
 {
@@ -161,7 +161,7 @@ static lckv_status element(const struct expression *e, const struct value *index
     return LCKV_OK;
 }
 
-/* [index], or [begin:] of messages. */
+/* Reads [index], or [begin:] behind messages. */
 static lckv_status subscript(struct expression *e, struct value *value)
 {
     struct value index;
@@ -188,11 +188,11 @@ static lckv_status trim(struct expression *e, struct value *value)
 {
     lckv_status status = LCKV_OK;
     if (e->skipping == 0 && !value_trim(e->scope, value, &status))
-        return fail(LCKV_UNSUPPORTED, "trimming this is not supported");
+        return fail(LCKV_UNSUPPORTED, "trimming this value is not supported");
     return status;
 }
 
-/* .name or .strip() */
+/* Reads .name or .strip(). */
 static lckv_status dotted(struct expression *e, struct value *value)
 {
     struct text name = e->token;
@@ -218,12 +218,12 @@ static lckv_status filter(struct expression *e, struct value *value)
     if (status != LCKV_OK || is_trim)
         return status == LCKV_OK ? trim(e, value) : status;
     if (e->skipping == 0 && value->kind != VALUE_MESSAGES)
-        return fail(LCKV_UNSUPPORTED, "the length of this is not supported");
+        return fail(LCKV_UNSUPPORTED, "the length of this value is not supported");
     *value = value_integer((int64_t)value_count(e->scope, value));
     return LCKV_OK;
 }
 
-/* is [not] defined, undefined, none, string */
+/* Reads is [not] defined, undefined, none or string. */
 static lckv_status test(struct expression *e, struct value *value)
 {
     bool negated = expression_is(e, "not"), holds;
@@ -243,7 +243,8 @@ static lckv_status test(struct expression *e, struct value *value)
     else
         return expression_refuse(e);
     if (e->skipping == 0 && value->kind == VALUE_ABSENT)
-        return fail(LCKV_UNSUPPORTED, "whether there are tools or documents is not supported");
+        return fail(LCKV_UNSUPPORTED,
+                    "asking whether there are tools or documents is not supported");
     *value = value_bool(holds != negated);
     return expression_next(e);
 }

@@ -1,5 +1,5 @@
 /*
- * Tags, and Jinja's rules for the white space around them. See template_tags.h.
+ * Reads tags, and follows Jinja's rules for the white space around them. See template_tags.h.
  */
 #include "text/template_tags.h"
 
@@ -20,7 +20,7 @@ static size_t find_tag(const struct template_reader *reader)
     return reader->source.length;
 }
 
-/* Whether `at` is where a tag ends that ends with `end`: "}}", "%}" or "#}", or a sign before. */
+/* Whether a tag ends at `at`: with `end`, which is "}}", "%}" or "#}", or with a sign before it. */
 static bool is_end(struct text source, size_t at, const char *end)
 {
     char c = source.bytes[at];
@@ -29,7 +29,7 @@ static bool is_end(struct text source, size_t at, const char *end)
     return source.length - at >= 2 && memcmp(source.bytes + at, end, 2) == 0;
 }
 
-/* Moves over the inside of a tag; strings and brackets may hold what looks like its end. */
+/* Moves over the inside of a tag. Strings and brackets in it may hold what looks like its end. */
 static bool find_end(struct text source, size_t *at, const char *end)
 {
     bool is_comment = end[0] == '#';
@@ -52,7 +52,7 @@ static bool find_end(struct text source, size_t *at, const char *end)
     return false;
 }
 
-/* What is left of the text before a tag when white space has been controlled. */
+/* The text before a tag, without the white space that the tags around it remove. */
 static struct text trimmed(const struct template_reader *reader, struct text text,
                            enum tag_kind kind, char sign)
 {

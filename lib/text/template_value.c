@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* Pieces that one call may make: some for the template, and some for each message. */
+/* The pieces that one call may make: some for the template, and some more for each message. */
 #define FREE_PIECES ((size_t)1 << 16)
 #define PIECES_PER_MESSAGE 256
 
@@ -71,7 +71,7 @@ bool value_is_true(const struct scope *scope, const struct value *value)
     }
 }
 
-/* Byte by byte: the pieces of two equal texts may end in different places. */
+/* Compares byte by byte, because the pieces of equal texts may end at different offsets. */
 static bool texts_are_equal(const struct value *a, const struct value *b)
 {
     size_t piece_a = 0, piece_b = 0, at_a = 0, at_b = 0;
@@ -124,7 +124,7 @@ lckv_status value_join(struct scope *scope, const struct value *a, const struct 
     return LCKV_OK;
 }
 
-/* Python's white space has four control characters more than Unicode's. */
+/* The four control characters that are white space in Python, but not in Unicode. */
 static bool is_separator(char c)
 {
     return c >= 0x1C && c <= 0x1F;
@@ -155,7 +155,7 @@ static lckv_status special_token(struct scope *scope, struct text text, struct v
     return text.bytes != NULL ? value_text(scope, text, false, value) : LCKV_OK;
 }
 
-/* Names that the field's tools define and this does not. */
+/* Refuses names that the field's tools define, but lckv does not. */
 static lckv_status check_known(struct text name)
 {
     static const char *const others[] = {

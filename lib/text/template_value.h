@@ -1,5 +1,5 @@
 /*
- * The values of chat templates, and where names get theirs.
+ * The values of chat templates, and the values that names have.
  */
 #ifndef LCKV_TEXT_TEMPLATE_VALUE_H
 #define LCKV_TEXT_TEMPLATE_VALUE_H
@@ -9,13 +9,13 @@
 
 enum value_kind {
     VALUE_UNDEFINED,
-    VALUE_ABSENT, /* None for some callers and undefined for others; false for all of them */
+    VALUE_ABSENT, /* None for some programs, undefined for others, and false for all of them */
     VALUE_NONE,
     VALUE_BOOL,
     VALUE_INTEGER,
     VALUE_TEXT,
-    VALUE_MESSAGES, /* those from `number` on */
-    VALUE_MESSAGE,  /* the one of index `number` */
+    VALUE_MESSAGES, /* the messages from index `number` on */
+    VALUE_MESSAGE,  /* the message at index `number` */
     VALUE_LOOP
 };
 
@@ -27,7 +27,7 @@ struct piece {
 struct value {
     enum value_kind kind;
     int64_t number;
-    const struct piece *pieces; /* of a text, never changed */
+    const struct piece *pieces; /* of a text; they are never changed */
     size_t n_pieces;
 };
 
@@ -42,8 +42,8 @@ struct variable {
 struct scope {
     const struct template_input *input;
     struct arena arena; /* of one call */
-    size_t n_made;      /* pieces, which bounds the memory of one call */
-    struct variable variables[TEMPLATE_MAX_VARIABLES]; /* the last of a name counts */
+    size_t n_made;      /* pieces made so far; their limit bounds the memory of one call */
+    struct variable variables[TEMPLATE_MAX_VARIABLES]; /* the last one with a name counts */
     size_t n_variables;
     bool in_loop;
     size_t loop_index, loop_count;
@@ -69,10 +69,10 @@ CHECKED lckv_status value_join(struct scope *scope, const struct value *a, const
 /* Takes white space from both ends of a text of at most one piece; false for other texts. */
 CHECKED bool value_trim(struct scope *scope, struct value *value, lckv_status *status);
 
-/* What a name stands for. */
+/* The value of a name. */
 CHECKED lckv_status value_of_name(struct scope *scope, struct text name, struct value *value);
 
-/* role or content of a message; other members are undefined. */
+/* The role or the content of a message. Other members are undefined. */
 CHECKED lckv_status value_of_member(struct scope *scope, const struct value *message,
                                     struct text name, struct value *value);
 

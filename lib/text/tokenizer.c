@@ -1,5 +1,5 @@
 /*
- * Tokenizers: making one, looking at its tokens, and bytes back from tokens. encode.c turns bytes
+ * Makes tokenizers, looks at their tokens, and turns tokens back into bytes. encode.c turns bytes
  * into tokens.
  */
 #include "text/tokenizer_parts.h"
@@ -27,7 +27,7 @@ static const char *const end_texts[] = {
     "</s>",
 };
 #define N_END_TEXTS (sizeof end_texts / sizeof end_texts[0])
-#define N_TURN_TEXTS 10 /* the first of them may be the end-of-turn token */
+#define N_TURN_TEXTS 10 /* so many of them, from the first on, may be the end-of-turn token */
 
 static lckv_status find_end_tokens(struct tokenizer *tokenizer)
 {
@@ -70,7 +70,7 @@ static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoi
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
 }
 
-/* A GGUF file without a tokenizer lacks the key, or says "none". */
+/* In a GGUF file without a tokenizer the key is missing, or its value is "none". */
 static lckv_status is_described(const struct checkpoint *checkpoint, bool *described)
 {
     struct text model = {"", 0};
@@ -157,7 +157,7 @@ struct text tokenizer_chat_template(const struct tokenizer *tokenizer)
     return tokenizer->chat_template;
 }
 
-/* What a token adds to a text, nothing if it is hidden. */
+/* The text that a token adds when detokenized: none if the token is hidden. */
 static lckv_status shown_text(const struct tokenizer *tokenizer, lckv_token token, uint32_t flags,
                               struct text *text)
 {

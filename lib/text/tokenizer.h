@@ -1,8 +1,8 @@
 /*
- * Tokenizers: bytes to token ids and back, with special tokens, from GGUF metadata or
- * tokenizer.json.
+ * Tokenizers turn bytes into token ids and back, special tokens included. They are made from GGUF
+ * metadata or from tokenizer.json.
  *
- * Chat templates are chat.h, pre-tokenizer patterns pretokenizer.h, streaming detokenizer.h.
+ * For chat templates see chat.h, for patterns pretokenizer.h, and for streaming detokenizer.h.
  */
 #ifndef LCKV_TEXT_TOKENIZER_H
 #define LCKV_TEXT_TOKENIZER_H
@@ -15,8 +15,9 @@
 struct tokenizer; /* immutable once made; any number of threads may use one */
 
 /*
- * Makes the tokenizer that the checkpoint describes; *tokenizer NULL with LCKV_OK if it describes
- * none. LCKV_UNSUPPORTED for kinds that this version lacks, LCKV_BAD_FORMAT for malformed ones.
+ * Makes the tokenizer that the checkpoint describes. If it describes none, *tokenizer becomes NULL,
+ * and the status is LCKV_OK. LCKV_UNSUPPORTED for kinds that this version lacks, LCKV_BAD_FORMAT
+ * for malformed ones.
  */
 CHECKED lckv_status tokenizer_create(const struct checkpoint *checkpoint,
                                      const lckv_allocator *allocator, struct tokenizer **tokenizer);
@@ -25,8 +26,8 @@ void tokenizer_release(struct tokenizer *tokenizer);
 uint32_t tokenizer_n_tokens(const struct tokenizer *tokenizer);
 
 /*
- * Takes over what the model has and the tokenizer lacks: ids below `n_ids`, which are unused tokens
- * without text from now on, and special ids. Call it once, before the tokenizer is shared.
+ * Adds what the model has and the tokenizer lacks: ids below `n_ids`, which become unused tokens
+ * without text, and special ids. Call it once, before the tokenizer is shared.
  */
 CHECKED lckv_status tokenizer_extend(struct tokenizer *tokenizer, uint32_t n_ids,
                                      const struct special_ids *ids);
@@ -36,15 +37,15 @@ CHECKED lckv_status tokenizer_encode(const struct tokenizer *tokenizer, const ch
                                      size_t length, uint32_t flags, lckv_token *tokens,
                                      size_t capacity, size_t *n_tokens);
 
-/* A stretch of a text; in a plain one, nothing is a control token. */
+/* A part of a text. If it is plain, no control tokens are found in it. */
 struct text_part {
     size_t length;
     bool is_plain;
 };
 
 /*
- * The same for a text that consists of these parts. Words may cross from one to the next, special
- * tokens may not.
+ * Encodes a text that consists of these parts. A word may reach from one part into the next, a
+ * special token may not.
  */
 CHECKED lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char *text,
                                            const struct text_part *parts, size_t n_parts,
@@ -59,12 +60,13 @@ CHECKED lckv_status tokenizer_token(const struct tokenizer *tokenizer, lckv_toke
                                     struct text *text, lckv_token_type *type);
 const struct special_ids *tokenizer_special_ids(const struct tokenizer *tokenizer);
 
-/* The chat template's source, length 0 if there is none. */
+/* The source of the chat template, of length 0 if there is none. */
 struct text tokenizer_chat_template(const struct tokenizer *tokenizer);
 
 /*
- * Writes the tokenizer.ggml.* keys (and tokenizer.chat_template) that describe it. Ids that it got
- * by tokenizer_extend become unused tokens, because other programs want one for each id.
+ * Writes the tokenizer.ggml.* keys (and tokenizer.chat_template) that describe the tokenizer. Ids
+ * that tokenizer_extend added are written as unused tokens, because other programs expect a token
+ * for each id.
  */
 CHECKED lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer,
                                           struct metadata *metadata);

@@ -1,6 +1,6 @@
 /*
- * tokenizer_config.json: which tokens are special for what, the chat template, and rules that
- * override tokenizer.json's.
+ * Reads tokenizer_config.json: the special tokens, the chat template, and rules that count before
+ * those of tokenizer.json.
  */
 #include "text/tokenizer_parts.h"
 
@@ -9,7 +9,7 @@
 
 #define CONFIG "tokenizer_config.json"
 
-/* A token as "text" or {"content": "text"}. Names of no token are left alone, as the field does. */
+/* Reads a token, "text" or {"content": "text"}. A text that is no token gives -1, no failure. */
 static lckv_status read_special(struct tokenizer *tokenizer, const struct json_value *config,
                                 const char *what, const char *key, lckv_token *token)
 {
@@ -31,7 +31,7 @@ lckv_status tokenizer_set_chat_template(struct tokenizer *tokenizer, struct text
                       &tokenizer->chat_template.bytes);
 }
 
-/* A string, or a list of named ones, of which "default" counts. */
+/* Reads a string, or a list of named strings, of which the one named "default" counts. */
 lckv_status tokenizer_read_chat_template(struct tokenizer *tokenizer,
                                          const struct json_value *config)
 {

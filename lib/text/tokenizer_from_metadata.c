@@ -1,5 +1,5 @@
 /*
- * A tokenizer from the tokenizer.ggml.* keys of a GGUF file.
+ * Makes a tokenizer from the tokenizer.ggml.* keys of a GGUF file.
  */
 #include "text/tokenizer_parts.h"
 
@@ -13,7 +13,7 @@
 const char *const tokenizer_flag_keys[N_TOKEN_FLAGS] = {KEY_STRIP_LEFT, KEY_STRIP_RIGHT,
                                                         KEY_SINGLE_WORD};
 
-/* The array of that key, *value NULL if it is missing. */
+/* Finds the array with that key. *value becomes NULL if it is missing. */
 static lckv_status get_array(const struct metadata *metadata, const char *key, uint32_t type,
                              const struct metadata_value **value)
 {
@@ -67,7 +67,7 @@ static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct met
     return status == LCKV_OK ? status : fail_in(status, "%s", KEY_TOKENS);
 }
 
-/* "left right". Merges of what is no token are skipped, as in llama.cpp no text ever gets there. */
+/* Reads merges, "left right". Those whose texts are no tokens can never happen, and are skipped. */
 static lckv_status read_merges(struct tokenizer *tokenizer, const struct metadata *metadata)
 {
     const struct metadata_value *merges;
@@ -114,7 +114,7 @@ static lckv_status read_pretokenizer(struct tokenizer *tokenizer, const struct m
     return pretokenizer_add_kind(&tokenizer->pretokenizer, kind);
 }
 
-/* *token stays if the key is missing, or holds the -1 that some converters write. */
+/* *token stays as it is if the key is missing, or holds the -1 that some converters write. */
 static lckv_status read_token(const struct tokenizer *tokenizer, const struct metadata *metadata,
                               const char *key, lckv_token *token)
 {

@@ -1,7 +1,7 @@
 /*
- * A tokenizer from a Hugging Face directory. The model is in tokenizer_model.c, what happens around
- * it in tokenizer_pipeline.c and tokenizer_postprocessor.c, tokenizer_config.json in
- * tokenizer_config.c.
+ * Makes a tokenizer from a Hugging Face directory. Of tokenizer.json, tokenizer_model.c reads the
+ * model, tokenizer_pipeline.c what comes before it, and tokenizer_postprocessor.c what comes behind
+ * it. tokenizer_config.c reads tokenizer_config.json.
  */
 #include "text/tokenizer_parts.h"
 
@@ -36,8 +36,8 @@ lckv_status tokenizer_check_members(const struct json_value *object, const char 
 }
 
 /*
- * Tokens that are normalized are looked for in the text that the normalizer has changed, the others
- * in the text as it comes, which is what this does.
+ * Tokens with the flag `normalized` would have to be found in the text that the normalizer has
+ * changed. lckv finds tokens in the text as it comes, so it refuses them if there is a normalizer.
  */
 static lckv_status check_normalized(const struct tokenizer *tokenizer,
                                     const struct json_value *root)
@@ -63,7 +63,7 @@ static lckv_status check_normalized(const struct tokenizer *tokenizer,
     return LCKV_OK;
 }
 
-/* What happens around the model, after tokenizer_config.json's special tokens are known. */
+/* Reads what happens around the model. The special tokens of tokenizer_config.json are known. */
 static lckv_status read_pipeline(struct tokenizer *tokenizer, const struct json_value *root)
 {
     const struct json_value *normalizer = NULL, *pretokenizer = NULL, *postprocessor = NULL;
@@ -84,11 +84,11 @@ static lckv_status read_pipeline(struct tokenizer *tokenizer, const struct json_
     return status == LCKV_OK ? tokenizer_check_decoder(decoder) : status;
 }
 
-/* tokenizer_config.json counts before special_tokens_map.json. */
+/* What tokenizer_config.json says counts before special_tokens_map.json. */
 static lckv_status read_all(struct tokenizer *tokenizer, const struct json_value *root,
                             const struct json_value *config, const struct json_value *map)
 {
-    /* Truncation and padding are for batches, and what transformers does not do by itself. */
+    /* Truncation and padding are for batches. transformers does neither unless it is asked to. */
     lckv_status status = tokenizer_check_members(
         root, TOKENIZER,
         "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder "
@@ -110,7 +110,7 @@ static lckv_status read_all(struct tokenizer *tokenizer, const struct json_value
     return status;
 }
 
-/* An empty document for a file that is not there. */
+/* A file that is not there gives an empty document. */
 static lckv_status parse(struct text text, const char *what, const lckv_allocator *allocator,
                          struct json_document *document)
 {

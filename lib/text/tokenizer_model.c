@@ -1,5 +1,5 @@
 /*
- * The model of tokenizer.json: vocabulary, added tokens and merges.
+ * Reads the model of tokenizer.json: vocabulary, added tokens and merges.
  */
 #include "text/tokenizer_parts.h"
 
@@ -13,7 +13,7 @@
 #define MODEL TOKENIZER ": model"
 #define ADDED TOKENIZER ": added_tokens"
 
-/* Options of the model that must be absent, null, false, 0 or "". */
+/* Refuses options of the model that are not absent, null, false, 0 or "". */
 static lckv_status check_unused_options(const struct json_value *model)
 {
     static const char *const options[] = {"dropout", "continuing_subword_prefix",
@@ -32,7 +32,7 @@ static lckv_status check_unused_options(const struct json_value *model)
 
 static lckv_status check_model(const struct json_value *model)
 {
-    struct text type = {"BPE", 3}; /* old files leave it out */
+    struct text type = {"BPE", 3}; /* old files do not have the member */
     lckv_status status = json_get_text(model, MODEL, "type", &type, NULL);
     if (status == LCKV_OK && !text_equals(type, "BPE"))
         return fail(LCKV_UNSUPPORTED, MODEL ": type %s is not supported, expected \"BPE\"",
@@ -47,7 +47,7 @@ static lckv_status check_model(const struct json_value *model)
                : status;
 }
 
-/* The id of a member of the vocabulary. */
+/* Reads the id of a token in the vocabulary. */
 static lckv_status read_id(const struct json_value *value, int64_t *id)
 {
     struct text token = json_name(value);
@@ -57,7 +57,7 @@ static lckv_status read_id(const struct json_value *value, int64_t *id)
     return LCKV_OK;
 }
 
-/* One more than the largest id. */
+/* *n_tokens becomes one more than the largest id. */
 static lckv_status count_tokens(const struct json_value *vocab, const struct json_value *added,
                                 uint64_t *n_tokens)
 {
@@ -110,7 +110,7 @@ static lckv_status set_added_token(struct vocabulary *vocabulary, const struct j
     if (status != LCKV_OK)
         return status;
 
-    /* Of a text that is listed already, the id that it has counts. */
+    /* If the text is listed already, the id that it has there counts. */
     lckv_token listed = vocabulary_find(vocabulary, content);
     if (listed < 0)
         status = vocabulary_set(vocabulary, id, content, LCKV_TOKEN_USER_DEFINED);
@@ -146,7 +146,7 @@ static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct jso
     return status == LCKV_OK ? status : fail_in(status, TOKENIZER);
 }
 
-/* "left right" or ["left", "right"]; false for anything else. */
+/* Takes "left right" or ["left", "right"]; false for anything else. */
 static bool parse_merge(const struct json_value *merge, struct text *left, struct text *right)
 {
     if (json_is(merge, JSON_STRING)) {
@@ -193,7 +193,7 @@ static lckv_status read_merges(struct tokenizer *tokenizer, const struct json_va
     return status == LCKV_OK ? status : fail_in(status, MODEL);
 }
 
-/* model.unk_token, which stands for bytes that have no token. */
+/* Reads model.unk_token, which stands for bytes that have no token. */
 static lckv_status read_unknown(struct tokenizer *tokenizer, const struct json_value *model)
 {
     struct text unknown = {"", 0};

@@ -1,5 +1,5 @@
 /*
- * What a tokenizer consists of, for the files that make, use and write one. Everybody else includes
+ * The parts of a tokenizer, for the files that make, use and write one. All other files include
  * tokenizer.h.
  */
 #ifndef LCKV_TEXT_TOKENIZER_PARTS_H
@@ -13,41 +13,41 @@
 #include "text/tokenizer.h"
 
 struct tokenizer {
-    struct arena arena; /* of everything below */
+    struct arena arena; /* holds everything below */
     struct vocabulary vocabulary;
-    uint32_t n_ids; /* the vocabulary's, and perhaps some behind them that have no text */
+    uint32_t n_ids; /* of the vocabulary, and perhaps more behind them, which have no text */
     struct special_tokens special_tokens;
     struct pretokenizer pretokenizer;
     struct bpe bpe;
-    bool nfc;               /* text is normalised first */
-    struct special_ids ids; /* those of the tokenizer's own files, completed by the model's */
-    bool names_special[N_SPECIALS]; /* whether the tokenizer's own files do */
+    bool nfc;                       /* text is normalised first */
+    struct special_ids ids;         /* from the tokenizer's own files, completed from the model's */
+    bool names_special[N_SPECIALS]; /* whether the tokenizer's own files name the token */
     bool add_bos, add_eos;          /* the model's own rule */
     struct text chat_template;
 };
 
-/* Where the parts come from: a GGUF file's metadata, tokenizer.json and tokenizer_config.json. */
+/* Each reads the parts: from a GGUF file's metadata, or from the files of a directory. */
 CHECKED lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer,
                                             const struct metadata *metadata);
 CHECKED lckv_status tokenizer_read_json(struct tokenizer *tokenizer,
                                         const struct checkpoint *checkpoint);
 
 /*
- * LCKV_UNSUPPORTED, by name, if the object has a member that is not in `known`, whose names are
- * separated by blanks. `what` is what the object is.
+ * LCKV_UNSUPPORTED, with its name, if the object has a member that is not in `known`, a list of
+ * names separated by blanks. `what` says in messages what the object is.
  */
 CHECKED lckv_status tokenizer_check_members(const struct json_value *object, const char *what,
                                             const char *known);
 
-/* The members of ByteLevel. Behind the pre-tokenizer, all of them change offsets only. */
+/* The members of ByteLevel. As a post-processor or decoder it uses them for offsets only. */
 #define BYTE_LEVEL_MEMBERS "type add_prefix_space trim_offsets use_regex"
 
-/* The type of a part of the pipeline, which must say it; and LCKV_UNSUPPORTED for a kind. */
+/* The type of a part of the pipeline, which must have one; and LCKV_UNSUPPORTED for a kind. */
 CHECKED lckv_status tokenizer_get_type(const struct json_value *object, const char *what,
                                        struct text *type);
 CHECKED lckv_status tokenizer_refuse_kind(const char *what, struct text kind);
 
-/* Reads each of the array `key`, in order. */
+/* Reads each element of the array `key`, in order. */
 typedef lckv_status (*tokenizer_read_function)(struct tokenizer *tokenizer,
                                                const struct json_value *object);
 CHECKED lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer,
@@ -58,7 +58,7 @@ CHECKED lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer,
 CHECKED lckv_status tokenizer_read_model(struct tokenizer *tokenizer,
                                          const struct json_value *root);
 
-/* Parts of tokenizer.json that shape text around the model; each an object or NULL. */
+/* The parts of tokenizer.json that come before and behind the model, each an object or NULL. */
 CHECKED lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
                                               const struct json_value *normalizer);
 CHECKED lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
@@ -66,13 +66,13 @@ CHECKED lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
 CHECKED lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,
                                                  const struct json_value *postprocessor);
 
-/* The decoder undoes ByteLevel's spelling, or is not there; others are refused. */
+/* Refuses a decoder that does anything but undo ByteLevel's spelling. It may be missing. */
 CHECKED lckv_status tokenizer_check_decoder(const struct json_value *decoder);
 
 /*
- * tokenizer_config.json: first the special tokens (of special_tokens_map.json, too; `what` is the
- * file) and the chat template; after the post-processor, what it says about adding BOS and EOS,
- * which counts more there, as in the field's converters.
+ * These read tokenizer_config.json: first the special tokens (those of special_tokens_map.json,
+ * too; `what` names the file) and the chat template. The rules about adding BOS and EOS are read
+ * after the post-processor, which they override, as in the field's converters.
  */
 CHECKED lckv_status tokenizer_read_specials(struct tokenizer *tokenizer,
                                             const struct json_value *config, const char *what);
@@ -82,7 +82,7 @@ CHECKED lckv_status tokenizer_set_chat_template(struct tokenizer *tokenizer, str
 CHECKED lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
                                                 const struct json_value *config);
 
-/* The keys of GGUF metadata. Those of lckv's own say what the common ones cannot. */
+/* The keys of GGUF metadata. lckv has keys of its own for what the common ones cannot say. */
 #define KEY_MODEL "tokenizer.ggml.model"
 #define KEY_PRE "tokenizer.ggml.pre"
 #define KEY_TOKENS "tokenizer.ggml.tokens"
@@ -92,16 +92,16 @@ CHECKED lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
 #define KEY_ADD_EOS "tokenizer.ggml.add_eos_token"
 #define KEY_SPACE_PREFIX "tokenizer.ggml.add_space_prefix"
 #define KEY_CHAT_TEMPLATE "tokenizer.chat_template"
-#define KEY_PATTERNS "lckv.tokenizer.patterns" /* with the pre-tokenizer "lckv" */
+#define KEY_PATTERNS "lckv.tokenizer.patterns" /* used if the pre-tokenizer is "lckv" */
 #define KEY_NFC "lckv.tokenizer.nfc"
 #define KEY_IGNORE_MERGES "lckv.tokenizer.ignore_merges"
-#define KEY_UNKNOWN_BYTE "lckv.tokenizer.unknown_byte_id" /* stands for bytes without a token */
+#define KEY_UNKNOWN_BYTE "lckv.tokenizer.unknown_byte_id" /* for bytes that have no token */
 #define KEY_STRIP_LEFT "lckv.tokenizer.lstrip_ids"
 #define KEY_STRIP_RIGHT "lckv.tokenizer.rstrip_ids"
 #define KEY_SINGLE_WORD "lckv.tokenizer.single_word_ids"
 #define PRE_OWN "lckv"
 
-/* The keys of the tokens that have a flag, by bit. */
+/* For each flag of a token, by its bit, the key that lists the tokens which have it. */
 #define N_TOKEN_FLAGS 3
 extern const char *const tokenizer_flag_keys[N_TOKEN_FLAGS];
 

@@ -1,6 +1,6 @@
 /*
- * What tokenizer.json does to text before the model: normalizer and pre-tokenizer.
- * Kinds that this version lacks are refused by name.
+ * Reads the parts of tokenizer.json that change text before the model: normalizer and
+ * pre-tokenizer. Kinds that this version lacks are refused by name.
  */
 #include "text/tokenizer_parts.h"
 
@@ -27,7 +27,6 @@ lckv_status tokenizer_refuse_kind(const char *what, struct text kind)
                 quoted(kind.bytes, kind.length).text);
 }
 
-/* Each of the array `key`, in order. */
 lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer, const struct json_value *object,
                                     const char *what, const char *key, tokenizer_read_function read)
 {
@@ -68,7 +67,7 @@ static lckv_status add_pattern(struct tokenizer *tokenizer, struct text pattern)
     return status == LCKV_OK ? status : fail_in(status, PRETOKENIZER);
 }
 
-/* Adds a pattern that matches just the string. */
+/* Adds a pattern that matches this string only. */
 static lckv_status add_string(struct tokenizer *tokenizer, struct text string)
 {
     char *pattern;
@@ -89,9 +88,9 @@ static lckv_status add_string(struct tokenizer *tokenizer, struct text string)
 }
 
 /*
- * Matches become words, and so does what lies between them. "Removed" of an inverted pattern keeps
- * only matches in Hugging Face's tokenizers; such patterns match all text, and here no byte is
- * lost.
+ * Matches become words, and so does the text between them. In Hugging Face's tokenizers "Removed"
+ * with an inverted pattern keeps the matches only. Such patterns match all text, and lckv drops no
+ * byte.
  */
 static lckv_status read_split(struct tokenizer *tokenizer, const struct json_value *split)
 {
@@ -138,7 +137,7 @@ static lckv_status read_digits(struct tokenizer *tokenizer, const struct json_va
 
 static lckv_status read_byte_level(struct tokenizer *tokenizer, const struct json_value *byte_level)
 {
-    bool add_prefix_space = true, use_regex = true; /* the defaults there */
+    bool add_prefix_space = true, use_regex = true; /* the defaults of Hugging Face's tokenizers */
     lckv_status status =
         tokenizer_check_members(byte_level, PRETOKENIZER ": ByteLevel", BYTE_LEVEL_MEMBERS);
     if (status == LCKV_OK)
@@ -172,7 +171,7 @@ static lckv_status read_step(struct tokenizer *tokenizer, const struct json_valu
     return tokenizer_refuse_kind(PRETOKENIZER, type);
 }
 
-/* The type of the last step, length 0 if there is none. */
+/* The type of the last step, of length 0 if there is none. */
 static lckv_status last_type(const struct json_value *step, struct text *type)
 {
     const struct json_value *steps = NULL;
@@ -213,7 +212,7 @@ lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
     lckv_status status = last_type(pretokenizer, &last);
     if (status != LCKV_OK)
         return status;
-    /* Steps behind it would see spelled bytes, not text. */
+    /* Steps behind ByteLevel would see the spellings of bytes, not text. */
     if (!text_equals(last, "ByteLevel") || count_byte_levels(pretokenizer) != 1)
         return fail(LCKV_UNSUPPORTED,
                     PRETOKENIZER ": expected ByteLevel as the last step, and nowhere else");

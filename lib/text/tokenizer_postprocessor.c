@@ -1,6 +1,6 @@
 /*
- * What tokenizer.json does behind the model: the post-processor, which puts BOS and EOS around the
- * text, and the decoder.
+ * Reads the parts of tokenizer.json that come behind the model: the post-processor, which puts BOS
+ * and EOS around the text, and the decoder.
  */
 #include "text/tokenizer_parts.h"
 
@@ -12,7 +12,7 @@
 #define POSTPROCESSOR "tokenizer.json: post_processor"
 #define DECODER "tokenizer.json: decoder"
 
-/* The token that the template calls `name`. */
+/* Finds the token that the template calls `name`. */
 static lckv_status template_token(const struct tokenizer *tokenizer,
                                   const struct json_value *template, struct text name,
                                   lckv_token *token)

@@ -1,6 +1,6 @@
 /*
- * A tokenizer as GGUF metadata, so that reading it back gives the same tokenizer. What other
- * programs know is written in their keys; the rest in keys of lckv's own, which are left out where
+ * Writes a tokenizer as GGUF metadata, from which the same tokenizer can be read. What other
+ * programs know is written in their keys, and the rest in keys of lckv's own, which are left out if
  * they would say the default.
  */
 #include "text/tokenizer_parts.h"
@@ -36,7 +36,7 @@ static lckv_status write_vocabulary(const struct tokenizer *tokenizer, struct me
     return status;
 }
 
-/* "left right", in the arena. */
+/* Makes "left right", in the arena. */
 static lckv_status join(const struct vocabulary *vocabulary, const struct bpe_merge *merge,
                         struct arena *scratch, struct text *joined)
 {

@@ -1,5 +1,5 @@
 /*
- * Unicode properties and NFC: see unicode.h.
+ * Unicode properties and NFC. See unicode.h.
  */
 #include "text/unicode.h"
 
@@ -10,8 +10,8 @@
 #include <utf8proc.h>
 
 /*
- * utf8proc sorts a run of combining marks in quadratic time. Runs that no writing system has are
- * normalised in parts of so many characters (as Unicode's Stream-Safe Text Format cuts at 30).
+ * utf8proc sorts a sequence of combining marks in quadratic time. No writing system has sequences
+ * longer than this, so they are normalised in parts (Unicode's Stream-Safe Text Format cuts at 30).
  */
 #define MAX_MARKS 256
 
@@ -114,8 +114,8 @@ static lckv_status append(struct unicode_buffer *buffer, const char *bytes, size
 }
 
 /*
- * The end of a part that may be normalised on its own: ASCII characters compose with nothing before
- * them, so a part ends before one.
+ * The end of a part that may be normalised on its own. ASCII characters never compose with what is
+ * before them, so a part ends before one.
  */
 static size_t part_end(const char *text, size_t length)
 {

@@ -1,5 +1,6 @@
 /*
- * What the tokenizers need to know of Unicode, through utf8proc: white space, word characters, NFC.
+ * What the tokenizers need to know of Unicode, taken from utf8proc: white space, word characters
+ * and normalisation form C.
  */
 #ifndef LCKV_TEXT_UNICODE_H
 #define LCKV_TEXT_UNICODE_H
@@ -7,7 +8,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 
-/* Of the whole text, which is valid UTF-8: the bytes of white space at its start and at its end. */
+/* The number of bytes of white space at the start and at the end of the text. */
 size_t unicode_space_at_start(const char *text, size_t length);
 size_t unicode_space_at_end(const char *text, size_t length);
 
@@ -28,7 +29,7 @@ struct unicode_buffer {
 };
 void unicode_buffer_release(struct unicode_buffer *buffer);
 
-/* Valid UTF-8 in normalisation form C, in buffer->bytes. */
+/* Puts the text, which must be valid UTF-8, into buffer->bytes in normalisation form C. */
 CHECKED lckv_status unicode_nfc(const char *text, size_t length, struct unicode_buffer *buffer);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The vocabulary: see vocabulary.h.
+ * The vocabulary. See vocabulary.h.
  */
 #include "text/vocabulary.h"
 
@@ -85,7 +85,7 @@ static lckv_status fill_holes(struct vocabulary *vocabulary)
     return status;
 }
 
-/* `bytes` has room for the longest spelling. */
+/* Makes the text of a token from its spelling. `bytes` has room for the longest spelling. */
 static lckv_status derive_text(struct vocabulary *vocabulary, struct vocabulary_token *token,
                                char *bytes)
 {
@@ -95,7 +95,7 @@ static lckv_status derive_text(struct vocabulary *vocabulary, struct vocabulary_
     bool spelled = token->type == LCKV_TOKEN_NORMAL || token->type == LCKV_TOKEN_BYTE;
     if (!spelled || !byte_level_bytes(spelling.bytes, spelling.length, bytes, &n_bytes))
         return LCKV_OK;
-    if (n_bytes == spelling.length) /* all of it ASCII, so the same */
+    if (n_bytes == spelling.length) /* all of it is ASCII, so spelling and text are the same */
         return LCKV_OK;
     token->text.length = n_bytes;
     return arena_copy(vocabulary->arena, bytes, n_bytes, &token->text.bytes);

@@ -213,7 +213,7 @@ static const struct {
     {"{{ messages[0].content[0] }}", "this subscript"},
     {"{{ messages[0].content.split('x') }}", "\"split\""},
     {"{{ 'a\\x41' }}", "escape"},
-    {"{{ 7 }}", "writing what is not text"},
+    {"{{ 7 }}", "output of a value that is not text"},
     {"{{ 'a' + 7 }}", "of these"},
     {"{{ 'a' + nothing }}", "of these"},
     {"{{ nothing.more }}", "\"more\""},
