@@ -48,7 +48,7 @@ void suggest(struct suggestion *suggestion, const char *name, size_t length)
     if (suggestion->length > MAX_LENGTH || length > MAX_LENGTH)
         return;
     size_t distance = edit_distance(suggestion->word, suggestion->length, name, length);
-    /* The beginning of a name counts as one wrong letter; more than a third of them is too far. */
+    /* The beginning of a name counts as one wrong letter; more than a third is too far. */
     if (is_beginning(suggestion->word, suggestion->length, name, length))
         distance = 1;
     bool is_near = distance <= 2 && distance * 3 <= length;
