@@ -35,7 +35,7 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b, size_
     return rows[a_length][b_length];
 }
 
-/* Whether one of the two is the beginning of the other: --temperature of --temp, or gen of generate. */
+/* Whether one is the beginning of the other, as gen is of generate. */
 static bool is_beginning(const char *a, size_t a_length, const char *b, size_t b_length)
 {
     enum { LEAST_LETTERS = 3 };
