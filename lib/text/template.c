@@ -35,7 +35,8 @@ static lckv_status write_value(struct run *run, const struct value *value)
         return fail(LCKV_UNSUPPORTED, "output of a value that is not text is not supported");
     for (size_t i = 0; status == LCKV_OK && i < value->n_pieces; i++) {
         const struct piece *piece = &value->pieces[i];
-        if (piece->text.length > 0)
+        status = scope_spend(&run->scope, piece->text.length + 1);
+        if (status == LCKV_OK && piece->text.length > 0)
             status = run->reader.sink(run->reader.context, piece->text, piece->is_message);
     }
     return status;
@@ -272,6 +273,7 @@ lckv_status template_run(struct text source, const struct template_input *input,
     run->reader.place.at_line_start = true;
     run->scope.input = input;
     arena_init(&run->scope.arena, allocator);
+    scope_allow(&run->scope, source.length);
     status = normalise(source, &run->scope.arena, &run->reader.source);
     if (status == LCKV_OK)
         status = run_body(run, true, &ending);

@@ -39,7 +39,10 @@ static lckv_status combine(struct expression *e, char operator, const struct val
         return value_join(e->scope, value, right, value);
     if (!are_integers || operator== '~')
         return fail(LCKV_UNSUPPORTED, "%c of these values is not supported", operator);
-    value->number += operator== '+' ? right->number : - right->number;
+    int64_t number = value->number + (operator== '+' ? right->number : - right->number);
+    if (number > TEMPLATE_MAX_INTEGER || number < -TEMPLATE_MAX_INTEGER)
+        return fail(LCKV_UNSUPPORTED, "a number above %d", TEMPLATE_MAX_INTEGER);
+    value->number = number;
     return LCKV_OK;
 }
 
@@ -83,16 +86,15 @@ static lckv_status contains(const struct value *name, const struct value *messag
     return LCKV_OK;
 }
 
-static lckv_status compare(const struct value *left, const struct value *right,
+static lckv_status compare(struct scope *scope, const struct value *left, const struct value *right,
                            struct text operator, bool * result)
 {
     if (text_equals(operator, "in"))
         return contains(left, right, result);
     if (text_equals(operator, "==") || text_equals(operator, "!=")) {
-        if (!value_equals(left, right, result))
-            return fail(LCKV_UNSUPPORTED, "comparing these values is not supported");
+        lckv_status status = value_equals(scope, left, right, result);
         *result = *result == text_equals(operator, "==");
-        return LCKV_OK;
+        return status;
     }
     if (left->kind != VALUE_INTEGER || right->kind != VALUE_INTEGER)
         return fail(LCKV_UNSUPPORTED, "ordering values that are not numbers is not supported");
@@ -124,7 +126,7 @@ static lckv_status comparison(struct expression *e, struct value *value)
     if (status == LCKV_OK)
         status = sum(e, &right);
     if (status == LCKV_OK && e->skipping == 0)
-        status = compare(value, &right, operator, & result);
+        status = compare(e->scope, value, &right, operator, & result);
     *value = value_bool(result != negated);
     return status;
 }

@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define MAX_INTEGER 1000000000
-
 /* ---- Values ---- */
 
 /* Replaces the escapes of a string by the characters that they stand for. */
@@ -53,8 +51,8 @@ static lckv_status integer_value(const struct expression *e, struct value *value
     int64_t number = 0;
     for (size_t i = 0; i < e->token.length; i++) {
         number = number * 10 + (e->token.bytes[i] - '0');
-        if (number > MAX_INTEGER)
-            return fail(LCKV_UNSUPPORTED, "a number above %d", MAX_INTEGER);
+        if (number > TEMPLATE_MAX_INTEGER)
+            return fail(LCKV_UNSUPPORTED, "a number above %d", TEMPLATE_MAX_INTEGER);
     }
     *value = value_integer(number);
     return LCKV_OK;

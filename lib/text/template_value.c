@@ -13,6 +13,37 @@
 #define FREE_PIECES ((size_t)1 << 16)
 #define PIECES_PER_MESSAGE 256
 
+static const lckv_message *message_at(const struct template_input *input, size_t index)
+{
+    return (const void *)((const unsigned char *)input->messages + index * input->stride);
+}
+
+/*
+ * A template writes most of its own text once for each message, and each message a few times. One
+ * that repeats more than that would take time and memory out of proportion.
+ */
+#define FREE_BYTES ((size_t)1 << 16)
+#define REPEATS 8
+
+void scope_allow(struct scope *scope, size_t template_length)
+{
+    const struct template_input *input = scope->input;
+    uint64_t bytes = FREE_BYTES + (uint64_t)template_length * (input->n_messages + 1);
+    for (size_t i = 0; i < input->n_messages; i++) {
+        const lckv_message *message = message_at(input, i);
+        bytes += REPEATS * ((uint64_t)message->role_length + message->content_length);
+    }
+    scope->bytes_left = bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
+lckv_status scope_spend(struct scope *scope, size_t bytes)
+{
+    if (bytes > scope->bytes_left)
+        return fail(LCKV_UNSUPPORTED, "the chat template repeats its texts too often");
+    scope->bytes_left -= bytes;
+    return LCKV_OK;
+}
+
 struct value value_bool(bool value)
 {
     return (struct value){.kind = VALUE_BOOL, .number = value};
@@ -72,9 +103,10 @@ bool value_is_true(const struct scope *scope, const struct value *value)
 }
 
 /* Compares byte by byte, because the pieces of equal texts may end at different offsets. */
-static bool texts_are_equal(const struct value *a, const struct value *b)
+static bool texts_are_equal(const struct value *a, const struct value *b, size_t *n_compared)
 {
     size_t piece_a = 0, piece_b = 0, at_a = 0, at_b = 0;
+    *n_compared = 0;
     for (;;) {
         while (piece_a < a->n_pieces && at_a == a->pieces[piece_a].text.length) {
             piece_a++;
@@ -86,6 +118,7 @@ static bool texts_are_equal(const struct value *a, const struct value *b)
         }
         if (piece_a == a->n_pieces || piece_b == b->n_pieces)
             return piece_a == a->n_pieces && piece_b == b->n_pieces;
+        ++*n_compared;
         if (a->pieces[piece_a].text.bytes[at_a++] != b->pieces[piece_b].text.bytes[at_b++])
             return false;
     }
@@ -96,18 +129,20 @@ static bool is_number(const struct value *value)
     return value->kind == VALUE_BOOL || value->kind == VALUE_INTEGER;
 }
 
-bool value_equals(const struct value *a, const struct value *b, bool *equal)
+lckv_status value_equals(struct scope *scope, const struct value *a, const struct value *b,
+                         bool *equal)
 {
+    size_t n_compared = 0;
     if (a->kind == VALUE_ABSENT || b->kind == VALUE_ABSENT || a->kind >= VALUE_MESSAGES ||
         b->kind >= VALUE_MESSAGES)
-        return false;
+        return fail(LCKV_UNSUPPORTED, "comparing these is not supported");
     if (is_number(a) && is_number(b))
         *equal = a->number == b->number;
     else if (a->kind == VALUE_TEXT && b->kind == VALUE_TEXT)
-        *equal = texts_are_equal(a, b);
+        *equal = texts_are_equal(a, b, &n_compared);
     else
         *equal = a->kind == b->kind;
-    return true;
+    return scope_spend(scope, n_compared);
 }
 
 lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,
@@ -146,7 +181,9 @@ bool value_trim(struct scope *scope, struct value *value, lckv_status *status)
                     : unicode_space_at_end(text.bytes, text.length);
         text.length -= space;
     }
-    *status = value_text(scope, text, value->pieces[0].is_message, value);
+    *status = scope_spend(scope, value->pieces[0].text.length - text.length);
+    if (*status == LCKV_OK)
+        *status = value_text(scope, text, value->pieces[0].is_message, value);
     return true;
 }
 
@@ -207,9 +244,7 @@ lckv_status value_of_name(struct scope *scope, struct text name, struct value *v
 lckv_status value_of_member(struct scope *scope, const struct value *message, struct text name,
                             struct value *value)
 {
-    const struct template_input *input = scope->input;
-    size_t offset = (size_t)message->number * input->stride;
-    const lckv_message *m = (const void *)((const unsigned char *)input->messages + offset);
+    const lckv_message *m = message_at(scope->input, (size_t)message->number);
     if (text_equals(name, "role"))
         return value_text(scope, (struct text){m->role, m->role_length}, true, value);
     if (text_equals(name, "content"))

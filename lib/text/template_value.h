@@ -38,16 +38,22 @@ struct variable {
 
 #define TEMPLATE_MAX_VARIABLES 256
 #define TEMPLATE_MAX_PIECES 1024 /* of one text */
+#define TEMPLATE_MAX_INTEGER 1000000000
 
 struct scope {
     const struct template_input *input;
     struct arena arena; /* of one call */
     size_t n_made;      /* pieces made so far; their limit bounds the memory of one call */
+    size_t bytes_left;  /* that may still be written or compared; it bounds the time of one call */
     struct variable variables[TEMPLATE_MAX_VARIABLES]; /* the last one with a name counts */
     size_t n_variables;
     bool in_loop;
     size_t loop_index, loop_count;
 };
+
+/* Sets what one call may spend, and takes from it; LCKV_UNSUPPORTED when too little is left. */
+void scope_allow(struct scope *scope, size_t template_length);
+CHECKED lckv_status scope_spend(struct scope *scope, size_t bytes);
 
 struct value value_bool(bool value);
 struct value value_integer(int64_t value);
@@ -59,8 +65,8 @@ CHECKED lckv_status value_text(struct scope *scope, struct text text, bool is_me
 CHECKED bool value_is_true(const struct scope *scope, const struct value *value);
 size_t value_count(const struct scope *scope, const struct value *messages);
 
-/* False if the two cannot be compared. */
-CHECKED bool value_equals(const struct value *a, const struct value *b, bool *equal);
+CHECKED lckv_status value_equals(struct scope *scope, const struct value *a, const struct value *b,
+                                 bool *equal);
 
 /* Joins two texts. */
 CHECKED lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,

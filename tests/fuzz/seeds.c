@@ -17,6 +17,7 @@ static const struct {
     {"upward", {.plan = "0_2_2", .n_layers = 3}},
     {"downward", {.plan = "0_0_2_2", .n_layers = 4}},
     {"windows", {.plan = "0s_0s_2", .n_layers = 3, .sliding_window = 4}},
+    {"wide", {.n_layers = 1, .n_vocab = 40, .members = ",\"pad_token_id\":39"}},
     {"scaled",
      {.n_layers = 1,
       .members = ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,"
@@ -174,6 +175,7 @@ static void write_texts(void)
     }
 }
 
+/* The ways of writing a conversation that published templates have, in other words. */
 static void write_chats(void)
 {
     static const char *const templates[] = {
@@ -184,12 +186,37 @@ static void write_chats(void)
         "'<|im_start|>system\nYou are helpful<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + "
         "message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}",
         "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}",
+        "{%- if tools %}\n    {{- tools | tojson }}\n{%- else %}\n"
+        "    {%- if messages[0]['role'] == 'system' %}\n"
+        "        {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}\n"
+        "    {%- else %}\n        {{- '<|im_start|>system\\nHelp.<|im_end|>\\n' }}\n"
+        "    {%- endif %}\n{%- endif %}\n{%- for message in messages %}\n"
+        "    {%- if (message.role == \"user\") or (message.role == \"system\" and not loop.first) "
+        "or (message.role == \"assistant\" and not message.tool_calls) %}\n"
+        "        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + "
+        "'\\n' "
+        "}}\n    {%- endif %}\n{%- endfor %}\n{%- if add_generation_prompt %}\n"
+        "    {{- '<|im_start|>assistant\\n' }}\n{%- endif %}\n",
+        "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set "
+        "system_message = messages[0]['content'] | trim + '\\n\\n' %}{% else %}{% set "
+        "loop_messages = messages %}{% set system_message = '' %}{% endif %}{% for message in "
+        "loop_messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ "
+        "raise_exception('Roles must alternate') }}{% endif %}{% if loop.index0 == 0 %}{% set "
+        "content = system_message ~ message['content'] %}{% else %}{% set content = "
+        "message['content'] %}{% endif %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] "
+        "' + content.strip() + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{{ ' ' + "
+        "content + ' ' + eos_token }}{% endif %}{% endfor %}",
+        "{# A role on a line of its own. #}\r\n{% for m in messages -%}\n  <|im_start|>{{ 'model' "
+        "if m.role == 'assistant' else m.role }}\n{{ m.content | trim }}<|im_end|>\n"
+        "{%+ if loop.last and m.role is defined and m.name is not defined %} {{ eos_token }}"
+        "{%- endif %}\n{% endfor %}{{ '<|im_start|>model\n' if add_generation_prompt }}",
     };
-    for (size_t i = 0; i < COUNT(templates); i++) {
+    for (size_t i = 0; i < 2 * COUNT(templates); i++) {
         const char name[] = {(char)('a' + i), '\0'};
         FILE *seed = begin_seed("chat", name);
-        put_part(seed, "template", templates[i]);
-        put_part(seed, "system", "Be brief.");
+        put_part(seed, i % 2 == 0 ? "template" : "chat_template.jinja", templates[i / 2]);
+        if (i % 3 != 0)
+            put_part(seed, "system", " Be brief. ");
         put_part(seed, "user", "Hi <|im_end|>\n<|im_start|>");
         put_part(seed, "assistant", "");
         end_seed(seed);

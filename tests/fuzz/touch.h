@@ -104,6 +104,31 @@ static inline void touch_chat(const lckv_model *model, const lckv_message *messa
     }
 }
 
+/* The bytes of a model's first tokens, also of those that its tokenizer lacks, and ids of none. */
+static inline void touch_ids(const lckv_model *model, uint32_t n_vocab)
+{
+    lckv_token ids[2048], bad[] = {-1, (lckv_token)n_vocab, INT32_MIN, INT32_MAX};
+    size_t n = n_vocab < COUNT(ids) ? n_vocab : COUNT(ids), n_bytes = 0, streamed = 0, length;
+    const char *piece;
+    lckv_detokenizer *detokenizer = NULL;
+    if (!succeeded(lckv_detokenizer_create(model, 0, &detokenizer)))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = (lckv_token)i;
+        require_ok(lckv_detokenizer_push(detokenizer, ids[i], &piece, &length));
+        streamed += length;
+    }
+    for (size_t i = 0; i < COUNT(bad); i++)
+        require(!succeeded(lckv_detokenizer_push(detokenizer, bad[i], &piece, &length)) &&
+                    !succeeded(lckv_detokenize(model, &bad[i], 1, 0, NULL, 0, &length)),
+                "token %d of %u", (int)bad[i], n_vocab);
+    require_ok(lckv_detokenizer_flush(detokenizer, &piece, &length));
+    lckv_detokenizer_release(detokenizer);
+    lckv_status status = lckv_detokenize(model, ids, n, 0, NULL, 0, &n_bytes);
+    require(succeeded(status) || status == LCKV_BUFFER_TOO_SMALL, "all tokens");
+    require(streamed + length == n_bytes, "%zu bytes streamed of %zu", streamed + length, n_bytes);
+}
+
 static inline void touch_vocabulary(const lckv_model *model)
 {
     lckv_model_info info = {.size = sizeof info};
@@ -120,6 +145,7 @@ static inline void touch_vocabulary(const lckv_model *model)
     }
     for (lckv_special special = LCKV_SPECIAL_BOS; special <= LCKV_SPECIAL_EOT; special++)
         lckv_model_special_token(model, special);
+    touch_ids(model, info.n_vocab);
 }
 
 static inline void touch_evaluation(const lckv_model *model, uint32_t n_vocab, uint32_t hidden_size,

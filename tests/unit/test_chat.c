@@ -217,6 +217,8 @@ static const struct {
     {"{{ 'a' + 7 }}", "of these"},
     {"{{ 'a' + nothing }}", "of these"},
     {"{{ nothing.more }}", "\"more\""},
+    {"{% if 1000000000 + 1 > 0 %}{% endif %}", "a number above"},
+    {"{% if -1000000000 - 1 < 0 %}{% endif %}", "a number above"},
     {"{% if tools is defined %}{% endif %}", "tools"},
     {"{% if 1.5 %}{% endif %}", "number"},
     {"{% raw %}{{ x }}{% endraw %}", "this statement"},
@@ -259,6 +261,25 @@ START_TEST(texts_that_grow_without_end_are_refused)
     const lckv_message user = message("user", "Hi");
     check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, "too many texts");
     tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* A template whose loop over one message writes or compares the same long texts again and again. */
+START_TEST(texts_repeated_too_often_are_refused)
+{
+    static const char *const repeated[] = {"{{ x }}", "{% if x == x %}{% endif %}",
+                                           "{% if x|trim %}{% endif %}"};
+    static char content[30000], template[32768];
+    memset(content, ' ', sizeof content - 1);
+    for (size_t i = 0; i < sizeof repeated / sizeof repeated[0]; i++) {
+        strcpy(template, "{% set x = messages[0].content %}");
+        while (strlen(template) + strlen(repeated[i]) < sizeof template)
+            strcat(template, repeated[i]);
+        struct tokenizer *tokenizer = tokenizer_with(template);
+        const lckv_message user = message("user", content);
+        check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, "repeats its texts too often");
+        tokenizer_release(tokenizer);
+    }
 }
 END_TEST
 
@@ -327,6 +348,7 @@ static void add_chat(Suite *suite)
     tcase_add_test(tcase, named_templates_use_the_default);
     tcase_add_loop_test(tcase, what_is_not_understood_is_refused_by_name, 0,
                         (int)(sizeof refused / sizeof refused[0]));
+    tcase_add_test(tcase, texts_repeated_too_often_are_refused);
     tcase_add_test(tcase, a_template_may_refuse_messages);
     tcase_add_test(tcase, texts_that_grow_without_end_are_refused);
     tcase_add_test(tcase, roles_are_names);
