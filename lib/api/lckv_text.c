@@ -23,8 +23,7 @@ static lckv_status tokenize(const struct lckv_model *model, const char *text, si
         status = model_check_tokenizer(model);
     if (status != LCKV_OK)
         return status;
-    return tokenizer_encode(model->tokenizer, text != NULL ? text : "", length, flags, tokens,
-                            capacity, n_tokens);
+    return tokenizer_encode(model->tokenizer, text, length, flags, tokens, capacity, n_tokens);
 }
 
 lckv_status lckv_tokenize(const lckv_model *model, const char *text, size_t length, uint32_t flags,

@@ -162,6 +162,8 @@ lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char
             return fail(LCKV_INVALID_ARGUMENT, "a text of more than %u bytes", MAX_TEXT);
         length += parts[i].length;
     }
+    if (text == NULL)
+        text = ""; /* of no bytes */
     struct encoding encoding = {.tokenizer = tokenizer,
                                 .workspace.allocator = allocator,
                                 .normalised.allocator = allocator,

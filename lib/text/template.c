@@ -88,7 +88,7 @@ static lckv_status run_set(struct run *run, struct expression *e)
 static lckv_status condition(struct run *run, struct expression *e, bool *holds)
 {
     struct value value = {.kind = VALUE_UNDEFINED};
-    lckv_status status = expression_value(e, &value);
+    lckv_status status = expression_unconditional(e, &value);
     if (status == LCKV_OK)
         status = expression_end(e);
     *holds = status == LCKV_OK && value_is_true(&run->scope, &value);

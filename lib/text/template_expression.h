@@ -40,7 +40,10 @@ CHECKED lckv_status expression_expect(struct expression *expression, const char 
 /* Reads an operand, with the members, filters and tests behind it. */
 CHECKED lckv_status expression_operand(struct expression *expression, struct value *value);
 
-/* Read an expression and give its value; the second, for `for`, does not take `a if b else c`. */
+/*
+ * Both read an expression and give its value. The second does not take `a if b else c`, which Jinja
+ * does not allow in the tags of if and for.
+ */
 CHECKED lckv_status expression_value(struct expression *expression, struct value *value);
 CHECKED lckv_status expression_unconditional(struct expression *expression, struct value *value);
 

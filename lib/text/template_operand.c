@@ -244,14 +244,31 @@ static lckv_status test(struct expression *e, struct value *value)
         return fail(LCKV_UNSUPPORTED,
                     "asking whether there are tools or documents is not supported");
     *value = value_bool(holds != negated);
-    return expression_next(e);
+    status = expression_next(e);
+    return status == LCKV_OK && expression_is(e, "is") ? expression_refuse(e) : status;
+}
+
+typedef lckv_status suffix_reader(struct expression *e, struct value *value);
+
+/* Any number of suffixes that begin with one of two words. */
+static lckv_status suffixes(struct expression *e, const char *const words[2],
+                            suffix_reader *const readers[2], struct value *value)
+{
+    lckv_status status = LCKV_OK;
+    while (status == LCKV_OK && (expression_is(e, words[0]) || expression_is(e, words[1]))) {
+        suffix_reader *reader = readers[expression_is(e, words[1])];
+        status = expression_next(e);
+        if (status == LCKV_OK)
+            status = reader(e, value);
+    }
+    return status;
 }
 
 lckv_status expression_operand(struct expression *e, struct value *value)
 {
-    static const char *const starts[] = {".", "[", "|", "is"};
-    static lckv_status (*const readers[])(struct expression *, struct value *) = {dotted, subscript,
-                                                                                  filter, test};
+    static const char *const member_words[] = {".", "["}, *const filter_words[] = {"|", "is"};
+    static suffix_reader *const member_readers[] = {dotted, subscript};
+    static suffix_reader *const filter_readers[] = {filter, test};
     bool negative = expression_is(e, "-");
     lckv_status status = negative ? expression_next(e) : LCKV_OK;
     if (negative && e->kind != TOKEN_INTEGER)
@@ -260,15 +277,7 @@ lckv_status expression_operand(struct expression *e, struct value *value)
         status = primary(e, value);
     if (negative)
         value->number = -value->number;
-    for (size_t i = 0; status == LCKV_OK && i < sizeof starts / sizeof starts[0];) {
-        if (!expression_is(e, starts[i])) {
-            i++;
-            continue;
-        }
-        status = expression_next(e);
-        if (status == LCKV_OK)
-            status = readers[i](e, value);
-        i = 0;
-    }
-    return status;
+    if (status == LCKV_OK)
+        status = suffixes(e, member_words, member_readers, value);
+    return status == LCKV_OK ? suffixes(e, filter_words, filter_readers, value) : status;
 }

@@ -4,7 +4,6 @@
 #include "text/template_tags.h"
 
 #include "base/status.h"
-#include "text/unicode.h"
 
 #include <string.h>
 
@@ -58,7 +57,7 @@ static struct text trimmed(const struct template_reader *reader, struct text tex
 {
     bool at_line_start = reader->place.at_line_start;
     if (reader->place.strips_space) {
-        size_t space = unicode_space_at_start(text.bytes, text.length);
+        size_t space = template_space_at_start(text);
         at_line_start = space > 0 && text.bytes[space - 1] == '\n';
         text.bytes += space;
         text.length -= space;
@@ -68,13 +67,13 @@ static struct text trimmed(const struct template_reader *reader, struct text tex
         text.length--;
     }
     if (sign == '-') {
-        text.length -= unicode_space_at_end(text.bytes, text.length);
+        text.length -= template_space_at_end(text);
     } else if (sign != '+' && (kind == TAG_BLOCK || kind == TAG_COMMENT)) {
         size_t line = text.length;
         while (line > 0 && text.bytes[line - 1] != '\n')
             line--;
-        size_t space = unicode_space_at_start(text.bytes + line, text.length - line);
-        if ((line > 0 || at_line_start) && space == text.length - line)
+        const struct text last = {text.bytes + line, text.length - line};
+        if ((line > 0 || at_line_start) && template_space_at_start(last) == last.length)
             text.length = line;
     }
     return text;

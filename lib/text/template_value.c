@@ -135,7 +135,7 @@ lckv_status value_equals(struct scope *scope, const struct value *a, const struc
     size_t n_compared = 0;
     if (a->kind == VALUE_ABSENT || b->kind == VALUE_ABSENT || a->kind >= VALUE_MESSAGES ||
         b->kind >= VALUE_MESSAGES)
-        return fail(LCKV_UNSUPPORTED, "comparing these is not supported");
+        return fail(LCKV_UNSUPPORTED, "comparing these values is not supported");
     if (is_number(a) && is_number(b))
         *equal = a->number == b->number;
     else if (a->kind == VALUE_TEXT && b->kind == VALUE_TEXT)
@@ -165,22 +165,33 @@ static bool is_separator(char c)
     return c >= 0x1C && c <= 0x1F;
 }
 
+size_t template_space_at_start(struct text text)
+{
+    size_t at = 0;
+    for (size_t space = 1; space > 0 && at < text.length; at += space)
+        space = is_separator(text.bytes[at])
+                    ? 1
+                    : unicode_space_at_start(text.bytes + at, text.length - at);
+    return at;
+}
+
+size_t template_space_at_end(struct text text)
+{
+    size_t left = text.length;
+    for (size_t space = 1; space > 0 && left > 0; left -= space)
+        space = is_separator(text.bytes[left - 1]) ? 1 : unicode_space_at_end(text.bytes, left);
+    return text.length - left;
+}
+
 bool value_trim(struct scope *scope, struct value *value, lckv_status *status)
 {
     if (value->kind != VALUE_TEXT || value->n_pieces != 1)
         return false;
     struct text text = value->pieces[0].text;
-    for (size_t space = 1; space > 0 && text.length > 0;) {
-        space = is_separator(text.bytes[0]) ? 1 : unicode_space_at_start(text.bytes, text.length);
-        text.bytes += space;
-        text.length -= space;
-    }
-    for (size_t space = 1; space > 0 && text.length > 0;) {
-        space = is_separator(text.bytes[text.length - 1])
-                    ? 1
-                    : unicode_space_at_end(text.bytes, text.length);
-        text.length -= space;
-    }
+    size_t space = template_space_at_start(text);
+    text.bytes += space;
+    text.length -= space;
+    text.length -= template_space_at_end(text);
     *status = scope_spend(scope, value->pieces[0].text.length - text.length);
     if (*status == LCKV_OK)
         *status = value_text(scope, text, value->pieces[0].is_message, value);
@@ -245,10 +256,13 @@ lckv_status value_of_member(struct scope *scope, const struct value *message, st
                             struct value *value)
 {
     const lckv_message *m = message_at(scope->input, (size_t)message->number);
-    if (text_equals(name, "role"))
-        return value_text(scope, (struct text){m->role, m->role_length}, true, value);
-    if (text_equals(name, "content"))
-        return value_text(scope, (struct text){m->content, m->content_length}, true, value);
+    bool is_role = text_equals(name, "role");
     *value = (struct value){.kind = VALUE_UNDEFINED};
-    return LCKV_OK;
+    if (!is_role && !text_equals(name, "content"))
+        return LCKV_OK;
+    struct text text = is_role ? (struct text){m->role, m->role_length}
+                               : (struct text){m->content, m->content_length};
+    if (text.length == 0)
+        text.bytes = ""; /* the caller's may be NULL */
+    return value_text(scope, text, true, value);
 }

@@ -72,6 +72,10 @@ CHECKED lckv_status value_equals(struct scope *scope, const struct value *a, con
 CHECKED lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,
                                struct value *joined);
 
+/* The bytes of white space, as Python knows it, at the start and at the end of a text. */
+size_t template_space_at_start(struct text text);
+size_t template_space_at_end(struct text text);
+
 /* Takes white space from both ends of a text of at most one piece; false for other texts. */
 CHECKED bool value_trim(struct scope *scope, struct value *value, lckv_status *status);
 

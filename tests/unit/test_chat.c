@@ -126,6 +126,7 @@ static const struct {
     {"  {%- if true -%}  x  {%- endif %}  y  {% if false %}n{% endif %}\n  {{ 'k' }}  \n{% if 1 == "
      "1 %}\n\n z{% endif %}\n\n",
      "x  y    k  \n\n z"},
+    {"a\x1F{%- if true -%} \x1C b{% endif -%}\x1D \x1E c", "abc"},
     {"{{ \"it's \\\"q\\\" \\\\ \\t.\" }}{{ '%}' }}{% if '%}' == '%' ~ '}' %}eq{% endif %}",
      "it's \"q\" \\ \t.%}eq"},
     {"{{ 'a' if add_generation_prompt else 'b' }}{{ 'c' if not messages else 'd' ~ 'e' + 'f' }}{{ "
@@ -217,6 +218,9 @@ static const struct {
     {"{{ 'a' + 7 }}", "of these"},
     {"{{ 'a' + nothing }}", "of these"},
     {"{{ nothing.more }}", "\"more\""},
+    {"{% if 1 if 2 else 3 %}{% endif %}", "\"if\""},
+    {"{{ 'a' is defined is string }}", "\"is\""},
+    {"{{ messages[0].content|trim.x }}", "\".\""},
     {"{% if 1000000000 + 1 > 0 %}{% endif %}", "a number above"},
     {"{% if -1000000000 - 1 < 0 %}{% endif %}", "a number above"},
     {"{% if tools is defined %}{% endif %}", "tools"},
