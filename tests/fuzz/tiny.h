@@ -42,6 +42,7 @@ enum {
     "{\"id\":2,\"content\":\"<|im_start|>\",\"special\":true},"                                 \
     "{\"id\":3,\"content\":\"<|im_end|>\",\"special\":true},"                                   \
     "{\"id\":26,\"content\":\"bad\",\"special\":false,\"lstrip\":true}],"                       \
+    "\"normalizer\":{\"type\":\"NFC\"},"                                                        \
     "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true}," \
     "\"decoder\":{\"type\":\"ByteLevel\"}}"
 

@@ -42,8 +42,8 @@ static lckv_status open_gguf(void)
 
 static lckv_status tokenize(void)
 {
-    static const char text[] = "abc bad user's 12\xC3\xA9 <s>";
-    static const lckv_message message = {"user", 4, "a", 1};
+    static const char text[] = "abc bad user's 12e\xCC\x81 <s>";
+    static const lckv_message message = {"user", 4, " a\n", 3};
     lckv_token tokens[64];
     char buffer[256];
     size_t n_tokens = 0, length;
@@ -56,6 +56,9 @@ static lckv_status tokenize(void)
     if (status == LCKV_OK)
         status = lckv_chat_format(opened, &message, sizeof message, 1, LCKV_CHAT_ANSWER, buffer,
                                   sizeof buffer, &length);
+    if (status == LCKV_OK)
+        status = lckv_chat_tokenize(opened, &message, sizeof message, 1, LCKV_CHAT_ANSWER, tokens,
+                                    COUNT(tokens), &n_tokens);
     if (status == LCKV_OK)
         status = lckv_detokenizer_create(opened, 0, &detokenizer);
     for (size_t i = 0; status == LCKV_OK && i < n_tokens; i++)
@@ -242,11 +245,27 @@ static size_t try_all(size_t work)
     return n_failed;
 }
 
+/* What a directory may hold beside the tiny models' files. */
+static const struct {
+    const char *name, *text;
+} others[] = {
+    {"generation_config.json", "{\"eos_token_id\":[1,3],\"pad_token_id\":2}"},
+    {"special_tokens_map.json", "{\"pad_token\":{\"content\":\"</s>\"}}"},
+    {"chat_template.jinja",
+     "{{ bos_token }}{% set end = '<|im_end|>\\n' %}{% for m in messages %}{{ '<|im_start|>' + "
+     "m.role ~ '\\n' + m.content|trim + end if m.role != 'system' }}{% endfor %}"
+     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"},
+};
+
 static bool make_models(void)
 {
     static const struct tiny tiny = {.n_layers = 3, .has_biases = true};
     if (mkdtemp(folder) == NULL || !tiny_write(&tiny, folder))
         return false;
+    for (size_t i = 0; i < COUNT(others); i++) {
+        if (!tiny_write_file(folder, others[i].name, others[i].text, strlen(others[i].text), 0))
+            return false;
+    }
     snprintf(gguf, sizeof gguf, "%s/model.gguf", folder);
     snprintf(converted, sizeof converted, "%s/converted.gguf", folder);
     return lckv_convert(folder, gguf, NULL, NULL) == LCKV_OK &&
@@ -261,6 +280,10 @@ static void remove_models(void)
     char path[128];
     for (size_t i = 0; i < COUNT(names); i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    for (size_t i = 0; i < COUNT(others); i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, others[i].name);
         unlink(path);
     }
     rmdir(folder); /* stays if a conversion left its temporary file, and is a failure then */
