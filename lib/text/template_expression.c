@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define MAX_DEPTH 32
+#define MAX_DEPTH 16 /* each level is read once more */
 
 static lckv_status product(struct expression *e, struct value *value)
 {

@@ -36,8 +36,8 @@ struct variable {
     struct value value;
 };
 
-#define TEMPLATE_MAX_VARIABLES 256
-#define TEMPLATE_MAX_PIECES 1024 /* of one text */
+#define TEMPLATE_MAX_VARIABLES 64 /* each name looks at all of them */
+#define TEMPLATE_MAX_PIECES 1024  /* of one text */
 #define TEMPLATE_MAX_INTEGER 1000000000
 
 struct scope {

@@ -126,6 +126,7 @@ static const struct {
     {"  {%- if true -%}  x  {%- endif %}  y  {% if false %}n{% endif %}\n  {{ 'k' }}  \n{% if 1 == "
      "1 %}\n\n z{% endif %}\n\n",
      "x  y    k  \n\n z"},
+    {"{{ ((((((((((((((('a'))))))))))))))) }}", "a"},
     {"a\x1F{%- if true -%} \x1C b{% endif -%}\x1D \x1E c", "abc"},
     {"{{ \"it's \\\"q\\\" \\\\ \\t.\" }}{{ '%}' }}{% if '%}' == '%' ~ '}' %}eq{% endif %}",
      "it's \"q\" \\ \t.%}eq"},
@@ -231,7 +232,7 @@ static const struct {
     {"{% if true %}{% endfor %}", "expected endif"},
     {"{% endif %}", "ends no if or for"},
     {"{{ 'a ", "does not end"},
-    {"{{ (((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))) }}", "nested"},
+    {"{{ (((((((((((((((('a')))))))))))))))) }}", "nested"},
 };
 
 START_TEST(what_is_not_understood_is_refused_by_name)
@@ -264,6 +265,21 @@ START_TEST(texts_that_grow_without_end_are_refused)
     struct tokenizer *tokenizer = tokenizer_with(template);
     const lckv_message user = message("user", "Hi");
     check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, "too many texts");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(variables_are_limited)
+{
+    char template[2048] = "";
+    for (int i = 0; i < 64; i++)
+        strcat(template, "{% set x = 'a' %}");
+    const lckv_message user = message("user", "Hi");
+    struct tokenizer *tokenizer = tokenizer_with(template);
+    check_format(tokenizer, &user, 1, 0, "");
+    tokenizer_release(tokenizer);
+    tokenizer = tokenizer_with(strcat(template, "{% set y = 'a' %}"));
+    check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, "more than 64 variables");
     tokenizer_release(tokenizer);
 }
 END_TEST
@@ -352,6 +368,7 @@ static void add_chat(Suite *suite)
     tcase_add_test(tcase, named_templates_use_the_default);
     tcase_add_loop_test(tcase, what_is_not_understood_is_refused_by_name, 0,
                         (int)(sizeof refused / sizeof refused[0]));
+    tcase_add_test(tcase, variables_are_limited);
     tcase_add_test(tcase, texts_repeated_too_often_are_refused);
     tcase_add_test(tcase, a_template_may_refuse_messages);
     tcase_add_test(tcase, texts_that_grow_without_end_are_refused);
