@@ -122,6 +122,49 @@ static void write_models(void)
     }
 }
 
+/*
+ * Files with matrices of blocks, as they are and packed. lckv_convert does not write Q4_1 and the types of 256 values; the
+ * blocks of those that it writes are longer, and their bytes stand for the others'.
+ */
+static void write_blocks(void)
+{
+    static const struct {
+        const char *name;
+        lckv_dtype dtype;
+        uint32_t number; /* the type in GGUF files */
+    } types[] = {{"q8_0", LCKV_DTYPE_Q8_0, 8},  {"q4_0", LCKV_DTYPE_Q4_0, 2},
+                 {"q4_1", LCKV_DTYPE_Q8_0, 3},  {"q4_K", LCKV_DTYPE_Q8_0, 12},
+                 {"q5_K", LCKV_DTYPE_Q8_0, 13}, {"q6_K", LCKV_DTYPE_Q8_0, 14}};
+    static uint8_t bytes[65536];
+    for (size_t i = 0; i < COUNT(types); i++) {
+        const struct tiny tiny = {
+            .n_layers = 1, .is_tied = true, .hidden = types[i].number < 10 ? 32 : 256};
+        const lckv_convert_options options = {.size = sizeof options, .dtype = types[i].dtype};
+        folder_begin();
+        require(tiny_write(&tiny, folder), "cannot write to %s", folder);
+        require_ok(lckv_convert(folder, folder_path("m.gguf"), &options, NULL));
+        FILE *file = fopen(folder_path("m.gguf"), "rb");
+        require(file != NULL, "cannot read %s", folder);
+        size_t length = fread(bytes, 1, sizeof bytes, file);
+        fclose(file);
+        const uint64_t columns = tiny.hidden; /* before the rows and the type, in 8 bytes each */
+        for (size_t at = 0; at + 20 <= length; at++) {
+            if (memcmp(bytes + at, &columns, 8) == 0 && bytes[at + 16] == 8)
+                bytes[at + 16] = (uint8_t)types[i].number;
+        }
+        folder_write("m.gguf", bytes, length, 0);
+        FILE *seed = begin_seed("gguf", types[i].name);
+        put_file(seed, folder_path("m.gguf"));
+        end_seed(seed);
+        const lckv_convert_options packing = {
+            .size = sizeof packing, .packed = 1, .kernel_set = "portable"};
+        require_ok(lckv_convert(folder_path("m.gguf"), folder_path("p.gguf"), &packing, NULL));
+        seed = begin_seed("packed", types[i].name);
+        put_file(seed, folder_path("p.gguf"));
+        end_seed(seed);
+    }
+}
+
 /* fuzz_convert.c says what the digits of the options mean. */
 static void write_conversions(void)
 {
@@ -260,6 +303,7 @@ int main(int argc, char **argv)
     mkdir(out, 0777);
     write_models();
     write_shards();
+    write_blocks();
     write_conversions();
     write_texts();
     write_chats();

@@ -16,6 +16,7 @@ struct tiny {
     const char *plan; /* NULL: standard */
     uint32_t n_layers, sliding_window;
     uint32_t n_vocab; /* 0: the number of tokens of the tokenizer */
+    uint32_t hidden;  /* the hidden size; 0: TINY_HIDDEN */
     bool is_tied, has_biases;
     const char *members; /* further members of config.json, each with a comma before it; or NULL */
 };
@@ -60,6 +61,11 @@ static inline uint32_t tiny_vocab(const struct tiny *tiny)
     return tiny->n_vocab != 0 ? tiny->n_vocab : TINY_VOCAB;
 }
 
+static inline uint32_t tiny_hidden(const struct tiny *tiny)
+{
+    return tiny->hidden != 0 ? tiny->hidden : TINY_HIDDEN;
+}
+
 static inline size_t tiny_config(const struct tiny *tiny, char *text, size_t capacity)
 {
     char plan[128] = "";
@@ -70,14 +76,14 @@ static inline size_t tiny_config(const struct tiny *tiny, char *text, size_t cap
                  tiny->plan);
     int length = snprintf(
         text, capacity,
-        "{\"model_type\":\"%s\",\"hidden_act\":\"silu\",\"hidden_size\":%d,\"intermediate_size\":%"
+        "{\"model_type\":\"%s\",\"hidden_act\":\"silu\",\"hidden_size\":%u,\"intermediate_size\":%"
         "d,"
         "\"max_position_embeddings\":64,\"num_attention_heads\":%d,\"num_hidden_layers\":%u,"
         "\"num_key_value_heads\":%d,\"head_dim\":%d,\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0,"
         "\"vocab_size\":%u,\"tie_word_embeddings\":%s,\"sliding_window\":%u,\"attention_bias\":%s,"
         "\"bos_token_id\":0,\"eos_token_id\":3%s%s}",
-        tiny->plan != NULL ? "lckv-llama" : "llama", TINY_HIDDEN, TINY_INTERMEDIATE, TINY_HEADS,
-        tiny->n_layers, TINY_KV_HEADS, TINY_HEAD_DIM, tiny_vocab(tiny),
+        tiny->plan != NULL ? "lckv-llama" : "llama", tiny_hidden(tiny), TINY_INTERMEDIATE,
+        TINY_HEADS, tiny->n_layers, TINY_KV_HEADS, TINY_HEAD_DIM, tiny_vocab(tiny),
         tiny->is_tied ? "true" : "false", tiny->sliding_window, tiny->has_biases ? "true" : "false",
         plan, tiny->members != NULL ? tiny->members : "");
     return (size_t)length;
@@ -127,29 +133,32 @@ static inline size_t tiny_safetensors(const struct tiny *tiny, char *text, size_
 {
     struct tiny_header h = {text, 0, capacity, 0};
     const uint32_t q = TINY_HEADS * TINY_HEAD_DIM, kv = TINY_KV_HEADS * TINY_HEAD_DIM;
-    tiny_tensor(&h, tiny_vocab(tiny), TINY_HIDDEN, "model.embed_tokens.weight");
-    tiny_tensor(&h, TINY_HIDDEN, 0, "model.norm.weight");
+    tiny_tensor(&h, tiny_vocab(tiny), tiny_hidden(tiny), "model.embed_tokens.weight");
+    tiny_tensor(&h, tiny_hidden(tiny), 0, "model.norm.weight");
     if (!tiny->is_tied)
-        tiny_tensor(&h, tiny_vocab(tiny), TINY_HIDDEN, "lm_head.weight");
+        tiny_tensor(&h, tiny_vocab(tiny), tiny_hidden(tiny), "lm_head.weight");
     for (uint32_t i = 0; i < tiny->n_layers; i++) {
         static const char *const kv_names[] = {"k", "v"};
-        tiny_tensor(&h, TINY_HIDDEN, 0, "model.layers.%u.input_layernorm.weight", i);
-        tiny_tensor(&h, TINY_HIDDEN, 0, "model.layers.%u.post_attention_layernorm.weight", i);
-        tiny_tensor(&h, q, TINY_HIDDEN, "model.layers.%u.self_attn.q_proj.weight", i);
-        tiny_tensor(&h, TINY_HIDDEN, q, "model.layers.%u.self_attn.o_proj.weight", i);
+        tiny_tensor(&h, tiny_hidden(tiny), 0, "model.layers.%u.input_layernorm.weight", i);
+        tiny_tensor(&h, tiny_hidden(tiny), 0, "model.layers.%u.post_attention_layernorm.weight", i);
+        tiny_tensor(&h, q, tiny_hidden(tiny), "model.layers.%u.self_attn.q_proj.weight", i);
+        tiny_tensor(&h, tiny_hidden(tiny), q, "model.layers.%u.self_attn.o_proj.weight", i);
         for (int k = 0; k < 2 && tiny_has_kv(tiny, i); k++) {
-            tiny_tensor(&h, kv, TINY_HIDDEN, "model.layers.%u.self_attn.%s_proj.weight", i,
+            tiny_tensor(&h, kv, tiny_hidden(tiny), "model.layers.%u.self_attn.%s_proj.weight", i,
                         kv_names[k]);
             if (tiny->has_biases)
                 tiny_tensor(&h, kv, 0, "model.layers.%u.self_attn.%s_proj.bias", i, kv_names[k]);
         }
         if (tiny->has_biases) {
             tiny_tensor(&h, q, 0, "model.layers.%u.self_attn.q_proj.bias", i);
-            tiny_tensor(&h, TINY_HIDDEN, 0, "model.layers.%u.self_attn.o_proj.bias", i);
+            tiny_tensor(&h, tiny_hidden(tiny), 0, "model.layers.%u.self_attn.o_proj.bias", i);
         }
-        tiny_tensor(&h, TINY_INTERMEDIATE, TINY_HIDDEN, "model.layers.%u.mlp.gate_proj.weight", i);
-        tiny_tensor(&h, TINY_INTERMEDIATE, TINY_HIDDEN, "model.layers.%u.mlp.up_proj.weight", i);
-        tiny_tensor(&h, TINY_HIDDEN, TINY_INTERMEDIATE, "model.layers.%u.mlp.down_proj.weight", i);
+        tiny_tensor(&h, TINY_INTERMEDIATE, tiny_hidden(tiny),
+                    "model.layers.%u.mlp.gate_proj.weight", i);
+        tiny_tensor(&h, TINY_INTERMEDIATE, tiny_hidden(tiny), "model.layers.%u.mlp.up_proj.weight",
+                    i);
+        tiny_tensor(&h, tiny_hidden(tiny), TINY_INTERMEDIATE,
+                    "model.layers.%u.mlp.down_proj.weight", i);
     }
     h.length += (size_t)snprintf(text + h.length, capacity - h.length, "}");
     *length = h.length;
