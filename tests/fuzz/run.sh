@@ -18,10 +18,12 @@ done
 for target in "$@"; do
     # Sanitizers check the portable kernels; targets with many calls use the fastest set.
     if [ "$target" = calls ]; then unset LCKV_CPU; else export LCKV_CPU=portable; fi
+    # In packed files each matrix begins a page.
+    if [ "$target" = packed ]; then max_len=196608; else max_len=65536; fi
     corpus=$build/corpus/$target
     log=$build/$target.log
     mkdir -p "$corpus" "$build/crashes" "$here/corpus/$target"
-    options=(-max_total_time="$seconds" -timeout="$timeout" -max_len=65536 -rss_limit_mb=1024
+    options=(-max_total_time="$seconds" -timeout="$timeout" -max_len=$max_len -rss_limit_mb=1024
         -malloc_limit_mb=64 -print_final_stats=1 -entropic=0 -use_value_profile=1 -reload=0
         -artifact_prefix="$build/crashes/$target-")
     [ ! -f "$here/$target.dict" ] || options+=(-dict="$here/$target.dict")

@@ -123,8 +123,9 @@ static void write_models(void)
 }
 
 /*
- * Files with matrices of blocks, as they are and packed. lckv_convert does not write Q4_1 and the types of 256 values; the
- * blocks of those that it writes are longer, and their bytes stand for the others'.
+ * Files with matrices of blocks, as they are and packed. lckv_convert does not write Q4_1 and the
+ * types of 256 values; the blocks of those that it writes are longer, and their bytes stand for the
+ * others'.
  */
 static void write_blocks(void)
 {
