@@ -230,6 +230,7 @@ static void write_chats(void)
         "'<|im_start|>system\nYou are helpful<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + "
         "message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}",
         "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}",
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}",
         "{%- if tools %}\n    {{- tools | tojson }}\n{%- else %}\n"
         "    {%- if messages[0]['role'] == 'system' %}\n"
         "        {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}\n"
