@@ -184,10 +184,7 @@ static lckv_status subscript(struct expression *e, struct value *value)
 
 static lckv_status trim(struct expression *e, struct value *value)
 {
-    lckv_status status = LCKV_OK;
-    if (e->skipping == 0 && !value_trim(e->scope, value, &status))
-        return fail(LCKV_UNSUPPORTED, "trimming this value is not supported");
-    return status;
+    return e->skipping == 0 ? value_trim(e->scope, value) : LCKV_OK;
 }
 
 /* Reads .name or .strip(). */

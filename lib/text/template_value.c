@@ -183,19 +183,29 @@ size_t template_space_at_end(struct text text)
     return text.length - left;
 }
 
-bool value_trim(struct scope *scope, struct value *value, lckv_status *status)
+lckv_status value_trim(struct scope *scope, struct value *value)
 {
-    if (value->kind != VALUE_TEXT || value->n_pieces != 1)
-        return false;
-    struct text text = value->pieces[0].text;
-    size_t space = template_space_at_start(text);
-    text.bytes += space;
-    text.length -= space;
-    text.length -= template_space_at_end(text);
-    *status = scope_spend(scope, value->pieces[0].text.length - text.length);
-    if (*status == LCKV_OK)
-        *status = value_text(scope, text, value->pieces[0].is_message, value);
-    return true;
+    struct piece *pieces;
+    size_t n = value->n_pieces, n_removed = 0;
+    if (value->kind != VALUE_TEXT)
+        return fail(LCKV_UNSUPPORTED, "trimming this is not supported");
+    lckv_status status = make_pieces(scope, n, &pieces);
+    if (status != LCKV_OK)
+        return status;
+    memcpy(pieces, value->pieces, n * sizeof *pieces);
+    for (size_t i = 0; i < n && (i == 0 || pieces[i - 1].text.length == 0); i++) {
+        size_t space = template_space_at_start(pieces[i].text);
+        pieces[i].text.bytes += space;
+        pieces[i].text.length -= space;
+        n_removed += space;
+    }
+    for (size_t i = n; i-- > 0 && (i + 1 == n || pieces[i + 1].text.length == 0);) {
+        size_t space = template_space_at_end(pieces[i].text);
+        pieces[i].text.length -= space;
+        n_removed += space;
+    }
+    value->pieces = pieces;
+    return scope_spend(scope, n_removed);
 }
 
 static lckv_status special_token(struct scope *scope, struct text text, struct value *value)

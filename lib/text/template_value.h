@@ -76,8 +76,8 @@ CHECKED lckv_status value_join(struct scope *scope, const struct value *a, const
 size_t template_space_at_start(struct text text);
 size_t template_space_at_end(struct text text);
 
-/* Takes white space from both ends of a text of at most one piece; false for other texts. */
-CHECKED bool value_trim(struct scope *scope, struct value *value, lckv_status *status);
+/* Takes white space from both ends of a text. */
+CHECKED lckv_status value_trim(struct scope *scope, struct value *value);
 
 /* The value of a name. */
 CHECKED lckv_status value_of_name(struct scope *scope, struct text name, struct value *value);
