@@ -8,6 +8,7 @@
 
 #include "allocator.h"
 #include "folder.h"
+#include "format/gguf_metadata.h"
 
 /* Opens a copy of exactly the given size, so that a read beyond it is seen by the sanitizers. */
 static lckv_status open_copy(struct checkpoint *checkpoint, const uint8_t *data, size_t length,
@@ -302,6 +303,33 @@ START_TEST(refuses_more_metadata_than_any_model_has)
 }
 END_TEST
 
+/* Half a gigabyte is not read here; the arena only says that it was. */
+START_TEST(values_count_together_with_what_came_before_them)
+{
+    const size_t n = (size_t)4 << 20;
+    struct bytes bytes = {.length = 0};
+    put_array(&bytes, "test.bytes", METADATA_U8, n);
+    uint8_t *data = calloc(bytes.length + n, 1);
+    ck_assert_ptr_nonnull(data);
+    memcpy(data, bytes.data, bytes.length);
+    for (int full = 0; full < 2; full++) {
+        struct arena arena;
+        struct metadata metadata;
+        struct reader reader;
+        arena_init(&arena, &memory_default_allocator);
+        metadata_init(&metadata, &arena);
+        reader_init(&reader, data, bytes.length + n, "test");
+        arena.total = full ? GGUF_MAX_METADATA_BYTES - n + 1 : 0;
+        ck_assert_int_eq(gguf_read_metadata(&reader, 1, &metadata),
+                         full ? LCKV_BAD_FORMAT : LCKV_OK);
+        if (full)
+            ck_assert_error_has("\"test.bytes\" takes 4194304 bytes");
+        arena_release(&arena);
+    }
+    free(data);
+}
+END_TEST
+
 /* ---- Bytes that change while they are read ---- */
 
 #define N_WORDS 200
@@ -420,6 +448,7 @@ static void add_malformed(Suite *suite)
     tcase_add_loop_test(tests, a_tensor_of_any_number_of_dimensions_does_not_stop_the_open, 0, 3);
     tcase_add_loop_test(tests, a_part_of_a_split_model_is_called_so, 0, 2);
     tcase_add_test(tests, bytes_may_change_while_they_are_read);
+    tcase_add_test(tests, values_count_together_with_what_came_before_them);
     tcase_add_test(tests, refuses_duplicate_keys);
     tcase_add_test(tests, refuses_every_truncation);
     tcase_add_test(tests, survives_any_changed_byte);

@@ -191,6 +191,24 @@ START_TEST(patterns_may_not_take_more_than_linear_time)
 }
 END_TEST
 
+/* A match remembers where each round of a group began; that may not grow with the text. */
+START_TEST(patterns_may_not_take_memory_that_grows_with_the_text)
+{
+    enum { LENGTH = 262144 };
+    char *text = malloc(LENGTH);
+    size_t n_tokens = 0;
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'a', LENGTH);
+    struct tokenizer *tokenizer = tokenizer_of_json(SPLIT("{\"Regex\":\"(?:a|b)*(?=c)|a+\"}"), "");
+    ck_assert_status(tokenizer_encode(tokenizer, text, LENGTH, 0, NULL, 0, &n_tokens),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("too much memory");
+    check_pieces(tokenizer, "abc", 0, "ab|c");
+    tokenizer_release(tokenizer);
+    free(text);
+}
+END_TEST
+
 /* ---- GGUF metadata ---- */
 
 /* What to spoil in the metadata of the small tokenizer. */
@@ -320,6 +338,7 @@ static void add_malformed(Suite *suite)
     tcase_add_test(tcase, bad_config_is_refused_by_name);
     tcase_add_test(tcase, hostile_patterns_stop_at_a_limit);
     tcase_add_loop_test(tcase, patterns_may_not_take_more_than_linear_time, 0, 6);
+    tcase_add_test(tcase, patterns_may_not_take_memory_that_grows_with_the_text);
     tcase_add_loop_test(tcase, bad_metadata_are_refused_by_name, 0, N_SPOILS);
     suite_add_tcase(suite, tcase);
 }
