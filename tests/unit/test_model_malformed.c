@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "allocator.h"
 #include "folder.h"
 #include "support.h"
 
@@ -18,17 +19,22 @@ struct bytes {
 };
 
 /*
- * Checks that opening fails with this status and message, leaves the result alone, and does no harm
- * to the next open.
+ * Checks that opening fails with this status and message, leaves the result alone, gives all memory
+ * back, and does no harm to the next open.
  */
 static void check_refused(const char *path, const struct bytes *gguf, lckv_status status,
                           const char *message)
 {
+    struct counting counting = {.n_allowed = SIZE_MAX};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    const lckv_model_options options = {.size = sizeof options, .allocator = &allocator};
     lckv_model *model = NULL;
     if (path != NULL)
-        ck_assert_status(lckv_model_open(path, NULL, &model), status);
+        ck_assert_status(lckv_model_open(path, &options, &model), status);
     else
-        ck_assert_status(lckv_model_open_memory(gguf->data, gguf->length, NULL, &model), status);
+        ck_assert_status(lckv_model_open_memory(gguf->data, gguf->length, &options, &model),
+                         status);
+    ck_assert_uint_eq(counting.out, 0);
     ck_assert_error_has(message);
     ck_assert_error_has(path != NULL ? folder : "memory");
     ck_assert_ptr_null(model);
