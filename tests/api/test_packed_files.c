@@ -169,20 +169,28 @@ static void make_biased(void)
     free(config);
 }
 
-START_TEST(biases_are_packed_too)
+START_TEST(biases_are_converted_and_packed_too)
 {
     static float logits[2][N * VOCAB];
     make_biased();
-    lckv_convert_options options = {.size = sizeof options, .packed = 1};
-    ck_assert_ok(lckv_convert(folder, packed, &options, NULL));
-    lckv_model *a = open_with(folder, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT);
-    lckv_model *b = open_with(packed, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT);
+    lckv_model *biased = open_with(folder, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT);
     lckv_model *without = open_golden("standard-llama", LCKV_PRECISION_FULL);
-    logits_of(a, logits[0]);
+    logits_of(biased, logits[0]);
     logits_of(without, logits[1]);
     ck_assert_mem_ne(logits[0], logits[1], sizeof logits[0]);
     lckv_model_release(without);
-    check_same_logits(a, b);
+    lckv_model_release(biased);
+    /* To rows in the order of plain files, and from there to that of packed ones. */
+    const struct {
+        const char *from, *to;
+        uint32_t is_packed;
+    } ways[] = {{folder, plain, 0}, {folder, packed, 1}, {plain, packed, 1}};
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        lckv_convert_options options = {.size = sizeof options, .packed = ways[i].is_packed};
+        ck_assert_ok(lckv_convert(ways[i].from, ways[i].to, &options, NULL));
+        check_same_logits(open_with(folder, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT),
+                          open_with(ways[i].to, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT));
+    }
 }
 END_TEST
 
@@ -355,7 +363,7 @@ static void add_all(Suite *suite)
     tcase_set_timeout(tcase, 240);
     tcase_add_loop_test(tcase, a_packed_file_is_the_same_model_mapped, 0,
                         sizeof fixtures / sizeof fixtures[0]);
-    tcase_add_test(tcase, biases_are_packed_too);
+    tcase_add_test(tcase, biases_are_converted_and_packed_too);
     tcase_add_loop_test(tcase, every_refused_allocation_of_an_open_is_survived, 0, 4);
     tcase_add_test(tcase, opening_tells_its_progress_and_can_be_cancelled);
     tcase_add_test(tcase, it_can_be_copied);
