@@ -114,6 +114,12 @@ static const struct {
      "message['role'] + '] ' + message['content'] + '\\n' }}{% endfor %}{% if "
      "add_generation_prompt %}{{ '[assistant] ' }}{% endif %}",
      "[user]  Hi \n[assistant] "},
+    {"{% for m in messages %}{{ m.role }}{% endfor %}|{% for m in messages %}{{ m.content }}"
+     "{% endfor %}{% if loop is defined or m is defined %}!{% endif %}",
+     "user| Hi "},
+    {"{% if messages[1] is defined or messages[-2] is defined %}!{% endif %}"
+     "{{ messages[-1].role }}",
+     "user"},
     {"{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system "
      "= messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% set system = 'Be "
      "kind.' %}{% endif %}{{ '[' + system + ']' }}{% for m in loop_messages %}{{ m.content }}{% "
