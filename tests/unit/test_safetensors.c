@@ -408,6 +408,24 @@ START_TEST(refuses_one_file_under_two_names)
 }
 END_TEST
 
+/* Tensors that overlap in one file, while one of another file lies between their places. */
+START_TEST(refuses_an_overlap_within_a_shard)
+{
+    char one[512], other[512];
+    snprintf(one, sizeof one, "%-200s",
+             "{\"p\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,8]},"
+             "\"q\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[4,8]}}");
+    snprintf(other, sizeof other, "%-200s",
+             "{\"r\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[2,4]}}");
+    write_safetensors("one.safetensors", one, 8);
+    write_safetensors("other.safetensors", other, 8);
+    folder_write_text("model.safetensors.index.json",
+                      "{\"weight_map\":{\"p\":\"one.safetensors\",\"r\":\"other.safetensors\"}}");
+    ck_assert_status(open_directory(), LCKV_BAD_FORMAT);
+    ck_assert_error_has("one.safetensors: tensors \"p\" and \"q\" overlap");
+}
+END_TEST
+
 START_TEST(refuses_links_in_a_circle)
 {
     write_shards("{\"weight_map\":{\"a\":\"x.safetensors\"}}");
@@ -468,6 +486,7 @@ static void add_shards(Suite *suite)
     tcase_add_loop_test(tests, refuses_a_broken_index, 0, COUNT(broken_indices));
     tcase_add_test(tests, refuses_an_index_that_is_its_own_shard);
     tcase_add_test(tests, refuses_one_file_under_two_names);
+    tcase_add_test(tests, refuses_an_overlap_within_a_shard);
     tcase_add_test(tests, refuses_links_in_a_circle);
     tcase_add_test(tests, survives_every_failed_allocation);
     suite_add_tcase(suite, tests);
