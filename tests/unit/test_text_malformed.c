@@ -61,6 +61,8 @@ static const struct {
      "add_prefix_space"},
     {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL ",{\"type\":\"Digits\"}]}"),
      LCKV_UNSUPPORTED, "expected ByteLevel as the last step"},
+    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL "," SMALL_BYTE_LEVEL "]}"),
+     LCKV_UNSUPPORTED, "expected ByteLevel as the last step, and nowhere else"},
     {PRE("{\"type\":\"Split\",\"behavior\":\"Contiguous\",\"pattern\":{\"String\":\" \"}}"),
      LCKV_UNSUPPORTED, "\"Contiguous\""},
     {SPLIT("{}"), LCKV_BAD_FORMAT, "expected a Regex or a String"},
