@@ -47,6 +47,30 @@ START_TEST(reserved_members_of_items_are_named)
 }
 END_TEST
 
+/* A stride is a whole item at least, and keeps all of them aligned. */
+START_TEST(strides_of_items_are_checked)
+{
+    static const size_t strides[] = {0, sizeof(lckv_item) - 8, sizeof(lckv_item) + 4};
+    lckv_model *model = open_model(MODEL, (lckv_model_options){0});
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
+    lckv_token token = 1;
+    lckv_item item = {.session = session, .tokens = &token, .n_tokens = 1};
+    for (size_t i = 0; i < COUNT(strides); i++) {
+        ck_assert_status(lckv_evaluate(cache, &item, strides[i], 1, NULL, NULL),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_error_has("stride");
+        ck_assert_status(lckv_evaluate_cost(cache, &item, strides[i], 1, NULL, NULL),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_error_has("stride");
+    }
+    ck_assert_ok(lckv_evaluate(cache, &item, sizeof item + 8, 1, NULL, NULL));
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* One row of logits for each session is a default, not a limit on sessions. */
 START_TEST(many_sessions_need_no_other_option)
 {
@@ -72,6 +96,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, an_empty_path_is_called_empty);
     tcase_add_test(tcase, a_plan_of_no_text_has_no_length);
     tcase_add_test(tcase, reserved_members_of_items_are_named);
+    tcase_add_test(tcase, strides_of_items_are_checked);
     tcase_add_test(tcase, many_sessions_need_no_other_option);
     suite_add_tcase(suite, tcase);
 }

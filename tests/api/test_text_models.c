@@ -276,6 +276,9 @@ START_TEST(what_messages_say_is_never_structure)
         ck_assert_status(lckv_chat_tokenize(model, messages, 8, 2, 0, tokens, 16, &n),
                          LCKV_INVALID_ARGUMENT);
         ck_assert_status(
+            lckv_chat_tokenize(model, messages, sizeof *messages + 4, 2, 0, tokens, 16, &n),
+            LCKV_INVALID_ARGUMENT); /* the second would not be aligned */
+        ck_assert_status(
             lckv_chat_tokenize(model, messages, sizeof *messages, 2, 64, tokens, 16, &n),
             LCKV_INVALID_ARGUMENT);
         lckv_model_release(model);
