@@ -286,6 +286,26 @@ START_TEST(what_messages_say_is_never_structure)
 }
 END_TEST
 
+/* As in the field's tools, config.json names no special tokens for templates. */
+START_TEST(templates_see_the_special_tokens_of_the_tokenizer)
+{
+    char text[16];
+    size_t length = 0;
+    const lckv_message message = {"a", 1, "b", 1};
+    put_model("\"bos_token_id\":0,\"eos_token_id\":1,");
+    put("tokenizer.json", TOKENIZER(""));
+    put("tokenizer_config.json", "{\"eos_token\":\"</s>\"}");
+    put("chat_template.jinja", "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}");
+    lckv_model *model = open_folder(false);
+    ck_assert_ok(
+        lckv_chat_format(model, &message, sizeof message, 1, 0, text, sizeof text, &length));
+    ck_assert_uint_eq(length, strlen("b</s>"));
+    ck_assert_mem_eq(text, "b</s>", length);
+    ck_assert_int_eq(lckv_model_special_token(model, LCKV_SPECIAL_BOS), 0);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_text_models(Suite *suite)
 {
     TCase *tcase = tcase_create("text of models");
@@ -299,6 +319,7 @@ static void add_text_models(Suite *suite)
     tcase_add_loop_test(tcase, a_model_opens_without_a_tokenizer_that_is_not_understood, 0,
                         (int)(sizeof not_understood / sizeof not_understood[0]));
     tcase_add_test(tcase, what_messages_say_is_never_structure);
+    tcase_add_test(tcase, templates_see_the_special_tokens_of_the_tokenizer);
     suite_add_tcase(suite, tcase);
 }
 
