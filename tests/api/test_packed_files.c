@@ -124,8 +124,11 @@ static void set_true(char *text, const char *member)
     memcpy(at + strlen(member) - strlen("false"), "true ", strlen("false"));
 }
 
-/* Makes standard-llama with a bias for every matrix of a layer, in the folder of the test. */
-static void make_biased(void)
+/*
+ * Makes standard-llama with a bias for every matrix of a layer, in the folder of the test. With
+ * `shared`, layer 0 reads the keys and values of layer 1 and has no biases for its own.
+ */
+static void make_biased(bool shared)
 {
     static const struct {
         const char *name;
@@ -147,6 +150,8 @@ static void make_biased(void)
     for (int layer = 0; layer < 8; layer++) {
         for (size_t b = 0; b < sizeof biases / sizeof biases[0]; b++) {
             char name[64];
+            if (shared && layer == 0 && (b == 1 || b == 2))
+                continue;
             snprintf(name, sizeof name, "model.layers.%d.%s.bias", layer, biases[b].name);
             add_vector(header, &bytes, &length, name, biases[b].n);
         }
@@ -165,14 +170,19 @@ static void make_biased(void)
     char *config = read_whole("tests/data/goldens/standard-llama/config.json", NULL);
     set_true(config, "\"attention_bias\": false");
     set_true(config, "\"mlp_bias\": false");
-    folder_write_text("config.json", config);
+    char *whole_config = malloc(strlen(config) + 64);
+    ck_assert_ptr_nonnull(whole_config);
+    sprintf(whole_config, "{%s%s", shared ? "\"layer_types\":\"1_1_2_3_4_5_6_7\"," : "",
+            strchr(config, '{') + 1);
+    folder_write_text("config.json", whole_config);
+    free(whole_config);
     free(config);
 }
 
 START_TEST(biases_are_converted_and_packed_too)
 {
     static float logits[2][N * VOCAB];
-    make_biased();
+    make_biased(false);
     lckv_model *biased = open_with(folder, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT);
     lckv_model *without = open_golden("standard-llama", LCKV_PRECISION_FULL);
     logits_of(biased, logits[0]);
@@ -191,6 +201,16 @@ START_TEST(biases_are_converted_and_packed_too)
         check_same_logits(open_with(folder, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT),
                           open_with(ways[i].to, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT));
     }
+}
+END_TEST
+
+START_TEST(biases_that_no_layer_reads_need_not_be_there)
+{
+    make_biased(true);
+    lckv_convert_options options = {.size = sizeof options, .packed = 1};
+    ck_assert_ok(lckv_convert(folder, packed, &options, NULL));
+    check_same_logits(open_with(folder, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT),
+                      open_with(packed, LCKV_PRECISION_FULL, NULL, LCKV_WEIGHTS_DEFAULT));
 }
 END_TEST
 
@@ -364,6 +384,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, a_packed_file_is_the_same_model_mapped, 0,
                         sizeof fixtures / sizeof fixtures[0]);
     tcase_add_test(tcase, biases_are_converted_and_packed_too);
+    tcase_add_test(tcase, biases_that_no_layer_reads_need_not_be_there);
     tcase_add_loop_test(tcase, every_refused_allocation_of_an_open_is_survived, 0, 4);
     tcase_add_test(tcase, opening_tells_its_progress_and_can_be_cancelled);
     tcase_add_test(tcase, it_can_be_copied);

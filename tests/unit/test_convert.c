@@ -6,6 +6,7 @@
 #include "format/gguf.h"
 #include "kernels/blocks.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -450,22 +451,34 @@ static int32_t cancel(void *user, uint64_t done, uint64_t total)
     return 1;
 }
 
-START_TEST(failures_leave_the_old_file)
+/* The conversion fails; nothing but the old file is in the folder, and all memory is given back. */
+static void check_failure(const char *from, lckv_convert_options options, lckv_status status)
 {
-    folder_write_text("first.gguf", "precious");
-    lckv_convert_options options = {.size = sizeof options, .progress = cancel};
-    ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_CANCELLED);
-    options = (lckv_convert_options){.size = sizeof options, .plan = "0_1"};
-    ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_BAD_PLAN);
-    options = (lckv_convert_options){.size = sizeof options, .plan = "0_1_2_3_4_5_6_7"};
-    ck_assert_status(lckv_convert("tests/data/goldens/lckv-w2", first, &options, NULL),
-                     LCKV_MISMATCH); /* keys that the model does not have */
-    ck_assert_error_has("layer");
-    options = (lckv_convert_options){.size = sizeof options, .dtype = LCKV_DTYPE_Q6_K};
-    ck_assert_status(lckv_convert(STANDARD, first, &options, NULL), LCKV_UNSUPPORTED);
+    struct counting counting = {.n_allowed = SIZE_MAX};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    options.size = sizeof options;
+    options.allocator = &allocator;
+    ck_assert_status(lckv_convert(from, first, &options, NULL), status);
+    ck_assert_uint_eq(counting.out, 0);
     char *text = read_whole(first, NULL);
     ck_assert_str_eq(text, "precious");
     free(text);
+    DIR *directory = opendir(folder);
+    ck_assert_ptr_nonnull(directory);
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        ck_assert(entry->d_name[0] == '.' || strcmp(entry->d_name, "first.gguf") == 0);
+    closedir(directory);
+}
+
+START_TEST(failures_leave_the_old_file)
+{
+    folder_write_text("first.gguf", "precious");
+    check_failure(STANDARD, (lckv_convert_options){.progress = cancel}, LCKV_CANCELLED);
+    check_failure(STANDARD, (lckv_convert_options){.plan = "0_1"}, LCKV_BAD_PLAN);
+    check_failure("tests/data/goldens/lckv-w2", (lckv_convert_options){.plan = "0_1_2_3_4_5_6_7"},
+                  LCKV_MISMATCH); /* keys that the model does not have */
+    ck_assert_error_has("layer");
+    check_failure(STANDARD, (lckv_convert_options){.dtype = LCKV_DTYPE_Q6_K}, LCKV_UNSUPPORTED);
     ck_assert_status(lckv_convert(STANDARD, "/nonexistent/x.gguf", NULL, NULL), LCKV_IO);
 }
 END_TEST
