@@ -23,7 +23,7 @@ for target in "$@"; do
     corpus=$build/corpus/$target
     log=$build/$target.log
     mkdir -p "$corpus" "$build/crashes" "$here/corpus/$target"
-    options=(-max_total_time="$seconds" -timeout="$timeout" -max_len=$max_len -rss_limit_mb=1024
+    options=(-max_total_time="$seconds" -timeout="$timeout" -max_len="$max_len" -rss_limit_mb=1024
         -malloc_limit_mb=64 -print_final_stats=1 -entropic=0 -use_value_profile=1 -reload=0
         -artifact_prefix="$build/crashes/$target-")
     [ ! -f "$here/$target.dict" ] || options+=(-dict="$here/$target.dict")
