@@ -162,6 +162,12 @@ static void truncate_session(struct world *world, struct input *input)
         own->is_lost |= length < own->n_tokens;
         own->held = false;
         own->n_tokens = (size_t)length;
+        if (length == 0) {
+            own->longest = 0;
+            require_ok(lckv_session_min_length(own->session, &shortest));
+            require(shortest == 0, "an empty session cannot be shorter than %llu",
+                    (unsigned long long)shortest);
+        }
         drop_reference(own);
     }
 }
