@@ -12,8 +12,8 @@
  * Rules that hold for every function:
  *
  * - A call that can fail returns lckv_status. Results are written through pointers, and only when
- *   the status is LCKV_OK. There are two exceptions, each named where it applies: the needed size
- *   of a caller's buffer, and the report of lckv_evaluate.
+ *   the status is LCKV_OK. There are three exceptions, each named where it applies: the needed size
+ *   of a caller's buffer, the report of lckv_evaluate, and the arrays of its items.
  * - lckv_last_error() tells in words what was wrong with the last call that failed on this thread.
  * - Options and results are structs whose first member is their size. In options, zero or NULL in
  *   any member means its default, so `lckv_model_options o = {.size = sizeof o};` is valid, and a
@@ -654,8 +654,9 @@ LCKV_API lckv_status lckv_cache_get_stats(lckv_cache *cache, lckv_cache_stats *s
 
 /*
  * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed
- * (lckv_generate: LCKV_OK and the reason LCKV_STOP_CANCELLED). Does nothing if there is none. May
- * be called from any thread, and from a signal handler.
+ * (lckv_generate: LCKV_OK and the reason LCKV_STOP_CANCELLED). A call that has computed all of its
+ * results may still succeed. Does nothing if no call is working. May be called from any thread, from
+ * a callback, and from a signal handler.
  */
 LCKV_API void lckv_cache_cancel(lckv_cache *cache);
 
@@ -750,7 +751,7 @@ enum {
 typedef struct lckv_evaluate_options {
     size_t size;
     lckv_prefill prefill;
-    uint32_t forward_passes; /* for ITERATED; both 0: the model's own numbers */
+    uint32_t forward_passes; /* for ITERATED, at most 65536 each; both 0: the model's own */
     uint32_t backward_passes;
     uint32_t reserved;
     lckv_progress_callback progress; /* in tokens */
@@ -773,11 +774,11 @@ typedef struct lckv_evaluate_report {
 
 /*
  * Appends tokens to sessions, all of them in one batch, and computes what the items want. `stride`
- * is sizeof(lckv_item). Arguments are checked and every page is reserved before the first kernel
- * runs, and sessions grow at the very end. So after LCKV_CACHE_FULL, LCKV_CANCELLED or any other
- * failure they are as before, and so are the logits that the cache holds. Items and tokens are read
- * once, before anything is computed. `options` and `report` may be NULL. In an iterated call an
- * item may have at most max_rows tokens.
+ * is sizeof(lckv_item), or more if the items lie in larger structs. Arguments are checked and every
+ * page is reserved before the first kernel runs, and sessions grow at the very end. So after
+ * LCKV_CACHE_FULL, LCKV_CANCELLED or any other failure they are as before, and so are the logits
+ * that the cache holds. Items and tokens are read once, before anything is computed. `options` and
+ * `report` may be NULL. In an iterated call an item may have at most max_rows tokens.
  */
 LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, size_t stride,
                                    size_t n_items, const lckv_evaluate_options *options,

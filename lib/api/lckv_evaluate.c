@@ -24,8 +24,8 @@ static lckv_status check_arguments(const lckv_cache *cache, const lckv_item *ite
         return fail(LCKV_INVALID_ARGUMENT, "lckv_evaluate: expected a cache and at least one item");
     if (stride < sizeof(lckv_item) || stride % _Alignof(lckv_item) != 0)
         return fail(LCKV_INVALID_ARGUMENT,
-                    "lckv_evaluate: stride is %zu; expected sizeof(lckv_item), %zu", stride,
-                    sizeof(lckv_item));
+                    "lckv_evaluate: stride is %zu; expected sizeof(lckv_item), %zu, or more",
+                    stride, sizeof(lckv_item));
     lckv_status status = options_read(options, sizeof *options, given, "lckv_evaluate_options");
     if (status == LCKV_OK && options->reserved != 0)
         status = fail(LCKV_INVALID_ARGUMENT, "lckv_evaluate_options: reserved must be 0");

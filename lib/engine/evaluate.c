@@ -27,8 +27,9 @@ static lckv_status choose_passes(const struct lckv_model *model,
     if (m == 0 && b == 0)
         m = model->hparams.forward_passes, b = model->hparams.backward_passes;
     if (m > MAX_PASSES || b > MAX_PASSES || m + b == 0)
-        return fail(LCKV_INVALID_ARGUMENT, "%u + %u passes; expected 1 to %u in all", m, b,
-                    2 * MAX_PASSES);
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "%u forward and %u backward passes; expected at most %d each", m, b,
+                    MAX_PASSES);
     schedule->n_iterations = m + b;
     return LCKV_OK;
 }

@@ -322,6 +322,52 @@ START_TEST(sessions_end_at_4_gibi_tokens)
 }
 END_TEST
 
+START_TEST(items_may_lie_in_larger_structs)
+{
+    lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *a = make_session(cache), *b = make_session(cache);
+    struct {
+        lckv_item item;
+        const char *name;
+    } named[2] = {{make_item(a, tokens, 3, NULL, N_VOCAB), "a"},
+                  {make_item(b, tokens, 5, NULL, N_VOCAB), "b"}};
+    ck_assert_ok(lckv_evaluate(cache, &named[0].item, sizeof named[0], 2, NULL, NULL));
+    ck_assert_uint_eq(length_of(a), 3);
+    ck_assert_uint_eq(length_of(b), 5);
+    size_t strides[] = {0, sizeof(lckv_item) - 8, sizeof(lckv_item) + 4};
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_status(lckv_evaluate(cache, &named[0].item, strides[i], 1, NULL, NULL),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_error_has("stride");
+    }
+    lckv_session_release(a);
+    lckv_session_release(b);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+START_TEST(more_iterations_than_the_header_allows_are_refused)
+{
+    lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
+    lckv_item item = make_item(session, tokens, 3, NULL, N_VOCAB);
+    lckv_evaluate_options options = {.size = sizeof options, .prefill = LCKV_PREFILL_ITERATED};
+    for (int i = 0; i < 2; i++) {
+        options.forward_passes = i == 0 ? 65537 : 1;
+        options.backward_passes = i == 0 ? 1 : 65537;
+        ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL),
+                         LCKV_INVALID_ARGUMENT);
+        ck_assert_error_has("at most 65536 each");
+    }
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("evaluate");
@@ -335,6 +381,8 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, the_cache_holds_as_many_rows_as_it_was_made_for);
     tcase_add_loop_test(tcase, what_a_callback_writes_to_the_items_changes_nothing, 0, 3);
     tcase_add_test(tcase, sessions_end_at_4_gibi_tokens);
+    tcase_add_test(tcase, items_may_lie_in_larger_structs);
+    tcase_add_test(tcase, more_iterations_than_the_header_allows_are_refused);
     suite_add_tcase(suite, tcase);
 }
 
