@@ -655,8 +655,8 @@ LCKV_API lckv_status lckv_cache_get_stats(lckv_cache *cache, lckv_cache_stats *s
 /*
  * Makes the call that is working on the cache return LCKV_CANCELLED soon, with nothing changed
  * (lckv_generate: LCKV_OK and the reason LCKV_STOP_CANCELLED). A call that has computed all of its
- * results may still succeed. Does nothing if no call is working. May be called from any thread, from
- * a callback, and from a signal handler.
+ * results may still succeed. Does nothing if no call is working. May be called from any thread,
+ * from a callback, and from a signal handler.
  */
 LCKV_API void lckv_cache_cancel(lckv_cache *cache);
 

@@ -7,33 +7,10 @@
 
 #include "base/status.h"
 
-#include <string.h>
-
 #define TOKENIZER "tokenizer.json"
 #define ADDED TOKENIZER ": added_tokens"
 #define CONFIG "tokenizer_config.json"
 #define MAP "special_tokens_map.json"
-
-lckv_status tokenizer_check_members(const struct json_value *object, const char *what,
-                                    const char *known)
-{
-    if (!json_is(object, JSON_OBJECT))
-        return LCKV_OK;
-    for (const struct json_value *value = json_first(object); value != NULL;
-         value = json_next(object, value)) {
-        struct text name = json_name(value);
-        bool found = false;
-        for (const char *word = known; *word != '\0' && !found;) {
-            size_t length = strcspn(word, " ");
-            found = name.length == length && memcmp(name.bytes, word, length) == 0;
-            word += length + (word[length] == ' ');
-        }
-        if (!found)
-            return fail(LCKV_UNSUPPORTED, "%s: member %s is not supported", what,
-                        quoted(name.bytes, name.length).text);
-    }
-    return LCKV_OK;
-}
 
 /*
  * Tokens with the flag `normalized` would have to be found in the text that the normalizer has

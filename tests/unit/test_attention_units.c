@@ -151,7 +151,7 @@ START_TEST(nothing_is_cut_that_threads_would_not_gain_from)
 }
 END_TEST
 
-START_TEST(runs_are_rows_of_a_session_that_a_kernel_takes_at_once)
+START_TEST(slices_are_rows_of_a_session_that_a_kernel_takes_at_once)
 {
     static const int two[] = {0, 0, 1, 1};
     static const uint64_t at[] = {7, 8, 0, 1};
@@ -174,7 +174,7 @@ static void add_all(Suite *suite)
                                   windows_are_cut_where_they_are,
                                   more_parts_than_there_is_room_for_are_not_cut,
                                   nothing_is_cut_that_threads_would_not_gain_from,
-                                  runs_are_rows_of_a_session_that_a_kernel_takes_at_once};
+                                  slices_are_rows_of_a_session_that_a_kernel_takes_at_once};
     add_tests(suite, "attention units", tests, COUNT(tests));
 }
 
