@@ -102,6 +102,11 @@ static lckv_status open_path(struct checkpoint *checkpoint)
         checkpoint->kind = CHECKPOINT_HF;
         return open_beside(checkpoint);
     }
+    if (has_suffix(path, ".json"))
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "%s: is a JSON file; expected a GGUF file, or the directory of a Hugging Face "
+                    "model, which such a file is in",
+                    path);
     return open_gguf(checkpoint);
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define CHAT_TEMPLATE "chat_template.jinja"
+
 lckv_status hf_path(struct checkpoint *checkpoint, const char *directory, const char *name,
                     const char **path)
 {
@@ -35,6 +37,14 @@ bool hf_has(const char *path)
     return lstat(path, &facts) == 0;
 }
 
+/* Templates are no JSON and may begin with any character, most often with that of a tag. */
+static lckv_status refuse_stand_in(const char *name, const char *path, const char *bytes,
+                                   size_t length)
+{
+    return strcmp(name, CHAT_TEMPLATE) == 0 ? stand_in_refuse_template(path, bytes, length)
+                                            : stand_in_refuse_text(path, bytes, length);
+}
+
 /* Leaves `text` alone if there is no such file. */
 static lckv_status read_text(struct checkpoint *checkpoint, const char *directory, const char *name,
                              struct text *text)
@@ -48,12 +58,32 @@ static lckv_status read_text(struct checkpoint *checkpoint, const char *director
     status = file_read_all(path, JSON_MAX_BYTES, &checkpoint->arena.allocator, &bytes, &length);
     if (status != LCKV_OK)
         return status;
-    status = stand_in_refuse_text(path, bytes, length);
+    if (length == 0)
+        status = fail(LCKV_BAD_FORMAT, "%s: is empty: download the file again", path);
+    else
+        status = refuse_stand_in(name, path, bytes, length);
     if (status == LCKV_OK)
         status = arena_copy(&checkpoint->arena, bytes, length, &text->bytes);
     memory_free(&checkpoint->arena.allocator, bytes, length + 1, 1);
     if (status == LCKV_OK)
         text->length = length;
+    return status;
+}
+
+/* Fails if the directory has a tokenizer in a file of another kind. */
+static lckv_status refuse_other_tokenizers(struct checkpoint *checkpoint, const char *directory)
+{
+    static const char *const names[] = {"tokenizer.model", "vocab.json", "tekken.json"};
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < sizeof names / sizeof names[0]; i++) {
+        const char *path;
+        status = hf_path(checkpoint, directory, names[i], &path);
+        if (status == LCKV_OK && hf_has(path))
+            status = fail(LCKV_UNSUPPORTED,
+                          "%s has a %s but no tokenizer.json, which lckv reads: write it with "
+                          "transformers (AutoTokenizer.from_pretrained, save_pretrained)",
+                          directory, names[i]);
+    }
     return status;
 }
 
@@ -67,19 +97,13 @@ static lckv_status read_tokenizer(struct checkpoint *checkpoint, const char *dir
         {"tokenizer.json", &checkpoint->tokenizer},
         {"tokenizer_config.json", &checkpoint->tokenizer_config},
         {"special_tokens_map.json", &checkpoint->special_tokens_map},
-        {"chat_template.jinja", &checkpoint->chat_template},
+        {CHAT_TEMPLATE, &checkpoint->chat_template},
     };
-    const char *other = NULL;
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < sizeof files / sizeof files[0]; i++)
         status = read_text(checkpoint, directory, files[i].name, files[i].text);
     if (status == LCKV_OK && checkpoint->tokenizer.bytes == NULL)
-        status = hf_path(checkpoint, directory, "tokenizer.model", &other);
-    if (status == LCKV_OK && other != NULL && hf_has(other))
-        status = fail(LCKV_UNSUPPORTED,
-                      "%s has a tokenizer.model but no tokenizer.json, which lckv reads: write it "
-                      "with transformers (AutoTokenizer.from_pretrained, save_pretrained)",
-                      directory);
+        status = refuse_other_tokenizers(checkpoint, directory);
     if (status == LCKV_OK || status == LCKV_OUT_OF_MEMORY)
         return status;
     const char *reason = status_message();

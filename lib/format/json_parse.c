@@ -8,6 +8,7 @@
 #include "format/json_parser.h"
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -180,12 +181,30 @@ static lckv_status parse_value(struct json_parser *p)
     }
 }
 
+/* Names what would else be called an unexpected character, which nobody sees. */
+static lckv_status check_encoding(const struct json_parser *p)
+{
+    struct text text = {p->source, p->length};
+    const char *found = NULL;
+    if (text_begins(text, "\xef\xbb\xbf"))
+        found = "a byte order mark at its beginning";
+    else if (text_begins(text, "\xff\xfe") || text_begins(text, "\xfe\xff"))
+        found = "UTF-16 or UTF-32";
+    if (found == NULL)
+        return LCKV_OK;
+    fail(LCKV_BAD_FORMAT, "not valid JSON: expected UTF-8 without a byte order mark, found %s",
+         found);
+    return json_at(p, 0, LCKV_BAD_FORMAT);
+}
+
 /* Reads the whole text once. */
 static lckv_status pass(struct json_parser *p)
 {
     p->n_values = 0;
     p->position = 0;
-    lckv_status status = parse_value(p);
+    lckv_status status = check_encoding(p);
+    if (status == LCKV_OK)
+        status = parse_value(p);
     skip_space(p);
     if (status == LCKV_OK && json_left(p) > 0)
         status = json_expected(p, "nothing behind the value");

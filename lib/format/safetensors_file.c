@@ -33,12 +33,13 @@ static lckv_status read_length(const struct file *file, uint64_t *length)
     struct reader reader;
     reader_init(&reader, bytes, sizeof bytes, file->name);
     *length = reader_u64(&reader, "header length");
-    bool possible = *length <= SAFETENSORS_MAX_HEADER && *length <= file->length - LENGTH_BYTES;
+    bool possible =
+        *length > 0 && *length <= SAFETENSORS_MAX_HEADER && *length <= file->length - LENGTH_BYTES;
     if (!possible)
         status = stand_in_refuse_weights(file);
     if (status == LCKV_OK && !possible)
         return fail(LCKV_BAD_FORMAT,
-                    "%s: header of %" PRIu64 " bytes in a file of %" PRIu64 ", expected at most %u",
+                    "%s: header of %" PRIu64 " bytes in a file of %" PRIu64 ", expected 1 to %u",
                     file->name, *length, file->length, SAFETENSORS_MAX_HEADER);
     return status;
 }

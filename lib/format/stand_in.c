@@ -21,10 +21,20 @@ struct kind {
 
 #define PYTORCH "weights saved by PyTorch, which lckv does not read: save them as safetensors"
 #define DOWNLOAD "probably a server's answer: download the file again"
+#define PAGE "an HTML or XML page, " DOWNLOAD
+#define LFS "a Git LFS pointer to the file: fetch it with git lfs pull"
+
+static const struct kind for_templates[] = {
+    {BEGIN("version https://git-lfs"), LFS},
+    {BEGIN("<!DOCTYPE"), PAGE},
+    {BEGIN("<!doctype"), PAGE},
+    {BEGIN("<html"), PAGE},
+    {BEGIN("<?xml"), PAGE},
+};
 
 static const struct kind for_all[] = {
-    {BEGIN("version https://git-lfs"), "a Git LFS pointer to the file: fetch it with git lfs pull"},
-    {BEGIN("<"), "an HTML or XML page, " DOWNLOAD},
+    {BEGIN("version https://git-lfs"), LFS},
+    {BEGIN("<"), PAGE},
     {BEGIN("\x1f\x8b"), "compressed with gzip: unpack it first"},
     {BEGIN("\x28\xb5\x2f\xfd"), "compressed with zstd: unpack it first"},
     {BEGIN("\xfd\x37zXZ"), "compressed with xz: unpack it first"},
@@ -75,6 +85,12 @@ lckv_status stand_in_refuse_text(const char *name, const void *bytes, size_t len
 {
     struct text head = skip_blanks((struct text){bytes, length});
     return refuse(name, find(for_all, sizeof for_all / sizeof for_all[0], head));
+}
+
+lckv_status stand_in_refuse_template(const char *name, const void *bytes, size_t length)
+{
+    struct text head = skip_blanks((struct text){bytes, length});
+    return refuse(name, find(for_templates, sizeof for_templates / sizeof for_templates[0], head));
 }
 
 lckv_status stand_in_refuse_weights(const struct file *file)

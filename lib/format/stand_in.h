@@ -14,6 +14,9 @@
  */
 CHECKED lckv_status stand_in_refuse_text(const char *name, const void *bytes, size_t length);
 
+/* The same for a chat template, which may begin with any character. */
+CHECKED lckv_status stand_in_refuse_template(const char *name, const void *bytes, size_t length);
+
 /* The same for a file of weights, for which JSON and weights of other kinds are refused, too. */
 CHECKED lckv_status stand_in_refuse_weights(const struct file *file);
 

@@ -1,6 +1,6 @@
 /*
- * Reads the rotation from config.json: rope_theta and rope_scaling, or both in rope_parameters,
- * which may have an object with them for each layer type.
+ * Reads the rotation from config.json: rope_theta and rope_scaling, or both in rope_parameters.
+ * Either of these may hold the theta, and an object with its members for each layer type.
  */
 #include "model/hparams_sources.h"
 
@@ -9,6 +9,7 @@
 #include "format/json.h"
 
 #define CONFIG "config.json"
+#define SCALING CONFIG ": rope scaling"
 
 /* Members of the two objects. Those that only other types of scaling read change nothing. */
 static const char *const known[] = {
@@ -123,18 +124,17 @@ static bool same_rope(const struct hparams *a, const struct hparams *b)
                         a->rope_original_context == b->rope_original_context));
 }
 
-/* Reads one object of rope_parameters over what `h` has so far. */
+/* Reads one object over what `h` has so far. */
 static lckv_status read_object(const struct json_value *object, struct hparams *h,
                                const struct remarks *remarks)
 {
-    lckv_status status =
-        json_get_f64(object, CONFIG ": rope_parameters", "rope_theta", &h->rope_theta, NULL);
-    return status == LCKV_OK ? read_scaling(object, CONFIG ": rope scaling", h, remarks) : status;
+    lckv_status status = json_get_f64(object, SCALING, "rope_theta", &h->rope_theta, NULL);
+    return status == LCKV_OK ? read_scaling(object, SCALING, h, remarks) : status;
 }
 
 /* All layers rotate alike here, so the objects of all layer types must say the same. */
-static lckv_status read_parameters(const struct json_value *parameters, struct hparams *h,
-                                   const struct remarks *remarks)
+static lckv_status read_parameters(const struct json_value *parameters, const char *name,
+                                   struct hparams *h, const struct remarks *remarks)
 {
     struct hparams shared = *h;
     lckv_status status = read_object(parameters, &shared, remarks);
@@ -147,34 +147,50 @@ static lckv_status read_parameters(const struct json_value *parameters, struct h
             continue;
         status = read_object(member, &of_type, remarks);
         if (status == LCKV_OK && !first && !same_rope(&of_type, h))
-            status = fail(LCKV_UNSUPPORTED,
-                          CONFIG ": rope_parameters differ between layer types; expected the same "
-                                 "for all");
+            status =
+                fail(LCKV_UNSUPPORTED,
+                     CONFIG ": %s differ between layer types; expected the same for all", name);
         *h = of_type;
         first = false;
     }
     return status;
 }
 
+/* A theta inside counts where there is none outside; some readers take one, some the other. */
+static lckv_status check_theta(const struct hparams *inside, const struct hparams *outside,
+                               bool is_outside)
+{
+    if (!is_outside || inside->rope_theta == outside->rope_theta)
+        return LCKV_OK;
+    return fail(LCKV_UNSUPPORTED,
+                CONFIG ": rope_theta is %g, and %g in rope_scaling; expected the same or one",
+                outside->rope_theta, inside->rope_theta);
+}
+
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
                                      const struct remarks *remarks)
 {
     const struct json_value *parameters = NULL, *scaling = NULL;
-    lckv_status status = json_get_f64(config, CONFIG, "rope_theta", &h->rope_theta, NULL);
+    bool has_theta = false;
+    lckv_status status = json_get_f64(config, CONFIG, "rope_theta", &h->rope_theta, &has_theta);
     if (status == LCKV_OK)
         status = json_get_object(config, CONFIG, "rope_scaling", &scaling);
     if (status == LCKV_OK)
         status = json_get_object(config, CONFIG, "rope_parameters", &parameters);
-    struct hparams newer = *h;
+    struct hparams older = *h, newer = *h;
     if (status == LCKV_OK && scaling != NULL)
-        status = read_scaling(scaling, CONFIG ": rope scaling", h, remarks);
-    if (status != LCKV_OK || parameters == NULL)
-        return status;
-    status = read_parameters(parameters, &newer, remarks);
-    h->rope_theta = newer.rope_theta;
-    if (status == LCKV_OK && scaling != NULL && !same_rope(&newer, h))
-        status = fail(LCKV_UNSUPPORTED,
-                      CONFIG ": rope_scaling and rope_parameters differ; expected one of them");
-    *h = newer;
+        status = read_parameters(scaling, "rope_scaling", &older, remarks);
+    if (status == LCKV_OK)
+        status = check_theta(&older, h, has_theta);
+    if (status == LCKV_OK && parameters != NULL)
+        status = read_parameters(parameters, "rope_parameters", &newer, remarks);
+    if (status == LCKV_OK && parameters != NULL && scaling != NULL) {
+        if (older.rope_theta == h->rope_theta)
+            older.rope_theta = newer.rope_theta;
+        if (!same_rope(&newer, &older))
+            status = fail(LCKV_UNSUPPORTED,
+                          CONFIG ": rope_scaling and rope_parameters differ; expected one of them");
+    }
+    *h = parameters != NULL ? newer : older;
     return status;
 }

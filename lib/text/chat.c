@@ -65,17 +65,21 @@ static lckv_status check_role(const struct tokenizer *tokenizer, const lckv_mess
                         "as \"user\"",
                         index, quoted(message->role, message->role_length).text);
     }
-    lckv_status status =
-        special_finder_init(&finder, &tokenizer->special_tokens, &tokenizer->arena.allocator,
-                            message->role, message->role_length, true);
-    if (status != LCKV_OK)
-        return status;
-    if (special_finder_next(&finder, &match))
-        status = fail(LCKV_INVALID_ARGUMENT,
-                      "message %zu: the role %s has a special token in it; expected a name such as "
-                      "\"user\"",
-                      index, quoted(message->role, message->role_length).text);
-    special_finder_release(&finder);
+    lckv_status status = LCKV_OK;
+    for (int i = 0; status == LCKV_OK && i < 2; i++) {
+        status =
+            special_finder_init(&finder, &tokenizer->special_tokens[i], &tokenizer->arena.allocator,
+                                message->role, message->role_length, true);
+        if (status != LCKV_OK)
+            return status;
+        if (special_finder_next(&finder, &match))
+            status =
+                fail(LCKV_INVALID_ARGUMENT,
+                     "message %zu: the role %s has a special token in it; expected a name such "
+                     "as \"user\"",
+                     index, quoted(message->role, message->role_length).text);
+        special_finder_release(&finder);
+    }
     return status;
 }
 

@@ -83,25 +83,42 @@ static lckv_status encode_plain(struct encoding *encoding, const char *text, siz
     return status;
 }
 
-/* Encodes a part up to and with its last special token. *plain: the first byte not encoded yet. */
-static lckv_status encode_part(struct encoding *encoding, const char *text, size_t begin,
-                               const struct text_part *part, size_t *plain)
+/* A stretch of the text that is one part, or lies between two special tokens of one. */
+struct stretch {
+    size_t begin, end;
+    bool is_plain;
+};
+
+/*
+ * Encodes a stretch up to and with its last special token; *plain is the first byte not encoded
+ * yet. Normalized tokens are looked for in what the others leave, each gap for itself.
+ */
+static lckv_status encode_stretch(struct encoding *encoding, const char *text,
+                                  const struct stretch *stretch, bool normalized, size_t *plain)
 {
     const struct tokenizer *tokenizer = encoding->tokenizer;
     struct special_finder finder;
     struct special_match match;
-    lckv_status status =
-        special_finder_init(&finder, &tokenizer->special_tokens, &tokenizer->arena.allocator,
-                            text + begin, part->length, !part->is_plain);
+    struct stretch gap = *stretch;
+    lckv_status status = special_finder_init(&finder, &tokenizer->special_tokens[normalized],
+                                             &tokenizer->arena.allocator, text + stretch->begin,
+                                             stretch->end - stretch->begin, !stretch->is_plain);
     if (status != LCKV_OK)
         return status;
     while (status == LCKV_OK && special_finder_next(&finder, &match)) {
-        status = encode_plain(encoding, text + *plain, begin + match.begin - *plain);
+        gap.end = stretch->begin + match.begin;
+        if (!normalized && gap.end > gap.begin)
+            status = encode_stretch(encoding, text, &gap, true, plain);
+        if (status == LCKV_OK && gap.end > *plain)
+            status = encode_plain(encoding, text + *plain, gap.end - *plain);
         if (status == LCKV_OK)
             status = token_list_add(&encoding->tokens, match.id);
-        *plain = begin + match.end;
+        *plain = gap.begin = stretch->begin + match.end;
     }
     special_finder_release(&finder);
+    gap.end = stretch->end;
+    if (status == LCKV_OK && !normalized && gap.end > gap.begin)
+        status = encode_stretch(encoding, text, &gap, true, plain);
     return status;
 }
 
@@ -112,8 +129,9 @@ static lckv_status encode_text(struct encoding *encoding, const char *text,
     size_t begin = 0, plain = 0;
     splitter_allow(&encoding->splitter, length);
     for (size_t i = 0; status == LCKV_OK && i < n_parts; i++) {
-        status = encode_part(encoding, text, begin, &parts[i], &plain);
-        begin += parts[i].length;
+        const struct stretch part = {begin, begin + parts[i].length, parts[i].is_plain};
+        status = encode_stretch(encoding, text, &part, false, &plain);
+        begin = part.end;
     }
     return status == LCKV_OK ? encode_plain(encoding, text + plain, length - plain) : status;
 }

@@ -100,6 +100,8 @@ static lckv_status read_config(struct special_ids *ids, struct text config, cons
     if (config.length == 0)
         return LCKV_OK;
     lckv_status status = json_parse(config.bytes, config.length, what, allocator, &document);
+    if (status == LCKV_OK && !json_is(document.root, JSON_OBJECT))
+        status = fail(LCKV_BAD_FORMAT, "%s is not an object", what);
     if (status == LCKV_OK)
         status = read_ids(ids, document.root, what, "bos_token_id", LCKV_SPECIAL_BOS);
     if (status == LCKV_OK)
@@ -128,11 +130,19 @@ lckv_status special_ids_read(struct special_ids *ids, const struct checkpoint *c
 
 /* ---- GGUF keys ---- */
 
-/* *token becomes -1 if the key is missing, or holds the -1 that some converters write. */
+static bool is_signed(uint32_t type)
+{
+    return type == METADATA_I8 || type == METADATA_I16 || type == METADATA_I32 ||
+           type == METADATA_I64;
+}
+
+/* *token becomes -1 if the key is missing, or holds the -1 that some converters write, signed or not. */
 static lckv_status read_key(const struct metadata *metadata, const char *key, lckv_token *token)
 {
     uint32_t id = UINT32_MAX;
-    lckv_status status = metadata_get_u32(metadata, key, &id, NULL);
+    const struct metadata_value *value = metadata_find(metadata, key);
+    bool is_none = value != NULL && is_signed(value->type) && value->as.i == -1;
+    lckv_status status = is_none ? LCKV_OK : metadata_get_u32(metadata, key, &id, NULL);
     *token = id <= INT32_MAX ? (lckv_token)id : -1;
     if (status == LCKV_OK && id > INT32_MAX && id != UINT32_MAX)
         return fail(LCKV_BAD_FORMAT, "%s is %" PRIu32 ", expected a token id", key, id);

@@ -41,9 +41,10 @@ static int compare(const void *a, const void *b)
     return order != 0 ? order : (left->id > right->id) - (left->id < right->id);
 }
 
-static bool is_special(const struct vocabulary_token *token)
+static bool is_special(const struct special_tokens *specials, const struct vocabulary_token *token)
 {
     return token->text.length > 0 &&
+           ((token->flags & TOKEN_NORMALIZED) != 0) == specials->normalized &&
            (token->type == LCKV_TOKEN_CONTROL || token->type == LCKV_TOKEN_USER_DEFINED ||
             token->type == LCKV_TOKEN_UNKNOWN);
 }
@@ -64,13 +65,13 @@ static lckv_status list_endings(struct building *building, struct arena *scratch
     const struct vocabulary *vocabulary = specials->vocabulary;
     size_t n_specials = 0;
     for (uint32_t id = 0; id < vocabulary->n_tokens; id++)
-        n_specials += is_special(&vocabulary->tokens[id]);
+        n_specials += is_special(specials, &vocabulary->tokens[id]);
     lckv_status status = arena_alloc(scratch, n_specials, sizeof building->endings[0],
                                      "special tokens", &building->endings);
     *count = 0;
     for (uint32_t id = 0; status == LCKV_OK && id < vocabulary->n_tokens; id++) {
         const struct vocabulary_token *token = &vocabulary->tokens[id];
-        if (!is_special(token))
+        if (!is_special(specials, token))
             continue;
         struct ending *ending = &building->endings[(*count)++];
         ending->id = (lckv_token)id;
@@ -201,10 +202,10 @@ static lckv_status build(struct building *building, struct arena *scratch)
 }
 
 lckv_status special_tokens_init(struct special_tokens *specials,
-                                const struct vocabulary *vocabulary)
+                                const struct vocabulary *vocabulary, bool normalized)
 {
     struct arena scratch;
-    *specials = (struct special_tokens){.vocabulary = vocabulary};
+    *specials = (struct special_tokens){.vocabulary = vocabulary, .normalized = normalized};
     arena_init(&scratch, &vocabulary->arena->allocator);
     struct building building = {.specials = specials};
     lckv_status status = build(&building, &scratch);
@@ -252,26 +253,43 @@ static void read_block(struct special_finder *finder)
     finder->block_length = length;
 }
 
-/* Adds the white space that a token takes. False if a single-word token stands inside a word. */
-static bool take_surroundings(const struct special_finder *finder, size_t from, uint32_t flags,
+/* The end of the white space at `begin`: looked for once, however many matches are within it. */
+static size_t end_of_space(struct special_finder *finder, size_t begin)
+{
+    if (begin < finder->space_begin || begin >= finder->space_end) {
+        finder->space_begin = begin;
+        finder->space_end =
+            begin + unicode_space_at_start(finder->text + begin, finder->length - begin);
+    }
+    return finder->space_end;
+}
+
+/*
+ * False if a single-word token stands inside a word, or if the last match took all of a token that
+ * begins behind white space.
+ */
+static bool take_surroundings(struct special_finder *finder, uint32_t flags,
                               struct special_match *match)
 {
     const char *text = finder->text;
-    size_t length = finder->length;
+    size_t length = finder->length, from = finder->taken;
     if ((flags & TOKEN_SINGLE_WORD) != 0 &&
         (unicode_word_at_end(text, match->begin) ||
          unicode_word_at_start(text + match->end, length - match->end)))
         return false;
-    if ((flags & TOKEN_STRIP_LEFT) != 0)
-        match->begin -= unicode_space_at_end(text + from, match->begin - from);
     if ((flags & TOKEN_STRIP_RIGHT) != 0)
-        match->end += unicode_space_at_start(text + match->end, length - match->end);
-    return true;
+        match->end = end_of_space(finder, match->end);
+    if ((flags & TOKEN_STRIP_LEFT) == 0)
+        return true;
+    if (match->begin > from)
+        match->begin -= unicode_space_at_end(text + from, match->begin - from);
+    else
+        match->begin = from;
+    return match->begin < match->end;
 }
 
 bool special_finder_next(struct special_finder *finder, struct special_match *match)
 {
-    size_t from = finder->at;
     if (finder->capacity == 0)
         return false;
     while (finder->at < finder->length) {
@@ -285,8 +303,8 @@ bool special_finder_next(struct special_finder *finder, struct special_match *ma
         const struct vocabulary_token *token = &finder->specials->vocabulary->tokens[id];
         *match = (struct special_match){finder->at, finder->at + token->text.length, id};
         finder->at = match->end;
-        if (take_surroundings(finder, from, token->flags, match)) {
-            finder->at = match->end;
+        if (take_surroundings(finder, token->flags, match)) {
+            finder->taken = match->end;
             return true;
         }
     }

@@ -25,19 +25,23 @@ struct special_state {
 
 struct special_tokens {
     const struct vocabulary *vocabulary;
+    bool normalized;
     struct special_state *states; /* by depth, so that children lie together; one more at the end */
     uint32_t roots[256];          /* the state after one byte; 0: none */
     size_t longest;               /* the bytes of the longest token; 0: there are none */
 };
 
 struct special_match {
-    size_t begin, end; /* in the text, with the white space that the token takes */
+    size_t begin, end; /* in the text, with the white space that the token takes: may overlap */
     lckv_token id;
 };
 
-/* The vocabulary must be finished and outlive the special tokens. */
+/*
+ * Takes the normalized tokens, or the others. The vocabulary must be finished and outlive the
+ * special tokens.
+ */
 CHECKED lckv_status special_tokens_init(struct special_tokens *specials,
-                                        const struct vocabulary *vocabulary);
+                                        const struct vocabulary *vocabulary, bool normalized);
 
 /* Finds the special tokens of one text, one after the other. */
 struct special_finder {
@@ -47,7 +51,10 @@ struct special_finder {
     size_t length;
     bool controls;      /* look for control tokens, too */
     size_t at;          /* where the next match may begin */
-    size_t block_begin; /* `tokens` says which token begins at each byte of this block */
+    size_t taken;       /* where the last match ended */
+    size_t space_begin; /* white space that a match has taken at its end */
+    size_t space_end;
+    size_t block_begin; /* the part of the text for which `tokens` holds what begins there */
     size_t block_length;
     lckv_token *tokens;
     size_t capacity;
@@ -60,7 +67,10 @@ CHECKED lckv_status special_finder_init(struct special_finder *finder,
                                         size_t length, bool controls);
 void special_finder_release(struct special_finder *finder);
 
-/* The next match; false if there is none. */
+/*
+ * The next match; false if there is none. White space that a match takes may be the next one's text
+ * all the same, as in Hugging Face's tokenizers; such a match begins before the last one's end.
+ */
 CHECKED bool special_finder_next(struct special_finder *finder, struct special_match *match);
 
 #endif

@@ -58,7 +58,9 @@ static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoi
     else if (status == LCKV_OK)
         status = tokenizer_read_json(tokenizer, checkpoint);
     if (status == LCKV_OK) {
-        status = special_tokens_init(&tokenizer->special_tokens, &tokenizer->vocabulary);
+        for (int i = 0; status == LCKV_OK && i < 2; i++)
+            status =
+                special_tokens_init(&tokenizer->special_tokens[i], &tokenizer->vocabulary, i == 1);
         if (status != LCKV_OK && checkpoint->kind != CHECKPOINT_GGUF)
             fail_in(status, "tokenizer.json: added_tokens");
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 
 const char *const tokenizer_flag_keys[N_TOKEN_FLAGS] = {KEY_STRIP_LEFT, KEY_STRIP_RIGHT,
-                                                        KEY_SINGLE_WORD};
+                                                        KEY_SINGLE_WORD, KEY_NORMALIZED};
 
 /* Finds the array with that key. *value becomes NULL if it is missing. */
 static lckv_status get_array(const struct metadata *metadata, const char *key, uint32_t type,

@@ -89,9 +89,27 @@ static lckv_status count_tokens(const struct json_value *vocab, const struct jso
     return LCKV_OK;
 }
 
-static lckv_status set_added_token(struct vocabulary *vocabulary, const struct json_value *entry)
+/*
+ * Hugging Face's tokenizers numbers added tokens itself: from the size of the vocabulary on, in the
+ * order of the list, unless the vocabulary has their text. Files that it wrote give the same ids;
+ * in others it is not known which of the two ids a model was trained with.
+ */
+static lckv_status check_added_id(struct text content, uint32_t id, uint32_t next)
 {
-    static const char *const flag_names[N_TOKEN_FLAGS] = {"lstrip", "rstrip", "single_word"};
+    if (id == next)
+        return LCKV_OK;
+    return fail(LCKV_UNSUPPORTED,
+                ADDED ": %s has id %" PRIu32 "; expected %" PRIu32
+                      ", the next one, which other readers of the file give it",
+                quoted(content.bytes, content.length).text, id, next);
+}
+
+/* `next` is the id of the next token that the vocabulary does not have. */
+static lckv_status set_added_token(struct vocabulary *vocabulary, const struct json_value *entry,
+                                   uint32_t *next)
+{
+    static const char *const flag_names[N_TOKEN_FLAGS] = {"lstrip", "rstrip", "single_word",
+                                                          "normalized"};
     uint32_t id = 0;
     struct text content = {"", 0};
     bool found = false, special = false, flags[N_TOKEN_FLAGS] = {false};
@@ -110,16 +128,24 @@ static lckv_status set_added_token(struct vocabulary *vocabulary, const struct j
     if (status != LCKV_OK)
         return status;
 
-    /* If the text is listed already, the id that it has there counts. */
+    /* Of a text that is listed already the id that it has counts, and of its flags the last. */
     lckv_token listed = vocabulary_find(vocabulary, content);
-    if (listed < 0)
+    if (listed < 0) {
         status = vocabulary_set(vocabulary, id, content, LCKV_TOKEN_USER_DEFINED);
-    struct vocabulary_token *token = &vocabulary->tokens[listed < 0 ? (lckv_token)id : listed];
-    if (status == LCKV_OK)
-        token->type = special ? LCKV_TOKEN_CONTROL : LCKV_TOKEN_USER_DEFINED;
+        if (status == LCKV_OK)
+            status = check_added_id(content, id, *next);
+        if (status != LCKV_OK)
+            return status;
+        listed = (lckv_token)id;
+    }
+    if ((uint32_t)listed >= *next)
+        *next = (uint32_t)listed + 1;
+    struct vocabulary_token *token = &vocabulary->tokens[listed];
+    token->type = special ? LCKV_TOKEN_CONTROL : LCKV_TOKEN_USER_DEFINED;
+    token->flags = 0;
     for (uint32_t i = 0; i < N_TOKEN_FLAGS; i++)
         token->flags |= flags[i] ? 1u << i : 0;
-    return status;
+    return LCKV_OK;
 }
 
 static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct json_value *vocab,
@@ -138,9 +164,10 @@ static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct jso
         if (status == LCKV_OK)
             status = vocabulary_set(vocabulary, (uint64_t)id, json_name(value), LCKV_TOKEN_NORMAL);
     }
+    uint32_t next = (uint32_t)json_count(vocab);
     for (const struct json_value *entry = json_first(added); status == LCKV_OK && entry != NULL;
          entry = json_next(added, entry))
-        status = set_added_token(vocabulary, entry);
+        status = set_added_token(vocabulary, entry, &next);
     if (status == LCKV_OK)
         status = vocabulary_finish(vocabulary);
     return status == LCKV_OK ? status : fail_in(status, TOKENIZER);

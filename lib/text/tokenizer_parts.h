@@ -15,8 +15,8 @@
 struct tokenizer {
     struct arena arena; /* holds everything below */
     struct vocabulary vocabulary;
-    uint32_t n_ids; /* of the vocabulary, and perhaps more behind them, which have no text */
-    struct special_tokens special_tokens;
+    uint32_t n_ids; /* the vocabulary's, and perhaps some behind them that have no text */
+    struct special_tokens special_tokens[2]; /* [1]: normalized ones, found between the others */
     struct pretokenizer pretokenizer;
     struct bpe bpe;
     bool nfc;                       /* text is normalised first */
@@ -99,10 +99,11 @@ CHECKED lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
 #define KEY_STRIP_LEFT "lckv.tokenizer.lstrip_ids"
 #define KEY_STRIP_RIGHT "lckv.tokenizer.rstrip_ids"
 #define KEY_SINGLE_WORD "lckv.tokenizer.single_word_ids"
+#define KEY_NORMALIZED "lckv.tokenizer.normalized_ids"
 #define PRE_OWN "lckv"
 
-/* For each flag of a token, by its bit, the key that lists the tokens which have it. */
-#define N_TOKEN_FLAGS 3
+/* The keys of the tokens that have a flag, by bit. */
+#define N_TOKEN_FLAGS 4
 extern const char *const tokenizer_flag_keys[N_TOKEN_FLAGS];
 
 #endif

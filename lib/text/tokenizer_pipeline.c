@@ -12,34 +12,6 @@
 #define NORMALIZER "tokenizer.json: normalizer"
 #define PRETOKENIZER "tokenizer.json: pre_tokenizer"
 
-lckv_status tokenizer_get_type(const struct json_value *object, const char *what, struct text *type)
-{
-    bool found;
-    lckv_status status = json_get_text(object, what, "type", type, &found);
-    if (status == LCKV_OK && !found)
-        return fail(LCKV_BAD_FORMAT, "%s: type is missing, expected a string", what);
-    return status;
-}
-
-lckv_status tokenizer_refuse_kind(const char *what, struct text kind)
-{
-    return fail(LCKV_UNSUPPORTED, "%s: %s is not supported", what,
-                quoted(kind.bytes, kind.length).text);
-}
-
-lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer, const struct json_value *object,
-                                    const char *what, const char *key, tokenizer_read_function read)
-{
-    const struct json_value *items = NULL;
-    lckv_status status = json_get_array(object, what, key, &items);
-    if (status == LCKV_OK && items == NULL)
-        return fail(LCKV_BAD_FORMAT, "%s: %s is missing, expected an array", what, key);
-    for (const struct json_value *item = json_first(items); status == LCKV_OK && item != NULL;
-         item = json_next(items, item))
-        status = read(tokenizer, item);
-    return status;
-}
-
 lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
                                       const struct json_value *normalizer)
 {

@@ -14,8 +14,9 @@
 /* What an added token does to the text around it. */
 enum {
     TOKEN_STRIP_LEFT = 1,  /* takes the white space before it */
-    TOKEN_STRIP_RIGHT = 2, /* takes the white space behind it */
-    TOKEN_SINGLE_WORD = 4  /* matches only between characters that belong to no word */
+    TOKEN_STRIP_RIGHT = 2, /* and behind it */
+    TOKEN_SINGLE_WORD = 4, /* matches only between characters that belong to no word */
+    TOKEN_NORMALIZED = 8   /* matches only where no token without this flag does */
 };
 
 struct vocabulary_token {

@@ -156,7 +156,12 @@ static const struct {
     {"\"\t\"", "expected control characters"},
     {"[1,\f2]", "expected a value, found \"\\x0c2]\""},
     {"\xC2\xA0[]", "expected a value"},
-    {"\xEF\xBB\xBF{}", "line 1, column 1: not valid JSON: expected a value"},
+    /* Encodings */
+    {"\xEF\xBB\xBF{}",
+     "line 1, column 1: not valid JSON: expected UTF-8 without a byte order mark, "
+     "found a byte order mark"},
+    {"\xFF\xFE{", "found UTF-16 or UTF-32"},
+    {"\xFE\xFF{", "found UTF-16 or UTF-32"},
     /* UTF-8 */
     {"{\"a\": \"\xFF\"}", "line 1, column 8: not valid JSON: expected UTF-8 in a string, found"},
     {"\"\x80\"", "expected UTF-8 in a string"},

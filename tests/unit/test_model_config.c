@@ -78,6 +78,11 @@ START_TEST(rotations_are_read_in_every_spelling)
         "\"rope_parameters\":{\"original_max_position_embeddings\":64,\"sliding_attention\":"
         "{\"rope_theta\":1e6,\"rope_type\":\"linear\",\"factor\":2},\"full_attention\":"
         "{\"rope_theta\":1e6,\"rope_type\":\"linear\",\"factor\":2}}",
+        "\"rope_scaling\":{\"rope_theta\":1e6,\"rope_type\":\"linear\",\"factor\":2}",
+        "\"rope_theta\":1e6,\"rope_scaling\":{\"full_attention\":{\"type\":\"linear\",\"factor\":2}"
+        "}",
+        "\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":2},"
+        "\"rope_parameters\":{\"rope_theta\":1e6,\"rope_type\":\"linear\",\"factor\":2}",
         "\"rope_theta\":1e6,\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":2},"
         "\"rope_parameters\":{\"rope_theta\":1e6,\"rope_type\":\"linear\",\"factor\":2}",
     };

@@ -110,6 +110,10 @@ static const struct {
     {"{\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":2},"
      "\"rope_parameters\":{\"rope_type\":\"default\"}}",
      LCKV_UNSUPPORTED, "rope_scaling and rope_parameters differ"},
+    {"{\"rope_theta\":1e4,\"rope_scaling\":{\"rope_theta\":1e6}}", LCKV_UNSUPPORTED,
+     "rope_theta is 10000, and 1e+06 in rope_scaling"},
+    {"{\"rope_scaling\":{\"full_attention\":{\"rope_type\":\"yarn\",\"factor\":4}}}",
+     LCKV_UNSUPPORTED, "\"yarn\""},
     {"{\"rope_parameters\":{\"attention_factor\":1.5}}", LCKV_UNSUPPORTED,
      "attention_factor is 1.5"},
     {"{\"hidden_act\":\"silu\\u0000x\"}", LCKV_UNSUPPORTED, "hidden_act is \"silu"},

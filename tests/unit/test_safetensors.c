@@ -139,7 +139,8 @@ static const struct {
     lckv_status status;
     const char *message;
 } broken[] = {
-    {"", LCKV_BAD_FORMAT, "not valid JSON"},
+    {"", LCKV_BAD_FORMAT, "header of 0 bytes"},
+    {" ", LCKV_BAD_FORMAT, "not valid JSON"},
     {"[]", LCKV_BAD_FORMAT, "header: expected an object"},
     {"{\"a\"", LCKV_BAD_FORMAT, "not valid JSON"},
     {"{\"__metadata__\":[]}", LCKV_BAD_FORMAT, "__metadata__: expected an object"},

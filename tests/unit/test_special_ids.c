@@ -55,6 +55,17 @@ START_TEST(ids_that_are_none_are_refused_by_name)
 }
 END_TEST
 
+START_TEST(a_configuration_that_is_no_object_is_refused)
+{
+    struct checkpoint checkpoint = {.kind = CHECKPOINT_HF, .name = "directory"};
+    struct special_ids ids;
+    checkpoint.generation_config = (struct text){"[2]", 3};
+    ck_assert_status(special_ids_read(&ids, &checkpoint, &memory_default_allocator),
+                     LCKV_BAD_FORMAT);
+    ck_assert_error_has("generation_config.json is not an object");
+}
+END_TEST
+
 START_TEST(more_ends_than_there_is_room_for_are_refused)
 {
     struct special_ids ids;
@@ -107,6 +118,17 @@ START_TEST(every_end_key_of_gguf_ends)
     for (lckv_token token = 4; token < 7; token++)
         ck_assert(special_ids_is_end(&ids, token));
     ck_assert_int_eq(ids.special[LCKV_SPECIAL_BOS], -1);
+    const struct metadata_value none = {.key = {"tokenizer.ggml.eos_token_id", 27},
+                                        .type = METADATA_I32,
+                                        .as.i = -1},
+                                bad = {.key = none.key, .type = METADATA_I32, .as.i = -2};
+    ck_assert_ok(metadata_set_value(&metadata, &none));
+    ck_assert_ok(special_ids_read_metadata(&ids, &metadata));
+    ck_assert_int_eq(ids.special[LCKV_SPECIAL_EOS], -1);
+    ck_assert_uint_eq(ids.n_ends, 2);
+    ck_assert_ok(metadata_set_value(&metadata, &bad));
+    ck_assert_status(special_ids_read_metadata(&ids, &metadata), LCKV_BAD_FORMAT);
+    ck_assert_ok(metadata_set_value(&metadata, &none));
     ck_assert_ok(metadata_set_text(&metadata, "lckv.tokenizer.end_ids", "x", 1));
     ck_assert_status(special_ids_read_metadata(&ids, &metadata), LCKV_BAD_FORMAT);
     ck_assert_error_has("lckv.tokenizer.end_ids");
@@ -177,6 +199,7 @@ static void add_special_ids(Suite *suite)
     tcase_add_loop_test(tcase, configurations_name_special_ids, 0,
                         (int)(sizeof configs / sizeof configs[0]));
     tcase_add_test(tcase, ids_that_are_none_are_refused_by_name);
+    tcase_add_test(tcase, a_configuration_that_is_no_object_is_refused);
     tcase_add_test(tcase, more_ends_than_there_is_room_for_are_refused);
     tcase_add_test(tcase, keys_that_are_written_are_read_again);
     tcase_add_test(tcase, every_end_key_of_gguf_ends);

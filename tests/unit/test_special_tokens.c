@@ -24,7 +24,7 @@ static void set_init(struct set *set, const struct text *tokens, const lckv_toke
     for (size_t i = 0; i < count; i++)
         ck_assert_ok(vocabulary_set(&set->vocabulary, i, tokens[i], types[i]));
     ck_assert_ok(vocabulary_finish(&set->vocabulary));
-    ck_assert_ok(special_tokens_init(&set->specials, &set->vocabulary));
+    ck_assert_ok(special_tokens_init(&set->specials, &set->vocabulary, false));
 }
 
 /* The longest allowed token at the start of the text, or -1; the first of equal ones. */
@@ -172,7 +172,7 @@ START_TEST(too_many_bytes_of_special_tokens_are_refused)
     ck_assert_ok(vocabulary_init(&vocabulary, &arena, 1, 1));
     ck_assert_ok(vocabulary_set(&vocabulary, 0, (struct text){bytes, length}, LCKV_TOKEN_CONTROL));
     ck_assert_ok(vocabulary_finish(&vocabulary));
-    ck_assert_status(special_tokens_init(&specials, &vocabulary), LCKV_UNSUPPORTED);
+    ck_assert_status(special_tokens_init(&specials, &vocabulary, false), LCKV_UNSUPPORTED);
     ck_assert_error_has("4194304 bytes");
     arena_release(&arena);
     free(bytes);
@@ -210,7 +210,64 @@ START_TEST(an_added_token_that_is_listed_twice_has_its_first_id)
 }
 END_TEST
 
-/* In tokenizer.json the last of equal merges counts; a GGUF file that is written keeps that. */
+/* The flags that count are those of the last entry. */
+START_TEST(an_added_token_that_is_listed_twice_has_its_last_flags)
+{
+    struct tokenizer *tokenizer =
+        tokenizer_of_json(TWICE("\"a\":0,\"\xC4\xA0\":1", "",
+                                "{\"id\":2,\"content\":\"<t>\",\"lstrip\":true},"
+                                "{\"id\":2,\"content\":\"<t>\",\"rstrip\":true}"),
+                          "");
+    check_pieces(tokenizer, "a <t> a", 0, "a| |<t>|a");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* Others number added tokens by themselves, from the size of the vocabulary on. */
+START_TEST(added_tokens_whose_ids_others_do_not_see_are_refused)
+{
+    static const char *const files[] = {
+        TWICE("\"a\":0", "", "{\"id\":2,\"content\":\"<t>\"}"),
+        TWICE("\"a\":0", "", "{\"id\":2,\"content\":\"<u>\"},{\"id\":1,\"content\":\"<t>\"}"),
+        TWICE("\"a\":0,\"b\":2", "", "{\"id\":3,\"content\":\"<t>\"}"),
+    };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        struct checkpoint checkpoint = checkpoint_of_json(files[i], "");
+        struct tokenizer *tokenizer = NULL;
+        ck_assert_status(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer),
+                         LCKV_UNSUPPORTED);
+        ck_assert_error_has(i < 2 ? "expected 1, the next one" : "expected 2, the next one");
+    }
+}
+END_TEST
+
+/*
+ * White space that one token takes may be the text of the next; the pieces are those of Hugging
+ * Face's tokenizers.
+ */
+static const struct {
+    const char *added, *text, *pieces;
+} taken[] = {
+    {"{\"id\":2,\"content\":\" \",\"rstrip\":true}", "a  a", "a| | |a"},
+    {"{\"id\":2,\"content\":\" \",\"lstrip\":true,\"rstrip\":true}", "a  a", "a| |a"},
+    {"{\"id\":2,\"content\":\"<t>\",\"rstrip\":true},{\"id\":3,\"content\":\" \"}", "a<t> a",
+     "a|<t>| |a"},
+    {"{\"id\":2,\"content\":\"<t>\",\"rstrip\":true},{\"id\":3,\"content\":\"<u>\",\"lstrip\":"
+     "true}",
+     "<t>  <u> a", "<t>|<u>| |a"},
+};
+
+START_TEST(white_space_that_a_token_takes_may_be_another)
+{
+    char json[512];
+    snprintf(json, sizeof json, TWICE("\"a\":0,\"\xC4\xA0\":1", "", "%s"), taken[_i].added);
+    struct tokenizer *tokenizer = tokenizer_of_json(json, "");
+    check_pieces(tokenizer, taken[_i].text, 0, taken[_i].pieces);
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* In tokenizer.json the last of equal merges counts, and a GGUF file that is written says so. */
 START_TEST(a_merge_that_is_listed_twice_has_its_last_rank)
 {
     struct tokenizer *tokenizer = tokenizer_of_json(
@@ -244,6 +301,40 @@ START_TEST(a_gguf_file_may_list_tokens_and_merges_twice)
 }
 END_TEST
 
+/* Tokens that are not normalized come first, wherever they stand, here and in a file that is written. */
+START_TEST(normalized_tokens_are_found_between_the_others)
+{
+    struct tokenizer *tokenizer =
+        tokenizer_of_json(TWICE("\"a\":0,\"b\":1,\"<\":2,\">\":3", "",
+                                "{\"id\":4,\"content\":\"<ab>\",\"normalized\":true},"
+                                "{\"id\":5,\"content\":\"b>a\",\"normalized\":false}"),
+                          "");
+    struct tokenizer *second = tokenizer_rewritten(tokenizer);
+    check_pieces(tokenizer, "<ab>b<ab>a<ab>", 0, "<ab>|b|<|a|b>a|<ab>");
+    check_pieces(second, "<ab>b<ab>a<ab>", 0, "<ab>|b|<|a|b>a|<ab>");
+    tokenizer_release(second);
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* White space that each of its tokens takes to its end is gone through once. */
+START_TEST(white_space_is_taken_in_linear_time)
+{
+    enum { LENGTH = 1 << 20 };
+    struct tokenizer *tokenizer = tokenizer_of_json(
+        TWICE("\"a\":0", "", "{\"id\":1,\"content\":\" \",\"lstrip\":true,\"rstrip\":true}"), "");
+    char *text = malloc(LENGTH);
+    ck_assert_ptr_nonnull(text);
+    memset(text, ' ', LENGTH);
+    lckv_token tokens[MAX_TOKENS];
+    clock_t start = clock();
+    ck_assert_uint_eq(encode(tokenizer, text, LENGTH, 0, tokens), 1);
+    ck_assert_msg(clock() - start < 2 * CLOCKS_PER_SEC, "it took more than 2 s");
+    tokenizer_release(tokenizer);
+    free(text);
+}
+END_TEST
+
 static void add_special_tokens(Suite *suite)
 {
     TCase *tcase = tcase_create("special tokens");
@@ -253,6 +344,12 @@ static void add_special_tokens(Suite *suite)
     tcase_add_test(tcase, a_byte_costs_a_few_steps_whatever_tokens_share);
     tcase_add_test(tcase, too_many_bytes_of_special_tokens_are_refused);
     tcase_add_test(tcase, an_added_token_that_is_listed_twice_has_its_first_id);
+    tcase_add_test(tcase, an_added_token_that_is_listed_twice_has_its_last_flags);
+    tcase_add_test(tcase, added_tokens_whose_ids_others_do_not_see_are_refused);
+    tcase_add_loop_test(tcase, white_space_that_a_token_takes_may_be_another, 0,
+                        (int)(sizeof taken / sizeof taken[0]));
+    tcase_add_test(tcase, normalized_tokens_are_found_between_the_others);
+    tcase_add_test(tcase, white_space_is_taken_in_linear_time);
     tcase_add_test(tcase, a_merge_that_is_listed_twice_has_its_last_rank);
     tcase_add_test(tcase, a_gguf_file_may_list_tokens_and_merges_twice);
     suite_add_tcase(suite, tcase);

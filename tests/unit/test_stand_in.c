@@ -32,7 +32,7 @@ static const struct {
     {BYTES("PK\x03\x04\0\0\x08\x08"), "a ZIP archive, perhaps weights saved by PyTorch"},
     {BYTES("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9"), "a pickle, perhaps weights saved by PyTorch"},
     {BYTES("tjgg\x03\0\0\0\0}\0\0"), "a GGML file from before GGUF"},
-    {BYTES("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), NULL}, /* safetensors: a length of 0 */
+    {BYTES("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "zeros: its download"},
 };
 
 START_TEST(what_is_no_gguf_file_is_called_what_it_is)
@@ -42,7 +42,7 @@ START_TEST(what_is_no_gguf_file_is_called_what_it_is)
     ck_assert_status(checkpoint_open(&checkpoint, path, &memory_default_allocator),
                      LCKV_BAD_FORMAT);
     ck_assert_error_has("/model.gguf: is ");
-    ck_assert_error_has(weights[_i].message != NULL ? weights[_i].message : "zeros");
+    ck_assert_error_has(weights[_i].message);
 }
 END_TEST
 
@@ -53,7 +53,7 @@ START_TEST(what_is_no_safetensors_file_is_called_what_it_is)
     ck_assert_status(checkpoint_open(&checkpoint, folder, &memory_default_allocator),
                      LCKV_BAD_FORMAT);
     ck_assert_error_has("/model.safetensors: ");
-    ck_assert_error_has(weights[_i].message != NULL ? weights[_i].message : "not valid JSON");
+    ck_assert_error_has(weights[_i].message);
 }
 END_TEST
 
@@ -132,6 +132,9 @@ START_TEST(a_tokenizer_that_is_not_there_does_not_stop_the_open)
     expect_no_tokenizer(NULL);
     folder_write_text("tokenizer.model", "\x0a\x0e");
     expect_no_tokenizer("has a tokenizer.model but no tokenizer.json, which lckv reads");
+    unlink(folder_path("tokenizer.model"));
+    folder_write_text("vocab.json", "{}");
+    expect_no_tokenizer("has a vocab.json but no tokenizer.json, which lckv reads");
     folder_write_text("tokenizer.json", LFS);
     expect_no_tokenizer("/tokenizer.json: is a Git LFS pointer");
     unlink(folder_path("tokenizer.json"));
@@ -140,6 +143,54 @@ START_TEST(a_tokenizer_that_is_not_there_does_not_stop_the_open)
     unlink(folder_path("tokenizer.json"));
     folder_write_text("tokenizer.json", "{}");
     expect_no_tokenizer(NULL);
+}
+END_TEST
+
+/* An interrupted download leaves files of no bytes, which are not the same as no files. */
+START_TEST(empty_files_are_called_empty)
+{
+    static const char *const required[] = {"config.json", "generation_config.json"};
+    static const char *const of_tokenizer[] = {"tokenizer.json", "tokenizer_config.json",
+                                               "special_tokens_map.json", "chat_template.jinja"};
+    folder_write("model.safetensors", BYTES("\x02\0\0\0\0\0\0\0{}"));
+    for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
+        folder_write_text("config.json", "{}");
+        folder_write_text(required[i], "");
+        ck_assert_status(checkpoint_open(&checkpoint, folder, &memory_default_allocator),
+                         LCKV_BAD_FORMAT);
+        ck_assert_error_has(required[i]);
+        ck_assert_error_has(": is empty: download the file again");
+    }
+    folder_write_text("config.json", "{}");
+    folder_write_text("generation_config.json", "{}");
+    for (size_t i = 0; i < sizeof of_tokenizer / sizeof of_tokenizer[0]; i++) {
+        folder_write_text(of_tokenizer[i], "");
+        expect_no_tokenizer(": is empty: download the file again");
+        unlink(folder_path(of_tokenizer[i]));
+    }
+}
+END_TEST
+
+START_TEST(a_chat_template_may_begin_with_a_tag)
+{
+    folder_write_text("config.json", "{}");
+    folder_write("model.safetensors", BYTES("\x02\0\0\0\0\0\0\0{}"));
+    folder_write_text("chat_template.jinja", "<|im_start|>{{ messages[0].content }}");
+    expect_no_tokenizer(NULL);
+    folder_write_text("chat_template.jinja", "<!DOCTYPE html>");
+    expect_no_tokenizer("/chat_template.jinja: is an HTML or XML page");
+    folder_write_text("chat_template.jinja", LFS);
+    expect_no_tokenizer("/chat_template.jinja: is a Git LFS pointer");
+}
+END_TEST
+
+START_TEST(a_json_file_is_not_the_model_that_it_is_part_of)
+{
+    folder_write_text("model.safetensors.index.json", "{}");
+    ck_assert_status(checkpoint_open(&checkpoint, folder_path("model.safetensors.index.json"),
+                                     &memory_default_allocator),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("or the directory of a Hugging Face model, which such a file is in");
 }
 END_TEST
 
@@ -154,6 +205,9 @@ static void add_stand_ins(Suite *suite)
     tcase_add_test(tcase, a_directory_says_what_stands_in_it);
     tcase_add_loop_test(tcase, links_that_lead_nowhere_are_called_so, 0, 3);
     tcase_add_test(tcase, a_tokenizer_that_is_not_there_does_not_stop_the_open);
+    tcase_add_test(tcase, empty_files_are_called_empty);
+    tcase_add_test(tcase, a_chat_template_may_begin_with_a_tag);
+    tcase_add_test(tcase, a_json_file_is_not_the_model_that_it_is_part_of);
     suite_add_tcase(suite, tcase);
 }
 
