@@ -2,6 +2,7 @@
  * The thread pool: workers come, steps order memory and end without workers that are late, callers
  * take turns, and children of fork(2) start anew.
  */
+#include "base/event.h"
 #include "base/pool.h"
 #include "base/processors.h"
 
@@ -393,6 +394,53 @@ START_TEST(refused_memory_is_survived)
 }
 END_TEST
 
+/* ---- Patience ---- */
+
+struct raiser {
+    struct event event;
+    _Atomic bool ends;
+};
+
+static void *raise_often(void *argument)
+{
+    struct raiser *raiser = argument;
+    while (!atomic_load(&raiser->ends)) {
+        event_raise(&raiser->event);
+        rest(2000);
+    }
+    return NULL;
+}
+
+/* Spins in vain become short, and one that succeeds makes the next ones long again. */
+START_TEST(patience_goes_and_comes_back)
+{
+    static struct raiser raiser;
+    struct patience patience;
+    pthread_t thread;
+    event_init(&raiser.event);
+    patience_init(&patience, true);
+    ck_assert_uint_eq(patience.now, patience.most);
+    for (uint32_t before = patience.now, i = 0; i < 10; i++, before = patience.now) {
+        ck_assert(!event_spin(&raiser.event, event_count(&raiser.event), &patience));
+        ck_assert_uint_le(patience.now, before);
+    }
+    ck_assert_uint_gt(patience.now, 0);
+    ck_assert_uint_lt(patience.now, patience.most / 10);
+    ck_assert_int_eq(pthread_create(&thread, NULL, raise_often, &raiser), 0);
+    do { /* until the count has changed during a spin, and not before it */
+        if (!event_spin(&raiser.event, event_count(&raiser.event), &patience))
+            ck_assert_uint_lt(patience.now, patience.most);
+    } while (patience.now != patience.most);
+    atomic_store(&raiser.ends, true);
+    pthread_join(thread, NULL);
+
+    patience_init(&patience, false); /* no spin at all */
+    ck_assert(!event_spin(&raiser.event, event_count(&raiser.event), &patience));
+    ck_assert(event_spin(&raiser.event, event_count(&raiser.event) - 1, &patience));
+    ck_assert_uint_eq(patience.now, 0);
+}
+END_TEST
+
 static void add_pool(Suite *suite)
 {
     TCase *tcase = tcase_create("pool");
@@ -405,6 +453,7 @@ static void add_pool(Suite *suite)
     tcase_add_test(tcase, callers_take_turns_and_the_last_release_ends_the_threads);
     tcase_add_test(tcase, threads_start_with_the_first_run_and_end_with_the_pool);
     tcase_add_test(tcase, nothing_runs_between_runs);
+    tcase_add_test(tcase, patience_goes_and_comes_back);
     tcase_add_test(tcase, only_the_callers_thread_takes_signals);
 #if !defined(WITHOUT_FORK)
     tcase_add_test(tcase, a_child_of_fork_starts_its_own_threads);
