@@ -363,6 +363,34 @@ START_TEST(budgets_are_kept)
 }
 END_TEST
 
+/* All sessions that the cache was made for, half of them with tokens. */
+START_TEST(budgets_hold_the_tables_of_all_sessions)
+{
+    enum { BUDGET = 8 << 20, N_SESSIONS = 1000 };
+    static lckv_session *sessions[N_SESSIONS];
+    lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FAST);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.budget_bytes = BUDGET,
+                                                               .max_sessions = N_SESSIONS,
+                                                               .max_rows = 32,
+                                                               .max_logit_rows = 2,
+                                                               .page_positions = 16});
+    for (size_t i = 0; i < N_SESSIONS; i++)
+        sessions[i] = make_session(cache);
+    for (size_t i = 0; i < N_SESSIONS / 2; i++) {
+        lckv_item item = item_of(sessions[i], 0, 16, got[0]);
+        item.want = LCKV_WANT_NOTHING;
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_ITERATED));
+    }
+    lckv_cache_stats stats = stats_of(cache);
+    ck_assert_uint_eq(stats.n_sessions, N_SESSIONS);
+    ck_assert_uint_le(stats.page_bytes_total + stats.scratch_bytes + stats.table_bytes, BUDGET);
+    for (size_t i = 0; i < N_SESSIONS; i++)
+        lckv_session_release(sessions[i]);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* Does everything from opening to the first logits, with the nth allocation refused. */
 static lckv_status whole_life(struct counting *counting)
 {
@@ -423,6 +451,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, handles_are_released_in_any_order_at_any_time);
     tcase_add_test(tcase, a_busy_cache_says_so);
     tcase_add_test(tcase, budgets_are_kept);
+    tcase_add_test(tcase, budgets_hold_the_tables_of_all_sessions);
     tcase_add_test(tcase, every_refused_allocation_is_survived);
     suite_add_tcase(suite, tcase);
 }
