@@ -35,24 +35,27 @@ static uint32_t file_type(lckv_dtype dtype)
     }
 }
 
-/* Whether the key describes the architecture or the plan; the new file gets keys of its own. */
-static bool is_replaced(struct text key, const char *architecture)
+/*
+ * Whether the key describes an architecture or the plan; the new file gets keys of its own. Keys of
+ * another architecture than the source's mean nothing there, but might in the new file.
+ */
+static bool is_replaced(struct text key)
 {
     if (text_begins(key, "lckv."))
         return !text_begins(key, "lckv.tokenizer.");
-    size_t length = strlen(architecture);
-    return (text_begins(key, architecture) && key.length > length && key.bytes[length] == '.') ||
-           text_equals(key, "general.alignment") || text_equals(key, "general.architecture");
+    const char *dot = memchr(key.bytes, '.', key.length);
+    struct text prefix = {key.bytes, dot != NULL ? (size_t)(dot - key.bytes) : 0};
+    return architecture_from_gguf(prefix) != NULL || text_equals(key, "general.alignment") ||
+           text_equals(key, "general.architecture");
 }
 
 /* Takes over everything but what describes the old architecture. */
-static lckv_status copy_metadata(const struct checkpoint *in, const struct hparams *hparams,
-                                 struct metadata *metadata)
+static lckv_status copy_metadata(const struct checkpoint *in, struct metadata *metadata)
 {
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < in->metadata.n_values; i++) {
         const struct metadata_value *value = &in->metadata.values[i];
-        if (!is_replaced(value->key, hparams->architecture->gguf_name))
+        if (!is_replaced(value->key))
             status = metadata_set_value(metadata, value);
     }
     return status;
@@ -109,7 +112,7 @@ lckv_status output_metadata(const struct checkpoint *in, const struct hparams *h
     lckv_dtype dtype = main_dtype(tensors, n_tensors);
     lckv_status status = hparams_to_metadata(hparams, plan, metadata);
     if (status == LCKV_OK && in->kind == CHECKPOINT_GGUF)
-        status = copy_metadata(in, hparams, metadata);
+        status = copy_metadata(in, metadata);
     else if (status == LCKV_OK)
         status = describe_text(in, hparams->n_vocab, remarks, allocator, metadata);
     if (status == LCKV_OK)

@@ -212,6 +212,7 @@ END_TEST
 
 /*
  * Writes `first` again as a file of zeros: q8_0, with q4_1 keys and, last of all, one f16 matrix.
+ * It says something of an architecture that it does not have, and of one that nobody knows.
  */
 static void write_mixed(void)
 {
@@ -224,6 +225,8 @@ static void write_mixed(void)
     ck_assert_ok(lckv_convert(STANDARD, first, NULL, NULL));
     ck_assert_ok(checkpoint_open(&old, first, &memory_default_allocator));
     ck_assert_uint_le(old.n_tensors, MOST);
+    ck_assert_ok(metadata_set_u32(&old.metadata, "lckv-llama.context_length", 7));
+    ck_assert_ok(metadata_set_u32(&old.metadata, "other.context_length", 7));
     for (size_t i = 0; i < old.n_tensors; i++) {
         const struct tensor *from = &old.tensors[i];
         const char *name = from->name.bytes;
@@ -250,14 +253,19 @@ static void write_mixed(void)
     checkpoint_close(&old);
 }
 
-static void check_file_type(const char *expected)
+static void check_metadata(const char *key, const char *expected)
 {
     lckv_model *model = open_model(first, (lckv_model_options){0});
     char text[16];
     size_t length;
-    ck_assert_ok(lckv_model_metadata(model, "general.file_type", text, sizeof text, &length));
+    ck_assert_ok(lckv_model_metadata(model, key, text, sizeof text, &length));
     ck_assert_str_eq(text, expected);
     lckv_model_release(model);
+}
+
+static void check_file_type(const char *expected)
+{
+    check_metadata("general.file_type", expected);
 }
 
 struct remarks {
@@ -483,6 +491,18 @@ START_TEST(failures_leave_the_old_file)
 }
 END_TEST
 
+/* A plan makes a llama file an lckv-llama one, where keys of that name would begin to count. */
+START_TEST(keys_of_other_architectures_are_not_taken_over)
+{
+    const lckv_convert_options options = {
+        .size = sizeof options, .plan = "0_6_6_6_6_6_6_7", .init = LCKV_CONVERT_COPY};
+    write_mixed();
+    ck_assert_ok(lckv_convert(second, first, &options, NULL));
+    check_metadata("lckv-llama.context_length", "512");
+    check_metadata("other.context_length", "7");
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("convert");
@@ -498,6 +518,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, a_mean_has_the_widest_type_of_its_sources);
     tcase_add_test(tcase, vectors_are_copied_bit_for_bit);
     tcase_add_test(tcase, the_file_type_is_that_of_most_weights);
+    tcase_add_test(tcase, keys_of_other_architectures_are_not_taken_over);
     tcase_add_test(tcase, plans_with_windows_need_a_size);
     tcase_add_loop_test(tcase, packed_files_are_the_same_every_time, 0, 4);
     tcase_add_test(tcase, failures_leave_the_old_file);
