@@ -41,8 +41,8 @@ CHECKED lckv_status expression_expect(struct expression *expression, const char 
 CHECKED lckv_status expression_operand(struct expression *expression, struct value *value);
 
 /*
- * Both read an expression and give its value. The second does not take `a if b else c`, which Jinja
- * does not allow in the tags of if and for.
+ * Read an expression and give its value. The second does not take `a if b else c`, which Jinja does
+ * not allow in the tags of if and for.
  */
 CHECKED lckv_status expression_value(struct expression *expression, struct value *value);
 CHECKED lckv_status expression_unconditional(struct expression *expression, struct value *value);

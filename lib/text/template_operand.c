@@ -247,7 +247,7 @@ static lckv_status test(struct expression *e, struct value *value)
 
 typedef lckv_status suffix_reader(struct expression *e, struct value *value);
 
-/* Any number of suffixes that begin with one of two words. */
+/* Reads any number of suffixes that begin with one of two words. */
 static lckv_status suffixes(struct expression *e, const char *const words[2],
                             suffix_reader *const readers[2], struct value *value)
 {

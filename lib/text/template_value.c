@@ -188,7 +188,7 @@ lckv_status value_trim(struct scope *scope, struct value *value)
     struct piece *pieces;
     size_t n = value->n_pieces, n_removed = 0;
     if (value->kind != VALUE_TEXT)
-        return fail(LCKV_UNSUPPORTED, "trimming this is not supported");
+        return fail(LCKV_UNSUPPORTED, "trimming this value is not supported");
     lckv_status status = make_pieces(scope, n, &pieces);
     if (status != LCKV_OK)
         return status;

@@ -44,14 +44,17 @@ struct scope {
     const struct template_input *input;
     struct arena arena; /* of one call */
     size_t n_made;      /* pieces made so far; their limit bounds the memory of one call */
-    size_t bytes_left;  /* that may still be written or compared; it bounds the time of one call */
+    size_t bytes_left;  /* how many may yet be written or compared, which bounds its time */
     struct variable variables[TEMPLATE_MAX_VARIABLES]; /* the last one with a name counts */
     size_t n_variables;
     bool in_loop;
     size_t loop_index, loop_count;
 };
 
-/* Sets what one call may spend, and takes from it; LCKV_UNSUPPORTED when too little is left. */
+/*
+ * The first sets how many bytes a call may write and compare; the second takes some of them, and
+ * fails with LCKV_UNSUPPORTED if fewer are left.
+ */
 void scope_allow(struct scope *scope, size_t template_length);
 CHECKED lckv_status scope_spend(struct scope *scope, size_t bytes);
 
@@ -72,11 +75,11 @@ CHECKED lckv_status value_equals(struct scope *scope, const struct value *a, con
 CHECKED lckv_status value_join(struct scope *scope, const struct value *a, const struct value *b,
                                struct value *joined);
 
-/* The bytes of white space, as Python knows it, at the start and at the end of a text. */
+/* Count the bytes of white space, as Python defines it, at the start or the end of a text. */
 size_t template_space_at_start(struct text text);
 size_t template_space_at_end(struct text text);
 
-/* Takes white space from both ends of a text. */
+/* Removes the white space from both ends of a text. */
 CHECKED lckv_status value_trim(struct scope *scope, struct value *value);
 
 /* The value of a name. */

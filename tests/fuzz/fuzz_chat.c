@@ -1,7 +1,7 @@
 /*
  * Conversations written by a template. The part "template" is the chat template of
- * tokenizer_config.json, "chat_template.jinja" that of its own file, and the other parts are
- * messages whose roles are their names.
+ * tokenizer_config.json, "chat_template.jinja" is the one of its own file, and each other part is a
+ * message whose role is the part's name.
  */
 #include "tiny.h"
 #include "touch.h"
@@ -10,7 +10,7 @@ enum { MAX_MESSAGES = 4 }; /* each may write all of the template */
 
 static const char *const special_tokens[] = {"<s>", "</s>", "<|im_start|>", "<|im_end|>"};
 
-/* A tokenizer with a token for each byte and those above, so that texts survive being tokens. */
+/* Writes a tokenizer with a token for each byte, so that tokens give back every text. */
 static void write_tokenizer(void)
 {
     char text[8192];
@@ -29,7 +29,7 @@ static void write_tokenizer(void)
     folder_write("tokenizer.json", text, (size_t)used, 0);
 }
 
-/* tokenizer_config.json, with `template` as a JSON string unless it is NULL. */
+/* Writes tokenizer_config.json, with `template` as a JSON string unless it is NULL. */
 static void write_config(const struct part *template)
 {
     size_t length = template != NULL ? template->length : 0;
@@ -50,14 +50,14 @@ static void write_config(const struct part *template)
     free(config);
 }
 
-/* Whether a template may write special tokens: no other text has what they begin with. */
+/* Says whether a template may write special tokens: it needs their first byte or their names. */
 static bool may_write_special(const struct part *template)
 {
     return memchr(template->body, '<', template->length) != NULL ||
            memmem(template->body, template->length, "_token", 6) != NULL;
 }
 
-/* The tokens of a conversation are those of its text, and no message makes a special one. */
+/* Checks that the tokens of a conversation give its text, and messages make no special one. */
 static void check_tokens(const lckv_model *model, const lckv_message *messages, size_t n,
                          uint32_t flags, bool has_special)
 {

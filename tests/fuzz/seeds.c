@@ -123,9 +123,9 @@ static void write_models(void)
 }
 
 /*
- * Files with matrices of blocks, as they are and packed. lckv_convert does not write Q4_1 and the
- * types of 256 values; the blocks of those that it writes are longer, and their bytes stand for the
- * others'.
+ * Writes files whose matrices are made of blocks, as they are and packed. lckv_convert does not
+ * write Q4_1 and the types with 256 values in a block, so their files are Q8_0 files with another
+ * type number; Q8_0 takes more bytes, so every matrix is long enough.
  */
 static void write_blocks(void)
 {

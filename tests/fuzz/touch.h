@@ -104,7 +104,7 @@ static inline void touch_chat(const lckv_model *model, const lckv_message *messa
     }
 }
 
-/* The bytes of a model's first tokens, also of those that its tokenizer lacks, and ids of none. */
+/* Asks for the bytes of a model's first tokens, which its tokenizer may lack, and of wrong ids. */
 static inline void touch_ids(const lckv_model *model, uint32_t n_vocab)
 {
     lckv_token ids[2048], bad[] = {-1, (lckv_token)n_vocab, INT32_MIN, INT32_MAX};
