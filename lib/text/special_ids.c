@@ -136,7 +136,7 @@ static bool is_signed(uint32_t type)
            type == METADATA_I64;
 }
 
-/* *token becomes -1 if the key is missing, or holds the -1 that some converters write, signed or not. */
+/* *token becomes -1 if the key is missing, or holds the -1 that some converters write. */
 static lckv_status read_key(const struct metadata *metadata, const char *key, lckv_token *token)
 {
     uint32_t id = UINT32_MAX;

@@ -301,7 +301,7 @@ START_TEST(a_gguf_file_may_list_tokens_and_merges_twice)
 }
 END_TEST
 
-/* Tokens that are not normalized come first, wherever they stand, here and in a file that is written. */
+/* Tokens that are not normalized come first, wherever they stand, in converted files too. */
 START_TEST(normalized_tokens_are_found_between_the_others)
 {
     struct tokenizer *tokenizer =
