@@ -36,13 +36,13 @@ enum {
     "12,\"1\":13,\"2\":14,\".\":15,\"\xC4\xA0\":16,\"\xC4\x8A\":17,\"ab\":18,\"abc\":19,"       \
     "\"\xC4\xA0"                                                                                \
     "a\":20,\"us\":21,\"er\":22,\"user\":23,\"\xC3\x83\":24,\"\xC2\xA9\":25,\"f\":27,\"g\":28," \
-    "\"h\":29,\"i\":30,\"j\":31},"                                                              \
+    "\"h\":29,\"i\":30,\"j\":26},"                                                              \
     "\"merges\":[\"a b\",\"ab c\",\"\xC4\xA0 a\",\"u s\",\"e r\",\"us er\"]},"                  \
     "\"added_tokens\":[{\"id\":0,\"content\":\"<s>\",\"special\":true},"                        \
     "{\"id\":1,\"content\":\"</s>\",\"special\":true},"                                         \
     "{\"id\":2,\"content\":\"<|im_start|>\",\"special\":true},"                                 \
     "{\"id\":3,\"content\":\"<|im_end|>\",\"special\":true},"                                   \
-    "{\"id\":26,\"content\":\"bad\",\"special\":false,\"lstrip\":true}],"                       \
+    "{\"id\":31,\"content\":\"bad\",\"special\":false,\"lstrip\":true}],"                       \
     "\"normalizer\":{\"type\":\"NFC\"},"                                                        \
     "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true}," \
     "\"decoder\":{\"type\":\"ByteLevel\"}}"
