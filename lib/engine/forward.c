@@ -45,11 +45,8 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
         linear(task, x, qkv, computes_kv ? 3 : 1);
     }
 
-    /*
-     * 3. Attention: a is the attention of q over the slot of the layer's source, at positions <= t,
-     * or < t if the layer is upward. Here q and k are rotated, and k and v go to the layer's own
-     * slot.
-     */
+    /* 3. Attention: a is the attention of q over the slot of the layer's source, at positions <= t,
+     * or < t if the layer is upward. */
     attention(task, plan, computes_kv && !last_slot, &weights->o.matrix);
 
     /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
