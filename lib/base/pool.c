@@ -95,11 +95,7 @@ uint32_t pool_size(const struct lckv_pool *pool)
     return pool->n_threads;
 }
 
-/*
- * Takes part in the run if there is one. A member that comes after the gate was opened, but before
- * the first step has begun, finds that no step is present. It passes over all steps, returns, and
- * comes again at once.
- */
+/* Takes part in the run if there is one. */
 static void take_part(struct member *member)
 {
     struct lckv_pool *pool = member->pool;
@@ -111,6 +107,9 @@ static void take_part(struct member *member)
                                                     memory_order_acquire, memory_order_relaxed));
     const struct worker worker = {pool, member->index, pool->count, pool->first_step, member};
     member->left = false;
+    /* The gate is opened a moment before the first step begins. */
+    if (event_count(&pool->progress) == pool->first_step - 1)
+        event_sleep(&pool->progress, pool->first_step - 1);
     pool->function(&worker, pool->context);
     if (!member->left)
         member->seen = event_count(&pool->progress); /* nothing is left to do in this run */
@@ -124,9 +123,10 @@ static void *member_main(void *argument)
     struct lckv_pool *pool = member->pool;
     for (;;) {
         event_sleep(&pool->progress, member->seen);
+        /* First the count: what is raised after this look at it wakes the member again. */
+        member->seen = event_count(&pool->progress);
         if (atomic_load_explicit(&pool->ending, memory_order_relaxed))
             return NULL;
-        member->seen = event_count(&pool->progress);
         take_part(member);
     }
 }

@@ -258,6 +258,18 @@ START_TEST(threads_start_with_the_first_run_and_end_with_the_pool)
 }
 END_TEST
 
+/* A member that has just seen the last step end must also see that the pool ends. */
+START_TEST(a_release_right_after_a_run_ends_the_threads)
+{
+    for (int i = 0; i < 3000; i++) {
+        struct ring ring = {.n_cells = 4, .rounds = 3};
+        struct lckv_pool *pool = make_pool(4);
+        run_ring(pool, &ring);
+        pool_release(pool);
+    }
+}
+END_TEST
+
 START_TEST(nothing_runs_between_runs)
 {
     struct visits visits = {.caller = pthread_self()};
@@ -452,6 +464,7 @@ static void add_pool(Suite *suite)
     tcase_add_test(tcase, a_run_needs_no_worker_but_the_caller);
     tcase_add_test(tcase, callers_take_turns_and_the_last_release_ends_the_threads);
     tcase_add_test(tcase, threads_start_with_the_first_run_and_end_with_the_pool);
+    tcase_add_test(tcase, a_release_right_after_a_run_ends_the_threads);
     tcase_add_test(tcase, nothing_runs_between_runs);
     tcase_add_test(tcase, patience_goes_and_comes_back);
     tcase_add_test(tcase, only_the_callers_thread_takes_signals);
