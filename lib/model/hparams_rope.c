@@ -157,14 +157,14 @@ static lckv_status read_parameters(const struct json_value *parameters, const ch
 }
 
 /* A theta inside counts where there is none outside; some readers take one, some the other. */
-static lckv_status check_theta(const struct hparams *inside, const struct hparams *outside,
-                               bool is_outside)
+static lckv_status check_theta(const struct hparams *inside, const char *name,
+                               const struct hparams *outside, bool is_outside)
 {
     if (!is_outside || inside->rope_theta == outside->rope_theta)
         return LCKV_OK;
     return fail(LCKV_UNSUPPORTED,
-                CONFIG ": rope_theta is %g, and %g in rope_scaling; expected the same or one",
-                outside->rope_theta, inside->rope_theta);
+                CONFIG ": rope_theta is %g, and %g in %s; expected the same or one",
+                outside->rope_theta, inside->rope_theta, name);
 }
 
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
@@ -181,9 +181,11 @@ lckv_status hparams_rope_from_config(const struct json_value *config, struct hpa
     if (status == LCKV_OK && scaling != NULL)
         status = read_parameters(scaling, "rope_scaling", &older, remarks);
     if (status == LCKV_OK)
-        status = check_theta(&older, h, has_theta);
+        status = check_theta(&older, "rope_scaling", h, has_theta);
     if (status == LCKV_OK && parameters != NULL)
         status = read_parameters(parameters, "rope_parameters", &newer, remarks);
+    if (status == LCKV_OK)
+        status = check_theta(&newer, "rope_parameters", h, has_theta);
     if (status == LCKV_OK && parameters != NULL && scaling != NULL) {
         if (older.rope_theta == h->rope_theta)
             older.rope_theta = newer.rope_theta;

@@ -17,7 +17,7 @@
 static void (*faults_begin)(long nth, bool and_after);
 static bool (*faults_end)(long *n_kept);
 
-static char folder[] = "/tmp/lckv-malloc-XXXXXX", gguf[64], converted[64];
+static char folder[256], gguf[300], converted[300];
 static lckv_model *opened; /* for work that does not open a model itself */
 
 /* ---- What programs do. The first failure is the result. ---- */
@@ -260,6 +260,9 @@ static const struct {
 static bool make_models(void)
 {
     static const struct tiny tiny = {.n_layers = 3, .has_biases = true};
+    const char *parent = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/lckv-malloc-XXXXXX",
+             parent != NULL && parent[0] != '\0' ? parent : "/tmp");
     if (mkdtemp(folder) == NULL || !tiny_write(&tiny, folder))
         return false;
     for (size_t i = 0; i < COUNT(others); i++) {
@@ -277,7 +280,7 @@ static void remove_models(void)
     static const char *const names[] = {"config.json",    "model.safetensors",
                                         "tokenizer.json", "tokenizer_config.json",
                                         "model.gguf",     "converted.gguf"};
-    char path[128];
+    char path[300];
     for (size_t i = 0; i < COUNT(names); i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         unlink(path);

@@ -112,6 +112,8 @@ static const struct {
      LCKV_UNSUPPORTED, "rope_scaling and rope_parameters differ"},
     {"{\"rope_theta\":1e4,\"rope_scaling\":{\"rope_theta\":1e6}}", LCKV_UNSUPPORTED,
      "rope_theta is 10000, and 1e+06 in rope_scaling"},
+    {"{\"rope_theta\":1e4,\"rope_parameters\":{\"rope_theta\":1e6}}", LCKV_UNSUPPORTED,
+     "rope_theta is 10000, and 1e+06 in rope_parameters"},
     {"{\"rope_scaling\":{\"full_attention\":{\"rope_type\":\"yarn\",\"factor\":4}}}",
      LCKV_UNSUPPORTED, "\"yarn\""},
     {"{\"rope_parameters\":{\"attention_factor\":1.5}}", LCKV_UNSUPPORTED,
