@@ -186,7 +186,8 @@ struct attention {
     _Atomic size_t next; /* claimed of a pass */
     attend_function attend;
     struct kv_layout layout;
-    uint8_t *pages[KV_LAYERS][DEPTH / PAGE];
+    uint8_t *base;
+    uint32_t pages[KV_LAYERS][DEPTH / PAGE];
     uint32_t n_queries; /* for each KV head, of one token or of several */
     float *queries, *out,
         *scratch; /* [KV_HEADS, n_queries, HEAD_DIM]; the scratch of every thread */
@@ -208,6 +209,7 @@ static void attention_worker(const struct worker *worker, void *context)
             end[j] = DEPTH;
         }
         struct attend_job job = {.layout = &attention->layout,
+                                 .base = attention->base,
                                  .pages = attention->pages[unit / KV_HEADS],
                                  .kv_head = (uint32_t)(unit % KV_HEADS),
                                  .n_queries = attention->n_queries,
@@ -229,10 +231,10 @@ static void measure_attention(struct lckv_pool *pool, const struct kernels *kern
     check(kv_layout_init(&a.layout, dtype, KV_HEADS, HEAD_DIM, PAGE));
     a.attend = kernels_attend(kernels, a.layout.type, fast);
     size_t n_bytes = (size_t)KV_LAYERS * (DEPTH / PAGE) * a.layout.page_bytes;
-    uint8_t *arena = allocate(n_bytes + KV_SLACK);
+    uint8_t *arena = a.base = allocate(n_bytes + KV_SLACK);
     for (size_t p = 0; p < (size_t)KV_LAYERS * DEPTH; p++) {
         uint8_t *page = arena + p / PAGE * a.layout.page_bytes;
-        a.pages[p / DEPTH][p % DEPTH / PAGE] = page;
+        a.pages[p / DEPTH][p % DEPTH / PAGE] = (uint32_t)(p / PAGE);
         for (size_t d = 0; d < HEAD_DIM; d++) {
             k[d] = (float)(random_bits() >> 8) / 8388608.0f - 1;
             v[d] = (float)(random_bits() >> 8) / 8388608.0f - 1;

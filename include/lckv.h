@@ -592,9 +592,18 @@ LCKV_API lckv_status lckv_convert(const char *input, const char *output,
 
 typedef struct lckv_cache lckv_cache;
 
+typedef int32_t lckv_reuse;
+enum {
+    LCKV_REUSE_DEFAULT = 0, /* on */
+    LCKV_REUSE_ON = 1,      /* released sessions are kept for lckv_session_reuse while there is
+                               room */
+    LCKV_REUSE_OFF = 2      /* lckv_session_reuse finds nothing */
+};
+
 typedef struct lckv_cache_options {
     size_t size;
-    uint64_t budget_bytes;   /* for pages, tables and scratch together; or instead: */
+    uint64_t budget_bytes;   /* for pages, tables and scratch together (with windowed slots, tokens
+                                of which no slot holds a page add 4 bytes each); or instead: */
     uint64_t n_tokens;       /* room for so many tokens in all; if both are 0: 4096 */
     uint32_t max_sessions;   /* 0: 16 */
     lckv_dtype kv_dtype;     /* F32, F16 or BF16; 0: f16 */
@@ -608,6 +617,8 @@ typedef struct lckv_cache_options {
                                 succeeded */
     uint32_t rollback;       /* tokens beyond the window that windowed slots keep; 0: 64 */
     uint32_t reserved;
+    lckv_reuse reuse; /* 0: on */
+    uint32_t reserved2;
 } lckv_cache_options;
 
 LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size);
@@ -632,7 +643,7 @@ typedef struct lckv_cache_stats {
     uint64_t bytes_per_token; /* of KV, in all slots */
     uint64_t page_bytes;      /* `page_positions` positions of one slot */
     uint64_t n_pages;
-    uint64_t n_pages_free;
+    uint64_t n_pages_free;     /* that a call can have: those of kept sessions are among them */
     uint64_t page_bytes_total; /* the three parts of the budget */
     uint64_t table_bytes;
     uint64_t scratch_bytes;
@@ -644,6 +655,10 @@ typedef struct lckv_cache_stats {
     uint32_t max_logit_rows;
     lckv_dtype kv_dtype;
     uint32_t rollback;
+    uint64_t n_pages_kept;    /* that only released sessions hold, kept for lckv_session_reuse */
+    uint64_t n_reuses;        /* calls of lckv_session_reuse that found something, */
+    uint64_t n_reused_tokens; /* the tokens that they did not have to compute, */
+    uint64_t n_reused_pages;  /* and the pages that these share */
 } lckv_cache_stats;
 
 /*
@@ -696,6 +711,25 @@ LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *toke
  * its last token again.
  */
 LCKV_API lckv_status lckv_session_truncate(lckv_session *session, uint64_t length);
+
+/*
+ * A session with the same tokens, keys and values, and logits (lckv_session_logits). The two share
+ * their pages. What either of them appends is its own: only a page that is not full is copied, when
+ * one of them first writes to it. LCKV_CACHE_FULL if the cache has max_sessions sessions.
+ */
+LCKV_API lckv_status lckv_session_fork(lckv_session *session, lckv_session **fork);
+
+/*
+ * Lets an empty session begin with what the cache has computed already: it shares the pages of the
+ * longest prefix of `tokens` that another session holds, or one that was released since and whose
+ * pages no call has needed (what was used longest ago is given up first). At most n_tokens - 1
+ * tokens are taken over, so that at least one is left to evaluate; `n_reused`, which may be NULL,
+ * tells how many, and may be 0. Logits are bit for bit those of evaluating all tokens. What an
+ * iterated call has encoded, and what windowed slots no longer keep, is not taken over.
+ * LCKV_INVALID_ARGUMENT if the session is not empty.
+ */
+LCKV_API lckv_status lckv_session_reuse(lckv_session *session, const lckv_token *tokens,
+                                        size_t n_tokens, size_t *n_reused);
 
 /*
  * Writes the keys (after rotation, in which elements d and d + head_dim/2 are a pair) and the

@@ -172,7 +172,7 @@ FOLLOWS(lckv_convert_report, n_tensors, n_kept_f16);
 FOLLOWS(lckv_convert_report, n_kept_f16, file_bytes);
 ENDS(lckv_convert_report, file_bytes);
 
-SIZE(lckv_cache_options, 64);
+SIZE(lckv_cache_options, 72);
 BEGINS(lckv_cache_options, size);
 FOLLOWS(lckv_cache_options, size, budget_bytes);
 FOLLOWS(lckv_cache_options, budget_bytes, n_tokens);
@@ -185,9 +185,11 @@ FOLLOWS(lckv_cache_options, pool, max_rows);
 FOLLOWS(lckv_cache_options, max_rows, max_logit_rows);
 FOLLOWS(lckv_cache_options, max_logit_rows, rollback);
 FOLLOWS(lckv_cache_options, rollback, reserved);
-ENDS(lckv_cache_options, reserved);
+FOLLOWS(lckv_cache_options, reserved, reuse);
+FOLLOWS(lckv_cache_options, reuse, reserved2);
+ENDS(lckv_cache_options, reserved2);
 
-SIZE(lckv_cache_stats, 96);
+SIZE(lckv_cache_stats, 128);
 BEGINS(lckv_cache_stats, size);
 FOLLOWS(lckv_cache_stats, size, bytes_per_token);
 FOLLOWS(lckv_cache_stats, bytes_per_token, page_bytes);
@@ -204,7 +206,11 @@ FOLLOWS(lckv_cache_stats, page_positions, max_rows);
 FOLLOWS(lckv_cache_stats, max_rows, max_logit_rows);
 FOLLOWS(lckv_cache_stats, max_logit_rows, kv_dtype);
 FOLLOWS(lckv_cache_stats, kv_dtype, rollback);
-ENDS(lckv_cache_stats, rollback);
+FOLLOWS(lckv_cache_stats, rollback, n_pages_kept);
+FOLLOWS(lckv_cache_stats, n_pages_kept, n_reuses);
+FOLLOWS(lckv_cache_stats, n_reuses, n_reused_tokens);
+FOLLOWS(lckv_cache_stats, n_reused_tokens, n_reused_pages);
+ENDS(lckv_cache_stats, n_reused_pages);
 
 SIZE(lckv_item, 64);
 BEGINS(lckv_item, session);

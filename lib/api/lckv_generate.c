@@ -3,7 +3,7 @@
  */
 #include "api/options.h"
 #include "base/status.h"
-#include "cache/cache.h"
+#include "cache/session.h"
 #include "sample/generate.h"
 
 lckv_status lckv_generate_options_init(lckv_generate_options *options, size_t size)

@@ -3,7 +3,7 @@
  */
 #include "api/options.h"
 #include "base/status.h"
-#include "cache/cache.h"
+#include "cache/session.h"
 #include "sample/sampler.h"
 
 lckv_status lckv_sampler_options_init(lckv_sampler_options *options, size_t size)

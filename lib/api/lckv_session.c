@@ -3,7 +3,7 @@
  */
 #include "api/options.h"
 #include "base/status.h"
-#include "cache/cache.h"
+#include "cache/session.h"
 
 lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session)
 {
@@ -72,6 +72,31 @@ lckv_status lckv_session_truncate(lckv_session *session, uint64_t length)
     if (status != LCKV_OK)
         return status;
     return leave(session, session_truncate(session, length));
+}
+
+lckv_status lckv_session_fork(lckv_session *session, lckv_session **fork)
+{
+    lckv_status status = enter(session, __func__);
+    if (status != LCKV_OK)
+        return status;
+    return leave(session,
+                 fork != NULL ? session_fork(session, fork) : argument_null(__func__, "fork"));
+}
+
+lckv_status lckv_session_reuse(lckv_session *session, const lckv_token *tokens, size_t n_tokens,
+                               size_t *n_reused)
+{
+    uint64_t reused = 0;
+    lckv_status status = enter(session, __func__);
+    if (status != LCKV_OK)
+        return status;
+    if (tokens == NULL && n_tokens > 0)
+        status = argument_null(__func__, "tokens");
+    else
+        status = session_reuse(session, tokens, n_tokens, &reused);
+    if (n_reused != NULL)
+        *n_reused = (size_t)reused;
+    return leave(session, status);
 }
 
 lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t begin, uint64_t end,

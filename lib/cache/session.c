@@ -1,47 +1,75 @@
 /*
- * Sessions: their lifetime, their pages, and how they grow and shrink.
+ * The lifetime of sessions, what they hold, and how they get shorter. See session.h.
  */
-#include "cache/cache.h"
+#include "cache/session.h"
 
 #include "base/status.h"
-
-#include <string.h>
+#include "cache/kept.h"
 
 const struct lckv_model *session_model(const struct lckv_session *session)
 {
     return session->cache->model;
 }
 
-static void give_page(struct lckv_cache *cache, uint8_t *page)
+void session_unlink(struct lckv_session *session)
 {
-    if (page != NULL)
-        cache->free_pages[cache->n_free++] = page;
+    if (session->link == NULL)
+        return;
+    *session->link = session->next;
+    if (session->next != NULL)
+        session->next->link = session->link;
+    session->link = NULL;
 }
 
-/* Gives back the pages from index `count` on. */
-static void shorten(struct lckv_cache *cache, struct slot_pages *slot, size_t count)
+void session_link(struct lckv_session *session, struct lckv_session **list)
 {
-    while (slot->count > count)
-        give_page(cache, slot->pages[--slot->count]);
+    session->next = *list;
+    session->link = list;
+    if (session->next != NULL)
+        session->next->link = &session->next;
+    *list = session;
 }
 
-/* Needs the cache idle, or entered by this thread. Keeps the reference on the cache. */
-static void destroy(struct lckv_session *session)
+uint64_t session_table_bytes(const struct lckv_session *session)
+{
+    const uint32_t n_slots = session->slots != NULL ? session->cache->model->plan->n_slots : 0;
+    uint64_t bytes = sizeof *session + session->token_capacity * sizeof *session->tokens;
+    for (uint32_t s = 0; s < n_slots; s++)
+        bytes += sizeof *session->slots + session->slots[s].capacity * sizeof(uint32_t);
+    return bytes;
+}
+
+static void drop_page(struct lckv_session *session, uint32_t id)
+{
+    pages_drop(&session->cache->pages, id, session->holder);
+}
+
+void session_shorten(struct lckv_session *session, uint64_t length)
+{
+    const struct lckv_cache *cache = session->cache;
+    const uint64_t end = pages_for(&cache->paging, length);
+    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
+        struct slot_pages *slot = &session->slots[s];
+        size_t left = end > slot->first ? (size_t)(end - slot->first) : 0;
+        while (slot->count > left)
+            drop_page(session, slot->ids[--slot->count]);
+        if (slot->count == 0)
+            slot->first = length / cache->layout.page_positions;
+        slot->kept = slot->count;
+    }
+}
+
+void session_destroy(struct lckv_session *session)
 {
     struct lckv_cache *cache = session->cache;
-    struct lckv_session **link = &cache->sessions;
-    while (*link != NULL && *link != session)
-        link = &(*link)->next;
-    if (*link == session) {
-        *link = session->next;
-        cache->n_sessions--;
-    }
-    uint32_t n_slots = cache->model->plan->n_slots;
-    for (uint32_t s = 0; session->slots != NULL && s < n_slots; s++) {
-        shorten(cache, &session->slots[s], 0);
-        memory_free(&cache->allocator, session->slots[s].pages, session->slots[s].capacity,
-                    sizeof(uint8_t *));
-    }
+    const uint32_t n_slots = cache->model->plan->n_slots;
+    session_unlink(session);
+    cache->table_bytes -= session_table_bytes(session);
+    if (session->slots != NULL)
+        session_shorten(session, 0);
+    for (uint32_t s = 0; session->slots != NULL && s < n_slots; s++)
+        memory_free(&cache->allocator, session->slots[s].ids, session->slots[s].capacity,
+                    sizeof(uint32_t));
     memory_free(&cache->allocator, session->slots, n_slots, sizeof *session->slots);
     memory_free(&cache->allocator, session->tokens, session->token_capacity,
                 sizeof *session->tokens);
@@ -59,16 +87,19 @@ lckv_status session_create(struct lckv_cache *cache, struct lckv_session **resul
     if (status != LCKV_OK)
         return status;
     session->cache = cache;
+    session->iterated_from = UINT64_MAX;
     status = memory_alloc(&cache->allocator, cache->model->plan->n_slots, sizeof *session->slots,
                           "a session's slots", &session->slots);
+    for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++)
+        session->slots[s].original = PAGE_NONE;
+    cache->table_bytes += session_table_bytes(session);
     if (status != LCKV_OK) {
-        destroy(session);
+        session_destroy(session);
         return status;
     }
     cache_retain(cache);
     pthread_mutex_lock(&cache->mutex);
-    session->next = cache->sessions;
-    cache->sessions = session;
+    session_link(session, &cache->sessions);
     cache->n_sessions++;
     pthread_mutex_unlock(&cache->mutex);
     *result = session;
@@ -85,26 +116,9 @@ void session_release(struct lckv_session *session)
     if (later)
         session->released = true;
     else
-        destroy(session);
+        keep_or_destroy(session);
     pthread_mutex_unlock(&cache->mutex);
     if (!later)
-        cache_release(cache);
-}
-
-void cache_leave(struct lckv_cache *cache)
-{
-    pthread_mutex_lock(&cache->mutex);
-    uint32_t n_released = 0;
-    for (struct lckv_session *next, *s = cache->sessions; s != NULL; s = next) {
-        next = s->next;
-        if (s->released) {
-            destroy(s);
-            n_released++;
-        }
-    }
-    cache->busy = false;
-    pthread_mutex_unlock(&cache->mutex);
-    for (uint32_t i = 0; i <= n_released; i++) /* the sessions' references and the call's */
         cache_release(cache);
 }
 
@@ -129,19 +143,14 @@ lckv_status session_truncate(struct lckv_session *session, uint64_t length)
                     "go back to 0, or raise the cache's rollback (%u)",
                     (unsigned long long)length, (unsigned long long)session_min_length(session),
                     cache->paging.rollback);
-    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
-        struct slot_pages *slot = &session->slots[s];
-        uint64_t end = pages_for(&cache->paging, length);
-        shorten(cache, slot, end > slot->first ? (size_t)(end - slot->first) : 0);
-        if (slot->count == 0)
-            slot->first = length / cache->layout.page_positions;
-        slot->kept = slot->count;
-    }
+    session_shorten(session, length);
     pthread_mutex_lock(&cache->mutex);
     session->length = length;
     if (length == 0)
         session->window_begin = 0;
     session->logits_of = 0;
+    if (length <= session->iterated_from)
+        session->iterated_from = UINT64_MAX;
     pthread_mutex_unlock(&cache->mutex);
     return LCKV_OK;
 }
@@ -170,134 +179,9 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
     return LCKV_OK;
 }
 
-uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens, uint64_t chunk)
-{
-    const struct lckv_cache *cache = session->cache;
-    const struct lckv_plan *plan = cache->model->plan;
-    uint64_t length = session->length + n_tokens, total = 0;
-    uint64_t fresh = pages_for(&cache->paging, length) - pages_for(&cache->paging, session->length);
-    for (uint32_t s = 0; s < plan->n_slots; s++) {
-        uint64_t held = session->slots[s].count;
-        uint64_t peak =
-            pages_at_peak(&cache->paging, plan->slots[s].windowed, held, length, n_tokens, chunk);
-        total += peak - held < fresh ? peak - held : fresh;
-    }
-    return total;
-}
-
-/*
- * The tokens are put behind the length, where no other thread looks before the call is committed.
- */
-static lckv_status reserve_tokens(struct lckv_session *session, const lckv_token *tokens,
-                                  uint64_t n_tokens)
-{
-    struct lckv_cache *cache = session->cache;
-    size_t length = (size_t)(session->length + n_tokens);
-    pthread_mutex_lock(&cache->mutex);
-    lckv_status status = memory_grow(&cache->allocator, &session->tokens, &session->token_capacity,
-                                     length, sizeof *tokens, "a session's tokens");
-    pthread_mutex_unlock(&cache->mutex);
-    if (status == LCKV_OK)
-        memcpy(session->tokens + session->length, tokens, (size_t)n_tokens * sizeof *tokens);
-    return status;
-}
-
-lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
-                            uint64_t n_tokens)
-{
-    struct lckv_cache *cache = session->cache;
-    uint64_t length = session->length + n_tokens, end = pages_for(&cache->paging, length);
-    session->growing_to = length;
-    lckv_status status = reserve_tokens(session, tokens, n_tokens);
-    for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
-        struct slot_pages *slot = &session->slots[s];
-        slot->kept = slot->count;
-        status =
-            memory_grow(&cache->allocator, &slot->pages, &slot->capacity,
-                        (size_t)(end - slot->first), sizeof *slot->pages, "a session's page table");
-    }
-    return status;
-}
-
-/*
- * Gives back the pages that this call took and that lie before position `begin`. The pages that the
- * session had before the call stay, in case the call fails.
- */
-static void recycle(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
-{
-    uint64_t page = begin / cache->layout.page_positions;
-    size_t n = page > slot->first ? (size_t)(page - slot->first) : 0;
-    for (size_t i = slot->kept; i < n && i < slot->count; i++) {
-        give_page(cache, slot->pages[i]);
-        slot->pages[i] = NULL;
-    }
-}
-
-lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end)
-{
-    struct lckv_cache *cache = session->cache;
-    const struct lckv_plan *plan = cache->model->plan;
-    uint32_t window = cache->paging.sliding_window;
-    for (uint32_t s = 0; s < plan->n_slots; s++) {
-        struct slot_pages *slot = &session->slots[s];
-        uint64_t attended = plan_slot_begin(&plan->slots[s], begin + 1, window, 0);
-        uint64_t kept =
-            plan_slot_begin(&plan->slots[s], session->growing_to, window, cache->paging.rollback);
-        recycle(cache, slot, attended < kept ? attended : kept);
-        while (slot->first + slot->count < pages_for(&cache->paging, end)) {
-            if (cache->n_free == 0)
-                return fail(LCKV_INTERNAL, "a page that was reserved is gone");
-            uint8_t *page = cache->free_pages[--cache->n_free];
-            memset(page, 0, cache->layout.page_bytes);
-            slot->pages[slot->count++] = page;
-        }
-    }
-    return LCKV_OK;
-}
-
-/* Drops the pages before position `begin`. */
-static void drop_front(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
-{
-    uint64_t page = begin / cache->layout.page_positions;
-    size_t n = page > slot->first ? (size_t)(page - slot->first) : 0;
-    n = n < slot->count ? n : slot->count;
-    if (n == 0)
-        return;
-    for (size_t i = 0; i < n; i++)
-        give_page(cache, slot->pages[i]);
-    slot->count -= n;
-    memmove(slot->pages, slot->pages + n, slot->count * sizeof *slot->pages);
-    slot->first += n;
-}
-
-void session_commit(struct lckv_session *session)
-{
-    struct lckv_cache *cache = session->cache;
-    const struct lckv_plan *plan = cache->model->plan;
-    uint64_t length = session->growing_to, window_begin = session->window_begin;
-    for (uint32_t s = 0; s < plan->n_slots; s++) {
-        struct slot_pages *slot = &session->slots[s];
-        uint64_t begin = plan_slot_begin(&plan->slots[s], length, cache->paging.sliding_window,
-                                         cache->paging.rollback);
-        drop_front(cache, slot, begin);
-        slot->kept = slot->count;
-        if (begin > window_begin)
-            window_begin = begin;
-    }
-    pthread_mutex_lock(&cache->mutex);
-    session->length = length;
-    session->window_begin = window_begin;
-    pthread_mutex_unlock(&cache->mutex);
-}
-
-void session_rollback(struct lckv_session *session)
-{
-    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++)
-        shorten(session->cache, &session->slots[s], session->slots[s].kept);
-}
-
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position)
 {
     const struct slot_pages *pages = &session->slots[slot];
-    return pages->pages[position / session->cache->layout.page_positions - pages->first];
+    uint64_t index = position / session->cache->layout.page_positions - pages->first;
+    return page_address(&session->cache->pages, pages->ids[index]);
 }

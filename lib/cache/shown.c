@@ -1,7 +1,7 @@
 /*
  * What a session tells about itself, some of it while another thread computes on the cache.
  */
-#include "cache/cache.h"
+#include "cache/session.h"
 
 #include "base/status.h"
 

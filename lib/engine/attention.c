@@ -85,7 +85,8 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
     float *out[KV_MAX_QUERIES];
     uint64_t begin[KV_MAX_QUERIES], end[KV_MAX_QUERIES];
     struct attend_job job = {.layout = &pass->cache->layout,
-                             .pages = slot->pages,
+                             .base = pass->cache->pages.base,
+                             .pages = slot->ids,
                              .first_page = slot->first,
                              .kv_head = unit->kv_head,
                              .queries = queries,

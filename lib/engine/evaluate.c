@@ -5,6 +5,7 @@
 #include "engine/evaluate.h"
 
 #include "base/status.h"
+#include "cache/kept.h"
 #include "engine/items.h"
 
 #include <string.h>
@@ -34,18 +35,32 @@ static lckv_status choose_passes(const struct lckv_model *model,
     return LCKV_OK;
 }
 
-/* The pages that all items need when no pass takes more than `chunk` tokens of one. */
+/* The pages that items take for copies of pages that others hold. */
+static void count_copies(struct schedule *schedule)
+{
+    for (size_t i = 0; i < schedule->n_items; i++)
+        schedule->items[i].n_copies = session_claim_tail(schedule->items[i].item.session);
+    for (size_t i = 0; i < schedule->n_items; i++)
+        session_forget_claim(schedule->items[i].item.session);
+}
+
+/*
+ * The pages that all items need when no pass takes more than `chunk` tokens of one. `failed` is the
+ * first item for which more are needed than are available, or n_items.
+ */
 static uint64_t pages_needed(const struct schedule *schedule, uint64_t chunk, size_t *failed)
 {
-    uint64_t total = 0;
+    uint64_t total = 0, table_growth = 0;
     *failed = schedule->n_items;
     for (size_t i = 0; i < schedule->n_items; i++) {
         const struct scheduled *item = &schedule->items[i];
+        const struct lckv_session *session = item->item.session;
         uint64_t most = item->encoding == ENCODE_EXACT      ? 1
                         : item->encoding == ENCODE_ITERATED ? item->item.n_tokens
                                                             : chunk;
-        total += session_pages_needed(item->item.session, item->item.n_tokens, most);
-        if (total > schedule->cache->n_free) {
+        total += session_pages_needed(session, item->item.n_tokens, most) + item->n_copies;
+        table_growth += session_table_growth(session, item->item.n_tokens);
+        if (total > cache_available(schedule->cache, table_growth)) {
             *failed = i;
             break;
         }
@@ -58,23 +73,36 @@ static uint64_t pages_needed(const struct schedule *schedule, uint64_t chunk, si
  * time, and the result is the same. The pages that a cache has for n_tokens suffice for chunks of
  * up to rollback + 1, which may be as small as 2.
  */
+static uint64_t fit_chunk(struct schedule *schedule, size_t *failed)
+{
+    schedule->chunk = schedule->cache->max_rows;
+    uint64_t needed = pages_needed(schedule, schedule->chunk, failed);
+    while (*failed < schedule->n_items && schedule->chunk > 1) {
+        schedule->chunk = schedule->chunk / 2;
+        needed = pages_needed(schedule, schedule->chunk, failed);
+    }
+    return needed;
+}
+
 static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *report)
 {
     size_t failed;
-    uint64_t needed = pages_needed(schedule, schedule->chunk, &failed);
-    while (failed < schedule->n_items && schedule->chunk > 1) {
-        schedule->chunk = schedule->chunk / 2;
-        needed = pages_needed(schedule, schedule->chunk, &failed);
+    count_copies(schedule);
+    report->pages_needed = fit_chunk(schedule, &failed);
+    if (failed < schedule->n_items && schedule->cache->kept != NULL) {
+        give_up_all_kept(schedule->cache); /* their tables, and the copies of what they hold */
+        count_copies(schedule);
+        report->pages_needed = fit_chunk(schedule, &failed);
     }
-    report->pages_needed = needed;
-    report->pages_free = schedule->cache->n_free;
+    report->pages_free = cache_available(schedule->cache, 0);
     if (failed == schedule->n_items)
         return LCKV_OK;
     report->failed_item = (int64_t)failed;
     return fail(LCKV_CACHE_FULL,
-                "item %zu: %llu pages are needed up to here and %zu are free; release or truncate "
+                "item %zu: %llu pages are needed up to here and %llu are free; release or truncate "
                 "sessions, or create a larger cache",
-                failed, (unsigned long long)needed, schedule->cache->n_free);
+                failed, (unsigned long long)report->pages_needed,
+                (unsigned long long)report->pages_free);
 }
 
 /* Checks everything that can be wrong with the call, before anything changes. */
@@ -84,10 +112,9 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
 {
     report->failed_item = -1;
     report->pages_needed = report->n_tokens = report->n_rows = 0;
-    report->pages_free = cache->n_free;
+    report->pages_free = cache_available(cache, 0);
     cache->n_evaluates++;
     schedule->cache = cache;
-    schedule->chunk = cache->max_rows;
     schedule->n_items = n_items;
     schedule->progress = options->progress;
     schedule->progress_user = options->progress_user;
@@ -139,7 +166,7 @@ static void commit(struct schedule *schedule)
     for (size_t i = 0; i < schedule->n_items; i++) {
         const struct scheduled *item = &schedule->items[i];
         struct lckv_session *session = item->item.session;
-        session_commit(session);
+        session_commit(session, item->encoding == ENCODE_ITERATED);
         if (item->in_cache) {
             session->logits = item->logits;
             session->n_logit_rows = item->n_logits;

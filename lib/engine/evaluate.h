@@ -6,7 +6,7 @@
 #define LCKV_ENGINE_EVALUATE_H
 
 #include "base/checked.h"
-#include "cache/cache.h"
+#include "cache/session.h"
 
 /*
  * The cache must be held by the caller (cache_enter). `stride` is the size of an item in bytes;

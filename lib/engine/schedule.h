@@ -21,6 +21,7 @@ struct scheduled {
     size_t n_logits, n_hidden; /* wanted rows: those of the last tokens */
     float *logits, *hidden;    /* where they go */
     bool in_cache;             /* its logits are rows that the cache holds */
+    uint64_t n_copies;         /* of pages that it will write to and others hold */
     size_t done;               /* tokens that have gone through the layers */
 };
 

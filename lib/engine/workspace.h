@@ -6,7 +6,7 @@
 #define LCKV_ENGINE_WORKSPACE_H
 
 #include "base/checked.h"
-#include "cache/cache.h"
+#include "cache/session.h"
 
 #define FEW_ROWS 4 /* up to so many, each worker prepares the rows itself: a step costs more */
 #define MOST_PARTIALS 128 /* segments of all rows whose attention threads share */

@@ -29,7 +29,8 @@ struct attend_scratch {
 static const uint8_t *attend_keys(const struct attend_job *job, uint64_t position)
 {
     const struct kv_layout *layout = job->layout;
-    const uint8_t *page = job->pages[position / layout->page_positions - job->first_page];
+    size_t id = job->pages[position / layout->page_positions - job->first_page];
+    const uint8_t *page = job->base + id * layout->page_bytes;
     size_t in_page = position % layout->page_positions;
     return page + job->kv_head * layout->head_bytes +
            in_page * layout->head_dim * layout->element_bytes;

@@ -82,7 +82,8 @@ void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t posit
  */
 struct attend_job {
     const struct kv_layout *layout;
-    uint8_t *const *pages; /* pages[p / page_positions - first_page] holds position p */
+    const uint8_t *base;   /* page `id` begins at base + id * layout->page_bytes */
+    const uint32_t *pages; /* pages[p / page_positions - first_page] holds position p */
     uint64_t first_page;
     uint32_t kv_head;
     uint32_t n_queries;

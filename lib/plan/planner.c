@@ -6,7 +6,7 @@
 #include "plan/planner.h"
 
 #include "base/status.h"
-#include "plan/pages.h"
+#include "plan/page_counts.h"
 
 #define DEFAULT_ROLLBACK 64
 #define DEFAULT_PAGE_POSITIONS 64

@@ -163,7 +163,8 @@ static int32_t release_one(void *user, uint64_t done, uint64_t total)
 START_TEST(a_session_released_during_a_call_gives_its_pages_back)
 {
     lckv_model *model = open_counted("tests/data/goldens/" UPWARD);
-    lckv_cache *cache = make_cache(model, (lckv_cache_options){.max_sessions = 2});
+    lckv_cache *cache =
+        make_cache(model, (lckv_cache_options){.max_sessions = 2, .reuse = LCKV_REUSE_OFF});
     uint64_t pages = free_pages(cache);
     size_t before = counting.out;
     lckv_session *session = make_session(cache), *other = make_session(cache);

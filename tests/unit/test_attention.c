@@ -48,24 +48,25 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
     ck_assert_ok(kv_layout_init(&layout, kv_dtype, HEADS, head_dim, page_positions));
     random_seed = 7; /* so that earlier tests of this process do not matter */
     size_t n_pages = (POSITIONS + page_positions - 1) / page_positions;
-    uint8_t *arena = NULL, **pages = calloc(n_pages, sizeof *pages);
+    uint8_t *arena = NULL;
+    uint32_t *pages = calloc(n_pages, sizeof *pages);
     float *k = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *k);
     float *v = malloc((size_t)POSITIONS * HEADS * head_dim * sizeof *v);
     ck_assert(posix_memalign((void **)&arena, 64, n_pages * layout.page_bytes + KV_SLACK) == 0);
     memset(arena, 0, n_pages * layout.page_bytes + KV_SLACK);
     for (size_t p = 0; p < n_pages; p++)
-        pages[p] = arena + p * layout.page_bytes;
+        pages[p] = (uint32_t)((n_pages - 1 - p)); /* backwards */
     for (size_t p = 0; p < POSITIONS; p++) {
+        uint8_t *page = arena + pages[p / page_positions] * layout.page_bytes;
         float *kp = k + p * HEADS * head_dim, *vp = v + p * HEADS * head_dim;
         for (size_t d = 0; d < HEADS * head_dim; d++) {
             kp[d] = (float)random_uniform();
             vp[d] = (float)random_uniform();
         }
         for (uint32_t h = 0; h < HEADS; h++)
-            kernels->kv_store[layout.type](&layout, pages[p / page_positions],
-                                           (uint32_t)(p % page_positions), h, kp + h * head_dim,
-                                           vp + h * head_dim);
-        kv_load(&layout, pages[p / page_positions], (uint32_t)(p % page_positions), kp, vp);
+            kernels->kv_store[layout.type](&layout, page, (uint32_t)(p % page_positions), h,
+                                           kp + h * head_dim, vp + h * head_dim);
+        kv_load(&layout, page, (uint32_t)(p % page_positions), kp, vp);
     }
     static const uint64_t begins[5] = {0, 0, 40, KV_SEGMENT - 20, 7};
     static const uint64_t ends[5] = {1, POSITIONS, 700, KV_SEGMENT + 60, 7};
@@ -92,6 +93,7 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
         outs[j] = out[j];
     }
     struct attend_job job = {.layout = &layout,
+                             .base = arena,
                              .pages = pages,
                              .kv_head = 1,
                              .n_queries = QUERIES,
@@ -123,10 +125,10 @@ static void check_attention(const struct kernels *kernels, lckv_dtype kv_dtype, 
                           (double)out[j][d], expected[d] / total);
         /* Computes the query alone, with the pages outside its span gone. */
         struct attend_job one = job;
-        uint8_t **kept = calloc(n_pages, sizeof *kept);
+        uint32_t *kept = calloc(n_pages, sizeof *kept);
         for (size_t p = 0; p < n_pages; p++) {
-            if ((p + 1) * page_positions > begin[j] && p * page_positions < end[j])
-                kept[p] = pages[p];
+            bool inside = (p + 1) * page_positions > begin[j] && p * page_positions < end[j];
+            kept[p] = inside ? pages[p] : UINT32_MAX;
         }
         float *one_out = alone;
         one.pages = kept;
@@ -239,11 +241,12 @@ static void attend_around(const struct kernels *kernels, lckv_dtype kv_dtype, bo
             v[17] = spoilt == 1 ? NAN : INFINITY;
         kernels->kv_store[layout.type](&layout, page, p, 0, k, v);
     }
-    uint8_t *pages = page;
+    const uint32_t pages = 0;
     const float *queries[] = {q, q, q};
     float *outs[] = {out[0], out[1], out[2]};
     const uint64_t begin[] = {0, 0, ODD + 1}, end[] = {ODD, ODD + 1, N};
     struct attend_job job = {.layout = &layout,
+                             .base = page,
                              .pages = &pages,
                              .n_queries = 3,
                              .queries = queries,

@@ -2,8 +2,8 @@
  * How many pages a slot of a session holds. The planner, the size of a cache and the cost of a call
  * all ask here, so that they agree. cache/ decides which pages those are, and who has them.
  */
-#ifndef LCKV_PLAN_PAGES_H
-#define LCKV_PLAN_PAGES_H
+#ifndef LCKV_PLAN_PAGE_COUNTS_H
+#define LCKV_PLAN_PAGE_COUNTS_H
 
 #include "plan/plan.h"
 

@@ -1,7 +1,7 @@
 /*
- * The arithmetic of pages. See pages.h.
+ * The arithmetic of pages. See page_counts.h.
  */
-#include "plan/pages.h"
+#include "plan/page_counts.h"
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {

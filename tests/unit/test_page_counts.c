@@ -3,7 +3,7 @@
  * really take. First comes the arithmetic on every shape of a grid, against passes that are played
  * with sets of pages. Then come real sessions, which take and give back pages without computing.
  */
-#include "cache/cache.h"
+#include "cache/session.h"
 
 #include "random.h"
 #include "support.h"
@@ -148,7 +148,7 @@ static uint64_t random_below(uint64_t n)
 struct picture {
     uint64_t length, window_begin;
     size_t first[4], n_pages[4];
-    uint8_t *pages[4][MOST_PAGES];
+    uint32_t pages[4][MOST_PAGES];
 };
 
 static struct picture picture_of(const lckv_session *session)
@@ -160,7 +160,7 @@ static struct picture picture_of(const lckv_session *session)
         picture.first[s] = (size_t)slot->first;
         picture.n_pages[s] = slot->count;
         for (size_t i = 0; i < slot->count; i++)
-            picture.pages[s][i] = slot->pages[i];
+            picture.pages[s][i] = slot->ids[i];
     }
     return picture;
 }
@@ -179,14 +179,14 @@ static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succe
     static const lckv_token tokens[1024];
     struct picture before[4], after;
     uint64_t needed = 0;
-    size_t n_free = cache->n_free, least_free = cache->n_free;
+    uint64_t n_free = cache_available(cache, 0), least_free = n_free;
     for (size_t i = 0; i < n; i++) {
         before[i] = picture_of(growths[i].session);
         needed += session_pages_needed(growths[i].session, growths[i].n_tokens, growths[i].chunk);
         ck_assert_ok(session_reserve(growths[i].session, tokens, growths[i].n_tokens));
     }
-    ck_assert_msg(needed <= n_free, "%zu items: %llu pages are needed, %zu are free", n,
-                  (unsigned long long)needed, n_free);
+    ck_assert_msg(needed <= n_free, "%zu items: %llu pages are needed, %llu are free", n,
+                  (unsigned long long)needed, (unsigned long long)n_free);
     for (bool going = true; going;) {
         going = false;
         for (size_t i = 0; i < n; i++) {
@@ -199,13 +199,14 @@ static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succe
             ck_assert_ok(session_extend(growth->session, begin, begin + step));
             growth->done += step;
             going = true;
-            least_free = cache->n_free < least_free ? cache->n_free : least_free;
+            least_free =
+                cache_available(cache, 0) < least_free ? cache_available(cache, 0) : least_free;
         }
     }
     ck_assert_uint_le(n_free - least_free, needed);
     for (size_t i = 0; i < n; i++) {
         if (succeeds) {
-            session_commit(growths[i].session);
+            session_commit(growths[i].session, false);
             continue;
         }
         session_rollback(growths[i].session);
@@ -213,7 +214,7 @@ static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succe
         ck_assert(memcmp(&before[i], &after, sizeof after) == 0);
     }
     if (!succeeds)
-        ck_assert_uint_eq(cache->n_free, n_free);
+        ck_assert_uint_eq(cache_available(cache, 0), n_free);
 }
 
 /*
@@ -286,7 +287,7 @@ static void random_life(const lckv_model *model, struct lckv_pool *pool)
     for (uint32_t s = 0; s < options.max_sessions; s++)
         session_release(sessions[s]);
     cache_leave(cache);
-    ck_assert_uint_eq(cache->n_free, cache->n_pages);
+    ck_assert_uint_eq(cache_available(cache, 0), cache->pages.n);
     cache_release(cache);
 }
 

@@ -1,0 +1,221 @@
+/*
+ * How a session grows in an evaluate call, and how all is undone if the call fails. See session.h.
+ */
+#include "base/status.h"
+#include "cache/session.h"
+
+#include <string.h>
+
+uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens, uint64_t chunk)
+{
+    const struct lckv_cache *cache = session->cache;
+    const struct lckv_plan *plan = cache->model->plan;
+    uint64_t length = session->length + n_tokens, total = 0;
+    uint64_t fresh = pages_for(&cache->paging, length) - pages_for(&cache->paging, session->length);
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        uint64_t held = session->slots[s].count;
+        uint64_t peak =
+            pages_at_peak(&cache->paging, plan->slots[s].windowed, held, length, n_tokens, chunk);
+        total += peak - held < fresh ? peak - held : fresh;
+    }
+    return total;
+}
+
+/* The index of the page that has room behind the session's last token; false if none has. */
+static bool tail_of(const struct lckv_session *session, const struct slot_pages *slot,
+                    size_t *index)
+{
+    const uint32_t positions = session->cache->layout.page_positions;
+    *index = (size_t)(session->length / positions - slot->first);
+    return session->length % positions != 0;
+}
+
+uint64_t session_claim_tail(const struct lckv_session *session)
+{
+    struct pages *pages = &session->cache->pages;
+    uint64_t copies = 0;
+    size_t tail;
+    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
+        if (tail_of(session, &session->slots[s], &tail))
+            copies += pages_claim(pages, session->slots[s].ids[tail]);
+    }
+    return copies;
+}
+
+void session_forget_claim(const struct lckv_session *session)
+{
+    size_t tail;
+    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
+        if (tail_of(session, &session->slots[s], &tail))
+            pages_forget_claim(&session->cache->pages, session->slots[s].ids[tail]);
+    }
+}
+
+/*
+ * Before the session writes to the page behind its last token: puts a copy in the page's place if
+ * others hold it. Another session that holds it keeps it until the call has ended, so the page can
+ * be taken up again if the call fails. If only kept sessions do, this session still holds it too.
+ */
+static lckv_status own_tail(struct lckv_session *session, struct slot_pages *slot)
+{
+    struct lckv_cache *cache = session->cache;
+    size_t tail;
+    uint32_t copy;
+    if (!tail_of(session, slot, &tail) || !pages_shared(&cache->pages, slot->ids[tail]))
+        return LCKV_OK;
+    lckv_status status = cache_take(cache, slot->ids[tail], &copy);
+    if (status != LCKV_OK)
+        return status;
+    slot->original = slot->ids[tail];
+    slot->holds_original = pages_held_once(&cache->pages, slot->original);
+    slot->ids[tail] = copy;
+    if (!slot->holds_original)
+        pages_drop(&cache->pages, slot->original, PAGE_LIVE);
+    return LCKV_OK;
+}
+
+static uint64_t growth_of(size_t capacity, uint64_t needed, size_t size)
+{
+    size_t grown = cache_table_capacity((size_t)needed);
+    return needed > capacity ? (grown - capacity) * size : 0;
+}
+
+uint64_t session_table_growth(const struct lckv_session *session, uint64_t n_tokens)
+{
+    const struct lckv_cache *cache = session->cache;
+    uint64_t length = session->length + n_tokens, end = pages_for(&cache->paging, length);
+    uint64_t bytes = growth_of(session->token_capacity, length, sizeof(lckv_token));
+    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++)
+        bytes +=
+            growth_of(session->slots[s].capacity, end - session->slots[s].first, sizeof(uint32_t));
+    return bytes;
+}
+
+/*
+ * The tokens are put behind the length, where no other thread looks before the call is committed.
+ */
+static lckv_status reserve_tokens(struct lckv_session *session, const lckv_token *tokens,
+                                  uint64_t n_tokens)
+{
+    struct lckv_cache *cache = session->cache;
+    size_t length = (size_t)(session->length + n_tokens);
+    pthread_mutex_lock(&cache->mutex);
+    lckv_status status = cache_grow_table(cache, &session->tokens, &session->token_capacity, length,
+                                          sizeof *tokens, "a session's tokens");
+    pthread_mutex_unlock(&cache->mutex);
+    if (status == LCKV_OK)
+        memcpy(session->tokens + session->length, tokens, (size_t)n_tokens * sizeof *tokens);
+    return status;
+}
+
+lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
+                            uint64_t n_tokens)
+{
+    struct lckv_cache *cache = session->cache;
+    uint64_t length = session->length + n_tokens, end = pages_for(&cache->paging, length);
+    session->growing_to = length;
+    lckv_status status = reserve_tokens(session, tokens, n_tokens);
+    for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
+        struct slot_pages *slot = &session->slots[s];
+        slot->kept = slot->count;
+        status = cache_grow_table(cache, &slot->ids, &slot->capacity, (size_t)(end - slot->first),
+                                  sizeof *slot->ids, "a session's page table");
+    }
+    return status;
+}
+
+/*
+ * Gives back the pages that this call took and that lie before position `begin`. The pages that the
+ * session had before the call stay, in case the call fails.
+ */
+static void recycle(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
+{
+    uint64_t page = begin / cache->layout.page_positions;
+    size_t n = page > slot->first ? (size_t)(page - slot->first) : 0;
+    for (size_t i = slot->kept; i < n && i < slot->count; i++) {
+        pages_drop(&cache->pages, slot->ids[i], PAGE_LIVE);
+        slot->ids[i] = PAGE_NONE;
+    }
+}
+
+lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end)
+{
+    struct lckv_cache *cache = session->cache;
+    const struct lckv_plan *plan = cache->model->plan;
+    uint32_t window = cache->paging.sliding_window;
+    lckv_status status = LCKV_OK;
+    for (uint32_t s = 0; status == LCKV_OK && s < plan->n_slots; s++) {
+        struct slot_pages *slot = &session->slots[s];
+        uint64_t attended = plan_slot_begin(&plan->slots[s], begin + 1, window, 0);
+        uint64_t kept =
+            plan_slot_begin(&plan->slots[s], session->growing_to, window, cache->paging.rollback);
+        recycle(cache, slot, attended < kept ? attended : kept);
+        if (begin == session->length)
+            status = own_tail(session, slot);
+        while (status == LCKV_OK && slot->first + slot->count < pages_for(&cache->paging, end)) {
+            status = cache_take(cache, PAGE_NONE, &slot->ids[slot->count]);
+            slot->count += status == LCKV_OK;
+        }
+    }
+    return status;
+}
+
+/* Drops the pages before position `begin`. */
+static void drop_front(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
+{
+    uint64_t page = begin / cache->layout.page_positions;
+    size_t n = page > slot->first ? (size_t)(page - slot->first) : 0;
+    n = n < slot->count ? n : slot->count;
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        pages_drop(&cache->pages, slot->ids[i], PAGE_LIVE);
+    slot->count -= n;
+    memmove(slot->ids, slot->ids + n, slot->count * sizeof *slot->ids);
+    slot->first += n;
+}
+
+void session_commit(struct lckv_session *session, bool iterated)
+{
+    struct lckv_cache *cache = session->cache;
+    const struct lckv_plan *plan = cache->model->plan;
+    uint64_t length = session->growing_to, window_begin = session->window_begin;
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        struct slot_pages *slot = &session->slots[s];
+        uint64_t begin = plan_slot_begin(&plan->slots[s], length, cache->paging.sliding_window,
+                                         cache->paging.rollback);
+        if (slot->holds_original)
+            pages_drop(&cache->pages, slot->original, PAGE_LIVE);
+        slot->original = PAGE_NONE;
+        slot->holds_original = false;
+        drop_front(cache, slot, begin);
+        slot->kept = slot->count;
+        if (begin > window_begin)
+            window_begin = begin;
+    }
+    if (iterated && session->iterated_from > session->length)
+        session->iterated_from = session->length;
+    pthread_mutex_lock(&cache->mutex);
+    session->length = length;
+    session->window_begin = window_begin;
+    pthread_mutex_unlock(&cache->mutex);
+}
+
+void session_rollback(struct lckv_session *session)
+{
+    struct pages *pages = &session->cache->pages;
+    size_t tail;
+    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
+        struct slot_pages *slot = &session->slots[s];
+        while (slot->count > slot->kept)
+            pages_drop(pages, slot->ids[--slot->count], PAGE_LIVE);
+        if (slot->original == PAGE_NONE || !tail_of(session, slot, &tail))
+            continue;
+        pages_drop(pages, slot->ids[tail], PAGE_LIVE);
+        slot->ids[tail] = slot->original;
+        if (!slot->holds_original)
+            pages_share(pages, slot->original, PAGE_LIVE);
+        slot->original = PAGE_NONE;
+        slot->holds_original = false;
+    }
+}

@@ -1,0 +1,23 @@
+/*
+ * Kept sessions: sessions that were released, but whose pages stay as long as no call needs them,
+ * so that a session that begins with the same tokens need not compute them again. The list goes
+ * from the one that was used last to the one that is given up first.
+ */
+#ifndef LCKV_CACHE_KEPT_H
+#define LCKV_CACHE_KEPT_H
+
+#include "cache/session.h"
+
+/*
+ * Keeps a session that its owner released, if another could use it, or ends it. The caller releases
+ * the session's reference on the cache afterwards. Needs the cache's mutex.
+ */
+void keep_or_destroy(struct lckv_session *session);
+
+/* Gives up the last page of each slot of the session that was used longest ago. Needs one. */
+void give_up_kept(struct lckv_cache *cache);
+
+/* Gives up all of them. */
+void give_up_all_kept(struct lckv_cache *cache);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * The pages of a cache: blocks of equal size in one piece of memory, each with a count of those who
+ * hold it. A page that two hold is never written to: its holder takes a copy first.
+ *
+ * Sessions hold pages, and so do released sessions that are kept in case a new one begins as they
+ * did (kept.h). Pages that only kept sessions hold are idle: they count as available, since the
+ * cache gives kept sessions up when a call needs pages.
+ */
+#ifndef LCKV_CACHE_PAGES_H
+#define LCKV_CACHE_PAGES_H
+
+#include "base/checked.h"
+#include "base/memory.h"
+
+#include <stdbool.h>
+
+#define PAGE_NONE UINT32_MAX
+
+enum page_holder { PAGE_LIVE, PAGE_KEPT, PAGE_HOLDERS }; /* a session; a kept one */
+
+struct page {
+    uint32_t held[PAGE_HOLDERS]; /* by so many */
+    uint32_t writers;            /* counted by pages_claim */
+    uint32_t next_free;          /* while nobody holds the page: the next such page */
+};
+
+struct pages {
+    uint8_t *base; /* page `id` begins at base + id * page_bytes; KV_SLACK bytes follow the last */
+    size_t page_bytes, bytes;
+    struct page *table; /* [n] */
+    uint32_t n, n_free, n_idle;
+    uint32_t first_free; /* a stack: what was given back last is taken first */
+};
+
+/* Bytes that `n` pages take besides the pages themselves. */
+uint64_t pages_table_bytes(uint64_t n);
+
+/* LCKV_OUT_OF_MEMORY if they cannot be had; pages_destroy works after a failure, too. */
+CHECKED lckv_status pages_create(struct pages *pages, size_t n, size_t page_bytes,
+                                 const lckv_allocator *allocator);
+void pages_destroy(struct pages *pages, const lckv_allocator *allocator);
+
+static inline uint8_t *page_address(const struct pages *pages, uint32_t id)
+{
+    return pages->base + id * pages->page_bytes;
+}
+
+/* A zeroed page, held by one session. PAGE_NONE if none is free. */
+CHECKED uint32_t pages_take(struct pages *pages);
+
+/* The same with the contents of `from`. */
+CHECKED uint32_t pages_take_copy(struct pages *pages, uint32_t from);
+
+/* One more, or one fewer, holds the page. PAGE_NONE is no page. */
+void pages_share(struct pages *pages, uint32_t id, enum page_holder holder);
+void pages_drop(struct pages *pages, uint32_t id, enum page_holder holder);
+
+/* Whether anyone else holds the page besides the session that asks. */
+bool pages_shared(const struct pages *pages, uint32_t id);
+
+/* Whether no other session holds it; kept sessions may. */
+bool pages_held_once(const struct pages *pages, uint32_t id);
+
+/*
+ * For the sessions of a call that will write to pages they hold, one after the other: whether this
+ * one needs a copy of the page. The last of a page's holders does not, since by then the others
+ * have taken theirs. pages_forget_claim undoes the count.
+ */
+CHECKED bool pages_claim(struct pages *pages, uint32_t id);
+void pages_forget_claim(struct pages *pages, uint32_t id);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * Sessions: the tokens of one text and the pages that hold their keys and values.
+ *
+ * session.c has their lifetime, growth.c how an evaluate call makes them longer, sharing.c how one
+ * takes over the pages of another, shown.c what other threads may ask.
+ */
+#ifndef LCKV_CACHE_SESSION_H
+#define LCKV_CACHE_SESSION_H
+
+#include "cache/cache.h"
+
+/* The pages of one slot of one session: ids[i] holds page number first + i of the text. */
+struct slot_pages {
+    uint32_t *ids; /* PAGE_NONE where a page was dropped during the call that took it */
+    size_t capacity, count;
+    uint64_t first;
+    size_t kept; /* of `count`: the pages that the session had before the call */
+    /*
+     * The last page before the call, if a copy took its place because others hold it; else
+     * PAGE_NONE. `holds_original`: this session still holds it, since no other session does.
+     */
+    uint32_t original;
+    bool holds_original;
+};
+
+/* lckv_session of the public header */
+struct lckv_session {
+    struct lckv_cache *cache;          /* holds a reference, unless the session is kept */
+    struct lckv_session *next, **link; /* `link` is what points to this session */
+    bool released;                     /* by its owner, while a call ran */
+    enum page_holder holder;           /* PAGE_KEPT: the session was released, and is kept */
+    struct slot_pages *slots;          /* [n_slots] */
+    /* Other threads may ask for these four, so they change under the cache's mutex (shown.c). */
+    uint64_t length;       /* tokens encoded */
+    uint64_t window_begin; /* the first position that windowed slots keep */
+    lckv_token *tokens;    /* [length]; the tokens of the call in progress follow */
+    size_t token_capacity;
+    const float *logits; /* of the committed call number `logits_of` */
+    size_t n_logit_rows;
+    uint64_t logits_of;
+    uint64_t growing_to;    /* the length that the call in progress leads to */
+    uint64_t item_of;       /* the number of the last evaluate call with it as an item */
+    uint64_t iterated_from; /* the first position that was encoded iteratively, or UINT64_MAX */
+};
+
+/* The functions below need the cache entered, except session_release. */
+CHECKED lckv_status session_create(struct lckv_cache *cache, struct lckv_session **session);
+void session_release(struct lckv_session *session);
+const struct lckv_model *session_model(const struct lckv_session *session);
+uint64_t session_min_length(const struct lckv_session *session);
+CHECKED lckv_status session_truncate(struct lckv_session *session, uint64_t length);
+CHECKED lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot,
+                                    uint64_t begin, uint64_t end, float *keys, float *values);
+
+/* The page of `slot` that holds `position`. */
+uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position);
+
+/* Bytes of the session and its tables. */
+uint64_t session_table_bytes(const struct lckv_session *session);
+
+/*
+ * Ends a session or a kept one: gives back its pages and its memory. Needs the cache idle, or
+ * entered by this thread. Keeps the session's reference on the cache.
+ */
+void session_destroy(struct lckv_session *session);
+
+/* Takes the session out of the list it is in, and puts it in front of another. */
+void session_unlink(struct lckv_session *session);
+void session_link(struct lckv_session *session, struct lckv_session **list);
+
+/* Gives back the pages of all slots that hold nothing before `length`. */
+void session_shorten(struct lckv_session *session, uint64_t length);
+
+/*
+ * How a session grows by `n_tokens`, at most `chunk` of them in one pass:
+ *
+ *     session_pages_needed   tells the most pages that this takes at any moment, beside those held
+ *     session_claim_tail     tells how many of the pages that it will write to must be copied
+ *                            first, if the call's sessions ask one after the other
+ *     session_table_growth   tells by how many bytes its tables grow
+ *     session_reserve        makes room in the tables and copies the tokens behind those it has;
+ *                            takes no page yet
+ *     session_extend         takes pages for positions below `end`; gives back pages that this call
+ *                            took and a window left behind: no position at or after `begin`
+ *                            attends to them, and the grown session will not keep them
+ *     session_commit         sets the new length; windowed slots drop what they need not keep
+ *     session_rollback       makes everything as it was before the call
+ */
+uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
+                              uint64_t chunk);
+uint64_t session_claim_tail(const struct lckv_session *session);
+void session_forget_claim(const struct lckv_session *session);
+uint64_t session_table_growth(const struct lckv_session *session, uint64_t n_tokens);
+CHECKED lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
+                                    uint64_t n_tokens);
+CHECKED lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end);
+void session_commit(struct lckv_session *session, bool iterated);
+void session_rollback(struct lckv_session *session);
+
+/*
+ * A session that shares the pages of `session`, logits included. What either of them appends is its
+ * own: a page that is held twice is copied before it is written to.
+ */
+CHECKED lckv_status session_fork(const struct lckv_session *session, struct lckv_session **fork);
+
+/*
+ * Makes the empty session share the pages of the longest prefix of tokens[0, n - 1) that a session
+ * or a kept one of the cache holds exactly encoded. `n_reused` may be 0.
+ */
+CHECKED lckv_status session_reuse(struct lckv_session *session, const lckv_token *tokens, size_t n,
+                                  uint64_t *n_reused);
+
+/* The rows of logits that the cache holds for the session; does what lckv_session_logits says. */
+CHECKED lckv_status session_logits(const struct lckv_session *session, const float **logits,
+                                   size_t *n_rows);
+
+/*
+ * What a session shows to any thread at any time, without cache_enter and without making another
+ * call fail. Lengths and tokens are those from before or after the call that works on the cache.
+ * The logits answer LCKV_BUSY while one works.
+ */
+uint64_t session_shown_length(const struct lckv_session *session);
+uint64_t session_shown_min_length(const struct lckv_session *session);
+CHECKED lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token *tokens,
+                                         size_t capacity, size_t *n_tokens);
+CHECKED lckv_status session_shown_logits(const struct lckv_session *session, const float **logits,
+                                         size_t *n_rows);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * Sessions that share pages: forks, and sessions that begin like another one. See session.h.
+ */
+#include "base/status.h"
+#include "cache/kept.h"
+#include "cache/session.h"
+
+#include <string.h>
+
+/* Makes room in the tables of an empty session for the first `length` tokens of `from`. */
+static lckv_status reserve(const struct lckv_session *from, struct lckv_session *to,
+                           uint64_t length)
+{
+    struct lckv_cache *cache = from->cache;
+    pthread_mutex_lock(&cache->mutex); /* other threads may read the tokens */
+    lckv_status status = cache_grow_table(cache, &to->tokens, &to->token_capacity, (size_t)length,
+                                          sizeof *to->tokens, "a session's tokens");
+    pthread_mutex_unlock(&cache->mutex);
+    for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++)
+        status = cache_grow_table(cache, &to->slots[s].ids, &to->slots[s].capacity,
+                                  from->slots[s].count, sizeof(uint32_t), "a session's page table");
+    return status;
+}
+
+/*
+ * Makes the empty session `to` hold the first `length` tokens of `from`, with the pages of `from`.
+ * Windowed slots of `from` must reach back far enough.
+ */
+static lckv_status share(const struct lckv_session *from, struct lckv_session *to, uint64_t length)
+{
+    struct lckv_cache *cache = from->cache;
+    lckv_status status = reserve(from, to, length);
+    if (status != LCKV_OK)
+        return status;
+    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
+        const struct slot_pages *source = &from->slots[s];
+        struct slot_pages *slot = &to->slots[s];
+        slot->first = source->first;
+        for (slot->count = 0; slot->count < source->count; slot->count++) {
+            slot->ids[slot->count] = source->ids[slot->count];
+            pages_share(&cache->pages, slot->ids[slot->count], PAGE_LIVE);
+        }
+    }
+    session_shorten(to, length);
+    if (length > 0)
+        memcpy(to->tokens, from->tokens, (size_t)length * sizeof *to->tokens);
+    pthread_mutex_lock(&cache->mutex);
+    to->length = length;
+    to->window_begin = from->window_begin;
+    to->iterated_from = from->iterated_from < length ? from->iterated_from : UINT64_MAX;
+    pthread_mutex_unlock(&cache->mutex);
+    return LCKV_OK;
+}
+
+/* Ends a session that its owner never saw. */
+static void undo_create(struct lckv_session *session)
+{
+    struct lckv_cache *cache = session->cache;
+    pthread_mutex_lock(&cache->mutex);
+    cache->n_sessions--;
+    session_destroy(session);
+    pthread_mutex_unlock(&cache->mutex);
+    cache_release(cache);
+}
+
+lckv_status session_fork(const struct lckv_session *session, struct lckv_session **result)
+{
+    struct lckv_session *fork;
+    lckv_status status = session_create(session->cache, &fork);
+    if (status != LCKV_OK)
+        return status;
+    status = share(session, fork, session->length);
+    if (status != LCKV_OK) {
+        undo_create(fork);
+        return status;
+    }
+    fork->logits = session->logits;
+    fork->n_logit_rows = session->n_logit_rows;
+    fork->logits_of = session->logits_of;
+    *result = fork;
+    return LCKV_OK;
+}
+
+/* How many tokens of a text `session` can share: it holds them, exactly encoded, in all slots. */
+static uint64_t shareable(const struct lckv_session *session, const lckv_token *tokens,
+                          uint64_t most)
+{
+    uint64_t n = 0;
+    most = most < session->length ? most : session->length;
+    most = most < session->iterated_from ? most : session->iterated_from;
+    while (n < most && session->tokens[n] == tokens[n])
+        n++;
+    return n >= session_min_length(session) ? n : 0;
+}
+
+/* The session of a list that can share the most tokens, more than `*longest`; NULL: none. */
+static struct lckv_session *find_longest(struct lckv_session *list, const lckv_token *tokens,
+                                         uint64_t most, uint64_t *longest)
+{
+    struct lckv_session *best = NULL;
+    for (struct lckv_session *s = list; s != NULL && *longest < most; s = s->next) {
+        uint64_t n = shareable(s, tokens, most);
+        if (n > *longest) {
+            *longest = n;
+            best = s;
+        }
+    }
+    return best;
+}
+
+static void count_reuse(struct lckv_session *session)
+{
+    struct lckv_cache *cache = session->cache;
+    pthread_mutex_lock(&cache->mutex);
+    cache->reuse.n_reuses++;
+    cache->reuse.n_reused_tokens += session->length;
+    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++)
+        cache->reuse.n_reused_pages += session->slots[s].count;
+    pthread_mutex_unlock(&cache->mutex);
+}
+
+lckv_status session_reuse(struct lckv_session *session, const lckv_token *tokens, size_t n,
+                          uint64_t *n_reused)
+{
+    struct lckv_cache *cache = session->cache;
+    *n_reused = 0;
+    if (session->length > 0)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "the session has %llu tokens; reuse needs an empty session",
+                    (unsigned long long)session->length);
+    if (!cache->keeps || n < 2)
+        return LCKV_OK;
+    uint64_t longest = 0;
+    struct lckv_session *from = find_longest(cache->sessions, tokens, n - 1, &longest);
+    struct lckv_session *kept = find_longest(cache->kept, tokens, n - 1, &longest);
+    from = kept != NULL ? kept : from;
+    if (from == NULL)
+        return LCKV_OK;
+    lckv_status status = share(from, session, longest);
+    if (status != LCKV_OK)
+        return status;
+    if (kept != NULL && longest == kept->length) {
+        session_destroy(kept); /* the session holds all that it held */
+    } else if (kept != NULL) {
+        session_unlink(kept);
+        session_link(kept, &cache->kept);
+    }
+    *n_reused = longest;
+    count_reuse(session);
+    return LCKV_OK;
+}

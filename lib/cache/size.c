@@ -1,0 +1,118 @@
+/*
+ * How many pages a cache has, and how many bytes are set aside for the tables of its sessions.
+ */
+#include "cache/size.h"
+
+#include "base/status.h"
+#include "cache/session.h"
+
+#define SMALLEST_TABLE 16 /* elements */
+
+/*
+ * The pages of a windowed slot for sessions of up to `n_tokens` tokens in all. With these every
+ * session can hold its window and append a token. Beyond that there is room for one call at a time
+ * that appends any number of tokens to one session, or up to max_rows tokens to several.
+ */
+static uint64_t windowed_pages(const struct lckv_cache *cache, uint64_t n_tokens)
+{
+    const struct paging *paging = &cache->paging;
+    uint64_t held = pages_at_rest(paging, true, n_tokens);
+    uint64_t step = pages_at_peak(paging, true, held, n_tokens, 1, 1);
+    uint64_t one_long = pages_at_peak(paging, true, held, n_tokens, n_tokens, 1) - step;
+    /*
+     * An item of n tokens begins at most n / page_positions + 1 more pages than a single token
+     * does. Items of two tokens or more are at most half as many as there are tokens.
+     */
+    uint64_t items = cache->max_rows / 2;
+    items = items < cache->max_sessions ? items : cache->max_sessions;
+    uint64_t several = cache->max_rows / paging->page_positions + items;
+    if (cache->model->plan->n_upward == 0 && several > items * one_long)
+        several = items * one_long; /* nothing is iterated: passes can be short */
+    return step * cache->max_sessions + (one_long > several ? one_long : several);
+}
+
+/* The pages for `n_tokens` tokens, however they are spread over the sessions. */
+static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_tokens,
+                                    size_t *pages)
+{
+    const struct lckv_plan *plan = cache->model->plan;
+    uint64_t positions = cache->layout.page_positions, total = 0;
+    uint64_t all = n_tokens / positions + (n_tokens % positions != 0) + cache->max_sessions - 1;
+    uint64_t windowed = windowed_pages(cache, n_tokens);
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        uint64_t needed = plan->slots[s].windowed && windowed < all ? windowed : all;
+        if (!checked_add64(total, needed, &total))
+            return fail(LCKV_OUT_OF_MEMORY, "n_tokens is too large");
+    }
+    *pages = (size_t)total;
+    return LCKV_OK;
+}
+
+size_t cache_table_capacity(size_t needed)
+{
+    size_t capacity = SMALLEST_TABLE;
+    while (capacity < needed && capacity <= SIZE_MAX / 2)
+        capacity *= 2;
+    return capacity > needed ? capacity : needed;
+}
+
+/*
+ * Bytes of the tables that sessions need for `n_pages` pages that are not shared. A table may be
+ * twice as large as what it holds.
+ */
+static uint64_t table_room(const struct lckv_cache *cache, uint64_t n_pages)
+{
+    const uint32_t n_slots = cache->model->plan->n_slots;
+    uint64_t tokens = n_pages / n_slots * cache->layout.page_positions;
+    uint64_t a_session = sizeof(struct lckv_session) + SMALLEST_TABLE * sizeof(lckv_token) +
+                         n_slots * (sizeof(struct slot_pages) + SMALLEST_TABLE * sizeof(uint32_t));
+    return n_pages * 2 * sizeof(uint32_t) + tokens * 2 * sizeof(lckv_token) +
+           a_session * cache->max_sessions;
+}
+
+/* All bytes of a cache that has `n_pages` pages. */
+static uint64_t bytes_of(const struct lckv_cache *cache, uint64_t n_pages)
+{
+    return cache->scratch_bytes + KV_SLACK + n_pages * cache->layout.page_bytes +
+           pages_table_bytes(n_pages) + table_room(cache, n_pages);
+}
+
+/* The most pages for which the budget suffices. */
+static lckv_status pages_for_budget(const struct lckv_cache *cache, uint64_t budget,
+                                    size_t *n_pages)
+{
+    const uint64_t least = bytes_of(cache, cache->model->plan->n_slots);
+    if (budget < least)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "budget_bytes is %llu; with max_rows %u, max_logit_rows %u and max_sessions "
+                    "%u the scratch alone takes %llu and the least that works is %llu",
+                    (unsigned long long)budget, cache->max_rows, cache->max_logit_rows,
+                    cache->max_sessions, (unsigned long long)cache->scratch_bytes,
+                    (unsigned long long)least);
+    uint64_t fits = cache->model->plan->n_slots, fails = budget / cache->layout.page_bytes + 1;
+    while (fails - fits > 1) {
+        uint64_t middle = fits + (fails - fits) / 2;
+        if (bytes_of(cache, middle) <= budget)
+            fits = middle;
+        else
+            fails = middle;
+    }
+    *n_pages = (size_t)fits;
+    return LCKV_OK;
+}
+
+lckv_status cache_size(struct lckv_cache *cache, const lckv_cache_options *options, size_t *n_pages)
+{
+    const bool has_budget = options->budget_bytes != 0;
+    lckv_status status = has_budget ? pages_for_budget(cache, options->budget_bytes, n_pages)
+                                    : pages_for_tokens(cache, options->n_tokens, n_pages);
+    if (status != LCKV_OK)
+        return status;
+    cache->table_room = table_room(cache, *n_pages);
+    /*
+     * Without windows, only shared pages make tables larger than their room. A session with windows
+     * may have any number of tokens in the same pages, and the planner lets it go on.
+     */
+    cache->tables_cost_pages = has_budget && cache->model->plan->n_windowed_slots == 0;
+    return LCKV_OK;
+}
