@@ -640,9 +640,10 @@ LCKV_API void lckv_cache_release(lckv_cache *cache);
 
 typedef struct lckv_cache_stats {
     size_t size;
-    uint64_t bytes_per_token; /* of KV, in all slots */
-    uint64_t page_bytes;      /* `page_positions` positions of one slot */
-    uint64_t n_pages;
+    uint64_t bytes_per_token;  /* of KV, in all slots */
+    uint64_t page_bytes;       /* `page_positions` positions of one slot */
+    uint64_t n_pages;          /* fewer than at first while tables of sessions that share pages take
+                                 more than was set aside for them */
     uint64_t n_pages_free;     /* that a call can have: those of kept sessions are among them */
     uint64_t page_bytes_total; /* the three parts of the budget */
     uint64_t table_bytes;

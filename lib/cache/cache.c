@@ -68,9 +68,19 @@ static void destroy(struct lckv_cache *cache)
     model_release(model);
 }
 
+/* The pages that must stay unused because tables take more bytes than their room. */
+static uint64_t lost_pages(const struct lckv_cache *cache, uint64_t table_growth)
+{
+    const uint64_t tables = cache->table_bytes + table_growth;
+    if (!cache->tables_cost_pages || tables <= cache->table_room)
+        return 0;
+    return (tables - cache->table_room - 1) / cache->pages.page_bytes + 1;
+}
+
 /* Notes what the statistics tell while a call runs. Needs the mutex, if the cache is in use. */
 static void look(struct lckv_cache *cache)
 {
+    cache->shown.n_pages = cache->pages.n - lost_pages(cache, 0);
     cache->shown.n_available = cache_available(cache, 0);
     cache->shown.n_idle = cache->pages.n_idle;
     cache->shown.table_bytes = cache->table_bytes;
@@ -139,6 +149,8 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     pthread_mutex_lock(&cache->mutex);
     if (!cache->busy)
         look(cache);
+    stats->n_pages = cache->shown.n_pages;
+    stats->page_bytes_total = cache->shown.n_pages * layout->page_bytes + KV_SLACK;
     stats->n_pages_free = cache->shown.n_available;
     stats->n_pages_kept = cache->shown.n_idle;
     stats->table_bytes = pages_table_bytes(cache->pages.n) + cache->shown.table_bytes;
@@ -150,8 +162,6 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     stats->bytes_per_token = (uint64_t)2 * cache->model->plan->n_slots * layout->n_kv_heads *
                              layout->head_dim * layout->element_bytes;
     stats->page_bytes = layout->page_bytes;
-    stats->n_pages = cache->pages.n;
-    stats->page_bytes_total = cache->pages.bytes;
     stats->scratch_bytes = cache->scratch_bytes;
     stats->max_sessions = cache->max_sessions;
     stats->n_threads = pool_size(cache->pool);
@@ -207,11 +217,8 @@ void cache_leave(struct lckv_cache *cache)
 
 uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_growth)
 {
-    uint64_t available = (uint64_t)cache->pages.n_free + cache->pages.n_idle;
-    uint64_t tables = cache->table_bytes + table_growth;
-    if (!cache->tables_cost_pages || tables <= cache->table_room)
-        return available;
-    uint64_t lost = (tables - cache->table_room - 1) / cache->pages.page_bytes + 1;
+    const uint64_t available = (uint64_t)cache->pages.n_free + cache->pages.n_idle;
+    const uint64_t lost = lost_pages(cache, table_growth);
     return available > lost ? available - lost : 0;
 }
 
@@ -228,9 +235,17 @@ lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capa
 {
     if (needed <= *capacity)
         return LCKV_OK;
-    const size_t before = *capacity;
-    lckv_status status =
-        memory_grow(&cache->allocator, table, capacity, cache_table_capacity(needed), size, what);
+    const size_t before = *capacity, after = cache_table_capacity(needed);
+    const uint64_t growth = (uint64_t)(after - before) * size;
+    while (lost_pages(cache, growth) > (uint64_t)cache->pages.n_free + cache->pages.n_idle) {
+        if (cache->kept == NULL)
+            return fail(LCKV_CACHE_FULL,
+                        "%s takes %llu bytes more than the budget has left; release sessions, or "
+                        "create a larger cache",
+                        what, (unsigned long long)growth);
+        give_up_kept(cache);
+    }
+    lckv_status status = memory_grow(&cache->allocator, table, capacity, after, size, what);
     cache->table_bytes += (*capacity - before) * size;
     return status;
 }

@@ -50,7 +50,7 @@ struct lckv_cache {
     } reuse;
     uint64_t table_bytes; /* of all sessions, kept ones too */
     struct {              /* what the statistics show while a call runs */
-        uint64_t n_available, n_idle, table_bytes;
+        uint64_t n_pages, n_available, n_idle, table_bytes;
     } shown;
     _Atomic int cancelled;
     uint64_t n_evaluates; /* numbers the evaluate calls, for item_of */
@@ -93,7 +93,8 @@ CHECKED lckv_status cache_take(struct lckv_cache *cache, uint32_t from, uint32_t
 
 /*
  * Room for `needed` elements in a table of a session, as memory_grow, but never more than the next
- * power of two, so that the bytes of tables depend on lengths alone.
+ * power of two, so that the bytes of tables depend on lengths alone. LCKV_CACHE_FULL if there is a
+ * budget, and the pages that nobody holds cannot pay for it.
  */
 CHECKED lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capacity,
                                      size_t needed, size_t size, const char *what);

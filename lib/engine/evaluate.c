@@ -107,7 +107,7 @@ static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *re
 
 /* Checks everything that can be wrong with the call, before anything changes. */
 static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, size_t stride,
-                           size_t n_items, const lckv_evaluate_options *options, bool computes,
+                           size_t n_items, const lckv_evaluate_options *options,
                            struct schedule *schedule, lckv_evaluate_report *report)
 {
     report->failed_item = -1;
@@ -123,7 +123,7 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
         status = memory_alloc(&cache->allocator, n_items, sizeof *schedule->items,
                               "the items of a call", &schedule->items);
     for (size_t i = 0; status == LCKV_OK && i < n_items; i++) {
-        status = take_item(schedule, item_at(items, stride, i), i, options->prefill, computes);
+        status = take_item(schedule, item_at(items, stride, i), i, options->prefill);
         if (status != LCKV_OK)
             report->failed_item = (int64_t)i;
         else
@@ -188,7 +188,12 @@ lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t st
                      lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
-    lckv_status status = prepare(cache, items, stride, n_items, options, true, &schedule, report);
+    lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
+    for (size_t i = 0; status == LCKV_OK && i < n_items; i++) {
+        status = reserve_item(&schedule, i);
+        if (status != LCKV_OK)
+            report->failed_item = (int64_t)i;
+    }
     if (status == LCKV_OK) {
         place_logits(&schedule);
         status = schedule_run(&schedule);
@@ -207,7 +212,7 @@ lckv_status evaluate_cost(struct lckv_cache *cache, const lckv_item *items, size
                           lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
-    lckv_status status = prepare(cache, items, stride, n_items, options, false, &schedule, report);
+    lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
     memory_free(&cache->allocator, schedule.items, n_items, sizeof *schedule.items);
     return status;
 }

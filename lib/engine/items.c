@@ -100,7 +100,7 @@ static enum encoding choose_encoding(const struct lckv_model *model,
 }
 
 lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
-                      lckv_prefill prefill, bool computes)
+                      lckv_prefill prefill)
 {
     struct lckv_cache *cache = schedule->cache;
     struct scheduled item = {.item = *given};
@@ -114,15 +114,19 @@ lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t 
         return fail(LCKV_INVALID_ARGUMENT,
                     "item %zu: %zu tokens; iterated encoding takes at most max_rows (%u)", i,
                     n_tokens, cache->max_rows);
-    struct lckv_session *session = item.item.session;
-    if (computes) {
-        status = session_reserve(session, item.item.tokens, n_tokens);
-        item.item.tokens = status == LCKV_OK ? session->tokens + session->length : NULL;
-    }
-    if (status == LCKV_OK)
-        status = check_tokens(&cache->model->hparams, &item.item, i);
     schedule->items[i] = item;
-    return status;
+    return check_tokens(&cache->model->hparams, &item.item, i);
+}
+
+lckv_status reserve_item(struct schedule *schedule, size_t i)
+{
+    lckv_item *item = &schedule->items[i].item;
+    struct lckv_session *session = item->session;
+    lckv_status status = session_reserve(session, item->tokens, item->n_tokens);
+    if (status != LCKV_OK)
+        return status;
+    item->tokens = session->tokens + session->length;
+    return check_tokens(&schedule->cache->model->hparams, item, i);
 }
 
 lckv_status check_logit_rows(const struct schedule *schedule)

@@ -7,13 +7,15 @@
 #include "base/checked.h"
 #include "engine/schedule.h"
 
-/*
- * Reads item `i` once, checks it and stores it in the schedule: callbacks and other threads may
- * write to the caller's arrays while the call runs. So a call that computes reserves room in the
- * session, and checks and uses the copy of the tokens that lies there.
- */
+/* Reads item `i`, checks it and stores it in the schedule. */
 CHECKED lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
-                              lckv_prefill prefill, bool computes);
+                              lckv_prefill prefill);
+
+/*
+ * Copies the tokens of item `i` into its session, where the call uses them, and checks the copy:
+ * callbacks and other threads may write to the caller's arrays while the call runs.
+ */
+CHECKED lckv_status reserve_item(struct schedule *schedule, size_t i);
 
 /* Whether the cache has room for the rows of logits that it must hold itself. */
 CHECKED lckv_status check_logit_rows(const struct schedule *schedule);

@@ -201,8 +201,11 @@ START_TEST(a_session_begins_with_what_the_cache_holds)
     lckv_token changed[N_TOKENS];
     memcpy(changed, tokens, sizeof changed);
     changed[17] = 5;
+    lckv_session_release(other);
+    other = make_session(cache);
     live = make_session(cache);
-    ck_assert_uint_eq(reuse(live, changed, N_TOKENS), 17);
+    ck_assert_uint_eq(reuse(live, changed, N_TOKENS), 17); /* the rest of it stays kept */
+    ck_assert_uint_eq(reuse(other, tokens, N_TOKENS), N_TOKENS - 1);
     stray(cache, live, 1);
     ck_assert_ok(lckv_session_truncate(live, 17));
     append(cache, live, 17, N_TOKENS);
@@ -256,8 +259,8 @@ START_TEST(iterated_tokens_are_not_reused)
     lckv_session_release(session);
     ck_assert_uint_eq(reuse(other, tokens, N_TOKENS), 10);
     ck_assert_ok(lckv_session_truncate(other, 0));
-    ck_assert_ok(lckv_session_truncate(fork, 9)); /* from here on it is exact again */
-    append(cache, fork, 9, 30);
+    ck_assert_ok(lckv_session_truncate(fork, 10)); /* all that is left is exact */
+    append(cache, fork, 10, 30);
     ck_assert_uint_eq(reuse(other, tokens, N_TOKENS), 30);
     append(cache, other, 30, N_TOKENS);
     lckv_session_release(fork);
@@ -366,6 +369,45 @@ START_TEST(many_sessions_share_one_copy_of_a_prefix)
 }
 END_TEST
 
+/* Tables of sessions that share pages are paid for with pages that nobody holds. */
+START_TEST(tables_of_forks_stay_in_the_budget)
+{
+    enum { N = 200 };
+    lckv_model *model = open_one(0);
+    lckv_cache_options options = {.n_tokens = 4096, .max_sessions = N, .max_rows = 16};
+    lckv_cache *cache = paged(model, options);
+    lckv_cache_stats stats = stats_of(cache);
+    lckv_cache_release(cache);
+    options.n_tokens = 0;
+    options.budget_bytes = stats.scratch_bytes + stats.page_bytes_total + 100000;
+    cache = paged(model, options);
+    lckv_session *sessions[N] = {make_session(cache)};
+    static lckv_token text[2000];
+    lckv_item item = {.session = sessions[0], .tokens = text, .n_tokens = COUNT(text)};
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    const uint64_t before = free_pages(cache);
+    size_t n = 1;
+    for (lckv_status status = LCKV_OK; status == LCKV_OK && n < N; n += status == LCKV_OK) {
+        status = lckv_session_fork(sessions[0], &sessions[n]);
+        if (status != LCKV_OK) {
+            ck_assert_status(status, LCKV_CACHE_FULL);
+            ck_assert_error_has("than the budget has left");
+        }
+        stats = stats_of(cache);
+        ck_assert_uint_le(stats.scratch_bytes + stats.table_bytes + stats.page_bytes_total,
+                          options.budget_bytes);
+    }
+    ck_assert_uint_gt(n, N / 2);
+    ck_assert_uint_lt(stats.n_pages_free, before);
+    for (size_t i = 0; i < n; i++)
+        lckv_session_release(sessions[i]);
+    stats = stats_of(cache);
+    ck_assert_uint_eq(stats.n_pages_free, stats.n_pages);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_sharing(Suite *suite)
 {
     TCase *tcase = tcase_create("sharing");
@@ -382,6 +424,7 @@ static void add_sharing(Suite *suite)
     tcase_add_test(tcase, kept_pages_give_way_to_calls);
     tcase_add_test(tcase, kept_pages_cost_no_copy_that_there_is_no_room_for);
     tcase_add_test(tcase, many_sessions_share_one_copy_of_a_prefix);
+    tcase_add_test(tcase, tables_of_forks_stay_in_the_budget);
     suite_add_tcase(suite, tcase);
 }
 
