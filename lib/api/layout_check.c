@@ -71,7 +71,7 @@ FOLLOWS(lckv_group_info, last, is_cyclic);
 FOLLOWS(lckv_group_info, is_cyclic, reserved);
 ENDS(lckv_group_info, reserved);
 
-SIZE(lckv_memory_request, 64);
+SIZE(lckv_memory_request, 72);
 BEGINS(lckv_memory_request, size);
 FOLLOWS(lckv_memory_request, size, plan);
 FOLLOWS(lckv_memory_request, plan, n_kv_heads);
@@ -83,7 +83,9 @@ FOLLOWS(lckv_memory_request, rollback, page_positions);
 FOLLOWS(lckv_memory_request, page_positions, context);
 FOLLOWS(lckv_memory_request, context, budget_bytes);
 FOLLOWS(lckv_memory_request, budget_bytes, n_sessions);
-ENDS(lckv_memory_request, n_sessions);
+FOLLOWS(lckv_memory_request, n_sessions, v_dtype);
+FOLLOWS(lckv_memory_request, v_dtype, reserved);
+ENDS(lckv_memory_request, reserved);
 
 SIZE(lckv_memory_report, 72);
 BEGINS(lckv_memory_report, size);
@@ -184,10 +186,10 @@ FOLLOWS(lckv_cache_options, n_threads, pool);
 FOLLOWS(lckv_cache_options, pool, max_rows);
 FOLLOWS(lckv_cache_options, max_rows, max_logit_rows);
 FOLLOWS(lckv_cache_options, max_logit_rows, rollback);
-FOLLOWS(lckv_cache_options, rollback, reserved);
-ENDS(lckv_cache_options, reserved);
+FOLLOWS(lckv_cache_options, rollback, v_dtype);
+ENDS(lckv_cache_options, v_dtype);
 
-SIZE(lckv_cache_stats, 96);
+SIZE(lckv_cache_stats, 104);
 BEGINS(lckv_cache_stats, size);
 FOLLOWS(lckv_cache_stats, size, bytes_per_token);
 FOLLOWS(lckv_cache_stats, bytes_per_token, page_bytes);
@@ -204,7 +206,9 @@ FOLLOWS(lckv_cache_stats, page_positions, max_rows);
 FOLLOWS(lckv_cache_stats, max_rows, max_logit_rows);
 FOLLOWS(lckv_cache_stats, max_logit_rows, kv_dtype);
 FOLLOWS(lckv_cache_stats, kv_dtype, rollback);
-ENDS(lckv_cache_stats, rollback);
+FOLLOWS(lckv_cache_stats, rollback, v_dtype);
+FOLLOWS(lckv_cache_stats, v_dtype, reserved);
+ENDS(lckv_cache_stats, reserved);
 
 SIZE(lckv_item, 64);
 BEGINS(lckv_item, session);

@@ -61,7 +61,6 @@ struct lckv_cache {
     struct lckv_pool *pool; /* holds a reference */
     struct kv_layout layout;
     struct paging paging;
-    lckv_dtype kv_dtype;
     uint32_t max_sessions, max_rows, max_logit_rows;
     uint8_t *arena; /* n_pages pages and KV_SLACK bytes */
     size_t arena_bytes, n_pages;
