@@ -228,8 +228,8 @@ static void measure_attention(struct lckv_pool *pool, const struct kernels *kern
 {
     static struct attention a;
     static float k[HEAD_DIM], v[HEAD_DIM];
-    check(kv_layout_init(&a.layout, dtype, KV_HEADS, HEAD_DIM, PAGE));
-    a.attend = kernels_attend(kernels, a.layout.type, fast);
+    check(kv_layout_init(&a.layout, dtype, dtype, KV_HEADS, HEAD_DIM, PAGE));
+    a.attend = fast ? kernels->attend_fast : kernels->attend_full;
     size_t n_bytes = (size_t)KV_LAYERS * (DEPTH / PAGE) * a.layout.page_bytes;
     uint8_t *arena = a.base = allocate(n_bytes + KV_SLACK);
     for (size_t p = 0; p < (size_t)KV_LAYERS * DEPTH; p++) {
@@ -240,7 +240,7 @@ static void measure_attention(struct lckv_pool *pool, const struct kernels *kern
             v[d] = (float)(random_bits() >> 8) / 8388608.0f - 1;
         }
         for (uint32_t head = 0; head < KV_HEADS; head++)
-            kernels->kv_store[a.layout.type](&a.layout, page, (uint32_t)(p % PAGE), head, k, v);
+            kernels->kv_store(&a.layout, page, (uint32_t)(p % PAGE), head, k, v);
     }
     size_t n = (size_t)KV_HEADS * KV_MAX_QUERIES * HEAD_DIM;
     a.scratch_floats = (attend_scratch_floats(HEAD_DIM) + 15) / 16 * 16;
@@ -299,8 +299,7 @@ int main(int argc, char **argv)
     bool attention = argc <= 2 || strcmp(argv[2], "attention") == 0;
     for (int d = LCKV_DTYPE_F32; attention && d <= LCKV_DTYPE_BF16; d++) {
         measure_attention(pool, kernels, (lckv_dtype)d, false);
-        if (kernels_attend(kernels, KV_BF16, true) != kernels->attend[KV_BF16] &&
-            d == LCKV_DTYPE_BF16)
+        if (kernels->attend_fast != kernels->attend_full && d == LCKV_DTYPE_BF16)
             measure_attention(pool, kernels, (lckv_dtype)d, true);
     }
     pool_release(pool);

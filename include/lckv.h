@@ -228,13 +228,15 @@ typedef struct lckv_memory_request {
     const lckv_plan *plan;   /* required */
     uint32_t n_kv_heads;     /* required */
     uint32_t head_dim;       /* required */
-    lckv_dtype kv_dtype;     /* F32, F16 or BF16; 0: f16 */
+    lckv_dtype kv_dtype;     /* as in lckv_cache_options; 0: f16 */
     uint32_t sliding_window; /* tokens that windowed layers attend to; required if there are any */
     uint32_t rollback;       /* as in lckv_cache_options; 0: 64 */
     uint32_t page_positions; /* as in lckv_cache_options; 0: 64 */
     uint64_t context;        /* tokens of each session; 0: 4096 */
     uint64_t budget_bytes;   /* for sessions_that_fit and context_that_fits; 0: not asked */
     uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
+    lckv_dtype v_dtype;      /* as in lckv_cache_options; 0: as kv_dtype */
+    uint32_t reserved;
 } lckv_memory_request;
 LCKV_API lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size);
 
@@ -246,7 +248,7 @@ LCKV_API lckv_status lckv_memory_request_init(lckv_memory_request *request, size
  */
 typedef struct lckv_memory_report {
     size_t size;
-    uint64_t bytes_per_token; /* 2 x slots x n_kv_heads x head_dim x element size */
+    uint64_t bytes_per_token; /* of keys and values, in all slots */
     /* The members standard_... give the same for the standard plan. UINT64_MAX: beyond 64 bits. */
     uint64_t standard_bytes_per_token;
     uint64_t bytes_per_session; /* at `context` tokens; windowed slots keep only some of them */
@@ -606,7 +608,7 @@ typedef struct lckv_cache_options {
                                 of which no slot holds a page add 4 bytes each); or instead: */
     uint64_t n_tokens;       /* room for so many tokens in all; if both are 0: 4096 */
     uint32_t max_sessions;   /* 0: 16 */
-    lckv_dtype kv_dtype;     /* F32, F16 or BF16; 0: f16 */
+    lckv_dtype kv_dtype;     /* of keys and values: F32, F16 or BF16; 0: f16 */
     uint32_t page_positions; /* a multiple of 16, at most 1024; 0: 64 */
     uint32_t n_threads;      /* 0: as lckv_pool_create; ignored if there is a pool */
     lckv_pool *pool;         /* NULL: threads of its own */
@@ -616,9 +618,9 @@ typedef struct lckv_cache_options {
                                 twice as many: those of the last call stay until the next one has
                                 succeeded */
     uint32_t rollback;       /* tokens beyond the window that windowed slots keep; 0: 64 */
+    lckv_dtype v_dtype;      /* of values, if other than that of keys; 0: as kv_dtype */
+    lckv_reuse reuse;        /* 0: on */
     uint32_t reserved;
-    lckv_reuse reuse; /* 0: on */
-    uint32_t reserved2;
 } lckv_cache_options;
 
 LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size);
@@ -654,8 +656,10 @@ typedef struct lckv_cache_stats {
     uint32_t page_positions;
     uint32_t max_rows;
     uint32_t max_logit_rows;
-    lckv_dtype kv_dtype;
+    lckv_dtype kv_dtype; /* of keys */
     uint32_t rollback;
+    lckv_dtype v_dtype; /* of values */
+    uint32_t reserved;
     uint64_t n_pages_kept;    /* that only released sessions hold, kept for lckv_session_reuse */
     uint64_t n_reuses;        /* calls of lckv_session_reuse that found something, */
     uint64_t n_reused_tokens; /* the tokens that they did not have to compute, */

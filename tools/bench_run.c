@@ -168,7 +168,8 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_f
         .size = sizeof options,
         .n_tokens = test->n_sessions * (test->depth + test->n_tokens),
         .max_sessions = (uint32_t)test->n_sessions,
-        .kv_dtype = test->kv_type,
+        .kv_dtype = test->kv_types.keys,
+        .v_dtype = test->kv_types.values,
         .n_threads = test->n_threads,
     };
     uint64_t longest = test->is_decode ? test->depth : test->depth + test->n_tokens;

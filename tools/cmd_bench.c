@@ -19,7 +19,7 @@ struct settings {
     struct number_list threads, depths, batches;
     uint64_t n_repeats;
     struct prefill prefill;
-    lckv_dtype kv_type;
+    struct kv_types kv_types;
     bool as_json;
 };
 
@@ -90,7 +90,7 @@ static int run_threads(struct bench *bench, uint32_t n_threads)
     const struct settings *settings = bench->settings;
     struct bench_test test = {.n_threads = n_threads,
                               .n_repeats = settings->n_repeats,
-                              .kv_type = settings->kv_type,
+                              .kv_types = settings->kv_types,
                               .prefill = settings->prefill};
     int status = EXIT_SUCCESS;
     for (size_t d = 0; d < list_count(&settings->depths) && status == EXIT_SUCCESS; d++) {
@@ -140,7 +140,7 @@ static int run_all(struct bench *bench)
         json_add_string(&json, "weight_types", info->weight_dtypes);
         json_add_string(&json, "kernel_set", info->kernel_set);
         json_add_string(&json, "precision", precision);
-        json_add_string(&json, "kv_type", lckv_dtype_name(settings->kv_type));
+        json_add_string(&json, "kv_type", kv_types_text(settings->kv_types).text);
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
         json_add_unsigned(&json, "weight_bytes_per_step", info->decode_bytes);
         json_add_unsigned(&json, "n_repeats", settings->n_repeats);
@@ -150,9 +150,9 @@ static int run_all(struct bench *bench)
         printf("%s, %s, kernel set %s, precision %s, KV %s, prefill %s\n"
                "%s of weights read for each decode step; tokens/s of %" PRIu64 " runs\n\n",
                shown(info->name[0] != '\0' ? info->name : info->architecture).text,
-               info->weight_dtypes, info->kernel_set, precision, lckv_dtype_name(settings->kv_type),
-               prefill_text(settings->prefill).text, human_bytes(info->decode_bytes).text,
-               settings->n_repeats);
+               info->weight_dtypes, info->kernel_set, precision,
+               kv_types_text(settings->kv_types).text, prefill_text(settings->prefill).text,
+               human_bytes(info->decode_bytes).text, settings->n_repeats);
         printf("%-7s %7s %7s %8s %7s %10s %10s %10s %7s %6s\n", "test", "tokens", "depth",
                "sessions", "threads", "median", "min", "max", "GB/s", "share");
     }
@@ -186,7 +186,7 @@ int cmd_bench(int argc, char **argv)
 {
     enum { MAX_TOKENS = 1 << 24 };
     struct settings settings = {
-        .n_prompt = 512, .n_decode = 64, .n_repeats = 5, .kv_type = LCKV_DTYPE_F16};
+        .n_prompt = 512, .n_decode = 64, .n_repeats = 5, .kv_types = KV_TYPES_DEFAULT};
     struct command_line line = {
         .command = "bench",
         .description =
@@ -213,7 +213,7 @@ int cmd_bench(int argc, char **argv)
                "runs of each test, beside those that warm up\n(default 5)");
     add_prefill_mode(&line, &settings.prefill);
     add_model_options(&line, &settings.model);
-    add_kv_type(&line, &settings.kv_type);
+    add_kv_type(&line, &settings.kv_types);
     add_json(&line, &settings.as_json);
     int status;
     if (options_parse(&line, argc, argv, &status)) {

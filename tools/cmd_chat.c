@@ -185,7 +185,8 @@ static int run(const struct settings *settings)
         .size = sizeof options,
         .n_tokens = context,
         .max_sessions = 1,
-        .kv_dtype = settings->cache.kv_type,
+        .kv_dtype = settings->cache.kv_types.keys,
+        .v_dtype = settings->cache.kv_types.values,
         .n_threads = (uint32_t)settings->cache.n_threads,
     };
     struct conversation conversation = {
@@ -207,7 +208,7 @@ static int run(const struct settings *settings)
 int cmd_chat(int argc, char **argv)
 {
     struct settings settings = {
-        .sampling = SAMPLING_DEFAULTS, .n_tokens = 512, .cache.kv_type = LCKV_DTYPE_F16};
+        .sampling = SAMPLING_DEFAULTS, .n_tokens = 512, .cache.kv_types = KV_TYPES_DEFAULT};
     struct command_line line = {
         .command = "chat",
         .description =

@@ -15,7 +15,7 @@ int cmd_generate(int argc, char **argv)
                                              {"model", LCKV_PREFILL_MODEL},
                                              {NULL, 0}};
     struct generate_settings settings = {
-        .sampling = SAMPLING_DEFAULTS, .n_tokens = 128, .cache.kv_type = LCKV_DTYPE_F16};
+        .sampling = SAMPLING_DEFAULTS, .n_tokens = 128, .cache.kv_types = KV_TYPES_DEFAULT};
     struct command_line line = {
         .command = "generate",
         .description = "Continues a prompt. The text goes to standard output as it comes, a line "

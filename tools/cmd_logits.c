@@ -139,7 +139,8 @@ static int run(const struct settings *settings)
         .size = sizeof options,
         .n_tokens = settings->tokens.count,
         .max_sessions = 1,
-        .kv_dtype = settings->cache.kv_type,
+        .kv_dtype = settings->cache.kv_types.keys,
+        .v_dtype = settings->cache.kv_types.values,
         .n_threads = (uint32_t)settings->cache.n_threads,
     };
     if (prefill_takes_whole(settings->prefill) && longest > 256 && longest <= UINT32_MAX)
@@ -162,7 +163,7 @@ static int run(const struct settings *settings)
 int cmd_logits(int argc, char **argv)
 {
     struct settings settings = {.model.precision = LCKV_PRECISION_FULL,
-                                .cache.kv_type = LCKV_DTYPE_F32};
+                                .cache.kv_types = {LCKV_DTYPE_F32, LCKV_DTYPE_F32}};
     struct command_line line = {
         .command = "logits",
         .description = "Writes the logits after each token as float32 [n_tokens, n_vocab], a NumPy "

@@ -242,7 +242,7 @@ static int run(const struct settings *settings)
 
 int cmd_perplexity(int argc, char **argv)
 {
-    struct settings settings = {.cache.kv_type = LCKV_DTYPE_F16};
+    struct settings settings = {.cache.kv_types = KV_TYPES_DEFAULT};
     struct command_line line = {
         .command = "perplexity",
         .description =

@@ -23,7 +23,7 @@ struct question {
     uint64_t context;
     uint64_t memory;
     uint64_t n_sessions;
-    lckv_dtype kv_type;
+    struct kv_types kv_types;
 };
 
 /* Shows the answer for a plan and the shape in `answer->request`. */
@@ -48,7 +48,8 @@ static int show(struct plan_answer *answer, const struct question *question, boo
         request->sliding_window = ASSUMED_WINDOW;
     request->size = sizeof *request;
     request->plan = answer->plan;
-    request->kv_dtype = question->kv_type;
+    request->kv_dtype = question->kv_types.keys;
+    request->v_dtype = question->kv_types.values;
     request->context = question->context;
     request->budget_bytes = question->memory;
     request->n_sessions = question->n_sessions;
@@ -128,7 +129,7 @@ static int show_for_shape(const struct question *question, bool as_json)
 
 int cmd_plan(int argc, char **argv)
 {
-    struct question question = {.context = 4096, .n_sessions = 1, .kv_type = LCKV_DTYPE_F16};
+    struct question question = {.context = 4096, .n_sessions = 1, .kv_types = KV_TYPES_DEFAULT};
     bool as_json = false;
     struct command_line line = {
         .command = "plan",
@@ -148,7 +149,7 @@ int cmd_plan(int argc, char **argv)
                "elements of a head (128 is assumed)");
     add_text(&line, "--model MODEL", &question.model.path,
              "layers and shape of this model; without PLAN also\nits plan");
-    add_kv_type(&line, &question.kv_type);
+    add_kv_type(&line, &question.kv_types);
     add_number(&line, "-c, --context N", &question.context, 1, UINT32_MAX,
                "tokens a session (default 4096)");
     add_number(&line, "--sessions N", &question.n_sessions, 1, UINT32_MAX,

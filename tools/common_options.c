@@ -37,18 +37,17 @@ void add_sampling_options(struct command_line *line, struct sampling *sampling)
                "seed of the random choice (default 0)");
 }
 
-void add_kv_type(struct command_line *line, lckv_dtype *kv_type)
+void add_kv_type(struct command_line *line, struct kv_types *types)
 {
-    static const struct choice types[] = {
-        {"f32", LCKV_DTYPE_F32}, {"f16", LCKV_DTYPE_F16}, {"bf16", LCKV_DTYPE_BF16}, {NULL, 0}};
-    add_choice(line, "--kv-type f32|f16|bf16", kv_type, types,
-               *kv_type == LCKV_DTYPE_F32 ? "type of keys and values (default f32)"
-                                          : "type of keys and values (default f16)");
+    add_kv_types(line, "--kv-type TYPE[,TYPE]", types,
+                 types->keys == LCKV_DTYPE_F32
+                     ? "type of keys and values, or one of each: f32,\nf16, bf16 (default f32)"
+                     : "type of keys and values, or one of each: f32,\nf16, bf16 (default f16)");
 }
 
 void add_cache_options(struct command_line *line, struct cache_settings *cache)
 {
-    add_kv_type(line, &cache->kv_type);
+    add_kv_type(line, &cache->kv_types);
     add_number(line, "-t, --threads N", &cache->n_threads, 1, 1024,
                "threads (default: the physical cores)");
 }

@@ -17,8 +17,8 @@ void add_model_options(struct command_line *line, struct model_settings *model);
 /* How tokens are chosen. */
 void add_sampling_options(struct command_line *line, struct sampling *sampling);
 
-/* The element type of keys and values, and the number of threads. */
-void add_kv_type(struct command_line *line, lckv_dtype *kv_type);
+/* The types of keys and values, and the number of threads. */
+void add_kv_type(struct command_line *line, struct kv_types *types);
 void add_cache_options(struct command_line *line, struct cache_settings *cache);
 
 /* The text or the tokens that a command works on, and how a prompt is encoded. */

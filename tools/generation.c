@@ -156,7 +156,8 @@ static int run_with_cache(struct generation *generation)
         .size = sizeof options,
         .n_tokens = generation->context,
         .max_sessions = 1,
-        .kv_dtype = settings->cache.kv_type,
+        .kv_dtype = settings->cache.kv_types.keys,
+        .v_dtype = settings->cache.kv_types.values,
         .n_threads = (uint32_t)settings->cache.n_threads,
     };
     struct prefill prefill = {.mode = settings->prefill};
@@ -193,7 +194,7 @@ int generate_run(const struct generate_settings *settings)
     if (status == EXIT_SUCCESS)
         status = prompt_load(model, &settings->prompt, &generation.prompt);
     if (status == EXIT_SUCCESS)
-        status = model_memory(model, settings->cache.kv_type, 0, &generation.memory);
+        status = model_memory(model, settings->cache.kv_types, 0, &generation.memory);
     if (status == EXIT_SUCCESS)
         status = run_with_cache(&generation);
     prompt_free(&generation.prompt);

@@ -78,6 +78,12 @@ void add_choice(struct command_line *line, const char *spelling, int32_t *to,
                                      .choices = choices});
 }
 
+void add_kv_types(struct command_line *line, const char *spelling, struct kv_types *to,
+                  const char *help)
+{
+    add_option(line, (struct option){spelling, OPTION_KV_TYPES, .to.kv_types = to, .help = help});
+}
+
 void add_prefill(struct command_line *line, const char *spelling, struct prefill *to,
                  const char *help)
 {

@@ -165,6 +165,10 @@ int option_store(const struct option_use *use)
         return store_real(use);
     case OPTION_CHOICE:
         return store_choice(use);
+    case OPTION_KV_TYPES:
+        return parse_kv_types(use->value, option->to.kv_types)
+                   ? EXIT_SUCCESS
+                   : fail_value(use, "f32, f16 or bf16, or keys,values such as f16,bf16");
     case OPTION_PREFILL:
         return parse_prefill(use->value, option->to.prefill)
                    ? EXIT_SUCCESS

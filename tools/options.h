@@ -11,16 +11,17 @@
 #include "values.h"
 
 enum option_kind {
-    OPTION_FLAG,    /* no value; sets to.flag */
-    OPTION_TEXT,    /* any text */
-    OPTION_TEXTS,   /* any text; each use adds one */
-    OPTION_NUMBER,  /* a whole number, least .. most */
-    OPTION_NUMBERS, /* a list of those */
-    OPTION_SIZE,    /* bytes: 8GiB */
-    OPTION_REAL,    /* a number from 0 to most_real */
-    OPTION_CHOICE,  /* one of `choices` */
-    OPTION_PREFILL, /* auto, exact, model, iterated, iterated:M+B */
-    OPTION_TOKENS   /* a list of ids, or @FILE with one */
+    OPTION_FLAG,     /* no value; sets to.flag */
+    OPTION_TEXT,     /* any text */
+    OPTION_TEXTS,    /* any text; each use adds one */
+    OPTION_NUMBER,   /* a whole number, least .. most */
+    OPTION_NUMBERS,  /* a list of those */
+    OPTION_SIZE,     /* bytes: 8GiB */
+    OPTION_REAL,     /* a number from 0 to most_real */
+    OPTION_CHOICE,   /* one of `choices` */
+    OPTION_KV_TYPES, /* the type of keys and values, or one of each */
+    OPTION_PREFILL,  /* auto, exact, model, iterated, iterated:M+B */
+    OPTION_TOKENS    /* a list of ids, or @FILE with one */
 };
 
 struct choice {
@@ -40,6 +41,7 @@ struct option {
         struct number_list *numbers;
         double *real;
         int32_t *choice;
+        struct kv_types *kv_types;
         struct prefill *prefill;
         struct token_list *tokens;
     } to;
@@ -82,6 +84,8 @@ void add_real(struct command_line *line, const char *spelling, double *to, doubl
               const char *help);
 void add_choice(struct command_line *line, const char *spelling, int32_t *to,
                 const struct choice *choices, const char *help);
+void add_kv_types(struct command_line *line, const char *spelling, struct kv_types *to,
+                  const char *help);
 void add_prefill(struct command_line *line, const char *spelling, struct prefill *to,
                  const char *help);
 void add_tokens(struct command_line *line, const char *spelling, struct token_list *to,

@@ -163,7 +163,7 @@ static size_t clamp(uint64_t value, size_t most)
 static int plan_run(struct run *run, size_t longest)
 {
     lckv_memory_report memory;
-    int status = model_memory(run->job->model, run->job->cache.kv_type, longest, &memory);
+    int status = model_memory(run->job->model, run->job->cache.kv_types, longest, &memory);
     if (status != EXIT_SUCCESS)
         return status;
     size_t n_lanes = clamp(run->job->n_documents, MAX_LANES);
@@ -188,7 +188,8 @@ static int create_lanes(struct run *run, size_t longest)
         .size = sizeof options,
         .n_tokens = (uint64_t)run->n_lanes * ((longest + PAGE - 1) / PAGE * PAGE),
         .max_sessions = (uint32_t)run->n_lanes,
-        .kv_dtype = run->job->cache.kv_type,
+        .kv_dtype = run->job->cache.kv_types.keys,
+        .v_dtype = run->job->cache.kv_types.values,
         .page_positions = PAGE,
         .n_threads = (uint32_t)run->job->cache.n_threads,
     };

@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "report.h"
+#include "values.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -89,7 +90,7 @@ int plan_print_text(const struct plan_answer *answer)
         return status;
     printf("shape            %" PRIu32 " KV heads of %" PRIu32 " in %s%s\n\n",
            answer->request.n_kv_heads, answer->request.head_dim,
-           lckv_dtype_name(answer->request.kv_dtype),
+           kv_types_text((struct kv_types){answer->request.kv_dtype, answer->request.v_dtype}).text,
            answer->is_assumed ? " (assumed; see --kv-heads, --head-dim)" : "");
     print_memory(answer);
     printf("\n%s", answer->picture);
@@ -164,7 +165,8 @@ static void add_memory(struct json *json, const struct plan_answer *answer)
     json_add_unsigned(json, "n_kv_heads", request->n_kv_heads);
     json_add_unsigned(json, "head_dim", request->head_dim);
     json_add_bool(json, "is_shape_assumed", answer->is_assumed);
-    json_add_string(json, "kv_type", lckv_dtype_name(request->kv_dtype));
+    json_add_string(json, "kv_type",
+                    kv_types_text((struct kv_types){request->kv_dtype, request->v_dtype}).text);
     json_add_unsigned(json, "sliding_window", request->sliding_window);
     json_add_unsigned(json, "context", request->context);
     json_add_unsigned(json, "bytes_per_token", report->bytes_per_token);

@@ -99,7 +99,7 @@ char *plan_string(const lckv_plan *plan, plan_writer write)
 }
 
 /* Makes a memory request for this model. Complains and returns an exit status. */
-static int request_for(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
+static int request_for(const lckv_model *model, struct kv_types types, uint64_t context,
                        lckv_memory_request *request)
 {
     lckv_model_info info = {.size = sizeof info};
@@ -110,7 +110,8 @@ static int request_for(const lckv_model *model, lckv_dtype kv_type, uint64_t con
         .plan = lckv_model_plan(model),
         .n_kv_heads = info.n_kv_heads,
         .head_dim = info.head_dim,
-        .kv_dtype = kv_type,
+        .kv_dtype = types.keys,
+        .v_dtype = types.values,
         .sliding_window = info.sliding_window,
         .context = context,
     };
@@ -139,7 +140,8 @@ static int fail_pages(const lckv_model *model, const lckv_cache_options *options
     lckv_memory_request request;
     lckv_memory_report report = {.size = sizeof report};
     uint64_t n_sessions = options->max_sessions;
-    int status = request_for(model, options->kv_dtype, options->n_tokens / n_sessions, &request);
+    const struct kv_types types = {options->kv_dtype, options->v_dtype};
+    int status = request_for(model, types, options->n_tokens / n_sessions, &request);
     if (status != EXIT_SUCCESS)
         return status;
     request.n_sessions = n_sessions;
@@ -184,11 +186,11 @@ bool note_training_context(const lckv_model *model, uint64_t n_tokens)
     return true;
 }
 
-int model_memory(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
+int model_memory(const lckv_model *model, struct kv_types types, uint64_t context,
                  lckv_memory_report *report)
 {
     lckv_memory_request request;
-    int status = request_for(model, kv_type, context, &request);
+    int status = request_for(model, types, context, &request);
     if (status != EXIT_SUCCESS)
         return status;
     report->size = sizeof *report;

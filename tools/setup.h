@@ -19,7 +19,7 @@ struct model_settings {
 
 /* What the options say about a cache. */
 struct cache_settings {
-    lckv_dtype kv_type;
+    struct kv_types kv_types;
     uint64_t n_threads; /* 0: the library's choice */
 };
 
@@ -66,7 +66,7 @@ int create_cache(const lckv_model *model, const lckv_cache_options *options, con
 bool note_training_context(const lckv_model *model, uint64_t n_tokens);
 
 /* Finds the KV memory of this model at `context` tokens. Complains and returns an exit status. */
-int model_memory(const lckv_model *model, lckv_dtype kv_type, uint64_t context,
+int model_memory(const lckv_model *model, struct kv_types types, uint64_t context,
                  lckv_memory_report *report);
 
 #endif

@@ -128,6 +128,42 @@ struct prefill_text prefill_text(struct prefill prefill)
     return result;
 }
 
+/* The type whose name the text from `at` to `end` is, of those in which keys and values are kept. */
+static bool kv_type_named(const char *at, const char *end, lckv_dtype *type)
+{
+    static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        const char *name = lckv_dtype_name(types[i]);
+        if (strlen(name) == (size_t)(end - at) && strncasecmp(name, at, strlen(name)) == 0) {
+            *type = types[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+bool parse_kv_types(const char *text, struct kv_types *types)
+{
+    const char *comma = strchr(text, ','), *end = text + strlen(text);
+    struct kv_types named;
+    if (!kv_type_named(text, comma != NULL ? comma : end, &named.keys) ||
+        !kv_type_named(comma != NULL ? comma + 1 : text, end, &named.values))
+        return false;
+    *types = named;
+    return true;
+}
+
+struct kv_types_text kv_types_text(struct kv_types types)
+{
+    struct kv_types_text result;
+    const char *keys = lckv_dtype_name(types.keys), *values = lckv_dtype_name(types.values);
+    if (types.keys == types.values)
+        snprintf(result.text, sizeof result.text, "%s", keys);
+    else
+        snprintf(result.text, sizeof result.text, "%s,%s", keys, values);
+    return result;
+}
+
 static const char *skip_blanks(const char *at, const char *end)
 {
     while (at < end && isspace((unsigned char)*at))

@@ -39,6 +39,12 @@ struct prefill {
     uint32_t backward_passes;
 };
 
+/* In which types a cache keeps keys and values. */
+struct kv_types {
+    lckv_dtype keys, values;
+};
+#define KV_TYPES_DEFAULT ((struct kv_types){LCKV_DTYPE_F16, LCKV_DTYPE_F16})
+
 /* A whole decimal number, with nothing before or after it. */
 bool parse_number(const char *text, uint64_t *number);
 
@@ -56,6 +62,15 @@ struct prefill_text {
     char text[48];
 };
 struct prefill_text prefill_text(struct prefill prefill);
+
+/* "f16" for both, or "f16,bf16": the type of keys, then that of values. */
+bool parse_kv_types(const char *text, struct kv_types *types);
+
+/* The text that parse_kv_types reads. */
+struct kv_types_text {
+    char text[16];
+};
+struct kv_types_text kv_types_text(struct kv_types types);
 
 /*
  * Numbers with commas or blanks between them, perhaps in one pair of brackets. False and `errno` 0:

@@ -19,7 +19,7 @@ lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options 
         return fail(LCKV_INVALID_ARGUMENT, "lckv_cache_create: model or cache is NULL");
     lckv_cache_options options;
     lckv_status status = options_read(&options, sizeof options, given, "lckv_cache_options");
-    if (status == LCKV_OK && (options.reserved != 0 || options.reserved2 != 0))
+    if (status == LCKV_OK && options.reserved != 0)
         status = fail(LCKV_INVALID_ARGUMENT, "lckv_cache_options: reserved must be 0");
     if (status != LCKV_OK)
         return failure_keep(model->failure, status);

@@ -2,6 +2,7 @@
  * lckv_memory_estimate: the memory planner.
  */
 #include "api/options.h"
+#include "base/status.h"
 #include "plan/planner.h"
 
 lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size)
@@ -19,6 +20,8 @@ lckv_status lckv_memory_estimate(const lckv_memory_request *request, lckv_memory
         status = result_check(report, sizeof *report, "lckv_memory_report");
     if (status != LCKV_OK)
         return status;
+    if (full.reserved != 0)
+        return fail(LCKV_INVALID_ARGUMENT, "lckv_memory_request: reserved must be 0");
     if (full.plan == NULL)
         return argument_null(__func__, "request.plan");
     lckv_memory_report answer = {.size = sizeof answer};

@@ -20,8 +20,6 @@ void cache_resolve(lckv_cache_options *options)
 {
     if (options->max_sessions == 0)
         options->max_sessions = DEFAULT_SESSIONS;
-    if (options->kv_dtype == LCKV_DTYPE_DEFAULT)
-        options->kv_dtype = LCKV_DTYPE_F16;
     if (options->page_positions == 0)
         options->page_positions = DEFAULT_PAGE;
     if (options->max_rows == 0)
@@ -101,7 +99,6 @@ lckv_status cache_create(const struct lckv_model *model, const lckv_cache_option
     cache->model = model;
     cache->allocator = model->allocator;
     cache->pool = pool;
-    cache->kv_dtype = options->kv_dtype;
     cache->keeps = options->reuse != LCKV_REUSE_OFF;
     cache->max_sessions = options->max_sessions;
     cache->max_rows = options->max_rows;
@@ -109,8 +106,9 @@ lckv_status cache_create(const struct lckv_model *model, const lckv_cache_option
     cache->scratch_bytes = scratch_bytes;
     pthread_mutex_init(&cache->mutex, NULL);
     failure_init(&cache->failure);
-    status = kv_layout_init(&cache->layout, options->kv_dtype, model->hparams.n_kv_heads,
-                            model->hparams.head_dim, options->page_positions);
+    status =
+        kv_layout_init(&cache->layout, options->kv_dtype, options->v_dtype,
+                       model->hparams.n_kv_heads, model->hparams.head_dim, options->page_positions);
     cache->paging = (struct paging){.page_positions = options->page_positions,
                                     .sliding_window = model->hparams.sliding_window,
                                     .rollback = options->rollback};
@@ -159,8 +157,7 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     stats->n_reused_tokens = cache->reuse.n_reused_tokens;
     stats->n_reused_pages = cache->reuse.n_reused_pages;
     pthread_mutex_unlock(&cache->mutex);
-    stats->bytes_per_token = (uint64_t)2 * cache->model->plan->n_slots * layout->n_kv_heads *
-                             layout->head_dim * layout->element_bytes;
+    stats->bytes_per_token = cache->model->plan->n_slots * layout->position_bytes;
     stats->page_bytes = layout->page_bytes;
     stats->scratch_bytes = cache->scratch_bytes;
     stats->max_sessions = cache->max_sessions;
@@ -168,7 +165,8 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     stats->page_positions = layout->page_positions;
     stats->max_rows = cache->max_rows;
     stats->max_logit_rows = cache->max_logit_rows;
-    stats->kv_dtype = cache->kv_dtype;
+    stats->kv_dtype = layout->keys.dtype;
+    stats->v_dtype = layout->values.dtype;
     stats->rollback = cache->paging.rollback;
 }
 

@@ -31,7 +31,6 @@ struct lckv_cache {
     struct lckv_pool *pool; /* holds a reference */
     struct kv_layout layout;
     struct paging paging;
-    lckv_dtype kv_dtype;
     uint32_t max_sessions, max_rows, max_logit_rows;
     struct pages pages;
     uint64_t table_room; /* bytes set aside for the tables of sessions */

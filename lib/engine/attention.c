@@ -24,10 +24,10 @@ static void store_head(const struct task *task, const struct plan_layer *layer, 
     size_t head_dim = layout->head_dim, half = head_dim / 2;
     float *k = w->k.values + m * w->k.stride + head * head_dim;
     model->kernels->rotate(k, w->cosines + m * half, w->sines + m * half, 1, head_dim);
-    model->kernels->kv_store[layout->type](
-        layout, session_page(row->session, (uint32_t)layer->slot, row->position),
-        (uint32_t)(row->position % layout->page_positions), head, k,
-        w->v.values + m * w->v.stride + head * head_dim);
+    model->kernels->kv_store(layout,
+                             session_page(row->session, (uint32_t)layer->slot, row->position),
+                             (uint32_t)(row->position % layout->page_positions), head, k,
+                             w->v.values + m * w->v.stride + head * head_dim);
 }
 
 void attention_store(struct task *task, const struct plan_layer *layer)
@@ -95,8 +95,8 @@ static void attend_unit(const struct task *task, const struct plan_layer *layer,
                              .out = out,
                              .partials = unit->n_partials > 0,
                              .scratch = w->attend_scratch + task->worker->index * w->attend_floats};
-    attend_function attend = kernels_attend(model->kernels, pass->cache->layout.type,
-                                            model->precision == LCKV_PRECISION_FAST);
+    attend_function attend = model->precision == LCKV_PRECISION_FAST ? model->kernels->attend_fast
+                                                                     : model->kernels->attend_full;
     for (uint32_t first = 0; first < shared; first += at_once) {
         uint32_t n = 0;
         for (uint32_t m = slice->first; m < slice->first + slice->count; m++) {

@@ -95,7 +95,7 @@ static void clear_slots(const struct pass *pass, const struct plan_group *group,
     for (uint32_t i = group->first; i <= group->last; i++) {
         const struct plan_layer *plan = &pass->model->plan->layers[i];
         for (uint32_t head = 0; plan->upward && head < layout->n_kv_heads; head++)
-            pass->model->kernels->kv_store[layout->type](
+            pass->model->kernels->kv_store(
                 layout, session_page(row->session, plan->source_slot, row->position),
                 (uint32_t)(row->position % layout->page_positions), head, zeros, zeros);
     }

@@ -8,79 +8,10 @@
  * queries of the call. Sub-tiles before the first span and behind the last are not touched: their
  * pages may be gone.
  *
- * If there are more queries than a tile takes, keys and values become floats once for all of them.
- * `paired` selects the products of x86/attend_bf16.inc.h.
+ * What becomes of keys depends on their type only, and what becomes of values on theirs. So each
+ * type has its own functions for a tile, which a call chooses once (attend_tile.inc.h).
  */
-#include "kernels/attend_products.inc.h"
-
-#ifdef HAS_DOT_BF16
-#include "kernels/x86/attend_bf16.inc.h"
-#endif
-
-/* The parts of the job's scratch. */
-struct attend_scratch {
-    float *scores; /* [KV_MAX_QUERIES][KV_TILE], which become probabilities */
-    float *floats; /* [ATTEND_POSITIONS][attend_head_floats(head_dim)]: values, or the keys of two
-                    * sub-tiles */
-    float *paired_queries; /* [KV_MAX_QUERIES][head_dim / 2] pairs */
-    struct attend_state segment[KV_MAX_QUERIES], total[KV_MAX_QUERIES];
-};
-
-static const uint8_t *attend_keys(const struct attend_job *job, uint64_t position)
-{
-    const struct kv_layout *layout = job->layout;
-    size_t id = job->pages[position / layout->page_positions - job->first_page];
-    const uint8_t *page = job->base + id * layout->page_bytes;
-    size_t in_page = position % layout->page_positions;
-    return page + job->kv_head * layout->head_bytes +
-           in_page * layout->head_dim * layout->element_bytes;
-}
-
-static const uint8_t *attend_values(const struct attend_job *job, uint64_t position)
-{
-    return attend_keys(job, position) + job->layout->head_bytes / 2;
-}
-
-/*
- * Scores all queries for `n_vectors` (a constant) vectors of positions from `position` on.
- * Meanwhile it fetches the values of these positions, and lines of `next`.
- */
-INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
-                            struct attend_scratch *scratch, uint64_t position, size_t n_vectors,
-                            struct lines next, float *scores)
-{
-    size_t head_dim = job->layout->head_dim, n = job->n_queries, j = 0;
-    struct fetch fetch = {.n_bytes = 2 * KV_SUBTILE * element_bytes(dtype), .next = next};
-    const uint8_t *keys[ATTEND_VECTORS];
-    bool convert = dtype != LCKV_DTYPE_F32 && !paired && n > TILE_ROWS;
-    UNROLL for (size_t v = 0; v < n_vectors; v++)
-    {
-        size_t in_subtile = v * LANES % KV_SUBTILE, subtile = v * LANES / KV_SUBTILE;
-        const uint8_t *first = attend_keys(job, position + subtile * KV_SUBTILE);
-        float *floats = scratch->floats + subtile * KV_SUBTILE * head_dim;
-        fetch.ahead[subtile] = first + job->layout->head_bytes / 2;
-        if (convert && in_subtile == 0)
-            keys_to_floats(dtype, first, head_dim, floats);
-        keys[v] = convert ? (const uint8_t *)(floats + in_subtile)
-                          : first + in_subtile * dtype_pitch(dtype);
-    }
-#ifdef HAS_DOT_BF16
-    if (paired) {
-        FOR_TILES(TILE_ROWS, j, n,
-                  score_pairs(keys, n_vectors, scratch->paired_queries + j * head_dim / 2, rows,
-                              head_dim / 2, fetch_once(fetch, j), scores + j * KV_TILE));
-        return;
-    }
-#endif
-    if (convert)
-        FOR_TILES(TILE_ROWS, j, n,
-                  score_queries(LCKV_DTYPE_F32, keys, n_vectors, job->queries + j, rows, head_dim,
-                                fetch_once(fetch, j), scores + j * KV_TILE));
-    else
-        FOR_TILES(TILE_ROWS, j, n,
-                  score_queries(dtype, keys, n_vectors, job->queries + j, rows, head_dim,
-                                fetch_once(fetch, j), scores + j * KV_TILE));
-}
+#include "kernels/attend_tile.inc.h"
 
 /*
  * Raises the running maximum to the largest score of a tile. What a query has so far is relative to
@@ -120,46 +51,6 @@ INLINE void softmax_tile(bool paired, float *scores, struct attend_state *state)
             v_store(scores + p, e);
     }
     state->sum += v_sum(sum);
-}
-
-/*
- * Adds the values of `n_positions` positions from `position` on, times their probabilities. The
- * first of them is number `in_tile` of the tile. Meanwhile it fetches the keys of as many positions
- * of the next tile, and lines of `next`.
- */
-INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
-                          struct attend_scratch *scratch, uint64_t position, size_t n_positions,
-                          size_t in_tile, uint64_t end, struct lines next)
-{
-    size_t head_dim = job->layout->head_dim, n_floats = attend_head_floats(head_dim);
-    size_t n = job->n_queries, j = 0;
-    const uint8_t *values = attend_values(job, position);
-    const struct fetch fetch = {
-        .ahead = {attend_keys(job, position + KV_TILE < end ? position + KV_TILE : position)},
-        .n_bytes = 4 * LANES * element_bytes(dtype),
-        .next = next};
-#ifdef HAS_DOT_BF16
-    if (paired) {
-        const float *pairs = scratch->scores + in_tile / 2;
-        FOR_TILES(TILE_ROWS, j, n,
-                  add_value_pairs(values, n_positions, head_dim, pairs + j * KV_TILE,
-                                  scratch->segment + j, rows, fetch_once(fetch, j)));
-        return;
-    }
-#endif
-    (void)paired; /* for sets without that form */
-    const float *scores = scratch->scores + in_tile;
-    if (dtype == LCKV_DTYPE_F32 || n <= TILE_ROWS) {
-        FOR_TILES(TILE_ROWS, j, n,
-                  add_values(dtype, values, n_positions, head_dim, n_floats, scores + j * KV_TILE,
-                             scratch->segment + j, rows, fetch_once(fetch, j)));
-        return;
-    }
-    values_to_floats(dtype, values, n_positions, head_dim, n_floats, scratch->floats);
-    values = (const uint8_t *)scratch->floats;
-    FOR_TILES(TILE_ROWS, j, n,
-              add_values(LCKV_DTYPE_F32, values, n_positions, n_floats, n_floats,
-                         scores + j * KV_TILE, scratch->segment + j, rows, fetch_once(fetch, j)));
 }
 
 /* Merges a segment's result into the query's total, unless the query attends to none of it. */
@@ -202,46 +93,34 @@ static struct lines tile_next(const struct attend_job *job, uint64_t tile, uint6
     return (struct lines){job->next + first, (last - first) / 64};
 }
 
-static struct lines part_of_lines(struct lines lines, size_t first, size_t n)
+static void attend_tile(const struct key_part *keys, const struct value_part *values,
+                        const struct attend_job *job, struct attend_scratch *scratch,
+                        uint64_t begin, uint64_t end, uint64_t at)
 {
-    if (lines.n <= first)
-        return (struct lines){NULL, 0};
-    return (struct lines){lines.at + 64 * first, n < lines.n - first ? n : lines.n - first};
-}
-
-INLINE void attend_tile(lckv_dtype dtype, bool paired, const struct attend_job *job,
-                        struct attend_scratch *scratch, uint64_t tile, uint64_t begin, uint64_t end)
-{
-    uint64_t first = clip(begin, tile, tile + KV_TILE) / KV_SUBTILE * KV_SUBTILE;
-    uint64_t last = clip(end, tile, tile + KV_TILE), p = first, n;
-    uint64_t beyond = (last + KV_SUBTILE - 1) / KV_SUBTILE * KV_SUBTILE;
-    const uint64_t step = (uint64_t)ATTEND_VECTORS * LANES;
-    const struct lines next = tile_next(job, tile, end);
-    for (; p + step <= beyond; p += step)
-        score_positions(dtype, paired, job, scratch, p, ATTEND_VECTORS,
-                        part_of_lines(next, p - tile, step), scratch->scores + (p - tile));
-    for (; p < last; p += KV_SUBTILE)
-        score_positions(dtype, paired, job, scratch, p, KV_SUBTILE / LANES,
-                        part_of_lines(next, p - tile, KV_SUBTILE), scratch->scores + (p - tile));
-    size_t n_floats = attend_head_floats(job->layout->head_dim);
+    const uint64_t last = clip(end, at, at + KV_TILE);
+    const struct attend_tile tile = {.begin = at,
+                                     .first =
+                                         clip(begin, at, at + KV_TILE) / KV_SUBTILE * KV_SUBTILE,
+                                     .beyond = (last + KV_SUBTILE - 1) / KV_SUBTILE * KV_SUBTILE,
+                                     .end = end,
+                                     .next = tile_next(job, at, end)};
+    keys->score(job, scratch, &tile);
+    const size_t n_floats = attend_head_floats(job->layout->head_dim);
     for (size_t j = 0; j < job->n_queries; j++) {
-        uint64_t from = clip(job->begin[j], tile, tile + KV_TILE);
-        uint64_t to = clip(job->end[j], tile, tile + KV_TILE);
+        uint64_t from = clip(job->begin[j], at, at + KV_TILE);
+        uint64_t to = clip(job->end[j], at, at + KV_TILE);
         float *scores = scratch->scores + j * KV_TILE;
         if (from < to) {
-            raise_largest(scores, from - tile, to - tile, &scratch->segment[j], n_floats);
-            softmax_tile(paired, scores, &scratch->segment[j]);
+            raise_largest(scores, from - at, to - at, &scratch->segment[j], n_floats);
+            if (values->paired)
+                softmax_tile(true, scores, &scratch->segment[j]);
+            else
+                softmax_tile(false, scores, &scratch->segment[j]);
         } else {
             memset(scores, 0, KV_TILE * sizeof *scores);
         }
     }
-    for (p = first; p < beyond; p += n) {
-        uint64_t in_page = job->layout->page_positions - p % job->layout->page_positions;
-        n = beyond - p < in_page ? beyond - p : in_page;
-        n = n < ATTEND_POSITIONS ? n : ATTEND_POSITIONS;
-        add_positions(dtype, paired, job, scratch, p, (size_t)n, (size_t)(p - tile), end,
-                      part_of_lines(next, KV_TILE + (p - tile), n));
-    }
+    values->add(job, scratch, &tile);
 }
 
 /* Lays out the scratch, as attend_scratch_floats counts it. */
@@ -257,6 +136,9 @@ static void attend_begin(const struct attend_job *job, struct attend_scratch *sc
         scratch->total[j].values = values + (2 * j + 1) * n_floats;
     }
     clear_states(scratch->total, job->n_queries, n_floats);
+    /* Two columns of a sub-tile are scored in a step, and two positions of 2 * LANES columns added. */
+    scratch->values_share = 2 * KV_SUBTILE * job->layout->values.row_bytes / head_dim;
+    scratch->keys_share = 4 * LANES * job->layout->keys.row_bytes / n_floats;
 }
 
 static void store_partial(const struct attend_state *state, size_t n_floats, float *part)
@@ -273,18 +155,17 @@ static void divide(const struct attend_state *total, size_t head_dim, float *out
         out[d] = total->values[d] * inverse;
 }
 
-INLINE void attend(lckv_dtype dtype, bool paired, const struct attend_job *job)
+static void attend(const struct key_part *keys, const struct value_part *values,
+                   const struct attend_job *job)
 {
     size_t n = job->n_queries, head_dim = job->layout->head_dim;
     size_t n_floats = attend_head_floats(head_dim);
     struct attend_scratch scratch;
     uint64_t begin = UINT64_MAX, end = 0;
     attend_begin(job, &scratch);
+    if (keys->prepare != NULL)
+        keys->prepare(job, &scratch);
     for (size_t j = 0; j < n; j++) {
-#ifdef HAS_DOT_BF16
-        if (paired)
-            pair_query(job->queries[j], head_dim, scratch.paired_queries + j * head_dim / 2);
-#endif
         if (job->begin[j] < job->end[j]) {
             begin = job->begin[j] < begin ? job->begin[j] : begin;
             end = job->end[j] > end ? job->end[j] : end;
@@ -294,7 +175,7 @@ INLINE void attend(lckv_dtype dtype, bool paired, const struct attend_job *job)
         clear_states(scratch.segment, n, n_floats);
         for (uint64_t tile = segment; tile < segment + KV_SEGMENT && tile < end; tile += KV_TILE) {
             if (tile + KV_TILE > begin)
-                attend_tile(dtype, paired, job, &scratch, tile, begin, end);
+                attend_tile(keys, values, job, &scratch, begin, end, tile);
         }
         for (size_t j = 0; j < n; j++)
             merge_segment(&scratch.total[j], scratch.segment[j].values, scratch.segment[j].largest,
@@ -321,15 +202,24 @@ static void attend_merge(const float *partials, size_t n_partials, size_t head_d
     divide(&total, head_dim, out);
 }
 
-#define DEFINE_ATTEND(name, dtype, paired)                  \
-    static void attend_##name(const struct attend_job *job) \
-    {                                                       \
-        attend(dtype, paired, job);                         \
-    }
+static void attend_full(const struct attend_job *job)
+{
+    static const struct key_part keys[KV_TYPES] = {
+        [KV_F32] = {NULL, score_f32}, [KV_F16] = {NULL, score_f16}, [KV_BF16] = {NULL, score_bf16}};
+    static const struct value_part values[KV_TYPES] = {
+        [KV_F32] = {false, add_f32}, [KV_F16] = {false, add_f16}, [KV_BF16] = {false, add_bf16}};
+    attend(&keys[job->layout->keys.type], &values[job->layout->values.type], job);
+}
 
-DEFINE_ATTEND(f32, LCKV_DTYPE_F32, false)
-DEFINE_ATTEND(f16, LCKV_DTYPE_F16, false)
-DEFINE_ATTEND(bf16, LCKV_DTYPE_BF16, false)
 #ifdef HAS_DOT_BF16
-DEFINE_ATTEND(bf16_paired, LCKV_DTYPE_BF16, true)
+static void attend_fast_bf16(const struct attend_job *job)
+{
+    static const struct key_part keys[KV_TYPES] = {[KV_F32] = {NULL, score_f32},
+                                                   [KV_F16] = {NULL, score_f16},
+                                                   [KV_BF16] = {pair_queries, score_bf16_paired}};
+    static const struct value_part values[KV_TYPES] = {[KV_F32] = {false, add_f32},
+                                                       [KV_F16] = {false, add_f16},
+                                                       [KV_BF16] = {true, add_bf16_paired}};
+    attend(&keys[job->layout->keys.type], &values[job->layout->values.type], job);
+}
 #endif

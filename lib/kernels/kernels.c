@@ -190,13 +190,6 @@ multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dty
     }
 }
 
-attend_function kernels_attend(const struct kernels *kernels, enum kv_type type, bool fast)
-{
-    if (fast && type == KV_BF16 && kernels->attend_bf16_fast != NULL)
-        return kernels->attend_bf16_fast;
-    return kernels->attend[type];
-}
-
 void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
                      size_t begin, size_t end)
 {

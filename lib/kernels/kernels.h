@@ -45,10 +45,9 @@ struct kernels {
     void (*rotate)(float *x, const float *cosines, const float *sines, float scale,
                    size_t head_dim);
 
-    kv_store_function kv_store[KV_TYPES]; /* by enum kv_type */
-    attend_function attend[KV_TYPES];
+    kv_store_function kv_store;
+    attend_function attend_full, attend_fast; /* in a precision */
     attend_merge_function attend_merge;
-    attend_function attend_bf16_fast; /* bfloat16 in fast precision; if NULL, attend */
 
     /*
      * Work on the `n` logits of a token, with the same bits in every set. `largest` gives the
@@ -84,9 +83,6 @@ const struct kernels *kernels_any(void);
 /* The product for weights of a type in a precision, and the form of activations that it reads. */
 multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast);
-
-/* The attention for keys and values of a type in a precision. */
-attend_function kernels_attend(const struct kernels *kernels, enum kv_type type, bool fast);
 
 /*
  * Fills, from the float32 values of a row, the other forms for which `x` has room, for columns

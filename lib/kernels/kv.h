@@ -1,21 +1,20 @@
 /*
  * Keys and values as the cache stores them, and the attention over them.
  *
- * A page belongs to one slot. For every KV head it holds the keys and then the values of
- * `page_positions` positions. Keys stand in sub-tiles of 16 positions, transposed to
- * [head_dim][16]; values stand row by row, [position][head_dim]. In bfloat16 two neighbours stand
+ * plan/kv_format.h lays out a page in sub-tiles of 16 positions. In a sub-tile keys are transposed
+ * to [head_dim][16], and values stand row by row, [16][head_dim]. In bfloat16 two neighbours stand
  * together, for instructions that add two products: keys are [head_dim / 2][16][2], values
- * [position / 2][head_dim][2].
+ * [8][head_dim][2].
  */
 #ifndef LCKV_KERNELS_KV_H
 #define LCKV_KERNELS_KV_H
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "plan/kv_format.h"
 
 #include <stdbool.h>
 
-#define KV_SUBTILE 16       /* positions whose keys are interleaved, one in each lane */
 #define KV_TILE 128         /* positions between two updates of the running softmax */
 #define KV_SEGMENT 1024     /* positions whose partial results are merged in order */
 #define ATTEND_POSITIONS 32 /* positions whose values are added in one go */
@@ -24,40 +23,32 @@
 #define ATTEND_NEXT_BYTES \
     ((size_t)2 * 64 * KV_TILE) /* of `next` with each tile: a line for each position and product */
 
-enum kv_type { KV_F32, KV_F16, KV_BF16, KV_TYPES };
-
-struct kv_layout {
-    enum kv_type type;
-    uint32_t n_kv_heads, head_dim, page_positions;
-    size_t element_bytes;
-    size_t head_bytes; /* keys and values of one head of a page */
-    size_t page_bytes;
-};
-
 /*
- * LCKV_UNSUPPORTED unless `dtype` is F32, F16 or BF16; LCKV_INVALID_ARGUMENT unless page_positions
- * is a multiple of 16 from 16 to 1024.
+ * The index of element d of the key or value of a lane, counted from the first key or value of its
+ * sub-tile. `paired`: neighbours stand together, as in bfloat16.
  */
-CHECKED lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype dtype, uint32_t n_kv_heads,
-                                   uint32_t head_dim, uint32_t page_positions);
-
-/*
- * The index of element d of the key or value at a position, counted from the first key or value of
- * its head in the page. `paired`: neighbours stand together, as in bfloat16.
- */
-static inline size_t kv_key_index(bool paired, size_t head_dim, uint32_t position, size_t d)
+static inline size_t kv_key_index(bool paired, uint32_t lane, size_t d)
 {
-    size_t subtile = position / KV_SUBTILE * head_dim, lane = position % KV_SUBTILE;
-    if (paired)
-        return (subtile + d / 2 * 2) * KV_SUBTILE + 2 * lane + d % 2;
-    return (subtile + d) * KV_SUBTILE + lane;
+    return paired ? d / 2 * 2 * KV_SUBTILE + 2 * lane + d % 2 : d * KV_SUBTILE + lane;
 }
 
-static inline size_t kv_value_index(bool paired, size_t head_dim, uint32_t position, size_t d)
+static inline size_t kv_value_index(bool paired, size_t head_dim, uint32_t lane, size_t d)
 {
-    if (paired)
-        return (position / 2 * head_dim + d) * 2 + position % 2;
-    return position * head_dim + d;
+    return paired ? (lane / 2 * head_dim + d) * 2 + lane % 2 : lane * head_dim + d;
+}
+
+/* Where the sub-tile of a position begins in its page: its keys, and its values. */
+struct kv_subtile {
+    size_t keys, values;
+};
+
+static inline struct kv_subtile kv_subtile(const struct kv_layout *layout, uint32_t head,
+                                           uint32_t position_in_page)
+{
+    const size_t first = position_in_page / KV_SUBTILE * KV_SUBTILE;
+    const size_t at = head * layout->head_bytes;
+    return (struct kv_subtile){at + first * layout->keys.row_bytes,
+                               at + layout->values_at + first * layout->values.row_bytes};
 }
 
 /*

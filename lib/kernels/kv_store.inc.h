@@ -10,18 +10,18 @@
  * Writes up to LANES floats in the type of the cache. Numbers beyond the largest of the type become
  * that.
  */
-INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
+INLINE void to_kv(enum kv_type type, const float *from, size_t n, uint8_t *to)
 {
     float floats[LANES] = {0};
     uint16_t halves[LANES];
     memcpy(floats, from, n * sizeof *from);
-    if (dtype == LCKV_DTYPE_F32) {
+    if (type == KV_F32) {
         for (size_t i = 0; i < LANES; i++)
             floats[i] = floats[i] > FLT_MAX ? FLT_MAX : floats[i] < -FLT_MAX ? -FLT_MAX : floats[i];
         memcpy(to, floats, sizeof floats);
         return;
     }
-    if (dtype == LCKV_DTYPE_F16)
+    if (type == KV_F16)
         v_store_f16(halves, v_load(floats));
     else
         v_store_bf16(halves, v_load(floats));
@@ -34,40 +34,68 @@ INLINE void to_kv(lckv_dtype dtype, const float *from, size_t n, uint8_t *to)
  * stored as 0 and makes the key NaN instead: queries that attend to the position get NaN, and no
  * others do.
  */
-INLINE void kv_store(lckv_dtype dtype, const struct kv_layout *layout, uint8_t *page,
-                     uint32_t position, uint32_t head, const float *k, const float *v)
+INLINE void store_key(enum kv_type type, uint8_t *subtile, uint32_t lane, size_t head_dim,
+                      const float *k, bool is_nan)
 {
-    size_t head_dim = layout->head_dim, element = dtype == LCKV_DTYPE_F32 ? 4 : 2;
-    bool paired = dtype == LCKV_DTYPE_BF16, is_nan = false;
-    uint8_t *keys = page + head * layout->head_bytes, *values = keys + layout->head_bytes / 2;
-    for (size_t d = 0; d < head_dim; d++)
-        is_nan = is_nan || isnan(v[d]);
+    const size_t element = type == KV_F32 ? 4 : 2;
     for (size_t d = 0; d < head_dim; d += LANES) {
         size_t n = head_dim - d < LANES ? head_dim - d : LANES;
-        float k_numbers[LANES], v_numbers[LANES];
-        uint8_t key[4 * LANES], value[4 * LANES];
-        for (size_t i = 0; i < n; i++) {
-            k_numbers[i] = is_nan ? NAN : k[d + i];
-            v_numbers[i] = isnan(v[d + i]) ? 0 : v[d + i];
-        }
-        to_kv(dtype, k_numbers, n, key);
-        to_kv(dtype, v_numbers, n, value);
-        for (size_t i = 0; i < n; i++) {
-            memcpy(keys + kv_key_index(paired, head_dim, position, d + i) * element,
-                   key + i * element, element);
-            memcpy(values + kv_value_index(paired, head_dim, position, d + i) * element,
-                   value + i * element, element);
-        }
+        float numbers[LANES];
+        uint8_t bytes[4 * LANES];
+        for (size_t i = 0; i < n; i++)
+            numbers[i] = is_nan ? NAN : k[d + i];
+        to_kv(type, numbers, n, bytes);
+        for (size_t i = 0; i < n; i++)
+            memcpy(subtile + kv_key_index(type == KV_BF16, lane, d + i) * element,
+                   bytes + i * element, element);
     }
 }
 
-#define DEFINE_KV_STORE(name, dtype)                                                              \
-    static void kv_store_##name(const struct kv_layout *layout, uint8_t *page, uint32_t position, \
-                                uint32_t head, const float *k, const float *v)                    \
-    {                                                                                             \
-        kv_store(dtype, layout, page, position, head, k, v);                                      \
+INLINE void store_value(enum kv_type type, uint8_t *subtile, uint32_t lane, size_t head_dim,
+                        const float *v)
+{
+    const size_t element = type == KV_F32 ? 4 : 2;
+    for (size_t d = 0; d < head_dim; d += LANES) {
+        size_t n = head_dim - d < LANES ? head_dim - d : LANES;
+        float numbers[LANES];
+        uint8_t bytes[4 * LANES];
+        for (size_t i = 0; i < n; i++)
+            numbers[i] = isnan(v[d + i]) ? 0 : v[d + i];
+        to_kv(type, numbers, n, bytes);
+        for (size_t i = 0; i < n; i++)
+            memcpy(subtile + kv_value_index(type == KV_BF16, head_dim, lane, d + i) * element,
+                   bytes + i * element, element);
+    }
+}
+
+#define DEFINE_KV_STORE(name, type)                                                                \
+    static void store_key_##name(uint8_t *subtile, uint32_t lane, size_t head_dim, const float *k, \
+                                 bool is_nan)                                                      \
+    {                                                                                              \
+        store_key(type, subtile, lane, head_dim, k, is_nan);                                       \
+    }                                                                                              \
+    static void store_value_##name(uint8_t *subtile, uint32_t lane, size_t head_dim,               \
+                                   const float *v)                                                 \
+    {                                                                                              \
+        store_value(type, subtile, lane, head_dim, v);                                             \
     }
 
-DEFINE_KV_STORE(f32, LCKV_DTYPE_F32)
-DEFINE_KV_STORE(f16, LCKV_DTYPE_F16)
-DEFINE_KV_STORE(bf16, LCKV_DTYPE_BF16)
+DEFINE_KV_STORE(f32, KV_F32)
+DEFINE_KV_STORE(f16, KV_F16)
+DEFINE_KV_STORE(bf16, KV_BF16)
+
+static void kv_store(const struct kv_layout *layout, uint8_t *page, uint32_t position,
+                     uint32_t head, const float *k, const float *v)
+{
+    static void (*const keys[KV_TYPES])(uint8_t *, uint32_t, size_t, const float *, bool) = {
+        [KV_F32] = store_key_f32, [KV_F16] = store_key_f16, [KV_BF16] = store_key_bf16};
+    static void (*const values[KV_TYPES])(uint8_t *, uint32_t, size_t, const float *) = {
+        [KV_F32] = store_value_f32, [KV_F16] = store_value_f16, [KV_BF16] = store_value_bf16};
+    const struct kv_subtile at = kv_subtile(layout, head, position);
+    const uint32_t lane = position % KV_SUBTILE;
+    bool is_nan = false;
+    for (size_t d = 0; d < layout->head_dim; d++)
+        is_nan = is_nan || isnan(v[d]);
+    keys[layout->keys.type](page + at.keys, lane, layout->head_dim, k, is_nan);
+    values[layout->values.type](page + at.values, lane, layout->head_dim, v);
+}

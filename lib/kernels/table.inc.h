@@ -14,10 +14,8 @@
     [LCKV_DTYPE_F32] = full_multiply_f32, [LCKV_DTYPE_F16] = full_multiply_f16, \
     [LCKV_DTYPE_BF16] = full_multiply_bf16
 
-#define KERNELS_TABLE(set_name, int8)                                                          \
-    .name = set_name, .layout = {LANES, UNSIGNED_BYTES}, .multiply_full = BY_DTYPE(full),      \
-    .multiply_int8 = BY_DTYPE(int8), .quantize = quantize, .rms_norm = rms_norm, .add = add,   \
-    .swiglu = swiglu, .rotate = rotate,                                                        \
-    .kv_store = {[KV_F32] = kv_store_f32, [KV_F16] = kv_store_f16, [KV_BF16] = kv_store_bf16}, \
-    .attend = {[KV_F32] = attend_f32, [KV_F16] = attend_f16, [KV_BF16] = attend_bf16},         \
-    .attend_merge = attend_merge, .largest = largest, .weigh = weigh
+#define KERNELS_TABLE(set_name, int8, attention)                                             \
+    .name = set_name, .layout = {LANES, UNSIGNED_BYTES}, .multiply_full = BY_DTYPE(full),    \
+    .multiply_int8 = BY_DTYPE(int8), .quantize = quantize, .rms_norm = rms_norm, .add = add, \
+    .swiglu = swiglu, .rotate = rotate, .kv_store = kv_store, .attend_full = attend_full,    \
+    .attend_fast = attention, .attend_merge = attend_merge, .largest = largest, .weigh = weigh

@@ -6,19 +6,17 @@
 #include "plan/planner.h"
 
 #include "base/status.h"
+#include "plan/kv_format.h"
 #include "plan/page_counts.h"
 
 #define DEFAULT_ROLLBACK 64
 #define DEFAULT_PAGE_POSITIONS 64
 #define DEFAULT_CONTEXT 4096
-#define PAGE_POSITIONS_STEP 16
-#define MOST_PAGE_POSITIONS 1024
 
 /* What a session's memory depends on. */
 struct shape {
     uint64_t n_slots, n_windowed_slots;
     struct paging paging;
-    uint64_t position_bytes; /* keys and values of one position in one slot */
     uint64_t page_bytes;
 };
 
@@ -67,8 +65,6 @@ static uint64_t longest_context(const struct shape *shape, uint64_t share)
 /* Fills in defaults, and refuses requests for which no cache could be made. */
 static lckv_status complete(lckv_memory_request *request)
 {
-    if (request->kv_dtype == LCKV_DTYPE_DEFAULT)
-        request->kv_dtype = LCKV_DTYPE_F16;
     if (request->rollback == 0)
         request->rollback = DEFAULT_ROLLBACK;
     if (request->page_positions == 0)
@@ -85,16 +81,6 @@ static lckv_status complete(lckv_memory_request *request)
         return fail(LCKV_INVALID_ARGUMENT,
                     "memory request: head_dim is %u, expected an even number above 0",
                     request->head_dim);
-    if (request->kv_dtype != LCKV_DTYPE_F32 && request->kv_dtype != LCKV_DTYPE_F16 &&
-        request->kv_dtype != LCKV_DTYPE_BF16)
-        return fail(LCKV_UNSUPPORTED,
-                    "memory request: kv_dtype is %d, expected f32 (%d), f16 (%d) or bf16 (%d)",
-                    request->kv_dtype, LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16);
-    if (request->page_positions % PAGE_POSITIONS_STEP != 0 ||
-        request->page_positions > MOST_PAGE_POSITIONS)
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "memory request: page_positions is %u, expected a multiple of %d up to %d",
-                    request->page_positions, PAGE_POSITIONS_STEP, MOST_PAGE_POSITIONS);
     bool has_windows = false;
     for (uint32_t i = 0; i < request->plan->n_layers; i++)
         has_windows |= request->plan->layers[i].windowed;
@@ -115,28 +101,29 @@ lckv_status planner_estimate(const lckv_memory_request *given, lckv_memory_repor
     lckv_status status = complete(&request);
     if (status != LCKV_OK)
         return status;
-    const uint64_t element_bytes = request.kv_dtype == LCKV_DTYPE_F32 ? 4 : 2;
+    struct kv_layout layout;
+    status = kv_layout_init(&layout, request.kv_dtype, request.v_dtype, request.n_kv_heads,
+                            request.head_dim, request.page_positions);
+    if (status != LCKV_OK)
+        return status;
     struct shape shape = {
         .n_slots = request.plan->n_slots,
         .n_windowed_slots = request.plan->n_windowed_slots,
         .paging = {.page_positions = request.page_positions,
                    .sliding_window = request.sliding_window,
                    .rollback = request.rollback},
+        .page_bytes = layout.page_bytes,
     };
-    if (!checked_multiply64((uint64_t)request.n_kv_heads * request.head_dim, 2 * element_bytes,
-                            &shape.position_bytes) ||
-        !checked_multiply64(shape.position_bytes, request.page_positions, &shape.page_bytes))
-        return fail_overflow();
     struct shape standard = shape;
     standard.n_slots = request.plan->n_layers;
     standard.n_windowed_slots = 0;
 
     lckv_memory_report answer = {.size = report->size};
-    if (!checked_multiply64(shape.n_slots, shape.position_bytes, &answer.bytes_per_token) ||
+    if (!checked_multiply64(shape.n_slots, layout.position_bytes, &answer.bytes_per_token) ||
         !session_bytes(&shape, request.context, &answer.bytes_per_session) ||
         !checked_multiply64(answer.bytes_per_session, request.n_sessions, &answer.bytes_needed))
         return fail_overflow();
-    answer.standard_bytes_per_token = product_or_most(standard.n_slots, shape.position_bytes);
+    answer.standard_bytes_per_token = product_or_most(standard.n_slots, layout.position_bytes);
     bool standard_overflows =
         !session_bytes(&standard, request.context, &answer.standard_bytes_per_session);
     if (standard_overflows)

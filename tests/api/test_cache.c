@@ -363,6 +363,58 @@ START_TEST(budgets_are_kept)
 }
 END_TEST
 
+START_TEST(keys_and_values_have_types_of_their_own)
+{
+    lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
+    lckv_model_info info = {.size = sizeof info};
+    ck_assert_ok(lckv_model_get_info(model, &info));
+    const lckv_dtype types[][2] = {{LCKV_DTYPE_F32, LCKV_DTYPE_BF16},
+                                   {LCKV_DTYPE_BF16, LCKV_DTYPE_F32}};
+    for (size_t i = 0; i < 2; i++) {
+        lckv_cache *cache = make_cache(
+            model, (lckv_cache_options){.kv_dtype = types[i][0], .v_dtype = types[i][1]});
+        lckv_cache_stats stats = stats_of(cache);
+        ck_assert_int_eq(stats.kv_dtype, types[i][0]);
+        ck_assert_int_eq(stats.v_dtype, types[i][1]);
+        ck_assert_uint_eq(stats.bytes_per_token, 3 * 2 * 16 * (4 + 2));
+        lckv_memory_request request = {.size = sizeof request,
+                                       .plan = lckv_model_plan(model),
+                                       .n_kv_heads = info.n_kv_heads,
+                                       .head_dim = info.head_dim,
+                                       .kv_dtype = types[i][0],
+                                       .v_dtype = types[i][1]};
+        lckv_memory_report report = {.size = sizeof report};
+        ck_assert_ok(lckv_memory_estimate(&request, &report));
+        ck_assert_uint_eq(report.bytes_per_token, stats.bytes_per_token);
+        request.reserved = 1;
+        ck_assert_status(lckv_memory_estimate(&request, &report), LCKV_INVALID_ARGUMENT);
+        /* What f32 holds is exact; bf16 rounds it, and so the next rounding changes nothing. */
+        lckv_session *session = make_session(cache);
+        lckv_item item = item_of(session, 0, 8, got[0]);
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_EXACT));
+        static float k[8 * 2 * 16], v[8 * 2 * 16];
+        ck_assert_ok(lckv_session_read_kv(session, 0, 0, 8, k, v));
+        size_t rounded[2] = {0};
+        for (size_t e = 0; e < COUNT(k); e++) {
+            uint32_t bits[2];
+            memcpy(&bits[0], &k[e], 4);
+            memcpy(&bits[1], &v[e], 4);
+            rounded[0] += (bits[0] & 0xffff) == 0;
+            rounded[1] += (bits[1] & 0xffff) == 0;
+        }
+        ck_assert_uint_lt(rounded[i], COUNT(k) / 8); /* f32 */
+        ck_assert_uint_eq(rounded[1 - i], COUNT(k)); /* bf16 */
+        lckv_session_release(session);
+        lckv_cache_release(cache);
+    }
+    lckv_cache_options options = {.size = sizeof options, .v_dtype = LCKV_DTYPE_Q6_K};
+    lckv_cache *cache;
+    ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_UNSUPPORTED);
+    ck_assert_error_has("v_dtype is q6_K");
+    lckv_model_release(model);
+}
+END_TEST
+
 /* All sessions that the cache was made for, half of them with tokens. */
 START_TEST(budgets_hold_the_tables_of_all_sessions)
 {
@@ -451,6 +503,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, handles_are_released_in_any_order_at_any_time);
     tcase_add_test(tcase, a_busy_cache_says_so);
     tcase_add_test(tcase, budgets_are_kept);
+    tcase_add_test(tcase, keys_and_values_have_types_of_their_own);
     tcase_add_test(tcase, budgets_hold_the_tables_of_all_sessions);
     tcase_add_test(tcase, every_refused_allocation_is_survived);
     suite_add_tcase(suite, tcase);

@@ -311,7 +311,7 @@ static const struct {
     [NO_HEADS] = {LCKV_INVALID_ARGUMENT, "n_kv_heads is 0"},
     [NO_HEAD_DIM] = {LCKV_INVALID_ARGUMENT, "head_dim is 0"},
     [ODD_HEAD_DIM] = {LCKV_INVALID_ARGUMENT, "head_dim is 63, expected an even number"},
-    [QUANTISED] = {LCKV_UNSUPPORTED, "expected f32 (1), f16 (2) or bf16 (3)"},
+    [QUANTISED] = {LCKV_UNSUPPORTED, "kv_dtype is q4_K; keys and values are kept as f32"},
     [UNKNOWN_DTYPE] = {LCKV_UNSUPPORTED, "kv_dtype is -3"},
     [ODD_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 24, expected a multiple of 16"},
     [LARGE_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 1040"},
@@ -342,7 +342,7 @@ START_TEST(wrong_requests_are_refused_by_member)
         request.head_dim = 63;
         break;
     case QUANTISED:
-        request.kv_dtype = LCKV_DTYPE_Q8_0;
+        request.kv_dtype = LCKV_DTYPE_Q4_K;
         break;
     case UNKNOWN_DTYPE:
         request.kv_dtype = -3;

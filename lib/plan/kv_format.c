@@ -1,0 +1,66 @@
+/*
+ * The bytes of keys and values. See kv_format.h.
+ */
+#include "plan/kv_format.h"
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "format/dtype.h"
+
+static const lckv_dtype dtypes[KV_TYPES] = {
+    [KV_F32] = LCKV_DTYPE_F32, [KV_F16] = LCKV_DTYPE_F16, [KV_BF16] = LCKV_DTYPE_BF16};
+
+static lckv_status fail_dtype(const char *option, lckv_dtype dtype)
+{
+    const char *expected = "keys and values are kept as f32, f16 or bf16";
+    const struct dtype_info *info = dtype_info(dtype);
+    if (info == NULL)
+        return fail(LCKV_UNSUPPORTED, "%s is %d; %s", option, dtype, expected);
+    return fail(LCKV_UNSUPPORTED, "%s is %s; %s", option, info->name, expected);
+}
+
+static lckv_status kv_format_init(struct kv_format *format, const char *option, lckv_dtype dtype,
+                                  uint32_t head_dim)
+{
+    int type = 0;
+    while (type < KV_TYPES && dtypes[type] != dtype)
+        type++;
+    if (type == KV_TYPES)
+        return fail_dtype(option, dtype);
+    const struct dtype_info *info = dtype_info(dtype);
+    format->type = (enum kv_type)type;
+    format->dtype = dtype;
+    format->block = info->block_elements;
+    format->row_bytes = (uint64_t)head_dim / info->block_elements * info->block_bytes;
+    return LCKV_OK;
+}
+
+lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype k_dtype, lckv_dtype v_dtype,
+                           uint32_t n_kv_heads, uint32_t head_dim, uint32_t page_positions)
+{
+    if (k_dtype == LCKV_DTYPE_DEFAULT)
+        k_dtype = LCKV_DTYPE_F16;
+    if (v_dtype == LCKV_DTYPE_DEFAULT)
+        v_dtype = k_dtype;
+    lckv_status status = kv_format_init(&layout->keys, "kv_dtype", k_dtype, head_dim);
+    if (status == LCKV_OK)
+        status = kv_format_init(&layout->values, "v_dtype", v_dtype, head_dim);
+    if (status != LCKV_OK)
+        return status;
+    if (page_positions % KV_SUBTILE != 0 || page_positions == 0 ||
+        page_positions > KV_MOST_PAGE_POSITIONS)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "page_positions is %u, expected a multiple of %d up to %d", page_positions,
+                    KV_SUBTILE, KV_MOST_PAGE_POSITIONS);
+    layout->n_kv_heads = n_kv_heads;
+    layout->head_dim = head_dim;
+    layout->page_positions = page_positions;
+    uint64_t row_bytes = layout->keys.row_bytes + layout->values.row_bytes;
+    layout->values_at = layout->keys.row_bytes * page_positions;
+    layout->head_bytes = row_bytes * page_positions;
+    if (!checked_multiply64(row_bytes, n_kv_heads, &layout->position_bytes) ||
+        !checked_multiply64(layout->head_bytes, n_kv_heads, &layout->page_bytes))
+        return fail(LCKV_INVALID_ARGUMENT, "a page of %u KV heads of %u: its bytes exceed 64 bits",
+                    n_kv_heads, head_dim);
+    return LCKV_OK;
+}
