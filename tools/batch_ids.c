@@ -5,12 +5,17 @@
 
 #include <stdlib.h>
 
+static bool is_used(const struct batch_entry *entry)
+{
+    return (entry->fingerprint.high | entry->fingerprint.low) != 0;
+}
+
 static struct batch_entry *find(const struct batch_ids *ids, struct fingerprint fingerprint)
 {
     size_t at = (size_t)fingerprint.low;
     for (;; at++) {
         struct batch_entry *entry = &ids->entries[at & (ids->capacity - 1)];
-        if (!entry->is_used || fingerprint_equal(entry->fingerprint, fingerprint))
+        if (!is_used(entry) || fingerprint_equal(entry->fingerprint, fingerprint))
             return entry;
     }
 }
@@ -22,7 +27,7 @@ static bool grow(struct batch_ids *ids)
     if (larger.entries == NULL)
         return false;
     for (size_t i = 0; i < ids->capacity; i++) {
-        if (ids->entries[i].is_used)
+        if (is_used(&ids->entries[i]))
             *find(&larger, ids->entries[i].fingerprint) = ids->entries[i];
     }
     larger.count = ids->count;
@@ -36,8 +41,8 @@ struct batch_entry *batch_ids_entry(struct batch_ids *ids, struct fingerprint fi
     if (ids->count >= ids->capacity / 3 * 2 && !grow(ids))
         return NULL;
     struct batch_entry *entry = find(ids, fingerprint);
-    if (!entry->is_used) {
-        *entry = (struct batch_entry){.fingerprint = fingerprint, .is_used = 1};
+    if (!is_used(entry)) {
+        *entry = (struct batch_entry){.fingerprint = fingerprint};
         ids->count++;
     }
     return entry;

@@ -1,5 +1,5 @@
 /*
- * What a run of lckv batch must remember of every line, in 40 bytes: which ids have an answer, and
+ * What a run of lckv batch must remember of every line, in 32 bytes: which ids have an answer, and
  * which the input has used.
  */
 #ifndef TOOLS_BATCH_IDS_H
@@ -8,10 +8,9 @@
 #include "fingerprint.h"
 
 struct batch_entry {
-    struct fingerprint fingerprint; /* of an id, or of a line with an error */
+    struct fingerprint fingerprint; /* of an id, or of a line with an error; 0: no entry */
     uint64_t key;                   /* of the answer that the output has; 0: it has none */
     uint64_t line;                  /* of the input that has the id; 0: none so far */
-    uint64_t is_used;
 };
 
 struct batch_ids {
