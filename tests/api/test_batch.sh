@@ -66,6 +66,16 @@ d = json.load(open(sys.argv[1]))
 sys.exit(not (d['prompts'] == d['answers'] == 40 and d['errors'] == d['answered_before'] == 0 and 10 < d['mean_sessions'] <= d['most_sessions'] == 40))" "$work/out"
 check "40 prompts: a line each" holds "len(a) == n == 40 and all(len(x['tokens']) == x['completion_tokens'] for x in a.values())" "$work/a"
 
+# A terminal shows how far it is, and how long it will take.
+if command -v script >/dev/null; then
+    rm -f "$work/b"
+    # shellcheck disable=SC2016 # the inner shell expands it
+    script -qec "$(printf '%q ' "$tool" batch "$model" -f "$work/prompts" -o "$work/b" -s 2)" /dev/null </dev/null >"$work/out" 2>"$work/err"
+    check "a terminal shows the progress" grep -qE '[1-9][0-9]* of 40 prompts, 2 at once, [0-9]+ tokens/s, [0-9]+ s left' "$work/out"
+fi
+run batch "$model" -f "$work/prompts" -o "$work/b"
+check "a pipe does not" test "$(wc -l <"$work/err")" -eq 1
+
 # The same prompts one by one, with the options of lckv generate.
 python3 - "$work/prompts" "$work/a" "$lckv" "$model" >"$work/out" 2>"$work/err" <<'END'
 import json, subprocess, sys
