@@ -155,7 +155,9 @@ static int admit(struct server *server)
         }
         if (is_full || n_active == MAX_SESSIONS)
             continue;
-        if (check(lckv_session_create(server->cache, &r->session)))
+        /* It begins with what the cache has of the same tokens: a common prompt, or its own. */
+        if (check(lckv_session_create(server->cache, &r->session)) ||
+            check(lckv_session_reuse(r->session, r->tokens, r->n_tokens, &r->n_encoded)))
             return 1;
         r->state = ACTIVE;
         if (fits(server, r)) {

@@ -44,6 +44,14 @@ lckv_item batch_queue_item(const struct batch_job *job, size_t most)
                        .want = LCKV_WANT_NOTHING};
 }
 
+/* The job keeps its tokens, and perhaps the cache keeps what it has computed of them. */
+static void drop_session(struct batch_job *job)
+{
+    lckv_session_release(job->session);
+    job->session = NULL;
+    job->n_encoded = 0;
+}
+
 /* The text of the job is as long as the cache allows; or not even the prompt fits. */
 static void end_full(const struct batch_queue *queue, struct batch_job *job)
 {
@@ -74,15 +82,17 @@ int batch_queue_admit(struct batch_queue *queue)
 {
     struct batch_job *job = queue->jobs[queue->n_active];
     bool has_room = false;
-    if (lckv_session_create(queue->cache, &job->session) != LCKV_OK)
+    if (lckv_session_create(queue->cache, &job->session) != LCKV_OK ||
+        lckv_session_reuse(job->session, job->tokens.ids, job->tokens.count, &job->n_encoded) !=
+            LCKV_OK)
         return fail_library();
     int status = find_room(queue, &has_room);
     if (status == EXIT_SUCCESS && has_room) {
         queue->n_active++;
+        queue->n_reused += job->n_encoded;
         return EXIT_SUCCESS;
     }
-    lckv_session_release(job->session);
-    job->session = NULL;
+    drop_session(job);
     queue->is_full = queue->n_active > 0;
     if (status == EXIT_SUCCESS && !queue->is_full)
         end_full(queue, job);
@@ -96,9 +106,7 @@ void batch_queue_yield(struct batch_queue *queue)
         end_full(queue, job);
         return;
     }
-    lckv_session_release(job->session);
-    job->session = NULL;
-    job->n_encoded = 0;
+    drop_session(job);
     queue->n_active--;
     queue->n_yielded++;
     queue->is_full = true;

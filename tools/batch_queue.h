@@ -19,6 +19,7 @@ struct batch_queue {
     uint32_t n_slots; /* of the model's plan */
     bool is_full;     /* nothing more fits until a job has ended */
     uint64_t n_yielded;
+    uint64_t n_reused; /* tokens that the cache had of other texts */
 };
 
 /* Makes a queue for as many jobs as the cache has sessions. Complains and returns an exit status. */
@@ -32,7 +33,8 @@ void batch_queue_add(struct batch_queue *queue, struct batch_job *job);
 
 /*
  * Gives the first job that waits a session, if the cache has room: for its tokens, for all that the
- * active ones have not encoded yet, and for some growth of each. If the cache is too small for the
+ * active ones have not encoded yet, and for some growth of each. The session begins with what the
+ * cache has of the same tokens. If the cache is too small for the
  * job even alone, the job is over. Complains and returns an exit status.
  */
 int batch_queue_admit(struct batch_queue *queue);

@@ -60,6 +60,7 @@ static void print_json(const struct batch_loop *loop, double seconds, bool is_in
     json_add_unsigned(&json, "most_sessions", loop->most_sessions);
     json_add_unsigned(&json, "calls", loop->n_calls);
     json_add_unsigned(&json, "begun_again", loop->queue.n_yielded);
+    json_add_unsigned(&json, "reused_tokens", loop->queue.n_reused);
     json_close(&json);
 }
 

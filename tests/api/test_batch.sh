@@ -120,6 +120,12 @@ run batch "$model" -f "$work/long" -o "$work/small" --ignore-eos --memory 5MiB -
 check "a small cache: sessions give way" python3 -c "import json, sys
 sys.exit(json.load(open(sys.argv[1]))['begun_again'] == 0)" "$work/out"
 check "a small cache: the same answers" same "$work/large" "$work/small"
+rm -f "$work/b"
+run batch "$model" -f "$work/prompts" -o "$work/b" --sessions 2 --json
+check "prompts that begin alike are not computed twice" python3 -c "import json, sys
+d = json.load(open(sys.argv[1]))
+sys.exit(not d['prompt_tokens'] / 4 < d['reused_tokens'] < d['prompt_tokens'])" "$work/out"
+check "prompts that begin alike: the same answers" same "$work/a" "$work/b"
 
 # Plans with windows and upward layers; without a tokenizer there are tokens, and no text.
 for plan in standard-llama lckv-w2 yoco-windows cycle3-window; do
