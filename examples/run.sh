@@ -60,6 +60,12 @@ is_six_stories() {
     grep -q '^1536 bytes of keys and values a token; .* would take 6144$' "$out"
 }
 
+# The figures of a load of twelve requests: each was answered, or its client left.
+is_load() {
+    [ "$(wc -l <"$out")" -eq 4 ] && grep -qE '^throughput +[1-9][0-9]* tokens/s' "$out" && [ "$(grep -cE ' ms, 99% within [0-9.]+ ms$' "$out")" -eq 2 ] &&
+        awk 'NR == 1 {exit !($1 == 12 && $3 + $5 + $8 == 12 && $3 > 6)}' "$out"
+}
+
 # There are two answers, each behind a "> ", and another "> " where the input ended.
 is_conversation() { [ "$(grep -cE '^> .{40,}' "$out")" -eq 2 ] && [ "$(tail -n 1 "$out")" = "> " ]; }
 
@@ -67,6 +73,7 @@ is_conversation() { [ "$(grep -cE '^> .{40,}' "$out")" -eq 2 ] && [ "$(tail -n 1
 try minimal is_story "$build/examples/minimal" "$model"
 try planner is_table "$build/examples/planner"
 try many_sessions is_six_stories "$build/examples/many_sessions" "$model"
+try server_loop is_load "$build/examples/server_loop" "$model" 12 40
 try stream is_a_story "$build/examples/stream" "$model"
 if "$build/examples/stream" "$model" >"$out" 2>/dev/full; then
     fail stream "its callback's exception is lost"

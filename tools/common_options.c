@@ -14,8 +14,9 @@ void add_model_options(struct command_line *line, struct model_settings *model)
                    ? "full: float32 activations; fast: 8-bit where\nkernels gain (default full)"
                    : "full: float32 activations; fast: 8-bit where\nkernels gain (default fast)");
     add_choice(line, "--gemm own|openblas", &model->gemm, gemms,
-               "matrix products of prompts (default: own, but\n"
-               "openblas on the portable kernel set)");
+               model->gemm == LCKV_GEMM_OWN ? "matrix products of prompts (default own)"
+                                            : "matrix products of prompts (default: own, but\n"
+                                              "openblas on the portable kernel set)");
     add_text(line, "--kernel-set NAME", &model->kernel_set,
              "portable, avx2, ... (default: $LCKV_CPU, else\nthe best that the processor runs)");
     add_number(line, "--sliding-window N", &model->sliding_window, 1, UINT32_MAX,

@@ -23,9 +23,9 @@ static void separate(struct json *json, bool is_object)
         fputc(',', json->file);
     json->has_items |= bit;
     /* One line for each member of the document and for each object in an array. */
-    if (json->depth == 1)
+    if (json->depth == 1 && !json->is_line)
         fputs("\n  ", json->file);
-    else if (is_object && (json->is_array & bit))
+    else if (is_object && (json->is_array & bit) && !json->is_line)
         fputs("\n    ", json->file);
     else if (!is_first)
         fputc(' ', json->file);
@@ -47,9 +47,16 @@ struct json json_open(FILE *file)
     return json;
 }
 
+struct json json_open_line(FILE *file)
+{
+    struct json json = {.file = file, .is_line = true};
+    begin(&json, false);
+    return json;
+}
+
 void json_close(struct json *json)
 {
-    fputs("\n}\n", json->file);
+    fputs(json->is_line ? "}\n" : "\n}\n", json->file);
     json->depth--;
 }
 
@@ -150,6 +157,12 @@ void json_bool(struct json *json, bool value)
 {
     separate(json, false);
     fputs(value ? "true" : "false", json->file);
+}
+
+void json_spelled(struct json *json, const char *text, size_t length)
+{
+    separate(json, false);
+    fwrite(text, 1, length, json->file);
 }
 
 void json_add_text(struct json *json, const char *key, const char *text, size_t length)

@@ -18,10 +18,15 @@ struct json {
     uint32_t has_items; /* bit d: the one at depth d has an item already */
     uint32_t is_array;  /* bit d: the one at depth d is an array */
     bool after_key;
+    bool is_line; /* all of it stands on one line */
 };
 
-/* The document is one object: json_open() begins it, json_close() ends it and the line. */
+/*
+ * The document is one object: json_open() or json_open_line() begins it, json_close() ends it and
+ * the line.
+ */
 struct json json_open(FILE *file);
+struct json json_open_line(FILE *file);
 void json_close(struct json *json);
 
 /* The name of the member that comes next. The text needs no escapes. */
@@ -44,6 +49,9 @@ void json_real(struct json *json, double number, int n_digits);
 /* Writes as many digits as are needed to read the same float32. */
 void json_float(struct json *json, float number);
 void json_bool(struct json *json, bool value);
+
+/* A value that is spelled as JSON already. */
+void json_spelled(struct json *json, const char *text, size_t length);
 
 /* Each writes a key and its value. */
 void json_add_text(struct json *json, const char *key, const char *text, size_t length);

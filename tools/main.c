@@ -28,6 +28,7 @@ static const struct command {
     {"logits", "write the logits of given tokens as a NumPy file", cmd_logits},
     {"generate", "continue a prompt", cmd_generate},
     {"chat", "talk with a model", cmd_chat},
+    {"batch", "answer many prompts of a file, many at once", cmd_batch},
     {"perplexity", "measure how well a model predicts a text", cmd_perplexity},
     {"convert", "write a checkpoint as GGUF, perhaps with another plan or type", cmd_convert},
     {"bench", "measure prompt and decode speed", cmd_bench},
@@ -114,6 +115,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     /* Then writing to a closed pipe is an error, which close_output() reports. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* the same for a file that grows beyond the limit of the process */
     request_tiles();
     return close_output(run(argc, argv));
 }

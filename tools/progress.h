@@ -20,6 +20,10 @@ struct progress progress_begin(const char *label);
 /* An lckv_progress_callback; `user` is the struct progress. Never cancels. */
 int32_t progress_update(void *user, uint64_t done, uint64_t total);
 
+/* Shows a line of the caller's own words. */
+__attribute__((format(printf, 2, 3))) void progress_show(struct progress *progress,
+                                                         const char *format, ...);
+
 /* Removes the line. */
 void progress_end(struct progress *progress);
 

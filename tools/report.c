@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -76,6 +77,18 @@ struct human_bytes human_bytes(uint64_t bytes)
         unit++;
     }
     snprintf(human.text, sizeof human.text, "%.*f %s", value < 100 ? 1 : 0, value, units[unit]);
+    return human;
+}
+
+struct human_seconds human_seconds(double seconds)
+{
+    struct human_seconds human;
+    bool is_short = seconds < 90, is_long = seconds >= 90 * 60;
+    double value = is_short ? seconds : is_long ? seconds / 3600 : seconds / 60;
+    snprintf(human.text, sizeof human.text, is_long && value < 10 ? "%.1f %s" : "%.0f %s", value,
+             is_short  ? "s"
+             : is_long ? "h"
+                       : "min");
     return human;
 }
 

@@ -38,6 +38,12 @@ struct human_bytes {
 };
 struct human_bytes human_bytes(uint64_t bytes);
 
+/* "40 s", "12 min", "3.5 h": about how long something takes. */
+struct human_seconds {
+    char text[32];
+};
+struct human_seconds human_seconds(double seconds);
+
 /* Seconds on a clock that only goes forward. */
 double now_seconds(void);
 

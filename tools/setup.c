@@ -70,11 +70,15 @@ bool model_adds_bos(const lckv_model *model)
     return count > 0 && around[0] == lckv_model_special_token(model, LCKV_SPECIAL_BOS);
 }
 
+uint32_t prompt_flags(const lckv_model *model)
+{
+    return model_adds_bos(model) ? LCKV_TOKENIZE_BOS : LCKV_TOKENIZE_NO_BOS;
+}
+
 int tokenize_prompt(const lckv_model *model, const char *text, size_t length,
                     struct token_list *tokens)
 {
-    return tokenize_text(model, text, length,
-                         model_adds_bos(model) ? LCKV_TOKENIZE_BOS : LCKV_TOKENIZE_NO_BOS, tokens);
+    return tokenize_text(model, text, length, prompt_flags(model), tokens);
 }
 
 char *plan_string(const lckv_plan *plan, plan_writer write)

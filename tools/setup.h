@@ -40,9 +40,12 @@ int tokenize_text(const lckv_model *model, const char *text, size_t length, uint
 bool model_adds_bos(const lckv_model *model);
 
 /*
- * Makes tokens of a text that is to be continued: it begins as the model's rule says, but never
- * ends with EOS. Complains and returns an exit status.
+ * The flags of lckv_tokenize for a text that is to be continued: it begins as the model's rule
+ * says, but never ends with EOS.
  */
+uint32_t prompt_flags(const lckv_model *model);
+
+/* Makes tokens of a text that is to be continued. Complains and returns an exit status. */
 int tokenize_prompt(const lckv_model *model, const char *text, size_t length,
                     struct token_list *tokens);
 

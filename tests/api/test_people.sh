@@ -9,7 +9,7 @@
 . "$(dirname "$0")/../tool_support.sh"
 
 golden=tests/data/goldens/standard-llama
-commands="info plan tokenize detokenize logits generate chat perplexity convert bench"
+commands="info plan tokenize detokenize logits generate chat batch perplexity convert bench"
 
 # holds WORD FILE... checks that each file holds the word; lacks checks that none does.
 holds() { grep -qF -e "$@"; }
@@ -43,6 +43,9 @@ for file in prompt story text; do
     done >"$work/examples/$file.txt"
     for _ in 1 2 3 4; do [ $file = text ] && cat "$work/examples/story.txt"; done >>"$work/examples/$file.txt"
 done
+for word in dog cat; do
+    echo "{\"id\": \"$word\", \"prompt\": \"A small $word\", \"max_tokens\": 5}"
+done >"$work/examples/prompts.jsonl"
 lckv=$(realpath "$tool")
 for command in $commands; do
     "$tool" "$command" --help | sed -n '/^Examples:/,$p' | sed -n 's/^  //p' >"$work/lines"
@@ -67,6 +70,8 @@ for command in $commands; do
         report "example: $line" "$([ $status -eq $expected ] && echo true)"
     done < <(sed 's/ < story.txt/ --file story.txt/' "$work/lines")
 done
+report "an example's answers have their ids" \
+    "$(grep -qF '"id": "dog"' "$work/examples/answers.jsonl" && grep -qF '"id": "cat"' "$work/examples/answers.jsonl" && echo true)"
 report "an example's redirected text has its prompt" "$(holds "The end" "$work/examples/end.txt" && echo true)"
 
 # ---- Suggestions ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@
 # shellcheck source=tests/tool_support.sh
 . "$(dirname "$0")/../tool_support.sh"
 
-commands="info plan tokenize detokenize logits generate chat perplexity convert bench"
+commands="info plan tokenize detokenize logits generate chat batch perplexity convert bench"
 
 # The program itself.
 exits 0 "lckv " --version
