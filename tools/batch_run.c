@@ -24,8 +24,9 @@ static int add_settings(struct fingerprint *fingerprint, const lckv_model *model
     char *plan = plan_string(lckv_model_plan(model), lckv_plan_text);
     if (plan == NULL)
         return EXIT_FAILURE;
+    const struct kv_types_text kv_types = kv_types_text(settings->cache.kv_types);
     const char *const texts[] = {info.name, info.architecture, info.weight_dtypes, plan,
-                                 lckv_dtype_name(settings->cache.kv_type)};
+                                 kv_types.text};
     const uint64_t numbers[] = {info.n_parameters, info.n_vocab, info.sliding_window,
                                 (uint64_t)info.precision, settings->ignore_end};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -107,7 +108,8 @@ static int run_with_cache(const struct batch_settings *settings, struct batch_lo
         .size = sizeof options,
         .budget_bytes = settings->memory,
         .max_sessions = (uint32_t)settings->n_sessions,
-        .kv_dtype = settings->cache.kv_type,
+        .kv_dtype = settings->cache.kv_types.keys,
+        .v_dtype = settings->cache.kv_types.values,
         .n_threads = (uint32_t)settings->cache.n_threads,
         .max_rows = loop->max_rows,
     };

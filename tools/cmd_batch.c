@@ -11,7 +11,7 @@
 int cmd_batch(int argc, char **argv)
 {
     struct batch_settings settings = {
-        .cache.kv_type = LCKV_DTYPE_F16,
+        .cache.kv_types = KV_TYPES_DEFAULT,
         .model.gemm = LCKV_GEMM_OWN, /* then no answer depends on the others */
         .input = "-",
         .output = "-",

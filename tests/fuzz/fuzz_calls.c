@@ -172,6 +172,50 @@ static void truncate_session(struct world *world, struct input *input)
     }
 }
 
+/* The place of a session that does not exist, if there is one and the cache has room for it. */
+static struct own *free_place(struct world *world, struct input *input)
+{
+    struct own *own = &world->own[take(input, MAX_SESSIONS)];
+    return own->session == NULL && world->n_sessions < world->stats.max_sessions ? own : NULL;
+}
+
+static void fork_session(struct world *world, struct input *input)
+{
+    struct own *own = take_session(world, input), *fork = free_place(world, input);
+    if (own == NULL || fork == NULL)
+        return;
+    *fork = *own;
+    fork->reference = NULL;
+    fork->n_computed = 0;
+    require_ok(lckv_session_fork(own->session, &fork->session));
+    world->n_sessions++;
+    world->shares = true;
+}
+
+/* A new session begins with tokens of another one, which may be released by now, and then strays. */
+static void reuse_session(struct world *world, struct input *input)
+{
+    const struct own *like = &world->own[take(input, MAX_SESSIONS)];
+    struct own *own = free_place(world, input);
+    lckv_token text[MAX_TOKENS + 1];
+    size_t n = 1 + take(input, MAX_TOKENS), n_reused = 0;
+    uint32_t first = take(input, TINY_VOCAB);
+    if (own == NULL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        text[i] = i < like->n_tokens ? like->tokens[i] : (lckv_token)first;
+    require_ok(lckv_session_create(world->cache, &own->session));
+    require_ok(lckv_session_reuse(own->session, text, n, &n_reused));
+    require(n_reused < n, "%zu of %zu tokens", n_reused, n);
+    own->held = false;
+    own->n_tokens = 0;
+    const struct segment exact = {.prefill = LCKV_PREFILL_EXACT};
+    own_append(own, text, n_reused, &exact);
+    own->longest = MAX_TOKENS; /* windows may have moved on with the other session */
+    world->n_sessions++;
+    world->shares = true;
+}
+
 static void read_kv(struct world *world, struct input *input)
 {
     struct own *own = take_session(world, input);
@@ -281,8 +325,9 @@ static void cancel_nothing(struct world *world, struct input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const calls[])(struct world *, struct input *) = {
-        create_session, evaluate, evaluate, evaluate, truncate_session, read_kv,
-        generate,       sample,   misuse,   evaluate, release_session,  cancel_nothing};
+        create_session,  evaluate,       evaluate,     evaluate,     truncate_session,
+        read_kv,         generate,       sample,       misuse,       evaluate,
+        release_session, cancel_nothing, fork_session, reuse_session};
     struct input input = {data, size};
     struct world world;
     world_open(&world, &input);
