@@ -640,6 +640,29 @@ LCKV_API lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache
 LCKV_API void lckv_cache_retain(lckv_cache *cache);
 LCKV_API void lckv_cache_release(lckv_cache *cache);
 
+/* What a cache takes, to the byte: what lckv_cache_get_stats will tell. */
+typedef struct lckv_cache_estimate_report {
+    size_t size;
+    uint64_t sessions_that_fit; /* of the context asked about, which share no pages; at most
+                                   max_sessions */
+    uint64_t n_pages;
+    uint64_t page_bytes;
+    uint64_t page_bytes_total;
+    uint64_t scratch_bytes;
+    uint64_t table_bytes; /* once those sessions have grown to the context, and no further */
+    uint32_t max_sessions;
+    uint32_t reserved;
+} lckv_cache_estimate_report;
+
+/*
+ * Tells what lckv_cache_create would make of the options, without making it, for sessions of
+ * `context` tokens each (0: 4096). With budget_bytes and max_sessions 0 it finds the largest batch:
+ * the most sessions of that context for which the budget suffices; create the cache with that
+ * max_sessions. Fails as lckv_cache_create does, except for want of memory.
+ */
+LCKV_API lckv_status lckv_cache_estimate(const lckv_model *model, const lckv_cache_options *options,
+                                         uint64_t context, lckv_cache_estimate_report *report);
+
 typedef struct lckv_cache_stats {
     size_t size;
     uint64_t bytes_per_token;  /* of KV, in all slots */

@@ -191,6 +191,18 @@ FOLLOWS(lckv_cache_options, v_dtype, reuse);
 FOLLOWS(lckv_cache_options, reuse, reserved);
 ENDS(lckv_cache_options, reserved);
 
+SIZE(lckv_cache_estimate_report, 64);
+BEGINS(lckv_cache_estimate_report, size);
+FOLLOWS(lckv_cache_estimate_report, size, sessions_that_fit);
+FOLLOWS(lckv_cache_estimate_report, sessions_that_fit, n_pages);
+FOLLOWS(lckv_cache_estimate_report, n_pages, page_bytes);
+FOLLOWS(lckv_cache_estimate_report, page_bytes, page_bytes_total);
+FOLLOWS(lckv_cache_estimate_report, page_bytes_total, scratch_bytes);
+FOLLOWS(lckv_cache_estimate_report, scratch_bytes, table_bytes);
+FOLLOWS(lckv_cache_estimate_report, table_bytes, max_sessions);
+FOLLOWS(lckv_cache_estimate_report, max_sessions, reserved);
+ENDS(lckv_cache_estimate_report, reserved);
+
 SIZE(lckv_cache_stats, 136);
 BEGINS(lckv_cache_stats, size);
 FOLLOWS(lckv_cache_stats, size, bytes_per_token);

@@ -9,6 +9,7 @@
 #include "cache/size.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #define DEFAULT_TOKENS 4096
 #define DEFAULT_SESSIONS 16
@@ -84,37 +85,44 @@ static void look(struct lckv_cache *cache)
     cache->shown.table_bytes = cache->table_bytes;
 }
 
-lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
-                         struct lckv_pool *pool, size_t scratch_bytes, struct lckv_cache **result)
+lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_options *options,
+                           size_t scratch_bytes, struct lckv_cache *cache, size_t *n_pages)
 {
-    struct lckv_cache *cache;
     lckv_status status = check_options(options);
-    if (status == LCKV_OK)
-        status = memory_alloc(&model->allocator, 1, sizeof *cache, "a cache", &cache);
     if (status != LCKV_OK)
         return status;
-    atomic_init(&cache->references, 1);
-    model_retain(model);
-    pool_retain(pool);
     cache->model = model;
-    cache->allocator = model->allocator;
-    cache->pool = pool;
     cache->keeps = options->reuse != LCKV_REUSE_OFF;
     cache->max_sessions = options->max_sessions;
     cache->max_rows = options->max_rows;
     cache->max_logit_rows = options->max_logit_rows;
     cache->scratch_bytes = scratch_bytes;
-    pthread_mutex_init(&cache->mutex, NULL);
-    failure_init(&cache->failure);
-    status =
-        kv_layout_init(&cache->layout, options->kv_dtype, options->v_dtype,
-                       model->hparams.n_kv_heads, model->hparams.head_dim, options->page_positions);
     cache->paging = (struct paging){.page_positions = options->page_positions,
                                     .sliding_window = model->hparams.sliding_window,
                                     .rollback = options->rollback};
+    status =
+        kv_layout_init(&cache->layout, options->kv_dtype, options->v_dtype,
+                       model->hparams.n_kv_heads, model->hparams.head_dim, options->page_positions);
+    return status == LCKV_OK ? cache_size(cache, options, n_pages) : status;
+}
+
+lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
+                         struct lckv_pool *pool, size_t scratch_bytes, struct lckv_cache **result)
+{
+    struct lckv_cache *cache;
     size_t n_pages = 0;
-    if (status == LCKV_OK)
-        status = cache_size(cache, options, &n_pages);
+    lckv_status status = memory_alloc(&model->allocator, 1, sizeof *cache, "a cache", &cache);
+    if (status != LCKV_OK)
+        return status;
+    atomic_init(&cache->references, 1);
+    model_retain(model);
+    pool_retain(pool);
+    cache->allocator = model->allocator;
+    cache->pool = pool;
+    pthread_mutex_init(&cache->mutex, NULL);
+    failure_init(&cache->failure);
+    cache->model = model; /* destroy() needs it, whatever the options say */
+    status = cache_describe(model, options, scratch_bytes, cache, &n_pages);
     if (status == LCKV_OK)
         status = pages_create(&cache->pages, n_pages, cache->layout.page_bytes, &cache->allocator);
     if (status == LCKV_OK)
@@ -246,4 +254,19 @@ lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capa
     lckv_status status = memory_grow(&cache->allocator, table, capacity, after, size, what);
     cache->table_bytes += (*capacity - before) * size;
     return status;
+}
+
+void cache_shrink_table(struct lckv_cache *cache, void *table, size_t *capacity, size_t needed,
+                        size_t size)
+{
+    const size_t after = cache_table_capacity(needed);
+    void *smaller, *larger;
+    if (after >= *capacity || memory_alloc(&cache->allocator, after, size, "", &smaller) != LCKV_OK)
+        return;
+    memcpy(&larger, table, sizeof larger);
+    memcpy(smaller, larger, needed * size);
+    memory_free(&cache->allocator, larger, *capacity, size);
+    memcpy(table, &smaller, sizeof smaller);
+    cache->table_bytes -= (*capacity - after) * size;
+    *capacity = after;
 }

@@ -65,6 +65,14 @@ void cache_resolve(lckv_cache_options *options);
 CHECKED lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
                                  struct lckv_pool *pool, size_t scratch_bytes,
                                  struct lckv_cache **cache);
+/*
+ * Sets what decides the size of a cache, which has no memory yet, and tells its number of pages.
+ * LCKV_INVALID_ARGUMENT or LCKV_UNSUPPORTED if the options are.
+ */
+CHECKED lckv_status cache_describe(const struct lckv_model *model,
+                                   const lckv_cache_options *options, size_t scratch_bytes,
+                                   struct lckv_cache *cache, size_t *n_pages);
+
 void cache_retain(struct lckv_cache *cache);
 void cache_release(struct lckv_cache *cache);
 void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
@@ -98,5 +106,9 @@ CHECKED lckv_status cache_take(struct lckv_cache *cache, uint32_t from, uint32_t
 CHECKED lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capacity,
                                      size_t needed, size_t size, const char *what);
 size_t cache_table_capacity(size_t needed);
+
+/* Makes a table as large as cache_grow_table makes it for `needed` elements, if memory allows. */
+void cache_shrink_table(struct lckv_cache *cache, void *table, size_t *capacity, size_t needed,
+                        size_t size);
 
 #endif

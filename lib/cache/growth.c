@@ -189,6 +189,7 @@ void session_commit(struct lckv_session *session, bool iterated)
         slot->original = PAGE_NONE;
         slot->holds_original = false;
         drop_front(cache, slot, begin);
+        cache_shrink_table(cache, &slot->ids, &slot->capacity, slot->count, sizeof *slot->ids);
         slot->kept = slot->count;
         if (begin > window_begin)
             window_begin = begin;

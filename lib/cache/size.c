@@ -79,6 +79,34 @@ static uint64_t bytes_of(const struct lckv_cache *cache, uint64_t n_pages)
            pages_table_bytes(n_pages) + table_room(cache, n_pages);
 }
 
+uint64_t cache_session_pages(const struct lckv_cache *cache, uint64_t length)
+{
+    const struct lckv_plan *plan = cache->model->plan;
+    uint64_t total = 0;
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        const bool windowed = plan->slots[s].windowed;
+        const uint64_t held = pages_at_rest(&cache->paging, windowed, length);
+        total += pages_at_peak(&cache->paging, windowed, held, length, 1, 1);
+    }
+    return total;
+}
+
+uint64_t cache_session_tables(const struct lckv_cache *cache, uint64_t length)
+{
+    const struct lckv_plan *plan = cache->model->plan;
+    uint64_t bytes = sizeof(struct lckv_session) + plan->n_slots * sizeof(struct slot_pages);
+    if (length == 0)
+        return bytes;
+    bytes += cache_table_capacity((size_t)length) * sizeof(lckv_token);
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        const uint64_t begin = plan_slot_begin(
+            &plan->slots[s], length, cache->paging.sliding_window, cache->paging.rollback);
+        const uint64_t n = pages_for(&cache->paging, length) - begin / cache->layout.page_positions;
+        bytes += cache_table_capacity((size_t)n) * sizeof(uint32_t);
+    }
+    return bytes;
+}
+
 /* The most pages for which the budget suffices. */
 static lckv_status pages_for_budget(const struct lckv_cache *cache, uint64_t budget,
                                     size_t *n_pages)
