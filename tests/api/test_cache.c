@@ -443,6 +443,30 @@ START_TEST(budgets_hold_the_tables_of_all_sessions)
 }
 END_TEST
 
+/* What grows while a session grows are its tables, and the statistics count each of their bytes. */
+START_TEST(table_bytes_are_those_that_the_allocator_gave)
+{
+    static lckv_token many[600];
+    struct counting counting = {.n_allowed = SIZE_MAX};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    lckv_model *model =
+        open_model("tests/data/goldens/" WINDOWED, (lckv_model_options){.allocator = &allocator});
+    lckv_cache *cache =
+        make_cache(model, (lckv_cache_options){.n_tokens = 1024, .page_positions = 16});
+    lckv_session *session = make_session(cache);
+    const size_t others = counting.out - stats_of(cache).table_bytes;
+    for (int round = 0; round < 2; round++) {
+        lckv_item item = make_item(session, many, COUNT(many) / 2, NULL, N_VOCAB);
+        item.want = LCKV_WANT_NOTHING;
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+        ck_assert_uint_eq(counting.out, others + stats_of(cache).table_bytes);
+    }
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* Does everything from opening to the first logits, with the nth allocation refused. */
 static lckv_status whole_life(struct counting *counting)
 {
@@ -505,6 +529,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, budgets_are_kept);
     tcase_add_test(tcase, keys_and_values_have_types_of_their_own);
     tcase_add_test(tcase, budgets_hold_the_tables_of_all_sessions);
+    tcase_add_test(tcase, table_bytes_are_those_that_the_allocator_gave);
     tcase_add_test(tcase, every_refused_allocation_is_survived);
     suite_add_tcase(suite, tcase);
 }

@@ -84,6 +84,40 @@ START_TEST(looking_on_makes_no_call_fail)
 }
 END_TEST
 
+struct counted {
+    lckv_cache *cache;
+    uint64_t n_free;
+};
+
+static int32_t count_free_pages(void *user, uint64_t done, uint64_t total)
+{
+    struct counted *counted = user;
+    (void)done, (void)total;
+    counted->n_free = free_pages(counted->cache);
+    return 0;
+}
+
+/* Nobody has asked before the call. It takes no page, so the free ones are those from before it. */
+START_TEST(statistics_during_a_call_are_those_from_before_it)
+{
+    lckv_model *model = open_golden(models[_i], LCKV_PRECISION_FULL);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.page_positions = 16});
+    lckv_session *session = make_session(cache);
+    struct counted counted = {.cache = cache};
+    lckv_evaluate_options options = {
+        .size = sizeof options, .progress = count_free_pages, .progress_user = &counted};
+    make_tokens();
+    lckv_item begin = item_of(session, 0, 5, got[0]), more = item_of(session, 5, 9, got[0]);
+    ck_assert_ok(run(cache, &begin, 1, LCKV_PREFILL_AUTO));
+    ck_assert_ok(lckv_evaluate(cache, &more, sizeof more, 1, &options, NULL));
+    ck_assert_uint_eq(counted.n_free, free_pages(cache));
+    ck_assert_uint_eq(counted.n_free, stats_of(cache).n_pages - plan_info_of(model).n_slots);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 START_TEST(getters_check_their_arguments)
 {
     lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
@@ -162,6 +196,7 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("shown");
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, looking_on_makes_no_call_fail, 0, 3);
+    tcase_add_loop_test(tcase, statistics_during_a_call_are_those_from_before_it, 0, 3);
     tcase_add_test(tcase, getters_check_their_arguments);
     tcase_add_loop_test(tcase, keys_and_values_end_where_the_session_does, 0, 3);
     suite_add_tcase(suite, tcase);

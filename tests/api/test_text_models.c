@@ -286,6 +286,29 @@ START_TEST(what_messages_say_is_never_structure)
 }
 END_TEST
 
+START_TEST(every_special_token_has_its_id)
+{
+    static const lckv_token expected[] = {[LCKV_SPECIAL_BOS] = 0,
+                                          [LCKV_SPECIAL_EOS] = 1,
+                                          [LCKV_SPECIAL_UNKNOWN] = 3,
+                                          [LCKV_SPECIAL_PADDING] = 4,
+                                          [LCKV_SPECIAL_EOT] = 2};
+    put_model("");
+    put("tokenizer.json", TOKENIZER(""));
+    put("tokenizer_config.json",
+        "{\"bos_token\":\"<s>\",\"eos_token\":\"</s>\",\"unk_token\":\"a\","
+        "\"pad_token\":\"b\",\"eot_token\":\"<turn>\"}");
+    for (int converted = 0; converted < 2; converted++) {
+        lckv_model *model = open_folder(converted);
+        for (lckv_special special = LCKV_SPECIAL_BOS; special <= LCKV_SPECIAL_EOT; special++)
+            ck_assert_int_eq(lckv_model_special_token(model, special), expected[special]);
+        ck_assert_int_eq(lckv_model_special_token(model, LCKV_SPECIAL_EOT + 1), -1);
+        ck_assert_int_eq(lckv_model_special_token(NULL, LCKV_SPECIAL_BOS), -1);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
 /* As in the field's tools, config.json names no special tokens for templates. */
 START_TEST(templates_see_the_special_tokens_of_the_tokenizer)
 {
@@ -319,6 +342,7 @@ static void add_text_models(Suite *suite)
     tcase_add_loop_test(tcase, a_model_opens_without_a_tokenizer_that_is_not_understood, 0,
                         (int)(sizeof not_understood / sizeof not_understood[0]));
     tcase_add_test(tcase, what_messages_say_is_never_structure);
+    tcase_add_test(tcase, every_special_token_has_its_id);
     tcase_add_test(tcase, templates_see_the_special_tokens_of_the_tokenizer);
     suite_add_tcase(suite, tcase);
 }

@@ -12,14 +12,19 @@
     "{% for message in messages %}" LOOP "{% endfor %}{% if add_generation_prompt %}" \
     "{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
-static struct tokenizer *tokenizer_with(const char *template)
+static struct tokenizer *tokenizer_from(const char *json, const char *config, const char *template)
 {
-    struct checkpoint checkpoint = checkpoint_of_json(SMALL_JSON(""), "{\"bos_token\":\"<s>\"}");
+    struct checkpoint checkpoint = checkpoint_of_json(json, config);
     struct tokenizer *tokenizer = NULL;
     checkpoint.chat_template = (struct text){template, strlen(template)};
     ck_assert_ok(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer));
     ck_assert_ptr_nonnull(tokenizer);
     return tokenizer;
+}
+
+static struct tokenizer *tokenizer_with(const char *template)
+{
+    return tokenizer_from(SMALL_JSON(""), "{\"bos_token\":\"<s>\"}", template);
 }
 
 static lckv_message message(const char *role, const char *content)
@@ -70,6 +75,17 @@ START_TEST(messages_are_written_as_chatml)
     check_format(tokenizer, messages, 2, LCKV_CHAT_ANSWER,
                  "<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n"
                  "<|im_start|>assistant\n");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(templates_write_the_tokens_that_the_tokenizer_names)
+{
+    struct tokenizer *tokenizer = tokenizer_from(
+        SMALL_JSON(""), "{\"bos_token\":\"<s>\",\"eos_token\":\"</s>\",\"pad_token\":\"<user>\"}",
+        "{{ bos_token }}, {{ eos_token }}, {{ pad_token }}");
+    const lckv_message user = message("user", "Hi");
+    check_format(tokenizer, &user, 1, 0, "<s>, </s>, <user>");
     tokenizer_release(tokenizer);
 }
 END_TEST
@@ -323,6 +339,22 @@ START_TEST(roles_are_names)
 }
 END_TEST
 
+/* Normalised tokens are looked for apart from the others. */
+START_TEST(roles_have_no_normalized_tokens_either)
+{
+    struct tokenizer *tokenizer = tokenizer_from(
+        "{\"model\":" SMALL_MODEL(
+            "") ",\"added_tokens\":[{\"id\":0,\"content\":"
+                "\"<s>\",\"special\":true},{\"id\":11,\"content\":\"<user>\","
+                "\"special\":true,\"normalized\":true}],\"pre_tokenizer\":" SMALL_BYTE_LEVEL "}",
+        "{}", CHATML);
+    const lckv_message bad = message("a<user>", "x"), good = message("user", "<user>");
+    check_refused(tokenizer, &bad, 1, LCKV_INVALID_ARGUMENT, "has a special token in it");
+    check_format(tokenizer, &good, 1, 0, "<|im_start|>user\n<user><|im_end|>\n");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
 /* ---- Tokens ---- */
 
 /* Fails unless the conversation has these tokens. */
@@ -368,6 +400,7 @@ static void add_chat(Suite *suite)
 {
     TCase *tcase = tcase_create("chat");
     tcase_add_test(tcase, messages_are_written_as_chatml);
+    tcase_add_test(tcase, templates_write_the_tokens_that_the_tokenizer_names);
     tcase_add_test(tcase, stride_may_be_longer_than_a_message);
     tcase_add_loop_test(tcase, templates_write_what_jinja_writes, 0,
                         (int)(sizeof written / sizeof written[0]));
@@ -381,6 +414,7 @@ static void add_chat(Suite *suite)
     tcase_add_test(tcase, a_template_may_refuse_messages);
     tcase_add_test(tcase, texts_that_grow_without_end_are_refused);
     tcase_add_test(tcase, roles_are_names);
+    tcase_add_test(tcase, roles_have_no_normalized_tokens_either);
     tcase_add_test(tcase, only_the_template_writes_special_tokens);
     tcase_add_test(tcase, words_cross_from_template_to_message);
     suite_add_tcase(suite, tcase);

@@ -414,6 +414,9 @@ static void check_window(const char *input, const char *output, uint32_t given, 
     lckv_model *model = open_model(output, (lckv_model_options){0});
     ck_assert_uint_eq(info_of(model).sliding_window, expected);
     lckv_model_release(model);
+    model = open_model(output, (lckv_model_options){.sliding_window = expected + 3});
+    ck_assert_uint_eq(info_of(model).sliding_window, expected + 3);
+    lckv_model_release(model);
 }
 
 /* The same holds for a directory and a GGUF file. */
@@ -478,6 +481,37 @@ static void check_failure(const char *from, lckv_convert_options options, lckv_s
     closedir(directory);
 }
 
+struct watched {
+    uint64_t done, total;
+    bool wrong; /* it went back, beyond the total, or the total changed */
+};
+
+static int32_t watch(void *user, uint64_t done, uint64_t total)
+{
+    struct watched *watched = user;
+    watched->wrong |=
+        done < watched->done || done > total || (watched->total != 0 && total != watched->total);
+    watched->done = done;
+    watched->total = total;
+    return 0;
+}
+
+/* Also where tensors are made that the source does not have (rope factors). */
+START_TEST(progress_goes_up_to_the_total)
+{
+    static const char *const sources[] = {STANDARD, "tests/data/goldens/rope-llama3-tied"};
+    for (int packed = 0; packed < 2; packed++) {
+        struct watched watched = {0};
+        const lckv_convert_options options = {
+            .size = sizeof options, .packed = packed, .progress = watch, .progress_user = &watched};
+        ck_assert_ok(lckv_convert(sources[_i], first, &options, NULL));
+        ck_assert(!watched.wrong);
+        ck_assert_uint_gt(watched.total, 0);
+        ck_assert_uint_eq(watched.done, watched.total);
+    }
+}
+END_TEST
+
 START_TEST(failures_leave_the_old_file)
 {
     folder_write_text("first.gguf", "precious");
@@ -521,6 +555,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, keys_of_other_architectures_are_not_taken_over);
     tcase_add_test(tcase, plans_with_windows_need_a_size);
     tcase_add_loop_test(tcase, packed_files_are_the_same_every_time, 0, 4);
+    tcase_add_loop_test(tcase, progress_goes_up_to_the_total, 0, 2);
     tcase_add_test(tcase, failures_leave_the_old_file);
     suite_add_tcase(suite, tcase);
 }

@@ -68,6 +68,42 @@ START_TEST(reads_metadata)
 }
 END_TEST
 
+/* -2 in the bytes of every integer type, and what each makes of them. */
+START_TEST(numbers_keep_their_signs)
+{
+    static const struct {
+        uint32_t type;
+        const char *expected;
+    } numbers[] = {
+        {METADATA_U8, "254"},
+        {METADATA_I8, "-2"},
+        {METADATA_U16, "65534"},
+        {METADATA_I16, "-2"},
+        {METADATA_U32, "4294967294"},
+        {METADATA_I32, "-2"},
+        {METADATA_U64, "18446744073709551614"},
+        {METADATA_I64, "-2"},
+    };
+    const size_t n = sizeof numbers / sizeof numbers[0];
+    struct bytes bytes = {.length = 0};
+    put_header(&bytes, 3, 0, n);
+    for (size_t i = 0; i < n; i++) {
+        put_key(&bytes, metadata_type_name(numbers[i].type), numbers[i].type);
+        put_number(&bytes, (uint64_t)-2, metadata_type_size(numbers[i].type));
+    }
+    struct checkpoint checkpoint;
+    ck_assert_ok(
+        checkpoint_open_memory(&checkpoint, bytes.data, bytes.length, &memory_default_allocator));
+    for (size_t i = 0; i < n; i++) {
+        char text[32];
+        size_t length;
+        ck_assert_ok(metadata_text(&checkpoint.metadata.values[i], text, sizeof text, &length));
+        ck_assert_str_eq(text, numbers[i].expected);
+    }
+    checkpoint_close(&checkpoint);
+}
+END_TEST
+
 START_TEST(a_vocabulary_without_tensors_is_fine)
 {
     struct bytes bytes = {.length = 0};
@@ -245,6 +281,7 @@ static void add_reading(Suite *suite)
     TCase *tests = tcase_create("reading");
     tcase_add_loop_test(tests, reads_tensors_outermost_first, 0, 2);
     tcase_add_test(tests, reads_metadata);
+    tcase_add_test(tests, numbers_keep_their_signs);
     tcase_add_test(tests, a_vocabulary_without_tensors_is_fine);
     suite_add_tcase(suite, tests);
 }

@@ -124,6 +124,18 @@ START_TEST(numbers_are_shown_as_written)
 }
 END_TEST
 
+/* The windows of both configurations are above 0, but only the second plan has windowed layers. */
+START_TEST(a_window_that_no_layer_has_is_not_shown)
+{
+    lckv_model *without = open_it("tests/data/goldens/lckv-w2");
+    lckv_model *with = open_it("tests/data/goldens/yoco-windows");
+    ck_assert_uint_eq(info_of(without).sliding_window, 0);
+    ck_assert_uint_eq(info_of(with).sliding_window, 7);
+    lckv_model_release(without);
+    lckv_model_release(with);
+}
+END_TEST
+
 static void check_name(const char *path, const char *name)
 {
     lckv_model *model = open_it(path);
@@ -169,6 +181,7 @@ static void add_configs(Suite *suite)
     tcase_add_test(tcase, rotations_are_read_in_every_spelling);
     tcase_add_test(tcase, unknown_members_get_a_remark);
     tcase_add_test(tcase, numbers_are_shown_as_written);
+    tcase_add_test(tcase, a_window_that_no_layer_has_is_not_shown);
     tcase_add_test(tcase, a_model_has_the_name_of_its_directory);
     suite_add_tcase(suite, tcase);
 }

@@ -229,6 +229,41 @@ START_TEST(a_bad_config_is_refused)
 }
 END_TEST
 
+#define SCALING(theta, factor, low, high, context)                          \
+    "{\"rope_type\":\"llama3\",\"rope_theta\":" theta ",\"factor\":" factor \
+    ",\"low_freq_factor\":" low ",\"high_freq_factor\":" high               \
+    ",\"original_max_position_embeddings\":" context "}"
+
+/* All layers rotate alike here, so a difference in any member must be seen. */
+START_TEST(layer_types_that_rotate_differently_are_refused)
+{
+    static const char *const scalings[] = {
+        SCALING("1e4", "8", "1", "4", "64"),
+        SCALING("1e5", "8", "1", "4", "64"),
+        SCALING("1e4", "7", "1", "4", "64"),
+        SCALING("1e4", "8", "2", "4", "64"),
+        SCALING("1e4", "8", "1", "5", "64"),
+        SCALING("1e4", "8", "1", "4", "65"),
+        "{\"rope_theta\":1e4}",
+    };
+    for (size_t i = 0; i < sizeof scalings / sizeof scalings[0]; i++) {
+        char changes[512];
+        lckv_model *model = NULL;
+        snprintf(changes, sizeof changes,
+                 "{\"rope_parameters\":{\"full_attention\":%s,\"sliding_attention\":%s}}",
+                 scalings[0], scalings[i]);
+        make_changed(changes, false);
+        if (i > 0) {
+            check_refused(folder, NULL, LCKV_UNSUPPORTED,
+                          "rope_parameters differ between layer types");
+        } else {
+            ck_assert_ok(lckv_model_open(folder, NULL, &model));
+            lckv_model_release(model);
+        }
+    }
+}
+END_TEST
+
 /* Members of related models that change nothing here. */
 START_TEST(neutral_members_are_accepted)
 {
@@ -352,6 +387,7 @@ static void add_models(Suite *suite)
 {
     TCase *tcase = tcase_create("models");
     tcase_add_checked_fixture(tcase, folder_make, folder_remove);
+    tcase_add_test(tcase, layer_types_that_rotate_differently_are_refused);
     tcase_add_test(tcase, neutral_members_are_accepted);
     tcase_add_loop_test(tcase, a_bad_config_is_refused, 0,
                         sizeof bad_configs / sizeof bad_configs[0]);
