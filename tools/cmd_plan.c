@@ -92,6 +92,19 @@ static int parse_and_show(struct plan_answer *answer, const struct question *que
     return status;
 }
 
+/* What a cache of the model takes of the memory asked about, scratch and tables included. */
+static void ask_cache(struct plan_answer *answer, const lckv_model *model,
+                      const struct question *question)
+{
+    const lckv_cache_options options = {.size = sizeof options,
+                                        .budget_bytes = question->memory,
+                                        .kv_dtype = question->kv_types.keys,
+                                        .v_dtype = question->kv_types.values};
+    answer->cache.size = sizeof answer->cache;
+    answer->has_cache =
+        lckv_cache_estimate(model, &options, question->context, &answer->cache) == LCKV_OK;
+}
+
 static int show_for_model(const struct question *question, bool as_json)
 {
     lckv_model *model;
@@ -106,6 +119,8 @@ static int show_for_model(const struct question *question, bool as_json)
         answer.request.n_kv_heads = info.n_kv_heads;
         answer.request.head_dim = info.head_dim;
         answer.request.sliding_window = info.sliding_window;
+        if (question->memory != 0 && question->plan == NULL && question->sliding_window == 0)
+            ask_cache(&answer, model, question);
         status = question->plan == NULL ? show(&answer, question, as_json)
                                         : parse_and_show(&answer, question, info.n_layers, as_json);
     }

@@ -65,6 +65,13 @@ static void print_memory(const struct plan_answer *answer)
     snprintf(standard, sizeof standard, "%" PRIu64, report->standard_sessions_that_fit);
     print_row(label, mine, standard,
               ratio(report->sessions_that_fit, report->standard_sessions_that_fit));
+    if (answer->has_cache) {
+        const lckv_cache_estimate_report *cache = &answer->cache;
+        snprintf(mine, sizeof mine, "%" PRIu64, cache->sessions_that_fit);
+        print_row("  with scratch and tables", mine, "", 0);
+        printf("    pages %s, scratch %s, tables %s\n", human_bytes(cache->page_bytes_total).text,
+               human_bytes(cache->scratch_bytes).text, human_bytes(cache->table_bytes).text);
+    }
     if (report->context_that_fits == UINT64_MAX)
         snprintf(mine, sizeof mine, "no limit");
     else
@@ -189,6 +196,19 @@ static void add_memory(struct json *json, const struct plan_answer *answer)
         json_unsigned(json, report->context_that_fits);
 }
 
+static void add_cache(struct json *json, const lckv_cache_estimate_report *cache)
+{
+    json_key(json, "cache");
+    json_begin_object(json);
+    json_add_unsigned(json, "sessions_that_fit", cache->sessions_that_fit);
+    json_add_unsigned(json, "n_pages", cache->n_pages);
+    json_add_unsigned(json, "page_bytes", cache->page_bytes);
+    json_add_unsigned(json, "page_bytes_total", cache->page_bytes_total);
+    json_add_unsigned(json, "scratch_bytes", cache->scratch_bytes);
+    json_add_unsigned(json, "table_bytes", cache->table_bytes);
+    json_end_object(json);
+}
+
 int plan_print_json(const struct plan_answer *answer)
 {
     const lckv_plan_info *info = &answer->info;
@@ -201,6 +221,8 @@ int plan_print_json(const struct plan_answer *answer)
     json_add_unsigned(&json, "n_upward", info->n_upward);
     json_add_unsigned(&json, "n_groups", info->n_groups);
     add_memory(&json, answer);
+    if (answer->has_cache)
+        add_cache(&json, &answer->cache);
     int status = add_layers(&json, answer);
     if (status == EXIT_SUCCESS)
         status = add_slots(&json, answer);

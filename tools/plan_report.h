@@ -14,6 +14,8 @@ struct plan_answer {
     bool is_assumed; /* n_kv_heads or head_dim is a guess */
     lckv_memory_request request;
     lckv_memory_report report;
+    bool has_cache; /* `cache` tells of the model's own plan and the memory asked about */
+    lckv_cache_estimate_report cache;
     char *text;
     char *picture;
 };
