@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* ---- What is done with jobs that are over ------------------------------------------------------ */
+/* ---- What is done with jobs that are over ---- */
 
 static int write_job(struct batch_loop *loop, struct batch_job *job)
 {
@@ -41,10 +41,9 @@ static int write_jobs(struct batch_loop *loop)
     return status;
 }
 
-/* ---- Admission --------------------------------------------------------------------------------- */
+/* ---- Admission ---- */
 
-/* Takes a prompt from the input, if one is there. Waits for it only if nothing else is to be done.
- */
+/* Takes a prompt from the input, if one is there. Waits for it if nothing else is to be done. */
 static int take_prompt(struct batch_loop *loop, bool *is_taken)
 {
     struct batch_request request;
@@ -78,24 +77,24 @@ static int admit(struct batch_loop *loop)
 {
     struct batch_queue *queue = &loop->queue;
     int status = EXIT_SUCCESS;
-    while (status == EXIT_SUCCESS && !interrupt_came()) {
-        bool is_taken = true;
-        if (queue->n_active < queue->n_jobs && !queue->is_full) {
-            status = batch_queue_admit(queue);
-            if (status == EXIT_SUCCESS && queue->n_active == 0)
-                status = write_jobs(loop); /* it can never fit */
-        } else if (batch_queue_wants_job(queue) && !loop->input_is_over) {
-            status = take_prompt(loop, &is_taken);
+    bool goes_on = true;
+    while (status == EXIT_SUCCESS && goes_on && !interrupt_came()) {
+        if (batch_queue_wants_job(queue) && !loop->input_is_over) {
+            status = take_prompt(loop, &goes_on);
+        } else if (queue->n_active < queue->n_jobs && !queue->is_full) {
+            status = batch_queue_admit(queue, &goes_on);
+            if (status == EXIT_SUCCESS && queue->n_active == 0) {
+                goes_on = true; /* the job can never fit and is over */
+                status = write_jobs(loop);
+            }
         } else {
-            break;
+            goes_on = false;
         }
-        if (!is_taken && (queue->n_jobs > 0 || loop->input_is_over))
-            break;
     }
     return status;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------- */
+/* ---- Calls ---- */
 
 static size_t n_pending(const struct batch_job *job)
 {
@@ -178,7 +177,7 @@ static int compute(struct batch_loop *loop)
     return take_results(loop, n_items);
 }
 
-/* ---- The loop ---------------------------------------------------------------------------------- */
+/* ---- The loop ---- */
 
 static void show_progress(struct batch_loop *loop)
 {

@@ -28,7 +28,7 @@ static bool fail_member(struct reading *reading, const char *expected)
     return batch_request_fail(reading->request, "%s: expected %s", reading->member, expected);
 }
 
-/* ---- Values ------------------------------------------------------------------------------------ */
+/* ---- Values ---- */
 
 /* The spelling of a number as a string, which must be short; else it stands for no number. */
 struct spelling {
@@ -90,7 +90,7 @@ static bool grow(void **items, size_t count, size_t *capacity, size_t item_size)
     return true;
 }
 
-/* ---- Members ----------------------------------------------------------------------------------- */
+/* ---- Members ---- */
 
 static bool read_prompt(struct reading *reading)
 {
@@ -225,7 +225,7 @@ static const struct member {
 };
 enum { N_MEMBERS = sizeof members / sizeof members[0] };
 
-/* ---- All of them ------------------------------------------------------------------------------- */
+/* ---- All of them ---- */
 
 static bool fail_unknown(struct reading *reading, lckv_string name)
 {

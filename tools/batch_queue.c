@@ -78,16 +78,44 @@ static int find_room(struct batch_queue *queue, bool *has_room)
     return status == LCKV_OK || status == LCKV_CACHE_FULL ? EXIT_SUCCESS : fail_library();
 }
 
-int batch_queue_admit(struct batch_queue *queue)
+/* How many tokens two jobs have in common at their beginning. */
+static size_t common_tokens(const struct batch_job *a, const struct batch_job *b)
+{
+    size_t n = 0;
+    while (n < a->tokens.count && n < b->tokens.count && a->tokens.ids[n] == b->tokens.ids[n])
+        n++;
+    return n;
+}
+
+/* Whether an active job is about to encode tokens that the new one could take over. */
+static bool is_worth_waiting(const struct batch_queue *queue, const struct batch_job *job)
+{
+    enum { WORTH_TOKENS = 32 };
+    for (size_t i = 0; i < queue->n_active; i++) {
+        const struct batch_job *other = queue->jobs[i];
+        size_t n_common = common_tokens(other, job);
+        if (other->n_encoded < n_common && n_common >= job->n_encoded + WORTH_TOKENS)
+            return true;
+    }
+    return false;
+}
+
+int batch_queue_admit(struct batch_queue *queue, bool *is_admitted)
 {
     struct batch_job *job = queue->jobs[queue->n_active];
     bool has_room = false;
+    *is_admitted = false;
     if (lckv_session_create(queue->cache, &job->session) != LCKV_OK ||
         lckv_session_reuse(job->session, job->tokens.ids, job->tokens.count, &job->n_encoded) !=
             LCKV_OK)
         return fail_library();
+    if (is_worth_waiting(queue, job)) {
+        drop_session(job);
+        return EXIT_SUCCESS;
+    }
     int status = find_room(queue, &has_room);
     if (status == EXIT_SUCCESS && has_room) {
+        *is_admitted = true;
         queue->n_active++;
         queue->n_reused += job->n_encoded;
         return EXIT_SUCCESS;

@@ -22,7 +22,7 @@ struct batch_queue {
     uint64_t n_reused; /* tokens that the cache had of other texts */
 };
 
-/* Makes a queue for as many jobs as the cache has sessions. Complains and returns an exit status. */
+/* A queue for as many jobs as the cache has sessions. Complains and returns an exit status. */
 int batch_queue_init(struct batch_queue *queue, lckv_cache *cache, uint32_t n_slots);
 
 /* Whether the queue has room for a job, and nobody waits before it. */
@@ -34,10 +34,11 @@ void batch_queue_add(struct batch_queue *queue, struct batch_job *job);
 /*
  * Gives the first job that waits a session, if the cache has room: for its tokens, for all that the
  * active ones have not encoded yet, and for some growth of each. The session begins with what the
- * cache has of the same tokens. If the cache is too small for the
+ * cache has of the same tokens; if an active job is about to compute more of them, the job waits
+ * for that. *is_admitted tells whether it has its session now. If the cache is too small for the
  * job even alone, the job is over. Complains and returns an exit status.
  */
-int batch_queue_admit(struct batch_queue *queue);
+int batch_queue_admit(struct batch_queue *queue, bool *is_admitted);
 
 /*
  * After a call that found the cache full: takes the session of the youngest active job, or ends the

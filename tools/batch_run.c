@@ -36,7 +36,7 @@ static int add_settings(struct fingerprint *fingerprint, const lckv_model *model
     return EXIT_SUCCESS;
 }
 
-/* ---- The summary ------------------------------------------------------------------------------- */
+/* ---- The summary ---- */
 
 static double mean_sessions(const struct batch_loop *loop)
 {
@@ -97,7 +97,7 @@ static int sum_up(const struct batch_settings *settings, const struct batch_loop
     return status == EXIT_SUCCESS && loop->output->n_errors > 0 ? EXIT_FAILURE : status;
 }
 
-/* ---- Opening and closing ----------------------------------------------------------------------- */
+/* ---- Opening and closing ---- */
 
 static int run_with_cache(const struct batch_settings *settings, struct batch_loop *loop)
 {

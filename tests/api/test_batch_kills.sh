@@ -29,12 +29,13 @@ batch() { # OUTPUT; call it in a shell of its own
 report "undisturbed: exit 1, because some lines have errors" "$([ $? -eq 1 ] && echo true)"
 n_killed=0
 for ((i = 0; i < kills; i++)); do
-    before=$(cat "$work/killed" 2>/dev/null | wc -l)
+    touch "$work/killed"
+    before=$(wc -l <"$work/killed")
     (batch "$work/killed") &
     process=$!
     # In most cases wait for some more answers, so that each run has done something; then for up to 0.3 seconds.
     for _ in $(seq 1 400); do
-        [ "$(cat "$work/killed" 2>/dev/null | wc -l)" -gt $((before + RANDOM % 12)) ] && break
+        [ "$(wc -l <"$work/killed")" -gt $((before + RANDOM % 12)) ] && break
         kill -0 $process 2>/dev/null || break
         sleep 0.01
     done

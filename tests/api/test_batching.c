@@ -28,7 +28,7 @@ static void make_texts(void)
     }
 }
 
-/* ---- Passes ------------------------------------------------------------------------------------ */
+/* ---- Passes ---- */
 
 static int32_t count_passes(void *user, uint64_t done, uint64_t total)
 {
@@ -86,7 +86,7 @@ START_TEST(mixed_calls_read_each_weight_once)
 }
 END_TEST
 
-/* ---- Bits -------------------------------------------------------------------------------------- */
+/* ---- Bits ---- */
 
 /* A client of a server; all zero while it is not there. */
 struct client {
