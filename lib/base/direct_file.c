@@ -75,8 +75,8 @@ lckv_status direct_file_read(struct direct_file *file, uint64_t offset, uint8_t 
         done += (size_t)got;
         /* A direct read ends between two blocks only where the file ends. */
         if (done < needed && (got == 0 || (direct && done % DIRECT_ALIGNMENT != 0)))
-            return fail(LCKV_IO, "%s: ends at byte %llu now; it was longer when it was opened",
-                        file->name, (unsigned long long)(offset + done));
+            return fail(LCKV_IO, "%s: ends before byte %llu now; it was longer when it was opened",
+                        file->name, (unsigned long long)(offset + needed));
     }
     if (!atomic_load(&file->direct))
         posix_fadvise(file->descriptor, (off_t)offset, (off_t)length, POSIX_FADV_DONTNEED);

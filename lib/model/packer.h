@@ -18,7 +18,7 @@ struct packer {
     const lckv_model_options *options;
     struct filling *fillings;
     size_t n_fillings, capacity;
-    uint64_t done, total; /* bytes of weights in the files */
+    uint64_t done, total;        /* bytes of weights in the files */
     struct streaming *streaming; /* NULL: the weights are not streamed */
 };
 

@@ -444,8 +444,8 @@ START_TEST(a_file_that_shrinks_is_an_error_of_the_call)
     lckv_cache_last_error(trial.cache, kept, sizeof kept);
     ck_assert_str_eq(kept, lckv_last_error());
     ck_assert_int_eq(truncate(packed, 4096), 0);
-    ck_assert_status(append(&trial, logits), LCKV_IO); /* not even the embedding's rows */
-    ck_assert_error_has("streamed weights of the embedding");
+    ck_assert_status(append(&trial, logits), LCKV_IO); /* not even the embedding is there */
+    ck_assert_error_has("streamed weights of ");
     FILE *file = fopen(packed, "r+b");
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
