@@ -398,7 +398,7 @@ typedef struct lckv_model_info {
     float rope_theta;
     float rms_norm_eps;
     uint64_t n_parameters;     /* elements of the tensors that the model uses */
-    uint64_t weight_bytes;     /* in packed form, in memory or mapped */
+    uint64_t weight_bytes;     /* in packed form: in memory, mapped or streamed */
     const char *architecture;  /* "llama", "lckv-llama"; these four live as long as the model */
     const char *name;          /* general.name, or the name of the directory; may be "" */
     const char *kernel_set;    /* the one in use */

@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 
-#define PIECE_BYTES ((size_t)2 << 20) /* that one read asks for */
+#define PIECE_BYTES ((size_t)4 << 20) /* that one read asks for */
 
 /* What to read next, and where to. False if there is nothing to do now. */
 static bool choose(const struct weight_ring *ring, uint32_t *portion, uint32_t *place)

@@ -199,7 +199,8 @@ lckv_status streaming_end(struct streaming *streaming, uint64_t ring_bytes)
     const uint32_t n_layers = model->hparams.n_layers;
     struct ring_parts parts = {.plan = model->plan,
                                .file = &model->checkpoint.files[0],
-                               .row_bytes = model->token_embedding.size.strip_bytes};
+                               .row_bytes = model->token_embedding.size.strip_bytes,
+                               .patience = RING_PATIENCE};
     size_t most;
     lckv_status status = make_portions(streaming, &parts, &most);
     if (status == LCKV_OK)

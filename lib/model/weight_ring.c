@@ -67,7 +67,7 @@ lckv_status weight_ring_create(const struct ring_parts *parts, struct arena *are
     ring->n_portions = parts->n_portions;
     ring->n_places = parts->n_places;
     ring->row_bytes = weight_ring_row_bytes(parts->row_bytes);
-    ring->patience = RING_PATIENCE_SECONDS * (int64_t)1000000000;
+    ring->patience = parts->patience;
     atomic_init(&ring->owner, 0); /* no process: the first pass adopts the ring */
     status = allocate(ring, arena);
     if (status != LCKV_OK)
@@ -109,11 +109,6 @@ const uint8_t *weight_ring_places(const struct weight_ring *ring)
 size_t weight_ring_bytes(const struct weight_ring *ring)
 {
     return ring->memory_bytes;
-}
-
-void weight_ring_set_patience(struct weight_ring *ring, int64_t nanoseconds)
-{
-    ring->patience = nanoseconds;
 }
 
 static void start_empty(struct weight_ring *ring)

@@ -19,7 +19,7 @@
 
 #define RING_LEAST_PLACES 2 /* one in use, one being read */
 #define RING_DEFAULT_PLACES 3
-#define RING_PATIENCE_SECONDS 60 /* a file of which nothing came for so long is given up */
+#define RING_PATIENCE (60 * (int64_t)1000000000) /* nanoseconds */
 
 /* Where a portion lies in the file. */
 struct portion {
@@ -36,6 +36,7 @@ struct ring_parts {
     uint32_t n_portions; /* the layers' first */
     uint32_t n_places;
     size_t row_bytes; /* the most that weight_ring_read is asked for */
+    int64_t patience; /* nanoseconds; a file of which nothing comes for so long is given up */
 };
 
 /* The bytes of one place, for portions of up to `most_bytes`. */
@@ -89,8 +90,5 @@ CHECKED bool weight_ring_read(struct weight_ring *ring, uint64_t offset, size_t 
  * tries again. LCKV_OK also if the pass was cancelled.
  */
 CHECKED lckv_status weight_ring_end(struct weight_ring *ring);
-
-/* For tests: gives the file up after so many nanoseconds without an answer. */
-void weight_ring_set_patience(struct weight_ring *ring, int64_t nanoseconds);
 
 #endif

@@ -32,7 +32,7 @@ static uint32_t number_at(uint64_t offset)
     return (uint32_t)(offset / 4 * 7 + offset / BLOCK);
 }
 
-static void begin_trial(uint32_t n_places)
+static void begin_trial(uint32_t n_places, int64_t patience)
 {
     enum { END = 40 * BLOCK };
     static uint32_t numbers[END / 4];
@@ -54,7 +54,8 @@ static void begin_trial(uint32_t n_places)
                                      .portions = trial.portions,
                                      .n_portions = N_PORTIONS,
                                      .n_places = n_places,
-                                     .row_bytes = ROW};
+                                     .row_bytes = ROW,
+                                     .patience = patience};
     ck_assert_ok(weight_ring_create(&parts, &trial.arena, &memory_default_allocator, &trial.ring));
     file_close(&file);
 }
@@ -154,7 +155,7 @@ static void run_pass(const struct ring_pass *pass, unsigned n_workers)
 START_TEST(every_portion_is_there_when_it_is_needed)
 {
     random_seed = 1 + (uint64_t)_i;
-    begin_trial(RING_LEAST_PLACES + (uint32_t)_i);
+    begin_trial(RING_LEAST_PLACES + (uint32_t)_i, RING_PATIENCE);
     for (int i = 0; i < 15; i++) {
         uint64_t dice = (uint64_t)random_bits() << 32 | random_bits();
         struct ring_pass pass = {.n_iterations = dice % 3 == 0 ? (uint32_t)(dice >> 8) % 9 + 1 : 0,
@@ -187,8 +188,7 @@ static lckv_status run_alone(void)
 START_TEST(a_file_that_does_not_answer_is_given_up)
 {
     const uint8_t *row;
-    begin_trial(RING_LEAST_PLACES);
-    weight_ring_set_patience(trial.ring, 50000000);
+    begin_trial(RING_LEAST_PLACES, 50000000);
     ck_assert_ok(run_alone());
     reads.stuck_from = trial.portions[5].offset;
     ck_assert_status(run_alone(), LCKV_IO);
@@ -220,7 +220,7 @@ START_TEST(waiting_ends_when_the_call_is_cancelled)
     pthread_t thread;
     size_t shift;
     cancelled = 0;
-    begin_trial(RING_LEAST_PLACES);
+    begin_trial(RING_LEAST_PLACES, RING_PATIENCE);
     reads.stuck_from = 1;
     ck_assert_ok(weight_ring_begin(trial.ring, &whole, &cancelled));
     ck_assert_int_eq(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
@@ -263,7 +263,7 @@ START_TEST(passes_take_turns)
 {
     pthread_t thread;
     _Atomic int n_passes = 0;
-    begin_trial(RING_LEAST_PLACES + 1);
+    begin_trial(RING_LEAST_PLACES + 1, RING_PATIENCE);
     ck_assert_int_eq(pthread_create(&thread, NULL, run_many, &n_passes_of_other), 0);
     run_many(&n_passes);
     ck_assert_int_gt(n_passes_of_other, 25);
