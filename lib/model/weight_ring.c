@@ -262,6 +262,9 @@ bool weight_ring_await(struct weight_ring *ring, uint64_t position, uint32_t por
         ring->position = position;
         pthread_cond_signal(&ring->wanted);
     }
+    if (position == ring->position && portion_next_use(&ring->order, portion, position) != position)
+        ring_stop(ring, fail(LCKV_INTERNAL, "portion %u is not the one of position %llu", portion,
+                             (unsigned long long)position));
     struct watch watch = watch_begin(ring);
     bool waits = true;
     while (waits && position == ring->position && ring->place_of[portion] == RING_NONE)

@@ -185,6 +185,35 @@ static lckv_status run_alone(void)
     return weight_ring_end(trial.ring);
 }
 
+/* After a pass the thread fills the places, and then it rests. */
+START_TEST(a_full_ring_reads_nothing)
+{
+    begin_trial(RING_LEAST_PLACES + (uint32_t)_i, RING_PATIENCE);
+    ck_assert_ok(run_alone());
+    uint64_t seen = 0;
+    for (int tries = 0; seen != reads.n_bytes && tries < 50; tries++) {
+        seen = reads.n_bytes;
+        for (int i = 0; i < 50; i++)
+            reads_sleep();
+    }
+    ck_assert_uint_eq(seen, reads.n_bytes);
+    end_trial();
+}
+END_TEST
+
+START_TEST(a_pass_in_another_order_than_announced_is_refused)
+{
+    size_t shift;
+    begin_trial(RING_LEAST_PLACES, RING_PATIENCE);
+    ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+    ck_assert(weight_ring_await(trial.ring, 0, 0, &never, &shift));
+    ck_assert(!weight_ring_await(trial.ring, 1, 5, &never, &shift));
+    ck_assert_status(weight_ring_end(trial.ring), LCKV_INTERNAL);
+    ck_assert_ok(run_alone());
+    end_trial();
+}
+END_TEST
+
 START_TEST(a_file_that_does_not_answer_is_given_up)
 {
     const uint8_t *row;
@@ -278,6 +307,8 @@ static void add_all(Suite *suite)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, every_portion_is_there_when_it_is_needed, 0,
                         N_PORTIONS - RING_LEAST_PLACES + 1);
+    tcase_add_loop_test(tcase, a_full_ring_reads_nothing, 0, N_PORTIONS - RING_LEAST_PLACES + 1);
+    tcase_add_test(tcase, a_pass_in_another_order_than_announced_is_refused);
     tcase_add_test(tcase, a_file_that_does_not_answer_is_given_up);
     tcase_add_loop_test(tcase, waiting_ends_when_the_call_is_cancelled, 0, 2);
     tcase_add_test(tcase, passes_take_turns);
