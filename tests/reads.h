@@ -22,6 +22,14 @@ static struct {
     _Atomic int n_buffered;     /* reads of files without O_DIRECT, if no_direct is set */
 } reads;
 
+/* Reads are as usual again. */
+static inline void reads_reset(void)
+{
+    reads.fail_from = reads.stuck_from = 0;
+    reads.no_direct = false;
+    reads.n_buffered = 0;
+}
+
 static inline void reads_sleep(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);

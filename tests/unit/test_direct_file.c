@@ -22,6 +22,12 @@ static void set_up(void)
     folder_write("file", content, sizeof content);
 }
 
+static void tear_down(void)
+{
+    reads_reset();
+    folder_remove();
+}
+
 static struct direct_file open_direct(void)
 {
     struct file file;
@@ -119,7 +125,7 @@ END_TEST
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("direct files");
-    tcase_add_checked_fixture(tcase, set_up, folder_remove);
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, whole_blocks_and_the_end_are_read);
     tcase_add_test(tcase, refused_direct_reads_go_through_the_page_cache);
     tcase_add_test(tcase, any_file_system_is_read);
