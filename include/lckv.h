@@ -364,8 +364,8 @@ LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t
 /*
  * Opens a GGUF file, or a Hugging Face directory (config.json, model.safetensors or its sharded
  * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set;
- * the file is not needed afterwards, unless it is mapped or streamed (lckv_weights). Files that another process
- * truncates during the open can raise SIGBUS: read such a file yourself and use
+ * the file is not needed afterwards, unless it is mapped or streamed (lckv_weights). Files that
+ * another process truncates during the open can raise SIGBUS: read such a file yourself and use
  * lckv_model_open_memory.
  */
 LCKV_API lckv_status lckv_model_open(const char *path, const lckv_model_options *options,

@@ -105,7 +105,7 @@ static lckv_status largest_layer(const struct streaming *streaming, size_t *most
     return status;
 }
 
-/* How the output matrix is cut: parts of `rows` rows and `bytes` bytes, the last one of the rest. */
+/* How the output matrix is cut: parts of `rows` rows and `bytes` bytes; the last has the rest. */
 struct cut {
     uint32_t n, rows;
     size_t bytes;

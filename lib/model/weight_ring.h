@@ -79,8 +79,8 @@ CHECKED bool weight_ring_await(struct weight_ring *ring, uint64_t position, uint
                                const _Atomic int *cancelled, size_t *shift);
 
 /*
- * Reads up to `row_bytes` bytes of the file, for the thread that began the pass. They stay until the
- * next such call, or the end of the pass. False as from weight_ring_await.
+ * Reads up to `row_bytes` bytes of the file, for the thread that began the pass. They stay until
+ * the next such call, or the end of the pass. False as from weight_ring_await.
  */
 CHECKED bool weight_ring_read(struct weight_ring *ring, uint64_t offset, size_t n_bytes,
                               const _Atomic int *cancelled, const uint8_t **bytes);

@@ -1,6 +1,7 @@
 /*
  * The ring of streamed weights, without a model: each portion of a file is there when a pass comes
- * to it, for all workers, in every order; passes take turns; a file that does not answer is given up.
+ * to it, for all workers, in every order; passes take turns; a file that does not answer is given
+ * up.
  */
 #include "model/weight_ring.h"
 
