@@ -313,7 +313,28 @@ enum {
      * if it is truncated, or cannot be read any more, the next evaluate may raise SIGBUS.
      */
     LCKV_WEIGHTS_DEFAULT = 0,
-    LCKV_WEIGHTS_COPIED = 1 /* weights are always read into memory */
+    LCKV_WEIGHTS_COPIED = 1, /* weights are always read into memory */
+    /*
+     * For weights that are larger than memory: a thread reads the next layers from the file while
+     * others compute, into a ring that holds a few of them (stream_bytes). Only norms and biases
+     * stay in memory for good. The output matrix is read like layers, in parts that are no larger;
+     * of the embedding the rows that a call needs are read. Logits are bitwise those of the same
+     * model in memory.
+     *
+     * The file must be packed for the kernel set in use (lckv_convert), and must stay as it is.
+     * LCKV_UNSUPPORTED says how to make it. Reads go past the page cache where the file system
+     * allows it. Each pass of an evaluate call reads all layers that the ring does not hold from
+     * before, once for all rows of the pass, so large batches cost little more than small ones;
+     * memory for more layers saves as much reading.
+     *
+     * The thread belongs to the model, starts with the first evaluate call, and ends with the
+     * model. After a call it goes on until the ring holds the next layers. Caches of one model take
+     * turns, pass by pass, and lckv_cache_cancel also reaches a call that waits.
+     *
+     * If the file cannot be read any more, or nothing comes for 60 seconds, the evaluate call that
+     * needs it fails with LCKV_IO, and its sessions are as before. The next call tries again.
+     */
+    LCKV_WEIGHTS_STREAMED = 2
 };
 
 typedef struct lckv_model_options {
@@ -333,6 +354,8 @@ typedef struct lckv_model_options {
                         with the open, as many as lckv_pool_create makes for 0. The open's callbacks
                         run while the pool is taken: what they call on it gets only their thread,
                         and they must not wait for other threads that use it */
+    uint64_t stream_bytes; /* with LCKV_WEIGHTS_STREAMED, memory for the ring, at least two layers
+                              (the largest); 0: three */
 } lckv_model_options;
 
 /* Clears the options and sets their size: sizeof *options in the caller's program. */
@@ -341,8 +364,8 @@ LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t
 /*
  * Opens a GGUF file, or a Hugging Face directory (config.json, model.safetensors or its sharded
  * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set;
- * the file is not needed afterwards, unless it is mapped (lckv_weights). Files that another process
- * truncates during the open can raise SIGBUS: read such a file yourself and use
+ * the file is not needed afterwards, unless it is mapped or streamed (lckv_weights). Files that
+ * another process truncates during the open can raise SIGBUS: read such a file yourself and use
  * lckv_model_open_memory.
  */
 LCKV_API lckv_status lckv_model_open(const char *path, const lckv_model_options *options,
@@ -375,7 +398,7 @@ typedef struct lckv_model_info {
     float rope_theta;
     float rms_norm_eps;
     uint64_t n_parameters;     /* elements of the tensors that the model uses */
-    uint64_t weight_bytes;     /* in packed form, in memory or mapped */
+    uint64_t weight_bytes;     /* in packed form: in memory, mapped or streamed */
     const char *architecture;  /* "llama", "lckv-llama"; these four live as long as the model */
     const char *name;          /* general.name, or the name of the directory; may be "" */
     const char *kernel_set;    /* the one in use */
@@ -384,6 +407,9 @@ typedef struct lckv_model_info {
     int32_t is_repacked;       /* the file is packed for another one, so opening takes longer */
     uint64_t decode_bytes;     /* bytes of weights that decoding one token reads: all but those of
                                   the embedding, which count only if it is the output matrix, too */
+    uint64_t resident_bytes;   /* of weight_bytes: those that are never read again, all but those of
+                                  streamed matrices */
+    uint64_t ring_bytes;       /* the memory in which matrices are streamed; 0: they are not */
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 

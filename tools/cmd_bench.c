@@ -143,6 +143,7 @@ static int run_all(struct bench *bench)
         json_add_string(&json, "kv_type", kv_types_text(settings->kv_types).text);
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
         json_add_unsigned(&json, "weight_bytes_per_step", info->decode_bytes);
+        json_add_unsigned(&json, "ring_bytes", info->ring_bytes);
         json_add_unsigned(&json, "n_repeats", settings->n_repeats);
         json_key(&json, "tests"); /* speeds are tokens per second of all sessions together */
         json_begin_array(&json);

@@ -86,6 +86,8 @@ static const char *precision_name(lckv_precision precision)
 
 static const char *placement(const lckv_model_info *info)
 {
+    if (info->ring_bytes != 0)
+        return "streamed";
     if (info->is_mapped)
         return "mapped: the file is packed for this kernel set";
     return info->is_repacked ? "in memory, repacked: the file is packed for another kernel set"
@@ -101,6 +103,9 @@ static int print_text(const struct facts *facts, bool with_metadata)
     printf("parameters       %.1f million\n", (double)info->n_parameters / 1e6);
     printf("weights          %s, %s %s\n", info->weight_dtypes,
            human_bytes(info->weight_bytes).text, placement(info));
+    if (info->ring_bytes != 0)
+        printf("ring             %s for what is streamed, %s that stay\n",
+               human_bytes(info->ring_bytes).text, human_bytes(info->resident_bytes).text);
     printf("layers           %" PRIu32 "\n", info->n_layers);
     printf("hidden size      %" PRIu32 ", MLP %" PRIu32 "\n", info->hidden_size,
            info->intermediate_size);
@@ -148,6 +153,8 @@ static int print_json(const struct facts *facts, bool with_metadata)
     json_add_unsigned(&json, "weight_bytes", info->weight_bytes);
     json_add_bool(&json, "is_mapped", info->is_mapped);
     json_add_bool(&json, "is_repacked", info->is_repacked);
+    json_add_unsigned(&json, "resident_bytes", info->resident_bytes);
+    json_add_unsigned(&json, "ring_bytes", info->ring_bytes);
     json_add_unsigned(&json, "n_layers", info->n_layers);
     json_add_unsigned(&json, "n_vocab", info->n_vocab);
     json_add_unsigned(&json, "hidden_size", info->hidden_size);

@@ -21,6 +21,11 @@ void add_model_options(struct command_line *line, struct model_settings *model)
              "portable, avx2, ... (default: $LCKV_CPU, else\nthe best that the processor runs)");
     add_number(line, "--sliding-window N", &model->sliding_window, 1, UINT32_MAX,
                "tokens that windowed layers attend to (default:\nas the model says)");
+    add_flag(line, "--stream-weights", &model->stream_weights,
+             "read layers from the file as they are needed, for\nweights larger than memory; the "
+             "model is a file from\nlckv convert --packed");
+    add_size(line, "--stream-bytes SIZE", &model->stream_bytes,
+             "with --stream-weights, memory for layers, such as\n512MiB (default: three layers)");
 }
 
 void add_sampling_options(struct command_line *line, struct sampling *sampling)

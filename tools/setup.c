@@ -11,6 +11,10 @@
 
 int open_model(const struct model_settings *settings, lckv_log_callback log, lckv_model **model)
 {
+    if (settings->stream_bytes != 0 && !settings->stream_weights) {
+        complain("--stream-bytes belongs to --stream-weights");
+        return EXIT_USAGE;
+    }
     struct progress progress = progress_begin("reading weights");
     lckv_model_options options = {
         .size = sizeof options,
@@ -18,6 +22,8 @@ int open_model(const struct model_settings *settings, lckv_log_callback log, lck
         .precision = settings->precision,
         .gemm = settings->gemm,
         .sliding_window = (uint32_t)settings->sliding_window,
+        .weights = settings->stream_weights ? LCKV_WEIGHTS_STREAMED : LCKV_WEIGHTS_DEFAULT,
+        .stream_bytes = settings->stream_bytes,
         .log = log,
         .progress = progress_update,
         .progress_user = &progress,

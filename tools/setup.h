@@ -15,6 +15,8 @@ struct model_settings {
     lckv_precision precision;
     lckv_gemm gemm;
     uint64_t sliding_window;
+    bool stream_weights;
+    uint64_t stream_bytes; /* 0: the library's choice */
 };
 
 /* What the options say about a cache. */

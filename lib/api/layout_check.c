@@ -99,7 +99,7 @@ FOLLOWS(lckv_memory_report, sessions_that_fit, standard_sessions_that_fit);
 FOLLOWS(lckv_memory_report, standard_sessions_that_fit, context_that_fits);
 ENDS(lckv_memory_report, context_that_fits);
 
-SIZE(lckv_model_options, 80);
+SIZE(lckv_model_options, 88);
 BEGINS(lckv_model_options, size);
 FOLLOWS(lckv_model_options, size, kernel_set);
 FOLLOWS(lckv_model_options, kernel_set, precision);
@@ -112,9 +112,10 @@ FOLLOWS(lckv_model_options, log, log_user);
 FOLLOWS(lckv_model_options, log_user, progress);
 FOLLOWS(lckv_model_options, progress, progress_user);
 FOLLOWS(lckv_model_options, progress_user, pool);
-ENDS(lckv_model_options, pool);
+FOLLOWS(lckv_model_options, pool, stream_bytes);
+ENDS(lckv_model_options, stream_bytes);
 
-SIZE(lckv_model_info, 144);
+SIZE(lckv_model_info, 160);
 BEGINS(lckv_model_info, size);
 FOLLOWS(lckv_model_info, size, n_layers);
 FOLLOWS(lckv_model_info, n_layers, n_vocab);
@@ -143,7 +144,9 @@ FOLLOWS(lckv_model_info, kernel_set, weight_dtypes);
 FOLLOWS(lckv_model_info, weight_dtypes, is_mapped);
 FOLLOWS(lckv_model_info, is_mapped, is_repacked);
 FOLLOWS(lckv_model_info, is_repacked, decode_bytes);
-ENDS(lckv_model_info, decode_bytes);
+FOLLOWS(lckv_model_info, decode_bytes, resident_bytes);
+FOLLOWS(lckv_model_info, resident_bytes, ring_bytes);
+ENDS(lckv_model_info, ring_bytes);
 
 SIZE(lckv_message, 32);
 BEGINS(lckv_message, role);

@@ -21,9 +21,13 @@ static lckv_status read_options(const lckv_model_options *given, lckv_model_opti
                               "an LCKV_PRECISION_... value");
     if (options->gemm < LCKV_GEMM_DEFAULT || options->gemm > LCKV_GEMM_OPENBLAS)
         return argument_range("lckv_model_options.gemm", options->gemm, "an LCKV_GEMM_... value");
-    if (options->weights < LCKV_WEIGHTS_DEFAULT || options->weights > LCKV_WEIGHTS_COPIED)
+    if (options->weights < LCKV_WEIGHTS_DEFAULT || options->weights > LCKV_WEIGHTS_STREAMED)
         return argument_range("lckv_model_options.weights", options->weights,
                               "an LCKV_WEIGHTS_... value");
+    if (options->stream_bytes != 0 && options->weights != LCKV_WEIGHTS_STREAMED)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "lckv_model_options.stream_bytes is set; expected weights "
+                    "LCKV_WEIGHTS_STREAMED with it");
     return LCKV_OK;
 }
 
@@ -47,6 +51,10 @@ lckv_status lckv_model_open_memory(const void *bytes, size_t length,
         return argument_null(__func__, "model");
     lckv_model_options full;
     lckv_status status = read_options(options, &full);
+    if (status == LCKV_OK && full.weights == LCKV_WEIGHTS_STREAMED)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "bytes in memory cannot be streamed; expected weights COPIED, or the path of a "
+                    "packed file and lckv_model_open");
     return status == LCKV_OK ? model_open(NULL, bytes, length, &full, model) : status;
 }
 
@@ -104,6 +112,8 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .weight_dtypes = model->weight_dtypes,
         .is_mapped = model->is_mapped,
         .is_repacked = model->is_repacked,
+        .resident_bytes = model->ring != NULL ? model->vector_bytes : model->weight_bytes,
+        .ring_bytes = model->ring != NULL ? weight_ring_bytes(model->ring) : 0,
     };
 }
 

@@ -11,15 +11,13 @@
 #include "base/event.h"
 #include "base/processors.h"
 #include "base/status.h"
+#include "base/thread.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #define POOL_MAX_THREADS 1024
-#define STACK_BYTES ((size_t)1 << 20)
 
 /* A thread of the pool, besides that of the caller. */
 struct member {
@@ -180,33 +178,16 @@ static void adopt(struct lckv_pool *pool)
 /* Starts the threads that are missing, as far as the system allows. */
 static void start_members(struct lckv_pool *pool)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    if (pool->n_started + 1 == pool->n_threads || pthread_attr_init(&attributes) != 0)
-        return;
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    /*
-     * The host's signal handlers must not run on threads that the host does not know. But a signal
-     * that a thread raises itself (SIGBUS, if a mapped file was truncated) would end the process if
-     * it were blocked.
-     */
-    static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        sigdelset(&all, own[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool->n_started + 1 < pool->n_threads) {
         struct member *member = &pool->members[pool->n_started];
         member->pool = pool;
         member->index = pool->n_started + 1;
         member->seen = event_count(&pool->progress);
         member->patience = pool->patience;
-        if (pthread_create(&member->thread, &attributes, member_main, member) != 0)
+        if (!thread_start(&member->thread, member_main, member))
             break;
         pool->n_started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
 }
 
 /* Its address identifies the thread for as long as the thread lives. */

@@ -9,6 +9,7 @@
 
 #include "engine/attention.h"
 #include "engine/attention_units.h"
+#include "engine/layer_weights.h"
 #include "engine/linear.h"
 #include "engine/row_steps.h"
 
@@ -25,7 +26,7 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
     struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
     const struct plan_layer *plan = &pass->model->plan->layers[i];
-    const struct model_layer *weights = &pass->model->layers[i];
+    const struct model_layer *weights = layer_weights(task, i);
     const bool computes_kv = plan->slot >= 0;
 
     /* 1. Query: x = rmsnorm(h), q = W_q x. Step 3 begins with the rotation of q.
@@ -114,10 +115,10 @@ static void forward_worker(const struct worker *worker, void *context)
         plain_layers(&task);
     if (pass->hidden_wanted)
         hidden_states(&task);
-    if (pass->logits_wanted)
+    for (uint32_t i = 0; pass->logits_wanted && i < model->n_outputs; i++)
         logits(&task,
                (struct source){.buffer = &pass->workspace->hidden, .norm = model->output_norm},
-               &model->output);
+               output_weights(&task, i));
 }
 
 /* ---- The pass ---- */
@@ -143,22 +144,27 @@ static void look_at_rows(struct pass *pass)
 
 /*
  * The kind of the run, by which the pool expects its duration: n rows and up to twice as many take
- * about the same time.
+ * about the same time, unless they wait for weights.
  */
 static uint32_t kind_of_run(const struct pass *pass)
 {
     uint32_t kind = 0;
     for (size_t n = pass->n_rows; n > 0; n /= 2)
         kind++;
-    return pass->iterated ? 0 : kind;
+    return pass->iterated || pass->model->ring != NULL ? 0 : kind;
 }
 
-void forward(struct pass *pass)
+lckv_status forward(struct pass *pass)
 {
     struct workspace *w = pass->workspace;
     look_at_rows(pass);
     for (uint32_t i = 0; i < pool_size(pass->cache->pool); i++)
         atomic_store_explicit(&w->claims[i].taken, 0, memory_order_relaxed);
     atomic_store_explicit(&w->step->done, 0, memory_order_relaxed);
+    lckv_status status = weights_begin(pass);
+    if (status != LCKV_OK)
+        return status;
     pool_run(pass->cache->pool, kind_of_run(pass), forward_worker, pass);
+    status = weights_end(pass);
+    return status == LCKV_OK ? cache_check_cancel(pass->cache) : status;
 }

@@ -216,10 +216,10 @@ void swiglu(struct task *task, struct source source, const struct model_layer *w
     step_end(&step.step);
 }
 
-void logits(struct task *task, struct source source, const struct linear *weights)
+void logits(struct task *task, struct source source, const struct output_part *part)
 {
     struct workspace *w = task->pass->workspace;
-    const struct matrix *matrix = &weights->matrix;
+    const struct matrix *matrix = &part->matrix;
     float *scratch = w->logit_scratch + task->worker->index * w->logit_floats;
     _Static_assert(LOGIT_COLUMNS % PACKED_MAX_STRIP == 0, "the scratch has room for whole strips");
     _Static_assert(HPARAMS_MAX_VOCAB / TASK_MOST_PIECES < LOGIT_COLUMNS,
@@ -231,8 +231,8 @@ void logits(struct task *task, struct source source, const struct linear *weight
         multiply(task, matrix, &step.x, columns.begin, columns.end, scratch, LOGIT_COLUMNS);
         for (size_t m = 0; m < step.x.n_rows; m++) {
             if (task->batch->rows[m].logits != NULL)
-                memcpy(task->batch->rows[m].logits + columns.begin, scratch + m * LOGIT_COLUMNS,
-                       (columns.end - columns.begin) * sizeof(float));
+                memcpy(task->batch->rows[m].logits + part->first_row + columns.begin,
+                       scratch + m * LOGIT_COLUMNS, (columns.end - columns.begin) * sizeof(float));
         }
     }
     step_end(&step.step);

@@ -36,8 +36,8 @@ void add_back(struct task *task, struct source source, const struct linear *weig
  */
 void swiglu(struct task *task, struct source source, const struct model_layer *weights);
 
-/* Computes logits and writes them to where the rows want them. */
-void logits(struct task *task, struct source source, const struct linear *weights);
+/* Computes the logits of a part of the vocabulary and writes them to where the rows want them. */
+void logits(struct task *task, struct source source, const struct output_part *part);
 
 /* The bytes of a matrix that a worker reads first when it claims its rows, at most `most`. */
 struct weights_bytes {

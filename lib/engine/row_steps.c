@@ -26,8 +26,10 @@ void embed(struct task *task)
     struct range rows;
     while (step_claim(&step, &rows)) {
         for (size_t m = rows.begin; m < rows.end; m++) {
-            matrix_unpack_row(&pass->model->token_embedding, (uint32_t)task->batch->rows[m].token,
-                              hidden->values + m * hidden->stride);
+            if (pass->model->ring == NULL) /* else weights_begin() has read it */
+                matrix_unpack_row(&pass->model->token_embedding,
+                                  (uint32_t)task->batch->rows[m].token,
+                                  hidden->values + m * hidden->stride);
             rotations(pass, m);
         }
     }

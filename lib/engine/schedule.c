@@ -35,8 +35,7 @@ static lckv_status add_rows(struct schedule *schedule, struct pass *pass, struct
 
 static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
 {
-    forward(pass);
-    lckv_status status = cache_check_cancel(schedule->cache);
+    lckv_status status = forward(pass);
     if (status != LCKV_OK)
         return status;
     schedule->n_rows += (uint64_t)pass->n_rows * (pass->iterated ? pass->n_iterations : 1);

@@ -21,6 +21,9 @@ struct task {
     const struct batch *batch; /* the rows of the next steps */
     uint32_t n_steps;          /* steps that the worker has passed, over or not */
     bool left;                 /* it takes no further part, and passes over all steps */
+    uint64_t n_portions;       /* portions of streamed weights that the worker has come to */
+    struct model_layer layer;  /* streamed weights, where they are now */
+    struct output_part output;
 };
 
 struct step {

@@ -8,6 +8,7 @@
 #include "model/architecture.h"
 #include "model/packer.h"
 #include "model/roles.h"
+#include "model/streaming.h"
 
 /* Vectors are small, so they are read right away. */
 static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
@@ -32,6 +33,7 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
             placed[i] = values[filling_source_row(i, paired_head_dim)];
         *vector = placed;
         model->weight_bytes += n * sizeof *placed;
+        model->vector_bytes += n * sizeof *placed;
         packer->done += tensor->n_bytes;
         packer->total += tensor->n_bytes;
     }
@@ -63,6 +65,8 @@ static lckv_status pack_entry(struct packer *packer, const struct entry *entry, 
     bool paired = entry->rotated && model->checkpoint.kind == CHECKPOINT_GGUF &&
                   model->hparams.architecture->gguf_rope_adjacent;
     uint32_t head_dim = paired ? model->hparams.head_dim : 0;
+    if (is_matrix && packer->streaming != NULL)
+        return streaming_add(packer->streaming, entry->weight, layer, tensor, entry->matrix);
     return is_matrix ? packer_add(packer, tensor, head_dim, entry->matrix)
                      : pack_vector(packer, tensor, head_dim, entry->vector);
 }
@@ -110,7 +114,7 @@ static lckv_status pack_all(struct packer *packer)
          NULL},
         {WEIGHT_OUTPUT_NORM, h->hidden_size, 0, true, false, NULL, &model->output_norm},
         {WEIGHT_OUTPUT, h->n_vocab, h->hidden_size, !h->tie_embeddings, false,
-         &model->output.matrix, NULL},
+         &model->outputs[0].matrix, NULL},
     };
     size_t n = sizeof shared / sizeof shared[0] - (h->tie_embeddings ? 1 : 0);
     lckv_status status = LCKV_OK;
@@ -121,23 +125,41 @@ static lckv_status pack_all(struct packer *packer)
     return status;
 }
 
+static lckv_status allocate(struct lckv_model *model)
+{
+    lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,
+                                      sizeof *model->layers, "the layers", &model->layers);
+    model->n_outputs = 1;
+    if (status == LCKV_OK)
+        status = arena_alloc(&model->arena, 1, sizeof *model->outputs, "the output matrix",
+                             &model->outputs);
+    return status;
+}
+
 lckv_status load_weights(struct lckv_model *model, const lckv_model_options *options,
                          packer_meanwhile meanwhile)
 {
     struct packer packer = {.model = model, .options = options};
+    struct streaming streaming;
     struct lckv_pool *pool = options->pool;
-    lckv_status status = memory_alloc(&model->allocator, model->hparams.n_layers,
-                                      sizeof *model->layers, "the layers", &model->layers);
+    const bool streamed = options->weights == LCKV_WEIGHTS_STREAMED;
+    lckv_status status = allocate(model);
     if (pool != NULL)
         pool_retain(pool);
-    else if (status == LCKV_OK)
-        status = pool_create(0, &model->allocator, &pool);
+    else if (status == LCKV_OK) /* what is streamed leaves nothing to pack */
+        status = pool_create(streamed ? 1 : 0, &model->allocator, &pool);
+    if (status == LCKV_OK && streamed) {
+        packer.streaming = &streaming;
+        status = streaming_begin(&streaming, model);
+    }
     if (status == LCKV_OK)
         status = pack_all(&packer);
     if (status == LCKV_OK)
         status = packer_run(&packer, pool, meanwhile);
-    if (model->hparams.tie_embeddings)
-        model->output.matrix = model->token_embedding;
+    if (status == LCKV_OK && streamed)
+        status = streaming_end(&streaming, options->stream_bytes);
+    else if (status == LCKV_OK && model->hparams.tie_embeddings)
+        model->outputs[0].matrix = model->token_embedding;
     packer_release(&packer);
     pool_release(pool);
     return status;

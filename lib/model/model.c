@@ -201,6 +201,7 @@ void model_retain(const struct lckv_model *model)
 static void destroy(struct lckv_model *model)
 {
     lckv_allocator allocator = model->allocator;
+    weight_ring_release(model->ring);
     release_weights(model);
     tokenizer_release(model->tokenizer);
     plan_release(model->plan);

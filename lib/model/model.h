@@ -1,6 +1,6 @@
 /*
  * A model: hyperparameters, plan, tokenizer, and the weights packed for a kernel set. Once it is
- * open it does not change. References to it are counted.
+ * open it does not change, but for the ring that streams weights. References to it are counted.
  */
 #ifndef LCKV_MODEL_MODEL_H
 #define LCKV_MODEL_MODEL_H
@@ -9,6 +9,7 @@
 #include "base/failure.h"
 #include "kernels/kernels.h"
 #include "model/hparams.h"
+#include "model/weight_ring.h"
 #include "text/tokenizer.h"
 
 /* y = matrix x + bias */
@@ -22,6 +23,12 @@ struct model_layer {
     const float *mlp_norm;
     struct linear q, k, v, o; /* k and v only if the layer computes them */
     struct linear gate, up, down;
+};
+
+/* Rows of the output matrix, from `first_row` on; of a model that is not streamed, all of them. */
+struct output_part {
+    struct matrix matrix;
+    uint32_t first_row;
 };
 
 /* lckv_model of the public header */
@@ -44,15 +51,23 @@ struct lckv_model {
     lckv_precision precision;  /* full or fast, resolved */
     bool use_openblas;         /* for prompt chunks in fast precision */
     const double *frequencies; /* [head_dim / 2] radians per position */
-    uint8_t *memory;           /* holds all matrices that are not mapped */
+    uint8_t *memory;           /* holds all matrices that are neither mapped nor streamed */
     size_t memory_bytes;
     struct matrix token_embedding;
-    struct linear output; /* the same data as token_embedding if tied; without bias */
+    struct output_part *outputs; /* the same data as token_embedding if tied */
+    uint32_t n_outputs;
     const float *output_norm;
     struct model_layer *layers;
-    bool is_mapped;   /* weights lie in the file, which stays mapped */
-    bool is_repacked; /* the file was packed, but for another layout */
+    struct weight_ring *ring; /* NULL: the weights are not streamed. Else the data of layers and
+                                  outputs are where they are when the first place has them
+                                  (model/streaming.h) */
+    /* If they are streamed, the embedding stays in the file; token_embedding has no data. */
+    uint64_t embedding_offset;
+    struct matrix embedding_strip; /* one strip of it, without data */
+    bool is_mapped;                /* weights lie in the file, which stays mapped */
+    bool is_repacked;              /* the file was packed, but for another layout */
     uint64_t n_parameters, weight_bytes;
+    uint64_t vector_bytes; /* of weight_bytes: norms and biases */
     const char *weight_dtypes;
     struct failure *failure; /* allocated apart, because it changes in a const model */
 };

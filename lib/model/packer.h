@@ -11,13 +11,15 @@
 #include "model/model.h"
 
 struct lckv_pool;
+struct streaming;
 
 struct packer {
     struct lckv_model *model;
     const lckv_model_options *options;
     struct filling *fillings;
     size_t n_fillings, capacity;
-    uint64_t done, total; /* bytes of weights in the files */
+    uint64_t done, total;        /* bytes of weights in the files */
+    struct streaming *streaming; /* NULL: the weights are not streamed */
 };
 
 /* What the calling thread does while others pack. */

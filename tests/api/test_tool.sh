@@ -229,16 +229,17 @@ write_logits() { # MODEL NAME ARGUMENTS...
     "$tool" logits "$1" --tokens "$(seq -s, 1 40)" -o "$work/$2.npy" --gemm own "${@:3}" 2>"$work/err"
 }
 for type in q8_0 q4_0 q4_1 q4_k q5_k q6_k q4_k_m q5_k_m; do
-    rm -f "$work"/small*.gguf "$work"/{exact,fast,packed,chunks}.npy # of the type before
+    rm -f "$work"/small*.gguf "$work"/{exact,fast,packed,streamed,chunks}.npy # of the type before
     python3 bench/make_model.py --layers 2 --hidden 256 --heads 4 --kv-heads 2 --ffn 512 --vocab 96 --type $type "$work/small.gguf"
     "$tool" convert "$work/small.gguf" "$work/small-packed.gguf" --packed >"$work/out" 2>"$work/err"
     write_logits "$work/small.gguf" exact --kernel-set portable --precision full
     write_logits "$work/small.gguf" fast --precision fast -t 1
     write_logits "$work/small-packed.gguf" packed --precision fast -t 3
+    write_logits "$work/small-packed.gguf" streamed --precision fast -t 2 --stream-weights
     write_logits "$work/small.gguf" chunks --precision fast --chunk 1
-    ok=false
-    cmp -s "$work/fast.npy" "$work/packed.npy" && cmp -s "$work/fast.npy" "$work/chunks.npy" && ok=true
-    report "$type: the same logits packed, by three threads, and token by token" $ok
+    ok=true
+    for other in packed streamed chunks; do cmp -s "$work/fast.npy" "$work/$other.npy" || ok=false; done
+    report "$type: the same logits packed, by three threads, streamed, and token by token" $ok
     report "$type: fast precision is near full" "$(python3 - "$work/exact.npy" "$work/fast.npy" 2>"$work/err" <<'END'
 import array, sys
 exact, fast = (array.array("f", open(path, "rb").read()[-40 * 96 * 4 :]) for path in sys.argv[1:])
@@ -249,6 +250,13 @@ print("true" if 0 < off < 0.02 * spread else "")
 END
 )"
 done
+# What is left is the packed q5_K_M.
+json "0 < d['resident_bytes'] < d['weight_bytes'] / 10 and d['ring_bytes'] > 0" info "$work/small-packed.gguf" --stream-weights --json
+json "d['resident_bytes'] == d['weight_bytes'] and d['ring_bytes'] == 0" info "$work/small-packed.gguf" --json
+run info "$work/small-packed.gguf" --stream-weights --stream-bytes 2MiB
+exits 2 "--stream-bytes belongs to --stream-weights" info "$work/small-packed.gguf" --stream-bytes 2MiB
+exits 1 "expected at least" info "$work/small-packed.gguf" --stream-weights --stream-bytes 4KiB
+exits 1 "lckv convert $work/small.gguf packed.gguf --packed" info "$work/small.gguf" --stream-weights
 golden=tests/data/goldens/standard-llama
 exits 1 "sliding_window" convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2
 run convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2 --sliding-window 5

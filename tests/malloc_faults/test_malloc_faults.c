@@ -17,7 +17,7 @@
 static void (*faults_begin)(long nth, bool and_after);
 static bool (*faults_end)(long *n_kept);
 
-static char folder[256], gguf[300], converted[300];
+static char folder[256], gguf[300], packed[300], converted[300];
 static lckv_model *opened; /* for work that does not open a model itself */
 
 /* ---- What programs do. The first failure is the result. ---- */
@@ -117,6 +117,20 @@ static lckv_status evaluate_in_threads(void)
     return evaluate_with(2);
 }
 
+/* Opens a model whose weights are streamed, and evaluates: a thread reads them. */
+static lckv_status stream(void)
+{
+    const lckv_model_options options = {.size = sizeof options, .weights = LCKV_WEIGHTS_STREAMED};
+    lckv_model *in_memory = opened;
+    lckv_status status = lckv_model_open(packed, &options, &opened);
+    if (status == LCKV_OK) {
+        status = evaluate_with(2);
+        lckv_model_release(opened);
+    }
+    opened = in_memory;
+    return status;
+}
+
 static lckv_status generate(void)
 {
     static const lckv_token prompt[] = {0, 4, 5};
@@ -154,6 +168,7 @@ static const struct {
              {"tokenize", tokenize},
              {"evaluate", evaluate},
              {"evaluate in threads", evaluate_in_threads},
+             {"stream weights", stream},
              {"generate", generate},
              {"convert a directory", convert_directory},
              {"convert and pack", convert_packed}};
@@ -270,16 +285,19 @@ static bool make_models(void)
             return false;
     }
     snprintf(gguf, sizeof gguf, "%s/model.gguf", folder);
+    snprintf(packed, sizeof packed, "%s/packed.gguf", folder);
     snprintf(converted, sizeof converted, "%s/converted.gguf", folder);
+    const lckv_convert_options pack = {.size = sizeof pack, .packed = 1};
     return lckv_convert(folder, gguf, NULL, NULL) == LCKV_OK &&
+           lckv_convert(gguf, packed, &pack, NULL) == LCKV_OK &&
            lckv_model_open(gguf, NULL, &opened) == LCKV_OK;
 }
 
 static void remove_models(void)
 {
-    static const char *const names[] = {"config.json",    "model.safetensors",
-                                        "tokenizer.json", "tokenizer_config.json",
-                                        "model.gguf",     "converted.gguf"};
+    static const char *const names[] = {
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "model.gguf",  "packed.gguf",       "converted.gguf"};
     char path[300];
     for (size_t i = 0; i < COUNT(names); i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
