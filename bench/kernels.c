@@ -297,9 +297,9 @@ int main(int argc, char **argv)
         }
     }
     bool attention = argc <= 2 || strcmp(argv[2], "attention") == 0;
-    for (int d = LCKV_DTYPE_F32; attention && d <= LCKV_DTYPE_BF16; d++) {
+    for (int d = LCKV_DTYPE_F32; attention && d <= LCKV_DTYPE_Q4_0; d++) {
         measure_attention(pool, kernels, (lckv_dtype)d, false);
-        if (kernels->attend_fast != kernels->attend_full && d == LCKV_DTYPE_BF16)
+        if (d >= LCKV_DTYPE_Q8_0 || (d == LCKV_DTYPE_BF16 && kernels->multiply_bf16 != NULL))
             measure_attention(pool, kernels, (lckv_dtype)d, true);
     }
     pool_release(pool);

@@ -634,7 +634,8 @@ typedef struct lckv_cache_options {
                                 of which no slot holds a page add 4 bytes each); or instead: */
     uint64_t n_tokens;       /* room for so many tokens in all; if both are 0: 4096 */
     uint32_t max_sessions;   /* 0: 16 */
-    lckv_dtype kv_dtype;     /* of keys and values: F32, F16 or BF16; 0: f16 */
+    lckv_dtype kv_dtype;     /* of keys and values: F32, F16, BF16, Q8_0 or Q4_0; 0: f16. The last
+                                two need a head_dim that is a multiple of 32 */
     uint32_t page_positions; /* a multiple of 16, at most 1024; 0: 64 */
     uint32_t n_threads;      /* 0: as lckv_pool_create; ignored if there is a pool */
     lckv_pool *pool;         /* NULL: threads of its own */

@@ -45,10 +45,11 @@ void add_sampling_options(struct command_line *line, struct sampling *sampling)
 
 void add_kv_type(struct command_line *line, struct kv_types *types)
 {
-    add_kv_types(line, "--kv-type TYPE[,TYPE]", types,
-                 types->keys == LCKV_DTYPE_F32
-                     ? "type of keys and values, or one of each: f32,\nf16, bf16 (default f32)"
-                     : "type of keys and values, or one of each: f32,\nf16, bf16 (default f16)");
+    add_kv_types(
+        line, "--kv-type TYPE[,TYPE]", types,
+        types->keys == LCKV_DTYPE_F32
+            ? "type of keys and values, or one of each: f32,\nf16, bf16, q8_0, q4_0 (default f32)"
+            : "type of keys and values, or one of each: f32,\nf16, bf16, q8_0, q4_0 (default f16)");
 }
 
 void add_cache_options(struct command_line *line, struct cache_settings *cache)

@@ -168,7 +168,8 @@ int option_store(const struct option_use *use)
     case OPTION_KV_TYPES:
         return parse_kv_types(use->value, option->to.kv_types)
                    ? EXIT_SUCCESS
-                   : fail_value(use, "f32, f16 or bf16, or keys,values such as f16,bf16");
+                   : fail_value(use,
+                                "f32, f16, bf16, q8_0 or q4_0, or keys,values such as q8_0,q4_0");
     case OPTION_PREFILL:
         return parse_prefill(use->value, option->to.prefill)
                    ? EXIT_SUCCESS

@@ -131,7 +131,8 @@ struct prefill_text prefill_text(struct prefill prefill)
 /* The type whose name the text from `at` to `end` is, of those in which keys and values are kept. */
 static bool kv_type_named(const char *at, const char *end, lckv_dtype *type)
 {
-    static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
+    static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,
+                                       LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         const char *name = lckv_dtype_name(types[i]);
         if (strlen(name) == (size_t)(end - at) && strncasecmp(name, at, strlen(name)) == 0) {

@@ -63,7 +63,7 @@ struct prefill_text {
 };
 struct prefill_text prefill_text(struct prefill prefill);
 
-/* "f16" for both, or "f16,bf16": the type of keys, then that of values. */
+/* "f16" for both, or "q8_0,q4_0": the type of keys, then that of values. */
 bool parse_kv_types(const char *text, struct kv_types *types);
 
 /* The text that parse_kv_types reads. */

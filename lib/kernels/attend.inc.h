@@ -11,7 +11,7 @@
  * What becomes of keys depends on their type only, and what becomes of values on theirs. So each
  * type has its own functions for a tile, which a call chooses once (attend_tile.inc.h).
  */
-#include "kernels/attend_tile.inc.h"
+#include "kernels/attend_fast.inc.h"
 
 /*
  * Raises the running maximum to the largest score of a tile. What a query has so far is relative to
@@ -124,20 +124,21 @@ static void attend_tile(const struct key_part *keys, const struct value_part *va
 }
 
 /* Lays out the scratch, as attend_scratch_floats counts it. */
-static void attend_begin(const struct attend_job *job, struct attend_scratch *scratch)
+static void attend_begin(const struct attend_job *job, size_t columns,
+                         struct attend_scratch *scratch)
 {
     size_t head_dim = job->layout->head_dim, n_floats = attend_head_floats(head_dim);
     scratch->scores = job->scratch;
     scratch->floats = scratch->scores + KV_MAX_QUERIES * KV_TILE;
-    scratch->paired_queries = scratch->floats + ATTEND_POSITIONS * n_floats;
-    float *values = scratch->paired_queries + KV_MAX_QUERIES * n_floats / 2;
+    scratch->rounded_queries = scratch->floats + ATTEND_POSITIONS * n_floats;
+    float *values = scratch->rounded_queries + KV_MAX_QUERIES * n_floats / 2;
     for (size_t j = 0; j < job->n_queries; j++) {
         scratch->segment[j].values = values + 2 * j * n_floats;
         scratch->total[j].values = values + (2 * j + 1) * n_floats;
     }
     clear_states(scratch->total, job->n_queries, n_floats);
-    /* Two columns of a sub-tile are scored in a step, and two positions of 2 * LANES columns added. */
-    scratch->values_share = 2 * KV_SUBTILE * job->layout->values.row_bytes / head_dim;
+    /* A step scores some columns of a sub-tile, or adds two positions of 2 * LANES columns. */
+    scratch->values_share = columns * KV_SUBTILE * job->layout->values.row_bytes / head_dim;
     scratch->keys_share = 4 * LANES * job->layout->keys.row_bytes / n_floats;
 }
 
@@ -162,7 +163,7 @@ static void attend(const struct key_part *keys, const struct value_part *values,
     size_t n_floats = attend_head_floats(head_dim);
     struct attend_scratch scratch;
     uint64_t begin = UINT64_MAX, end = 0;
-    attend_begin(job, &scratch);
+    attend_begin(job, keys->step_columns, &scratch);
     if (keys->prepare != NULL)
         keys->prepare(job, &scratch);
     for (size_t j = 0; j < n; j++) {
@@ -202,24 +203,39 @@ static void attend_merge(const float *partials, size_t n_partials, size_t head_d
     divide(&total, head_dim, out);
 }
 
+#define FLOAT_KEYS [KV_F32] = {2, NULL, score_f32}, [KV_F16] = {2, NULL, score_f16}
+#define FLOAT_VALUES [KV_F32] = {false, add_f32}, [KV_F16] = {false, add_f16}
+#define FAST_KEYS \
+    [KV_Q8_0] = {4, round_queries, score_q8_0_fast}, [KV_Q4_0] = {4, round_queries, score_q4_0_fast}
+#define FAST_VALUES [KV_Q8_0] = {false, add_q8_0_fast}, [KV_Q4_0] = {false, add_q4_0_fast}
+
 static void attend_full(const struct attend_job *job)
 {
     static const struct key_part keys[KV_TYPES] = {
-        [KV_F32] = {NULL, score_f32}, [KV_F16] = {NULL, score_f16}, [KV_BF16] = {NULL, score_bf16}};
+        FLOAT_KEYS, [KV_BF16] = {2, NULL, score_bf16}, [KV_Q8_0] = {2, NULL, score_q8_0},
+        [KV_Q4_0] = {2, NULL, score_q4_0}};
     static const struct value_part values[KV_TYPES] = {
-        [KV_F32] = {false, add_f32}, [KV_F16] = {false, add_f16}, [KV_BF16] = {false, add_bf16}};
+        FLOAT_VALUES, [KV_BF16] = {false, add_bf16}, [KV_Q8_0] = {false, add_q8_0},
+        [KV_Q4_0] = {false, add_q4_0}};
+    attend(&keys[job->layout->keys.type], &values[job->layout->values.type], job);
+}
+
+static void attend_fast(const struct attend_job *job)
+{
+    static const struct key_part keys[KV_TYPES] = {FLOAT_KEYS, [KV_BF16] = {2, NULL, score_bf16},
+                                                   FAST_KEYS};
+    static const struct value_part values[KV_TYPES] = {FLOAT_VALUES, [KV_BF16] = {false, add_bf16},
+                                                       FAST_VALUES};
     attend(&keys[job->layout->keys.type], &values[job->layout->values.type], job);
 }
 
 #ifdef HAS_DOT_BF16
 static void attend_fast_bf16(const struct attend_job *job)
 {
-    static const struct key_part keys[KV_TYPES] = {[KV_F32] = {NULL, score_f32},
-                                                   [KV_F16] = {NULL, score_f16},
-                                                   [KV_BF16] = {pair_queries, score_bf16_paired}};
-    static const struct value_part values[KV_TYPES] = {[KV_F32] = {false, add_f32},
-                                                       [KV_F16] = {false, add_f16},
-                                                       [KV_BF16] = {true, add_bf16_paired}};
+    static const struct key_part keys[KV_TYPES] = {
+        FLOAT_KEYS, [KV_BF16] = {2, pair_queries, score_bf16_paired}, FAST_KEYS};
+    static const struct value_part values[KV_TYPES] = {
+        FLOAT_VALUES, [KV_BF16] = {true, add_bf16_paired}, FAST_VALUES};
     attend(&keys[job->layout->keys.type], &values[job->layout->values.type], job);
 }
 #endif

@@ -6,15 +6,10 @@
 
 #define ATTEND_VECTORS 2 /* of positions that are scored together: at least a sub-tile */
 
-INLINE size_t element_bytes(lckv_dtype dtype)
-{
-    return dtype == LCKV_DTYPE_F32 ? 4 : 2;
-}
-
 /* Bytes from one column (of values) or position (of keys) to the next: bf16 stands in pairs. */
-INLINE size_t dtype_pitch(lckv_dtype dtype)
+INLINE size_t type_pitch(enum kv_type type)
 {
-    return dtype == LCKV_DTYPE_F16 ? 2 : 4;
+    return type == KV_F16 ? 2 : 4;
 }
 
 /* The state of a query: running maximum, sum of exponentials and weighted sum of values. */
@@ -61,13 +56,13 @@ INLINE void fetch_step(const struct fetch *fetch, size_t n_ahead, size_t step)
  * Loads two neighbouring vectors as floats: vector `i` (even) and the next, of an array whose
  * vectors are `distance` elements apart.
  */
-INLINE void load_two(lckv_dtype dtype, const uint8_t *bytes, size_t i, size_t distance, vf two[2])
+INLINE void load_two(enum kv_type type, const uint8_t *bytes, size_t i, size_t distance, vf two[2])
 {
-    if (dtype == LCKV_DTYPE_F32) {
+    if (type == KV_F32) {
         const float *floats = (const float *)(const void *)bytes;
         two[0] = v_load(floats + i * distance);
         two[1] = v_load(floats + (i + 1) * distance);
-    } else if (dtype == LCKV_DTYPE_F16) {
+    } else if (type == KV_F16) {
         two[0] = v_load_f16(bytes + 2 * i * distance);
         two[1] = v_load_f16(bytes + 2 * (i + 1) * distance);
     } else {
@@ -78,12 +73,12 @@ INLINE void load_two(lckv_dtype dtype, const uint8_t *bytes, size_t i, size_t di
 }
 
 /* Turns the keys of a sub-tile into floats [head_dim][KV_SUBTILE]. */
-INLINE void keys_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t head_dim, float *floats)
+INLINE void keys_to_floats(enum kv_type type, const uint8_t *bytes, size_t head_dim, float *floats)
 {
     for (size_t d = 0; d < head_dim; d += 2) {
         for (size_t i = 0; i < KV_SUBTILE; i += LANES) {
             vf two[2];
-            load_two(dtype, bytes + i * dtype_pitch(dtype), d, KV_SUBTILE, two);
+            load_two(type, bytes + i * type_pitch(type), d, KV_SUBTILE, two);
             v_store(floats + d * KV_SUBTILE + i, two[0]);
             v_store(floats + (d + 1) * KV_SUBTILE + i, two[1]);
         }
@@ -91,13 +86,13 @@ INLINE void keys_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t head_d
 }
 
 /* Turns the values of `n` positions into floats [n][n_floats]. */
-INLINE void values_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t n, size_t head_dim,
+INLINE void values_to_floats(enum kv_type type, const uint8_t *bytes, size_t n, size_t head_dim,
                              size_t n_floats, float *floats)
 {
     for (size_t p = 0; p < n; p += 2) {
         for (size_t d = 0; d < n_floats; d += LANES) {
             vf two[2];
-            load_two(dtype, bytes + d * dtype_pitch(dtype), p, head_dim, two);
+            load_two(type, bytes + d * type_pitch(type), p, head_dim, two);
             v_store(floats + p * n_floats + d, two[0]);
             v_store(floats + (p + 1) * n_floats + d, two[1]);
         }
@@ -106,9 +101,9 @@ INLINE void values_to_floats(lckv_dtype dtype, const uint8_t *bytes, size_t n, s
 
 /*
  * Scores `n` queries for `n_vectors` vectors of positions, whose keys are [head_dim][KV_SUBTILE] of
- * type `dtype` (all three are constants). There is a step of `fetch` for every two columns.
+ * type `type` (all three are constants). There is a step of `fetch` for every two columns.
  */
-INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n_vectors,
+INLINE void score_queries(enum kv_type type, const uint8_t *const *keys, size_t n_vectors,
                           const float *const *queries, size_t n, size_t head_dim,
                           struct fetch fetch, float *scores)
 {
@@ -120,7 +115,7 @@ INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n
     for (size_t d = 0; d < head_dim; d += 2) {
         vf k[ATTEND_VECTORS][2];
         fetch_step(&fetch, n_vectors * LANES / KV_SUBTILE, d / 2);
-        UNROLL for (size_t v = 0; v < n_vectors; v++) load_two(dtype, keys[v], d, KV_SUBTILE, k[v]);
+        UNROLL for (size_t v = 0; v < n_vectors; v++) load_two(type, keys[v], d, KV_SUBTILE, k[v]);
         UNROLL for (size_t i = 0; i < 2; i++)
         {
             UNROLL for (size_t j = 0; j < n; j++)
@@ -140,12 +135,12 @@ INLINE void score_queries(lckv_dtype dtype, const uint8_t *const *keys, size_t n
 
 /*
  * Adds probability times value for `n_positions` positions, two vectors of values at a time. The
- * values of the positions are `distance` elements of `dtype` apart. There is a step of `fetch` for
+ * values of the positions are `distance` elements of `type` apart. There is a step of `fetch` for
  * every two positions.
  */
-INLINE void add_values(lckv_dtype dtype, const uint8_t *values, size_t n_positions, size_t distance,
-                       size_t n_floats, const float *scores, struct attend_state *states, size_t n,
-                       struct fetch fetch)
+INLINE void add_values(enum kv_type type, const uint8_t *values, size_t n_positions,
+                       size_t distance, size_t n_floats, const float *scores,
+                       struct attend_state *states, size_t n, struct fetch fetch)
 {
     size_t step = 0;
     for (size_t d = 0; d < n_floats; d += 2 * LANES) {
@@ -158,8 +153,8 @@ INLINE void add_values(lckv_dtype dtype, const uint8_t *values, size_t n_positio
         for (size_t p = 0; p < n_positions; p += 2) {
             vf first[2], second[2];
             fetch_step(&fetch, 1, step++);
-            load_two(dtype, values + d * dtype_pitch(dtype), p, distance, first);
-            load_two(dtype, values + (d + LANES) * dtype_pitch(dtype), p, distance, second);
+            load_two(type, values + d * type_pitch(type), p, distance, first);
+            load_two(type, values + (d + LANES) * type_pitch(type), p, distance, second);
             UNROLL for (size_t i = 0; i < 2; i++)
             {
                 UNROLL for (size_t j = 0; j < n; j++)

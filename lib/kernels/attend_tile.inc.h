@@ -7,6 +7,7 @@
  * `paired` selects the products of x86/attend_bf16.inc.h.
  */
 #include "kernels/attend_products.inc.h"
+#include "kernels/kv_read_blocks.inc.h"
 
 #ifdef HAS_DOT_BF16
 #include "kernels/x86/attend_bf16.inc.h"
@@ -17,7 +18,7 @@ struct attend_scratch {
     float *scores; /* [KV_MAX_QUERIES][KV_TILE], which become probabilities */
     float *floats; /* [ATTEND_POSITIONS][attend_head_floats(head_dim)]: values, or the keys of two
                     * sub-tiles */
-    float *paired_queries;           /* [KV_MAX_QUERIES][head_dim / 2] pairs */
+    float *rounded_queries;          /* [KV_MAX_QUERIES][head_dim / 2] pairs */
     size_t keys_share, values_share; /* bytes that a step of the other product fetches */
     struct attend_state segment[KV_MAX_QUERIES], total[KV_MAX_QUERIES];
 };
@@ -32,6 +33,7 @@ struct attend_tile {
 
 /* What attention does with keys of one type. */
 struct key_part {
+    size_t step_columns; /* that are scored between two fetches */
     void (*prepare)(const struct attend_job *job, struct attend_scratch *scratch); /* or NULL */
     void (*score)(const struct attend_job *job, struct attend_scratch *scratch,
                   const struct attend_tile *tile);
@@ -71,54 +73,56 @@ static struct lines part_of_lines(struct lines lines, size_t first, size_t n)
  * Scores all queries for `n_vectors` (a constant) vectors of positions from `position` on.
  * Meanwhile it fetches the values of these positions, and lines of `next`.
  */
-INLINE void score_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
+INLINE void score_positions(enum kv_type type, bool paired, const struct attend_job *job,
                             struct attend_scratch *scratch, uint64_t position, size_t n_vectors,
                             struct lines next, float *scores)
 {
     size_t head_dim = job->layout->head_dim, n = job->n_queries, j = 0;
     struct fetch fetch = {.n_bytes = scratch->values_share, .next = next};
     const uint8_t *keys[ATTEND_VECTORS];
-    bool convert = dtype != LCKV_DTYPE_F32 && !paired && n > TILE_ROWS;
+    const bool convert = kv_is_quantised(type) || (type != KV_F32 && !paired && n > TILE_ROWS);
     UNROLL for (size_t v = 0; v < n_vectors; v++)
     {
         size_t in_subtile = v * LANES % KV_SUBTILE, subtile = v * LANES / KV_SUBTILE;
         const struct attend_at at = attend_at(job, position + subtile * KV_SUBTILE);
         float *floats = scratch->floats + subtile * KV_SUBTILE * head_dim;
         fetch.ahead[subtile] = at.values;
-        if (convert && in_subtile == 0)
-            keys_to_floats(dtype, at.keys, head_dim, floats);
+        if (kv_is_quantised(type) && in_subtile == 0)
+            key_blocks_to_floats(type, at.keys, head_dim, floats);
+        else if (convert && in_subtile == 0)
+            keys_to_floats(type, at.keys, head_dim, floats);
         keys[v] = convert ? (const uint8_t *)(floats + in_subtile)
-                          : at.keys + in_subtile * dtype_pitch(dtype);
+                          : at.keys + in_subtile * type_pitch(type);
     }
 #ifdef HAS_DOT_BF16
     if (paired) {
         FOR_TILES(TILE_ROWS, j, n,
-                  score_pairs(keys, n_vectors, scratch->paired_queries + j * head_dim / 2, rows,
+                  score_pairs(keys, n_vectors, scratch->rounded_queries + j * head_dim / 2, rows,
                               head_dim / 2, fetch_once(fetch, j), scores + j * KV_TILE));
         return;
     }
 #endif
     if (convert)
         FOR_TILES(TILE_ROWS, j, n,
-                  score_queries(LCKV_DTYPE_F32, keys, n_vectors, job->queries + j, rows, head_dim,
+                  score_queries(KV_F32, keys, n_vectors, job->queries + j, rows, head_dim,
                                 fetch_once(fetch, j), scores + j * KV_TILE));
     else
         FOR_TILES(TILE_ROWS, j, n,
-                  score_queries(dtype, keys, n_vectors, job->queries + j, rows, head_dim,
+                  score_queries(type, keys, n_vectors, job->queries + j, rows, head_dim,
                                 fetch_once(fetch, j), scores + j * KV_TILE));
 }
 
-INLINE void score_tile(lckv_dtype dtype, bool paired, const struct attend_job *job,
+INLINE void score_tile(enum kv_type type, bool paired, const struct attend_job *job,
                        struct attend_scratch *scratch, const struct attend_tile *tile)
 {
     const uint64_t step = (uint64_t)ATTEND_VECTORS * LANES;
     uint64_t p = tile->first;
     for (; p + step <= tile->beyond; p += step)
-        score_positions(dtype, paired, job, scratch, p, ATTEND_VECTORS,
+        score_positions(type, paired, job, scratch, p, ATTEND_VECTORS,
                         part_of_lines(tile->next, p - tile->begin, step),
                         scratch->scores + (p - tile->begin));
     for (; p < tile->beyond; p += KV_SUBTILE)
-        score_positions(dtype, paired, job, scratch, p, KV_SUBTILE / LANES,
+        score_positions(type, paired, job, scratch, p, KV_SUBTILE / LANES,
                         part_of_lines(tile->next, p - tile->begin, KV_SUBTILE),
                         scratch->scores + (p - tile->begin));
 }
@@ -128,7 +132,7 @@ INLINE void score_tile(lckv_dtype dtype, bool paired, const struct attend_job *j
  * first of them is number `in_tile` of the tile. Meanwhile it fetches the keys of as many positions
  * of the next tile, and lines of `next`.
  */
-INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job *job,
+INLINE void add_positions(enum kv_type type, bool paired, const struct attend_job *job,
                           struct attend_scratch *scratch, uint64_t position, size_t n_positions,
                           size_t in_tile, uint64_t end, struct lines next)
 {
@@ -149,20 +153,24 @@ INLINE void add_positions(lckv_dtype dtype, bool paired, const struct attend_job
 #endif
     (void)paired; /* for sets without that form */
     const float *scores = scratch->scores + in_tile;
-    if (dtype == LCKV_DTYPE_F32 || n <= TILE_ROWS) {
+    if (!kv_is_quantised(type) && (type == KV_F32 || n <= TILE_ROWS)) {
         FOR_TILES(TILE_ROWS, j, n,
-                  add_values(dtype, values, n_positions, head_dim, n_floats, scores + j * KV_TILE,
+                  add_values(type, values, n_positions, head_dim, n_floats, scores + j * KV_TILE,
                              scratch->segment + j, rows, fetch_once(fetch, j)));
         return;
     }
-    values_to_floats(dtype, values, n_positions, head_dim, n_floats, scratch->floats);
+    if (kv_is_quantised(type))
+        value_blocks_to_floats(type, values, n_positions, job->layout->values.row_bytes, head_dim,
+                               scratch->floats);
+    else
+        values_to_floats(type, values, n_positions, head_dim, n_floats, scratch->floats);
     values = (const uint8_t *)scratch->floats;
     FOR_TILES(TILE_ROWS, j, n,
-              add_values(LCKV_DTYPE_F32, values, n_positions, n_floats, n_floats,
-                         scores + j * KV_TILE, scratch->segment + j, rows, fetch_once(fetch, j)));
+              add_values(KV_F32, values, n_positions, n_floats, n_floats, scores + j * KV_TILE,
+                         scratch->segment + j, rows, fetch_once(fetch, j)));
 }
 
-INLINE void add_tile(lckv_dtype dtype, bool paired, const struct attend_job *job,
+INLINE void add_tile(enum kv_type type, bool paired, const struct attend_job *job,
                      struct attend_scratch *scratch, const struct attend_tile *tile)
 {
     const uint64_t page_positions = job->layout->page_positions;
@@ -170,34 +178,37 @@ INLINE void add_tile(lckv_dtype dtype, bool paired, const struct attend_job *job
         uint64_t in_page = page_positions - p % page_positions;
         n = tile->beyond - p < in_page ? tile->beyond - p : in_page;
         n = n < ATTEND_POSITIONS ? n : ATTEND_POSITIONS;
-        add_positions(dtype, paired, job, scratch, p, (size_t)n, (size_t)(p - tile->begin),
+        add_positions(type, paired, job, scratch, p, (size_t)n, (size_t)(p - tile->begin),
                       tile->end, part_of_lines(tile->next, KV_TILE + (p - tile->begin), n));
     }
 }
 
-#define DEFINE_PARTS(name, dtype, paired)                                                  \
+#define DEFINE_PARTS(name, type, paired)                                                   \
     static void score_##name(const struct attend_job *job, struct attend_scratch *scratch, \
                              const struct attend_tile *tile)                               \
     {                                                                                      \
-        score_tile(dtype, paired, job, scratch, tile);                                     \
+        score_tile(type, paired, job, scratch, tile);                                      \
     }                                                                                      \
     static void add_##name(const struct attend_job *job, struct attend_scratch *scratch,   \
                            const struct attend_tile *tile)                                 \
     {                                                                                      \
-        add_tile(dtype, paired, job, scratch, tile);                                       \
+        add_tile(type, paired, job, scratch, tile);                                        \
     }
 
-DEFINE_PARTS(f32, LCKV_DTYPE_F32, false)
-DEFINE_PARTS(f16, LCKV_DTYPE_F16, false)
-DEFINE_PARTS(bf16, LCKV_DTYPE_BF16, false)
+DEFINE_PARTS(f32, KV_F32, false)
+DEFINE_PARTS(f16, KV_F16, false)
+DEFINE_PARTS(bf16, KV_BF16, false)
+
+DEFINE_PARTS(q8_0, KV_Q8_0, false)
+DEFINE_PARTS(q4_0, KV_Q4_0, false)
 
 #ifdef HAS_DOT_BF16
-DEFINE_PARTS(bf16_paired, LCKV_DTYPE_BF16, true)
+DEFINE_PARTS(bf16_paired, KV_BF16, true)
 
 static void pair_queries(const struct attend_job *job, struct attend_scratch *scratch)
 {
     const size_t head_dim = job->layout->head_dim;
     for (size_t j = 0; j < job->n_queries; j++)
-        pair_query(job->queries[j], head_dim, scratch->paired_queries + j * head_dim / 2);
+        pair_query(job->queries[j], head_dim, scratch->rounded_queries + j * head_dim / 2);
 }
 #endif

@@ -19,4 +19,4 @@
 #include "kernels/logits.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_portable = {KERNELS_TABLE("portable", fast, attend_full)};
+const struct kernels kernels_portable = {KERNELS_TABLE("portable", fast, attend_fast)};

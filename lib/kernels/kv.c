@@ -5,6 +5,7 @@
 #include "kernels/kv.h"
 
 #include "kernels/halves.h"
+#include "kernels/kv_blocks.h"
 
 #include <string.h>
 
@@ -21,18 +22,33 @@ static float get(enum kv_type type, const uint8_t *subtile, size_t index)
     return type == KV_F16 ? f16_to_f32(half) : bf16_to_f32(half);
 }
 
+/* The number of column d of a lane of a quantised sub-tile, which stands in byte `byte`. */
+static float get_number(enum kv_type type, const uint8_t *subtile, size_t head_dim, uint32_t lane,
+                        size_t d, size_t byte)
+{
+    uint16_t scale;
+    memcpy(&scale, subtile + kv_scale_at(lane, d / KV_BLOCK), 2);
+    const uint8_t bits = subtile[kv_scales_bytes(head_dim) + byte];
+    int number = type == KV_Q8_0 ? (int8_t)bits : (d % KV_BLOCK < 16 ? bits & 15 : bits >> 4) - 8;
+    return (float)number * f16_to_f32(scale);
+}
+
 static void load_key(enum kv_type type, const uint8_t *subtile, uint32_t lane, size_t head_dim,
                      float *k)
 {
     for (size_t d = 0; d < head_dim; d++)
-        k[d] = get(type, subtile, kv_key_index(type == KV_BF16, lane, d));
+        k[d] = kv_is_quantised(type)
+                   ? get_number(type, subtile, head_dim, lane, d, kv_key_byte(type, lane, d))
+                   : get(type, subtile, kv_key_index(type == KV_BF16, lane, d));
 }
 
 static void load_value(enum kv_type type, const uint8_t *subtile, uint32_t lane, size_t head_dim,
                        float *v)
 {
     for (size_t d = 0; d < head_dim; d++)
-        v[d] = get(type, subtile, kv_value_index(type == KV_BF16, head_dim, lane, d));
+        v[d] = kv_is_quantised(type)
+                   ? get_number(type, subtile, head_dim, lane, d, kv_value_byte(type, lane, d))
+                   : get(type, subtile, kv_value_index(type == KV_BF16, head_dim, lane, d));
 }
 
 void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position, float *k,

@@ -68,7 +68,9 @@ INLINE void store_value(enum kv_type type, uint8_t *subtile, uint32_t lane, size
     }
 }
 
-#define DEFINE_KV_STORE(name, type)                                                                \
+#include "kernels/kv_store_blocks.inc.h"
+
+#define DEFINE_KV_STORE(name, type, store_key, store_value)                                        \
     static void store_key_##name(uint8_t *subtile, uint32_t lane, size_t head_dim, const float *k, \
                                  bool is_nan)                                                      \
     {                                                                                              \
@@ -80,17 +82,27 @@ INLINE void store_value(enum kv_type type, uint8_t *subtile, uint32_t lane, size
         store_value(type, subtile, lane, head_dim, v);                                             \
     }
 
-DEFINE_KV_STORE(f32, KV_F32)
-DEFINE_KV_STORE(f16, KV_F16)
-DEFINE_KV_STORE(bf16, KV_BF16)
+DEFINE_KV_STORE(f32, KV_F32, store_key, store_value)
+DEFINE_KV_STORE(f16, KV_F16, store_key, store_value)
+DEFINE_KV_STORE(bf16, KV_BF16, store_key, store_value)
+DEFINE_KV_STORE(q8_0, KV_Q8_0, store_key_blocks, store_value_blocks)
+DEFINE_KV_STORE(q4_0, KV_Q4_0, store_key_blocks, store_value_blocks)
 
 static void kv_store(const struct kv_layout *layout, uint8_t *page, uint32_t position,
                      uint32_t head, const float *k, const float *v)
 {
-    static void (*const keys[KV_TYPES])(uint8_t *, uint32_t, size_t, const float *, bool) = {
-        [KV_F32] = store_key_f32, [KV_F16] = store_key_f16, [KV_BF16] = store_key_bf16};
-    static void (*const values[KV_TYPES])(uint8_t *, uint32_t, size_t, const float *) = {
-        [KV_F32] = store_value_f32, [KV_F16] = store_value_f16, [KV_BF16] = store_value_bf16};
+    static void (*const keys[KV_TYPES])(uint8_t *, uint32_t, size_t, const float *,
+                                        bool) = {[KV_F32] = store_key_f32,
+                                                 [KV_F16] = store_key_f16,
+                                                 [KV_BF16] = store_key_bf16,
+                                                 [KV_Q8_0] = store_key_q8_0,
+                                                 [KV_Q4_0] = store_key_q4_0};
+    static void (*const values[KV_TYPES])(uint8_t *, uint32_t, size_t,
+                                          const float *) = {[KV_F32] = store_value_f32,
+                                                            [KV_F16] = store_value_f16,
+                                                            [KV_BF16] = store_value_bf16,
+                                                            [KV_Q8_0] = store_value_q8_0,
+                                                            [KV_Q4_0] = store_value_q4_0};
     const struct kv_subtile at = kv_subtile(layout, head, position);
     const uint32_t lane = position % KV_SUBTILE;
     bool is_nan = false;

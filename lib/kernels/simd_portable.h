@@ -114,6 +114,13 @@ static inline vf v_max(vf a, vf b)
     return a;
 }
 
+/* The smaller of a and b, and b where either is NaN. */
+static inline vf v_min(vf a, vf b)
+{
+    EACH_LANE a.v[l] = a.v[l] < b.v[l] ? a.v[l] : b.v[l];
+    return a;
+}
+
 static inline vf v_abs(vf a)
 {
     EACH_LANE a.v[l] = fabsf(a.v[l]);
@@ -176,6 +183,12 @@ static inline vi vi_set(int32_t x)
     vi r;
     EACH_LANE r.v[l] = x;
     return r;
+}
+
+static inline vi vi_add(vi a, vi b)
+{
+    EACH_LANE a.v[l] += b.v[l];
+    return a;
 }
 
 static inline vi vi_load(const void *p)
@@ -282,6 +295,47 @@ static inline vf v_from_bf16(vb a, int odd)
         memcpy(&r.v[l], &bits, 4);
     }
     return r;
+}
+
+/*
+ * 2 LANES bytes, signed or not, become integers of 16 bits. A lane holds two of them, a pair; v_from_half
+ * gives the first or the second of each lane.
+ */
+static inline vb vb_load_i8_pairs(const void *p)
+{
+    int8_t bytes[2 * LANES];
+    vb r;
+    memcpy(bytes, p, sizeof bytes);
+    EACH_LANE r.v[l] = (uint16_t)bytes[2 * l] | (uint32_t)(uint16_t)bytes[2 * l + 1] << 16;
+    return r;
+}
+
+static inline vb vb_load_u8_pairs(const void *p)
+{
+    uint8_t bytes[2 * LANES];
+    vb r;
+    memcpy(bytes, p, sizeof bytes);
+    EACH_LANE r.v[l] = bytes[2 * l] | (uint32_t)bytes[2 * l + 1] << 16;
+    return r;
+}
+
+static inline vf v_from_half(vb a, int second)
+{
+    vf r;
+    EACH_LANE r.v[l] = (float)(int16_t)(a.v[l] >> (second ? 16 : 0));
+    return r;
+}
+
+static inline void vi_store_i16(int16_t *p, vi a)
+{
+    EACH_LANE p[l] = (int16_t)a.v[l];
+}
+
+/* Adds to each lane the products of its pair with the pair at x. */
+static inline vi vi_add_pairs(vi sum, vb pairs, const int16_t *x)
+{
+    EACH_LANE sum.v[l] += (int16_t)pairs.v[l] * x[0] + (int16_t)(pairs.v[l] >> 16) * x[1];
+    return sum;
 }
 
 /* ---- Integer products. A quad is four signed bytes at x, each in -127 .. 127. */

@@ -7,12 +7,15 @@
 #include "base/status.h"
 #include "format/dtype.h"
 
-static const lckv_dtype dtypes[KV_TYPES] = {
-    [KV_F32] = LCKV_DTYPE_F32, [KV_F16] = LCKV_DTYPE_F16, [KV_BF16] = LCKV_DTYPE_BF16};
+static const lckv_dtype dtypes[KV_TYPES] = {[KV_F32] = LCKV_DTYPE_F32,
+                                            [KV_F16] = LCKV_DTYPE_F16,
+                                            [KV_BF16] = LCKV_DTYPE_BF16,
+                                            [KV_Q8_0] = LCKV_DTYPE_Q8_0,
+                                            [KV_Q4_0] = LCKV_DTYPE_Q4_0};
 
 static lckv_status fail_dtype(const char *option, lckv_dtype dtype)
 {
-    const char *expected = "keys and values are kept as f32, f16 or bf16";
+    const char *expected = "keys and values are kept as f32, f16, bf16, q8_0 or q4_0";
     const struct dtype_info *info = dtype_info(dtype);
     if (info == NULL)
         return fail(LCKV_UNSUPPORTED, "%s is %d; %s", option, dtype, expected);
@@ -28,6 +31,11 @@ static lckv_status kv_format_init(struct kv_format *format, const char *option, 
     if (type == KV_TYPES)
         return fail_dtype(option, dtype);
     const struct dtype_info *info = dtype_info(dtype);
+    if (head_dim % info->block_elements != 0)
+        return fail(LCKV_UNSUPPORTED,
+                    "%s is %s, which needs a head_dim that is a multiple of %u; this head_dim is "
+                    "%u: choose f32, f16 or bf16",
+                    option, info->name, info->block_elements, head_dim);
     format->type = (enum kv_type)type;
     format->dtype = dtype;
     format->block = info->block_elements;

@@ -15,7 +15,7 @@
 #define KV_SUBTILE 16 /* positions that stand together: keys are interleaved, one in each lane */
 #define KV_MOST_PAGE_POSITIONS 1024
 
-enum kv_type { KV_F32, KV_F16, KV_BF16, KV_TYPES };
+enum kv_type { KV_F32, KV_F16, KV_BF16, KV_Q8_0, KV_Q4_0, KV_TYPES };
 
 /* How keys, or values, are kept. */
 struct kv_format {
@@ -40,8 +40,9 @@ struct kv_layout {
 
 /*
  * `k_dtype` 0 is f16, and `v_dtype` 0 is the type of the keys. LCKV_UNSUPPORTED if keys and values
- * are not kept in a type; LCKV_INVALID_ARGUMENT unless page_positions is a multiple of 16 from 16
- * to 1024, and if the bytes of a page exceed 64 bits.
+ * are not kept in a type, or if head_dim is not a multiple of its block; LCKV_INVALID_ARGUMENT
+ * unless page_positions is a multiple of 16 from 16 to 1024, and if the bytes of a page exceed 64
+ * bits.
  */
 CHECKED lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype k_dtype, lckv_dtype v_dtype,
                                    uint32_t n_kv_heads, uint32_t head_dim, uint32_t page_positions);

@@ -358,7 +358,7 @@ START_TEST(budgets_are_kept)
     options.page_positions = 16;
     options.kv_dtype = LCKV_DTYPE_Q8_0;
     ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_UNSUPPORTED);
-    ck_assert_error_has("kv_dtype");
+    ck_assert_error_has("kv_dtype is q8_0, which needs a head_dim that is a multiple of 32");
     lckv_model_release(model);
 }
 END_TEST

@@ -42,7 +42,7 @@ exits 2 "--precision: expected one of full, fast" generate "$model" --precision 
 exits 2 "exclude each other" generate "$model" -p a -f b
 exits 2 "--prefill: expected" logits "$model" --tokens 1 -o "$work/x" --prefill iterated:0+0
 exits 2 "--prefill: expected" logits "$model" --tokens 1 -o "$work/x" --prefill iterated:7
-exits 2 "--kv-type: expected f32, f16 or bf16, or keys,values" logits "$model" --tokens 1 -o "$work/x" --kv-type q4_K
+exits 2 "--kv-type: expected f32, f16, bf16, q8_0 or q4_0, or keys,values" logits "$model" --tokens 1 -o "$work/x" --kv-type q4_K
 exits 2 "--tokens: expected token ids" logits "$model" --tokens 1,,2 -o "$work/x"
 exits 2 "--tokens: expected token ids" logits "$model" --tokens 1,-2 -o "$work/x"
 exits 2 "--tokens: expected token ids" logits "$model" --tokens 2147483648 -o "$work/x"

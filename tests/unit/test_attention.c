@@ -37,9 +37,21 @@ static void merge_parts(const struct kernels *kernels, attend_function attend,
     free(partials);
 }
 
+static bool is_quantised(lckv_dtype dtype)
+{
+    return dtype == LCKV_DTYPE_Q8_0 || dtype == LCKV_DTYPE_Q4_0;
+}
+
+/* Whether fast precision rounds queries for these keys, or probabilities for these values. */
+static bool is_rounded(const struct kernels *kernels, lckv_dtype dtype)
+{
+    return is_quantised(dtype) || (dtype == LCKV_DTYPE_BF16 && kernels->multiply_bf16 != NULL);
+}
+
 /*
  * In full precision only the order of float32 sums differs from the definition. In fast precision
- * bfloat16 queries and probabilities are each off by a factor of up to 1 + 2^-9.
+ * bfloat16 queries and probabilities are each off by a factor of up to 1 + 2^-9. For quantised keys
+ * the numbers of a query are off by up to 1/254 of the largest of 32.
  */
 static void check_attention(const struct kernels *kernels, lckv_dtype k_dtype, lckv_dtype v_dtype,
                             bool fast, uint32_t head_dim, uint32_t page_positions)
@@ -81,8 +93,7 @@ static void check_attention(const struct kernels *kernels, lckv_dtype k_dtype, l
     float *outs[QUERIES], *scratch = NULL;
     ck_assert(posix_memalign((void **)&scratch, 64, attend_scratch_floats(head_dim) * 4) == 0);
     attend_function attend = fast ? kernels->attend_fast : kernels->attend_full;
-    const bool exact = !fast || kernels->attend_fast == kernels->attend_full ||
-                       (k_dtype != LCKV_DTYPE_BF16 && v_dtype != LCKV_DTYPE_BF16);
+    const bool exact = !fast || (!is_rounded(kernels, k_dtype) && !is_rounded(kernels, v_dtype));
     for (size_t j = 0; j < QUERIES; j++) {
         /*
          * Scaled, as the job wants it. For one query of the whole context the scores are far apart.
@@ -167,18 +178,22 @@ static void check_attention(const struct kernels *kernels, lckv_dtype k_dtype, l
     free(v);
 }
 
+static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_Q8_0,
+                                   LCKV_DTYPE_Q4_0};
+enum { N_TYPES = COUNT(types) };
+
+/* _i: precision, type of keys, type of values. */
 START_TEST(attention_agrees_with_its_definition)
 {
-    const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
-    const lckv_dtype k_dtype = types[_i / 3 % 3], v_dtype = types[_i % 3];
-    const bool fast = _i >= 9;
+    const lckv_dtype k_dtype = types[_i / N_TYPES % N_TYPES], v_dtype = types[_i % N_TYPES];
+    const bool fast = _i >= N_TYPES * N_TYPES;
     FOR_KERNEL_SETS(kernels)
     {
         check_attention(kernels, k_dtype, v_dtype, fast, 64, 64);
         if (k_dtype != v_dtype)
             continue;
-        check_attention(kernels, k_dtype, v_dtype, fast, 12, 16);
-        check_attention(kernels, k_dtype, v_dtype, fast, 18, 1024);
+        check_attention(kernels, k_dtype, v_dtype, fast, is_quantised(k_dtype) ? 32 : 12, 16);
+        check_attention(kernels, k_dtype, v_dtype, fast, is_quantised(k_dtype) ? 96 : 18, 1024);
         check_attention(kernels, k_dtype, v_dtype, fast, 128, 48);
     }
 }
@@ -189,10 +204,9 @@ START_TEST(what_is_stored_is_finite)
 {
     enum { HEAD_DIM = 18 };
     const float beyond[] = {1e6f, -1e6f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, 1.5f};
-    const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
     const float largest[] = {FLT_MAX, 65504.0f, 0x1.fep127f};
     FOR_KERNEL_SETS(kernels)
-    for (size_t t = 0; t < COUNT(types); t++) {
+    for (size_t t = 0; t < COUNT(largest); t++) {
         struct kv_layout layout;
         float k[HEAD_DIM] = {0}, loaded_k[HEAD_DIM], loaded_v[HEAD_DIM];
         static uint8_t page[8 * HEAD_DIM * 16 + KV_SLACK] __attribute__((aligned(64)));
@@ -213,27 +227,122 @@ START_TEST(what_is_stored_is_finite)
 }
 END_TEST
 
+/* Stores a block as a key and as a value, and reads it back. */
+static void store_block(const struct kernels *kernels, lckv_dtype dtype, const float *block,
+                        float *key, float *value)
+{
+    enum { HEAD_DIM = 96, POSITION = 21 };
+    struct kv_layout layout;
+    static uint8_t page[HEAD_DIM * 8 * 32] __attribute__((aligned(64)));
+    float k[HEAD_DIM] = {0}, v[HEAD_DIM] = {0};
+    memcpy(k + 32, block, 32 * sizeof *k);
+    memcpy(v + 32, block, 32 * sizeof *v);
+    ck_assert_ok(kv_layout_init(&layout, dtype, dtype, 1, HEAD_DIM, 32));
+    ck_assert_uint_le(layout.page_bytes, sizeof page);
+    memset(page, 0xa5, sizeof page);
+    kernels->kv_store(&layout, page, POSITION, 0, k, v);
+    kv_load(&layout, page, POSITION, k, v);
+    for (size_t d = 0; d < 32; d++)
+        ck_assert(k[d] == 0 && v[d] == 0 && k[64 + d] == 0 && v[64 + d] == 0);
+    memcpy(key, k + 32, 32 * sizeof *k);
+    memcpy(value, v + 32, 32 * sizeof *v);
+}
+
+/* The sum of squares that q4_0 loses if the largest magnitude becomes -8 times the scale. */
+static double plain_loss(const float *block)
+{
+    float extreme = 0;
+    double loss = 0;
+    for (size_t i = 0; i < 32; i++)
+        extreme = fabsf(block[i]) > fabsf(extreme) ? block[i] : extreme;
+    double scale = (double)extreme / -8;
+    for (size_t i = 0; i < 32 && scale != 0; i++) {
+        double number = round(block[i] / scale);
+        loss += pow(block[i] - scale * fmin(number, 7), 2);
+    }
+    return loss;
+}
+
+/* Blocks of all magnitudes that f16 scales have. */
+START_TEST(quantised_numbers_are_the_nearest)
+{
+    FOR_KERNEL_SETS(kernels)
+    for (int round = 0; round < 400; round++) {
+        float block[32], key[32], value[32], largest = 0;
+        random_seed = (uint32_t)round + 1;
+        const float magnitude = ldexpf(1, round % 40 - 22);
+        for (size_t i = 0; i < 32; i++) {
+            block[i] = (float)random_uniform() * magnitude;
+            largest = fmaxf(largest, fabsf(block[i]));
+        }
+        /* Half a step, and what rounding the scale to f16, or to a multiple of 2^-24, costs. */
+        const float step = largest / 127, scale_error = fmaxf(step * 0x1p-11f, 0x1p-25f);
+        store_block(kernels, LCKV_DTYPE_Q8_0, block, key, value);
+        ck_assert(memcmp(key, value, sizeof key) == 0);
+        for (size_t i = 0; i < 32; i++)
+            ck_assert_msg(fabsf(key[i] - block[i]) <= step * 0.5f + 127 * scale_error,
+                          "%s: %g is stored as %g", kernels->name, (double)block[i],
+                          (double)key[i]);
+        store_block(kernels, LCKV_DTYPE_Q4_0, block, key, value);
+        ck_assert(memcmp(key, value, sizeof key) == 0);
+        double loss = 0;
+        for (size_t i = 0; i < 32; i++)
+            loss += pow((double)key[i] - block[i], 2);
+        if (magnitude > 0x1p-8f) /* else rounding the scale costs more */
+            ck_assert_msg(loss <= plain_loss(block) * 1.01, "%s: block %d loses %g, not %g",
+                          kernels->name, round, loss, plain_loss(block));
+        else
+            ck_assert(loss <= 32 * pow(largest / 8 + 8 * 0x1p-25f, 2));
+    }
+}
+END_TEST
+
+/* Infinite numbers become the largest, and one NaN spoils its block of a key, but no values. */
+START_TEST(quantised_numbers_are_finite)
+{
+    const lckv_dtype quantised[] = {LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0};
+    const float largest[] = {127 * 65504.0f, 7 * 65504.0f};
+    FOR_KERNEL_SETS(kernels)
+    for (size_t t = 0; t < 2; t++) {
+        float block[32] = {1.5f, INFINITY, -INFINITY}, key[32], value[32];
+        store_block(kernels, quantised[t], block, key, value);
+        for (size_t i = 0; i < 32; i++) {
+            float expected = i == 1 ? largest[t] : i == 2 ? -largest[t] : 0;
+            ck_assert_msg(fabsf(key[i] - expected) <= largest[t] / 7, "%s: %g is stored as %g",
+                          kernels->name, (double)block[i], (double)key[i]);
+            ck_assert(key[i] == value[i]);
+        }
+        memset(block, 0, sizeof block);
+        store_block(kernels, quantised[t], block, key, value); /* asserts that zeros stay */
+        for (size_t i = 0; i < 32; i++)
+            ck_assert(key[i] == 0 && value[i] == 0);
+    }
+}
+END_TEST
+
+enum { MOST_DIM = 32 };
+
 /*
  * Computes queries before, at and behind position 40. `spoilt` says what is NaN there: the key (0),
  * a value (1) or nothing (2); or that a value is infinite (3).
  */
 static void attend_around(const struct kernels *kernels, lckv_dtype kv_dtype, bool fast, int spoilt,
-                          float out[3][18])
+                          uint32_t head_dim, float out[3][MOST_DIM])
 {
-    enum { HEAD_DIM = 18, ODD = 40, N = 60 };
+    enum { ODD = 40, N = 60 };
     struct kv_layout layout;
-    static uint8_t page[64 * HEAD_DIM * 8 + KV_SLACK] __attribute__((aligned(64)));
+    static uint8_t page[64 * MOST_DIM * 8 + KV_SLACK] __attribute__((aligned(64)));
     static float scratch[1 << 15] __attribute__((aligned(64)));
-    static float q[HEAD_DIM];
-    ck_assert_ok(kv_layout_init(&layout, kv_dtype, kv_dtype, 1, HEAD_DIM, 64));
-    ck_assert_uint_le(attend_scratch_floats(HEAD_DIM), COUNT(scratch));
+    static float q[MOST_DIM];
+    ck_assert_ok(kv_layout_init(&layout, kv_dtype, kv_dtype, 1, head_dim, 64));
+    ck_assert_uint_le(attend_scratch_floats(head_dim), COUNT(scratch));
     memset(page, 0, sizeof page);
     random_seed = 7;
-    for (size_t d = 0; d < HEAD_DIM; d++)
+    for (size_t d = 0; d < head_dim; d++)
         q[d] = (float)random_uniform();
     for (uint32_t p = 0; p < N; p++) {
-        float k[HEAD_DIM], v[HEAD_DIM];
-        for (size_t d = 0; d < HEAD_DIM; d++) {
+        float k[MOST_DIM], v[MOST_DIM];
+        for (size_t d = 0; d < head_dim; d++) {
             k[d] = (float)random_uniform();
             v[d] = (float)random_uniform();
         }
@@ -259,18 +368,21 @@ static void attend_around(const struct kernels *kernels, lckv_dtype kv_dtype, bo
     (fast ? kernels->attend_fast : kernels->attend_full)(&job);
 }
 
+/* _i: precision, type. */
 START_TEST(nan_reaches_those_who_attend_to_it)
 {
-    const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16, LCKV_DTYPE_BF16};
+    const bool fast = _i >= N_TYPES;
+    const lckv_dtype dtype = types[_i % N_TYPES];
+    const uint32_t head_dim = is_quantised(dtype) ? 32 : 18;
     FOR_KERNEL_SETS(kernels)
-    for (size_t t = 0; t < COUNT(types); t++) {
-        float clean[3][18], out[3][18];
-        attend_around(kernels, types[t], t == 3, 2, clean);
+    {
+        float clean[3][MOST_DIM], out[3][MOST_DIM];
+        attend_around(kernels, dtype, fast, 2, head_dim, clean);
         for (int spoilt = 0; spoilt < 4; spoilt++) {
-            attend_around(kernels, types[t], t == 3, spoilt, out);
-            ck_assert(memcmp(out[0], clean[0], sizeof out[0]) == 0);
-            ck_assert(memcmp(out[2], clean[2], sizeof out[2]) == 0);
-            for (size_t d = 0; d < 18; d++)
+            attend_around(kernels, dtype, fast, spoilt, head_dim, out);
+            ck_assert(memcmp(out[0], clean[0], head_dim * sizeof(float)) == 0);
+            ck_assert(memcmp(out[2], clean[2], head_dim * sizeof(float)) == 0);
+            for (size_t d = 0; d < head_dim; d++)
                 ck_assert_msg(isnan(out[1][d]) == (spoilt < 2), "%s: NaN %d is lost", kernels->name,
                               spoilt);
         }
@@ -282,9 +394,11 @@ static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("attention");
     tcase_set_timeout(tcase, 120);
-    tcase_add_loop_test(tcase, attention_agrees_with_its_definition, 0, 18);
+    tcase_add_loop_test(tcase, attention_agrees_with_its_definition, 0, 2 * N_TYPES * N_TYPES);
     tcase_add_test(tcase, what_is_stored_is_finite);
-    tcase_add_test(tcase, nan_reaches_those_who_attend_to_it);
+    tcase_add_test(tcase, quantised_numbers_are_the_nearest);
+    tcase_add_test(tcase, quantised_numbers_are_finite);
+    tcase_add_loop_test(tcase, nan_reaches_those_who_attend_to_it, 0, 2 * N_TYPES);
     suite_add_tcase(suite, tcase);
 }
 

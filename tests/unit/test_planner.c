@@ -48,6 +48,20 @@ static lckv_memory_report estimate(const lckv_memory_request *request)
     return report;
 }
 
+START_TEST(scales_are_counted)
+{
+    lckv_memory_request request = small_request();
+    request.head_dim = 64;
+    request.kv_dtype = LCKV_DTYPE_Q8_0;
+    lckv_memory_report report = estimate(&request);
+    ck_assert_uint_eq(report.bytes_per_token, 3 * 2 * (64 + 2 * 2));
+    request.v_dtype = LCKV_DTYPE_Q4_0;
+    report = estimate(&request);
+    ck_assert_uint_eq(report.bytes_per_token, 3 * (64 + 2 * 2 + 32 + 2 * 2));
+    ck_assert_uint_eq(report.bytes_per_session, 3 * 7 * 16 * (64 + 2 * 2 + 32 + 2 * 2));
+}
+END_TEST
+
 START_TEST(whole_pages_are_counted)
 {
     lckv_memory_request request = small_request();
@@ -294,6 +308,7 @@ enum change {
     ODD_HEAD_DIM,
     QUANTISED,
     UNKNOWN_DTYPE,
+    ODD_BLOCKS,
     ODD_PAGES,
     LARGE_PAGES,
     NO_WINDOW,
@@ -313,6 +328,9 @@ static const struct {
     [ODD_HEAD_DIM] = {LCKV_INVALID_ARGUMENT, "head_dim is 63, expected an even number"},
     [QUANTISED] = {LCKV_UNSUPPORTED, "kv_dtype is q4_K; keys and values are kept as f32"},
     [UNKNOWN_DTYPE] = {LCKV_UNSUPPORTED, "kv_dtype is -3"},
+    [ODD_BLOCKS] = {LCKV_UNSUPPORTED,
+                    "v_dtype is q4_0, which needs a head_dim that is a multiple of "
+                    "32; this head_dim is 80"},
     [ODD_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 24, expected a multiple of 16"},
     [LARGE_PAGES] = {LCKV_INVALID_ARGUMENT, "page_positions is 1040"},
     [NO_WINDOW] = {LCKV_INVALID_ARGUMENT, "sliding_window is 0"},
@@ -347,6 +365,10 @@ START_TEST(wrong_requests_are_refused_by_member)
     case UNKNOWN_DTYPE:
         request.kv_dtype = -3;
         break;
+    case ODD_BLOCKS:
+        request.head_dim = 80;
+        request.v_dtype = LCKV_DTYPE_Q4_0;
+        break;
     case ODD_PAGES:
         request.page_positions = 24;
         break;
@@ -378,6 +400,7 @@ static void add_planner(Suite *suite)
     TCase *tcase = tcase_create("planner");
     tcase_add_checked_fixture(tcase, make_plan, release_plan);
     tcase_add_test(tcase, whole_pages_are_counted);
+    tcase_add_test(tcase, scales_are_counted);
     tcase_add_test(tcase, a_budget_holds_so_many_sessions);
     tcase_add_test(tcase, a_budget_holds_so_long_a_context);
     tcase_add_test(tcase, the_longest_context_fits_and_one_more_does_not);

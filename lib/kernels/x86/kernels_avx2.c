@@ -19,4 +19,4 @@
 #include "kernels/logits.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_avx2 = {KERNELS_TABLE("avx2", fast, attend_full)};
+const struct kernels kernels_avx2 = {KERNELS_TABLE("avx2", fast, attend_fast)};

@@ -22,10 +22,10 @@
 #include "kernels/logits.inc.h"
 #include "kernels/table.inc.h"
 
-const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512", fast, attend_full)};
+const struct kernels kernels_avx512 = {KERNELS_TABLE("avx512", fast, attend_fast)};
 
 const struct kernels kernels_avx512bf16 = {KERNELS_TABLE("avx512bf16", fast, attend_fast_bf16),
                                            .multiply_bf16 = fast_multiply_bf16,
                                            .round_bf16 = round_bf16};
 
-const struct kernels kernels_amx = {KERNELS_TABLE("amx", amx, attend_full)};
+const struct kernels kernels_amx = {KERNELS_TABLE("amx", amx, attend_fast)};

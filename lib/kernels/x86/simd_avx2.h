@@ -85,6 +85,11 @@ static inline vf v_max(vf a, vf b)
     return _mm256_max_ps(a, b);
 }
 
+static inline vf v_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+
 static inline vf v_abs(vf a)
 {
     return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
@@ -128,6 +133,11 @@ static inline vf v_zero_below(vf x, float limit, vf a)
 static inline vi vi_set(int32_t x)
 {
     return _mm256_set1_epi32(x);
+}
+
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
 }
 
 static inline vi vi_load(const void *p)
@@ -199,6 +209,34 @@ static inline vf v_from_bf16(vb a, int odd)
     if (odd)
         return _mm256_castsi256_ps(_mm256_and_si256(a, _mm256_set1_epi32((int)0xffff0000u)));
     return _mm256_castsi256_ps(_mm256_slli_epi32(a, 16));
+}
+
+static inline vb vb_load_i8_pairs(const void *p)
+{
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+
+static inline vb vb_load_u8_pairs(const void *p)
+{
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+
+static inline vf v_from_half(vb a, int second)
+{
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(second ? a : _mm256_slli_epi32(a, 16), 16));
+}
+
+static inline void vi_store_i16(int16_t *p, vi a)
+{
+    __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, a), 8);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(words));
+}
+
+static inline vi vi_add_pairs(vi sum, vb pairs, const int16_t *x)
+{
+    int32_t pair;
+    memcpy(&pair, x, 4);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi32(pair)));
 }
 
 static inline __m256i broadcast_quad(const int8_t *x)

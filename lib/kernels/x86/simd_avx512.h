@@ -86,6 +86,11 @@ static inline vf v_max(vf a, vf b)
     return _mm512_max_ps(a, b);
 }
 
+static inline vf v_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+
 static inline vf v_abs(vf a)
 {
     return _mm512_abs_ps(a);
@@ -130,6 +135,11 @@ static inline vf v_zero_below(vf x, float limit, vf a)
 static inline vi vi_set(int32_t x)
 {
     return _mm512_set1_epi32(x);
+}
+
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
 }
 
 static inline vi vi_load(const void *p)
@@ -205,6 +215,33 @@ static inline vf v_from_bf16(vb a, int odd)
     if (odd)
         return _mm512_castsi512_ps(_mm512_and_si512(a, _mm512_set1_epi32((int)0xffff0000u)));
     return _mm512_castsi512_ps(_mm512_slli_epi32(a, 16));
+}
+
+static inline vb vb_load_i8_pairs(const void *p)
+{
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline vb vb_load_u8_pairs(const void *p)
+{
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline vf v_from_half(vb a, int second)
+{
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(second ? a : _mm512_slli_epi32(a, 16), 16));
+}
+
+static inline void vi_store_i16(int16_t *p, vi a)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a));
+}
+
+static inline vi vi_add_pairs(vi sum, vb pairs, const int16_t *x)
+{
+    int32_t pair;
+    memcpy(&pair, x, 4);
+    return _mm512_dpwssd_epi32(sum, pairs, _mm512_set1_epi32(pair));
 }
 
 /* One instruction multiplies the quads of 16 lanes by a broadcast quad from memory and adds. */
