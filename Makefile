@@ -33,7 +33,8 @@ BLAS_PACKAGE := openblas
 DEFINES := -DLCKV_HAVE_OPENBLAS
 endif
 PACKAGES := libpcre2-8 libutf8proc $(BLAS_PACKAGE)
-PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+# Of xxHash only the header is used.
+PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) libxxhash)
 PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 # What every C file is compiled with, whatever CFLAGS says.

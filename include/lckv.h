@@ -413,6 +413,15 @@ typedef struct lckv_model_info {
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 
+/*
+ * A number that tells models apart, for files of what was computed with one. It covers the shape,
+ * the plan, all norms and biases, and of each matrix its type and some rows, read as numbers. So a
+ * GGUF file, its packed form and a Hugging Face directory with the same weights in the same types
+ * have the same fingerprint. Names, the tokenizer and the options of the open are not covered
+ * (docs/saved-sessions.md). It is computed when it is first asked for, which takes milliseconds.
+ */
+LCKV_API lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprint);
+
 /* The model's plan; it lives as long as the model (retain it to keep it longer). */
 LCKV_API const lckv_plan *lckv_model_plan(const lckv_model *model);
 
@@ -794,6 +803,110 @@ LCKV_API lckv_status lckv_session_reuse(lckv_session *session, const lckv_token 
  */
 LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t begin,
                                           uint64_t end, float *keys, float *values);
+
+/* ---- Saved sessions ------------------------------------------------------------------------ */
+
+/*
+ * Sessions can be saved as bytes, from which any cache makes the same sessions again: bit for bit
+ * the same keys and values, in another process, after years, whatever the size of its pages. It
+ * needs the same model (lckv_model_fingerprint) with the same sliding window, and kv_dtype as it
+ * was. The last bits of keys and values also depend on the kernel set, the precision and the gemm
+ * of the model that computed them, so these must be the same, too, unless `any_kernels` says
+ * otherwise.
+ *
+ * What is saved of a session: its tokens, keys and values, the first position that its windowed
+ * slots keep, and what an iterated call has encoded. Logits are not: to get them, truncate the
+ * restored session by one token and evaluate that token again. Pages that sessions share are saved
+ * once, and the sessions share them again when they are restored. Bytes are made and read piece by
+ * piece, in one small buffer.
+ *
+ * Checksums find damage of any kind, before anything is believed. They do not keep anybody from
+ * making bytes of his own: these harm no memory, but may hold any keys and values, which
+ * lckv_session_reuse then hands on. So restore only what you trust as much as the model's file.
+ *
+ * Saving and restoring work on the cache: other calls get LCKV_BUSY, callbacks included, and
+ * lckv_cache_cancel and the progress callback (in bytes of keys and values) stop them.
+ */
+
+/*
+ * Takes all `length` bytes, which it must not keep. Anything but 0 stops the call, which then
+ * returns LCKV_IO.
+ */
+typedef int32_t (*lckv_write_callback)(void *user, const void *bytes, size_t length);
+
+/*
+ * Gives the next bytes: at least one and at most `length`, and their number in `*n_read`. If it is
+ * fewer than `length`, the library asks again. 0 says that there are no more. Anything but 0 as the
+ * result stops the call, which then returns LCKV_IO. No byte is asked for that does not belong to
+ * the saved sessions, so other things may follow them in a stream.
+ */
+typedef int32_t (*lckv_read_callback)(void *user, void *bytes, size_t length, size_t *n_read);
+
+typedef struct lckv_save_options {
+    size_t size;
+    const void *note; /* bytes of the caller's own that are saved, too; NULL: none */
+    size_t note_length;
+    lckv_progress_callback progress;
+    void *progress_user;
+} lckv_save_options;
+LCKV_API lckv_status lckv_save_options_init(lckv_save_options *options, size_t size);
+
+/*
+ * Saves sessions of one cache, at least one. After a failure the bytes that were written are of no
+ * use; the sessions are as before in any case.
+ */
+LCKV_API lckv_status lckv_sessions_save(lckv_session *const *sessions, size_t n_sessions,
+                                        lckv_write_callback write, void *user,
+                                        const lckv_save_options *options);
+
+/*
+ * Saves them to a file, which is replaced only when all has been written and has reached the disk.
+ * Permissions and symbolic links are as with lckv_convert.
+ */
+LCKV_API lckv_status lckv_sessions_save_file(lckv_session *const *sessions, size_t n_sessions,
+                                             const char *path, const lckv_save_options *options);
+
+typedef struct lckv_restore_options {
+    size_t size;
+    /*
+     * 1: also restore what another kernel set, precision or gemm computed. It is as good, but not
+     * bit for bit what this model would compute, so lckv_session_reuse does not take it over. (Nor
+     * does it take over what another version of lckv computed, which is always restored.)
+     */
+    int32_t any_kernels;
+    uint32_t reserved;
+    /*
+     * Gets the bytes of the note, in pieces, before the sessions: if the call fails after all,
+     * forget them. Anything but 0 cancels the call. NULL: the note is skipped.
+     */
+    lckv_write_callback note;
+    void *note_user;
+    lckv_progress_callback progress;
+    void *progress_user;
+} lckv_restore_options;
+LCKV_API lckv_status lckv_restore_options_init(lckv_restore_options *options, size_t size);
+
+/*
+ * Makes the saved sessions again, in the order in which they were given. `n_sessions` gets their
+ * number, also with LCKV_BUFFER_TOO_SMALL, if `capacity` is less (capacity 0 and sessions NULL ask
+ * for it). Either all are restored, or nothing has changed, but that kept sessions
+ * (lckv_session_reuse) may have been given up:
+ *
+ * - LCKV_BAD_FORMAT: the bytes are damaged, cut off, or something else
+ * - LCKV_UNSUPPORTED: another version of lckv wrote them, in a format that this one does not know
+ * - LCKV_MISMATCH: they do not belong to this model, this cache or these kernels
+ * - LCKV_CACHE_FULL: the cache has too few free pages or sessions; the message has the figures
+ */
+LCKV_API lckv_status lckv_sessions_restore(lckv_cache *cache, lckv_read_callback read, void *user,
+                                           const lckv_restore_options *options,
+                                           lckv_session **sessions, size_t capacity,
+                                           size_t *n_sessions);
+
+/* The same from a file, which must have nothing else behind the sessions. */
+LCKV_API lckv_status lckv_sessions_restore_file(lckv_cache *cache, const char *path,
+                                                const lckv_restore_options *options,
+                                                lckv_session **sessions, size_t capacity,
+                                                size_t *n_sessions);
 
 /* ---- Evaluation ---------------------------------------------------------------------------- */
 

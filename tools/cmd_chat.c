@@ -25,6 +25,7 @@ struct settings {
     uint64_t n_tokens;
     uint64_t context;
     struct cache_settings cache;
+    struct saved_settings saved;
 };
 
 /*
@@ -109,7 +110,7 @@ static bool note_length(const struct conversation *conversation)
 static int talk(struct conversation *conversation, uint64_t context)
 {
     bool is_terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
-    size_t n_first = conversation->n_messages; /* 1 if there is a system message */
+    size_t n_first = conversation_n_first(conversation);
     bool ends = false, is_noted = false;
     char *line;
     if (is_terminal)
@@ -148,16 +149,6 @@ static int talk(struct conversation *conversation, uint64_t context)
     return EXIT_SUCCESS;
 }
 
-/* The context that the model was trained for, within reason. */
-static uint64_t default_context(const lckv_model *model)
-{
-    enum { UNKNOWN = 4096, MOST = 8192 };
-    lckv_model_info info = {.size = sizeof info};
-    if (lckv_model_get_info(model, &info) != LCKV_OK || info.context_length == 0)
-        return UNKNOWN;
-    return info.context_length < MOST ? info.context_length : MOST;
-}
-
 static int begin(const struct settings *settings, struct conversation *conversation)
 {
     conversation->has_template = conversation_has_template(conversation->model);
@@ -168,10 +159,21 @@ static int begin(const struct settings *settings, struct conversation *conversat
                    ? EXIT_SUCCESS
                    : EXIT_FAILURE;
     complain("note: %s; the model continues each line as a text of its own", lckv_last_error());
-    if (settings->system == NULL)
+    if (settings->system == NULL && settings->saved.save_to == NULL &&
+        settings->saved.restore_from == NULL)
         return EXIT_SUCCESS;
-    complain("--system needs a model with a chat template");
+    complain("--system, --save and --restore need a model with a chat template");
     return EXIT_FAILURE;
+}
+
+/* Talks, and saves the conversation however that ends. */
+static int talk_and_save(const struct settings *settings, struct conversation *conversation)
+{
+    int status = talk(conversation, conversation->context);
+    if (settings->saved.save_to == NULL)
+        return status;
+    int saved = conversation_save(conversation, settings->saved.save_to);
+    return saved == EXIT_SUCCESS ? status : saved;
 }
 
 static int run(const struct settings *settings)
@@ -180,7 +182,7 @@ static int run(const struct settings *settings)
     int status = open_model(&settings->model, NULL, &model);
     if (status != EXIT_SUCCESS)
         return status;
-    uint64_t context = settings->context != 0 ? settings->context : default_context(model);
+    uint64_t context = settings->context != 0 ? settings->context : usual_context(model);
     lckv_cache_options options = {
         .size = sizeof options,
         .n_tokens = context,
@@ -196,8 +198,10 @@ static int run(const struct settings *settings)
         status = begin(settings, &conversation);
     if (status == EXIT_SUCCESS)
         status = create_cache(model, &options, "a smaller --context", &conversation.cache);
+    if (status == EXIT_SUCCESS && settings->saved.restore_from != NULL)
+        status = conversation_restore(&conversation, &settings->saved);
     if (status == EXIT_SUCCESS)
-        status = talk(&conversation, context);
+        status = talk_and_save(settings, &conversation);
     conversation_end(&conversation);
     lckv_sampler_release(conversation.sampler);
     lckv_cache_release(conversation.cache);
@@ -216,7 +220,9 @@ int cmd_chat(int argc, char **argv)
             "/exit ends, /reset begins a new conversation, /help lists the commands. Without a\n"
             "terminal, each line of standard input is a message.",
         .examples = "lckv chat model.gguf --temp 0.7 --system 'You answer briefly.'\n"
-                    "echo 'What is a cache?' | lckv chat model.gguf -n 40",
+                    "echo 'What is a cache?' | lckv chat model.gguf -n 40\n"
+                    "lckv chat model.gguf --save talk.lckv\n"
+                    "lckv chat model.gguf --restore talk.lckv --save talk.lckv",
     };
     add_argument(&line, "MODEL", &settings.model.path);
     add_text(&line, "--system TEXT", &settings.system, "the system message");
@@ -224,9 +230,17 @@ int cmd_chat(int argc, char **argv)
                "tokens of an answer at most (default 512)");
     add_number(&line, "-c, --context N", &settings.context, 1, UINT32_MAX,
                "tokens of the whole conversation (default: the\nmodel's context, at most 8192)");
+    add_saved_options(&line, &settings.saved);
     add_sampling_options(&line, &settings.sampling);
     add_model_options(&line, &settings.model);
     add_cache_options(&line, &settings.cache);
     int status;
-    return options_parse(&line, argc, argv, &status) ? run(&settings) : status;
+    if (!options_parse(&line, argc, argv, &status))
+        return status;
+    if (settings.saved.any_kernels && settings.saved.restore_from == NULL)
+        return fail_usage("chat", "--any-kernels needs --restore");
+    if (settings.system != NULL && settings.saved.restore_from != NULL)
+        return fail_usage("chat", "--restore brings a system message of its own, so --system "
+                                  "cannot be given");
+    return run(&settings);
 }

@@ -24,11 +24,14 @@ int cmd_generate(int argc, char **argv)
         .examples =
             "lckv generate model.gguf -p 'Once upon a time'\n"
             "lckv generate model.gguf -f prompt.txt -n 200 --temp 0.8 --top-p 0.95 --seed 7\n"
-            "lckv generate model.gguf -p 'The end' --stop . --echo > end.txt",
+            "lckv generate model.gguf -p 'The end' --stop . --echo > end.txt\n"
+            "lckv generate model.gguf -f prompt.txt --save prompt.lckv\n"
+            "lckv generate model.gguf --restore prompt.lckv -p ' In short:'",
     };
     add_argument(&line, "MODEL", &settings.model.path);
     add_text(&line, "-p, --prompt TEXT", &settings.prompt.text,
-             "the text to continue (default: an empty one, that\nis BOS)");
+             "the text to continue (default: an empty one, that\nis BOS; with --restore, what was "
+             "saved)");
     add_file(&line, &settings.prompt.file);
     add_token_list(&line, &settings.prompt.tokens);
     add_number(&line, "-n, --n-tokens N", &settings.n_tokens, 1, UINT32_MAX,
@@ -38,10 +41,12 @@ int cmd_generate(int argc, char **argv)
     add_flag(&line, "--ignore-eos", &settings.ignore_eos, "go on after the model ended its text");
     add_flag(&line, "--echo", &settings.echo, "print the prompt first where no terminal shows it");
     add_number(&line, "-c, --context N", &settings.context, 1, UINT32_MAX,
-               "tokens of prompt and text at most (default: the\nprompt's and those of -n)");
+               "tokens of prompt and text at most (default: the\nprompt's and those of -n; with "
+               "--restore the\nmodel's context, at most 8192)");
     add_choice(&line, "--prefill MODE", &settings.prefill, prefills,
                "how the prompt is encoded: auto (default), exact,\n"
                "iterated (the model's passes) or model (as its\nconfiguration asks)");
+    add_saved_options(&line, &settings.saved);
     add_sampling_options(&line, &settings.sampling);
     add_model_options(&line, &settings.model);
     add_cache_options(&line, &settings.cache);
@@ -49,8 +54,11 @@ int cmd_generate(int argc, char **argv)
     int status;
     if (options_parse(&line, argc, argv, &status)) {
         const struct prompt_source *prompt = &settings.prompt;
+        settings.prompt.continues = settings.saved.restore_from != NULL;
         if ((prompt->text != NULL) + (prompt->file != NULL) + (prompt->tokens.ids != NULL) > 1)
             status = fail_usage("generate", "--prompt, --file and --tokens exclude each other");
+        else if (settings.saved.any_kernels && settings.saved.restore_from == NULL)
+            status = fail_usage("generate", "--any-kernels needs --restore");
         else
             status = generate_run(&settings);
     }

@@ -28,6 +28,15 @@ void add_model_options(struct command_line *line, struct model_settings *model)
              "with --stream-weights, memory for layers, such as\n512MiB (default: three layers)");
 }
 
+void add_saved_options(struct command_line *line, struct saved_settings *saved)
+{
+    add_text(line, "--save FILE", &saved->save_to, "save the session to FILE at the end");
+    add_text(line, "--restore FILE", &saved->restore_from,
+             "begin with the session that --save wrote to FILE,\nwith the same model and options");
+    add_flag(line, "--any-kernels", &saved->any_kernels,
+             "restore also what another kernel set, precision or\ngemm computed");
+}
+
 void add_sampling_options(struct command_line *line, struct sampling *sampling)
 {
     add_real(line, "--temp T", &sampling->temperature, 1000,

@@ -9,10 +9,14 @@
 
 #include "options.h"
 #include "sampling.h"
+#include "saved.h"
 #include "setup.h"
 
 /* How a model is opened. Its path is an argument, or the option --model of lckv plan. */
 void add_model_options(struct command_line *line, struct model_settings *model);
+
+/* How a session is saved and restored. */
+void add_saved_options(struct command_line *line, struct saved_settings *saved);
 
 /* How tokens are chosen. */
 void add_sampling_options(struct command_line *line, struct sampling *sampling);

@@ -5,6 +5,7 @@
 #ifndef TOOLS_CONVERSATION_H
 #define TOOLS_CONVERSATION_H
 
+#include "saved.h"
 #include "stream.h"
 
 struct conversation {
@@ -27,7 +28,10 @@ enum answer {
     ANSWER_FAILED /* after a complaint */
 };
 
-/* Adds a message from "system" or "user". Complains and returns false if memory runs out. */
+/*
+ * Adds a message; `role` must live as long as the conversation. Complains and returns false if
+ * memory runs out.
+ */
 bool conversation_add(struct conversation *conversation, const char *role, const char *text,
                       size_t length);
 
@@ -42,6 +46,16 @@ enum answer conversation_say(struct conversation *conversation, const char *text
 
 /* Forgets all messages but the first `n_messages`. */
 void conversation_cut(struct conversation *conversation, size_t n_messages);
+
+/* The messages that do not belong to a turn: 1 if the first is a system message, or 0. */
+size_t conversation_n_first(const struct conversation *conversation);
+
+/*
+ * Saves the session with the messages as its note, or begins with those of a file, which a terminal
+ * then shows. Both complain and return an exit status.
+ */
+int conversation_save(struct conversation *conversation, const char *path);
+int conversation_restore(struct conversation *conversation, const struct saved_settings *saved);
 
 /* Frees what it owns: the messages and the session. */
 void conversation_end(struct conversation *conversation);

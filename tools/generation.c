@@ -21,6 +21,7 @@ struct generation {
     lckv_generate_report report;
     lckv_memory_report memory;
     uint64_t context;
+    uint64_t n_restored; /* tokens of the session before the prompt */
 };
 
 /* Tokens of the prompt per second. The time for the prompt includes that of the first new token. */
@@ -43,7 +44,7 @@ static double saved_times(const lckv_memory_report *memory)
 /* The most tokens that the text may have. */
 static uint64_t most_tokens(const struct generation *generation)
 {
-    uint64_t room = generation->context - generation->prompt.tokens.count;
+    uint64_t room = generation->context - generation->n_restored - generation->prompt.tokens.count;
     return room < generation->settings->n_tokens ? room : generation->settings->n_tokens;
 }
 
@@ -103,8 +104,30 @@ static int finish(const struct generation *generation)
     if (report->reason == LCKV_STOP_FULL)
         complain("note: the context of %" PRIu64 " token%s is full; --context makes it larger",
                  generation->context, plural(generation->context));
-    note_training_context(generation->model, report->n_prompt + report->n_generated);
+    note_training_context(generation->model,
+                          generation->n_restored + report->n_prompt + report->n_generated);
     return interrupt_came() ? EXIT_INTERRUPTED : EXIT_SUCCESS;
+}
+
+/*
+ * Saves the session. It lacks the last token, which nothing needed yet; if the text ends there but
+ * may go on, the token belongs to it.
+ */
+static int save(const struct generation *generation, lckv_cache *cache, lckv_session *session)
+{
+    const struct token_list *tokens = &generation->stream.tokens;
+    uint64_t length;
+    if (lckv_session_length(session, &length) != LCKV_OK)
+        return fail_library();
+    const uint64_t whole = generation->n_restored + generation->prompt.tokens.count + tokens->count;
+    if (length < whole && generation->report.reason != LCKV_STOP_END) {
+        const lckv_item item = {.session = session,
+                                .tokens = tokens->ids + tokens->count - (whole - length),
+                                .n_tokens = (size_t)(whole - length)};
+        if (lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL) != LCKV_OK)
+            return fail_library();
+    }
+    return save_session(session, generation->settings->saved.save_to, NULL);
 }
 
 static int generate(struct generation *generation, lckv_cache *cache, lckv_session *session,
@@ -125,36 +148,97 @@ static int generate(struct generation *generation, lckv_cache *cache, lckv_sessi
         prompt_print(&generation->prompt);
     generation->report.size = sizeof generation->report;
     interrupt_watch(cache);
-    lckv_status status =
+    lckv_status generated =
         lckv_generate(session, sampler, generation->prompt.tokens.ids,
                       generation->prompt.tokens.count, &options, &generation->report);
     interrupt_unwatch();
-    if (status == LCKV_CANCELLED && interrupt_came())
+    if (generated == LCKV_CANCELLED && interrupt_came())
         return EXIT_INTERRUPTED;
-    if (status != LCKV_OK)
+    if (generated != LCKV_OK)
         return fail_library();
     /* The context is full. The cache has whole pages, so it is seldom full before the context. */
     if (generation->report.reason == LCKV_STOP_LENGTH &&
         generation->report.n_generated < settings->n_tokens)
         generation->report.reason = LCKV_STOP_FULL;
-    return finish(generation);
+    int saved = settings->saved.save_to != NULL ? save(generation, cache, session) : EXIT_SUCCESS;
+    int status = finish(generation);
+    return saved == EXIT_SUCCESS ? status : saved;
+}
+
+/* Without a prompt, a restored text goes on after its last token, which is evaluated again. */
+static int take_back_last_token(struct generation *generation, lckv_session *session)
+{
+    struct token_list *prompt = &generation->prompt.tokens;
+    size_t n = (size_t)generation->n_restored;
+    lckv_token *tokens = calloc(n + 1, sizeof *tokens);
+    if (tokens == NULL)
+        return fail_memory();
+    int status = EXIT_SUCCESS;
+    if (n == 0) {
+        complain("%s holds no tokens to go on from", generation->settings->saved.restore_from);
+        status = EXIT_FAILURE;
+    } else if (lckv_session_tokens(session, tokens, n, &n) != LCKV_OK ||
+               lckv_session_truncate(session, n - 1) != LCKV_OK) {
+        status = fail_library();
+    }
+    if (status != EXIT_SUCCESS) {
+        free(tokens);
+        return status;
+    }
+    tokens[0] = tokens[n - 1];
+    free(prompt->ids);
+    *prompt = (struct token_list){tokens, 1};
+    generation->n_restored--;
+    return EXIT_SUCCESS;
+}
+
+static int begin_session(struct generation *generation, lckv_cache *cache, lckv_session **session)
+{
+    const struct saved_settings *saved = &generation->settings->saved;
+    if (saved->restore_from == NULL)
+        return lckv_session_create(cache, session) == LCKV_OK ? EXIT_SUCCESS : fail_library();
+    int status = restore_session(cache, saved, generation->context, session, NULL);
+    if (status == EXIT_SUCCESS && lckv_session_length(*session, &generation->n_restored) != LCKV_OK)
+        status = fail_library();
+    if (status == EXIT_SUCCESS && generation->prompt.tokens.count == 0)
+        status = take_back_last_token(generation, *session);
+    return status;
+}
+
+/* Whether there is room for a token behind the prompt. If not, complains. */
+static int check_room(const struct generation *generation)
+{
+    const uint64_t n_prompt = generation->prompt.tokens.count;
+    if (generation->n_restored + n_prompt < generation->context)
+        return EXIT_SUCCESS;
+    complain("%s has %" PRIu64 " token%s and leaves no room in a --context of %" PRIu64,
+             generation->n_restored > 0 ? "the restored text with the prompt" : "the prompt",
+             generation->n_restored + n_prompt, plural(generation->n_restored + n_prompt),
+             generation->context);
+    return EXIT_FAILURE;
+}
+
+/* The tokens that the text may have in all. */
+static uint64_t choose_context(const struct generation *generation)
+{
+    const struct generate_settings *settings = generation->settings;
+    if (settings->context != 0)
+        return settings->context;
+    if (settings->saved.restore_from != NULL)
+        return usual_context(generation->model);
+    return (uint64_t)generation->prompt.tokens.count + settings->n_tokens;
 }
 
 static int run_with_cache(struct generation *generation)
 {
     const struct generate_settings *settings = generation->settings;
-    generation->context = settings->context != 0
-                              ? settings->context
-                              : (uint64_t)generation->prompt.tokens.count + settings->n_tokens;
-    if (generation->prompt.tokens.count >= generation->context) {
-        complain("the prompt has %zu token%s and leaves no room in a --context of %" PRIu64,
-                 generation->prompt.tokens.count, plural(generation->prompt.tokens.count),
-                 generation->context);
-        return EXIT_FAILURE;
-    }
+    generation->context = choose_context(generation);
+    int status = check_room(generation);
+    if (status != EXIT_SUCCESS)
+        return status;
     lckv_cache_options options = {
         .size = sizeof options,
-        .n_tokens = generation->context,
+        .n_tokens = generation->context + (settings->saved.save_to != NULL), /* see save() */
         .max_sessions = 1,
         .kv_dtype = settings->cache.kv_types.keys,
         .v_dtype = settings->cache.kv_types.values,
@@ -166,11 +250,13 @@ static int run_with_cache(struct generation *generation)
     lckv_cache *cache = NULL;
     lckv_session *session = NULL;
     lckv_sampler *sampler = NULL;
-    int status = create_sampler(&settings->sampling, &sampler);
+    status = create_sampler(&settings->sampling, &sampler);
     if (status == EXIT_SUCCESS)
         status = create_cache(generation->model, &options, "a smaller -n or --context", &cache);
-    if (status == EXIT_SUCCESS && lckv_session_create(cache, &session) != LCKV_OK)
-        status = fail_library();
+    if (status == EXIT_SUCCESS)
+        status = begin_session(generation, cache, &session);
+    if (status == EXIT_SUCCESS)
+        status = check_room(generation);
     if (status == EXIT_SUCCESS)
         status = generate(generation, cache, session, sampler);
     lckv_sampler_release(sampler);

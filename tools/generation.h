@@ -6,6 +6,7 @@
 
 #include "prompt.h"
 #include "sampling.h"
+#include "saved.h"
 #include "setup.h"
 
 struct generate_settings {
@@ -13,8 +14,9 @@ struct generate_settings {
     struct sampling sampling;
     struct cache_settings cache;
     struct prompt_source prompt;
+    struct saved_settings saved;
     uint64_t n_tokens;
-    uint64_t context; /* tokens of prompt and text; 0: as many as needed */
+    uint64_t context; /* tokens of the whole text; 0: as many as needed */
     struct string_list stops;
     bool ignore_eos;
     bool echo; /* print the prompt, too, if the output is no terminal */

@@ -71,8 +71,11 @@ int prompt_load(const lckv_model *model, const struct prompt_source *source, str
         status = copy_text(source->text, &prompt->text);
     }
     if (status == EXIT_SUCCESS && source->tokens.ids == NULL && prompt->text.data != NULL)
-        status = tokenize_prompt(model, prompt->text.data, prompt->text.length, &prompt->tokens);
-    if (status == EXIT_SUCCESS && prompt->tokens.count == 0)
+        status = source->continues ? tokenize_text(model, prompt->text.data, prompt->text.length,
+                                                   LCKV_TOKENIZE_NO_BOS, &prompt->tokens)
+                                   : tokenize_prompt(model, prompt->text.data, prompt->text.length,
+                                                     &prompt->tokens);
+    if (status == EXIT_SUCCESS && prompt->tokens.count == 0 && !source->continues)
         status = begin_with_bos(model, &prompt->tokens);
     return status;
 }

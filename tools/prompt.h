@@ -6,11 +6,15 @@
 
 #include "values.h"
 
-/* At most one of these is given. Without any, the prompt is BOS. */
+/*
+ * At most one of the first three is given. Without any, the prompt is BOS, or if it continues a
+ * text, empty.
+ */
 struct prompt_source {
     const char *text;
     const char *file;
     struct token_list tokens;
+    bool continues; /* a text that is there already, so that no BOS is added */
 };
 
 struct prompt {

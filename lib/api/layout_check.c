@@ -231,6 +231,24 @@ FOLLOWS(lckv_cache_stats, n_reuses, n_reused_tokens);
 FOLLOWS(lckv_cache_stats, n_reused_tokens, n_reused_pages);
 ENDS(lckv_cache_stats, n_reused_pages);
 
+SIZE(lckv_save_options, 40);
+BEGINS(lckv_save_options, size);
+FOLLOWS(lckv_save_options, size, note);
+FOLLOWS(lckv_save_options, note, note_length);
+FOLLOWS(lckv_save_options, note_length, progress);
+FOLLOWS(lckv_save_options, progress, progress_user);
+ENDS(lckv_save_options, progress_user);
+
+SIZE(lckv_restore_options, 48);
+BEGINS(lckv_restore_options, size);
+FOLLOWS(lckv_restore_options, size, any_kernels);
+FOLLOWS(lckv_restore_options, any_kernels, reserved);
+FOLLOWS(lckv_restore_options, reserved, note);
+FOLLOWS(lckv_restore_options, note, note_user);
+FOLLOWS(lckv_restore_options, note_user, progress);
+FOLLOWS(lckv_restore_options, progress, progress_user);
+ENDS(lckv_restore_options, progress_user);
+
 SIZE(lckv_item, 64);
 BEGINS(lckv_item, session);
 FOLLOWS(lckv_item, session, tokens);

@@ -4,6 +4,7 @@
 #include "api/options.h"
 #include "base/status.h"
 #include "model/architecture.h"
+#include "model/fingerprint.h"
 #include "model/model.h"
 
 lckv_status lckv_model_options_init(lckv_model_options *options, size_t size)
@@ -70,16 +71,6 @@ void lckv_model_release(const lckv_model *model)
         model_release(model);
 }
 
-/* The window means nothing to a plan without windowed layers, whatever the file says. */
-static uint32_t sliding_window(const struct lckv_model *model)
-{
-    for (uint32_t layer = 0; layer < model->plan->n_layers; layer++) {
-        if (model->plan->layers[layer].windowed)
-            return model->hparams.sliding_window;
-    }
-    return 0;
-}
-
 static lckv_model_info model_info(const struct lckv_model *model)
 {
     const struct hparams *hparams = &model->hparams;
@@ -92,7 +83,7 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .n_kv_heads = hparams->n_kv_heads,
         .head_dim = hparams->head_dim,
         .context_length = hparams->context_length,
-        .sliding_window = sliding_window(model),
+        .sliding_window = model_sliding_window(model),
         .forward_passes = hparams->forward_passes,
         .backward_passes = hparams->backward_passes,
         .use_sequential = hparams->use_sequential,
@@ -123,6 +114,19 @@ lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info)
         return argument_null(__func__, "model");
     const lckv_model_info full = model_info(model);
     return failure_keep(model->failure, result_write(info, &full, sizeof full, "lckv_model_info"));
+}
+
+lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprint)
+{
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    if (fingerprint == NULL)
+        return failure_keep(model->failure, argument_null(__func__, "fingerprint"));
+    uint64_t computed;
+    lckv_status status = model_fingerprint(model, &computed);
+    if (status == LCKV_OK)
+        *fingerprint = computed;
+    return failure_keep(model->failure, status);
 }
 
 const lckv_plan *lckv_model_plan(const lckv_model *model)

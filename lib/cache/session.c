@@ -76,12 +76,8 @@ void session_destroy(struct lckv_session *session)
     memory_free(&cache->allocator, session, 1, sizeof *session);
 }
 
-lckv_status session_create(struct lckv_cache *cache, struct lckv_session **result)
+lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **result)
 {
-    if (cache->n_sessions >= cache->max_sessions)
-        return fail(LCKV_CACHE_FULL,
-                    "the cache has its %u sessions; release one or raise max_sessions",
-                    cache->max_sessions);
     struct lckv_session *session;
     lckv_status status = memory_alloc(&cache->allocator, 1, sizeof *session, "a session", &session);
     if (status != LCKV_OK)
@@ -97,13 +93,39 @@ lckv_status session_create(struct lckv_cache *cache, struct lckv_session **resul
         session_destroy(session);
         return status;
     }
+    *result = session;
+    return LCKV_OK;
+}
+
+void session_publish(struct lckv_session *session)
+{
+    struct lckv_cache *cache = session->cache;
     cache_retain(cache);
     pthread_mutex_lock(&cache->mutex);
     session_link(session, &cache->sessions);
     cache->n_sessions++;
     pthread_mutex_unlock(&cache->mutex);
-    *result = session;
-    return LCKV_OK;
+}
+
+lckv_status session_check_room(const struct lckv_cache *cache, uint64_t n)
+{
+    const uint32_t room = cache->max_sessions - cache->n_sessions;
+    if (n <= room)
+        return LCKV_OK;
+    return fail(LCKV_CACHE_FULL,
+                "%llu more session%s would be too many: the cache has %u of its %u; release some "
+                "or raise max_sessions",
+                (unsigned long long)n, n == 1 ? "" : "s", cache->n_sessions, cache->max_sessions);
+}
+
+lckv_status session_create(struct lckv_cache *cache, struct lckv_session **result)
+{
+    lckv_status status = session_check_room(cache, 1);
+    if (status == LCKV_OK)
+        status = session_allocate(cache, result);
+    if (status == LCKV_OK)
+        session_publish(*result);
+    return status;
 }
 
 void session_release(struct lckv_session *session)

@@ -2,7 +2,8 @@
  * Sessions: the tokens of one text and the pages that hold their keys and values.
  *
  * session.c has their lifetime, growth.c how an evaluate call makes them longer, sharing.c how one
- * takes over the pages of another, shown.c what other threads may ask.
+ * takes over the pages of another, shown.c what other threads may ask, saved.h how they are saved
+ * and restored.
  */
 #ifndef LCKV_CACHE_SESSION_H
 #define LCKV_CACHE_SESSION_H
@@ -38,14 +39,28 @@ struct lckv_session {
     const float *logits; /* of the committed call number `logits_of` */
     size_t n_logit_rows;
     uint64_t logits_of;
-    uint64_t growing_to;    /* the length that the call in progress leads to */
-    uint64_t item_of;       /* the number of the last evaluate call with it as an item */
-    uint64_t iterated_from; /* the first position that was encoded iteratively, or UINT64_MAX */
+    uint64_t growing_to; /* the length that the call in progress leads to */
+    uint64_t item_of;    /* the number of the last evaluate call with it as an item */
+    /*
+     * The first position that another session must not take over: it was encoded iteratively, or
+     * restored from what other kernels computed. Or UINT64_MAX.
+     */
+    uint64_t iterated_from;
 };
 
 /* The functions below need the cache entered, except session_release. */
 CHECKED lckv_status session_create(struct lckv_cache *cache, struct lckv_session **session);
 void session_release(struct lckv_session *session);
+
+/*
+ * session_create in three steps, for calls that may fail between them. LCKV_CACHE_FULL if the cache
+ * has no room for `n` more sessions. Until session_publish a session counts only in the bytes of
+ * tables, and session_destroy ends it.
+ */
+CHECKED lckv_status session_check_room(const struct lckv_cache *cache, uint64_t n);
+CHECKED lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **session);
+void session_publish(struct lckv_session *session);
+
 const struct lckv_model *session_model(const struct lckv_session *session);
 uint64_t session_min_length(const struct lckv_session *session);
 CHECKED lckv_status session_truncate(struct lckv_session *session, uint64_t length);

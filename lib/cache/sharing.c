@@ -52,31 +52,23 @@ static lckv_status share(const struct lckv_session *from, struct lckv_session *t
     return LCKV_OK;
 }
 
-/* Ends a session that its owner never saw. */
-static void undo_create(struct lckv_session *session)
-{
-    struct lckv_cache *cache = session->cache;
-    pthread_mutex_lock(&cache->mutex);
-    cache->n_sessions--;
-    session_destroy(session);
-    pthread_mutex_unlock(&cache->mutex);
-    cache_release(cache);
-}
-
 lckv_status session_fork(const struct lckv_session *session, struct lckv_session **result)
 {
     struct lckv_session *fork;
-    lckv_status status = session_create(session->cache, &fork);
+    lckv_status status = session_check_room(session->cache, 1);
+    if (status == LCKV_OK)
+        status = session_allocate(session->cache, &fork);
     if (status != LCKV_OK)
         return status;
     status = share(session, fork, session->length);
     if (status != LCKV_OK) {
-        undo_create(fork);
+        session_destroy(fork);
         return status;
     }
     fork->logits = session->logits;
     fork->n_logit_rows = session->n_logit_rows;
     fork->logits_of = session->logits_of;
+    session_publish(fork);
     *result = fork;
     return LCKV_OK;
 }

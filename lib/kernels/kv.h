@@ -68,6 +68,21 @@ void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t posit
              float *k, float *v);
 
 /*
+ * The key and then the value of one head at one position as plain bytes, kv_plain_bytes of them:
+ * their elements in order, little-endian in the types of the cache, wherever the layout has them.
+ * kv_import returns false, and writes nothing, if a value is not finite, which no page may hold
+ * (kv_store.inc.h).
+ */
+static inline size_t kv_plain_bytes(const struct kv_layout *layout)
+{
+    return layout->keys.row_bytes + layout->values.row_bytes;
+}
+void kv_export(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page,
+               uint32_t head, uint8_t *to);
+CHECKED bool kv_import(const struct kv_layout *layout, uint8_t *page, uint32_t position_in_page,
+                       uint32_t head, const uint8_t *from);
+
+/*
  * Attention of up to KV_MAX_QUERIES queries over one KV head of a slot. Query j attends to
  * positions [begin[j], end[j]); an empty span gives zeros.
  */

@@ -223,6 +223,15 @@ void model_release(const struct lckv_model *model)
         destroy(mutable);
 }
 
+uint32_t model_sliding_window(const struct lckv_model *model)
+{
+    for (uint32_t i = 0; i < model->plan->n_layers; i++) {
+        if (model->plan->layers[i].windowed)
+            return model->hparams.sliding_window;
+    }
+    return 0;
+}
+
 lckv_status model_check_tokenizer(const struct lckv_model *model)
 {
     if (model->tokenizer == NULL)

@@ -69,7 +69,8 @@ struct lckv_model {
     uint64_t n_parameters, weight_bytes;
     uint64_t vector_bytes; /* of weight_bytes: norms and biases */
     const char *weight_dtypes;
-    struct failure *failure; /* allocated apart, because it changes in a const model */
+    struct failure *failure;      /* allocated apart, because it changes in a const model */
+    _Atomic uint64_t fingerprint; /* 0 until model_fingerprint has computed it */
 };
 
 /*
@@ -81,6 +82,9 @@ CHECKED lckv_status model_open(const char *path, const void *bytes, size_t lengt
 
 void model_retain(const struct lckv_model *model);
 void model_release(const struct lckv_model *model);
+
+/* 0 if the plan has no windowed layers: the window then means nothing, whatever the file says. */
+uint32_t model_sliding_window(const struct lckv_model *model);
 
 /* LCKV_UNSUPPORTED, with the reason, if the model has no tokenizer. */
 CHECKED lckv_status model_check_tokenizer(const struct lckv_model *model);

@@ -13,7 +13,7 @@ if ! command -v dpkg >/dev/null; then
 fi
 # shellcheck disable=SC2016 # make expands it
 libraries=$(make -s --no-print-directory --eval 'show-libraries:;@echo $(PACKAGES)' show-libraries)
-for library in $libraries libedit; do
+for library in $libraries libedit libxxhash; do
     file=$(pkg-config --variable=pcfiledir "$library")/$library.pc
     # Debian's alternatives are links; the package owns what they lead to.
     package=$(dpkg -S "$(realpath "$file")" | cut -d: -f1)

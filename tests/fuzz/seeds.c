@@ -3,6 +3,7 @@
  * Models are the tiny ones of tiny.h, as directories, as GGUF files and packed.
  */
 #include "fuzz.h"
+#include "restore.h"
 #include "tiny.h"
 
 static const char *out;
@@ -298,6 +299,48 @@ static void write_calls(void)
     }
 }
 
+/* Sessions that share pages, and some that do not, saved from pages of each size. */
+static void write_saved(void)
+{
+    for (size_t i = 0; i < COUNT(restore_tinies) * COUNT(restore_pages); i++) {
+        const size_t model = i / COUNT(restore_pages), page = i % COUNT(restore_pages);
+        lckv_cache *cache = restore_cache(model, page);
+        lckv_session *sessions[3];
+        lckv_token tokens[45];
+        for (size_t t = 0; t < COUNT(tokens); t++)
+            tokens[t] = (lckv_token)((t * 7 + i) % TINY_VOCAB);
+        require_ok(lckv_session_create(cache, &sessions[0]));
+        require_ok(lckv_session_create(cache, &sessions[2]));
+        lckv_item item = {.session = sessions[0], .tokens = tokens, .n_tokens = COUNT(tokens)};
+        require_ok(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL));
+        require_ok(lckv_session_fork(sessions[0], &sessions[1]));
+        item = (lckv_item){.session = sessions[1], .tokens = tokens, .n_tokens = 6};
+        require_ok(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL));
+        struct bytes stream = {0}, empty = saved_empty(cache);
+        const lckv_save_options options = {
+            .size = sizeof options, .note = "a note", .note_length = i % 2 * 6};
+        require_ok(lckv_sessions_save(sessions, COUNT(sessions), bytes_put, &stream, &options));
+        struct bytes payload = unframed(&stream), description = unframed(&empty);
+        const size_t begin = description.length - RESTORE_COUNTS - RESTORE_EMPTY_SESSION;
+        char name[16];
+        snprintf(name, sizeof name, "%zu-%u", model, restore_pages[page]);
+        FILE *seed = begin_seed("restore", name);
+        fputc((int)model, seed);
+        fputc((int)((page + i) % COUNT(restore_pages)), seed);
+        fputc(0, seed);
+        fputc((int)(i * 20), seed);
+        fwrite(payload.data + begin, 1, payload.length - begin, seed);
+        end_seed(seed);
+        for (size_t s = 0; s < COUNT(sessions); s++)
+            lckv_session_release(sessions[s]);
+        lckv_cache_release(cache);
+        free(stream.data);
+        free(empty.data);
+        free(payload.data);
+        free(description.data);
+    }
+}
+
 int main(int argc, char **argv)
 {
     require(argc == 2, "usage: %s FOLDER", argv[0]);
@@ -311,5 +354,6 @@ int main(int argc, char **argv)
     write_chats();
     write_plans();
     write_calls();
+    write_saved();
     return 0;
 }

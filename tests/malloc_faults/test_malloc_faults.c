@@ -147,6 +147,34 @@ static lckv_status generate(void)
     return status;
 }
 
+/* Saves two sessions that share pages to a file, and restores them. */
+static lckv_status save_and_restore(void)
+{
+    static const lckv_token tokens[] = {0, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 4};
+    lckv_cache *cache = NULL;
+    lckv_session *sessions[2] = {NULL, NULL}, *restored[2] = {NULL, NULL};
+    size_t n = 0;
+    char path[300];
+    snprintf(path, sizeof path, "%s/saved", folder);
+    lckv_status status = make_session(1, &cache, &sessions[0]);
+    lckv_item item = {.session = sessions[0], .tokens = tokens, .n_tokens = COUNT(tokens)};
+    if (status == LCKV_OK)
+        status = lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL);
+    if (status == LCKV_OK)
+        status = lckv_session_fork(sessions[0], &sessions[1]);
+    if (status == LCKV_OK)
+        status = lckv_sessions_save_file(sessions, 2, path, NULL);
+    lckv_session_release(sessions[0]);
+    lckv_session_release(sessions[1]);
+    if (status == LCKV_OK)
+        status = lckv_sessions_restore_file(cache, path, NULL, restored, 2, &n);
+    lckv_session_release(restored[0]);
+    lckv_session_release(restored[1]);
+    lckv_cache_release(cache);
+    unlink(path);
+    return status;
+}
+
 static lckv_status convert_directory(void)
 {
     const lckv_convert_options options = {
@@ -170,6 +198,7 @@ static const struct {
              {"evaluate in threads", evaluate_in_threads},
              {"stream weights", stream},
              {"generate", generate},
+             {"save and restore", save_and_restore},
              {"convert a directory", convert_directory},
              {"convert and pack", convert_packed}};
 

@@ -1,0 +1,174 @@
+/*
+ * Saves sessions. See saved.h.
+ */
+#include "cache/saved.h"
+
+#include "base/status.h"
+#include "cache/saved_description.h"
+#include "cache/transfer.h"
+
+/* A part of a page. */
+struct part {
+    uint32_t number; /* in the file, counted from 1; 0: no session named it yet */
+    struct saved_span span;
+};
+
+struct saving {
+    const struct lckv_cache *cache;
+    struct lckv_session *const *sessions;
+    size_t n_sessions;
+    struct frame_writer writer;
+    struct part *parts; /* [pages.n][parts of a page] */
+    size_t parts_of_page;
+    uint32_t n_parts;     /* that have numbers */
+    uint32_t n_written;   /* whose keys and values are written */
+    uint64_t n_positions; /* of all parts */
+    uint8_t *plain;       /* [kv_plain_bytes] */
+    struct transfer transfer;
+};
+
+/* One part that a session holds. */
+struct place {
+    const struct lckv_session *session;
+    uint32_t slot;
+    uint64_t index; /* of the part in its slot: part 0 begins with position 0 */
+    struct part *part;
+};
+
+typedef lckv_status (*part_function)(struct saving *saving, const struct place *place);
+
+/* Calls a function for each part of a slot of a session, in order. */
+static lckv_status for_slot(struct saving *saving, const struct lckv_session *session,
+                            uint32_t slot, part_function function)
+{
+    const struct slot_pages *pages = &session->slots[slot];
+    const size_t n = saving->parts_of_page;
+    const uint64_t begin =
+        saved_slot_begin(saving->cache->model->plan, slot, session->window_begin);
+    lckv_status status = LCKV_OK;
+    for (uint64_t i = begin / SAVED_PART; status == LCKV_OK && i * SAVED_PART < session->length;
+         i++) {
+        const uint32_t page = pages->ids[i / n - pages->first];
+        const struct place place = {session, slot, i, &saving->parts[page * n + i % n]};
+        status = function(saving, &place);
+    }
+    return status;
+}
+
+static lckv_status for_all(struct saving *saving, part_function function)
+{
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < saving->n_sessions; i++) {
+        for (uint32_t s = 0; status == LCKV_OK && s < saving->cache->model->plan->n_slots; s++)
+            status = for_slot(saving, saving->sessions[i], s, function);
+    }
+    return status;
+}
+
+/* Gives the part a number, if it has none, and notes which of its positions are needed. */
+static lckv_status number_part(struct saving *saving, const struct place *place)
+{
+    const uint64_t begin =
+        saved_slot_begin(saving->cache->model->plan, place->slot, place->session->window_begin);
+    struct part *part = place->part;
+    if (part->number == 0 && saving->n_parts == UINT32_MAX)
+        return fail(LCKV_UNSUPPORTED, "more than %u parts cannot be saved", UINT32_MAX);
+    if (part->number == 0)
+        part->number = ++saving->n_parts;
+    saving->n_positions -= saved_span_positions(part->span);
+    saved_span_join(&part->span, saved_span(begin, place->session->length, place->index));
+    saving->n_positions += saved_span_positions(part->span);
+    return LCKV_OK;
+}
+
+static lckv_status write_number(struct saving *saving, const struct place *place)
+{
+    return frame_put_u32(&saving->writer, place->part->number);
+}
+
+/* Writes the keys and values of a part when it is met for the first time. */
+static lckv_status write_part(struct saving *saving, const struct place *place)
+{
+    const struct kv_layout *layout = &saving->cache->layout;
+    const struct part *part = place->part;
+    const size_t n_bytes = kv_plain_bytes(layout);
+    lckv_status status = LCKV_OK;
+    if (part->number != saving->n_written + 1)
+        return LCKV_OK;
+    saving->n_written++;
+    const uint64_t first = place->index * SAVED_PART;
+    const uint8_t *page = session_page(place->session, place->slot, first);
+    for (uint32_t p = part->span.begin; status == LCKV_OK && p < part->span.end; p++) {
+        for (uint32_t head = 0; status == LCKV_OK && head < layout->n_kv_heads; head++) {
+            kv_export(layout, page, (uint32_t)(first % layout->page_positions) + p, head,
+                      saving->plain);
+            status = frame_put(&saving->writer, saving->plain, n_bytes);
+        }
+    }
+    if (status != LCKV_OK)
+        return status;
+    return transfer_step(&saving->transfer,
+                         saved_span_positions(part->span) * layout->n_kv_heads * n_bytes);
+}
+
+/* Writes a session without its keys and values. */
+static lckv_status write_session(struct saving *saving, const struct lckv_session *session)
+{
+    struct frame_writer *writer = &saving->writer;
+    lckv_status status = frame_put_u64(writer, session->length);
+    if (status == LCKV_OK)
+        status = frame_put_u64(writer, session->window_begin);
+    if (status == LCKV_OK)
+        status = frame_put_u64(writer, session->iterated_from);
+    if (status == LCKV_OK && session->length > 0)
+        status =
+            frame_put(writer, session->tokens, (size_t)session->length * sizeof *session->tokens);
+    for (uint32_t s = 0; status == LCKV_OK && s < saving->cache->model->plan->n_slots; s++)
+        status = for_slot(saving, session, s, write_number);
+    return status;
+}
+
+static lckv_status write_all(struct saving *saving, const lckv_save_options *options)
+{
+    const struct kv_layout *layout = &saving->cache->layout;
+    const struct saved_counts counts = {(uint32_t)saving->n_sessions, options->note_length};
+    lckv_status status = for_all(saving, number_part);
+    saving->transfer.total = saving->n_positions * layout->n_kv_heads * kv_plain_bytes(layout);
+    if (status == LCKV_OK)
+        status = saved_description_put(&saving->writer, saving->cache, counts);
+    if (status == LCKV_OK && options->note_length > 0)
+        status = frame_put(&saving->writer, options->note, options->note_length);
+    for (size_t i = 0; status == LCKV_OK && i < saving->n_sessions; i++)
+        status = write_session(saving, saving->sessions[i]);
+    if (status == LCKV_OK)
+        status = for_all(saving, write_part);
+    return status == LCKV_OK ? frame_writer_finish(&saving->writer) : status;
+}
+
+lckv_status sessions_save(struct lckv_session *const *sessions, size_t n_sessions,
+                          frame_write_function write, void *user, const lckv_save_options *options)
+{
+    const struct lckv_cache *cache = sessions[0]->cache;
+    const lckv_allocator *allocator = &cache->allocator;
+    struct saving saving = {
+        .cache = cache,
+        .sessions = sessions,
+        .n_sessions = n_sessions,
+        .parts_of_page = cache->layout.page_positions / SAVED_PART,
+        .transfer = {cache, options->progress, options->progress_user, 0, 0, 0}};
+    const size_t n_parts = cache->pages.n * saving.parts_of_page;
+    lckv_status status = memory_alloc(allocator, n_parts, sizeof *saving.parts,
+                                      "the parts of saved sessions", &saving.parts);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, kv_plain_bytes(&cache->layout), 1,
+                              "a head of saved sessions", &saving.plain);
+    if (status == LCKV_OK)
+        status = frame_writer_init(&saving.writer, saved_sessions, write, user, allocator);
+    if (status == LCKV_OK)
+        status = write_all(&saving, options);
+    if (saving.writer.buffer != NULL)
+        frame_writer_release(&saving.writer);
+    memory_free(allocator, saving.plain, kv_plain_bytes(&cache->layout), 1);
+    memory_free(allocator, saving.parts, n_parts, sizeof *saving.parts);
+    return status;
+}

@@ -1,0 +1,117 @@
+/*
+ * Keys and values as plain bytes: the elements in order, from any layout and back into any.
+ */
+#include "kernels/halves.h"
+#include "kernels/kernels.h"
+
+#include "support.h"
+
+#include <math.h>
+
+enum { HEADS = 3, HEAD_DIM = 20, MOST = 64 };
+
+static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
+
+/* Keys of the first type, and values of the second. */
+static struct kv_layout layout_of(lckv_dtype keys, lckv_dtype values, uint32_t page_positions)
+{
+    struct kv_layout layout;
+    ck_assert_ok(kv_layout_init(&layout, keys, values, HEADS, HEAD_DIM, page_positions));
+    return layout;
+}
+
+static uint8_t *make_page(const struct kv_layout *layout)
+{
+    uint8_t *page = calloc(1, layout->page_bytes + KV_SLACK);
+    ck_assert_ptr_nonnull(page);
+    return page;
+}
+
+/* An element of plain bytes as a float. */
+static float element(enum kv_type type, const uint8_t *bytes, size_t i)
+{
+    float number;
+    uint16_t half;
+    if (type == KV_F32) {
+        memcpy(&number, bytes + 4 * i, 4);
+        return number;
+    }
+    memcpy(&half, bytes + 2 * i, 2);
+    return type == KV_F16 ? f16_to_f32(half) : bf16_to_f32(half);
+}
+
+/* _i: the types. */
+START_TEST(plain_bytes_are_the_elements_in_order)
+{
+    const lckv_dtype keys = types[_i / 3], values = types[_i % 3];
+    const struct kv_layout from = layout_of(keys, values, 48), to = layout_of(keys, values, 16);
+    uint8_t *source = make_page(&from), *target = make_page(&to), *plain, *again;
+    const size_t n_bytes = kv_plain_bytes(&from);
+    ck_assert_uint_eq(n_bytes, HEAD_DIM * ((_i / 3 == 0 ? 4 : 2) + (_i % 3 == 0 ? 4 : 2)));
+    plain = malloc(n_bytes); /* sanitizers see what goes beyond */
+    again = malloc(n_bytes);
+    const kv_store_function store = kernels_any()->kv_store;
+    for (uint32_t p = 0; p < 48; p++) {
+        for (uint32_t head = 0; head < HEADS; head++) {
+            float k[HEAD_DIM], v[HEAD_DIM], k_back[HEADS * HEAD_DIM], v_back[HEADS * HEAD_DIM];
+            for (uint32_t d = 0; d < HEAD_DIM; d++) {
+                k[d] = (float)(p * 100 + head * 30 + d) / 64;
+                v[d] = -k[d] - 1;
+            }
+            store(&from, source, p, head, k, v);
+            kv_export(&from, source, p, head, plain);
+            kv_load(&from, source, p, k_back, v_back);
+            for (uint32_t d = 0; d < HEAD_DIM; d++) {
+                ck_assert(element(from.keys.type, plain, d) == k_back[head * HEAD_DIM + d]);
+                ck_assert(element(from.values.type, plain + from.keys.row_bytes, d) ==
+                          v_back[head * HEAD_DIM + d]);
+            }
+            ck_assert(kv_import(&to, target, p % 16, head, plain));
+            kv_export(&to, target, p % 16, head, again);
+            ck_assert_mem_eq(plain, again, n_bytes);
+        }
+    }
+    free(source);
+    free(target);
+    free(plain);
+    free(again);
+}
+END_TEST
+
+/* _i: the type. NaN and infinity do not get into a page as values. */
+START_TEST(values_must_be_finite)
+{
+    static const uint32_t bad_f32[] = {0x7F800000, 0xFF800000, 0x7FC00001};
+    static const uint16_t bad_f16[] = {0x7C00, 0xFC00, 0x7E01},
+                          bad_bf16[] = {0x7F80, 0xFF80, 0x7FC1};
+    const struct kv_layout layout = layout_of(types[_i], types[_i], 16);
+    uint8_t *page = make_page(&layout), *empty = make_page(&layout), plain[2 * HEAD_DIM * 4];
+    const size_t element_bytes = _i == 0 ? 4 : 2;
+    for (size_t at = 0; at < 2 * HEAD_DIM; at++) {
+        for (size_t b = 0; b < 3; b++) {
+            const void *bad = _i == 0   ? (const void *)&bad_f32[b]
+                              : _i == 1 ? (const void *)&bad_f16[b]
+                                        : &bad_bf16[b];
+            memset(plain, 0, sizeof plain);
+            memcpy(plain + at * element_bytes, bad, element_bytes);
+            const bool is_key = at < HEAD_DIM;
+            ck_assert(kv_import(&layout, page, 3, 1, plain) == is_key);
+            if (!is_key)
+                ck_assert_mem_eq(page, empty, layout.page_bytes);
+            memset(page, 0, layout.page_bytes);
+        }
+    }
+    free(page);
+    free(empty);
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("plain bytes");
+    tcase_add_loop_test(tcase, plain_bytes_are_the_elements_in_order, 0, 9);
+    tcase_add_loop_test(tcase, values_must_be_finite, 0, COUNT(types));
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("kv plain", add_all)
