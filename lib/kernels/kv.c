@@ -7,7 +7,6 @@
 #include "kernels/halves.h"
 #include "kernels/kv_blocks.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Element number `index` of a sub-tile, or of a row, of floats. */
@@ -64,78 +63,6 @@ void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t posit
         if (v != NULL)
             load_value(layout->values.type, page + at.values, lane, head_dim, v + head * head_dim);
     }
-}
-
-/*
- * Copies a row between its sub-tile and plain bytes, one of which is only read. Inline, so that the
- * compiler knows the element's size and where each element stands.
- */
-static inline void copy_row(bool to_page, bool is_key, size_t element, bool paired, size_t head_dim,
-                            uint8_t *subtile, uint32_t lane, uint8_t *plain)
-{
-    for (size_t d = 0; d < head_dim; d++) {
-        const size_t index =
-            is_key ? kv_key_index(paired, lane, d) : kv_value_index(paired, head_dim, lane, d);
-        uint8_t *stored = subtile + index * element;
-        memcpy(to_page ? stored : plain, to_page ? plain : stored, element);
-        plain += element;
-    }
-}
-
-static void copy_key(bool to_page, enum kv_type type, size_t head_dim, uint8_t *subtile,
-                     uint32_t lane, uint8_t *plain)
-{
-    if (type == KV_F32)
-        copy_row(to_page, true, 4, false, head_dim, subtile, lane, plain);
-    else if (type == KV_F16)
-        copy_row(to_page, true, 2, false, head_dim, subtile, lane, plain);
-    else
-        copy_row(to_page, true, 2, true, head_dim, subtile, lane, plain);
-}
-
-static void copy_value(bool to_page, enum kv_type type, size_t head_dim, uint8_t *subtile,
-                       uint32_t lane, uint8_t *plain)
-{
-    if (type == KV_F32)
-        copy_row(to_page, false, 4, false, head_dim, subtile, lane, plain);
-    else if (type == KV_F16)
-        copy_row(to_page, false, 2, false, head_dim, subtile, lane, plain);
-    else
-        copy_row(to_page, false, 2, true, head_dim, subtile, lane, plain);
-}
-
-static void copy_plain(bool to_page, const struct kv_layout *layout, uint8_t *page,
-                       uint32_t position, uint32_t head, uint8_t *plain)
-{
-    const struct kv_subtile at = kv_subtile(layout, head, position);
-    const uint32_t lane = position % KV_SUBTILE;
-    copy_key(to_page, layout->keys.type, layout->head_dim, page + at.keys, lane, plain);
-    copy_value(to_page, layout->values.type, layout->head_dim, page + at.values, lane,
-               plain + layout->keys.row_bytes);
-}
-
-void kv_export(const struct kv_layout *layout, const uint8_t *page, uint32_t position,
-               uint32_t head, uint8_t *to)
-{
-    copy_plain(false, layout, (uint8_t *)(uintptr_t)page, position, head, to);
-}
-
-static bool all_finite(enum kv_type type, const uint8_t *plain, size_t head_dim)
-{
-    for (size_t d = 0; d < head_dim; d++) {
-        if (!isfinite(get(type, plain, d)))
-            return false;
-    }
-    return true;
-}
-
-bool kv_import(const struct kv_layout *layout, uint8_t *page, uint32_t position, uint32_t head,
-               const uint8_t *from)
-{
-    if (!all_finite(layout->values.type, from + layout->keys.row_bytes, layout->head_dim))
-        return false;
-    copy_plain(true, layout, page, position, head, (uint8_t *)(uintptr_t)from);
-    return true;
 }
 
 size_t attend_scratch_floats(uint32_t head_dim)

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-enum { HEADS = 3, HEAD_DIM = 20, MOST = 64 };
+enum { HEADS = 3, HEAD_DIM = 64, MOST = 64 };
 
 static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
 
@@ -106,11 +106,53 @@ START_TEST(values_must_be_finite)
 }
 END_TEST
 
+/* _i: the types. Quantised rows come back as they were, wherever they stand in a page. */
+START_TEST(quantised_rows_come_back)
+{
+    static const lckv_dtype quantised[] = {LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0, LCKV_DTYPE_F16};
+    enum { N = 16 };
+    const lckv_dtype keys = quantised[_i / 3], values = quantised[_i % 3];
+    const struct kv_layout from = layout_of(keys, values, 48), to = layout_of(keys, values, N);
+    uint8_t *source = make_page(&from), *target = make_page(&to);
+    uint8_t *plain = malloc(kv_plain_bytes(&from));
+    const kv_store_function store = kernels_any()->kv_store;
+    for (uint32_t p = 0; p < 48; p++) {
+        for (uint32_t head = 0; head < HEADS; head++) {
+            float k[HEAD_DIM], v[HEAD_DIM];
+            for (uint32_t d = 0; d < HEAD_DIM; d++) {
+                k[d] = (float)((p * 7 + head * 5 + d * 3) % 31) - 15;
+                v[d] = (float)((p * 5 + head * 3 + d * 7) % 29) / 8 - 1;
+            }
+            store(&from, source, p, head, k, v);
+        }
+    }
+    for (uint32_t first = 0; first < 48; first += N) {
+        for (uint32_t p = 0; p < N; p++) {
+            float k[2][HEADS * HEAD_DIM], v[2][HEADS * HEAD_DIM];
+            for (uint32_t head = 0; head < HEADS; head++) {
+                kv_export(&from, source, first + p, head, plain);
+                ck_assert(kv_import(&to, target, p, head, plain));
+            }
+            kv_load(&from, source, first + p, k[0], v[0]);
+            kv_load(&to, target, p, k[1], v[1]);
+            ck_assert_mem_eq(k[0], k[1], sizeof k[0]);
+            ck_assert_mem_eq(v[0], v[1], sizeof v[0]);
+        }
+    }
+    memset(plain, 0xFF, kv_plain_bytes(&from)); /* scales that are not finite */
+    ck_assert(!kv_import(&to, target, 0, 0, plain));
+    free(source);
+    free(target);
+    free(plain);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("plain bytes");
     tcase_add_loop_test(tcase, plain_bytes_are_the_elements_in_order, 0, 9);
     tcase_add_loop_test(tcase, values_must_be_finite, 0, COUNT(types));
+    tcase_add_loop_test(tcase, quantised_rows_come_back, 0, 9);
     suite_add_tcase(suite, tcase);
 }
 
