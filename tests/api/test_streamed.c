@@ -7,6 +7,7 @@
 
 #include "allocator.h"
 #include "folder.h"
+#include "random.h"
 #include "reads.h"
 #include "sessions.h"
 
@@ -367,6 +368,67 @@ START_TEST(what_cannot_be_streamed_is_refused)
 }
 END_TEST
 
+/* The offset of a matrix in its tensor info, 24 bytes behind its name. */
+static char *offset_of(char *bytes, size_t length, const char *name)
+{
+    char *at = memmem(bytes, length, name, strlen(name));
+    ck_assert_ptr_nonnull(at);
+    return at + strlen(name) + 24;
+}
+
+/* Changes a bit of the tensor infos, or moves a matrix to the second half or beyond. */
+static void spoil(char *bytes, size_t length)
+{
+    static const char *const names[] = {"token_embd.weight",   "output.weight",
+                                        "blk.0.attn_q.weight", "blk.3.attn_output.weight",
+                                        "blk.6.attn_k.weight", "blk.7.ffn_down.weight"};
+    char *first = memmem(bytes, length, names[0], strlen(names[0]));
+    char *bit = first + random_bits() % 4000;
+    uint64_t half = length / 2 / 4096, offset = (half + random_bits() % (half + 4)) * 4096;
+    if (random_bits() % 4 == 0)
+        *bit = (char)((uint32_t)*bit ^ 1u << random_bits() % 8);
+    else
+        memcpy(offset_of(bytes, length, names[random_bits() % COUNT(names)]), &offset,
+               sizeof offset);
+}
+
+/* A file with other tensor infos is refused, or computes something. */
+START_TEST(a_file_with_wrong_tensor_infos_does_no_harm)
+{
+    static const lckv_token tokens[] = {1, 5, 9};
+    size_t length, n_opened = 0, n_refused = 0;
+    pack_golden("lckv-w2", LCKV_DTYPE_Q8_0);
+    char *good = read_whole(packed, &length), *bytes = calloc(2, length); /* room for others */
+    random_seed = 1 + (uint64_t)_i;
+    for (int trial = 0; trial < 100; trial++) {
+        memcpy(bytes, good, length);
+        spoil(bytes, 2 * length);
+        folder_write("packed.gguf", bytes, 2 * length);
+        lckv_model_options options = streamed(LCKV_PRECISION_FAST, 0);
+        lckv_model *model;
+        if (lckv_model_open(packed, &options, &model) != LCKV_OK) {
+            n_refused++;
+            continue;
+        }
+        lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = 1});
+        lckv_session *session = make_session(cache);
+        lckv_item item = {.session = session,
+                          .tokens = tokens,
+                          .n_tokens = COUNT(tokens),
+                          .want = LCKV_WANT_LAST};
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+        lckv_session_release(session);
+        lckv_cache_release(cache);
+        lckv_model_release(model);
+        n_opened++;
+    }
+    free(good);
+    free(bytes);
+    ck_assert_uint_gt(n_opened, 20);
+    ck_assert_uint_gt(n_refused, 20);
+}
+END_TEST
+
 /* ---- Failures ---- */
 
 /* A model with one session that holds three tokens. */
@@ -628,6 +690,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, every_refused_allocation_is_survived);
     tcase_add_test(tcase, what_the_ring_holds_is_not_read_again);
     tcase_add_test(tcase, what_cannot_be_streamed_is_refused);
+    tcase_add_loop_test(tcase, a_file_with_wrong_tensor_infos_does_no_harm, 0, 2);
     tcase_add_loop_test(tcase, a_file_that_shrinks_is_an_error_of_the_call, 0, 2);
     tcase_add_test(tcase, a_read_that_fails_is_an_error_of_the_call);
     tcase_add_loop_test(tcase, a_call_that_waits_for_the_file_can_be_cancelled, 0, 2);
