@@ -418,7 +418,8 @@ LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_inf
  * the plan, all norms and biases, and of each matrix its type and some rows, read as numbers. So a
  * GGUF file, its packed form and a Hugging Face directory with the same weights in the same types
  * have the same fingerprint. Names, the tokenizer and the options of the open are not covered
- * (docs/saved-sessions.md). It is computed when it is first asked for, which takes milliseconds.
+ * (docs/saved-sessions.md). It is computed when it is first asked for, which takes milliseconds;
+ * a streamed model is read once for it, and the call may return LCKV_IO.
  */
 LCKV_API lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprint);
 

@@ -7,7 +7,8 @@
 #include "cache/session.h"
 
 #define SMALLEST_TABLE 16 /* elements */
-#define LEAST_KEPT 16     /* released sessions, even if the cache has few sessions */
+#define LEAST_KEPT 16     /* released sessions, even if the cache has few sessions, */
+#define MOST_KEPT 1024    /* and beside those, even if it has many */
 
 /*
  * The pages of a windowed slot for sessions of up to `n_tokens` tokens in all. With these every
@@ -65,7 +66,8 @@ static uint64_t table_room(const struct lckv_cache *cache, uint64_t n_pages)
 {
     const uint32_t n_slots = cache->model->plan->n_slots;
     uint64_t tokens = n_pages / n_slots * cache->layout.page_positions;
-    uint64_t n_kept = cache->keeps ? (uint64_t)cache->max_sessions + LEAST_KEPT : 0;
+    uint64_t n_kept = cache->max_sessions < MOST_KEPT ? cache->max_sessions : MOST_KEPT;
+    n_kept = cache->keeps ? n_kept + LEAST_KEPT : 0;
     uint64_t a_session = sizeof(struct lckv_session) + SMALLEST_TABLE * sizeof(lckv_token) +
                          n_slots * (sizeof(struct slot_pages) + SMALLEST_TABLE * sizeof(uint32_t));
     return n_pages * 2 * sizeof(uint32_t) + tokens * 2 * sizeof(lckv_token) +

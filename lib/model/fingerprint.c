@@ -6,13 +6,18 @@
 
 #include "base/checksum.h"
 #include "base/status.h"
+#include "model/streaming.h"
 
 #include <stdatomic.h>
 
+static const _Atomic int never_cancelled;
+
 /* The checksum so far, and room for the longest row. */
 struct sum {
+    const struct lckv_model *model;
     uint64_t value;
     float *row;
+    bool failed; /* weights that are streamed could not be read */
 };
 
 static void add(struct sum *sum, const void *bytes, size_t length)
@@ -28,34 +33,102 @@ static void add_vector(struct sum *sum, const float *vector, uint32_t n)
     add(sum, vector != NULL ? vector : sum->row, length * sizeof *vector);
 }
 
-static void add_matrix(struct sum *sum, const struct matrix *matrix)
+/* Sampled row i of n_rows: the first one, the last one, and others between them. */
+static uint32_t sampled_row(uint32_t n_rows, uint32_t i)
 {
-    const uint32_t facts[] = {(uint32_t)matrix->dtype, matrix->n_rows, matrix->n_columns};
-    const uint64_t last = matrix->n_rows > 0 ? matrix->n_rows - 1 : 0;
-    add(sum, facts, sizeof facts);
-    for (uint64_t i = 0; matrix->dtype != 0 && i < FINGERPRINT_ROWS; i++) {
-        matrix_unpack_row(matrix, (uint32_t)(last * i / (FINGERPRINT_ROWS - 1)), sum->row);
-        add(sum, sum->row, matrix->n_columns * sizeof *sum->row);
-    }
+    const uint64_t last = n_rows > 0 ? n_rows - 1 : 0;
+    return (uint32_t)(last * i / (FINGERPRINT_ROWS - 1));
 }
 
-static void add_linear(struct sum *sum, const struct linear *linear)
+static void add_facts(struct sum *sum, const struct matrix *matrix, uint32_t n_rows)
 {
-    add_matrix(sum, &linear->matrix);
+    const uint32_t facts[] = {(uint32_t)matrix->dtype, n_rows, matrix->n_columns};
+    add(sum, facts, sizeof facts);
+}
+
+static void add_row(struct sum *sum, const struct matrix *matrix, uint32_t row)
+{
+    matrix_unpack_row(matrix, row, sum->row);
+    add(sum, sum->row, matrix->n_columns * sizeof *sum->row);
+}
+
+/* The matrix's data lie `shift` bytes behind where it says. */
+static void add_matrix(struct sum *sum, const struct matrix *matrix, size_t shift)
+{
+    struct matrix there = *matrix;
+    add_facts(sum, matrix, matrix->n_rows);
+    if (matrix->dtype == LCKV_DTYPE_DEFAULT) /* there is none */
+        return;
+    there.data += shift;
+    for (uint32_t i = 0; i < FINGERPRINT_ROWS; i++)
+        add_row(sum, &there, sampled_row(matrix->n_rows, i));
+}
+
+static void add_linear(struct sum *sum, const struct linear *linear, size_t shift)
+{
+    add_matrix(sum, &linear->matrix, shift);
     add_vector(sum, linear->bias, linear->matrix.n_rows);
 }
 
-static void add_layer(struct sum *sum, const struct model_layer *layer, uint32_t hidden_size)
+/* How far the data of a portion lie behind where its matrices say; 0 unless they are streamed. */
+static size_t portion_shift(struct sum *sum, uint32_t portion)
 {
+    size_t shift = 0;
+    struct weight_ring *ring = sum->model->ring;
+    if (ring != NULL && !sum->failed)
+        sum->failed = !weight_ring_await(ring, portion, portion, &never_cancelled, &shift);
+    return shift;
+}
+
+static void add_layer(struct sum *sum, uint32_t i)
+{
+    const struct model_layer *layer = &sum->model->layers[i];
+    const uint32_t hidden_size = sum->model->hparams.hidden_size;
+    const size_t shift = portion_shift(sum, i);
+    if (sum->failed)
+        return;
     add_vector(sum, layer->attention_norm, hidden_size);
     add_vector(sum, layer->mlp_norm, hidden_size);
-    add_linear(sum, &layer->q);
-    add_linear(sum, &layer->k);
-    add_linear(sum, &layer->v);
-    add_linear(sum, &layer->o);
-    add_linear(sum, &layer->gate);
-    add_linear(sum, &layer->up);
-    add_linear(sum, &layer->down);
+    add_linear(sum, &layer->q, shift);
+    add_linear(sum, &layer->k, shift);
+    add_linear(sum, &layer->v, shift);
+    add_linear(sum, &layer->o, shift);
+    add_linear(sum, &layer->gate, shift);
+    add_linear(sum, &layer->up, shift);
+    add_linear(sum, &layer->down, shift);
+}
+
+static void add_embedding(struct sum *sum)
+{
+    const struct matrix *embedding = &sum->model->token_embedding;
+    add_facts(sum, embedding, embedding->n_rows);
+    for (uint32_t i = 0; i < FINGERPRINT_ROWS && !sum->failed; i++) {
+        const uint32_t row = sampled_row(embedding->n_rows, i);
+        if (sum->model->ring == NULL) {
+            add_row(sum, embedding, row);
+            continue;
+        }
+        sum->failed = !streaming_embed(sum->model, (lckv_token)row, &never_cancelled, sum->row);
+        add(sum, sum->row, embedding->n_columns * sizeof *sum->row);
+    }
+}
+
+/* The output matrix is one matrix here, too, if it is streamed in parts. */
+static void add_output(struct sum *sum)
+{
+    const struct lckv_model *model = sum->model;
+    add_facts(sum, &model->outputs[0].matrix, model->hparams.n_vocab);
+    uint32_t i = 0;
+    for (uint32_t p = 0; p < model->n_outputs; p++) {
+        struct output_part part = model->outputs[p];
+        part.matrix.data += portion_shift(sum, model->hparams.n_layers + p);
+        for (; i < FINGERPRINT_ROWS && !sum->failed; i++) {
+            const uint32_t row = sampled_row(model->hparams.n_vocab, i);
+            if (row >= part.first_row + part.matrix.n_rows)
+                break;
+            add_row(sum, &part.matrix, row - part.first_row);
+        }
+    }
 }
 
 static void add_description(struct sum *sum, const struct lckv_model *model)
@@ -74,26 +147,49 @@ static void add_description(struct sum *sum, const struct lckv_model *model)
     }
 }
 
+static void add_weights(struct sum *sum)
+{
+    const struct lckv_model *model = sum->model;
+    add_embedding(sum);
+    for (uint32_t i = 0; i < model->hparams.n_layers; i++)
+        add_layer(sum, i);
+    add_vector(sum, model->output_norm, model->hparams.hidden_size);
+    add_output(sum);
+}
+
+/* Weights that are streamed come as in a pass. */
+static lckv_status add_streamed_weights(struct sum *sum)
+{
+    const struct lckv_model *model = sum->model;
+    const uint32_t n_layers = model->hparams.n_layers;
+    const struct ring_pass pass = {.end_layer = n_layers,
+                                   .end_output = n_layers + model->n_outputs};
+    lckv_status status = weight_ring_begin(model->ring, &pass, &never_cancelled);
+    if (status != LCKV_OK)
+        return status;
+    add_weights(sum);
+    return weight_ring_end(model->ring);
+}
+
 static lckv_status compute(const struct lckv_model *model, uint64_t *fingerprint)
 {
     const struct hparams *h = &model->hparams;
     const uint32_t query = h->n_heads * h->head_dim;
     size_t most = h->hidden_size > h->intermediate_size ? h->hidden_size : h->intermediate_size;
     most = query > most ? query : most;
-    struct sum sum = {0};
+    struct sum sum = {.model = model};
     lckv_status status =
         memory_alloc(&model->allocator, most, sizeof *sum.row, "a row of weights", &sum.row);
     if (status != LCKV_OK)
         return status;
     add_description(&sum, model);
-    add_matrix(&sum, &model->token_embedding);
-    add_vector(&sum, model->output_norm, h->hidden_size);
-    add_linear(&sum, &model->output);
-    for (uint32_t i = 0; i < h->n_layers; i++)
-        add_layer(&sum, &model->layers[i], h->hidden_size);
+    if (model->ring == NULL)
+        add_weights(&sum);
+    else
+        status = add_streamed_weights(&sum);
     memory_free(&model->allocator, sum.row, most, sizeof *sum.row);
     *fingerprint = sum.value != 0 ? sum.value : 1;
-    return LCKV_OK;
+    return status;
 }
 
 lckv_status model_fingerprint(const struct lckv_model *model, uint64_t *fingerprint)

@@ -16,7 +16,10 @@
 
 #define FINGERPRINT_ROWS 8
 
-/* Computes it when it is first asked for. It is never 0. LCKV_OUT_OF_MEMORY: no room for a row. */
+/*
+ * Computes it when it is first asked for. It is never 0. LCKV_OUT_OF_MEMORY: no room for a row.
+ * LCKV_IO: weights that are streamed could not be read.
+ */
 CHECKED lckv_status model_fingerprint(const struct lckv_model *model, uint64_t *fingerprint);
 
 #endif

@@ -130,6 +130,10 @@ static void check_traces(lckv_precision precision, uint64_t stream_bytes, lckv_p
         trace(model, n_threads, prefill, got);
         ck_assert_mem_eq(got, expected, sizeof got);
     }
+    uint64_t fingerprints[2];
+    ck_assert_ok(lckv_model_fingerprint(copied, &fingerprints[0]));
+    ck_assert_ok(lckv_model_fingerprint(model, &fingerprints[1]));
+    ck_assert_uint_eq(fingerprints[0], fingerprints[1]);
     lckv_model_release(copied);
     lckv_model_release(model);
 }
