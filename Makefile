@@ -180,15 +180,25 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 
 # ---- Benchmarks of parts; lckv bench measures the whole ---------------------------------------------
 
-BENCHES := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/beside.c,$(wildcard bench/*.c)))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/beside.c bench/filled_cache.c,$(wildcard bench/*.c)))
 benches: $(BENCHES)
 $(BUILD)/bench/%: bench/%.c $(OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
-	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< $(OBJECTS) $(LIBS) -o $@
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib -I. $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< $(PARTS) $(OBJECTS) \
+	    $(LIBS) -o $@
+# The probe of memory is the command's.
+PROBE := $(addprefix $(BUILD)/tools/,bandwidth.o report.o show.o utf8.o)
+THROUGHPUT := $(BUILD)/bench/filled_cache.o $(PROBE)
+$(BUILD)/bench/throughput: PARTS := $(THROUGHPUT)
+$(BUILD)/bench/throughput: $(THROUGHPUT)
+$(BUILD)/bench/filled_cache.o: bench/filled_cache.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$<)
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib -I. $(PACKAGE_CFLAGS) $(CFLAGS) -c $< -o $@
 
 # Needs another engine's source and static libraries: see the file.
-BESIDE := $(BUILD)/bench/beside.o $(BUILD)/tools/bandwidth.o $(BUILD)/tools/report.o $(OBJECTS)
+BESIDE := $(BUILD)/bench/beside.o $(PROBE) $(OBJECTS)
 $(BUILD)/bench/beside.o: bench/beside.c $(BUILD)/flags
 	@[ -n "$(IK_SOURCE)" ] && [ -n "$(IK_BUILD)" ] || { echo "give IK_SOURCE and IK_BUILD: see $<" >&2; exit 1; }
 	@mkdir -p $(@D)
@@ -318,4 +328,4 @@ dist:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(BUILD)/bench/filled_cache.d $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))
