@@ -697,7 +697,7 @@ typedef struct lckv_cache_estimate_report {
     uint64_t page_bytes;
     uint64_t page_bytes_total;
     uint64_t scratch_bytes;
-    uint64_t table_bytes; /* once those sessions have grown to the context, and no further */
+    uint64_t table_bytes; /* once single tokens have made those sessions so long, and no longer */
     uint32_t max_sessions;
     uint32_t reserved;
 } lckv_cache_estimate_report;

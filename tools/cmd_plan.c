@@ -98,10 +98,13 @@ static int parse_and_show(struct plan_answer *answer, const struct question *que
 static void ask_cache(struct plan_answer *answer, const lckv_model *model,
                       const struct question *question)
 {
+    const struct cache_settings *cache = &question->cache;
     const lckv_cache_options options = {.size = sizeof options,
                                         .budget_bytes = question->memory,
-                                        .kv_dtype = question->kv_types.keys,
-                                        .v_dtype = question->kv_types.values};
+                                        .kv_dtype = cache->kv_types.keys,
+                                        .v_dtype = cache->kv_types.values,
+                                        .context_window = (uint32_t)cache->context_window,
+                                        .n_sinks = (uint32_t)cache->n_sinks};
     answer->cache.size = sizeof answer->cache;
     answer->has_cache =
         lckv_cache_estimate(model, &options, question->context, &answer->cache) == LCKV_OK;

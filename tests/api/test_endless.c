@@ -193,7 +193,12 @@ START_TEST(a_session_takes_as_many_pages_as_the_planner_says)
 {
     const int w = _i % (int)COUNT(windows);
     lckv_model *model = open_endless(_i / (int)COUNT(windows), w);
-    lckv_cache *cache = make_cache(model, endless_options(w));
+    lckv_cache_options options = endless_options(w);
+    options.size = sizeof options;
+    options.max_sessions = 1;
+    lckv_cache_estimate_report estimate = {.size = sizeof estimate};
+    ck_assert_ok(lckv_cache_estimate(model, &options, n_long, &estimate));
+    lckv_cache *cache = make_cache(model, options);
     lckv_session *session = make_session(cache);
     float logits[MOST_VOCAB];
     const uint64_t n_pages = stats_of(cache).n_pages;
@@ -208,6 +213,9 @@ START_TEST(a_session_takes_as_many_pages_as_the_planner_says)
     }
     ck_assert_uint_eq(most, planned_pages(model, w, n_long, cache));
     ck_assert_uint_eq(most, planned_pages(model, w, UINT64_MAX, cache)); /* for ever */
+    ck_assert_uint_eq(stats_of(cache).table_bytes, estimate.table_bytes);
+    ck_assert_uint_eq(stats_of(cache).scratch_bytes, estimate.scratch_bytes);
+    ck_assert_uint_eq(n_pages, estimate.n_pages);
     lckv_session_release(session);
     lckv_cache_release(cache);
     lckv_model_release(model);
