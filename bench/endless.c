@@ -1,8 +1,8 @@
 /*
- * Lets a model write without end, in a session with a context window and attention sinks, and prints
- * as JSON what stays constant: the memory, and the perplexity of what it writes under its own
- * probabilities (so the figure is the exponential of its entropy at temperature 1). Where the model
- * ends a text, the next one begins.
+ * Lets a model write without end, in a session with a context window and attention sinks, and
+ * prints as JSON what stays constant: the memory, and the perplexity of what it writes under its
+ * own probabilities (so the figure is the exponential of its entropy at temperature 1). Where the
+ * model ends a text, the next one begins.
  *
  *     build/bench/endless MODEL [tokens [context_window [sinks [threads]]]]
  *

@@ -777,8 +777,8 @@ LCKV_API lckv_status lckv_session_length(lckv_session *session, uint64_t *length
 LCKV_API lckv_status lckv_session_min_length(lckv_session *session, uint64_t *length);
 
 /*
- * The encoded tokens, oldest first. `n_tokens` is as in lckv_tokenize. A cache with a context window
- * keeps tokens only as long as their keys and values: once lckv_session_min_length is above
+ * The encoded tokens, oldest first. `n_tokens` is as in lckv_tokenize. A cache with a context
+ * window keeps tokens only as long as their keys and values: once lckv_session_min_length is above
  * context_window, the call returns LCKV_OUT_OF_WINDOW.
  */
 LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,

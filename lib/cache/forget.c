@@ -1,6 +1,6 @@
 /*
- * The tokens of a session without end. Its table holds those of the sinks and the last ones, so that
- * it stays as small as the pages do. See session.h.
+ * The tokens of a session without end. Its table holds those of the sinks and the last ones, so
+ * that it stays as small as the pages do. See session.h.
  */
 #include "cache/session.h"
 

@@ -10,9 +10,9 @@
 #define LEAST_KEPT 16     /* released sessions, even if the cache has few sessions */
 
 /*
- * The pages of a slot with a window for sessions of up to `n_tokens` tokens in all. With these every
- * session can hold its window and append a token. Beyond that there is room for one call at a time
- * that appends any number of tokens to one session, or up to max_rows tokens to several.
+ * The pages of a slot with a window for sessions of up to `n_tokens` tokens in all. With these
+ * every session can hold its window and append a token. Beyond that there is room for one call at a
+ * time that appends any number of tokens to one session, or up to max_rows tokens to several.
  */
 static uint64_t pages_with_window(const struct lckv_cache *cache, bool windowed, uint64_t n_tokens)
 {

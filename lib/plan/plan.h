@@ -1,8 +1,8 @@
 /*
  * Layer plans: which layer attends to whose keys and values (docs/semantics.md, sections 1 to 4).
  *
- * Parsing, validation, slots and groups; windows.h has the masks. No weights, no threads. Only plan/
- * and cache/ know that slots are fewer than layers.
+ * Parsing, validation, slots and groups; windows.h has the masks. No weights, no threads. Only
+ * plan/ and cache/ know that slots are fewer than layers.
  */
 #ifndef LCKV_PLAN_PLAN_H
 #define LCKV_PLAN_PLAN_H

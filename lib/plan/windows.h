@@ -1,6 +1,6 @@
 /*
- * Windows: which positions a token attends to, and which a slot must keep for that (docs/semantics.md,
- * sections 2, 4 and 7).
+ * Windows: which positions a token attends to, and which a slot must keep for that
+ * (docs/semantics.md, sections 2, 4 and 7).
  *
  * The sliding window belongs to the layers that the plan marks. The context window is the whole
  * session's: if there is one, a session can go on for ever, because no layer attends to more than

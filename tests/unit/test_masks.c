@@ -1,6 +1,6 @@
 /*
- * What layers attend to, and what slots must keep for that: with sliding windows, and with a context
- * window and its sinks.
+ * What layers attend to, and what slots must keep for that: with sliding windows, and with a
+ * context window and its sinks.
  */
 #include "plan/windows.h"
 
