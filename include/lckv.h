@@ -236,6 +236,8 @@ typedef struct lckv_memory_request {
     uint64_t budget_bytes;   /* for sessions_that_fit and context_that_fits; 0: not asked */
     uint64_t n_sessions;     /* for bytes_needed and context_that_fits; 0: 1 */
     lckv_dtype v_dtype;      /* as in lckv_cache_options; 0: as kv_dtype */
+    uint32_t context_window; /* these two as in lckv_cache_options */
+    uint32_t n_sinks;
     uint32_t reserved;
 } lckv_memory_request;
 LCKV_API lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size);
@@ -258,7 +260,8 @@ typedef struct lckv_memory_report {
     uint64_t standard_sessions_that_fit;
     uint64_t context_that_fits; /* the most tokens that each session may have: as `context` they
                                    need no more than the budget. UINT64_MAX: there is no limit (all
-                                   slots are windowed). 0: not even one token fits */
+                                   slots are windowed, or there is a context window). 0: not even
+                                   one token fits */
 } lckv_memory_report;
 LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
                                           lckv_memory_report *report);
@@ -658,6 +661,15 @@ typedef struct lckv_cache_options {
     lckv_dtype v_dtype;      /* of values, if other than that of keys; 0: as kv_dtype */
     lckv_reuse reuse;        /* 0: on */
     uint32_t reserved;
+    /*
+     * 0: sessions remember everything. Otherwise they have no end: a token attends to the first
+     * n_sinks tokens and to the last context_window - n_sinks, its own included, and slots keep no
+     * more than these and `rollback`. No longer than the context that the model was trained for
+     * (lckv_model_info.context_length). docs/semantics.md, section 7, defines the result. Until a
+     * session has context_window tokens, it is the ordinary one.
+     */
+    uint32_t context_window;
+    uint32_t n_sinks; /* less than context_window, at most 1024; 0: 4 */
 } lckv_cache_options;
 
 LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size);
@@ -686,7 +698,7 @@ typedef struct lckv_cache_estimate_report {
     uint64_t page_bytes;
     uint64_t page_bytes_total;
     uint64_t scratch_bytes;
-    uint64_t table_bytes; /* once those sessions have grown to the context, and no further */
+    uint64_t table_bytes; /* once single tokens have made those sessions so long, and no longer */
     uint32_t max_sessions;
     uint32_t reserved;
 } lckv_cache_estimate_report;
@@ -724,6 +736,8 @@ typedef struct lckv_cache_stats {
     uint64_t n_reuses;        /* calls of lckv_session_reuse that found something, */
     uint64_t n_reused_tokens; /* the tokens that they did not have to compute, */
     uint64_t n_reused_pages;  /* and the pages that these share */
+    uint32_t context_window;  /* 0: none */
+    uint32_t n_sinks;
 } lckv_cache_stats;
 
 /*
@@ -759,11 +773,15 @@ LCKV_API lckv_status lckv_session_length(lckv_session *session, uint64_t *length
 
 /*
  * The shortest length, other than 0, to which lckv_session_truncate can still go back. It is 0
- * without windowed slots.
+ * without windowed slots and without a context window.
  */
 LCKV_API lckv_status lckv_session_min_length(lckv_session *session, uint64_t *length);
 
-/* The encoded tokens, oldest first. `n_tokens` is as in lckv_tokenize. */
+/*
+ * The encoded tokens, oldest first. `n_tokens` is as in lckv_tokenize. A cache with a context
+ * window keeps tokens only as long as their keys and values: once lckv_session_min_length is above
+ * context_window, the call returns LCKV_OUT_OF_WINDOW.
+ */
 LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,
                                          size_t *n_tokens);
 
@@ -790,7 +808,7 @@ LCKV_API lckv_status lckv_session_fork(lckv_session *session, lckv_session **for
  * pages no call has needed (what was used longest ago is given up first). At most n_tokens - 1
  * tokens are taken over, so that at least one is left to evaluate; `n_reused`, which may be NULL,
  * tells how many, and may be 0. Logits are bit for bit those of evaluating all tokens. What an
- * iterated call has encoded, and what windowed slots no longer keep, is not taken over.
+ * iterated call has encoded, and what windows have left behind, is not taken over.
  * LCKV_INVALID_ARGUMENT if the session is not empty.
  */
 LCKV_API lckv_status lckv_session_reuse(lckv_session *session, const lckv_token *tokens,

@@ -98,16 +98,18 @@ static void print_commands(void)
           stderr);
 }
 
-/* Whether the conversation is longer than the model was trained for. If so, makes a remark. */
-static bool note_length(const struct conversation *conversation)
+/*
+ * Whether the conversation, or the context window if there is one, is longer than the model was
+ * trained for. If so, makes a remark.
+ */
+static bool note_length(const struct conversation *conversation, uint64_t window)
 {
-    uint64_t length = 0;
-    return conversation->session != NULL &&
-           lckv_session_length(conversation->session, &length) == LCKV_OK &&
-           note_training_context(conversation->model, length);
+    const uint64_t length = conversation->held.count;
+    return note_training_context(conversation->model,
+                                 window > 0 && window < length ? window : length);
 }
 
-static int talk(struct conversation *conversation, uint64_t context)
+static int talk(struct conversation *conversation, uint64_t context, uint64_t window)
 {
     bool is_terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
     size_t n_first = conversation_n_first(conversation);
@@ -127,7 +129,7 @@ static int talk(struct conversation *conversation, uint64_t context)
         } else if (command == COMMAND_NONE && line[0] != '\0') {
             interrupt_watch(conversation->cache);
             result = conversation_say(conversation, line, strlen(line));
-            is_noted = is_noted || note_length(conversation);
+            is_noted = is_noted || note_length(conversation, window);
         }
         free(line);
         if (result == ANSWER_FULL)
@@ -169,7 +171,7 @@ static int begin(const struct settings *settings, struct conversation *conversat
 /* Talks, and saves the conversation however that ends. */
 static int talk_and_save(const struct settings *settings, struct conversation *conversation)
 {
-    int status = talk(conversation, conversation->context);
+    int status = talk(conversation, conversation->context, settings->cache.context_window);
     if (settings->saved.save_to == NULL)
         return status;
     int saved = conversation_save(conversation, settings->saved.save_to);
@@ -178,11 +180,15 @@ static int talk_and_save(const struct settings *settings, struct conversation *c
 
 static int run(const struct settings *settings)
 {
+    enum { MOST_ROLLBACK = 4096 };
     lckv_model *model;
     int status = open_model(&settings->model, NULL, &model);
     if (status != EXIT_SUCCESS)
         return status;
-    uint64_t context = settings->context != 0 ? settings->context : usual_context(model);
+    const uint64_t window = settings->cache.context_window;
+    uint64_t context = settings->context != 0 ? settings->context
+                       : window != 0          ? UINT32_MAX
+                                              : usual_context(model);
     lckv_cache_options options = {
         .size = sizeof options,
         .n_tokens = context,
@@ -190,7 +196,12 @@ static int run(const struct settings *settings)
         .kv_dtype = settings->cache.kv_types.keys,
         .v_dtype = settings->cache.kv_types.values,
         .n_threads = (uint32_t)settings->cache.n_threads,
+        .context_window = (uint32_t)window,
+        .n_sinks = (uint32_t)settings->cache.n_sinks,
     };
+    if (window != 0) /* so that the session can go back behind an answer, to what its text gives */
+        options.rollback =
+            (uint32_t)(settings->n_tokens < MOST_ROLLBACK ? settings->n_tokens : MOST_ROLLBACK);
     struct conversation conversation = {
         .model = model, .max_tokens = settings->n_tokens, .context = context};
     status = create_sampler(&settings->sampling, &conversation.sampler);
@@ -229,11 +240,13 @@ int cmd_chat(int argc, char **argv)
     add_number(&line, "-n, --n-tokens N", &settings.n_tokens, 1, UINT32_MAX,
                "tokens of an answer at most (default 512)");
     add_number(&line, "-c, --context N", &settings.context, 1, UINT32_MAX,
-               "tokens of the whole conversation (default: the\nmodel's context, at most 8192)");
+               "tokens of the whole conversation (default: the\nmodel's context, at most 8192; "
+               "no limit with\n--context-window)");
     add_saved_options(&line, &settings.saved);
     add_sampling_options(&line, &settings.sampling);
     add_model_options(&line, &settings.model);
     add_cache_options(&line, &settings.cache);
+    add_context_window(&line, &settings.cache);
     int status;
     if (!options_parse(&line, argc, argv, &status))
         return status;

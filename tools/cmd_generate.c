@@ -25,6 +25,7 @@ int cmd_generate(int argc, char **argv)
             "lckv generate model.gguf -p 'Once upon a time'\n"
             "lckv generate model.gguf -f prompt.txt -n 200 --temp 0.8 --top-p 0.95 --seed 7\n"
             "lckv generate model.gguf -p 'The end' --stop . --echo > end.txt\n"
+            "lckv generate model.gguf -n 100000 --ignore-eos --context-window 512 --temp 1\n"
             "lckv generate model.gguf -f prompt.txt --save prompt.lckv\n"
             "lckv generate model.gguf --restore prompt.lckv -p ' In short:'",
     };
@@ -50,6 +51,7 @@ int cmd_generate(int argc, char **argv)
     add_sampling_options(&line, &settings.sampling);
     add_model_options(&line, &settings.model);
     add_cache_options(&line, &settings.cache);
+    add_context_window(&line, &settings.cache);
     add_flag(&line, "--json", &settings.as_json, "print JSON at the end, not the text as it comes");
     int status;
     if (options_parse(&line, argc, argv, &status)) {

@@ -200,7 +200,8 @@ static int show(const lckv_model *model, bool as_json, bool with_metadata)
     if (lckv_model_get_info(model, &facts.info) != LCKV_OK ||
         lckv_plan_get_info(plan, &facts.plan) != LCKV_OK)
         return fail_library();
-    int status = model_memory(model, KV_TYPES_DEFAULT, facts.info.context_length, &facts.memory);
+    const struct cache_settings cache = {.kv_types = KV_TYPES_DEFAULT};
+    int status = model_memory(model, &cache, facts.info.context_length, &facts.memory);
     if (status != EXIT_SUCCESS)
         return status;
     facts.plan_text = plan_string(plan, lckv_plan_text);

@@ -30,7 +30,7 @@ struct corpus {
     struct token_list tokens;
     struct document *documents;
     size_t n_documents;
-    uint64_t context; /* tokens of a window; 0: lines */
+    uint64_t context; /* tokens of a window; 0: lines, or the whole text */
 };
 
 static int read_input(const char *path, struct bytes *bytes)
@@ -100,6 +100,26 @@ static int cut_windows(const struct settings *settings, const lckv_model *model,
     }
     corpus->n_documents = n_windows;
     corpus->context = context;
+    return EXIT_SUCCESS;
+}
+
+/* Makes the whole text one document: a context window moves over it. */
+static int take_whole(const struct settings *settings, const lckv_model *model,
+                      struct corpus *corpus)
+{
+    int status = load_tokens(settings, model, &corpus->tokens);
+    if (status != EXIT_SUCCESS)
+        return status;
+    if (corpus->tokens.count < 2) {
+        complain("the text has %zu token%s; expected at least 2", corpus->tokens.count,
+                 plural(corpus->tokens.count));
+        return EXIT_FAILURE;
+    }
+    corpus->documents = calloc(1, sizeof *corpus->documents);
+    if (corpus->documents == NULL)
+        return fail_memory();
+    *corpus->documents = (struct document){corpus->tokens.ids, corpus->tokens.count, 0};
+    corpus->n_documents = 1;
     return EXIT_SUCCESS;
 }
 
@@ -198,6 +218,8 @@ static void print_result(const struct settings *settings, const struct corpus *c
         json_add_unsigned(&json, "n_documents", corpus->n_documents);
         if (corpus->context != 0)
             json_add_unsigned(&json, "context", corpus->context);
+        if (settings->cache.context_window != 0)
+            json_add_unsigned(&json, "context_window", settings->cache.context_window);
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
         json_add_real(&json, "tokens_per_second", speed, 6);
         json_close(&json);
@@ -208,7 +230,7 @@ static void print_result(const struct settings *settings, const struct corpus *c
     if (corpus->context != 0)
         printf("windows of %" PRIu64, corpus->context);
     else
-        printf("lines");
+        printf(settings->per_line ? "lines" : "text");
     printf(" (%.1f tokens/s)\n", speed);
 }
 
@@ -219,8 +241,12 @@ static int run(const struct settings *settings)
     if (status != EXIT_SUCCESS)
         return status;
     struct corpus corpus = {0};
-    status = settings->per_line ? cut_lines(settings, model, &corpus)
-                                : cut_windows(settings, model, &corpus);
+    if (settings->per_line)
+        status = cut_lines(settings, model, &corpus);
+    else if (settings->cache.context_window != 0)
+        status = take_whole(settings, model, &corpus);
+    else
+        status = cut_windows(settings, model, &corpus);
     if (status == EXIT_SUCCESS) {
         struct perplexity_job job = {
             .model = model,
@@ -247,7 +273,8 @@ int cmd_perplexity(int argc, char **argv)
         .command = "perplexity",
         .description =
             "Measures how well the model predicts a text. The text is cut into windows, and the\n"
-            "second half of each is counted, as llama.cpp does it.",
+            "second half of each is counted, as llama.cpp does it. With --context-window it stays\n"
+            "whole, and all of it is counted.",
         .examples = "lckv perplexity model.gguf -f text.txt\n"
                     "lckv perplexity model.gguf -f text.txt --per-line --precision full --json",
     };
@@ -263,6 +290,7 @@ int cmd_perplexity(int argc, char **argv)
     add_prefill_mode(&line, &settings.prefill);
     add_model_options(&line, &settings.model);
     add_cache_options(&line, &settings.cache);
+    add_context_window(&line, &settings.cache);
     add_json(&line, &settings.as_json);
     int status;
     if (!options_parse(&line, argc, argv, &status))
@@ -273,5 +301,7 @@ int cmd_perplexity(int argc, char **argv)
         return fail_usage("perplexity", "--per-line needs a text, so not --tokens-file");
     if (settings.per_line && settings.context != 0)
         return fail_usage("perplexity", "--per-line and --context exclude each other");
+    if (settings.cache.context_window != 0 && settings.context != 0)
+        return fail_usage("perplexity", "--context-window and --context exclude each other");
     return run(&settings);
 }

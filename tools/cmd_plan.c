@@ -23,7 +23,7 @@ struct question {
     uint64_t context;
     uint64_t memory;
     uint64_t n_sessions;
-    struct kv_types kv_types;
+    struct cache_settings cache;
 };
 
 /* Shows the answer for a plan and the shape in `answer->request`. */
@@ -48,8 +48,10 @@ static int show(struct plan_answer *answer, const struct question *question, boo
         request->sliding_window = ASSUMED_WINDOW;
     request->size = sizeof *request;
     request->plan = answer->plan;
-    request->kv_dtype = question->kv_types.keys;
-    request->v_dtype = question->kv_types.values;
+    request->kv_dtype = question->cache.kv_types.keys;
+    request->v_dtype = question->cache.kv_types.values;
+    request->context_window = (uint32_t)question->cache.context_window;
+    request->n_sinks = (uint32_t)question->cache.n_sinks;
     request->context = question->context;
     request->budget_bytes = question->memory;
     request->n_sessions = question->n_sessions;
@@ -96,10 +98,13 @@ static int parse_and_show(struct plan_answer *answer, const struct question *que
 static void ask_cache(struct plan_answer *answer, const lckv_model *model,
                       const struct question *question)
 {
+    const struct cache_settings *cache = &question->cache;
     const lckv_cache_options options = {.size = sizeof options,
                                         .budget_bytes = question->memory,
-                                        .kv_dtype = question->kv_types.keys,
-                                        .v_dtype = question->kv_types.values};
+                                        .kv_dtype = cache->kv_types.keys,
+                                        .v_dtype = cache->kv_types.values,
+                                        .context_window = (uint32_t)cache->context_window,
+                                        .n_sinks = (uint32_t)cache->n_sinks};
     answer->cache.size = sizeof answer->cache;
     answer->has_cache =
         lckv_cache_estimate(model, &options, question->context, &answer->cache) == LCKV_OK;
@@ -144,7 +149,8 @@ static int show_for_shape(const struct question *question, bool as_json)
 
 int cmd_plan(int argc, char **argv)
 {
-    struct question question = {.context = 4096, .n_sessions = 1, .kv_types = KV_TYPES_DEFAULT};
+    struct question question = {
+        .context = 4096, .n_sessions = 1, .cache.kv_types = KV_TYPES_DEFAULT};
     bool as_json = false;
     struct command_line line = {
         .command = "plan",
@@ -164,7 +170,7 @@ int cmd_plan(int argc, char **argv)
                "elements of a head (128 is assumed)");
     add_text(&line, "--model MODEL", &question.model.path,
              "layers and shape of this model; without PLAN also\nits plan");
-    add_kv_type(&line, &question.kv_types);
+    add_kv_type(&line, &question.cache.kv_types);
     add_number(&line, "-c, --context N", &question.context, 1, UINT32_MAX,
                "tokens a session (default 4096)");
     add_number(&line, "--sessions N", &question.n_sessions, 1, UINT32_MAX,
@@ -173,6 +179,7 @@ int cmd_plan(int argc, char **argv)
              "how much fits into SIZE: 512MiB, 8GiB, ...");
     add_number(&line, "--sliding-window N", &question.sliding_window, 1, UINT32_MAX,
                "tokens that layers with s attend to (default: the\nmodel's, else 4096)");
+    add_context_window(&line, &question.cache);
     add_json(&line, &as_json);
     int status;
     if (!options_parse(&line, argc, argv, &status))

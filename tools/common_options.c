@@ -68,6 +68,15 @@ void add_cache_options(struct command_line *line, struct cache_settings *cache)
                "threads (default: the physical cores)");
 }
 
+void add_context_window(struct command_line *line, struct cache_settings *cache)
+{
+    add_number(line, "--context-window N", &cache->context_window, 2, UINT32_MAX,
+               "texts have no end, but each token sees only N: the\nfirst ones, and the last "
+               "(default: no window)");
+    add_number(line, "--sinks S", &cache->n_sinks, 1, 1024,
+               "tokens that are always seen (default 4; needs\n--context-window)");
+}
+
 void add_file(struct command_line *line, const char **file)
 {
     add_text(line, "-f, --file FILE", file, "the text is in FILE (-: standard input)");

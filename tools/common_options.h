@@ -25,6 +25,9 @@ void add_sampling_options(struct command_line *line, struct sampling *sampling);
 void add_kv_type(struct command_line *line, struct kv_types *types);
 void add_cache_options(struct command_line *line, struct cache_settings *cache);
 
+/* The context window and its sinks. */
+void add_context_window(struct command_line *line, struct cache_settings *cache);
+
 /* The text or the tokens that a command works on, and how a prompt is encoded. */
 void add_file(struct command_line *line, const char **file);
 void add_token_list(struct command_line *line, struct token_list *tokens);

@@ -50,6 +50,8 @@ void conversation_end(struct conversation *conversation)
     conversation_cut(conversation, 0);
     free(conversation->messages);
     conversation->messages = NULL;
+    free(conversation->held.ids);
+    conversation->held = (struct token_list){0};
     lckv_session_release(conversation->session);
     conversation->session = NULL;
 }
@@ -92,37 +94,44 @@ static int tokenize_conversation(const struct conversation *conversation, struct
 static int rewind_session(struct conversation *conversation, const struct token_list *tokens,
                           size_t *n_common)
 {
-    size_t n_held = 0;
-    lckv_token *held = NULL;
-    *n_common = 0;
-    if (conversation->session != NULL) {
-        lckv_session *session = conversation->session;
-        uint64_t length;
-        if (lckv_session_length(session, &length) != LCKV_OK)
-            return fail_library();
-        held = calloc((size_t)length + 1, sizeof *held);
-        if (held == NULL)
-            return fail_memory();
-        if (lckv_session_tokens(session, held, (size_t)length, &n_held) != LCKV_OK) {
-            free(held);
-            return fail_library();
-        }
-    }
+    struct token_list *held = &conversation->held;
     size_t common = 0;
-    while (common < n_held && common + 1 < tokens->count && held[common] == tokens->ids[common])
+    *n_common = 0;
+    while (common < held->count && common + 1 < tokens->count &&
+           held->ids[common] == tokens->ids[common])
         common++;
-    free(held);
     if (conversation->session != NULL &&
         lckv_session_truncate(conversation->session, common) == LCKV_OK) {
-        *n_common = common;
+        *n_common = held->count = common;
         return EXIT_SUCCESS;
     }
-    /* There is no session yet, or windowed layers have forgotten too much to go back so far. */
+    /* There is no session yet, or windows have left behind too much to go back so far. */
     lckv_session_release(conversation->session);
     conversation->session = NULL;
+    held->count = 0;
     return lckv_session_create(conversation->cache, &conversation->session) == LCKV_OK
                ? EXIT_SUCCESS
                : fail_library();
+}
+
+/* Notes what the session holds now: the beginning of the prompt and the tokens behind it. */
+static int note_held(struct conversation *conversation, const struct token_list *prompt,
+                     const struct token_list *generated)
+{
+    struct token_list *held = &conversation->held;
+    uint64_t length;
+    if (lckv_session_length(conversation->session, &length) != LCKV_OK)
+        return fail_library();
+    lckv_token *ids = realloc(held->ids, ((size_t)length + 1) * sizeof *ids);
+    if (ids == NULL)
+        return fail_memory();
+    const size_t n_prompt = length < prompt->count ? (size_t)length : prompt->count;
+    if (n_prompt > 0)
+        memcpy(ids, prompt->ids, n_prompt * sizeof *ids);
+    if (length > n_prompt)
+        memcpy(ids + n_prompt, generated->ids, ((size_t)length - n_prompt) * sizeof *ids);
+    *held = (struct token_list){ids, (size_t)length};
+    return EXIT_SUCCESS;
 }
 
 /* Generates the answer into `stream`. */
@@ -152,17 +161,19 @@ static enum answer answer(struct conversation *conversation, struct stream *stre
             ? LCKV_OK /* the line is empty, and there is no template and no BOS */
             : lckv_generate(conversation->session, conversation->sampler, tokens.ids + n_common,
                             tokens.count - n_common, &options, &report);
+    const bool is_cut = status == LCKV_CANCELLED && interrupt_came();
+    bool has_failed = status != LCKV_OK && status != LCKV_CACHE_FULL && !is_cut;
+    if (has_failed)
+        fail_library();
+    else
+        has_failed = note_held(conversation, &tokens, &stream->tokens) != EXIT_SUCCESS;
     free(tokens.ids);
+    if (has_failed || stream->has_failed)
+        return ANSWER_FAILED;
+    if (is_cut)
+        return ANSWER_CUT;
     if (status == LCKV_CACHE_FULL)
         return ANSWER_FULL;
-    if (status == LCKV_CANCELLED && interrupt_came())
-        return ANSWER_CUT;
-    if (status != LCKV_OK) {
-        fail_library();
-        return ANSWER_FAILED;
-    }
-    if (stream->has_failed)
-        return ANSWER_FAILED;
     bool is_full = report.reason == LCKV_STOP_LENGTH && room < conversation->max_tokens;
     if (is_full || report.reason == LCKV_STOP_FULL)
         return ANSWER_FULL;

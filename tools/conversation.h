@@ -13,6 +13,8 @@ struct conversation {
     lckv_cache *cache;
     lckv_sampler *sampler;
     lckv_session *session;
+    struct token_list
+        held;            /* the session's tokens; with a context window, it forgets some itself */
     uint64_t max_tokens; /* of an answer */
     uint64_t context;    /* of the whole conversation */
     bool has_template;   /* false: each message is a text of its own, which the model continues */
@@ -57,7 +59,7 @@ size_t conversation_n_first(const struct conversation *conversation);
 int conversation_save(struct conversation *conversation, const char *path);
 int conversation_restore(struct conversation *conversation, const struct saved_settings *saved);
 
-/* Frees what it owns: the messages and the session. */
+/* Frees what it owns: the messages, the session and its tokens. */
 void conversation_end(struct conversation *conversation);
 
 #endif

@@ -101,11 +101,29 @@ static void show_messages(const struct conversation *conversation)
     }
 }
 
+/* Notes the tokens of the session that was restored. */
+static int note_restored(struct conversation *conversation)
+{
+    struct token_list *held = &conversation->held;
+    uint64_t length;
+    if (lckv_session_length(conversation->session, &length) != LCKV_OK)
+        return fail_library();
+    held->ids = calloc((size_t)length + 1, sizeof *held->ids);
+    if (held->ids == NULL)
+        return fail_memory();
+    return lckv_session_tokens(conversation->session, held->ids, (size_t)length, &held->count) ==
+                   LCKV_OK
+               ? EXIT_SUCCESS
+               : fail_library();
+}
+
 int conversation_restore(struct conversation *conversation, const struct saved_settings *saved)
 {
     struct bytes note = {0};
     int status = restore_session(conversation->cache, saved, conversation->context,
                                  &conversation->session, &note);
+    if (status == EXIT_SUCCESS)
+        status = note_restored(conversation);
     if (status == EXIT_SUCCESS)
         status = read_note(&note, conversation, saved->restore_from);
     if (status == EXIT_SUCCESS && shows_on_terminal())

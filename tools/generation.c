@@ -104,8 +104,9 @@ static int finish(const struct generation *generation)
     if (report->reason == LCKV_STOP_FULL)
         complain("note: the context of %" PRIu64 " token%s is full; --context makes it larger",
                  generation->context, plural(generation->context));
-    note_training_context(generation->model,
-                          generation->n_restored + report->n_prompt + report->n_generated);
+    uint64_t length = generation->n_restored + report->n_prompt + report->n_generated;
+    const uint64_t window = generation->settings->cache.context_window;
+    note_training_context(generation->model, window > 0 && window < length ? window : length);
     return interrupt_came() ? EXIT_INTERRUPTED : EXIT_SUCCESS;
 }
 
@@ -243,6 +244,8 @@ static int run_with_cache(struct generation *generation)
         .kv_dtype = settings->cache.kv_types.keys,
         .v_dtype = settings->cache.kv_types.values,
         .n_threads = (uint32_t)settings->cache.n_threads,
+        .context_window = (uint32_t)settings->cache.context_window,
+        .n_sinks = (uint32_t)settings->cache.n_sinks,
     };
     struct prefill prefill = {.mode = settings->prefill};
     if (prefill_takes_whole(prefill) && generation->prompt.tokens.count > 256)
@@ -280,7 +283,7 @@ int generate_run(const struct generate_settings *settings)
     if (status == EXIT_SUCCESS)
         status = prompt_load(model, &settings->prompt, &generation.prompt);
     if (status == EXIT_SUCCESS)
-        status = model_memory(model, settings->cache.kv_types, 0, &generation.memory);
+        status = model_memory(model, &settings->cache, 0, &generation.memory);
     if (status == EXIT_SUCCESS)
         status = run_with_cache(&generation);
     prompt_free(&generation.prompt);

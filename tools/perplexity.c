@@ -163,7 +163,7 @@ static size_t clamp(uint64_t value, size_t most)
 static int plan_run(struct run *run, size_t longest)
 {
     lckv_memory_report memory;
-    int status = model_memory(run->job->model, run->job->cache.kv_types, longest, &memory);
+    int status = model_memory(run->job->model, &run->job->cache, longest, &memory);
     if (status != EXIT_SUCCESS)
         return status;
     size_t n_lanes = clamp(run->job->n_documents, MAX_LANES);
@@ -192,6 +192,8 @@ static int create_lanes(struct run *run, size_t longest)
         .v_dtype = run->job->cache.kv_types.values,
         .page_positions = PAGE,
         .n_threads = (uint32_t)run->job->cache.n_threads,
+        .context_window = (uint32_t)run->job->cache.context_window,
+        .n_sinks = (uint32_t)run->job->cache.n_sinks,
     };
     if (prefill_takes_whole(run->job->prefill) && longest > DEFAULT_ROWS)
         options.max_rows = (uint32_t)longest;
@@ -216,7 +218,8 @@ int perplexity_measure(const struct perplexity_job *job, struct perplexity_resul
         complain("a document of %zu tokens is too long", longest);
         return EXIT_FAILURE;
     }
-    note_training_context(job->model, longest);
+    const uint64_t window = job->cache.context_window;
+    note_training_context(job->model, window > 0 && window < longest ? window : longest);
     int status = plan_run(&run, longest);
     if (status == EXIT_SUCCESS)
         status = create_lanes(&run, longest);

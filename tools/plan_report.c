@@ -92,6 +92,8 @@ int plan_print_text(const struct plan_answer *answer)
         printf(", %" PRIu32 " of them windowed (%" PRIu32 " tokens)", info->n_windowed_slots,
                answer->request.sliding_window);
     putchar('\n');
+    if (answer->request.context_window > 0)
+        printf("context window   %" PRIu32 " tokens\n", answer->request.context_window);
     int status = print_groups(answer);
     if (status != EXIT_SUCCESS)
         return status;
@@ -176,6 +178,8 @@ static void add_memory(struct json *json, const struct plan_answer *answer)
                     kv_types_text((struct kv_types){request->kv_dtype, request->v_dtype}).text);
     json_add_unsigned(json, "sliding_window", request->sliding_window);
     json_add_unsigned(json, "context", request->context);
+    if (request->context_window > 0)
+        json_add_unsigned(json, "context_window", request->context_window);
     json_add_unsigned(json, "bytes_per_token", report->bytes_per_token);
     json_add_unsigned(json, "standard_bytes_per_token", report->standard_bytes_per_token);
     json_add_real(json, "ratio", ratio(report->standard_bytes_per_token, report->bytes_per_token),

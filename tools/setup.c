@@ -109,8 +109,8 @@ char *plan_string(const lckv_plan *plan, plan_writer write)
 }
 
 /* Makes a memory request for this model. Complains and returns an exit status. */
-static int request_for(const lckv_model *model, struct kv_types types, uint64_t context,
-                       lckv_memory_request *request)
+static int request_for(const lckv_model *model, const struct cache_settings *cache,
+                       uint64_t context, lckv_memory_request *request)
 {
     lckv_model_info info = {.size = sizeof info};
     if (lckv_model_get_info(model, &info) != LCKV_OK)
@@ -120,10 +120,12 @@ static int request_for(const lckv_model *model, struct kv_types types, uint64_t 
         .plan = lckv_model_plan(model),
         .n_kv_heads = info.n_kv_heads,
         .head_dim = info.head_dim,
-        .kv_dtype = types.keys,
-        .v_dtype = types.values,
+        .kv_dtype = cache->kv_types.keys,
+        .v_dtype = cache->kv_types.values,
         .sliding_window = info.sliding_window,
         .context = context,
+        .context_window = (uint32_t)cache->context_window,
+        .n_sinks = (uint32_t)cache->n_sinks,
     };
     return EXIT_SUCCESS;
 }
@@ -150,8 +152,10 @@ static int fail_pages(const lckv_model *model, const lckv_cache_options *options
     lckv_memory_request request;
     lckv_memory_report report = {.size = sizeof report};
     uint64_t n_sessions = options->max_sessions;
-    const struct kv_types types = {options->kv_dtype, options->v_dtype};
-    int status = request_for(model, types, options->n_tokens / n_sessions, &request);
+    const struct cache_settings cache = {.kv_types = {options->kv_dtype, options->v_dtype},
+                                         .context_window = options->context_window,
+                                         .n_sinks = options->n_sinks};
+    int status = request_for(model, &cache, options->n_tokens / n_sessions, &request);
     if (status != EXIT_SUCCESS)
         return status;
     request.n_sessions = n_sessions;
@@ -196,11 +200,11 @@ bool note_training_context(const lckv_model *model, uint64_t n_tokens)
     return true;
 }
 
-int model_memory(const lckv_model *model, struct kv_types types, uint64_t context,
+int model_memory(const lckv_model *model, const struct cache_settings *cache, uint64_t context,
                  lckv_memory_report *report)
 {
     lckv_memory_request request;
-    int status = request_for(model, types, context, &request);
+    int status = request_for(model, cache, context, &request);
     if (status != EXIT_SUCCESS)
         return status;
     report->size = sizeof *report;

@@ -22,7 +22,9 @@ struct model_settings {
 /* What the options say about a cache. */
 struct cache_settings {
     struct kv_types kv_types;
-    uint64_t n_threads; /* 0: the library's choice */
+    uint64_t n_threads;      /* 0: the library's choice */
+    uint64_t context_window; /* 0: none */
+    uint64_t n_sinks;        /* 0: the library's choice */
 };
 
 /* Opens the model with progress; `log` may be NULL. Complains and returns an exit status. */
@@ -70,8 +72,11 @@ int create_cache(const lckv_model *model, const lckv_cache_options *options, con
  */
 bool note_training_context(const lckv_model *model, uint64_t n_tokens);
 
-/* Finds the KV memory of this model at `context` tokens. Complains and returns an exit status. */
-int model_memory(const lckv_model *model, struct kv_types types, uint64_t context,
+/*
+ * Finds the KV memory of this model at `context` tokens in such a cache. Complains and returns an
+ * exit status.
+ */
+int model_memory(const lckv_model *model, const struct cache_settings *cache, uint64_t context,
                  lckv_memory_report *report);
 
 #endif

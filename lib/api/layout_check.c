@@ -71,7 +71,7 @@ FOLLOWS(lckv_group_info, last, is_cyclic);
 FOLLOWS(lckv_group_info, is_cyclic, reserved);
 ENDS(lckv_group_info, reserved);
 
-SIZE(lckv_memory_request, 72);
+SIZE(lckv_memory_request, 80);
 BEGINS(lckv_memory_request, size);
 FOLLOWS(lckv_memory_request, size, plan);
 FOLLOWS(lckv_memory_request, plan, n_kv_heads);
@@ -84,7 +84,9 @@ FOLLOWS(lckv_memory_request, page_positions, context);
 FOLLOWS(lckv_memory_request, context, budget_bytes);
 FOLLOWS(lckv_memory_request, budget_bytes, n_sessions);
 FOLLOWS(lckv_memory_request, n_sessions, v_dtype);
-FOLLOWS(lckv_memory_request, v_dtype, reserved);
+FOLLOWS(lckv_memory_request, v_dtype, context_window);
+FOLLOWS(lckv_memory_request, context_window, n_sinks);
+FOLLOWS(lckv_memory_request, n_sinks, reserved);
 ENDS(lckv_memory_request, reserved);
 
 SIZE(lckv_memory_report, 72);
@@ -177,7 +179,7 @@ FOLLOWS(lckv_convert_report, n_tensors, n_kept_f16);
 FOLLOWS(lckv_convert_report, n_kept_f16, file_bytes);
 ENDS(lckv_convert_report, file_bytes);
 
-SIZE(lckv_cache_options, 72);
+SIZE(lckv_cache_options, 80);
 BEGINS(lckv_cache_options, size);
 FOLLOWS(lckv_cache_options, size, budget_bytes);
 FOLLOWS(lckv_cache_options, budget_bytes, n_tokens);
@@ -192,7 +194,9 @@ FOLLOWS(lckv_cache_options, max_logit_rows, rollback);
 FOLLOWS(lckv_cache_options, rollback, v_dtype);
 FOLLOWS(lckv_cache_options, v_dtype, reuse);
 FOLLOWS(lckv_cache_options, reuse, reserved);
-ENDS(lckv_cache_options, reserved);
+FOLLOWS(lckv_cache_options, reserved, context_window);
+FOLLOWS(lckv_cache_options, context_window, n_sinks);
+ENDS(lckv_cache_options, n_sinks);
 
 SIZE(lckv_cache_estimate_report, 64);
 BEGINS(lckv_cache_estimate_report, size);
@@ -206,7 +210,7 @@ FOLLOWS(lckv_cache_estimate_report, table_bytes, max_sessions);
 FOLLOWS(lckv_cache_estimate_report, max_sessions, reserved);
 ENDS(lckv_cache_estimate_report, reserved);
 
-SIZE(lckv_cache_stats, 136);
+SIZE(lckv_cache_stats, 144);
 BEGINS(lckv_cache_stats, size);
 FOLLOWS(lckv_cache_stats, size, bytes_per_token);
 FOLLOWS(lckv_cache_stats, bytes_per_token, page_bytes);
@@ -229,7 +233,9 @@ FOLLOWS(lckv_cache_stats, reserved, n_pages_kept);
 FOLLOWS(lckv_cache_stats, n_pages_kept, n_reuses);
 FOLLOWS(lckv_cache_stats, n_reuses, n_reused_tokens);
 FOLLOWS(lckv_cache_stats, n_reused_tokens, n_reused_pages);
-ENDS(lckv_cache_stats, n_reused_pages);
+FOLLOWS(lckv_cache_stats, n_reused_pages, context_window);
+FOLLOWS(lckv_cache_stats, context_window, n_sinks);
+ENDS(lckv_cache_stats, n_sinks);
 
 SIZE(lckv_save_options, 40);
 BEGINS(lckv_save_options, size);

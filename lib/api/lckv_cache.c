@@ -48,8 +48,7 @@ lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options 
         status = choose_pool(model, &options, &pool);
     }
     if (status == LCKV_OK)
-        status = workspace_measure(model, options.max_rows, options.max_logit_rows, pool_size(pool),
-                                   &scratch_bytes);
+        status = workspace_measure(model, &options, pool_size(pool), &scratch_bytes);
     if (status == LCKV_OK)
         status = cache_create(model, &options, pool, scratch_bytes, cache);
     if (status == LCKV_OK)

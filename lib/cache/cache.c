@@ -98,11 +98,15 @@ lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_opti
     cache->max_logit_rows = options->max_logit_rows;
     cache->scratch_bytes = scratch_bytes;
     cache->paging = (struct paging){.page_positions = options->page_positions,
-                                    .sliding_window = model->hparams.sliding_window,
-                                    .rollback = options->rollback};
-    status =
-        kv_layout_init(&cache->layout, options->kv_dtype, options->v_dtype,
-                       model->hparams.n_kv_heads, model->hparams.head_dim, options->page_positions);
+                                    .rollback = options->rollback,
+                                    .windows = {.sliding = model->hparams.sliding_window,
+                                                .context = options->context_window,
+                                                .n_sinks = options->n_sinks}};
+    status = windows_complete(&cache->paging.windows);
+    if (status == LCKV_OK)
+        status = kv_layout_init(&cache->layout, options->kv_dtype, options->v_dtype,
+                                model->hparams.n_kv_heads, model->hparams.head_dim,
+                                options->page_positions);
     return status == LCKV_OK ? cache_size(cache, options, n_pages) : status;
 }
 
@@ -176,6 +180,8 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     stats->kv_dtype = layout->keys.dtype;
     stats->v_dtype = layout->values.dtype;
     stats->rollback = cache->paging.rollback;
+    stats->context_window = cache->paging.windows.context;
+    stats->n_sinks = cache->paging.windows.n_sinks;
 }
 
 lckv_status fail_busy(void)

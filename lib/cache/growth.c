@@ -26,7 +26,7 @@ static bool tail_of(const struct lckv_session *session, const struct slot_pages 
                     size_t *index)
 {
     const uint32_t positions = session->cache->layout.page_positions;
-    *index = (size_t)(session->length / positions - slot->first);
+    *index = (size_t)(session->length / positions - slot->gap);
     return session->length % positions != 0;
 }
 
@@ -84,27 +84,29 @@ uint64_t session_table_growth(const struct lckv_session *session, uint64_t n_tok
 {
     const struct lckv_cache *cache = session->cache;
     uint64_t length = session->length + n_tokens, end = pages_for(&cache->paging, length);
-    uint64_t bytes = growth_of(session->token_capacity, length, sizeof(lckv_token));
+    uint64_t n_held = session_n_held(session) - session_tokens_to_forget(session) + n_tokens;
+    uint64_t bytes = growth_of(session->token_capacity, n_held, sizeof(lckv_token));
     for (uint32_t s = 0; s < cache->model->plan->n_slots; s++)
         bytes +=
-            growth_of(session->slots[s].capacity, end - session->slots[s].first, sizeof(uint32_t));
+            growth_of(session->slots[s].capacity, end - session->slots[s].gap, sizeof(uint32_t));
     return bytes;
 }
 
 /*
- * The tokens are put behind the length, where no other thread looks before the call is committed.
+ * The tokens are put behind those held, where no other thread looks before the call is committed.
  */
 static lckv_status reserve_tokens(struct lckv_session *session, const lckv_token *tokens,
                                   uint64_t n_tokens)
 {
     struct lckv_cache *cache = session->cache;
-    size_t length = (size_t)(session->length + n_tokens);
     pthread_mutex_lock(&cache->mutex);
-    lckv_status status = cache_grow_table(cache, &session->tokens, &session->token_capacity, length,
+    session_forget_tokens(session);
+    lckv_status status = cache_grow_table(cache, &session->tokens, &session->token_capacity,
+                                          (size_t)(session_n_held(session) + n_tokens),
                                           sizeof *tokens, "a session's tokens");
     pthread_mutex_unlock(&cache->mutex);
     if (status == LCKV_OK)
-        memcpy(session->tokens + session->length, tokens, (size_t)n_tokens * sizeof *tokens);
+        memcpy(session_next_tokens(session), tokens, (size_t)n_tokens * sizeof *tokens);
     return status;
 }
 
@@ -118,21 +120,22 @@ lckv_status session_reserve(struct lckv_session *session, const lckv_token *toke
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
         slot->kept = slot->count;
-        status = cache_grow_table(cache, &slot->ids, &slot->capacity, (size_t)(end - slot->first),
+        status = cache_grow_table(cache, &slot->ids, &slot->capacity, (size_t)(end - slot->gap),
                                   sizeof *slot->ids, "a session's page table");
     }
     return status;
 }
 
 /*
- * Gives back the pages that this call took and that lie before position `begin`. The pages that the
- * session had before the call stay, in case the call fails.
+ * Gives back the pages that this call took and that lie before position `begin`, behind the sinks.
+ * The pages that the session had before the call stay, in case the call fails.
  */
 static void recycle(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
 {
     uint64_t page = begin / cache->layout.page_positions;
-    size_t n = page > slot->first ? (size_t)(page - slot->first) : 0;
-    for (size_t i = slot->kept; i < n && i < slot->count; i++) {
+    size_t n = page > slot->gap ? (size_t)(page - slot->gap) : 0;
+    size_t first = slot->kept > slot->n_sink_pages ? slot->kept : slot->n_sink_pages;
+    for (size_t i = first; i < n && i < slot->count; i++) {
         pages_drop(&cache->pages, slot->ids[i], PAGE_LIVE);
         slot->ids[i] = PAGE_NONE;
     }
@@ -142,17 +145,16 @@ lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_
 {
     struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
-    uint32_t window = cache->paging.sliding_window;
     lckv_status status = LCKV_OK;
     for (uint32_t s = 0; status == LCKV_OK && s < plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        uint64_t attended = plan_slot_begin(&plan->slots[s], begin + 1, window, 0);
-        uint64_t kept =
-            plan_slot_begin(&plan->slots[s], session->growing_to, window, cache->paging.rollback);
+        struct reach reach = slot_reach(&cache->paging.windows, plan->slots[s].windowed);
+        uint64_t attended = reach_begin(reach, begin + 1, 0);
+        uint64_t kept = reach_begin(reach, session->growing_to, cache->paging.rollback);
         recycle(cache, slot, attended < kept ? attended : kept);
         if (begin == session->length)
             status = own_tail(session, slot);
-        while (status == LCKV_OK && slot->first + slot->count < pages_for(&cache->paging, end)) {
+        while (status == LCKV_OK && slot->gap + slot->count < pages_for(&cache->paging, end)) {
             status = cache_take(cache, PAGE_NONE, &slot->ids[slot->count]);
             slot->count += status == LCKV_OK;
         }
@@ -160,30 +162,32 @@ lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_
     return status;
 }
 
-/* Drops the pages before position `begin`. */
+/* Drops the pages before position `begin`, but not those of the sinks. */
 static void drop_front(struct lckv_cache *cache, struct slot_pages *slot, uint64_t begin)
 {
-    uint64_t page = begin / cache->layout.page_positions;
-    size_t n = page > slot->first ? (size_t)(page - slot->first) : 0;
-    n = n < slot->count ? n : slot->count;
-    if (n == 0)
+    const uint64_t page = begin / cache->layout.page_positions;
+    const uint64_t first = slot->n_sink_pages + slot->gap;
+    uint32_t *behind = slot->ids + slot->n_sink_pages;
+    if (page <= first)
         return;
+    const size_t n = (size_t)(page - first);
     for (size_t i = 0; i < n; i++)
-        pages_drop(&cache->pages, slot->ids[i], PAGE_LIVE);
+        pages_drop(&cache->pages, behind[i], PAGE_LIVE);
     slot->count -= n;
-    memmove(slot->ids, slot->ids + n, slot->count * sizeof *slot->ids);
-    slot->first += n;
+    memmove(behind, behind + n, (slot->count - slot->n_sink_pages) * sizeof *behind);
+    slot->gap += n;
 }
 
 void session_commit(struct lckv_session *session, bool iterated)
 {
     struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
-    uint64_t length = session->growing_to, window_begin = session->window_begin;
+    const uint64_t length = session->growing_to;
+    bool has_dropped = false;
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        uint64_t begin = plan_slot_begin(&plan->slots[s], length, cache->paging.sliding_window,
-                                         cache->paging.rollback);
+        struct reach reach = slot_reach(&cache->paging.windows, plan->slots[s].windowed);
+        uint64_t begin = reach_begin(reach, length, cache->paging.rollback);
         if (slot->holds_original)
             pages_drop(&cache->pages, slot->original, PAGE_LIVE);
         slot->original = PAGE_NONE;
@@ -191,14 +195,14 @@ void session_commit(struct lckv_session *session, bool iterated)
         drop_front(cache, slot, begin);
         cache_shrink_table(cache, &slot->ids, &slot->capacity, slot->count, sizeof *slot->ids);
         slot->kept = slot->count;
-        if (begin > window_begin)
-            window_begin = begin;
+        has_dropped = has_dropped || begin > reach.n_sinks;
     }
     if (iterated && session->iterated_from > session->length)
         session->iterated_from = session->length;
     pthread_mutex_lock(&cache->mutex);
     session->length = length;
-    session->window_begin = window_begin;
+    if (has_dropped && length - cache->paging.rollback > session->min_length)
+        session->min_length = length - cache->paging.rollback;
     pthread_mutex_unlock(&cache->mutex);
 }
 

@@ -12,7 +12,8 @@ static uint64_t usable_length(const struct lckv_session *session)
 /* Ends a kept session that no other session can use any more. */
 static void destroy_if_useless(struct lckv_session *session)
 {
-    if (session->length == 0 || session->length < session_min_length(session))
+    if (session->length == 0 || session->length < session->min_length ||
+        session_has_forgotten(session))
         session_destroy(session);
 }
 

@@ -32,7 +32,7 @@ static lckv_status read_numbers(struct restoration *restoration, size_t i)
     const uint64_t length = reader_u64(&fields, "length");
     const uint64_t begin = reader_u64(&fields, "window_begin");
     const uint64_t iterated_from = reader_u64(&fields, "iterated_from");
-    const uint32_t window = cache->paging.sliding_window;
+    const uint32_t window = cache->paging.windows.sliding;
     const bool is_windowed = cache->model->plan->n_windowed_slots > 0;
     if (length > SIZE_MAX / sizeof(lckv_token) - PIECE)
         return fail_session(i, "length", length);
@@ -41,7 +41,7 @@ static lckv_status read_numbers(struct restoration *restoration, size_t i)
     if (iterated_from != UINT64_MAX && iterated_from >= length)
         return fail_session(i, "iterated_from", iterated_from);
     session->length = length;
-    session->window_begin = begin;
+    session->min_length = begin > 0 ? begin + window : 0;
     session->iterated_from = restoration->is_exact || length == 0 ? iterated_from : 0;
     return LCKV_OK;
 }
@@ -77,10 +77,10 @@ static lckv_status read_slot(struct restoration *restoration, struct lckv_sessio
     struct slot_pages *slot = &session->slots[s];
     const size_t n = placing->parts_of_page;
     const uint64_t begin =
-        saved_slot_begin(restoration->cache->model->plan, s, session->window_begin);
+        saved_slot_begin(restoration->cache->model->plan, s, saved_window_begin(session));
     uint32_t numbers[KV_MOST_PAGE_POSITIONS / SAVED_PART] = {0};
     lckv_status status = LCKV_OK;
-    slot->first = begin / SAVED_PART / n;
+    slot->gap = begin / SAVED_PART / n;
     for (uint64_t i = begin / SAVED_PART; status == LCKV_OK && i * SAVED_PART < session->length;
          i++) {
         uint8_t bytes[4];
@@ -174,7 +174,9 @@ lckv_status restoration_read(struct restoration *restoration, frame_read_functio
     struct saved_counts counts;
     restoration->transfer =
         (struct transfer){cache, options->progress, options->progress_user, 0, 0, 0};
-    lckv_status status = frame_reader_init(reader, saved_sessions, read, user, &cache->allocator);
+    lckv_status status = saved_check_cache(cache);
+    if (status == LCKV_OK)
+        status = frame_reader_init(reader, saved_sessions, read, user, &cache->allocator);
     if (status == LCKV_OK)
         status = saved_description_check(reader, cache, options->any_kernels != 0, &counts,
                                          &restoration->is_exact);

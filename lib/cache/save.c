@@ -37,6 +37,14 @@ struct place {
 
 typedef lckv_status (*part_function)(struct saving *saving, const struct place *place);
 
+lckv_status saved_check_cache(const struct lckv_cache *cache)
+{
+    if (cache->paging.windows.context > 0)
+        return fail(LCKV_UNSUPPORTED,
+                    "sessions of a cache with a context window can be neither saved nor restored");
+    return LCKV_OK;
+}
+
 /* Calls a function for each part of a slot of a session, in order. */
 static lckv_status for_slot(struct saving *saving, const struct lckv_session *session,
                             uint32_t slot, part_function function)
@@ -44,11 +52,11 @@ static lckv_status for_slot(struct saving *saving, const struct lckv_session *se
     const struct slot_pages *pages = &session->slots[slot];
     const size_t n = saving->parts_of_page;
     const uint64_t begin =
-        saved_slot_begin(saving->cache->model->plan, slot, session->window_begin);
+        saved_slot_begin(saving->cache->model->plan, slot, saved_window_begin(session));
     lckv_status status = LCKV_OK;
     for (uint64_t i = begin / SAVED_PART; status == LCKV_OK && i * SAVED_PART < session->length;
          i++) {
-        const uint32_t page = pages->ids[i / n - pages->first];
+        const uint32_t page = pages->ids[i / n - pages->gap];
         const struct place place = {session, slot, i, &saving->parts[page * n + i % n]};
         status = function(saving, &place);
     }
@@ -68,8 +76,8 @@ static lckv_status for_all(struct saving *saving, part_function function)
 /* Gives the part a number, if it has none, and notes which of its positions are needed. */
 static lckv_status number_part(struct saving *saving, const struct place *place)
 {
-    const uint64_t begin =
-        saved_slot_begin(saving->cache->model->plan, place->slot, place->session->window_begin);
+    const uint64_t begin = saved_slot_begin(saving->cache->model->plan, place->slot,
+                                            saved_window_begin(place->session));
     struct part *part = place->part;
     if (part->number == 0 && saving->n_parts == UINT32_MAX)
         return fail(LCKV_UNSUPPORTED, "more than %u parts cannot be saved", UINT32_MAX);
@@ -117,7 +125,7 @@ static lckv_status write_session(struct saving *saving, const struct lckv_sessio
     struct frame_writer *writer = &saving->writer;
     lckv_status status = frame_put_u64(writer, session->length);
     if (status == LCKV_OK)
-        status = frame_put_u64(writer, session->window_begin);
+        status = frame_put_u64(writer, saved_window_begin(session));
     if (status == LCKV_OK)
         status = frame_put_u64(writer, session->iterated_from);
     if (status == LCKV_OK && session->length > 0)
@@ -157,8 +165,10 @@ lckv_status sessions_save(struct lckv_session *const *sessions, size_t n_session
         .parts_of_page = cache->layout.page_positions / SAVED_PART,
         .transfer = {cache, options->progress, options->progress_user, 0, 0, 0}};
     const size_t n_parts = cache->pages.n * saving.parts_of_page;
-    lckv_status status = memory_alloc(allocator, n_parts, sizeof *saving.parts,
-                                      "the parts of saved sessions", &saving.parts);
+    lckv_status status = saved_check_cache(cache);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, n_parts, sizeof *saving.parts,
+                              "the parts of saved sessions", &saving.parts);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, kv_plain_bytes(&cache->layout), 1,
                               "a head of saved sessions", &saving.plain);

@@ -21,6 +21,19 @@ static inline uint64_t saved_slot_begin(const struct lckv_plan *plan, uint32_t s
     return plan->slots[slot].windowed ? window_begin : 0;
 }
 
+/* The first position that windowed slots of a session keep. */
+static inline uint64_t saved_window_begin(const struct lckv_session *session)
+{
+    const uint32_t window = session->cache->paging.windows.sliding;
+    return session->min_length > 0 ? session->min_length - window : 0;
+}
+
+/*
+ * LCKV_UNSUPPORTED for a cache with a context window: the format has no place for what its sessions
+ * have dropped.
+ */
+CHECKED lckv_status saved_check_cache(const struct lckv_cache *cache);
+
 /* Positions [begin, end) of a part. */
 struct saved_span {
     uint8_t begin, end;

@@ -50,11 +50,12 @@ void session_shorten(struct lckv_session *session, uint64_t length)
     const uint64_t end = pages_for(&cache->paging, length);
     for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        size_t left = end > slot->first ? (size_t)(end - slot->first) : 0;
+        const uint64_t sinks = end < slot->n_sink_pages ? end : slot->n_sink_pages;
+        const uint64_t left = end > sinks + slot->gap ? end - slot->gap : sinks;
         while (slot->count > left)
             drop_page(session, slot->ids[--slot->count]);
-        if (slot->count == 0)
-            slot->first = length / cache->layout.page_positions;
+        if (slot->count <= slot->n_sink_pages)
+            slot->gap = 0;
         slot->kept = slot->count;
     }
 }
@@ -86,8 +87,11 @@ lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **res
     session->iterated_from = UINT64_MAX;
     status = memory_alloc(&cache->allocator, cache->model->plan->n_slots, sizeof *session->slots,
                           "a session's slots", &session->slots);
-    for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++)
+    for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
         session->slots[s].original = PAGE_NONE;
+        session->slots[s].n_sink_pages =
+            (size_t)pages_of_sinks(&cache->paging, cache->model->plan->slots[s].windowed);
+    }
     cache->table_bytes += session_table_bytes(session);
     if (status != LCKV_OK) {
         session_destroy(session);
@@ -144,13 +148,6 @@ void session_release(struct lckv_session *session)
         cache_release(cache);
 }
 
-uint64_t session_min_length(const struct lckv_session *session)
-{
-    if (session->window_begin == 0)
-        return 0;
-    return session->window_begin + session->cache->paging.sliding_window;
-}
-
 lckv_status session_truncate(struct lckv_session *session, uint64_t length)
 {
     struct lckv_cache *cache = session->cache;
@@ -159,17 +156,17 @@ lckv_status session_truncate(struct lckv_session *session, uint64_t length)
                     (unsigned long long)session->length, (unsigned long long)length);
     if (length == session->length)
         return LCKV_OK;
-    if (length < session_min_length(session) && length > 0)
+    if (length < session->min_length && length > 0)
         return fail(LCKV_OUT_OF_WINDOW,
-                    "cannot go back to %llu tokens: windowed slots keep what %llu and more need; "
-                    "go back to 0, or raise the cache's rollback (%u)",
-                    (unsigned long long)length, (unsigned long long)session_min_length(session),
+                    "cannot go back to %llu tokens: windows have left behind what fewer than %llu "
+                    "need; go back to 0, or raise the cache's rollback (%u)",
+                    (unsigned long long)length, (unsigned long long)session->min_length,
                     cache->paging.rollback);
     session_shorten(session, length);
     pthread_mutex_lock(&cache->mutex);
     session->length = length;
     if (length == 0)
-        session->window_begin = 0;
+        session->min_length = session->n_forgotten = 0;
     session->logits_of = 0;
     if (length <= session->iterated_from)
         session->iterated_from = UINT64_MAX;
@@ -189,9 +186,14 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
         return fail(LCKV_INVALID_ARGUMENT, "positions %llu to %llu; the session has %llu tokens",
                     (unsigned long long)begin, (unsigned long long)end,
                     (unsigned long long)session->length);
-    if (plan->slots[slot].windowed && begin < end && begin < session->window_begin)
-        return fail(LCKV_OUT_OF_WINDOW, "slot %u keeps positions from %llu on; asked for %llu",
-                    slot, (unsigned long long)session->window_begin, (unsigned long long)begin);
+    const struct reach reach = slot_reach(&cache->paging.windows, plan->slots[slot].windowed);
+    const uint64_t kept = reach_begin(reach, session->min_length, 0);
+    if (begin < kept && end > reach.n_sinks && begin < end)
+        return fail(LCKV_OUT_OF_WINDOW,
+                    "slot %u keeps the first %u positions and those from %llu on; asked for %llu "
+                    "to %llu",
+                    slot, reach.n_sinks, (unsigned long long)kept, (unsigned long long)begin,
+                    (unsigned long long)end);
     size_t row = (size_t)cache->layout.n_kv_heads * cache->layout.head_dim;
     for (uint64_t p = begin; p < end; p++)
         kv_load(&cache->layout, session_page(session, slot, p),
@@ -204,6 +206,7 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position)
 {
     const struct slot_pages *pages = &session->slots[slot];
-    uint64_t index = position / session->cache->layout.page_positions - pages->first;
+    const uint64_t page = position / session->cache->layout.page_positions;
+    const uint64_t index = page < pages->n_sink_pages ? page : page - pages->gap;
     return page_address(&session->cache->pages, pages->ids[index]);
 }

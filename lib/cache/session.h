@@ -1,20 +1,24 @@
 /*
  * Sessions: the tokens of one text and the pages that hold their keys and values.
  *
- * session.c has their lifetime, growth.c how an evaluate call makes them longer, sharing.c how one
- * takes over the pages of another, shown.c what other threads may ask, saved.h how they are saved
- * and restored.
+ * session.c has their lifetime, growth.c how an evaluate call makes them longer, forget.c which
+ * tokens they forget, sharing.c how one takes over the pages of another, shown.c what other threads
+ * may ask, saved.h how they are saved and restored.
  */
 #ifndef LCKV_CACHE_SESSION_H
 #define LCKV_CACHE_SESSION_H
 
 #include "cache/cache.h"
 
-/* The pages of one slot of one session: ids[i] holds page number first + i of the text. */
+/*
+ * The pages of one slot of one session. The first `n_sink_pages` of a text stay; behind them `gap`
+ * pages have been dropped.
+ */
 struct slot_pages {
     uint32_t *ids; /* PAGE_NONE where a page was dropped during the call that took it */
     size_t capacity, count;
-    uint64_t first;
+    size_t n_sink_pages;
+    uint64_t gap;
     size_t kept; /* of `count`: the pages that the session had before the call */
     /*
      * The last page before the call, if a copy took its place because others hold it; else
@@ -32,11 +36,12 @@ struct lckv_session {
     enum page_holder holder;           /* PAGE_KEPT: the session was released, and is kept */
     struct slot_pages *slots;          /* [n_slots] */
     /* Other threads may ask for these four, so they change under the cache's mutex (shown.c). */
-    uint64_t length;       /* tokens encoded */
-    uint64_t window_begin; /* the first position that windowed slots keep */
-    lckv_token *tokens;    /* [length]; the tokens of the call in progress follow */
+    uint64_t length;     /* tokens encoded */
+    uint64_t min_length; /* the shortest one, other than 0, for which the slots keep enough */
+    lckv_token *tokens;  /* those held; the tokens of the call in progress follow */
     size_t token_capacity;
-    const float *logits; /* of the committed call number `logits_of` */
+    uint64_t n_forgotten; /* tokens behind the sinks that the table no longer holds (forget.c) */
+    const float *logits;  /* of the committed call number `logits_of` */
     size_t n_logit_rows;
     uint64_t logits_of;
     uint64_t growing_to; /* the length that the call in progress leads to */
@@ -62,13 +67,39 @@ CHECKED lckv_status session_allocate(struct lckv_cache *cache, struct lckv_sessi
 void session_publish(struct lckv_session *session);
 
 const struct lckv_model *session_model(const struct lckv_session *session);
-uint64_t session_min_length(const struct lckv_session *session);
 CHECKED lckv_status session_truncate(struct lckv_session *session, uint64_t length);
 CHECKED lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot,
                                     uint64_t begin, uint64_t end, float *keys, float *values);
 
 /* The page of `slot` that holds `position`. */
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position);
+
+/* How many tokens the session's table holds, and where those of a call in progress begin. */
+static inline uint64_t session_n_held(const struct lckv_session *session)
+{
+    return session->length - session->n_forgotten;
+}
+
+static inline lckv_token *session_next_tokens(const struct lckv_session *session)
+{
+    return session->tokens + session_n_held(session);
+}
+
+/*
+ * Whether the session has passed the context window so far that it no longer tells its tokens. The
+ * table may hold some of these still.
+ */
+bool session_has_forgotten(const struct lckv_session *session);
+
+/*
+ * The tokens that the table need not hold any more: none, or so many that moving the others costs
+ * no more than a constant for each. session_forget_tokens drops them; it needs the cache's mutex.
+ */
+uint64_t session_tokens_to_forget(const struct lckv_session *session);
+void session_forget_tokens(struct lckv_session *session);
+
+/* The most tokens that the table has held when single tokens have made a session `length` long. */
+uint64_t session_most_held(const struct lckv_cache *cache, uint64_t length);
 
 /* Bytes of the session and its tables. */
 uint64_t session_table_bytes(const struct lckv_session *session);
@@ -98,7 +129,7 @@ void session_shorten(struct lckv_session *session, uint64_t length);
  *     session_extend         takes pages for positions below `end`; gives back pages that this call
  *                            took and a window left behind: no position at or after `begin`
  *                            attends to them, and the grown session will not keep them
- *     session_commit         sets the new length; windowed slots drop what they need not keep
+ *     session_commit         sets the new length; slots with windows drop what they need not keep
  *     session_rollback       makes everything as it was before the call
  */
 uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,

@@ -7,13 +7,12 @@
 
 #include <string.h>
 
-/* Makes room in the tables of an empty session for the first `length` tokens of `from`. */
-static lckv_status reserve(const struct lckv_session *from, struct lckv_session *to,
-                           uint64_t length)
+/* Makes room in the tables of an empty session for the first `n_held` tokens of `from`. */
+static lckv_status reserve(const struct lckv_session *from, struct lckv_session *to, size_t n_held)
 {
     struct lckv_cache *cache = from->cache;
     pthread_mutex_lock(&cache->mutex); /* other threads may read the tokens */
-    lckv_status status = cache_grow_table(cache, &to->tokens, &to->token_capacity, (size_t)length,
+    lckv_status status = cache_grow_table(cache, &to->tokens, &to->token_capacity, n_held,
                                           sizeof *to->tokens, "a session's tokens");
     pthread_mutex_unlock(&cache->mutex);
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++)
@@ -24,18 +23,19 @@ static lckv_status reserve(const struct lckv_session *from, struct lckv_session 
 
 /*
  * Makes the empty session `to` hold the first `length` tokens of `from`, with the pages of `from`.
- * Windowed slots of `from` must reach back far enough.
+ * Slots of `from` must reach back far enough, and its table of tokens, too.
  */
 static lckv_status share(const struct lckv_session *from, struct lckv_session *to, uint64_t length)
 {
     struct lckv_cache *cache = from->cache;
-    lckv_status status = reserve(from, to, length);
+    const size_t n_held = (size_t)(length - from->n_forgotten);
+    lckv_status status = reserve(from, to, n_held);
     if (status != LCKV_OK)
         return status;
     for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
         const struct slot_pages *source = &from->slots[s];
         struct slot_pages *slot = &to->slots[s];
-        slot->first = source->first;
+        slot->gap = source->gap;
         for (slot->count = 0; slot->count < source->count; slot->count++) {
             slot->ids[slot->count] = source->ids[slot->count];
             pages_share(&cache->pages, slot->ids[slot->count], PAGE_LIVE);
@@ -43,10 +43,11 @@ static lckv_status share(const struct lckv_session *from, struct lckv_session *t
     }
     session_shorten(to, length);
     if (length > 0)
-        memcpy(to->tokens, from->tokens, (size_t)length * sizeof *to->tokens);
+        memcpy(to->tokens, from->tokens, n_held * sizeof *to->tokens);
     pthread_mutex_lock(&cache->mutex);
     to->length = length;
-    to->window_begin = from->window_begin;
+    to->min_length = from->min_length;
+    to->n_forgotten = from->n_forgotten;
     to->iterated_from = from->iterated_from < length ? from->iterated_from : UINT64_MAX;
     pthread_mutex_unlock(&cache->mutex);
     return LCKV_OK;
@@ -80,9 +81,11 @@ static uint64_t shareable(const struct lckv_session *session, const lckv_token *
     uint64_t n = 0;
     most = most < session->length ? most : session->length;
     most = most < session->iterated_from ? most : session->iterated_from;
+    if (session_has_forgotten(session))
+        return 0;
     while (n < most && session->tokens[n] == tokens[n])
         n++;
-    return n >= session_min_length(session) ? n : 0;
+    return n >= session->min_length ? n : 0;
 }
 
 /* The session of a list that can share the most tokens, more than `*longest`; NULL: none. */

@@ -18,7 +18,7 @@ uint64_t session_shown_length(const struct lckv_session *session)
 uint64_t session_shown_min_length(const struct lckv_session *session)
 {
     pthread_mutex_lock(&session->cache->mutex);
-    uint64_t length = session_min_length(session);
+    uint64_t length = session->min_length;
     pthread_mutex_unlock(&session->cache->mutex);
     return length;
 }
@@ -28,10 +28,16 @@ lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token 
 {
     pthread_mutex_lock(&session->cache->mutex);
     uint64_t length = session->length;
-    bool copied = tokens != NULL && capacity >= length;
+    bool forgotten = session_has_forgotten(session);
+    bool copied = !forgotten && tokens != NULL && capacity >= length;
     if (copied && length > 0)
         memcpy(tokens, session->tokens, (size_t)length * sizeof *tokens);
     pthread_mutex_unlock(&session->cache->mutex);
+    if (forgotten)
+        return fail(LCKV_OUT_OF_WINDOW,
+                    "the session has %llu tokens and has forgotten those that its context window "
+                    "of %u has left behind",
+                    (unsigned long long)length, session->cache->paging.windows.context);
     *n_tokens = (size_t)length;
     if (copied || length == 0)
         return LCKV_OK;

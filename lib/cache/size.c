@@ -11,16 +11,16 @@
 #define MOST_KEPT 1024    /* and beside those, even if it has many */
 
 /*
- * The pages of a windowed slot for sessions of up to `n_tokens` tokens in all. With these every
- * session can hold its window and append a token. Beyond that there is room for one call at a time
- * that appends any number of tokens to one session, or up to max_rows tokens to several.
+ * The pages of a slot with a window for sessions of up to `n_tokens` tokens in all. With these
+ * every session can hold its window and append a token. Beyond that there is room for one call at a
+ * time that appends any number of tokens to one session, or up to max_rows tokens to several.
  */
-static uint64_t windowed_pages(const struct lckv_cache *cache, uint64_t n_tokens)
+static uint64_t pages_with_window(const struct lckv_cache *cache, bool windowed, uint64_t n_tokens)
 {
     const struct paging *paging = &cache->paging;
-    uint64_t held = pages_at_rest(paging, true, n_tokens);
-    uint64_t step = pages_at_peak(paging, true, held, n_tokens, 1, 1);
-    uint64_t one_long = pages_at_peak(paging, true, held, n_tokens, n_tokens, 1) - step;
+    uint64_t held = pages_at_rest(paging, windowed, n_tokens);
+    uint64_t step = pages_at_peak(paging, windowed, held, n_tokens, 1, 1);
+    uint64_t one_long = pages_at_peak(paging, windowed, held, n_tokens, n_tokens, 1) - step;
     /*
      * An item of n tokens begins at most n / page_positions + 1 more pages than a single token
      * does. Items of two tokens or more are at most half as many as there are tokens.
@@ -40,10 +40,12 @@ static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_t
     const struct lckv_plan *plan = cache->model->plan;
     uint64_t positions = cache->layout.page_positions, total = 0;
     uint64_t all = n_tokens / positions + (n_tokens % positions != 0) + cache->max_sessions - 1;
-    uint64_t windowed = windowed_pages(cache, n_tokens);
     for (uint32_t s = 0; s < plan->n_slots; s++) {
-        uint64_t needed = plan->slots[s].windowed && windowed < all ? windowed : all;
-        if (!checked_add64(total, needed, &total))
+        const bool windowed = plan->slots[s].windowed;
+        uint64_t needed = all;
+        if (slot_reach(&cache->paging.windows, windowed).window < UINT64_MAX)
+            needed = pages_with_window(cache, windowed, n_tokens);
+        if (!checked_add64(total, needed < all ? needed : all, &total))
             return fail(LCKV_OUT_OF_MEMORY, "n_tokens is too large");
     }
     *pages = (size_t)total;
@@ -60,7 +62,8 @@ size_t cache_table_capacity(size_t needed)
 
 /*
  * Bytes of the tables that sessions need for `n_pages` pages that are not shared. A table may be
- * twice as large as what it holds.
+ * twice as large as what it holds, and a session that forgets tokens may hold twice as many as its
+ * pages do.
  */
 static uint64_t table_room(const struct lckv_cache *cache, uint64_t n_pages)
 {
@@ -70,6 +73,8 @@ static uint64_t table_room(const struct lckv_cache *cache, uint64_t n_pages)
     n_kept = cache->keeps ? n_kept + LEAST_KEPT : 0;
     uint64_t a_session = sizeof(struct lckv_session) + SMALLEST_TABLE * sizeof(lckv_token) +
                          n_slots * (sizeof(struct slot_pages) + SMALLEST_TABLE * sizeof(uint32_t));
+    if (cache->paging.windows.context > 0)
+        tokens *= 2;
     return n_pages * 2 * sizeof(uint32_t) + tokens * 2 * sizeof(lckv_token) +
            a_session * (cache->max_sessions + n_kept);
 }
@@ -99,11 +104,15 @@ uint64_t cache_session_tables(const struct lckv_cache *cache, uint64_t length)
     uint64_t bytes = sizeof(struct lckv_session) + plan->n_slots * sizeof(struct slot_pages);
     if (length == 0)
         return bytes;
-    bytes += cache_table_capacity((size_t)length) * sizeof(lckv_token);
+    const uint64_t n_held = session_most_held(cache, length);
+    bytes += cache_table_capacity((size_t)n_held) * sizeof(lckv_token);
     for (uint32_t s = 0; s < plan->n_slots; s++) {
-        const uint64_t begin = plan_slot_begin(
-            &plan->slots[s], length, cache->paging.sliding_window, cache->paging.rollback);
-        const uint64_t n = pages_for(&cache->paging, length) - begin / cache->layout.page_positions;
+        const bool windowed = plan->slots[s].windowed;
+        const struct reach reach = slot_reach(&cache->paging.windows, windowed);
+        const uint64_t sinks = pages_of_sinks(&cache->paging, windowed);
+        const uint64_t begin =
+            reach_begin(reach, length, cache->paging.rollback) / cache->layout.page_positions;
+        const uint64_t n = pages_for(&cache->paging, length) - (begin > sinks ? begin - sinks : 0);
         bytes += cache_table_capacity((size_t)n) * sizeof(uint32_t);
     }
     return bytes;

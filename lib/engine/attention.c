@@ -57,67 +57,108 @@ static float *attended_head(const struct pass *pass, size_t m, uint32_t head)
     return attended->values + m * attended->stride + (size_t)head * pass->model->hparams.head_dim;
 }
 
-static void rotated_query(const struct pass *pass, size_t m, uint32_t head, float *query)
+static void rotated_query(const struct pass *pass, size_t m, uint32_t head, const float *cosines,
+                          const float *sines, float *query)
 {
     const struct workspace *w = pass->workspace;
     uint32_t head_dim = pass->model->hparams.head_dim;
     float scale = 1.0f / sqrtf((float)head_dim); /* scales the scores */
     memcpy(query, w->q.values + m * w->q.stride + (size_t)head * head_dim,
            head_dim * sizeof *query);
-    pass->model->kernels->rotate(query, w->cosines + m * (head_dim / 2),
-                                 w->sines + m * (head_dim / 2), scale, head_dim);
+    pass->model->kernels->rotate(query, cosines, sines, scale, head_dim);
 }
 
-/* Computes one unit; `next` is fetched meanwhile. */
-static void attend_unit(const struct task *task, const struct plan_layer *layer,
-                        const struct attention_unit *unit, struct weights_bytes next)
+static struct span intersection(struct span a, struct span b)
+{
+    return (struct span){a.begin > b.begin ? a.begin : b.begin, a.end < b.end ? a.end : b.end};
+}
+
+/* What one call of the kernel takes: query heads of a KV head, for the rows of the unit's slice. */
+struct heads {
+    uint32_t first, count; /* of those that share the KV head */
+    bool sinks;            /* they attend to the sinks; else, to the unit's positions, */
+    bool behind_sinks;     /* to be merged behind the worker's partials of the sinks */
+};
+
+static void attend_heads(const struct task *task, const struct plan_layer *layer,
+                         const struct attention_unit *unit, struct heads heads,
+                         struct weights_bytes next)
 {
     const struct pass *pass = task->pass;
     const struct lckv_model *model = pass->model;
     const struct hparams *h = &model->hparams;
     const struct workspace *w = pass->workspace;
     const struct slice *slice = &task->batch->slices[unit->slice];
-    uint32_t shared = h->n_heads / h->n_kv_heads, at_once = attention_heads_at_once(h);
-    const struct lckv_session *session = task->batch->rows[slice->first].session;
-    const struct slot_pages *slot = &session->slots[layer->source_slot];
+    const struct slot_pages *slot =
+        &task->batch->rows[slice->first].session->slots[layer->source_slot];
+    const uint32_t first_head = unit->kv_head * (h->n_heads / h->n_kv_heads) + heads.first;
     float *rotated = w->rotated + task->worker->index * w->rotated_floats;
+    float *sink_partials = w->sink_partials + task->worker->index * w->sink_floats;
     const float *queries[KV_MAX_QUERIES];
     float *out[KV_MAX_QUERIES];
     uint64_t begin[KV_MAX_QUERIES], end[KV_MAX_QUERIES];
     struct attend_job job = {.layout = &pass->cache->layout,
                              .base = pass->cache->pages.base,
                              .pages = slot->ids,
-                             .first_page = slot->first,
+                             .first_page = heads.sinks ? 0 : slot->gap,
                              .kv_head = unit->kv_head,
                              .queries = queries,
                              .begin = begin,
                              .end = end,
                              .out = out,
-                             .partials = unit->n_partials > 0,
-                             .scratch = w->attend_scratch + task->worker->index * w->attend_floats};
+                             .partials = heads.sinks || unit->n_partials > 0,
+                             .before = heads.behind_sinks ? sink_partials : NULL,
+                             .scratch = w->attend_scratch + task->worker->index * w->attend_floats,
+                             .next = next.at,
+                             .next_bytes = next.n};
+    for (uint32_t m = slice->first; m < slice->first + slice->count; m++) {
+        const size_t half = h->head_dim / 2;
+        const float *cosines = heads.sinks ? w->sink_cosines : w->cosines + m * half;
+        const float *sines = heads.sinks ? w->sink_sines : w->sines + m * half;
+        const struct span span = heads.sinks
+                                     ? attention_sinks(pass, task->batch, layer, m)
+                                     : intersection(attention_span(pass, task->batch, layer, m),
+                                                    (struct span){unit->begin, unit->end});
+        for (uint32_t i = 0; i < heads.count; i++, job.n_queries++) {
+            const uint32_t n = job.n_queries, head = first_head + i;
+            float *query = rotated + (size_t)n * h->head_dim;
+            rotated_query(pass, m, head, cosines, sines, query);
+            queries[n] = query;
+            if (unit->n_partials > 0)
+                out[n] = partial_of(task, unit, m, head, unit->part);
+            else if (heads.sinks)
+                out[n] = sink_partials + n * attend_partial_floats(h->head_dim);
+            else
+                out[n] = attended_head(pass, m, head);
+            begin[n] = span.begin;
+            end[n] = span.end;
+        }
+    }
     attend_function attend = model->precision == LCKV_PRECISION_FAST ? model->kernels->attend_fast
                                                                      : model->kernels->attend_full;
+    attend(&job);
+}
+
+/* Computes one unit; `next` is fetched meanwhile. */
+static void attend_unit(const struct task *task, const struct plan_layer *layer,
+                        const struct attention_unit *unit, struct weights_bytes next)
+{
+    const struct hparams *h = &task->pass->model->hparams;
+    const struct slice *slice = &task->batch->slices[unit->slice];
+    const uint32_t shared = h->n_heads / h->n_kv_heads, at_once = attention_heads_at_once(h);
+    const struct weights_bytes nothing = {NULL, 0};
+    const bool sinks_first =
+        unit->n_partials == 0 && attention_has_sinks(task->pass, task->batch, layer, slice);
     for (uint32_t first = 0; first < shared; first += at_once) {
-        uint32_t n = 0;
-        for (uint32_t m = slice->first; m < slice->first + slice->count; m++) {
-            struct plan_span span = attention_span(pass, task->batch, layer, m);
-            for (uint32_t i = first; i < first + at_once && i < shared; i++, n++) {
-                uint32_t head = unit->kv_head * shared + i;
-                float *query = rotated + (size_t)n * h->head_dim;
-                rotated_query(pass, m, head, query);
-                queries[n] = query;
-                out[n] = job.partials ? partial_of(task, unit, m, head, unit->part)
-                                      : attended_head(pass, m, head);
-                begin[n] = span.begin > unit->begin ? span.begin : unit->begin;
-                end[n] = span.end < unit->end ? span.end : unit->end;
-            }
+        const bool last = first + at_once >= shared; /* another call would displace the lines */
+        struct heads heads = {.first = first, .count = last ? shared - first : at_once};
+        if (sinks_first) {
+            heads.sinks = true;
+            attend_heads(task, layer, unit, heads, nothing);
         }
-        job.n_queries = n;
-        if (first + at_once >= shared) { /* the last call: another one would displace the lines */
-            job.next = next.at;
-            job.next_bytes = next.n;
-        }
-        attend(&job);
+        heads.sinks = unit->sinks;
+        heads.behind_sinks = sinks_first;
+        attend_heads(task, layer, unit, heads, last ? next : nothing);
     }
 }
 
@@ -153,11 +194,11 @@ static struct weights_bytes next_of_unit(const struct task *task, const struct p
     if (next->n == 0 || claimed < share.begin || claimed >= share.end)
         return (struct weights_bytes){NULL, 0};
     size_t behind = share.end - 1 - claimed;
-    struct plan_span span =
-        attention_span(task->pass, task->batch, layer, task->batch->slices[unit->slice].first);
-    uint64_t begin = span.begin > unit->begin ? span.begin : unit->begin;
-    uint64_t end = span.end < unit->end ? span.end : unit->end;
-    size_t most = end > begin ? (size_t)((end - begin) / KV_TILE) * ATTEND_NEXT_BYTES : 0;
+    const struct span span = intersection(
+        attention_span(task->pass, task->batch, layer, task->batch->slices[unit->slice].first),
+        (struct span){unit->begin, unit->end});
+    size_t most =
+        span.end > span.begin ? (size_t)((span.end - span.begin) / KV_TILE) * ATTEND_NEXT_BYTES : 0;
     size_t all = (share.end - share.begin) * most;
     all = next->n < all ? next->n : all;
     size_t last = all > behind * most ? all - behind * most : 0;

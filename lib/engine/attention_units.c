@@ -5,6 +5,8 @@
 
 #define UNITS_OF_A_THREAD 2 /* if there are fewer, segments become units */
 
+_Static_assert(WINDOWS_MAX_SINKS <= KV_SEGMENT, "sinks lie in one segment");
+
 uint32_t attention_heads_at_once(const struct hparams *h)
 {
     uint32_t shared = h->n_heads / h->n_kv_heads;
@@ -29,11 +31,24 @@ struct batch attention_batch(const struct lckv_model *model, const struct row *r
     return batch;
 }
 
-struct plan_span attention_span(const struct pass *pass, const struct batch *batch,
-                                const struct plan_layer *layer, size_t m)
+struct span attention_span(const struct pass *pass, const struct batch *batch,
+                           const struct plan_layer *layer, size_t m)
 {
-    const struct hparams *h = &pass->model->hparams;
-    return plan_span(layer, batch->rows[m].position, h->sliding_window, h->force_nodiag);
+    return window_span(&pass->cache->paging.windows, layer, batch->rows[m].position,
+                       pass->model->hparams.force_nodiag);
+}
+
+struct span attention_sinks(const struct pass *pass, const struct batch *batch,
+                            const struct plan_layer *layer, size_t m)
+{
+    return sink_span(&pass->cache->paging.windows, layer, batch->rows[m].position);
+}
+
+bool attention_has_sinks(const struct pass *pass, const struct batch *batch,
+                         const struct plan_layer *layer, const struct slice *slice)
+{
+    const struct span last = attention_sinks(pass, batch, layer, slice->first + slice->count - 1);
+    return last.begin < last.end;
 }
 
 /*
@@ -45,23 +60,26 @@ static bool cut_slices(const struct pass *pass, const struct batch *batch,
 {
     uint32_t n_kv_heads = pass->model->hparams.n_kv_heads;
     size_t count = 0, used = 0;
+    bool gains = false;
     for (size_t r = 0; r < batch->n_slices; r++) {
         const struct slice *slice = &batch->slices[r];
-        struct plan_span first = attention_span(pass, batch, layer, slice->first);
-        struct plan_span last = attention_span(pass, batch, layer, slice->first + slice->count - 1);
+        struct span first = attention_span(pass, batch, layer, slice->first);
+        struct span last = attention_span(pass, batch, layer, slice->first + slice->count - 1);
         uint64_t segment = first.begin / KV_SEGMENT;
         uint64_t beyond = (last.end + KV_SEGMENT - 1) / KV_SEGMENT;
         if (beyond <= segment) /* nothing to attend to: one empty partial */
             beyond = segment + 1;
         if (beyond - segment > MOST_PARTIALS)
             return false;
+        gains = gains || beyond - segment > 1;
+        units->slices[r].sinks = attention_has_sinks(pass, batch, layer, slice);
         units->slices[r].segment = segment;
-        units->slices[r].n_partials = (uint32_t)(beyond - segment);
+        units->slices[r].n_partials = (uint32_t)(beyond - segment) + units->slices[r].sinks;
         units->slices[r].used = used;
         count += (size_t)units->slices[r].n_partials * n_kv_heads;
         used += (size_t)units->slices[r].n_partials * slice->count;
     }
-    if (used > MOST_PARTIALS || count == units->count)
+    if (used > MOST_PARTIALS || !gains)
         return false;
     units->count = count;
     return true;
@@ -91,8 +109,10 @@ struct attention_unit attention_unit(const struct pass *pass, const struct atten
     unit.n_partials = units->slices[unit.slice].n_partials;
     unit.kv_head = (uint32_t)(index / unit.n_partials);
     unit.part = (uint32_t)(index % unit.n_partials);
-    unit.begin = (units->slices[unit.slice].segment + unit.part) * KV_SEGMENT;
-    unit.end = unit.begin + KV_SEGMENT;
+    unit.sinks = units->slices[unit.slice].sinks && unit.part == 0;
+    const uint32_t segment = unit.part - units->slices[unit.slice].sinks;
+    unit.begin = unit.sinks ? 0 : (units->slices[unit.slice].segment + segment) * KV_SEGMENT;
+    unit.end = unit.sinks ? 0 : unit.begin + KV_SEGMENT;
     unit.partials = pass->workspace->partials + units->slices[unit.slice].used * h->n_heads *
                                                     attend_partial_floats(h->head_dim);
     return unit;

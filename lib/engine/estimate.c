@@ -15,8 +15,7 @@ static lckv_status describe(const struct lckv_model *model, lckv_cache_options o
     struct lckv_cache cache = {0};
     size_t scratch_bytes = 0, n_pages = 0;
     cache_resolve(&options);
-    lckv_status status = workspace_measure(model, options.max_rows, options.max_logit_rows,
-                                           n_threads, &scratch_bytes);
+    lckv_status status = workspace_measure(model, &options, n_threads, &scratch_bytes);
     if (status == LCKV_OK)
         status = cache_describe(model, &options, scratch_bytes, &cache, &n_pages);
     if (status != LCKV_OK)

@@ -125,7 +125,7 @@ lckv_status reserve_item(struct schedule *schedule, size_t i)
     lckv_status status = session_reserve(session, item->tokens, item->n_tokens);
     if (status != LCKV_OK)
         return status;
-    item->tokens = session->tokens + session->length;
+    item->tokens = session_next_tokens(session);
     return check_tokens(&schedule->cache->model->hparams, item, i);
 }
 

@@ -3,25 +3,14 @@
  */
 #include "engine/row_steps.h"
 
-#include <math.h>
 #include <string.h>
-
-/* Angles are computed in double: in float they would be far off at long contexts. */
-static void rotations(const struct pass *pass, size_t m)
-{
-    struct workspace *w = pass->workspace;
-    size_t half = pass->model->hparams.head_dim / 2;
-    for (size_t d = 0; d < half; d++) {
-        double angle = (double)w->rows[m].position * pass->model->frequencies[d];
-        w->cosines[m * half + d] = (float)cos(angle);
-        w->sines[m * half + d] = (float)sin(angle);
-    }
-}
 
 void embed(struct task *task)
 {
     const struct pass *pass = task->pass;
-    const struct buffer *hidden = &pass->workspace->hidden;
+    const struct workspace *w = pass->workspace;
+    const struct buffer *hidden = &w->hidden;
+    const size_t half = pass->model->hparams.head_dim / 2;
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows)) {
@@ -30,7 +19,8 @@ void embed(struct task *task)
                 matrix_unpack_row(&pass->model->token_embedding,
                                   (uint32_t)task->batch->rows[m].token,
                                   hidden->values + m * hidden->stride);
-            rotations(pass, m);
+            workspace_rotation(pass->model, task->batch->rows[m].position, w->cosines + m * half,
+                               w->sines + m * half);
         }
     }
     step_end(&step);

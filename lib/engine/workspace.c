@@ -6,6 +6,8 @@
 #include "base/status.h"
 #include "kernels/blas.h"
 
+#include <math.h>
+
 struct carver {
     uint8_t *memory;
     size_t used;
@@ -63,7 +65,7 @@ static void carve_input(struct carver *carver, const struct lckv_model *model, s
 
 /* Carves all members of the workspace, in the order in which they stand. */
 static void carve_all(struct carver *carver, struct workspace *w, const struct lckv_model *model,
-                      uint32_t max_rows, uint32_t max_logit_rows, uint32_t n_threads)
+                      uint32_t max_rows, uint32_t max_logit_rows, bool sinks, uint32_t n_threads)
 {
     const struct hparams *h = &model->hparams;
     size_t n_query = (size_t)h->n_heads * h->head_dim, n_kv = (size_t)h->n_kv_heads * h->head_dim;
@@ -95,6 +97,12 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     carve_panels(carver, model, max_rows, h->intermediate_size, &w->activated);
     w->cosines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
     w->sines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
+    if (sinks) {
+        w->sink_cosines = carve(carver, h->head_dim / 2, sizeof(float));
+        w->sink_sines = carve(carver, h->head_dim / 2, sizeof(float));
+        w->sink_floats = KV_MAX_QUERIES * attend_partial_floats(h->head_dim);
+        w->sink_partials = carve(carver, w->sink_floats * n_threads, sizeof(float));
+    }
     w->logits = carve(carver, (size_t)max_logit_rows * h->n_vocab, sizeof(float));
     w->logit_floats = (size_t)max_rows * LOGIT_COLUMNS;
     w->logit_scratch = carve(carver, w->logit_floats * n_threads, sizeof(float));
@@ -114,25 +122,39 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     }
 }
 
-lckv_status workspace_measure(const struct lckv_model *model, uint32_t max_rows,
-                              uint32_t max_logit_rows, uint32_t n_threads, size_t *n_bytes)
+lckv_status workspace_measure(const struct lckv_model *model, const lckv_cache_options *options,
+                              uint32_t n_threads, size_t *n_bytes)
 {
     struct carver carver = {.memory = NULL};
     struct workspace measured = {0};
     carve(&carver, 1, sizeof measured);
-    carve_all(&carver, &measured, model, max_rows, CACHE_LOGIT_SETS * max_logit_rows, n_threads);
+    carve_all(&carver, &measured, model, options->max_rows,
+              CACHE_LOGIT_SETS * options->max_logit_rows, options->context_window > 0, n_threads);
     if (carver.overflow)
         return fail(LCKV_OUT_OF_MEMORY, "max_rows %u and max_logit_rows %u need too much scratch",
-                    max_rows, max_logit_rows);
+                    options->max_rows, options->max_logit_rows);
     *n_bytes = carver.used;
     return LCKV_OK;
 }
 
+void workspace_rotation(const struct lckv_model *model, uint64_t position, float *cosines,
+                        float *sines)
+{
+    for (size_t d = 0; d < model->hparams.head_dim / 2; d++) {
+        double angle = (double)position * model->frequencies[d];
+        cosines[d] = (float)cos(angle);
+        sines[d] = (float)sin(angle);
+    }
+}
+
 void workspace_place(struct lckv_cache *cache)
 {
+    const uint32_t context_window = cache->paging.windows.context;
     struct carver carver = {.memory = cache->scratch};
     struct workspace *w = carve(&carver, 1, sizeof *w);
     *w = (struct workspace){0};
     carve_all(&carver, w, cache->model, cache->max_rows, CACHE_LOGIT_SETS * cache->max_logit_rows,
-              pool_size(cache->pool));
+              context_window > 0, pool_size(cache->pool));
+    if (context_window > 0)
+        workspace_rotation(cache->model, context_window - 1, w->sink_cosines, w->sink_sines);
 }

@@ -66,8 +66,15 @@ struct workspace {
     struct buffer delta, gate, up;
     struct input activated; /* other forms of `gate`; it has no floats of its own */
     float *cosines, *sines; /* [max_rows, head_dim / 2] */
-    float *logits;          /* [CACHE_LOGIT_SETS * max_logit_rows, n_vocab] */
-    float *logit_scratch;   /* of each thread, [max_rows, LOGIT_COLUMNS] */
+    /*
+     * The rotation of queries that attend to sinks, [head_dim / 2], and the partials that this
+     * gives, of each thread, [KV_MAX_QUERIES, attend_partial_floats]; NULL without a context window
+     */
+    float *sink_cosines, *sink_sines;
+    float *sink_partials;
+    size_t sink_floats;
+    float *logits;        /* [CACHE_LOGIT_SETS * max_logit_rows, n_vocab] */
+    float *logit_scratch; /* of each thread, [max_rows, LOGIT_COLUMNS] */
     size_t logit_floats;
     float *attend_scratch; /* of each thread */
     size_t attend_floats;
@@ -80,13 +87,22 @@ struct workspace {
 };
 
 /*
- * The bytes of scratch that a cache needs for its workspace. LCKV_OUT_OF_MEMORY if they overflow.
+ * The bytes of scratch that a cache with these options, which cache_resolve has completed, needs
+ * for its workspace. LCKV_OUT_OF_MEMORY if they overflow.
  */
-CHECKED lckv_status workspace_measure(const struct lckv_model *model, uint32_t max_rows,
-                                      uint32_t max_logit_rows, uint32_t n_threads, size_t *n_bytes);
+CHECKED lckv_status workspace_measure(const struct lckv_model *model,
+                                      const lckv_cache_options *options, uint32_t n_threads,
+                                      size_t *n_bytes);
 
 /* Lays the workspace out in the scratch of a new cache, once. */
 void workspace_place(struct lckv_cache *cache);
+
+/*
+ * The cosines and sines by which heads are rotated for a position, [head_dim / 2] each. Angles are
+ * computed in double: in float they would be far off at long contexts.
+ */
+void workspace_rotation(const struct lckv_model *model, uint64_t position, float *cosines,
+                        float *sines);
 
 /* The workspace stands at the front of the scratch. */
 static inline struct workspace *workspace_of(const struct lckv_cache *cache)

@@ -166,6 +166,10 @@ static void attend(const struct key_part *keys, const struct value_part *values,
     attend_begin(job, keys->step_columns, &scratch);
     if (keys->prepare != NULL)
         keys->prepare(job, &scratch);
+    for (size_t j = 0; j < n && job->before != NULL; j++) {
+        const float *part = job->before + j * attend_partial_floats(head_dim);
+        merge_segment(&scratch.total[j], part, part[n_floats], part[n_floats + 1], n_floats);
+    }
     for (size_t j = 0; j < n; j++) {
         if (job->begin[j] < job->end[j]) {
             begin = job->begin[j] < begin ? job->begin[j] : begin;

@@ -97,7 +97,11 @@ struct attend_job {
     const uint64_t *begin, *end;
     float *const *out; /* each [head_dim]; if `partials`, attend_partial_floats(head_dim) */
     bool partials;     /* the spans lie in one segment, and `out` gets partials, to be merged */
-    float *scratch;    /* attend_scratch_floats(head_dim), aligned */
+    /*
+     * Partials of other keys, to be merged first, [n_queries, attend_partial_floats]; NULL: none.
+     */
+    const float *before;
+    float *scratch; /* attend_scratch_floats(head_dim), aligned */
     /*
      * Whole cache lines that the caller reads afterwards. They are fetched meanwhile,
      * ATTEND_NEXT_BYTES with each tile of positions, so that the last lines come with the last

@@ -5,16 +5,20 @@
 #ifndef LCKV_PLAN_PAGE_COUNTS_H
 #define LCKV_PLAN_PAGE_COUNTS_H
 
-#include "plan/plan.h"
+#include "plan/windows.h"
 
 /* What the pages of a plan's slots depend on. */
 struct paging {
     uint32_t page_positions;
-    uint32_t sliding_window, rollback; /* a windowed slot keeps as many tokens as their sum */
+    uint32_t rollback; /* tokens that a slot keeps beyond its reach */
+    struct windows windows;
 };
 
 /* Pages that positions [0, length) take. */
 uint64_t pages_for(const struct paging *paging, uint64_t length);
+
+/* The pages of a slot's sinks, which it keeps while it drops those behind them. */
+uint64_t pages_of_sinks(const struct paging *paging, bool windowed);
 
 /* The most pages that a slot holds between two calls, if its session has up to `length` tokens. */
 uint64_t pages_at_rest(const struct paging *paging, bool windowed, uint64_t length);

@@ -1,5 +1,5 @@
 /*
- * Layer plans: parsing, slots, groups and masks. describe.c writes them as text and pictures.
+ * Layer plans: parsing, slots and groups. describe.c writes them as text and pictures.
  */
 #include "plan/plan.h"
 
@@ -159,22 +159,4 @@ void plan_release(const struct lckv_plan *plan)
 {
     if (plan != NULL && atomic_fetch_sub_explicit(references(plan), 1, memory_order_acq_rel) == 1)
         destroy((struct lckv_plan *)(uintptr_t)plan);
-}
-
-struct plan_span plan_span(const struct plan_layer *layer, uint64_t t, uint32_t sliding_window,
-                           bool force_nodiag)
-{
-    struct plan_span span = {0, layer->upward || force_nodiag ? t : t + 1};
-    if (layer->windowed && t + 1 > sliding_window)
-        span.begin = t + 1 - sliding_window;
-    if (span.begin > span.end)
-        span.begin = span.end;
-    return span;
-}
-
-uint64_t plan_slot_begin(const struct plan_slot *slot, uint64_t length, uint32_t sliding_window,
-                         uint32_t rollback)
-{
-    uint64_t kept = (uint64_t)sliding_window + rollback;
-    return slot->windowed && length > kept ? length - kept : 0;
 }

@@ -1,7 +1,7 @@
 /*
  * Layer plans: which layer attends to whose keys and values (docs/semantics.md, sections 1 to 4).
  *
- * Parsing, validation, slots, groups, masks and the memory arithmetic. No weights, no threads. Only
+ * Parsing, validation, slots and groups; windows.h has the masks. No weights, no threads. Only
  * plan/ and cache/ know that slots are fewer than layers.
  */
 #ifndef LCKV_PLAN_PLAN_H
@@ -54,22 +54,5 @@ CHECKED lckv_status plan_text(const struct lckv_plan *plan, char *buffer, size_t
                               size_t *length);
 CHECKED lckv_status plan_describe(const struct lckv_plan *plan, char *buffer, size_t capacity,
                                   size_t *length);
-
-/*
- * The mask: layer `layer` at position t attends to positions [begin, end) (docs/semantics.md,
- * section 2, step 3).
- */
-struct plan_span {
-    uint64_t begin, end;
-};
-struct plan_span plan_span(const struct plan_layer *layer, uint64_t t, uint32_t sliding_window,
-                           bool force_nodiag);
-
-/*
- * The first position that a slot must keep for a session of `length` tokens: 0, or for a windowed
- * slot max(0, length - (sliding_window + rollback)) (docs/semantics.md, section 4).
- */
-uint64_t plan_slot_begin(const struct plan_slot *slot, uint64_t length, uint32_t sliding_window,
-                         uint32_t rollback);
 
 #endif

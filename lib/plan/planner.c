@@ -110,10 +110,15 @@ lckv_status planner_estimate(const lckv_memory_request *given, lckv_memory_repor
         .n_slots = request.plan->n_slots,
         .n_windowed_slots = request.plan->n_windowed_slots,
         .paging = {.page_positions = request.page_positions,
-                   .sliding_window = request.sliding_window,
-                   .rollback = request.rollback},
+                   .rollback = request.rollback,
+                   .windows = {.sliding = request.sliding_window,
+                               .context = request.context_window,
+                               .n_sinks = request.n_sinks}},
         .page_bytes = layout.page_bytes,
     };
+    status = windows_complete(&shape.paging.windows);
+    if (status != LCKV_OK)
+        return status;
     struct shape standard = shape;
     standard.n_slots = request.plan->n_layers;
     standard.n_windowed_slots = 0;

@@ -55,6 +55,10 @@ exits 2 "--output is missing" logits "$model" --tokens 1
 exits 2 "--tokens is missing" detokenize "$model"
 exits 2 "--bos and --no-bos" tokenize "$model" --bos --no-bos
 exits 2 "one of --file and --tokens-file" perplexity "$model"
+exits 2 "--context-window and --context exclude each other" \
+    perplexity "$model" -f "$model" --context-window 9 -c 9
+exits 2 "--context-window: expected a whole number from 2" generate "$model" --context-window 1
+exits 1 "n_sinks is 3, but there is no context_window" generate "$model" -n 1 --sinks 3
 exits 2 "--init needs --plan" convert "$model" "$work/x.gguf" --init copy
 exits 2 "--kernel-set needs --packed" convert "$model" "$work/x.gguf" --kernel-set portable
 exits 2 "OUT.gguf is missing" convert "$model"
@@ -129,6 +133,10 @@ json "d['perplexity'] > 1 and d['n_tokens'] == 2 * 7" \
     perplexity "$model" --tokens-file <(seq 100 115) -c 8 --all-positions --json
 json "d['perplexity'] > 1 and d['n_tokens'] == 2 * 3" \
     perplexity "$model" --tokens-file <(seq 100 116) -c 8 --json
+json "d['perplexity'] > 1 and d['n_tokens'] == 599 and d['n_documents'] == 1 and d['context_window'] == 16" \
+    perplexity "$model" --tokens-file <(seq 100 699) --context-window 16 --sinks 2 --json
+json "d['context_window'] == 64 and d['bytes_per_session'] < 2**22 and d['context_that_fits'] is None" \
+    plan 0_2_2_3 --context 1000000 --context-window 64 --memory 1GiB --json
 json "[(t['depth'], t['n_sessions']) for t in d['tests'] if t['test'] == 'decode'] == [(0, 1), (0, 3), (9, 1), (9, 3)]" \
     bench "$model" -p 0 -n 2 -d 0,9 -b 1,3 -t 1 -r 1 --json
 json "all(t['bytes_per_step'] > d['weight_bytes_per_step'] for t in d['tests'])" bench "$model" -p 0 -n 2 -d 9 -t 1 -r 1 --json
@@ -186,6 +194,14 @@ for share in 0 1e-99; do
     report "--top-p $share keeps the most likely token alone" \
         "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
 done
+# Within a context window a text is the ordinary one; beyond it, text goes on with little memory.
+json "d['n_generated'] == 300" \
+    generate "$model" -p "Once" -n 300 --ignore-eos --context-window 40 --sinks 2 --json
+run generate "$model" -p "Once upon a time" -n 30 --ignore-eos
+cp "$work/out" "$work/text"
+run generate "$model" -p "Once upon a time" -n 30 --ignore-eos --context-window 40
+report "a context window changes nothing before it is full" \
+    "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
 json "d['n_prompt'] + d['n_generated'] == 10 and d['reason'] == 'full'" \
     generate "$model" -p "Once" -n 2000 -c 10 --ignore-eos --json
 report "a full context ends the text, and no error" \
@@ -195,6 +211,11 @@ json "d['n_prompt'] + d['n_generated'] == 10 and d['reason'] == 'length'" \
 printf 'Hello\n' | "$tool" chat "$model" -n 4 >"$work/out" 2>"$work/err"
 status=$?
 report "chat reads lines from a pipe" "$([ $status -eq 0 ] && [ -s "$work/out" ] && echo true)"
+for _ in 1 2 3; do seq -s ' ' 1 300; done |
+    "$tool" chat "$model" -n 4 --context-window 100 >"$work/out" 2>"$work/err"
+status=$?
+report "chat goes on beyond its context window" \
+    "$([ $status -eq 0 ] && [ "$(wc -l <"$work/out")" -eq 3 ] && ! grep -q fills "$work/err" && echo true)"
 
 # Conversion writes files that can be read back.
 run convert "$model" "$work/f16.gguf" --type f16 --json

@@ -22,7 +22,8 @@ static void estimate(const lckv_plan *plan, struct input *input)
                                    .page_positions = 16 * take(input, 66),
                                    .context = take_number(input),
                                    .budget_bytes = take_number(input),
-                                   .n_sessions = take_number(input)};
+                                   .n_sessions = take_number(input),
+                                   .context_window = (uint32_t)take_number(input)};
     lckv_memory_report report = {.size = sizeof report};
     if (!succeeded(lckv_memory_estimate(&request, &report)))
         return;

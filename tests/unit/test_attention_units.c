@@ -6,6 +6,8 @@
 
 #include "plan_support.h"
 
+#include <math.h>
+
 enum { MANY_THREADS = 8 };
 
 /*
@@ -14,6 +16,7 @@ enum { MANY_THREADS = 8 };
  */
 struct setting {
     struct lckv_model model;
+    struct lckv_cache cache;
     struct workspace workspace;
     struct pass pass;
     struct batch batch;
@@ -30,9 +33,10 @@ static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t
     s->model.hparams.n_heads = n_heads;
     s->model.hparams.n_kv_heads = n_kv_heads;
     s->model.hparams.head_dim = 16;
-    s->model.hparams.sliding_window = 100;
+    s->cache.paging.windows.sliding = 100;
     s->workspace.partials = s->partials;
-    s->pass = (struct pass){.model = &s->model, .workspace = &s->workspace, .few = true};
+    s->pass = (struct pass){
+        .cache = &s->cache, .model = &s->model, .workspace = &s->workspace, .few = true};
     for (size_t m = 0; m < n_rows; m++) {
         s->rows[m].session = &s->sessions[owner[m]];
         s->rows[m].position = at[m];
@@ -119,6 +123,55 @@ START_TEST(windows_are_cut_where_they_are)
 }
 END_TEST
 
+/* The sinks come first, and only where the context window has moved on. */
+START_TEST(sinks_are_the_first_partial)
+{
+    static const int own[] = {0, 1, 1};
+    struct setting s;
+    set(&s, 8, 2, 3, own, (const uint64_t[]){1500, 1999, 2000});
+    s.cache.paging.windows = (struct windows){.context = 2000, .n_sinks = 7};
+    struct attention_units units = attention_units(&s.pass, &s.batch, &everything, MANY_THREADS);
+    ck_assert(units.partials);
+    ck_assert_uint_eq(units.count, 2 * 2 + 2 * 3);
+    for (size_t i = 0; i < units.count; i++) {
+        struct attention_unit unit = attention_unit(&s.pass, &units, i);
+        const bool sinks = unit.slice == 1 && unit.part == 0;
+        const uint64_t segment = unit.part - (unit.slice == 1);
+        ck_assert_uint_eq(unit.n_partials, 2 + unit.slice);
+        ck_assert_int_eq(unit.sinks, sinks);
+        ck_assert_uint_eq(unit.begin, sinks ? 0 : segment * KV_SEGMENT);
+        ck_assert_uint_eq(unit.end, sinks ? 0 : (segment + 1) * KV_SEGMENT);
+    }
+    ck_assert(!attention_has_sinks(&s.pass, &s.batch, &everything, &s.slices[0]));
+    ck_assert(attention_has_sinks(&s.pass, &s.batch, &everything, &s.slices[1]));
+    ck_assert(attention_sinks(&s.pass, &s.batch, &everything, 1).end == 0);
+    ck_assert(attention_sinks(&s.pass, &s.batch, &everything, 2).end == 7);
+    /* A window within one segment is not worth the cut. */
+    s.cache.paging.windows.context = 400;
+    ck_assert(!attention_units(&s.pass, &s.batch, &everything, MANY_THREADS).partials);
+}
+END_TEST
+
+START_TEST(rotations_are_right_at_any_position)
+{
+    static const uint64_t positions[] = {1, 511, (1u << 24) + 1, UINT32_MAX};
+    struct setting s;
+    const double frequencies[] = {1, 0.316227766};
+    float cosines[2], sines[2];
+    memset(&s.model, 0, sizeof s.model);
+    s.model.hparams.head_dim = 4;
+    s.model.frequencies = frequencies;
+    for (size_t i = 0; i < COUNT(positions); i++) {
+        workspace_rotation(&s.model, positions[i], cosines, sines);
+        for (size_t d = 0; d < 2; d++) {
+            long double angle = (long double)positions[i] * frequencies[d];
+            ck_assert(fabsl((long double)cosines[d] - cosl(angle)) < 1e-6L);
+            ck_assert(fabsl((long double)sines[d] - sinl(angle)) < 1e-6L);
+        }
+    }
+}
+END_TEST
+
 START_TEST(more_parts_than_there_is_room_for_are_not_cut)
 {
     static const int one[] = {0}, same[] = {0, 0, 0, 0};
@@ -172,6 +225,8 @@ static void add_all(Suite *suite)
 {
     const TTest *const tests[] = {long_contexts_of_few_rows_are_cut_in_segments,
                                   windows_are_cut_where_they_are,
+                                  sinks_are_the_first_partial,
+                                  rotations_are_right_at_any_position,
                                   more_parts_than_there_is_room_for_are_not_cut,
                                   nothing_is_cut_that_threads_would_not_gain_from,
                                   slices_are_rows_of_a_session_that_a_kernel_takes_at_once};

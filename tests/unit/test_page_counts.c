@@ -15,16 +15,30 @@ static const char *const models[] = {
     "tests/data/goldens/cycle3-window" /* slot 2 is windowed; prompts may be iterated */
 };
 
-/* The first position of a session of `length` tokens that a windowed slot keeps. */
+/* A windowed slot attends to so many of the last tokens, and to the first `n_sinks` if it must. */
+static uint64_t window_of(const struct windows *windows)
+{
+    uint64_t moving = windows->context - windows->n_sinks;
+    return windows->context > 0 && moving < windows->sliding ? moving : windows->sliding;
+}
+
+static uint64_t sinks_of(const struct windows *windows)
+{
+    return window_of(windows) < windows->sliding ? windows->n_sinks : 0;
+}
+
+/* The first position behind the sinks that a windowed slot of `length` tokens keeps. */
 static uint64_t kept_from(const struct paging *paging, uint64_t length)
 {
-    uint64_t kept = paging->sliding_window + paging->rollback;
+    uint64_t kept = window_of(&paging->windows) + paging->rollback;
     return length > kept ? length - kept : 0;
 }
 
 static void mark(bool *pages, const struct paging *paging, uint64_t begin, uint64_t end)
 {
     for (uint64_t p = begin; p < end; p++)
+        pages[p / paging->page_positions] = true;
+    for (uint64_t p = 0; p < sinks_of(&paging->windows) && p < end; p++)
         pages[p / paging->page_positions] = true;
 }
 
@@ -46,8 +60,8 @@ static uint64_t played_peak(const struct paging *paging, uint64_t length, uint64
     uint64_t most = 0, kept = kept_from(paging, end);
     for (uint64_t begin = length; begin < end; begin += chunk) {
         uint64_t pass_end = begin + chunk < end ? begin + chunk : end;
-        uint64_t attended =
-            begin + 1 > paging->sliding_window ? begin + 1 - paging->sliding_window : 0;
+        uint64_t window = window_of(&paging->windows);
+        uint64_t attended = begin + 1 > window ? begin + 1 - window : 0;
         bool pages[MOST_PAGES] = {false};
         mark(pages, paging, kept_from(paging, length), length); /* in case the call fails */
         mark(pages, paging, attended < kept ? attended : kept, pass_end);
@@ -73,22 +87,25 @@ static void check_call(const struct paging *paging, uint64_t length, uint64_t n,
     uint64_t peak = pages_at_peak(paging, true, held, end, n, chunk);
     uint64_t reserved = pages_at_peak(paging, true, rest, end, n, chunk);
     if (held > rest || played > peak || peak > reserved || reserved > pages_for(paging, end))
-        ck_abort_msg("pages of %u, window %u, rollback %u; %llu tokens and %llu in passes of %llu: "
-                     "held %llu of %llu, then %llu of %llu of %llu",
-                     paging->page_positions, paging->sliding_window, paging->rollback,
-                     (unsigned long long)length, (unsigned long long)n, (unsigned long long)chunk,
-                     (unsigned long long)held, (unsigned long long)rest, (unsigned long long)played,
-                     (unsigned long long)peak, (unsigned long long)reserved);
+        ck_abort_msg("pages of %u, window %u, %u sinks of %u, rollback %u; %llu tokens and %llu in "
+                     "passes of %llu: held %llu of %llu, then %llu of %llu of %llu",
+                     paging->page_positions, paging->windows.sliding, paging->windows.n_sinks,
+                     paging->windows.context, paging->rollback, (unsigned long long)length,
+                     (unsigned long long)n, (unsigned long long)chunk, (unsigned long long)held,
+                     (unsigned long long)rest, (unsigned long long)played, (unsigned long long)peak,
+                     (unsigned long long)reserved);
 }
 
 /* _i: page_positions / 16 - 1. */
 START_TEST(no_call_takes_more_than_its_peak)
 {
-    const uint32_t windows[] = {1, 7, 16, 17}, rollbacks[] = {1, 5, 20};
+    static const struct windows windows[] = {{1, 0, 0},   {7, 0, 0},    {16, 0, 0},   {17, 0, 0},
+                                             {99, 10, 4}, {99, 40, 17}, {99, 35, 32}, {7, 40, 4}};
+    const uint32_t rollbacks[] = {1, 5, 20};
     const uint64_t chunks[] = {1, 2, 6, 21, 40};
-    for (size_t w = 0; w < 4; w++) {
+    for (size_t w = 0; w < COUNT(windows); w++) {
         for (size_t r = 0; r < 3; r++) {
-            struct paging paging = {(uint32_t)(_i + 1) * 16, windows[w], rollbacks[r]};
+            struct paging paging = {(uint32_t)(_i + 1) * 16, rollbacks[r], windows[w]};
             for (uint64_t length = 0; length < 75; length++) {
                 for (uint64_t n = 1; n < 75; n += 1 + n / 8) {
                     for (size_t c = 0; c < 5; c++)
@@ -105,7 +122,7 @@ START_TEST(single_tokens_take_all_of_their_peak)
 {
     for (uint32_t window = 1; window < 40; window++) {
         for (uint32_t rollback = 1; rollback < 40; rollback += 3) {
-            struct paging paging = {16, window, rollback};
+            struct paging paging = {16, rollback, {.sliding = window}};
             uint64_t most = 0;
             for (uint64_t length = 0; length < 150; length++) {
                 uint64_t played = played_peak(&paging, length, length + 1, 1);
@@ -121,7 +138,7 @@ END_TEST
 START_TEST(chunks_of_the_rollback_and_one_take_no_more_than_single_tokens)
 {
     for (uint32_t rollback = 1; rollback < 70; rollback++) {
-        struct paging paging = {32, 11, rollback};
+        struct paging paging = {32, rollback, {.sliding = 11}};
         ck_assert_uint_eq(pages_at_peak(&paging, true, 2, 1000, 500, rollback + 1),
                           pages_at_peak(&paging, true, 2, 1000, 500, 1));
     }
@@ -130,7 +147,7 @@ END_TEST
 
 START_TEST(no_length_overflows)
 {
-    struct paging paging = {16, UINT32_MAX, UINT32_MAX};
+    struct paging paging = {16, UINT32_MAX, {.sliding = UINT32_MAX}};
     uint64_t most = pages_at_peak(&paging, true, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX);
     ck_assert_uint_eq(most, pages_for(&paging, UINT64_MAX));
     ck_assert_uint_eq(pages_for(&paging, UINT64_MAX), UINT64_MAX / 16 + 1);
@@ -146,18 +163,18 @@ static uint64_t random_below(uint64_t n)
 
 /* What a session has, to be compared after a call that failed. */
 struct picture {
-    uint64_t length, window_begin;
-    size_t first[4], n_pages[4];
+    uint64_t length, min_length;
+    size_t gap[4], n_pages[4];
     uint32_t pages[4][MOST_PAGES];
 };
 
 static struct picture picture_of(const lckv_session *session)
 {
-    struct picture picture = {.length = session->length, .window_begin = session->window_begin};
+    struct picture picture = {.length = session->length, .min_length = session->min_length};
     for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
         const struct slot_pages *slot = &session->slots[s];
         ck_assert_uint_le(slot->count, MOST_PAGES);
-        picture.first[s] = (size_t)slot->first;
+        picture.gap[s] = (size_t)slot->gap;
         picture.n_pages[s] = slot->count;
         for (size_t i = 0; i < slot->count; i++)
             picture.pages[s][i] = slot->ids[i];
@@ -251,11 +268,15 @@ static void random_life(const lckv_model *model, struct lckv_pool *pool)
 {
     const uint32_t pages[] = {16, 32, 64}, rollbacks[] = {1, 5, 64}, rows[] = {1, 2, 20, 100, 256};
     uint64_t room = 1 + random_below(900);
+    const struct windows windows[] = {{0, 0, 0}, {0, 0, 0}, {0, 5, 1}, {0, 70, 4}, {0, 60, 50}};
+    const struct windows chosen = windows[random_below(COUNT(windows))];
     lckv_cache_options options = {.size = sizeof options,
                                   .n_tokens = room,
                                   .max_sessions = (uint32_t)(1 + random_below(3)),
                                   .page_positions = pages[random_below(3)],
                                   .rollback = rollbacks[random_below(3)],
+                                  .context_window = chosen.context,
+                                  .n_sinks = chosen.n_sinks,
                                   .max_rows = rows[random_below(5)]};
     lckv_cache *cache;
     lckv_session *sessions[3];
@@ -270,7 +291,7 @@ static void random_life(const lckv_model *model, struct lckv_pool *pool)
         bool has_room = choose_call(cache, sessions, room, &n, growths);
         grow(cache, growths, n, random_below(4) != 0);
         for (uint32_t s = 0; s < options.max_sessions; s++) { /* some go back, or begin anew */
-            uint64_t least = session_min_length(sessions[s]), length = sessions[s]->length;
+            uint64_t least = sessions[s]->min_length, length = sessions[s]->length;
             if (random_below(8) == 0)
                 ck_assert_ok(
                     session_truncate(sessions[s], least + random_below(length - least + 1)));

@@ -1,6 +1,7 @@
 /*
- * Layer plans: parsing, sources and slots, groups and masks. The expected groups and slots were
- * worked out by hand from the rules of iterated encoding. test_plan_text.c has plans as text.
+ * Layer plans: parsing, sources and slots, and groups. The expected groups and slots were
+ * worked out by hand from the rules of iterated encoding. test_plan_text.c has plans as text,
+ * test_masks.c what layers attend to.
  */
 #include "plan_support.h"
 
@@ -252,77 +253,6 @@ START_TEST(plans_are_counted_across_threads)
 }
 END_TEST
 
-/* ---- Masks ---- */
-
-static const struct {
-    uint32_t source; /* of layer 1 */
-    bool windowed;
-    bool force_nodiag;
-    uint64_t t;
-    uint64_t begin, end;
-} spans[] = {
-    /* own or downward: p <= t */
-    {1, false, false, 0, 0, 1},
-    {0, false, false, 9, 0, 10},
-    /* upward, or force_nodiag: p < t */
-    {2, false, false, 0, 0, 0},
-    {2, false, false, 9, 0, 9},
-    {0, false, true, 0, 0, 0},
-    {1, false, true, 9, 0, 9},
-    {2, false, true, 9, 0, 9},
-    /* a window of 4: p > t - 4 besides */
-    {1, true, false, 0, 0, 1},
-    {1, true, false, 3, 0, 4},
-    {1, true, false, 4, 1, 5},
-    {0, true, false, 9, 6, 10},
-    {2, true, false, 4, 1, 4},
-    {1, true, true, 9, 6, 9},
-};
-
-START_TEST(a_layer_attends_to_its_span)
-{
-    const struct plan_layer layer = {
-        .source = spans[_i].source, .windowed = spans[_i].windowed, .upward = spans[_i].source > 1};
-    struct plan_span span = plan_span(&layer, spans[_i].t, 4, spans[_i].force_nodiag);
-    ck_assert_uint_eq(span.begin, spans[_i].begin);
-    ck_assert_uint_eq(span.end, spans[_i].end);
-}
-END_TEST
-
-START_TEST(a_window_of_one_token_sees_itself_or_nothing)
-{
-    const struct plan_layer own = {.windowed = true};
-    const struct plan_layer upward = {.source = 1, .windowed = true, .upward = true};
-    struct plan_span span = plan_span(&own, 5, 1, false);
-    ck_assert(span.begin == 5 && span.end == 6);
-    span = plan_span(&upward, 5, 1, false);
-    ck_assert_uint_eq(span.begin, span.end);
-}
-END_TEST
-
-START_TEST(a_windowed_slot_keeps_the_window_and_the_rollback)
-{
-    const struct plan_slot full = {.windowed = false}, windowed = {.windowed = true};
-    ck_assert_uint_eq(plan_slot_begin(&full, 1000, 4, 2), 0);
-    ck_assert_uint_eq(plan_slot_begin(&windowed, 6, 4, 2), 0);
-    ck_assert_uint_eq(plan_slot_begin(&windowed, 7, 4, 2), 1);
-    ck_assert_uint_eq(plan_slot_begin(&windowed, 1000, 4, 2), 994);
-    ck_assert_uint_eq(plan_slot_begin(&windowed, 1000, UINT32_MAX, UINT32_MAX), 0);
-}
-END_TEST
-
-START_TEST(what_a_slot_keeps_covers_every_readers_span_after_a_rollback)
-{
-    const struct plan_slot slot = {.windowed = true};
-    const struct plan_layer own = {.windowed = true};
-    const uint32_t window = 5, rollback = 3;
-    for (uint64_t length = 1; length < 40; length++)
-        for (uint64_t back = 0; back <= rollback && back <= length; back++)
-            ck_assert_uint_ge(plan_span(&own, length - back, window, false).begin,
-                              plan_slot_begin(&slot, length, window, rollback));
-}
-END_TEST
-
 static void add_parsing(Suite *suite)
 {
     TCase *tcase = tcase_create("parsing");
@@ -339,14 +269,4 @@ static void add_parsing(Suite *suite)
     suite_add_tcase(suite, tcase);
 }
 
-static void add_masks(Suite *suite)
-{
-    TCase *tcase = tcase_create("masks");
-    tcase_add_loop_test(tcase, a_layer_attends_to_its_span, 0, sizeof spans / sizeof spans[0]);
-    tcase_add_test(tcase, a_window_of_one_token_sees_itself_or_nothing);
-    tcase_add_test(tcase, a_windowed_slot_keeps_the_window_and_the_rollback);
-    tcase_add_test(tcase, what_a_slot_keeps_covers_every_readers_span_after_a_rollback);
-    suite_add_tcase(suite, tcase);
-}
-
-TEST_MAIN("plan", add_parsing, add_masks)
+TEST_MAIN("plan", add_parsing)
