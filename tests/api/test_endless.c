@@ -417,6 +417,12 @@ END_TEST
 
 /* ---- Options ---- */
 
+static int32_t write_nothing(void *user, const void *bytes, size_t n)
+{
+    (void)user, (void)bytes, (void)n;
+    return 0;
+}
+
 START_TEST(windows_are_checked_and_told)
 {
     lckv_model *model = open_golden(models[0], LCKV_PRECISION_FULL);
@@ -424,6 +430,10 @@ START_TEST(windows_are_checked_and_told)
     lckv_cache *cache = make_cache(model, options);
     ck_assert_uint_eq(stats_of(cache).context_window, 100);
     ck_assert_uint_eq(stats_of(cache).n_sinks, 4);
+    lckv_session *session = make_session(cache);
+    ck_assert_status(lckv_sessions_save(&session, 1, write_nothing, NULL, NULL), LCKV_UNSUPPORTED);
+    ck_assert_error_has("a cache with a context window can be neither saved nor restored");
+    lckv_session_release(session);
     lckv_cache_release(cache);
     options.n_sinks = 100;
     ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_INVALID_ARGUMENT);
