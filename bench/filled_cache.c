@@ -125,16 +125,14 @@ static void make_page(struct filled_cache *filled)
     free(v);
 }
 
-/* Puts the page's contents into the pages of positions [begin, end), those that are there. */
-static void fill_pages(const struct filled_cache *filled, const lckv_session *session,
-                       uint64_t begin, uint64_t end)
+/* Puts the page's contents into all pages of a session. */
+static void fill_pages(const struct filled_cache *filled, const lckv_session *session)
 {
-    const uint32_t positions = filled->cache->layout.page_positions;
     for (uint32_t s = 0; s < filled->model->plan->n_slots; s++) {
         const struct slot_pages *slot = &session->slots[s];
-        for (uint64_t p = begin / positions; p * positions < end; p++) {
-            if (p >= slot->first && slot->ids[p - slot->first] != PAGE_NONE)
-                memcpy(session_page(session, s, p * positions), filled->page,
+        for (size_t i = 0; i < slot->count; i++) {
+            if (slot->ids[i] != PAGE_NONE)
+                memcpy(page_address(&filled->cache->pages, slot->ids[i]), filled->page,
                        filled->cache->layout.page_bytes);
         }
     }
@@ -152,7 +150,7 @@ static lckv_status grow(const struct filled_cache *filled, lckv_session *session
         if (status == LCKV_OK)
             status = session_extend(session, begin, length);
         if (status == LCKV_OK) {
-            fill_pages(filled, session, begin, length);
+            fill_pages(filled, session);
             session_commit(session, false);
         } else {
             session_rollback(session);
