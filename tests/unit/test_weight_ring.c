@@ -6,6 +6,7 @@
 #include "model/weight_ring.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "folder.h"
 #include "plan_support.h"
@@ -296,6 +297,8 @@ START_TEST(passes_take_turns)
     _Atomic int n_passes = 0;
     begin_trial(RING_LEAST_PLACES + 1, RING_PATIENCE);
     ck_assert_int_eq(pthread_create(&thread, NULL, run_many, &n_passes_of_other), 0);
+    while (n_passes_of_other == 0) /* until the other thread has a processor */
+        sched_yield();
     run_many(&n_passes);
     ck_assert_int_gt(n_passes_of_other, 25);
     pthread_join(thread, NULL);
