@@ -128,7 +128,7 @@ struct prefill_text prefill_text(struct prefill prefill)
     return result;
 }
 
-/* The type whose name the text from `at` to `end` is, of those in which keys and values are kept. */
+/* The type, of those for keys and values, whose name is the text from `at` to `end`. */
 static bool kv_type_named(const char *at, const char *end, lckv_dtype *type)
 {
     static const lckv_dtype types[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,

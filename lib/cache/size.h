@@ -7,8 +7,8 @@
 #include "cache/cache.h"
 
 /*
- * The number of pages, by a cache's model, paging, layout, limits and scratch. Sets `table_room` and
- * `tables_cost_pages`. LCKV_INVALID_ARGUMENT, with the least that works, if the budget is too
+ * The number of pages, by a cache's model, paging, layout, limits and scratch. Sets `table_room`
+ * and `tables_cost_pages`. LCKV_INVALID_ARGUMENT, with the least that works, if the budget is too
  * small.
  */
 CHECKED lckv_status cache_size(struct lckv_cache *cache, const lckv_cache_options *options,

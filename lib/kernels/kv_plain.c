@@ -1,6 +1,6 @@
 /*
- * Keys and values as plain bytes: the row of one head at one position, its elements in order, out of
- * any layout and back into any.
+ * Keys and values as plain bytes: the row of one head at one position, its elements in order, out
+ * of any layout and back into any.
  */
 #include "kernels/kv.h"
 #include "kernels/kv_blocks.h"

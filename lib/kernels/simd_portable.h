@@ -298,8 +298,8 @@ static inline vf v_from_bf16(vb a, int odd)
 }
 
 /*
- * 2 LANES bytes, signed or not, become integers of 16 bits. A lane holds two of them, a pair; v_from_half
- * gives the first or the second of each lane.
+ * 2 LANES bytes, signed or not, become integers of 16 bits. A lane holds two of them, a pair;
+ * v_from_half gives the first or the second of each lane.
  */
 static inline vb vb_load_i8_pairs(const void *p)
 {

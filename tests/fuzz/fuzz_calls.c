@@ -192,7 +192,7 @@ static void fork_session(struct world *world, struct input *input)
     world->shares = true;
 }
 
-/* A new session begins with tokens of another one, which may be released by now, and then strays. */
+/* A new session begins with tokens of another one, which may be released by now, and strays. */
 static void reuse_session(struct world *world, struct input *input)
 {
     const struct own *like = &world->own[take(input, MAX_SESSIONS)];
