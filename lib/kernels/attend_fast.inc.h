@@ -169,7 +169,10 @@ INLINE void weigh_values(enum kv_type type, const float *probabilities, const fl
     vi total = vi_set(0);
     UNROLL for (size_t i = 0; i < KV_TILE / LANES; i++)
     {
-        const vi rounded = vi_round(v_mul(products[i], inverse));
+        vf number = v_mul(products[i], inverse);
+        if (type == KV_Q4_0) /* NaN becomes a number, so that the total does not overflow */
+            number = v_max(number, v_set(-32767.0f));
+        const vi rounded = vi_round(number);
         if (type == KV_Q4_0)
             total = vi_add(total, rounded);
         vi_store_i16(weights->numbers + i * LANES, rounded);
