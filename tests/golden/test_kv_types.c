@@ -5,6 +5,7 @@
 #include "sessions.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,8 +51,19 @@ static double perplexity(const lckv_model *model, lckv_dtype dtype)
     return exp(total / (double)n_all);
 }
 
+/* Long texts take minutes under the portable set and under sanitizers. */
+static bool is_slow(void)
+{
+    const char *set = getenv("LCKV_CPU");
+    return getenv("LCKV_TEST_SHORT") != NULL || (set != NULL && strcmp(set, "portable") == 0);
+}
+
 START_TEST(quantised_keys_and_values_predict_as_well)
 {
+    if (is_slow()) {
+        printf("skipped: the perplexities of stories\n");
+        return;
+    }
     lckv_model *model = open_model(BUNDLED, (lckv_model_options){.precision = LCKV_PRECISION_FAST});
     const double f16 = perplexity(model, LCKV_DTYPE_F16);
     const double q8_0 = perplexity(model, LCKV_DTYPE_Q8_0);
@@ -137,6 +149,10 @@ END_TEST
 /* Threads share the segments of a long context. _i: form. */
 START_TEST(long_contexts_are_shared_by_threads)
 {
+    if (is_slow()) {
+        printf("skipped: a long context\n");
+        return;
+    }
     lckv_model *model = open_form(forms[_i]);
     const uint32_t n_vocab = info_of(model).n_vocab;
     static lckv_token tokens[LONG];
