@@ -30,6 +30,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -439,7 +440,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few repeats and small models")
     parser.add_argument("--row", action="append", choices=ROWS, help="only this row; may come several times")
     parser.add_argument("--report", action="store_true", help="measure nothing, write the page again")
-    parser.add_argument("--models", default="/tmp/lckv-throughput", help="folder of the models (default %(default)s)")
+    parser.add_argument("--models", default=os.path.join(tempfile.gettempdir(), "lckv-throughput"), help="folder of the models (default %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="default 2")
     parser.add_argument("--limit", type=int, default=GIBIBYTE, help="bytes of a streaming process (default 1 GiB)")
     parser.add_argument("--stream-bytes", type=int, default=256 << 20, help="of its ring (default 256 MiB)")

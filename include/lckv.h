@@ -798,7 +798,8 @@ LCKV_API lckv_status lckv_session_truncate(lckv_session *session, uint64_t lengt
 /*
  * A session with the same tokens, keys and values, and logits (lckv_session_logits). The two share
  * their pages. What either of them appends is its own: only a page that is not full is copied, when
- * one of them first writes to it. LCKV_CACHE_FULL if the cache has max_sessions sessions.
+ * one of them first writes to it. LCKV_CACHE_FULL if the cache has max_sessions sessions, or its
+ * budget has no room for the tables of one more.
  */
 LCKV_API lckv_status lckv_session_fork(lckv_session *session, lckv_session **fork);
 
@@ -809,7 +810,8 @@ LCKV_API lckv_status lckv_session_fork(lckv_session *session, lckv_session **for
  * tokens are taken over, so that at least one is left to evaluate; `n_reused`, which may be NULL,
  * tells how many, and may be 0. Logits are bit for bit those of evaluating all tokens. What an
  * iterated call has encoded, and what windows have left behind, is not taken over.
- * LCKV_INVALID_ARGUMENT if the session is not empty.
+ * LCKV_INVALID_ARGUMENT if the session is not empty, LCKV_CACHE_FULL if the budget has no room for
+ * its tables; the session is then empty, as before.
  */
 LCKV_API lckv_status lckv_session_reuse(lckv_session *session, const lckv_token *tokens,
                                         size_t n_tokens, size_t *n_reused);

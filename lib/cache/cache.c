@@ -267,7 +267,8 @@ void cache_shrink_table(struct lckv_cache *cache, void *table, size_t *capacity,
 {
     const size_t after = cache_table_capacity(needed);
     void *smaller, *larger;
-    if (after >= *capacity || memory_alloc(&cache->allocator, after, size, "", &smaller) != LCKV_OK)
+    if (after >= *capacity ||
+        memory_alloc(&cache->allocator, after, size, "a smaller table", &smaller) != LCKV_OK)
         return;
     memcpy(&larger, table, sizeof larger);
     memcpy(smaller, larger, needed * size);

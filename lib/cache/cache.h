@@ -33,11 +33,10 @@ struct lckv_cache {
     struct paging paging;
     uint32_t max_sessions, max_rows, max_logit_rows;
     struct pages pages;
-    uint64_t table_room; /* bytes set aside for the tables of sessions */
-    bool
-        tables_cost_pages; /* tables that take more than that leave as many bytes of pages unused */
-    bool keeps;            /* sessions that were released, for session_reuse */
-    uint8_t *scratch;      /* engine/ lays out its workspace here */
+    uint64_t table_room;    /* bytes set aside for the tables of sessions */
+    bool tables_cost_pages; /* what they take beyond that leaves as many bytes of pages unused */
+    bool keeps;             /* sessions that were released, for session_reuse */
+    uint8_t *scratch;       /* engine/ lays out its workspace here */
     size_t scratch_bytes;
     pthread_mutex_t mutex; /* guards what follows */
     bool busy;
@@ -65,9 +64,10 @@ void cache_resolve(lckv_cache_options *options);
 CHECKED lckv_status cache_create(const struct lckv_model *model, const lckv_cache_options *options,
                                  struct lckv_pool *pool, size_t scratch_bytes,
                                  struct lckv_cache **cache);
+
 /*
  * Sets what decides the size of a cache, which has no memory yet, and tells its number of pages.
- * LCKV_INVALID_ARGUMENT or LCKV_UNSUPPORTED if the options are.
+ * LCKV_INVALID_ARGUMENT or LCKV_UNSUPPORTED if no cache can have these options.
  */
 CHECKED lckv_status cache_describe(const struct lckv_model *model,
                                    const lckv_cache_options *options, size_t scratch_bytes,

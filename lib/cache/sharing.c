@@ -131,15 +131,15 @@ lckv_status session_reuse(struct lckv_session *session, const lckv_token *tokens
     from = kept != NULL ? kept : from;
     if (from == NULL)
         return LCKV_OK;
+    if (kept != NULL)
+        session_unlink(kept); /* room for tables may cost other kept sessions, but not this one */
     lckv_status status = share(from, session, longest);
+    if (kept != NULL && status == LCKV_OK && longest == kept->length)
+        session_destroy(kept); /* the session holds all that it held */
+    else if (kept != NULL)
+        session_link(kept, &cache->kept);
     if (status != LCKV_OK)
         return status;
-    if (kept != NULL && longest == kept->length) {
-        session_destroy(kept); /* the session holds all that it held */
-    } else if (kept != NULL) {
-        session_unlink(kept);
-        session_link(kept, &cache->kept);
-    }
     *n_reused = longest;
     count_reuse(session);
     return LCKV_OK;

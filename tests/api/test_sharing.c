@@ -5,6 +5,8 @@
  */
 #include "cache_support.h"
 
+#include "allocator.h"
+
 #define PAGE 16
 
 static uint32_t slots_of(const lckv_model *model)
@@ -408,6 +410,63 @@ START_TEST(tables_of_forks_stay_in_the_budget)
 }
 END_TEST
 
+/*
+ * Room for the tables of a new session may cost kept sessions, but not the one that it is about to
+ * share with.
+ */
+START_TEST(a_kept_session_is_not_given_up_while_it_is_shared)
+{
+    enum { N = 400, LONG = 2000 };
+    static struct counting counting = {.n_allowed = SIZE_MAX};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    lckv_model *model =
+        open_model("tests/data/goldens/" UPWARD,
+                   (lckv_model_options){.gemm = LCKV_GEMM_OWN, .allocator = &allocator});
+    lckv_cache_options options = {.n_tokens = 2 * LONG, .max_sessions = N, .max_rows = 16};
+    lckv_cache *cache = paged(model, options);
+    lckv_cache_stats stats = stats_of(cache);
+    lckv_cache_release(cache);
+    options.n_tokens = 0;
+    options.budget_bytes = stats.scratch_bytes + stats.page_bytes_total + 400000;
+    cache = paged(model, options);
+    static lckv_token text[2][LONG];
+    lckv_session *sessions[N];
+    size_t n = 0, n_reused = 0;
+    for (size_t i = 0; i < LONG; i++)
+        text[1][i] = 7;
+    for (size_t i = 0; i < 2; i++) { /* one to be kept, and one to be forked */
+        sessions[0] = make_session(cache);
+        lckv_item item = {.session = sessions[0], .tokens = text[i], .n_tokens = LONG};
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+        if (i == 0)
+            lckv_session_release(sessions[0]);
+    }
+    uint64_t before, cost = 0;
+    for (n = 1; n + 1 < N; n++) { /* until the pages left would not pay for one more */
+        before = free_pages(cache);
+        if (cost > 0 && before < cost)
+            break;
+        sessions[n] = fork_of(sessions[0]);
+        if (before - free_pages(cache) > cost)
+            cost = before - free_pages(cache);
+    }
+    const uint64_t n_kept = stats_of(cache).n_pages_kept;
+    ck_assert_uint_gt(n_kept, 0);
+    sessions[n] = make_session(cache);
+    ck_assert_status(lckv_session_reuse(sessions[n], text[0], LONG, &n_reused), LCKV_CACHE_FULL);
+    ck_assert_uint_eq(length_of(sessions[n]), 0);
+    ck_assert_uint_eq(stats_of(cache).n_pages_kept, n_kept);
+    for (size_t i = 1; i < n; i++)
+        lckv_session_release(sessions[i]);
+    ck_assert_ok(lckv_session_reuse(sessions[n], text[0], LONG, &n_reused));
+    lckv_session_release(sessions[n]);
+    lckv_session_release(sessions[0]);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    ck_assert_uint_eq(counting.out, 0);
+}
+END_TEST
+
 static void add_sharing(Suite *suite)
 {
     TCase *tcase = tcase_create("sharing");
@@ -425,6 +484,7 @@ static void add_sharing(Suite *suite)
     tcase_add_test(tcase, kept_pages_cost_no_copy_that_there_is_no_room_for);
     tcase_add_test(tcase, many_sessions_share_one_copy_of_a_prefix);
     tcase_add_test(tcase, tables_of_forks_stay_in_the_budget);
+    tcase_add_test(tcase, a_kept_session_is_not_given_up_while_it_is_shared);
     suite_add_tcase(suite, tcase);
 }
 
