@@ -66,6 +66,14 @@ static void check_logits(const float *logits, size_t length)
                   "the logits of token %zu differ", length - 1);
 }
 
+static void check_tokens(lckv_session *session, uint64_t begin, uint64_t end, lckv_status expected)
+{
+    static lckv_token read[MOST_TOKENS];
+    ck_assert_status(lckv_session_read_tokens(session, begin, end, read), expected);
+    if (expected == LCKV_OK)
+        ck_assert_mem_eq(read, tokens + begin, (size_t)(end - begin) * sizeof *read);
+}
+
 static uint64_t min_length_of(lckv_session *session)
 {
     uint64_t length;
@@ -98,6 +106,7 @@ static void append(lckv_cache *cache, lckv_session *session)
     lckv_status status = lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL);
     if (status == LCKV_OK) {
         check_logits(logits, end);
+        check_tokens(session, end - 1, end, LCKV_OK);
         return;
     }
     ck_assert(status == LCKV_CACHE_FULL || status == LCKV_CANCELLED);
@@ -327,14 +336,6 @@ END_TEST
 
 /* ---- What is forgotten ---- */
 
-static void check_tokens(lckv_session *session, uint64_t begin, uint64_t end, lckv_status expected)
-{
-    static lckv_token read[MOST_TOKENS];
-    ck_assert_status(lckv_session_read_tokens(session, begin, end, read), expected);
-    if (expected == LCKV_OK)
-        ck_assert_mem_eq(read, tokens + begin, (size_t)(end - begin) * sizeof *read);
-}
-
 START_TEST(what_is_kept_can_be_read_and_the_rest_is_gone)
 {
     static float keys[MOST_TOKENS * 4 * 16];
@@ -384,6 +385,28 @@ START_TEST(what_is_kept_can_be_read_and_the_rest_is_gone)
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     ck_assert_ok(lckv_session_tokens(session, held, MOST_TOKENS, &n_held));
     ck_assert_uint_eq(n_held, 20);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* Windowed slots drop positions first. Those that the others then need begin among the sinks. */
+START_TEST(a_slot_that_has_dropped_nothing_is_read_whole)
+{
+    static float keys[MOST_TOKENS * 4 * 16];
+    lckv_model *model = open_endless(3, 1);
+    lckv_cache *cache = make_cache(model, endless_options(1));
+    lckv_session *session = make_session(cache);
+    lckv_item item = item_of(session, 0, 60, NULL);
+    item.want = LCKV_WANT_NOTHING;
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    const uint64_t least = min_length_of(session);
+    ck_assert_uint_eq(least, 60 - ROLLBACK);
+    ck_assert_uint_le(least - (windows[1].context - windows[1].sinks), windows[1].sinks);
+    ck_assert_ok(lckv_session_read_kv(session, 0, 0, 60, keys, NULL));
+    ck_assert_status(lckv_session_read_kv(session, 1, 0, 60, keys, NULL), LCKV_OUT_OF_WINDOW);
+    check_tokens(session, 0, 60, LCKV_OK);
     lckv_session_release(session);
     lckv_cache_release(cache);
     lckv_model_release(model);
@@ -496,6 +519,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, sessions_that_the_planner_lets_in_never_end, 0, n_all);
     tcase_add_loop_test(tcase, thousands_of_tokens_take_no_more_memory_than_hundreds, 0, n_models);
     tcase_add_test(tcase, what_is_kept_can_be_read_and_the_rest_is_gone);
+    tcase_add_test(tcase, a_slot_that_has_dropped_nothing_is_read_whole);
     tcase_add_test(tcase, only_a_session_that_has_forgotten_nothing_is_reused);
     tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_and_batches, 0, n_models);
     tcase_add_test(tcase, windows_are_checked_and_told);
