@@ -838,17 +838,17 @@ LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, 
 /*
  * Sessions can be saved as bytes, from which any cache makes the same sessions again: bit for bit
  * the same keys and values, in another process, after years, whatever the size of its pages. It
- * needs the same model (lckv_model_fingerprint) with the same sliding window, and the cache must
- * have the same types of keys and values, context_window and n_sinks. The last bits of keys and values also depend on the kernel set, the precision and the gemm
- * of the model that computed them, so these must be the same, too, unless `any_kernels` says
- * otherwise.
+ * needs the same model (lckv_model_fingerprint) with the same sliding window, and the same types of
+ * keys and values, context_window and n_sinks. The last bits of keys and values also depend on the
+ * kernel set, the precision and the gemm of the model that computed them, so these must be the
+ * same, too, unless `any_kernels` says otherwise.
  *
  * What is saved of a session: its tokens, keys and values, as far as windows keep them, the length
  * to which it can go back, and what an iterated call has encoded. Logits are not: to get them,
  * truncate the restored session by one token and evaluate that token again
- * (lckv_session_read_tokens tells which it was). Pages that sessions share are saved
- * once, and the sessions share them again when they are restored. Bytes are made and read piece by
- * piece, in one small buffer.
+ * (lckv_session_read_tokens tells which it was). Pages that sessions share are saved once, and the
+ * sessions share them again when they are restored. Bytes are made and read piece by piece, in one
+ * small buffer.
  *
  * Checksums find damage of any kind, before anything is believed. They do not keep anybody from
  * making bytes of his own: these harm no memory, but may hold any keys and values, which

@@ -1,7 +1,8 @@
 /*
  * Caches with a context window and attention sinks: their sessions go on without end, in as many
  * pages as the planner says, and whatever is forked, cut back, reused, saved, restored or cancelled
- * on the way, their logits are those of a session that did nothing but grow. Uses the public header only.
+ * on the way, their logits are those of a session that did nothing but grow. Uses the public header
+ * only.
  */
 #include "streams.h"
 

@@ -116,7 +116,7 @@ static size_t files_in_folder(void)
     return n_files;
 }
 
-/* Saves while files can have at most `room` bytes, those too in which Check notes its assertions. */
+/* Saves while files can have at most `room` bytes, also those in which Check notes assertions. */
 static lckv_status save_into(lckv_session *session, const char *path, size_t room)
 {
     struct rlimit before;

@@ -11,7 +11,7 @@
 #define ROLLBACK 10
 #define MOST_TOKENS 400
 
-/* The last two have windowed slots, whose windows are shorter and longer than that of the others. */
+/* The last two have windowed slots, whose windows are shorter and longer than the other slots'. */
 static const struct {
     const char *model;
     uint32_t sliding_window;
