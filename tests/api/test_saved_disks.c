@@ -52,7 +52,8 @@ static int32_t put_on_disk(void *user, const void *data, size_t length)
 {
     struct disk *disk = user;
     const size_t left = disk->room - disk->bytes.length, n = length < left ? length : left;
-    put(&disk->bytes, data, n);
+    if (n > 0)
+        put(&disk->bytes, data, n);
     return n == length ? 0 : ENOSPC;
 }
 
