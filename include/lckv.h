@@ -765,7 +765,7 @@ LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **sessi
 LCKV_API void lckv_session_release(lckv_session *session);
 
 /*
- * The number of encoded tokens. This and the next two functions answer at any time, from any
+ * The number of encoded tokens. This and the next three functions answer at any time, from any
  * thread. While lckv_evaluate works, they tell what was before it; while lckv_generate works, they
  * tell what is after its last token.
  */
@@ -784,6 +784,14 @@ LCKV_API lckv_status lckv_session_min_length(lckv_session *session, uint64_t *le
  */
 LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,
                                          size_t *n_tokens);
+
+/*
+ * The encoded tokens at positions [begin, end), into an array with room for them. A cache with a
+ * context window has those of the sinks and those from position lckv_session_min_length -
+ * (context_window - n_sinks) on, the last one always; LCKV_OUT_OF_WINDOW for others.
+ */
+LCKV_API lckv_status lckv_session_read_tokens(lckv_session *session, uint64_t begin, uint64_t end,
+                                              lckv_token *tokens);
 
 /*
  * Forgets all tokens from position `length` on; if that is the session's present length, nothing
@@ -830,16 +838,17 @@ LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, 
 /*
  * Sessions can be saved as bytes, from which any cache makes the same sessions again: bit for bit
  * the same keys and values, in another process, after years, whatever the size of its pages. It
- * needs the same model (lckv_model_fingerprint) with the same sliding window, and kv_dtype as it
- * was. The last bits of keys and values also depend on the kernel set, the precision and the gemm
- * of the model that computed them, so these must be the same, too, unless `any_kernels` says
- * otherwise.
+ * needs the same model (lckv_model_fingerprint) with the same sliding window, and the same types of
+ * keys and values, context_window and n_sinks. The last bits of keys and values also depend on the
+ * kernel set, the precision and the gemm of the model that computed them, so these must be the
+ * same, too, unless `any_kernels` says otherwise.
  *
- * What is saved of a session: its tokens, keys and values, the first position that its windowed
- * slots keep, and what an iterated call has encoded. Logits are not: to get them, truncate the
- * restored session by one token and evaluate that token again. Pages that sessions share are saved
- * once, and the sessions share them again when they are restored. Bytes are made and read piece by
- * piece, in one small buffer.
+ * What is saved of a session: its tokens, keys and values, as far as windows keep them, the length
+ * to which it can go back, and what an iterated call has encoded. Logits are not: to get them,
+ * truncate the restored session by one token and evaluate that token again
+ * (lckv_session_read_tokens tells which it was). Pages that sessions share are saved once, and the
+ * sessions share them again when they are restored. Bytes are made and read piece by piece, in one
+ * small buffer.
  *
  * Checksums find damage of any kind, before anything is believed. They do not keep anybody from
  * making bytes of his own: these harm no memory, but may hold any keys and values, which

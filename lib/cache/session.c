@@ -186,14 +186,13 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
         return fail(LCKV_INVALID_ARGUMENT, "positions %llu to %llu; the session has %llu tokens",
                     (unsigned long long)begin, (unsigned long long)end,
                     (unsigned long long)session->length);
-    const struct reach reach = slot_reach(&cache->paging.windows, plan->slots[slot].windowed);
-    const uint64_t kept = reach_begin(reach, session->min_length, 0);
-    if (begin < kept && end > reach.n_sinks && begin < end)
+    const struct held_positions held = session_held(session, plan->slots[slot].windowed);
+    if (!held_has(held, begin, end))
         return fail(LCKV_OUT_OF_WINDOW,
-                    "slot %u keeps the first %u positions and those from %llu on; asked for %llu "
+                    "slot %u keeps the first %llu positions and those from %llu on; asked for %llu "
                     "to %llu",
-                    slot, reach.n_sinks, (unsigned long long)kept, (unsigned long long)begin,
-                    (unsigned long long)end);
+                    slot, (unsigned long long)held.n_sinks, (unsigned long long)held.begin,
+                    (unsigned long long)begin, (unsigned long long)end);
     size_t row = (size_t)cache->layout.n_kv_heads * cache->layout.head_dim;
     for (uint64_t p = begin; p < end; p++)
         kv_load(&cache->layout, session_page(session, slot, p),
@@ -203,10 +202,28 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
     return LCKV_OK;
 }
 
-uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position)
+uint32_t session_page_id(const struct lckv_session *session, uint32_t slot, uint64_t position)
 {
     const struct slot_pages *pages = &session->slots[slot];
     const uint64_t page = position / session->cache->layout.page_positions;
-    const uint64_t index = page < pages->n_sink_pages ? page : page - pages->gap;
-    return page_address(&session->cache->pages, pages->ids[index]);
+    return pages->ids[page < pages->n_sink_pages ? page : page - pages->gap];
+}
+
+uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position)
+{
+    return page_address(&session->cache->pages, session_page_id(session, slot, position));
+}
+
+struct held_positions session_held(const struct lckv_session *session, bool windowed)
+{
+    const struct reach reach = slot_reach(&session->cache->paging.windows, windowed);
+    const uint64_t begin = reach_begin(reach, session->min_length, 0);
+    if (begin <= reach.n_sinks)
+        return (struct held_positions){0, 0, session->length};
+    return (struct held_positions){reach.n_sinks, begin, session->length};
+}
+
+bool held_has(struct held_positions held, uint64_t begin, uint64_t end)
+{
+    return begin == end || end <= held.n_sinks || (begin >= held.begin && end <= held.end);
 }

@@ -72,7 +72,22 @@ CHECKED lckv_status session_read_kv(const struct lckv_session *session, uint32_t
                                     uint64_t begin, uint64_t end, float *keys, float *values);
 
 /* The page of `slot` that holds `position`. */
+uint32_t session_page_id(const struct lckv_session *session, uint32_t slot, uint64_t position);
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position);
+
+/*
+ * The positions that a session promises to hold: [0, n_sinks) and [begin, end). If none is missing
+ * between the two, n_sinks and begin are 0.
+ */
+struct held_positions {
+    uint64_t n_sinks, begin, end;
+};
+
+/* In a slot that is windowed or not; its tokens are held like a slot that is not. */
+struct held_positions session_held(const struct lckv_session *session, bool windowed);
+
+/* Whether all positions [begin, end) are among them. */
+bool held_has(struct held_positions held, uint64_t begin, uint64_t end);
 
 /* How many tokens the session's table holds, and where those of a call in progress begin. */
 static inline uint64_t session_n_held(const struct lckv_session *session)
@@ -169,6 +184,8 @@ uint64_t session_shown_length(const struct lckv_session *session);
 uint64_t session_shown_min_length(const struct lckv_session *session);
 CHECKED lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token *tokens,
                                          size_t capacity, size_t *n_tokens);
+CHECKED lckv_status session_shown_tokens_between(const struct lckv_session *session, uint64_t begin,
+                                                 uint64_t end, lckv_token *tokens);
 CHECKED lckv_status session_shown_logits(const struct lckv_session *session, const float **logits,
                                          size_t *n_rows);
 

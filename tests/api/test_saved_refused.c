@@ -171,7 +171,7 @@ static void must_fail(lckv_cache *cache, struct counting *counting, struct bytes
     ck_assert_uint_eq(counting->out, out);
 }
 
-/* _i: 0: cut, 1: flipped */
+/* _i: even: cut, odd: flipped; 2 and 3: with a context window */
 START_TEST(damage_is_found_and_changes_nothing)
 {
     struct counting counting = {.n_allowed = SIZE_MAX};
@@ -180,11 +180,14 @@ START_TEST(damage_is_found_and_changes_nothing)
     lckv_model_options options = {
         .size = sizeof options, .allocator = &allocator, .gemm = LCKV_GEMM_OWN};
     ck_assert_ok(lckv_model_open("tests/data/goldens/" WINDOWED, &options, &model));
-    lckv_cache *cache = make_cache(
-        model, (lckv_cache_options){.n_threads = 1, .page_positions = 16, .reuse = LCKV_REUSE_OFF});
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = 1,
+                                                               .page_positions = 16,
+                                                               .reuse = LCKV_REUSE_OFF,
+                                                               .rollback = 2,
+                                                               .context_window = _i < 2 ? 0 : 12});
     struct bytes bytes = make_victim(cache), damaged = bytes;
     const bool is_short = getenv("LCKV_TEST_SHORT") != NULL;
-    if (_i == 0) {
+    if (_i % 2 == 0) {
         for (size_t at = 0; at < bytes.length; at += at < 600 ? 1 : is_short ? 997 : 100) {
             damaged.length = at;
             must_fail(cache, &counting, &damaged, "a cut", at);
@@ -294,7 +297,7 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tcase, make_tokens, NULL);
     tcase_add_test(tcase, foreign_sessions_are_refused_with_the_reason);
     tcase_add_test(tcase, other_kernels_need_the_option);
-    tcase_add_loop_test(tcase, damage_is_found_and_changes_nothing, 0, 2);
+    tcase_add_loop_test(tcase, damage_is_found_and_changes_nothing, 0, 4);
     tcase_add_test(tcase, frames_of_two_files_do_not_mix);
     tcase_add_test(tcase, every_allocation_may_fail);
     suite_add_tcase(suite, tcase);

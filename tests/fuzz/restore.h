@@ -5,6 +5,8 @@
  *
  *     model, page size, flags, bytes of a frame, a byte each
  *     the number of sessions, the length of the note, and the rest
+ *
+ * Flags are 1: all bytes are the input's, and nothing is put around; 2: there is a context window.
  */
 #ifndef LCKV_TESTS_FUZZ_RESTORE_H
 #define LCKV_TESTS_FUZZ_RESTORE_H
@@ -15,7 +17,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { RESTORE_HEADER = 12, RESTORE_COUNTS = 12, RESTORE_EMPTY_SESSION = 24, RESTORE_CONTROLS = 4 };
+enum { RESTORE_HEADER = 12, RESTORE_COUNTS = 12, RESTORE_EMPTY_SESSION = 24 };
+enum { RESTORE_RAW = 1, RESTORE_ENDLESS = 2, RESTORE_FLAGS = 4 };
 
 static const struct tiny restore_tinies[] = {
     {.plan = "1_1", .n_layers = 2},
@@ -40,8 +43,9 @@ static inline const lckv_model *restore_model(size_t index)
     return models[index];
 }
 
-static inline lckv_cache *restore_cache(size_t model, size_t page)
+static inline lckv_cache *restore_cache(size_t model, size_t page, uint32_t flags)
 {
+    const bool is_endless = (flags & RESTORE_ENDLESS) != 0;
     static lckv_pool *pool;
     if (pool == NULL)
         require_ok(lckv_pool_create(1, &pool));
@@ -53,6 +57,8 @@ static inline lckv_cache *restore_cache(size_t model, size_t page)
                                         .rollback = 4,
                                         .pool = pool,
                                         .reuse = LCKV_REUSE_OFF,
+                                        .context_window = is_endless ? 12 : 0,
+                                        .n_sinks = is_endless ? 3 : 0,
                                         .page_positions = restore_pages[page]};
     require_ok(lckv_cache_create(restore_model(model), &options, &cache));
     return cache;

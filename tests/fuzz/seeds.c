@@ -299,12 +299,17 @@ static void write_calls(void)
     }
 }
 
-/* Sessions that share pages, and some that do not, saved from pages of each size. */
+/*
+ * Sessions that share pages, and some that do not, saved from pages of each size, without and with
+ * a context window.
+ */
 static void write_saved(void)
 {
-    for (size_t i = 0; i < COUNT(restore_tinies) * COUNT(restore_pages); i++) {
-        const size_t model = i / COUNT(restore_pages), page = i % COUNT(restore_pages);
-        lckv_cache *cache = restore_cache(model, page);
+    const size_t n_ordinary = COUNT(restore_tinies) * COUNT(restore_pages);
+    for (size_t i = 0; i < 2 * n_ordinary; i++) {
+        const uint32_t flags = i < n_ordinary ? 0 : RESTORE_ENDLESS;
+        const size_t model = i % n_ordinary / COUNT(restore_pages), page = i % COUNT(restore_pages);
+        lckv_cache *cache = restore_cache(model, page, flags);
         lckv_session *sessions[3];
         lckv_token tokens[45];
         for (size_t t = 0; t < COUNT(tokens); t++)
@@ -322,13 +327,14 @@ static void write_saved(void)
         require_ok(lckv_sessions_save(sessions, COUNT(sessions), bytes_put, &stream, &options));
         struct bytes payload = unframed(&stream), description = unframed(&empty);
         const size_t begin = description.length - RESTORE_COUNTS - RESTORE_EMPTY_SESSION;
-        char name[16];
-        snprintf(name, sizeof name, "%zu-%u", model, restore_pages[page]);
+        char name[32];
+        snprintf(name, sizeof name, "%s%zu-%u", flags != 0 ? "endless-" : "", model,
+                 restore_pages[page]);
         FILE *seed = begin_seed("restore", name);
         fputc((int)model, seed);
         fputc((int)((page + i) % COUNT(restore_pages)), seed);
-        fputc(0, seed);
-        fputc((int)(i * 20), seed);
+        fputc((int)flags, seed);
+        fputc((int)(i * 20 % 256), seed);
         fwrite(payload.data + begin, 1, payload.length - begin, seed);
         end_seed(seed);
         for (size_t s = 0; s < COUNT(sessions); s++)
