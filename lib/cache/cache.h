@@ -90,18 +90,23 @@ void cache_leave(struct lckv_cache *cache);
 CHECKED lckv_status cache_check_cancel(const struct lckv_cache *cache);
 
 /*
- * The pages that a call can have, if the tables of its sessions grow by `table_growth` bytes: those
- * that nobody holds or that only kept sessions hold, except what tables beyond their room take.
+ * The pages that a call can have while tables take so many bytes: those that nobody holds or that
+ * only kept sessions hold, except what tables beyond their room cost.
  */
-uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_growth);
+uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_bytes);
 
 /* pages_take and pages_take_copy (`from` is not PAGE_NONE), which give up kept sessions first. */
 CHECKED lckv_status cache_take(struct lckv_cache *cache, uint32_t from, uint32_t *page);
 
 /*
- * Room for `needed` elements in a table of a session, as memory_grow, but never more than the next
- * power of two, so that the bytes of tables depend on lengths alone. LCKV_CACHE_FULL if there is a
- * budget, and the pages that nobody holds cannot pay for it.
+ * Gives up kept sessions until tables can take `bytes` more. LCKV_CACHE_FULL if there is a budget,
+ * and the pages that nobody holds cannot pay for them.
+ */
+CHECKED lckv_status cache_afford_table(struct lckv_cache *cache, uint64_t bytes, const char *what);
+
+/*
+ * Room for `needed` elements in a table of a session that can be afforded, as memory_grow, but
+ * never more than the next power of two, so that the bytes of tables depend on lengths alone.
  */
 CHECKED lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capacity,
                                      size_t needed, size_t size, const char *what);

@@ -14,8 +14,12 @@ uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tok
     uint64_t fresh = pages_for(&cache->paging, length) - pages_for(&cache->paging, session->length);
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         uint64_t held = session->slots[s].count;
+        /*
+         * The bound by n_tokens is for sessions that hold no more than this cache keeps. One that
+         * another cache has saved may hold more, and `fresh` bounds both.
+         */
         uint64_t peak =
-            pages_at_peak(&cache->paging, plan->slots[s].windowed, held, length, n_tokens, chunk);
+            pages_at_peak(&cache->paging, plan->slots[s].windowed, held, length, length, chunk);
         total += peak - held < fresh ? peak - held : fresh;
     }
     return total;
@@ -30,38 +34,52 @@ static bool tail_of(const struct lckv_session *session, const struct slot_pages 
     return session->length % positions != 0;
 }
 
-uint64_t session_claim_tail(const struct lckv_session *session)
+void session_claim_tail(const struct lckv_session *session)
 {
-    struct pages *pages = &session->cache->pages;
-    uint64_t copies = 0;
+    const uint32_t positions = session->cache->layout.page_positions;
     size_t tail;
     for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
         if (tail_of(session, &session->slots[s], &tail))
-            copies += pages_claim(pages, session->slots[s].ids[tail]);
+            pages_claim(&session->cache->pages, session->slots[s].ids[tail],
+                        (uint32_t)(session->length % positions));
+    }
+}
+
+uint64_t session_count_copies(struct lckv_session *session, bool gives_up_kept)
+{
+    const uint32_t positions = session->cache->layout.page_positions;
+    uint64_t copies = 0;
+    size_t tail;
+    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
+        struct slot_pages *slot = &session->slots[s];
+        slot->copies_tail = tail_of(session, slot, &tail) &&
+                            !pages_grant(&session->cache->pages, slot->ids[tail],
+                                         (uint32_t)(session->length % positions), gives_up_kept);
+        copies += slot->copies_tail;
     }
     return copies;
 }
 
-void session_forget_claim(const struct lckv_session *session)
+void session_forget_claims(const struct lckv_session *session)
 {
     size_t tail;
     for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
         if (tail_of(session, &session->slots[s], &tail))
-            pages_forget_claim(&session->cache->pages, session->slots[s].ids[tail]);
+            pages_forget_claims(&session->cache->pages, session->slots[s].ids[tail]);
     }
 }
 
 /*
  * Before the session writes to the page behind its last token: puts a copy in the page's place if
- * others hold it. Another session that holds it keeps it until the call has ended, so the page can
- * be taken up again if the call fails. If only kept sessions do, this session still holds it too.
+ * it must. Another session that holds the page keeps it until the call has ended, so it can be
+ * taken up again if the call fails. If only kept sessions do, this session still holds it too.
  */
 static lckv_status own_tail(struct lckv_session *session, struct slot_pages *slot)
 {
     struct lckv_cache *cache = session->cache;
     size_t tail;
     uint32_t copy;
-    if (!tail_of(session, slot, &tail) || !pages_shared(&cache->pages, slot->ids[tail]))
+    if (!slot->copies_tail || !tail_of(session, slot, &tail))
         return LCKV_OK;
     lckv_status status = cache_take(cache, slot->ids[tail], &copy);
     if (status != LCKV_OK)

@@ -44,14 +44,20 @@ static void drop_page(struct lckv_session *session, uint32_t id)
     pages_drop(&session->cache->pages, id, session->holder);
 }
 
+size_t session_pages_before(const struct lckv_session *session, uint32_t slot, uint64_t length)
+{
+    const struct slot_pages *pages = &session->slots[slot];
+    const uint64_t end = pages_for(&session->cache->paging, length);
+    const uint64_t sinks = end < pages->n_sink_pages ? end : pages->n_sink_pages;
+    const uint64_t n = end > sinks + pages->gap ? end - pages->gap : sinks;
+    return n < pages->count ? (size_t)n : pages->count;
+}
+
 void session_shorten(struct lckv_session *session, uint64_t length)
 {
-    const struct lckv_cache *cache = session->cache;
-    const uint64_t end = pages_for(&cache->paging, length);
-    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
+    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        const uint64_t sinks = end < slot->n_sink_pages ? end : slot->n_sink_pages;
-        const uint64_t left = end > sinks + slot->gap ? end - slot->gap : sinks;
+        const size_t left = session_pages_before(session, s, length);
         while (slot->count > left)
             drop_page(session, slot->ids[--slot->count]);
         if (slot->count <= slot->n_sink_pages)
@@ -80,7 +86,11 @@ void session_destroy(struct lckv_session *session)
 lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **result)
 {
     struct lckv_session *session;
-    lckv_status status = memory_alloc(&cache->allocator, 1, sizeof *session, "a session", &session);
+    const uint64_t bytes =
+        sizeof *session + (uint64_t)cache->model->plan->n_slots * sizeof *session->slots;
+    lckv_status status = cache_afford_table(cache, bytes, "a session");
+    if (status == LCKV_OK)
+        status = memory_alloc(&cache->allocator, 1, sizeof *session, "a session", &session);
     if (status != LCKV_OK)
         return status;
     session->cache = cache;

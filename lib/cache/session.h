@@ -26,6 +26,7 @@ struct slot_pages {
      */
     uint32_t original;
     bool holds_original;
+    bool copies_tail; /* in the call in progress, before it writes to that page */
 };
 
 /* lckv_session of the public header */
@@ -129,6 +130,9 @@ void session_destroy(struct lckv_session *session);
 void session_unlink(struct lckv_session *session);
 void session_link(struct lckv_session *session, struct lckv_session **list);
 
+/* How many pages of a slot hold something before `length`. */
+size_t session_pages_before(const struct lckv_session *session, uint32_t slot, uint64_t length);
+
 /* Gives back the pages of all slots that hold nothing before `length`. */
 void session_shorten(struct lckv_session *session, uint64_t length);
 
@@ -136,8 +140,10 @@ void session_shorten(struct lckv_session *session, uint64_t length);
  * How a session grows by `n_tokens`, at most `chunk` of them in one pass:
  *
  *     session_pages_needed   tells the most pages that this takes at any moment, beside those held
- *     session_claim_tail     tells how many of the pages that it will write to must be copied
- *                            first, if the call's sessions ask one after the other
+ *     session_claim_tail     says that it will write to the pages behind its last token
+ *     session_count_copies   when all sessions of the call have said so: tells how many of these
+ *                            pages it must copy first, if kept sessions are given up or not
+ *     session_forget_claims  ends what session_claim_tail began
  *     session_table_growth   tells by how many bytes its tables grow
  *     session_reserve        makes room in the tables and copies the tokens behind those it has;
  *                            takes no page yet
@@ -149,8 +155,9 @@ void session_shorten(struct lckv_session *session, uint64_t length);
  */
 uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
                               uint64_t chunk);
-uint64_t session_claim_tail(const struct lckv_session *session);
-void session_forget_claim(const struct lckv_session *session);
+void session_claim_tail(const struct lckv_session *session);
+uint64_t session_count_copies(struct lckv_session *session, bool gives_up_kept);
+void session_forget_claims(const struct lckv_session *session);
 uint64_t session_table_growth(const struct lckv_session *session, uint64_t n_tokens);
 CHECKED lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
                                     uint64_t n_tokens);

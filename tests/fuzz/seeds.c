@@ -290,7 +290,7 @@ static void write_calls(void)
         char name[16];
         snprintf(name, sizeof name, "%03d", i);
         FILE *seed = begin_seed("calls", name);
-        fputc(i % 5, seed);
+        fputc(i % 7, seed);
         for (int k = 0; k < 400; k++) {
             bits = bits * 1664525 + 1013904223;
             fputc((int)(bits >> 24), seed);
