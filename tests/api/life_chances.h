@@ -50,7 +50,7 @@ struct patience {
 
 static inline struct patience any_patience(const struct home *home)
 {
-    return (struct patience){home->cache, one_in(8) ? below(4) : UINT32_MAX, one_in(2)};
+    return (struct patience){home->cache, one_in(4) ? below(3) : UINT32_MAX, one_in(2)};
 }
 
 static inline int32_t progress(void *user, uint64_t done, uint64_t total)

@@ -136,14 +136,21 @@ static void operate(struct life *life)
         check_home(life, &life->homes[i]);
 }
 
-/* _i: the seed; _i % 6: the model. */
+/* Whether calls have failed in each of the ways that are expected. */
+static bool has_failed_in_all_ways(const struct life *life)
+{
+    return life->n_statuses[LCKV_CACHE_FULL] > 0 && life->n_statuses[LCKV_CANCELLED] > 0 &&
+           life->n_statuses[LCKV_OUT_OF_MEMORY] > 0;
+}
+
+/* _i: the seed; _i % 6: the model. Where calls seldom succeed, it takes longer to cancel one. */
 START_TEST(sessions_contain_what_they_must)
 {
     static struct life life;
     const char *asked = getenv("LCKV_TEST_OPERATIONS"), *first = getenv("LCKV_TEST_SEED");
     const int n = asked != NULL ? atoi(asked) : 600;
     begin_life(&life, (uint64_t)_i + (first != NULL ? strtoul(first, NULL, 10) : 0));
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n || (i < 10 * n && !has_failed_in_all_ways(&life)); i++) {
         operate(&life);
         const struct text *text = any_text(&life);
         if (text != NULL)
@@ -153,9 +160,7 @@ START_TEST(sessions_contain_what_they_must)
         if (life.texts[i].session != NULL)
             check_text(&life, &life.texts[i]);
     }
-    ck_assert_uint_gt(life.n_statuses[LCKV_CACHE_FULL], 0);
-    ck_assert_uint_gt(life.n_statuses[LCKV_CANCELLED], 0);
-    ck_assert_uint_gt(life.n_statuses[LCKV_OUT_OF_MEMORY], 0);
+    ck_assert(has_failed_in_all_ways(&life));
     end_life(&life);
 }
 END_TEST
