@@ -1,6 +1,6 @@
 /*
- * Many released sessions that the cache keeps: those that were used longest ago give way first, in
- * whatever order they were released and used again. Uses the public header only.
+ * Released sessions that the cache keeps: as much of them as another session can use, and of many
+ * those that were used longest ago give way first. Uses the public header only.
  */
 #include "sessions.h"
 
@@ -116,11 +116,61 @@ START_TEST(many_kept_sessions_give_way_in_the_order_of_their_use)
 }
 END_TEST
 
+static lckv_session *make_text(lckv_cache *cache, size_t n)
+{
+    lckv_token tokens[2 * LENGTH];
+    lckv_session *session = make_session(cache);
+    fill_tokens(tokens, n);
+    const lckv_item item = {.session = session, .tokens = tokens, .n_tokens = n};
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    return session;
+}
+
+/* Nobody reuses iterated tokens, so their pages are not kept. */
+START_TEST(only_exact_tokens_are_kept)
+{
+    lckv_model *model = open_golden("lckv-w2", LCKV_PRECISION_FAST);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.page_positions = PAGE});
+    lckv_session *session = make_text(cache, LENGTH);
+    static const lckv_token more[2 * PAGE];
+    const lckv_item item = {.session = session, .tokens = more, .n_tokens = COUNT(more)};
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_ITERATED));
+    lckv_session_release(session);
+    ck_assert_uint_eq(stats_of(cache).n_pages_kept, 2 * plan_info_of(model).n_slots);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* A session that lost its last pages has nothing left that its windows would need. */
+START_TEST(a_session_with_windows_is_given_up_as_a_whole)
+{
+    lckv_model *model = open_golden("yoco-windows", LCKV_PRECISION_FAST);
+    lckv_cache *cache = make_cache(
+        model, (lckv_cache_options){
+                   .n_tokens = 8 * PAGE, .max_sessions = 2, .page_positions = PAGE, .rollback = 1});
+    lckv_session_release(make_text(cache, 2 * LENGTH));
+    lckv_session *taker = make_session(cache);
+    static const lckv_token text[PAGE];
+    const lckv_item item = {.session = taker, .tokens = text, .n_tokens = PAGE};
+    const uint64_t n_kept = stats_of(cache).n_pages_kept;
+    ck_assert_uint_gt(n_kept, 0);
+    while (stats_of(cache).n_pages_kept == n_kept)
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_uint_eq(stats_of(cache).n_pages_kept, 0);
+    lckv_session_release(taker);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_kept(Suite *suite)
 {
     TCase *tcase = tcase_create("kept");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, many_kept_sessions_give_way_in_the_order_of_their_use);
+    tcase_add_test(tcase, only_exact_tokens_are_kept);
+    tcase_add_test(tcase, a_session_with_windows_is_given_up_as_a_whole);
     suite_add_tcase(suite, tcase);
 }
 

@@ -228,6 +228,24 @@ START_TEST(what_the_ring_holds_is_not_read_again)
 }
 END_TEST
 
+static uint64_t ring_bytes_of(uint64_t stream_bytes)
+{
+    lckv_model *model = open_streamed(LCKV_PRECISION_FAST, stream_bytes);
+    const uint64_t n_bytes = info_of(model).ring_bytes;
+    lckv_model_release(model);
+    return n_bytes;
+}
+
+START_TEST(a_ring_is_no_larger_than_the_weights)
+{
+    pack_golden("sandwich-middle", LCKV_DTYPE_F32);
+    const uint64_t layer = layer_bytes(), most = ring_bytes_of(100 * layer);
+    ck_assert_uint_gt(most, 6 * layer);
+    ck_assert_uint_lt(most, 50 * layer);
+    ck_assert_uint_eq(ring_bytes_of(200 * layer), most);
+}
+END_TEST
+
 /* ---- Threads and processes ---- */
 
 struct caller {
@@ -337,6 +355,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, memory_stays_within_what_was_given);
     tcase_add_test(tcase, every_refused_allocation_is_survived);
     tcase_add_test(tcase, what_the_ring_holds_is_not_read_again);
+    tcase_add_test(tcase, a_ring_is_no_larger_than_the_weights);
     tcase_add_test(tcase, caches_of_one_model_take_turns);
 #if !defined(__SANITIZE_THREAD__)
     tcase_add_test(tcase, threads_begin_with_the_first_call_and_end_with_the_model);
