@@ -246,6 +246,20 @@ END_TEST
 
 enum { PIECE = 4 << 20 }; /* the bytes that one read asks for */
 
+/* All pieces of a portion take longer than the patience, but none of them does. */
+START_TEST(a_slow_file_is_waited_for)
+{
+    size_t shift;
+    begin_trial_of(3 * PIECE, RING_LEAST_PLACES, 3000000000);
+    reads.milliseconds = 1200;
+    ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+    ck_assert(weight_ring_await(trial.ring, 0, 0, &never, &shift));
+    reads.milliseconds = 0;
+    ck_assert_ok(weight_ring_end(trial.ring));
+    end_trial();
+}
+END_TEST
+
 static void *let_a_piece_through(void *argument)
 {
     (void)argument;
@@ -356,6 +370,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, a_full_ring_reads_nothing, 0, N_PORTIONS - RING_LEAST_PLACES + 1);
     tcase_add_test(tcase, a_pass_in_another_order_than_announced_is_refused);
     tcase_add_test(tcase, a_file_that_does_not_answer_is_given_up);
+    tcase_add_test(tcase, a_slow_file_is_waited_for);
     tcase_add_test(tcase, a_row_is_read_before_the_rest_of_a_portion);
     tcase_add_loop_test(tcase, waiting_ends_when_the_call_is_cancelled, 0, 2);
     tcase_add_test(tcase, passes_take_turns);
