@@ -54,8 +54,8 @@ static lckv_status check_options(const lckv_cache_options *options)
 
 static void destroy(struct lckv_cache *cache)
 {
-    while (cache->kept != NULL)
-        session_destroy(cache->kept);
+    while (cache->kept.first != NULL)
+        session_destroy(cache->kept.first);
     pages_destroy(&cache->pages, &cache->allocator);
     memory_free(&cache->allocator, cache->scratch, cache->scratch_bytes, 1);
     pthread_mutex_destroy(&cache->mutex);
@@ -213,7 +213,7 @@ void cache_leave(struct lckv_cache *cache)
 {
     pthread_mutex_lock(&cache->mutex);
     uint32_t n_released = 0;
-    for (struct lckv_session *next, *s = cache->sessions; s != NULL; s = next) {
+    for (struct lckv_session *next, *s = cache->sessions.first; s != NULL; s = next) {
         next = s->next;
         if (s->released) {
             keep_or_destroy(s);
@@ -235,7 +235,8 @@ uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_bytes)
 
 lckv_status cache_take(struct lckv_cache *cache, uint32_t from, uint32_t *page)
 {
-    while (cache->pages.n_free <= lost_pages(cache, cache->table_bytes) && cache->kept != NULL)
+    while (cache->pages.n_free <= lost_pages(cache, cache->table_bytes) &&
+           cache->kept.first != NULL)
         give_up_kept(cache);
     *page = from == PAGE_NONE ? pages_take(&cache->pages) : pages_take_copy(&cache->pages, from);
     return *page != PAGE_NONE ? LCKV_OK : fail(LCKV_INTERNAL, "a page that was reserved is gone");
@@ -244,7 +245,7 @@ lckv_status cache_take(struct lckv_cache *cache, uint32_t from, uint32_t *page)
 lckv_status cache_afford_table(struct lckv_cache *cache, uint64_t bytes, const char *what)
 {
     while (lost_pages(cache, cache->table_bytes + bytes) > cache->pages.n_free) {
-        if (cache->kept == NULL)
+        if (cache->kept.first == NULL)
             return fail(LCKV_CACHE_FULL,
                         "the %llu bytes of %s are more than the budget has left; release sessions, "
                         "or create a larger cache",

@@ -23,6 +23,11 @@
  */
 #define CACHE_LOGIT_SETS 2
 
+/* Sessions, from the one that was added last to the one that was added first. */
+struct session_list {
+    struct lckv_session *first, *last;
+};
+
 /* lckv_cache of the public header */
 struct lckv_cache {
     _Atomic uint32_t references;
@@ -40,10 +45,10 @@ struct lckv_cache {
     size_t scratch_bytes;
     pthread_mutex_t mutex; /* guards what follows */
     bool busy;
-    struct lckv_session *sessions; /* that were not released, or only during the call */
+    struct session_list sessions; /* that were not released, or only during the call */
     uint32_t n_sessions;
-    struct lckv_session *kept; /* what was released, or shared from, last comes first */
-    struct {                   /* counted since the cache was made */
+    struct session_list kept; /* what was released, or shared from, last comes first */
+    struct {                  /* counted since the cache was made */
         uint64_t n_reuses, n_reused_tokens, n_reused_pages;
     } reuse;
     uint64_t table_bytes; /* of all sessions, kept ones too */

@@ -45,21 +45,19 @@ void keep_or_destroy(struct lckv_session *session)
         session_destroy(session);
         return;
     }
-    hold_as(session, PAGE_LIVE, PAGE_KEPT);
     session_unlink(session);
-    session_link(session, &cache->kept);
+    hold_as(session, PAGE_LIVE, PAGE_KEPT);
+    session_link(session);
     session->logits_of = 0;
     cut(session, usable_length(session));
     destroy_if_useless(session);
-    while (cache->kept != NULL && cache->table_bytes > cache->table_room)
+    while (cache->kept.first != NULL && cache->table_bytes > cache->table_room)
         give_up_kept(cache);
 }
 
 void give_up_kept(struct lckv_cache *cache)
 {
-    struct lckv_session *oldest = cache->kept;
-    while (oldest->next != NULL)
-        oldest = oldest->next;
+    struct lckv_session *oldest = cache->kept.last;
     const uint64_t n_pages = pages_for(&cache->paging, oldest->length);
     cut(oldest, (n_pages - 1) * cache->layout.page_positions);
     destroy_if_useless(oldest);
@@ -67,14 +65,14 @@ void give_up_kept(struct lckv_cache *cache)
 
 void give_up_all_kept(struct lckv_cache *cache)
 {
-    while (cache->kept != NULL)
-        session_destroy(cache->kept);
+    while (cache->kept.first != NULL)
+        session_destroy(cache->kept.first);
 }
 
 uint64_t kept_table_bytes(const struct lckv_cache *cache)
 {
     uint64_t bytes = 0;
-    for (const struct lckv_session *kept = cache->kept; kept != NULL; kept = kept->next)
+    for (const struct lckv_session *kept = cache->kept.first; kept != NULL; kept = kept->next)
         bytes += session_table_bytes(kept);
     return bytes;
 }

@@ -11,23 +11,30 @@ const struct lckv_model *session_model(const struct lckv_session *session)
     return session->cache->model;
 }
 
-void session_unlink(struct lckv_session *session)
+static struct session_list *list_of(const struct lckv_session *session)
 {
-    if (session->link == NULL)
-        return;
-    *session->link = session->next;
-    if (session->next != NULL)
-        session->next->link = session->link;
-    session->link = NULL;
+    struct lckv_cache *cache = session->cache;
+    return session->holder == PAGE_KEPT ? &cache->kept : &cache->sessions;
 }
 
-void session_link(struct lckv_session *session, struct lckv_session **list)
+void session_unlink(struct lckv_session *session)
 {
-    session->next = *list;
-    session->link = list;
-    if (session->next != NULL)
-        session->next->link = &session->next;
-    *list = session;
+    struct session_list *list = list_of(session);
+    if (!session->is_listed)
+        return;
+    *(session->previous != NULL ? &session->previous->next : &list->first) = session->next;
+    *(session->next != NULL ? &session->next->previous : &list->last) = session->previous;
+    session->is_listed = false;
+}
+
+void session_link(struct lckv_session *session)
+{
+    struct session_list *list = list_of(session);
+    session->previous = NULL;
+    session->next = list->first;
+    *(list->first != NULL ? &list->first->previous : &list->last) = session;
+    list->first = session;
+    session->is_listed = true;
 }
 
 uint64_t session_table_bytes(const struct lckv_session *session)
@@ -116,7 +123,7 @@ void session_publish(struct lckv_session *session)
     struct lckv_cache *cache = session->cache;
     cache_retain(cache);
     pthread_mutex_lock(&cache->mutex);
-    session_link(session, &cache->sessions);
+    session_link(session);
     cache->n_sessions++;
     pthread_mutex_unlock(&cache->mutex);
 }

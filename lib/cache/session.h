@@ -31,11 +31,12 @@ struct slot_pages {
 
 /* lckv_session of the public header */
 struct lckv_session {
-    struct lckv_cache *cache;          /* holds a reference, unless the session is kept */
-    struct lckv_session *next, **link; /* `link` is what points to this session */
-    bool released;                     /* by its owner, while a call ran */
-    enum page_holder holder;           /* PAGE_KEPT: the session was released, and is kept */
-    struct slot_pages *slots;          /* [n_slots] */
+    struct lckv_cache *cache;             /* holds a reference, unless the session is kept */
+    struct lckv_session *previous, *next; /* in a list of the cache */
+    bool is_listed;                       /* it is in that list */
+    bool released;                        /* by its owner, while a call ran */
+    enum page_holder holder;              /* PAGE_KEPT: the session was released, and is kept */
+    struct slot_pages *slots;             /* [n_slots] */
     /* Other threads may ask for these four, so they change under the cache's mutex (shown.c). */
     uint64_t length;     /* tokens encoded */
     uint64_t min_length; /* the shortest one, other than 0, for which the slots keep enough */
@@ -126,9 +127,12 @@ uint64_t session_table_bytes(const struct lckv_session *session);
  */
 void session_destroy(struct lckv_session *session);
 
-/* Takes the session out of the list it is in, and puts it in front of another. */
+/*
+ * session_link puts the session at the head of the list for its holder: that of sessions, or that
+ * of kept ones. session_unlink takes it out again, if it is in the list, before its holder changes.
+ */
 void session_unlink(struct lckv_session *session);
-void session_link(struct lckv_session *session, struct lckv_session **list);
+void session_link(struct lckv_session *session);
 
 /* How many pages of a slot hold something before `length`. */
 size_t session_pages_before(const struct lckv_session *session, uint32_t slot, uint64_t length);

@@ -127,7 +127,7 @@ static lckv_status share_kept(struct lckv_session *kept, struct lckv_session *to
     if (length < kept->length)
         status = share(kept, to, length);
     if (status != LCKV_CACHE_FULL) {
-        session_link(kept, &kept->cache->kept);
+        session_link(kept);
         return status;
     }
     revive_kept(kept, length, to);
@@ -146,8 +146,8 @@ lckv_status session_reuse(struct lckv_session *session, const lckv_token *tokens
     if (!cache->keeps || n < 2)
         return LCKV_OK;
     uint64_t longest = 0;
-    struct lckv_session *from = find_longest(cache->sessions, tokens, n - 1, &longest);
-    struct lckv_session *kept = find_longest(cache->kept, tokens, n - 1, &longest);
+    struct lckv_session *from = find_longest(cache->sessions.first, tokens, n - 1, &longest);
+    struct lckv_session *kept = find_longest(cache->kept.first, tokens, n - 1, &longest);
     if (from == NULL && kept == NULL)
         return LCKV_OK;
     lckv_status status =

@@ -98,7 +98,7 @@ static struct demand fit_chunk(struct schedule *schedule)
 static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *report)
 {
     struct demand demand = fit_chunk(schedule);
-    if (demand.failed < schedule->n_items && schedule->cache->kept != NULL) {
+    if (demand.failed < schedule->n_items && schedule->cache->kept.first != NULL) {
         schedule->gives_up_kept = true; /* their tables, and the copies of what they hold */
         demand = fit_chunk(schedule);
         report->pages_free = cache_available(

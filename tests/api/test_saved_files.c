@@ -95,6 +95,30 @@ START_TEST(progress_and_cancel)
 }
 END_TEST
 
+/* What sessions share is written once, and the progress counts it once. */
+START_TEST(progress_ends_at_its_total)
+{
+    float logits[N_VOCAB];
+    lckv_model *model = open_golden(DOWNWARD, 0);
+    lckv_cache *cache = make_paged(model, 64);
+    lckv_session *pair[2] = {make_session(cache)};
+    append(pair[0], cache, 0, 100, logits);
+    ck_assert_ok(lckv_session_fork(pair[0], &pair[1]));
+    append(pair[1], cache, 100, 130, logits);
+    struct watch watch = {.cache = cache, .session = pair[0]};
+    const lckv_save_options saving = {
+        .size = sizeof saving, .progress = watch_progress, .progress_user = &watch};
+    struct bytes bytes = {0};
+    ck_assert_ok(lckv_sessions_save(pair, 2, put, &bytes, &saving));
+    ck_assert_uint_gt(watch.calls, 0);
+    ck_assert_uint_eq(watch.last, watch.total);
+    release_all(pair, 2);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    free(bytes.data);
+}
+END_TEST
+
 static int32_t stop_reading(void *user, void *data, size_t length, size_t *n_read)
 {
     (void)user, (void)data, (void)length, (void)n_read;
@@ -266,6 +290,7 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("callbacks");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, progress_and_cancel);
+    tcase_add_test(tcase, progress_ends_at_its_total);
     tcase_add_test(tcase, callbacks_may_fail_and_give_little);
     tcase_add_test(tcase, arguments_are_checked);
     suite_add_tcase(suite, tcase);

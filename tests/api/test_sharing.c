@@ -253,9 +253,16 @@ START_TEST(iterated_tokens_are_not_reused)
     lckv_cache *cache = paged(model, (lckv_cache_options){0});
     lckv_session *session = make_session(cache), *other = make_session(cache);
     append(cache, session, 0, 10);
-    lckv_item item = item_of(session, 10, 20, got[0]);
-    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_ITERATED));
+    for (size_t begin = 10; begin < 20; begin += 5) {
+        lckv_item item = item_of(session, begin, begin + 5, got[0]);
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_ITERATED));
+    }
     ck_assert_uint_eq(reuse(other, tokens, N_TOKENS), 10);
+    append(cache, other, 10, 15); /* exact again */
+    lckv_session *third = make_session(cache);
+    ck_assert_uint_eq(reuse(third, tokens, N_TOKENS), 15);
+    ck_assert_ok(lckv_session_truncate(third, 0));
+    lckv_session_release(third);
     ck_assert_ok(lckv_session_truncate(other, 0));
     lckv_session *fork = fork_of(session);
     lckv_session_release(session);
