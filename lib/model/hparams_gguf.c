@@ -8,6 +8,7 @@
 #include "kernels/blocks.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
+#include "model/hparams_plan.h"
 #include "model/roles.h"
 
 #include <math.h>
@@ -177,6 +178,8 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = read_rope(checkpoint, h);
     if (status == LCKV_OK && h->architecture->condensed)
         status = read_condensed(checkpoint, h);
+    if (status == LCKV_OK)
+        status = hparams_plan_from_gguf(checkpoint, h);
     return status;
 }
 

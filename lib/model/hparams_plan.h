@@ -20,4 +20,12 @@ CHECKED lckv_status hparams_plan_from_config(struct checkpoint *checkpoint,
                                              struct hparams *hparams);
 CHECKED lckv_status hparams_plan_from_gguf(struct checkpoint *checkpoint, struct hparams *hparams);
 
+/*
+ * Writes the sources and the windows of a plan in the keys of an architecture that others read.
+ * Nothing is written of what the plan does not have.
+ */
+CHECKED lckv_status hparams_plan_to_metadata(const struct hparams *hparams,
+                                             const struct lckv_plan *plan, const char *architecture,
+                                             struct metadata *metadata);
+
 #endif

@@ -220,13 +220,13 @@ static lckv_status forget_description(struct lckv_model *model)
 static lckv_status open_description(struct lckv_model *model, const lckv_model_options *options)
 {
     const struct remarks remarks = remarks_of(options);
-    lckv_status status = keep_problem(model, checkpoint_check_weights(&model->checkpoint));
-    if (status == LCKV_OK)
-        status = read_description(model, options);
+    lckv_status status = read_description(model, options);
     const bool is_known = status == LCKV_OK;
     status = keep_problem(model, status);
     if (status == LCKV_OK && !is_known)
         status = forget_description(model);
+    if (status == LCKV_OK && is_known)
+        status = keep_problem(model, checkpoint_check_weights(&model->checkpoint));
     if (status == LCKV_OK && model->problem == NULL)
         status = keep_problem(
             model, check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks));

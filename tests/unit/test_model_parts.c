@@ -328,7 +328,7 @@ static const struct {
     {"llama.logit_scale", FLOAT(1), LCKV_OK, NULL},
     {"llama.expert_count", FLOAT(8), LCKV_UNSUPPORTED, "expert_count"},
     {"llama.expert_count", FLOAT(0), LCKV_OK, NULL},
-    {"llama.attention.sliding_window", FLOAT(8), LCKV_UNSUPPORTED, "attention.sliding_window"},
+    {"llama.attention.sliding_window", FLOAT(8), LCKV_BAD_FORMAT, "attention.sliding_window"},
     {"llama.attention.causal", FLOAT(0), LCKV_UNSUPPORTED, "attention.causal is 0"},
     {"llama.embedding_scale", TEXT("2"), LCKV_BAD_FORMAT, "embedding_scale: expected a number"},
     {"llama.attention.clamp_kqv", FLOAT(8), LCKV_UNSUPPORTED, "attention.clamp_kqv"},
