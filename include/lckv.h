@@ -340,7 +340,7 @@ enum {
     LCKV_WEIGHTS_STREAMED = 2,
     /*
      * No weights are read, so that opening takes neither time nor memory for them: for text,
-     * metadata, the plan and what lckv_cache_estimate tells. This opens what the other modes refuse,
+     * metadata, the plan and what lckv_cache_estimate tells. This opens what other modes refuse,
      * too: files that hold a vocabulary only, directories and split files whose weights are missing
      * (of a directory, tokenizer.json suffices), and models that this version cannot compute;
      * lckv_model_info.problem then tells why. lckv_cache_create and lckv_model_fingerprint return

@@ -9,9 +9,9 @@
 
 /*
  * Opens a GGUF file (of a split model the first part, which leads to the others), a Hugging Face
- * directory, or the directory of a .safetensors file. Headers are read once and checked completely: types, shapes, counts, offsets, overlaps, duplicate names.
- * Everything but tensor data is copied; the files stay open (not mapped) for checkpoint_read. The
- * struct must not move afterwards.
+ * directory, or the directory of a .safetensors file. Headers are read once and checked completely:
+ * types, shapes, counts, offsets, overlaps, duplicate names. Everything but tensor data is copied;
+ * the files stay open (not mapped) for checkpoint_read. The struct must not move afterwards.
  */
 CHECKED lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
                                     const lckv_allocator *allocator);

@@ -1,8 +1,8 @@
 /*
  * Makes one plan of what a configuration says in several keys. See hparams_plan.h.
  *
- * Some keys give each layer a kind, full or sliding; others are statements about sources, which must
- * all say the same.
+ * Some keys give each layer a kind, full or sliding; others are statements about sources, which
+ * must all say the same.
  */
 #include "model/hparams_plan.h"
 

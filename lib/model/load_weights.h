@@ -1,5 +1,6 @@
 /*
- * Packs weights, or only measures them: which of a checkpoint's tensors become which of the model's matrices and vectors.
+ * Packs weights, or only measures them: which of a checkpoint's tensors become which of the model's
+ * matrices and vectors.
  */
 #ifndef LCKV_MODEL_LOAD_WEIGHTS_H
 #define LCKV_MODEL_LOAD_WEIGHTS_H

@@ -1,7 +1,7 @@
 /*
  * Models that are opened without weights (LCKV_WEIGHTS_NONE): they tell the same as models with
- * weights and cannot compute. They also open what cannot be opened with weights, and say why. Public
- * header only.
+ * weights and cannot compute. Files that cannot be opened with weights open, too, and the model
+ * says why they could not. Public header only.
  */
 #include "folder.h"
 #include "support.h"

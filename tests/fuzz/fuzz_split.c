@@ -1,6 +1,7 @@
 /*
- * A GGUF model in three parts. An input begins with the lengths of the first two, each in two bytes.
- * The first part is opened, with its weights and without them, and all of both models is used.
+ * A GGUF model in three parts. An input begins with the lengths of the first two, each in two
+ * bytes. The first part is opened, with its weights and without them, and all of both models is
+ * used.
  */
 #include "touch.h"
 
