@@ -337,7 +337,16 @@ enum {
      * If the file cannot be read any more, or nothing comes for 60 seconds, the evaluate call that
      * needs it fails with LCKV_IO, and its sessions are as before. The next call tries again.
      */
-    LCKV_WEIGHTS_STREAMED = 2
+    LCKV_WEIGHTS_STREAMED = 2,
+    /*
+     * No weights are read, so that opening takes neither time nor memory for them: for text,
+     * metadata, the plan and what lckv_cache_estimate tells. This opens what other modes refuse,
+     * too: files that hold a vocabulary only, directories and split files whose weights are missing
+     * (of a directory, tokenizer.json suffices), and models that this version cannot compute;
+     * lckv_model_info.problem then tells why. lckv_cache_create and lckv_model_fingerprint return
+     * LCKV_UNSUPPORTED.
+     */
+    LCKV_WEIGHTS_NONE = 3
 };
 
 typedef struct lckv_model_options {
@@ -349,7 +358,8 @@ typedef struct lckv_model_options {
     lckv_weights weights;
     const lckv_allocator *allocator; /* copied; NULL: the C library's */
     lckv_log_callback log;           /* during the open only: which tensors and which keys of the
-                                        configuration are not used, why there is no text */
+                                        configuration are not used (the first 16 of each, without
+                                        weights all), why there is no text */
     void *log_user;
     lckv_progress_callback progress; /* during the open only, in bytes of weights */
     void *progress_user;
@@ -365,7 +375,8 @@ typedef struct lckv_model_options {
 LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t size);
 
 /*
- * Opens a GGUF file, or a Hugging Face directory (config.json, model.safetensors or its sharded
+ * Opens a GGUF file (of a split model the first part, "name-00001-of-00003.gguf", beside which the
+ * others are), or a Hugging Face directory (config.json, model.safetensors or its sharded
  * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set;
  * the file is not needed afterwards, unless it is mapped or streamed (lckv_weights). Files that
  * another process truncates during the open can raise SIGBUS: read such a file yourself and use
@@ -413,6 +424,15 @@ typedef struct lckv_model_info {
     uint64_t resident_bytes;   /* of weight_bytes: those that are never read again, all but those of
                                   streamed matrices */
     uint64_t ring_bytes;       /* the memory in which matrices are streamed; 0: they are not */
+    /*
+     * After an open with LCKV_WEIGHTS_NONE: why an open with the default would fail, as far as the
+     * headers of the files tell; it lives as long as the model. If the shape and the plan could not
+     * be understood, all numbers that describe them are 0. NULL: nothing speaks against it, and the
+     * figures of the weights are those that it would give.
+     */
+    const char *problem;
+    int32_t has_weights; /* 0 after LCKV_WEIGHTS_NONE */
+    uint32_t reserved;
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 
@@ -426,7 +446,10 @@ LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_inf
  */
 LCKV_API lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprint);
 
-/* The model's plan; it lives as long as the model (retain it to keep it longer). */
+/*
+ * The model's plan; it lives as long as the model (retain it to keep it longer). NULL after an open
+ * with LCKV_WEIGHTS_NONE that could not understand it.
+ */
 LCKV_API const lckv_plan *lckv_model_plan(const lckv_model *model);
 
 /*
@@ -707,7 +730,8 @@ typedef struct lckv_cache_estimate_report {
  * Tells what lckv_cache_create would make of the options, without making it, for sessions of
  * `context` tokens each (0: 4096). With budget_bytes and max_sessions 0 it finds the largest batch:
  * the most sessions of that context for which the budget suffices; create the cache with that
- * max_sessions. Fails as lckv_cache_create does, except for want of memory.
+ * max_sessions. Fails as lckv_cache_create does, except for want of memory; the model needs no
+ * weights.
  */
 LCKV_API lckv_status lckv_cache_estimate(const lckv_model *model, const lckv_cache_options *options,
                                          uint64_t context, lckv_cache_estimate_report *report);

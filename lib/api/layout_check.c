@@ -117,7 +117,7 @@ FOLLOWS(lckv_model_options, progress_user, pool);
 FOLLOWS(lckv_model_options, pool, stream_bytes);
 ENDS(lckv_model_options, stream_bytes);
 
-SIZE(lckv_model_info, 160);
+SIZE(lckv_model_info, 176);
 BEGINS(lckv_model_info, size);
 FOLLOWS(lckv_model_info, size, n_layers);
 FOLLOWS(lckv_model_info, n_layers, n_vocab);
@@ -148,7 +148,10 @@ FOLLOWS(lckv_model_info, is_mapped, is_repacked);
 FOLLOWS(lckv_model_info, is_repacked, decode_bytes);
 FOLLOWS(lckv_model_info, decode_bytes, resident_bytes);
 FOLLOWS(lckv_model_info, resident_bytes, ring_bytes);
-ENDS(lckv_model_info, ring_bytes);
+FOLLOWS(lckv_model_info, ring_bytes, problem);
+FOLLOWS(lckv_model_info, problem, has_weights);
+FOLLOWS(lckv_model_info, has_weights, reserved);
+ENDS(lckv_model_info, reserved);
 
 SIZE(lckv_message, 32);
 BEGINS(lckv_message, role);

@@ -71,6 +71,10 @@ CHECKED lckv_status metadata_get_bool(const struct metadata *metadata, const cha
 CHECKED lckv_status metadata_get_text(const struct metadata *metadata, const char *key,
                                       struct text *value, bool *found);
 
+/* A value for each of `n`: an array of so many, or one that stands for all of them. */
+CHECKED lckv_status metadata_get_u32s(const struct metadata *metadata, const char *key,
+                                      uint32_t *values, size_t n, bool *found);
+
 /*
  * Adds a value whose key, strings and elements are in the arena already. LCKV_BAD_FORMAT if the key
  * is there already.
@@ -84,6 +88,8 @@ CHECKED lckv_status metadata_reserve(struct metadata *metadata, size_t capacity)
 CHECKED lckv_status metadata_set_u32(struct metadata *metadata, const char *key, uint32_t value);
 CHECKED lckv_status metadata_set_f32(struct metadata *metadata, const char *key, float value);
 CHECKED lckv_status metadata_set_bool(struct metadata *metadata, const char *key, bool value);
+CHECKED lckv_status metadata_set_bools(struct metadata *metadata, const char *key,
+                                       const bool *values, size_t count);
 CHECKED lckv_status metadata_set_text(struct metadata *metadata, const char *key, const char *text,
                                       size_t length);
 CHECKED lckv_status metadata_set_texts(struct metadata *metadata, const char *key,

@@ -8,6 +8,7 @@
 #include "kernels/blocks.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
+#include "model/hparams_plan.h"
 #include "model/roles.h"
 
 #include <math.h>
@@ -73,10 +74,20 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, struct hparam
     return LCKV_OK;
 }
 
-/* If no key gives the size of the vocabulary, it is that of the embedding. */
+/*
+ * If no key gives the size of the vocabulary, it is that of the embedding, or in a file without
+ * tensors, that of the tokenizer.
+ */
 static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct hparams *h)
 {
     char name[WEIGHT_NAME_BYTES];
+    const struct metadata_value *tokens =
+        metadata_find(&checkpoint->metadata, "tokenizer.ggml.tokens");
+    if (checkpoint->n_tensors == 0 && h->n_vocab == 0 && tokens != NULL &&
+        tokens->count <= UINT32_MAX)
+        h->n_vocab = (uint32_t)tokens->count;
+    if (checkpoint->n_tensors == 0)
+        return LCKV_OK;
     weight_name(CHECKPOINT_GGUF, WEIGHT_TOKEN_EMBEDDING, 0, name);
     const struct tensor *embedding = checkpoint_find(checkpoint, name);
     if (embedding == NULL)
@@ -167,6 +178,8 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = read_rope(checkpoint, h);
     if (status == LCKV_OK && h->architecture->condensed)
         status = read_condensed(checkpoint, h);
+    if (status == LCKV_OK)
+        status = hparams_plan_from_gguf(checkpoint, h);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "model/hparams.h"
 
 #include "model/architecture.h"
+#include "model/hparams_plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,5 +82,7 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         if (status == LCKV_OK)
             status = metadata_set_f32(metadata, key, (float)h->rope_factor);
     }
+    if (status == LCKV_OK)
+        status = hparams_plan_to_metadata(h, plan, architecture, metadata);
     return status == LCKV_OK ? set_plan(h, plan, metadata) : status;
 }

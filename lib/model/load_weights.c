@@ -17,6 +17,10 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
     struct lckv_model *model = packer->model;
     const lckv_allocator *allocator = &model->allocator;
     uint32_t n = (uint32_t)tensor->shape[0];
+    model->weight_bytes += n * sizeof(float);
+    model->vector_bytes += n * sizeof(float);
+    if (model->without_weights)
+        return LCKV_OK;
     size_t n_bytes = (size_t)tensor->n_bytes;
     uint8_t *bytes = NULL;
     float *values = NULL, *placed = NULL;
@@ -32,8 +36,6 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
         for (uint32_t i = 0; i < n; i++)
             placed[i] = values[filling_source_row(i, paired_head_dim)];
         *vector = placed;
-        model->weight_bytes += n * sizeof *placed;
-        model->vector_bytes += n * sizeof *placed;
         packer->done += tensor->n_bytes;
         packer->total += tensor->n_bytes;
     }
@@ -133,6 +135,18 @@ static lckv_status allocate(struct lckv_model *model)
     if (status == LCKV_OK)
         status = arena_alloc(&model->arena, 1, sizeof *model->outputs, "the output matrix",
                              &model->outputs);
+    return status;
+}
+
+lckv_status measure_weights(struct lckv_model *model, const lckv_model_options *options)
+{
+    struct packer packer = {.model = model, .options = options};
+    lckv_status status = allocate(model);
+    if (status == LCKV_OK)
+        status = pack_all(&packer);
+    if (status == LCKV_OK && model->hparams.tie_embeddings)
+        model->outputs[0].matrix = model->token_embedding;
+    packer_release(&packer);
     return status;
 }
 

@@ -167,6 +167,80 @@ static void write_blocks(void)
     }
 }
 
+static void put_little(struct bytes *bytes, uint64_t number, size_t size)
+{
+    for (size_t i = 0; i < size; i++, number >>= 8)
+        bytes_put(bytes, (const char[]){(char)number}, 1);
+}
+
+static void put_key(struct bytes *bytes, const char *key, uint32_t type, uint64_t value,
+                    size_t size)
+{
+    put_little(bytes, strlen(key), 8);
+    bytes_put(bytes, key, strlen(key));
+    put_little(bytes, type, 4);
+    put_little(bytes, value, size);
+}
+
+/* The keys of a part, and two that make their length a multiple of the alignment, 32 bytes. */
+static void put_split(struct bytes *bytes, uint32_t number, uint32_t n_tensors)
+{
+    enum { U16 = 2, I32 = 5, U64 = 10 };
+    put_key(bytes, "split.no", U16, number, 2);
+    put_key(bytes, "split.count", U16, 3, 2);
+    put_key(bytes, "split.tensors.count", I32, n_tensors, 4);
+    put_key(bytes, "x", U64, 0, 8);
+    put_key(bytes, "y....", U64, 0, 8);
+}
+
+/* A tiny model in three parts, the second of which has a tensor that nothing reads. */
+static void write_splits(void)
+{
+    const struct tiny tiny = {.n_layers = 1, .is_tied = true};
+    static char whole[65536];
+    struct bytes first = {0}, second = {0}, third = {0};
+    folder_begin();
+    require(tiny_write(&tiny, folder), "cannot write to %s", folder);
+    require_ok(lckv_convert(folder, folder_path("m.gguf"), NULL, NULL));
+    FILE *file = fopen(folder_path("m.gguf"), "rb");
+    require(file != NULL, "cannot read %s", folder);
+    const size_t length = fread(whole, 1, sizeof whole, file);
+    fclose(file);
+    const uint32_t n_tensors = (uint8_t)whole[8] + 1u;
+    bytes_put(&first, whole, 16);
+    put_little(&first, (uint8_t)whole[16] + 5u, 8);
+    put_split(&first, 0, n_tensors);
+    require(first.length % 32 == 24, "the keys have %zu bytes", first.length - 24);
+    bytes_put(&first, whole + 24, length - 24);
+    bytes_put(&second, whole, 8);
+    put_little(&second, 1, 8);
+    put_little(&second, 5, 8);
+    put_split(&second, 1, n_tensors);
+    put_little(&second, 1, 8);
+    bytes_put(&second, "x", 1);
+    put_little(&second, 1, 4); /* one dimension, of one number, f32, at the beginning of the data */
+    put_little(&second, 1, 8);
+    put_little(&second, 0, 4);
+    put_little(&second, 0, 8);
+    while (second.length % 32 != 4)
+        put_little(&second, 0, 1);
+    bytes_put(&third, whole, 8);
+    put_little(&third, 0, 8);
+    put_little(&third, 5, 8);
+    put_split(&third, 2, n_tensors);
+    FILE *seed = begin_seed("split", "tiny");
+    const struct bytes *parts[] = {&first, &second, &third};
+    for (size_t i = 0; i < 2; i++) {
+        fputc((int)(parts[i]->length % 256), seed);
+        fputc((int)(parts[i]->length / 256), seed);
+    }
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        fwrite(parts[i]->data, 1, parts[i]->length, seed);
+        free(parts[i]->data);
+    }
+    end_seed(seed);
+}
+
 /* fuzz_convert.c says what the digits of the options mean. */
 static void write_conversions(void)
 {
@@ -355,6 +429,7 @@ int main(int argc, char **argv)
     write_models();
     write_shards();
     write_blocks();
+    write_splits();
     write_conversions();
     write_texts();
     write_chats();
