@@ -25,10 +25,6 @@ static inline void save_some(struct life *life)
     if (n == 0)
         return;
     lckv_status status = lckv_sessions_save(sessions, n, put, &bytes, &options);
-    if (life->context_window > 0) { /* no format yet for what its sessions have dropped */
-        ck_assert_status(status, LCKV_UNSUPPORTED);
-        return;
-    }
     if ((status == LCKV_IO && bytes.fails_from != 0) || !succeeded(life, status)) {
         free(bytes.data);
         return;

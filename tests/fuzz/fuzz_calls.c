@@ -251,11 +251,8 @@ static void save_sessions(struct world *world, struct input *input)
     for (size_t i = 0; i < n; i++)
         sessions[i] = chosen[i]->session;
     lckv_status status = lckv_sessions_save(sessions, n, put_some, &bytes, NULL);
-    if (world->stats.context_window > 0) /* no format yet for what its sessions have dropped */
-        require(status == LCKV_UNSUPPORTED, "saved: %s", lckv_status_name(status));
-    else
-        require(status == LCKV_OK || (status == LCKV_IO && bytes.at > 0), "saved: %s",
-                lckv_status_name(status));
+    require(status == LCKV_OK || (status == LCKV_IO && bytes.at > 0), "saved: %s",
+            lckv_status_name(status));
     if (!succeeded(status)) {
         free(bytes.data);
         return;
