@@ -785,6 +785,10 @@ LCKV_API size_t lckv_cache_last_error(lckv_cache *cache, char *buffer, size_t ca
 
 typedef struct lckv_session lckv_session;
 
+/*
+ * An empty session. LCKV_CACHE_FULL if the cache has max_sessions sessions, or its budget has no
+ * room for one more.
+ */
 LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session);
 LCKV_API void lckv_session_release(lckv_session *session);
 
@@ -1021,7 +1025,7 @@ typedef struct lckv_evaluate_report {
     int64_t failed_item;   /* the index of the item that made the call fail, or -1 */
     uint64_t pages_needed; /* the most new pages that all items need at one time; with CACHE_FULL,
                               the items up to the failed one */
-    uint64_t pages_free;   /* before the call */
+    uint64_t pages_free;   /* before the call; with CACHE_FULL, beside what tables need */
     uint64_t n_tokens;     /* new tokens of all items */
     uint64_t n_rows;       /* rows sent through the layers: one for each token, or if a token is
                               iterated, one for each of its forward and backward passes */
@@ -1042,7 +1046,7 @@ LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, si
 
 /*
  * Checks the same call and fills in its report, pages_needed and pages_free included, but computes
- * nothing.
+ * and changes nothing.
  */
 LCKV_API lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *items, size_t stride,
                                         size_t n_items, const lckv_evaluate_options *options,
