@@ -11,6 +11,8 @@
 #define SPLIT(pattern)                                                                             \
     PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"behavior\":\"Isolated\"," \
         "\"pattern\":" pattern "}," SMALL_BYTE_LEVEL "]}")
+#define NORMALIZER(normalizer) SMALL_JSON(",\"normalizer\":" normalizer)
+#define FOUR_NFC "{\"type\":\"NFC\"},{\"type\":\"NFC\"},{\"type\":\"NFC\"},{\"type\":\"NFC\"}"
 #define TEMPLATE(single, specials)                                                       \
     SMALL_JSON(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":" single \
                ",\"special_tokens\":" specials "}")
@@ -53,18 +55,44 @@ static const struct {
     {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"content\":\"z\"}]}", LCKV_BAD_FORMAT,
      "id of entry 0"},
     {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[7]}", LCKV_BAD_FORMAT, "expected an object"},
-    {SMALL_JSON(",\"normalizer\":{\"type\":\"NFKC\"}"), LCKV_UNSUPPORTED, "normalizer: \"NFKC\""},
+    {NORMALIZER("{\"type\":\"Nmt\"}"), LCKV_UNSUPPORTED, "normalizer: \"Nmt\""},
+    {NORMALIZER("{\"type\":\"BertNormalizer\"}"), LCKV_UNSUPPORTED, "\"BertNormalizer\""},
+    {NORMALIZER("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}"), LCKV_UNSUPPORTED,
+     "\"Precompiled\""},
+    {NORMALIZER("{\"type\":\"ByteLevel\"}"), LCKV_UNSUPPORTED, "normalizer: \"ByteLevel\""},
+    {NORMALIZER("{\"type\":\"Strip\",\"strip_left\":1}"), LCKV_BAD_FORMAT, "strip_left"},
+    {NORMALIZER("{\"type\":\"Strip\",\"strip\":true}"), LCKV_UNSUPPORTED, "Strip: member"},
+    {NORMALIZER("{\"type\":\"NFD\",\"normalizers\":[]}"), LCKV_UNSUPPORTED, "normalizer: member"},
+    {NORMALIZER("{\"type\":\"Replace\",\"content\":\"\"}"), LCKV_BAD_FORMAT,
+     "Replace: pattern is missing"},
+    {NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"}}"), LCKV_BAD_FORMAT,
+     "content is missing"},
+    {NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},\"content\":\"\"}"),
+     LCKV_BAD_FORMAT, "pattern \"(\""},
+    {NORMALIZER("{\"type\":\"Sequence\"}"), LCKV_BAD_FORMAT, "normalizers is missing"},
+    {NORMALIZER("{\"type\":\"Sequence\",\"normalizers\":[7]}"), LCKV_BAD_FORMAT,
+     "with the member type"},
+    {NORMALIZER("{\"type\":\"Sequence\",\"normalizers\":[" FOUR_NFC "," FOUR_NFC "," FOUR_NFC
+                "," FOUR_NFC ",{\"type\":\"NFD\"}]}"),
+     LCKV_UNSUPPORTED, "more than 16 normalizer steps"},
     {SMALL_JSON(",\"normalizer\":{}"), LCKV_BAD_FORMAT, "normalizer: type is missing"},
-    {PRE("null"), LCKV_UNSUPPORTED, "expected ByteLevel as the last step"},
+    {PRE("null"), LCKV_UNSUPPORTED, "expected ByteLevel among its steps"},
     {PRE("{\"type\":\"Metaspace\"}"), LCKV_UNSUPPORTED, "\"Metaspace\""},
-    {PRE("{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"), LCKV_UNSUPPORTED,
-     "add_prefix_space"},
-    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL ",{\"type\":\"Digits\"}]}"),
-     LCKV_UNSUPPORTED, "expected ByteLevel as the last step"},
     {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL "," SMALL_BYTE_LEVEL "]}"),
-     LCKV_UNSUPPORTED, "expected ByteLevel as the last step, and nowhere else"},
-    {PRE("{\"type\":\"Split\",\"behavior\":\"Contiguous\",\"pattern\":{\"String\":\" \"}}"),
-     LCKV_UNSUPPORTED, "\"Contiguous\""},
+     LCKV_UNSUPPORTED, "two pre-tokenizer steps that spell bytes"},
+    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[],\"mystery\":1}"), LCKV_UNSUPPORTED,
+     "pre_tokenizer: member"},
+    {PRE("{\"type\":\"UnicodeScripts\"}"), LCKV_UNSUPPORTED, "\"UnicodeScripts\""},
+    {PRE("{\"type\":\"Punctuation\",\"behavior\":\"Spell\"}"), LCKV_UNSUPPORTED,
+     "Punctuation: behavior \"Spell\""},
+    {PRE("{\"type\":\"Punctuation\",\"behavior\":7}"), LCKV_BAD_FORMAT, "behavior"},
+    {PRE("{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"ab\"}"), LCKV_BAD_FORMAT,
+     "expected one character"},
+    {PRE("{\"type\":\"WhitespaceSplit\",\"mystery\":1}"), LCKV_UNSUPPORTED, "member \"mystery\""},
+    {PRE("{\"type\":\"Split\",\"behavior\":\"Joined\",\"pattern\":{\"String\":\" \"}}"),
+     LCKV_UNSUPPORTED, "Split: behavior \"Joined\""},
+    {PRE("{\"type\":\"Split\",\"pattern\":{\"String\":\" \"}}"), LCKV_BAD_FORMAT,
+     "behavior is missing"},
     {SPLIT("{}"), LCKV_BAD_FORMAT, "expected a Regex or a String"},
     {SPLIT("{\"Regex\":\"(\"}"), LCKV_BAD_FORMAT, "pattern \"(\""},
     {SPLIT("{\"Regex\":\"[a\"}"), LCKV_BAD_FORMAT, "pattern \"[a\""},
@@ -72,7 +100,9 @@ static const struct {
     {SPLIT("{\"Regex\":\"(?R)\"}"), LCKV_UNSUPPORTED, "this kind of group at byte 0"},
     {SPLIT("{\"Regex\":\"(*LIMIT_MATCH=9)a\"}"), LCKV_UNSUPPORTED, "a verb"},
     {SPLIT("{\"Regex\":\"(a)\\\\1\"}"), LCKV_UNSUPPORTED, "this escape at byte 3"},
-    {SPLIT("{\"Regex\":\"\\\\w+\"}"), LCKV_UNSUPPORTED, "this escape at byte 0"},
+    {SPLIT("{\"Regex\":\"\\\\h+\"}"), LCKV_UNSUPPORTED, "this escape at byte 0"},
+    {SPLIT("{\"Regex\":\"[a\\\\W]\"}"), LCKV_UNSUPPORTED, "this escape in a set at byte 2"},
+    {SPLIT("{\"Regex\":\"[[:alpha:]]\"}"), LCKV_UNSUPPORTED, "this named set at byte 1"},
     {SPLIT("{\"Regex\":\"a\\\\\"}"), LCKV_UNSUPPORTED, "a backslash with nothing behind it"},
     {SPLIT("{\"Regex\":\"[a&&[b]]\"}"), LCKV_UNSUPPORTED, "a set inside a set"},
     {SPLIT("{\"Regex\":\"a{1,2}+\"}"), LCKV_UNSUPPORTED, "+ behind a count"},
@@ -95,11 +125,6 @@ static const struct {
      "decoder: \"Metaspace\""},
     {SMALL_JSON(",\"decoder\":{\"type\":\"ByteLevel\",\"mystery\":1}"), LCKV_UNSUPPORTED,
      "decoder: member"},
-    {"{\"model\":" SMALL_MODEL(
-         "") ",\"pre_tokenizer\":" SMALL_BYTE_LEVEL
-             ",\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":[{\"id\":11,\"content\":\"<n>\","
-             "\"normalized\":true}]}",
-     LCKV_UNSUPPORTED, "\"<n>\" is normalized"},
     {TEMPLATE("[{\"Mystery\":{}}]", "{}"), LCKV_BAD_FORMAT,
      "expected a SpecialToken or a Sequence"},
     {SMALL_JSON(",\"post_processor\":{\"type\":\"BertProcessing\"}"), LCKV_UNSUPPORTED,
@@ -238,6 +263,10 @@ enum spoil {
     ADD_BOS_IS_TEXT,
     FLAG_TOO_LARGE,
     BAD_PATTERN,
+    BAD_BEHAVIOR,
+    FEW_BEHAVIORS,
+    BAD_NORMALIZER,
+    NORMALIZER_IS_NUMBER,
     N_SPOILS
 };
 
@@ -261,6 +290,10 @@ static const struct {
     [ADD_BOS_IS_TEXT] = {LCKV_BAD_FORMAT, "tokenizer.ggml.add_bos_token"},
     [FLAG_TOO_LARGE] = {LCKV_BAD_FORMAT, "lckv.tokenizer.lstrip_ids has 12"},
     [BAD_PATTERN] = {LCKV_BAD_FORMAT, "lckv.tokenizer.patterns"},
+    [BAD_BEHAVIOR] = {LCKV_UNSUPPORTED, "lckv.tokenizer.behaviors: behavior \"ab\""},
+    [FEW_BEHAVIORS] = {LCKV_BAD_FORMAT, "1 behaviors, expected one for each of 0 patterns"},
+    [BAD_NORMALIZER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: JSON: line 1"},
+    [NORMALIZER_IS_NUMBER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: expected an object"},
 };
 
 /* Removes a key, which metadata have no function for. */
@@ -281,6 +314,7 @@ static lckv_status spoil(struct metadata *metadata, enum spoil what)
 {
     const struct text same[1] = {{"a", 1}}, merge = {"ab", 2}, one = {"a ", 2}, open = {"(", 1};
     int32_t numbers[12] = {12};
+    lckv_status status;
     for (int i = 0; i < 12; i++)
         numbers[i] = what == TYPE_0 ? 0 : what == TYPE_7 ? 7 : 12;
     switch (what) {
@@ -313,6 +347,16 @@ static lckv_status spoil(struct metadata *metadata, enum spoil what)
         return metadata_set_text(metadata, "tokenizer.ggml.add_bos_token", "yes", 3);
     case FLAG_TOO_LARGE:
         return metadata_set_i32s(metadata, "lckv.tokenizer.lstrip_ids", numbers, 1);
+    case FEW_BEHAVIORS:
+        return metadata_set_texts(metadata, "lckv.tokenizer.behaviors", &merge, 1);
+    case BAD_NORMALIZER:
+        return metadata_set_text(metadata, "lckv.tokenizer.normalizer", "{", 1);
+    case NORMALIZER_IS_NUMBER:
+        return metadata_set_text(metadata, "lckv.tokenizer.normalizer", "7", 1);
+    case BAD_BEHAVIOR:
+        status = metadata_set_texts(metadata, "lckv.tokenizer.behaviors", &merge, 1);
+        return status == LCKV_OK ? metadata_set_texts(metadata, "lckv.tokenizer.patterns", same, 1)
+                                 : status;
     default:
         return metadata_set_texts(metadata, "lckv.tokenizer.patterns", &open, 1);
     }

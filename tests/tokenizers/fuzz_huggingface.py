@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Holds lckv's ids against those of Hugging Face's tokenizers, on random texts for each pipeline of pipelines.py.
+
+    pip install tokenizers==0.23.3
+    make build/tests/unit/tokenize
+    python3 tests/tokenizers/fuzz_huggingface.py [TEXTS_FOR_EACH=500] [SEED=1] [PIPELINE...]
+"""
+import json
+import os
+import random
+import sys
+import tempfile
+
+from tokenizers import Tokenizer
+
+import pipelines
+from lckv_tokens import HERE, lckv_tokens
+
+
+def reference(tokenizer, text):
+    """The ids; None for the texts on which the reference itself panics (some that it prefixes or trims)."""
+    try:
+        return tokenizer.encode(text).ids
+    except BaseException as error:  # pyo3's panics are no Exceptions
+        if "PanicException" not in type(error).__name__:
+            raise
+        return None
+
+
+def main(count=500, seed=1, *names):
+    with open(os.path.join(HERE, "..", "data", "text", "gpt2.json"), encoding="utf-8") as file:
+        base = json.load(file)
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "tokenizer.json")
+        for name in names or pipelines.ALL:
+            text = json.dumps(pipelines.tokenizer_json(base, pipelines.ALL[name]))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            rng = random.Random(f"{seed} {name}")
+            texts = [pipelines.random_text(rng) for _ in range(int(count))]
+            tokenizer = Tokenizer.from_str(text)
+            expected = [reference(tokenizer, text) for text in texts]
+            got = lckv_tokens(path, texts)
+            wrong = [i for i in range(len(texts)) if expected[i] is not None and got[i] != expected[i]]
+            if None in expected:
+                print(f"{name}: the reference panics on {expected.count(None)} of {len(texts)}")
+            if wrong:
+                failed += 1
+                worst = min(wrong, key=lambda i: len(texts[i]))
+                print(f"{name}: {len(wrong)} of {len(texts)} are wrong, such as {texts[worst]!a}:\n"
+                      f"    got      {got[worst]}\n    expected {expected[worst]}")
+    print(f"{len(names or pipelines.ALL) - failed} passed, {failed} failed")
+    return failed
+
+
+sys.exit(main(*sys.argv[1:]) != 0)
