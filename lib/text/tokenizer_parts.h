@@ -34,6 +34,10 @@ CHECKED lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer,
 CHECKED lckv_status tokenizer_read_json(struct tokenizer *tokenizer,
                                         const struct checkpoint *checkpoint);
 
+/* Whether text of which no part is plain has special tokens. */
+CHECKED lckv_status tokenizer_has_special(const struct tokenizer *tokenizer, const char *text,
+                                          size_t length, bool *found);
+
 /*
  * LCKV_UNSUPPORTED, with its name, if the object has a member that is not in `known`, a list of
  * names separated by blanks. `what` says in messages what the object is.

@@ -8,7 +8,8 @@ NO_SPECIAL, BOS, NO_BOS = 1, 2, 4  # the flags of lckv_tokenize
 
 
 def lckv_tokens(path, texts, flags=0, seconds=0):
-    """A list of ids for each text, or a string that tells why there is none."""
+    """A list of ids for each text, or a string that tells why there is none. With `seconds`, a list of one number, how
+    many ids there are, or a string for a text that takes longer."""
     data = b"".join(b"%d\n" % len(t) + t for t in (x if isinstance(x, bytes) else x.encode() for x in texts))
     done = subprocess.run([PROGRAM, path, str(flags), str(seconds)], input=data, capture_output=True, check=True)
     lines = done.stdout.decode(errors="replace").split("\n")[:-1]

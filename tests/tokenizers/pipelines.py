@@ -1,6 +1,8 @@
 """Tokenizer pipelines that the scripts in this folder and tests/data/text/make_pipelines.py compare with Hugging
 Face's tokenizers: what stands before the model, as tokenizer.json writes it. Each has a name and the members that
 differ from BASE."""
+import os
+import random
 
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
 GPT2 = dict(BYTE_LEVEL, use_regex=True)
@@ -77,12 +79,19 @@ MODELS = {
                                                    r"| ?[^\s\p{L}\p{N}\r\n]+" + END), BYTE_LEVEL)},
     "bailing": {"pre_tokenizer": sequence(split(r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}"
                                                 r"| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"), BYTE_LEVEL)},
-    "bloom": {"pre_tokenizer": sequence(split(" ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+"
-                                              .replace("[.,", ".,").replace("\u060c]", "\u060c")), BYTE_LEVEL)},
+    "bloom": {"pre_tokenizer": sequence(split(" ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"),
+                                        BYTE_LEVEL)},
     "clip-like": {"pre_tokenizer": sequence(split(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
                                                   "Removed", True), BYTE_LEVEL),
                   "normalizer": normalizers({"type": "NFC"}, replace(r"\s+", " ", "Regex"), {"type": "Lowercase"})},
 }
+
+# The name that GGUF files have for such a pre-tokenizer, and no normaliser with it.
+GGUF_NAMES = {name: name for name in ("gpt-2", "smollm", "qwen2", "qwen35", "gpt-4o", "tekken", "deepseek-v3",
+                                      "deepseek-coder", "seed-coder", "command-r")}
+GGUF_NAMES.update({"llama-bpe": "llama-3", "llama4": "gpt-4o", "starcoder": "smollm", "refact": "smollm", "mpt": "gpt-2",
+                   "falcon3": "llama-3", "stablelm2": "qwen2", "deepseek-r1-qwen": "qwen2", "bailingmoe": "bailing",
+                   "olmo": "gpt-2", "exaone4": "gpt-2", "bloom": "bloom"})
 
 # Every step by itself.
 STEPS = {
@@ -153,6 +162,9 @@ ADDED["added: every second normalized"] = {
     "added_tokens": [added(content, normalized=i % 2 == 0, special=i % 3 == 0, rstrip=i % 4 == 0)
                      for i, content in enumerate(TOKENS)], "normalizer": {"type": "NFKC"}}
 
+# Their patterns look at all that follows for each match, so long texts of digits are refused.
+QUADRATIC = {"boundary and more"}
+
 BASE = {"normalizer": None, "pre_tokenizer": BYTE_LEVEL, "added_tokens": [], "model": {}}
 ALL = {name: dict(BASE, **members)
        for group in (MODELS, STEPS, NORMALIZERS, ADDED) for name, members in group.items()}
@@ -177,8 +189,34 @@ PIECES = (["a", "e", "t", "s", "E", "T", "Q", "x", "0", "7", "12", "2024", "1234
           + ["<x>", " y", "t. ", "<\u212b>", "<\u00e5>", "e\u0301e", "\u00e9e", "\u2581", "\u0120", "\x00", "\x7f", "\u00ad", "\U00010400", "\U0001d400"])
 
 
+def write_gguf(path, base, name):
+    """Writes a GGUF file of the vocabulary of `base` with a pre-tokenizer of that name, by the gguf package."""
+    import gguf
+    vocab = base["model"]["vocab"]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(name)
+    writer.add_token_list(sorted(vocab, key=vocab.get))
+    writer.add_token_types([gguf.TokenType.NORMAL] * len(vocab))
+    writer.add_token_merges([" ".join(merge) for merge in base["model"]["merges"]])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def random_text(rng):
     if rng.random() < 0.2:  # few kinds of pieces, so that they repeat
         pieces = rng.sample(PIECES, 3)
         return "".join(rng.choice(pieces) for _ in range(rng.randint(1, 40)))
     return "".join(rng.choice(PIECES) for _ in range(rng.randint(1, 30)))
+
+
+def long_texts():
+    """A megabyte of each."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "heldout.txt"), encoding="utf-8") as file:
+        story = file.read()
+    rng = random.Random(2)
+    pieces = ["a", " ", "ab", "\n", " \n", "1", "A", "\u0301", "e\u0301", "\u4f60", "'", "'s ", " a", "aA", "\u0e01\u0e33", "\t\r\n", "\u3000x", " " * 1000 + "\u4f60", "1" * 5000 + " "]
+    texts = [story, "".join(random_text(rng) for _ in range(20000))] + pieces
+    return [(text * (1 + (1 << 20) // len(text.encode()))).encode()[:1 << 20].decode(errors="ignore") for text in texts]

@@ -4,6 +4,8 @@
  * tokenizers gives for a list of texts. Each tokenizer is tested as tokenizer.json has it, and read
  * back from GGUF metadata.
  */
+#include "text/chat.h"
+
 #include "text_support.h"
 
 #define MAX_JSON 65536
@@ -149,12 +151,39 @@ START_TEST(normalized_tokens_stay_within_their_part)
 }
 END_TEST
 
+/* Where a template names the speaker, a role must not become a token by being normalised. */
+START_TEST(roles_may_not_become_normalized_tokens)
+{
+    static const struct {
+        const char *role;
+        lckv_status status;
+    } cases[] = {{"abc", LCKV_OK},
+                 {"<aBC>", LCKV_INVALID_ARGUMENT},
+                 {"a\xFF<abc>", LCKV_INVALID_ARGUMENT},
+                 {"<ab\xFF", LCKV_OK},
+                 {"d", LCKV_INVALID_ARGUMENT}};
+    struct tokenizer *tokenizer = tokenizer_of_json(
+        LOWER_JSON, "{\"chat_template\":\"{% for m in messages %}{{ m.role + m.content }}"
+                    "{% endfor %}\"}");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const lckv_message message = {cases[i].role, strlen(cases[i].role), "a", 1};
+        const struct chat chat = {&message, sizeof message, 1, 0};
+        lckv_token tokens[MAX_TOKENS];
+        size_t n_tokens = 0;
+        ck_assert_status(chat_tokenize(tokenizer, &chat, tokens, MAX_TOKENS, &n_tokens),
+                         cases[i].status);
+    }
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
 static void add_pipelines(Suite *suite)
 {
     TCase *tcase = tcase_create("pipelines");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, ids_are_those_of_the_reference);
     tcase_add_test(tcase, normalized_tokens_stay_within_their_part);
+    tcase_add_test(tcase, roles_may_not_become_normalized_tokens);
     suite_add_tcase(suite, tcase);
 }
 

@@ -243,6 +243,71 @@ START_TEST(patterns_may_not_take_memory_that_grows_with_the_text)
 }
 END_TEST
 
+/* ---- Normalisers ---- */
+
+#define REPLACE(pattern, content) \
+    "{\"type\":\"Replace\",\"pattern\":" pattern ",\"content\":\"" content "\"}"
+#define TWICE REPLACE("{\"String\":\"a\"}", "aa")
+#define FOUR_TIMES TWICE "," TWICE "," TWICE "," TWICE
+#define DOUBLING                                                                        \
+    "{\"type\":\"Sequence\",\"normalizers\":[" FOUR_TIMES "," FOUR_TIMES "," FOUR_TIMES \
+    "," FOUR_TIMES "]}"
+
+/* Each step doubles the text, 16 times. */
+START_TEST(normalizers_may_not_make_texts_grow_without_end)
+{
+    struct tokenizer *tokenizer = tokenizer_of_json(NORMALIZER(DOUBLING), "");
+    lckv_token tokens[MAX_TOKENS];
+    size_t n_tokens = 0;
+    ck_assert_status(tokenizer_encode(tokenizer, "aaa", 3, 0, tokens, MAX_TOKENS, &n_tokens),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("more than 32 times longer");
+    check_pieces(tokenizer, "bcd", 0, "b|c|d");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(normalizers_may_not_take_more_than_linear_time)
+{
+    enum { LENGTH = 65536 };
+    char *text = malloc(LENGTH);
+    size_t n_tokens = 0;
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'a', LENGTH);
+    struct tokenizer *tokenizer =
+        tokenizer_of_json(NORMALIZER(REPLACE("{\"Regex\":\"a(?=[^z]*z)\"}", "b")), "");
+    ck_assert_status(tokenizer_encode(tokenizer, text, LENGTH, 0, NULL, 0, &n_tokens),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("too many steps");
+    check_pieces(tokenizer, "aaz", 0, "b|b");
+    tokenizer_release(tokenizer);
+    free(text);
+}
+END_TEST
+
+/* The text of an added token is normalised when the file is opened, within the same limits. */
+START_TEST(normalized_tokens_are_made_within_limits)
+{
+    static const struct {
+        const char *normalizer, *message;
+    } cases[] = {
+        {DOUBLING, "added_tokens: the tokenizer's normalizer makes"},
+        {REPLACE("{\"Regex\":\"a(?=(?:a|a)*b)\"}", ""), "added_tokens: the tokenizer's pattern"},
+    };
+    char json[4096];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(json, sizeof json,
+                 "{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"id\":11,\"normalized\":true,"
+                                               "\"content\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaac\"}],"
+                                               "\"normalizer\":%s,"
+                                               "\"pre_tokenizer\":" SMALL_BYTE_LEVEL "}",
+                 cases[i].normalizer);
+        struct checkpoint checkpoint = checkpoint_of_json(json, "");
+        check_refused(&checkpoint, LCKV_UNSUPPORTED, cases[i].message);
+    }
+}
+END_TEST
+
 /* ---- GGUF metadata ---- */
 
 /* What to spoil in the metadata of the small tokenizer. */
@@ -389,6 +454,9 @@ static void add_malformed(Suite *suite)
     tcase_add_test(tcase, hostile_patterns_stop_at_a_limit);
     tcase_add_loop_test(tcase, patterns_may_not_take_more_than_linear_time, 0, 6);
     tcase_add_test(tcase, patterns_may_not_take_memory_that_grows_with_the_text);
+    tcase_add_test(tcase, normalizers_may_not_make_texts_grow_without_end);
+    tcase_add_test(tcase, normalizers_may_not_take_more_than_linear_time);
+    tcase_add_test(tcase, normalized_tokens_are_made_within_limits);
     tcase_add_loop_test(tcase, bad_metadata_are_refused_by_name, 0, N_SPOILS);
     suite_add_tcase(suite, tcase);
 }

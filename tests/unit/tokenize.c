@@ -6,7 +6,8 @@
  *
  * FLAGS are those of lckv_tokenize, as a number. Each text is preceded by its length in bytes and a
  * line break. For each, a line with its ids is written; or, if the tokenizer refuses it or the file,
- * a line that begins with "error". A text that takes longer than SECONDS is an error, too.
+ * a line that begins with "error". With SECONDS, only the number of ids is written, and a text that
+ * takes longer is an error, too.
  */
 #include "base/status.h"
 #include "format/checkpoint_open.h"
@@ -73,6 +74,8 @@ static void tokenize(const struct tokenizer *tokenizer, const char *text, size_t
         printf("error: %s", lckv_last_error());
     else if (seconds > 0 && taken > seconds)
         printf("error: %.2f s", taken);
+    else if (seconds > 0)
+        printf("%zu", n_tokens);
     else
         for (size_t i = 0; i < n_tokens; i++)
             printf(i > 0 ? " %d" : "%d", tokens[i]);
