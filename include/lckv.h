@@ -646,8 +646,8 @@ typedef struct lckv_convert_report {
  * Writes the model at `input` (as in lckv_model_open) to a GGUF file at `output`, which is replaced
  * only when the whole file has been written. The new file has the permissions of the one that it
  * replaces. If `output` is a symbolic link, the link stays and the file that it leads to is
- * replaced. Norms and biases are written as f32. A packed file cannot be the input
- * (LCKV_UNSUPPORTED). `report` may be NULL.
+ * replaced. Norms and biases are written as f32. A packed file as the input is as good as the file
+ * that it was packed from. `report` may be NULL.
  */
 LCKV_API lckv_status lckv_convert(const char *input, const char *output,
                                   const lckv_convert_options *options, lckv_convert_report *report);

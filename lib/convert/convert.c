@@ -53,18 +53,6 @@ static lckv_status check_options(const lckv_convert_options *options)
     return LCKV_OK;
 }
 
-/* Refuses packed files, because their rows cannot be read in the form that files store. */
-static lckv_status check_unpacked(const struct checkpoint *in)
-{
-    for (size_t i = 0; i < in->n_tensors; i++) {
-        if (in->tensors[i].layout.lanes > 0)
-            return fail(LCKV_UNSUPPORTED,
-                        "%s: packed for running; convert the file that it was packed from",
-                        in->name);
-    }
-    return LCKV_OK;
-}
-
 static lckv_status choose_layout(struct converter *c)
 {
     const struct kernels *kernels = NULL;
@@ -80,8 +68,6 @@ static lckv_status open_input(struct converter *c, const char *input)
 {
     const char *plan = c->options->plan;
     lckv_status status = checkpoint_check_weights(&c->in);
-    if (status == LCKV_OK)
-        status = check_unpacked(&c->in);
     if (status == LCKV_OK)
         status = hparams_read(&c->in, &c->hparams, &c->remarks);
     const struct text *own = &c->hparams.plan;

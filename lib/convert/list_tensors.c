@@ -71,7 +71,8 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
      * Two rows that are rotated together are neighbours in the GGUF files of some architectures.
      * Elsewhere, and in packed files, they are half a head apart.
      */
-    bool split = c->in.kind == CHECKPOINT_HF || !c->hparams.architecture->gguf_rope_adjacent;
+    bool split = c->in.kind == CHECKPOINT_HF || sources[0]->layout.lanes > 0 ||
+                 !c->hparams.architecture->gguf_rope_adjacent;
     bool to_split = to->layout.lanes > 0 || !c->hparams.architecture->gguf_rope_adjacent;
     if (rotated && split && !to_split)
         rows->split_head_dim = c->hparams.head_dim;
@@ -137,6 +138,12 @@ static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t laye
     if (n > 0 && n_missing > 0)
         return fail(LCKV_MISMATCH,
                     "%s: some of the layers to average have biases and some have none", c->in.name);
+    for (size_t i = 1; i < n; i++) {
+        if ((sources[i]->layout.lanes > 0) != (sources[0]->layout.lanes > 0))
+            return fail(LCKV_MISMATCH,
+                        "%s: some of the layers to average are packed and some are not",
+                        c->in.name);
+    }
     return n > 0 ? add_tensor(c, weight, layer, sources, n) : LCKV_OK;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 #include "kernels/blocks.h"
-#include "kernels/matrix.h"
+#include "kernels/file_rows.h"
 #include "model/filling.h"
 
 bool rows_can_be(lckv_dtype dtype)
@@ -30,14 +30,27 @@ static uint64_t source_row(const struct rows *rows, uint64_t row)
     return row - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
 }
 
-/* The bytes of a row of the source; a vector is one row. */
+/* The bytes of a row of the source in the form of files; a vector is one row. */
 static size_t row_bytes(const struct tensor *source)
 {
-    return (size_t)(source->n_dims > 1 ? source->n_bytes / source->shape[0] : source->n_bytes);
+    const struct dtype_info *info = dtype_info(source->dtype);
+    const uint64_t n_columns = source->shape[source->n_dims - 1];
+    return (size_t)(n_columns / info->block_elements * info->block_bytes);
 }
+
+/* A strip of a packed source, by itself. */
+struct source_strip {
+    struct matrix matrix;
+    uint32_t number; /* NO_STRIP: none has been read */
+};
+
+#define NO_STRIP UINT32_MAX
 
 struct buffers {
     uint8_t *source, *out;
+    /* [n_strips], two for each source: rows of both halves of a head come in turns. */
+    struct source_strip *strips;
+    size_t n_strips;
     float *values, *sum;
     size_t source_bytes, out_bytes, n_columns;
     uint32_t rows_at_once; /* the rows in `out`: those of a packed strip, or 1 */
@@ -51,12 +64,36 @@ static void release(struct buffers *b, const lckv_allocator *allocator)
     memory_free(allocator, b->values, b->n_columns, sizeof *b->values);
     memory_free(allocator, b->sum, b->n_columns, sizeof *b->sum);
     matrix_release(&b->strip, allocator);
+    for (size_t i = 0; i < b->n_strips; i++)
+        matrix_release(&b->strips[i].matrix, allocator);
+    memory_free(allocator, b->strips, b->n_strips, sizeof *b->strips);
 }
 
-static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
-                            const lckv_allocator *allocator)
+static lckv_status allocate_strips(struct buffers *b, const struct rows *rows,
+                                   const lckv_allocator *allocator)
+{
+    lckv_status status =
+        memory_alloc(allocator, 2 * rows->n_sources, sizeof *b->strips, "strips", &b->strips);
+    if (status != LCKV_OK)
+        return status;
+    b->n_strips = 2 * rows->n_sources;
+    for (size_t i = 0; status == LCKV_OK && i < b->n_strips; i++) {
+        const struct tensor *source = rows->sources[i / 2];
+        b->strips[i].number = NO_STRIP;
+        if (source->layout.lanes > 0)
+            status = matrix_create(&b->strips[i].matrix, source->dtype,
+                                   packed_strip_rows(source->dtype, source->layout),
+                                   (uint32_t)source->shape[1], source->layout, allocator);
+    }
+    return status;
+}
+
+static lckv_status allocate(struct buffers *b, const struct rows *rows,
+                            const struct gguf_tensor *to, const lckv_allocator *allocator)
 {
     lckv_status status = memory_alloc(allocator, b->source_bytes, 1, "a row", &b->source);
+    if (status == LCKV_OK)
+        status = allocate_strips(b, rows, allocator);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, b->rows_at_once, b->out_bytes, "a row", &b->out);
     if (status == LCKV_OK)
@@ -69,15 +106,37 @@ static lckv_status allocate(struct buffers *b, const struct gguf_tensor *to,
     return status;
 }
 
+/* Reads row `row` of source `s` in the form of files. */
+static lckv_status read_row(const struct rows *rows, const struct checkpoint *in, size_t s,
+                            uint64_t row, struct buffers *b, uint8_t *bytes)
+{
+    const struct tensor *source = rows->sources[s];
+    if (source->layout.lanes == 0)
+        return checkpoint_read(in, source, row * row_bytes(source), bytes, row_bytes(source));
+    const uint32_t head = rows->split_head_dim;
+    const bool upper_half = head != 0 && row % head >= head / 2;
+    struct source_strip *strip = &b->strips[2 * s + upper_half];
+    const struct packed_size *size = &strip->matrix.size;
+    const uint32_t number = (uint32_t)(row / size->strip_rows);
+    if (strip->number != number) {
+        lckv_status status = checkpoint_read(in, source, number * (uint64_t)size->strip_bytes,
+                                             strip->matrix.owned, size->strip_bytes);
+        if (status != LCKV_OK)
+            return status;
+        strip->number = number;
+    }
+    matrix_file_row(&strip->matrix, (uint32_t)(row % size->strip_rows), bytes);
+    return LCKV_OK;
+}
+
 /* Puts the mean of the sources' rows into b->sum as float32: of one source, that row exactly. */
 static lckv_status mean_row(const struct rows *rows, const struct checkpoint *in, uint64_t row,
                             struct buffers *b)
 {
     for (size_t s = 0; s < rows->n_sources; s++) {
         const struct tensor *source = rows->sources[s];
-        size_t bytes = row_bytes(source);
         float *values = s == 0 ? b->sum : b->values;
-        lckv_status status = checkpoint_read(in, source, row * bytes, b->source, bytes);
+        lckv_status status = read_row(rows, in, s, row, b, b->source);
         if (status != LCKV_OK)
             return status;
         blocks_dequantize(source->dtype, b->source, b->n_columns, values);
@@ -96,7 +155,7 @@ static lckv_status convert_row(const struct rows *rows, const struct checkpoint 
 {
     uint64_t from = source_row(rows, row);
     if (rows->n_sources == 1 && rows->sources[0]->dtype == to->dtype)
-        return checkpoint_read(in, rows->sources[0], from * b->out_bytes, out, b->out_bytes);
+        return read_row(rows, in, 0, from, b, out);
     lckv_status status = mean_row(rows, in, from, b);
     if (status == LCKV_OK)
         blocks_quantize(to->dtype, b->sum, b->n_columns, out);
@@ -182,7 +241,7 @@ lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
     struct buffers b = {0};
     lckv_status status = measure(&b, rows, to);
     if (status == LCKV_OK)
-        status = allocate(&b, to, allocator);
+        status = allocate(&b, rows, to, allocator);
     if (status == LCKV_OK)
         status = to->n_dims > 1 ? write_matrix(rows, in, to, &b, writer, progress, user)
                                 : write_vector(rows, in, to, &b, writer, progress, user);

@@ -59,6 +59,57 @@ void kquant_read(lckv_dtype dtype, const uint8_t *bytes, struct kquant *block)
         read_q45(dtype == LCKV_DTYPE_Q5_K, bytes, block);
 }
 
+static void write_scales(const uint8_t scales[16], uint8_t bytes[12])
+{
+    for (size_t j = 0; j < 4; j++) {
+        bytes[j] = (uint8_t)(scales[j] | scales[4 + j] >> 4 << 6);
+        bytes[j + 4] = (uint8_t)(scales[8 + j] | scales[12 + j] >> 4 << 6);
+        bytes[j + 8] = (uint8_t)((scales[4 + j] & 15) | (scales[12 + j] & 15) << 4);
+    }
+}
+
+static void write_q45(bool five_bits, const struct kquant *block, uint8_t *bytes)
+{
+    memcpy(bytes, &block->d, 2);
+    memcpy(bytes + 2, &block->d_min, 2);
+    write_scales(block->scales, bytes + 4);
+    uint8_t *fifth = bytes + 16, *nibbles = fifth + (five_bits ? 32 : 0);
+    for (size_t i = 0; i < 128; i++) {
+        const uint8_t *numbers = block->numbers + i / 32 * 64 + i % 32;
+        nibbles[i] = (uint8_t)((numbers[0] & 15) | (numbers[32] & 15) << 4);
+    }
+    for (size_t i = 0; five_bits && i < 32; i++) {
+        unsigned bits = 0;
+        for (unsigned s = 0; s < 8; s++)
+            bits |= (block->numbers[32 * s + i] >> 4 & 1u) << s;
+        fifth[i] = (uint8_t)bits;
+    }
+}
+
+static void write_q6(const struct kquant *block, uint8_t *bytes)
+{
+    uint8_t *low = bytes, *high = bytes + 128;
+    for (size_t i = 0; i < 128; i++) {
+        const uint8_t *numbers = block->numbers + i / 64 * 128 + i % 64;
+        low[i] = (uint8_t)((numbers[0] & 15) | (numbers[64] & 15) << 4);
+    }
+    for (size_t i = 0; i < 64; i++) {
+        const uint8_t *numbers = block->numbers + i / 32 * 128 + i % 32;
+        high[i] = (uint8_t)(numbers[0] >> 4 | numbers[32] >> 4 << 2 | numbers[64] >> 4 << 4 |
+                            numbers[96] >> 4 << 6);
+    }
+    memcpy(bytes + 192, block->scales, 16);
+    memcpy(bytes + 208, &block->d, 2);
+}
+
+void kquant_write(lckv_dtype dtype, const struct kquant *block, uint8_t *bytes)
+{
+    if (dtype == LCKV_DTYPE_Q6_K)
+        write_q6(block, bytes);
+    else
+        write_q45(dtype == LCKV_DTYPE_Q5_K, block, bytes);
+}
+
 void kquant_values(lckv_dtype dtype, const struct kquant *block, float values[256])
 {
     float d = f16_to_f32(block->d), d_min = 0;

@@ -20,6 +20,10 @@ struct kquant {
 };
 
 void kquant_read(lckv_dtype dtype, const uint8_t *bytes, struct kquant *block);
+
+/* Puts a block of q4_K, q5_K or q6_K together again. */
+void kquant_write(lckv_dtype dtype, const struct kquant *block, uint8_t *bytes);
+
 void kquant_values(lckv_dtype dtype, const struct kquant *block, float values[256]);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "kernels/blocks.h"
+#include "kernels/file_rows.h"
 #include "kernels/kquants.h"
 
 #include <string.h>
@@ -181,19 +182,17 @@ static void pack_kquant(lckv_dtype dtype, uint8_t *scales, uint8_t *body, size_t
 }
 
 static void unpack_kquant(lckv_dtype dtype, const uint8_t *scales, const uint8_t *body, size_t rows,
-                          size_t lane, float *values)
+                          size_t lane, struct kquant *block)
 {
-    struct kquant block;
-    memcpy(&block.d, scales + 2 * lane, 2);
+    memcpy(&block->d, scales + 2 * lane, 2);
     if (dtype == LCKV_DTYPE_Q6_K) {
         for (size_t s = 0; s < 16; s++)
-            block.scales[s] = scales[2 * rows + s * rows + lane];
+            block->scales[s] = scales[2 * rows + s * rows + lane];
     } else {
-        memcpy(&block.d_min, scales + 2 * rows + 2 * lane, 2);
-        unpack_scales(scales + 4 * rows, rows, lane, block.scales);
+        memcpy(&block->d_min, scales + 2 * rows + 2 * lane, 2);
+        unpack_scales(scales + 4 * rows, rows, lane, block->scales);
     }
-    unpack_numbers(high_bits(dtype), body, rows, lane, block.numbers);
-    kquant_values(dtype, &block, values);
+    unpack_numbers(high_bits(dtype), body, rows, lane, block->numbers);
 }
 
 /* ---- Strips */
@@ -295,6 +294,29 @@ static void file_block(const struct matrix *matrix, size_t lane, const uint8_t *
         store_quad(block + 2 * n_heads + 4 * q, load_quad(body + (q * rows + lane) * 4) ^ flip);
 }
 
+void matrix_file_row(const struct matrix *matrix, uint32_t row, uint8_t *bytes)
+{
+    const struct packed_form form = packed_form(matrix->dtype);
+    const struct dtype_info *info = dtype_info(matrix->dtype);
+    size_t rows = matrix->size.strip_rows, lane = row % rows;
+    const uint8_t *strip = matrix->data + row / rows * matrix->size.strip_bytes;
+    for (size_t b = 0; b < matrix->size.n_blocks; b++) {
+        struct packed_block at = packed_block(form, rows, b);
+        size_t first = b * form.columns, left = matrix->n_columns - first;
+        size_t columns = left < form.columns ? left : form.columns; /* bfloat16 may end with one */
+        uint8_t block[256];
+        if (form.columns == 256) {
+            struct kquant super;
+            unpack_kquant(matrix->dtype, strip + at.scales, strip + at.body, rows, lane, &super);
+            kquant_write(matrix->dtype, &super, block);
+        } else {
+            file_block(matrix, lane, strip + at.scales, strip + at.body, block);
+        }
+        memcpy(bytes + first / info->block_elements * info->block_bytes, block,
+               columns / info->block_elements * info->block_bytes);
+    }
+}
+
 void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
 {
     const struct packed_form form = packed_form(matrix->dtype);
@@ -305,8 +327,9 @@ void matrix_unpack_row(const struct matrix *matrix, uint32_t row, float *values)
         size_t first = b * form.columns, left = matrix->n_columns - first;
         uint8_t block[256];
         if (form.columns == 256) {
-            unpack_kquant(matrix->dtype, strip + at.scales, strip + at.body, rows, lane,
-                          values + first);
+            struct kquant super;
+            unpack_kquant(matrix->dtype, strip + at.scales, strip + at.body, rows, lane, &super);
+            kquant_values(matrix->dtype, &super, values + first);
         } else {
             file_block(matrix, lane, strip + at.scales, strip + at.body, block);
             blocks_dequantize(matrix->dtype, block, left < form.columns ? left : form.columns,

@@ -124,6 +124,29 @@ json "d['n_layers'] == len(d['plan'].split('_')) and d['n_vocab'] > 0" info "$mo
 json "d['rms_norm_eps'] == 1e-5 and len(str(d['rms_norm_eps'])) < 9" info "$model" --json
 json "any(e['key'] == 'general.architecture' for e in d['metadata'])" info "$model" --json --metadata
 json "d['n_layers'] == len(d['layers']) and not d['is_shape_assumed']" plan --model "$model" --json
+json "d['problem'] is None and d['remarks'] == []" info "$model" --json
+
+# A file without tensors, whose number stands at byte 8, is a vocabulary; so is one of an unknown architecture.
+cp "$model" "$work/vocabulary.gguf"
+head -c 8 /dev/zero | dd of="$work/vocabulary.gguf" bs=1 seek=8 conv=notrunc 2>"$work/err"
+sed 's/lckv-llama/lckv-other/g' "$model" >"$work/other.gguf"
+for file in vocabulary other; do
+    file=$work/$file.gguf
+    "$tool" tokenize "$model" --text "Once upon a time" >"$work/text"
+    run tokenize "$file" --text "Once upon a time"
+    report "tokens of $(basename "$file")" "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
+    exits 0 "Once upon a time" detokenize "$file" --tokens "@$work/out"
+    exits 0 "does not run" info "$file"
+    exits 1 "" generate "$file" --prompt x
+done
+exits 1 "has no tensors" generate "$work/vocabulary.gguf" --prompt x
+exits 1 "has no tensors" convert "$work/vocabulary.gguf" "$work/x.gguf"
+json "'has no tensors' in d['problem'] and d['n_parameters'] == 0 and d['n_layers'] > 0" \
+    info "$work/vocabulary.gguf" --json
+json "d['n_slots'] < d['n_layers']" plan --model "$work/vocabulary.gguf" --json
+exits 1 "lckv-other" plan --model "$work/other.gguf"
+json "d['architecture'] == 'lckv-other' and 'lckv-other' in d['problem'] and 'plan' not in d and d['n_vocab'] > 0" \
+    info "$work/other.gguf" --json
 json "all(isinstance(t, int) for t in d['tokens']) and d['tokens']" \
     tokenize "$model" --text 'Once "upon" a time' --json
 json "d['tokens'] == []" tokenize "$model" --no-bos --text '' --json

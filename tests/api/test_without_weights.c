@@ -124,7 +124,12 @@ START_TEST(opens_a_vocabulary_by_itself)
     ck_assert_error_has("has no tensors");
     ck_assert_error_has("lckv tokenize");
     ck_assert_ok(lckv_model_open_memory(bytes, length, &none, &vocabulary));
+    folder_write("vocabulary.gguf", bytes, length);
     free(bytes);
+    ck_assert_status(
+        lckv_convert(folder_path("vocabulary.gguf"), folder_path("out.gguf"), NULL, NULL),
+        LCKV_UNSUPPORTED);
+    ck_assert_error_has("has no tensors");
     ck_assert_ok(lckv_model_open(MODEL, NULL, &with));
     check_same_text(with, vocabulary);
     check_same_plan(lckv_model_plan(with), lckv_model_plan(vocabulary));

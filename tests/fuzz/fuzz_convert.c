@@ -51,9 +51,10 @@ static void check_written(const struct request *request, lckv_pool *pool)
     if (succeeded(lckv_model_open(folder_path("out.gguf"), &options, &model)))
         touch_model(model, pool);
     lckv_model_release(model);
-    if (request->options.packed != 0)
-        return;
-    lckv_convert_options again = {.size = sizeof again, .allocator = &limited};
+    lckv_convert_options again = {.size = sizeof again,
+                                  .allocator = &limited,
+                                  .packed = request->options.packed,
+                                  .kernel_set = request->options.kernel_set};
     require_ok(lckv_convert(folder_path("out.gguf"), folder_path("again.gguf"), &again, NULL));
     size_t length, length_again;
     char *first = read_file(folder_path("out.gguf"), &length);

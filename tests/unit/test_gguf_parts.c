@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "allocator.h"
+
 /* ---- Parts of one tensor each, made byte by byte ---- */
 
 struct part {
@@ -291,6 +293,35 @@ START_TEST(without_weights_parts_may_be_missing)
 }
 END_TEST
 
+/* Each allocation fails once; the open then gives back all that it took. */
+START_TEST(want_of_memory_leaves_nothing_behind)
+{
+    struct counting counting;
+    const lckv_allocator allocator = counting_allocator(&counting);
+    lckv_model_options options = {.size = sizeof options,
+                                  .weights = _i == 0 ? LCKV_WEIGHTS_DEFAULT : LCKV_WEIGHTS_NONE,
+                                  .allocator = &allocator};
+    lckv_model_info info = {.size = sizeof info};
+    lckv_model *model;
+    lckv_status status = LCKV_OUT_OF_MEMORY;
+    write_model();
+    ck_assert_ok(lckv_pool_create(1, &options.pool));
+    for (size_t n = 0; status != LCKV_OK; n++) {
+        counting = (struct counting){.n_allowed = n};
+        status = lckv_model_open(folder_path(SMALL), &options, &model);
+        if (status != LCKV_OK) {
+            ck_assert_status(status, LCKV_OUT_OF_MEMORY);
+            ck_assert_uint_eq(counting.out, 0);
+        }
+    }
+    ck_assert_ok(lckv_model_get_info(model, &info));
+    ck_assert_ptr_null(info.problem);
+    lckv_model_release(model);
+    ck_assert_uint_eq(counting.out, 0);
+    lckv_pool_release(options.pool);
+}
+END_TEST
+
 static void add_parts(Suite *suite)
 {
     TCase *tests = tcase_create("parts");
@@ -311,6 +342,7 @@ static void add_models(Suite *suite)
     tcase_add_loop_test(tests, conversions_do_not_depend_on_parts, 0, 3);
     tcase_add_test(tests, parts_are_packed_before_they_are_streamed);
     tcase_add_test(tests, without_weights_parts_may_be_missing);
+    tcase_add_loop_test(tests, want_of_memory_leaves_nothing_behind, 0, 2);
     suite_add_tcase(suite, tests);
 }
 

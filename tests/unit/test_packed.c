@@ -2,7 +2,7 @@
  * The packed form: sizes, type numbers, and strips that move from one layout to another.
  */
 #include "format/packed.h"
-#include "kernels/matrix.h"
+#include "kernels/file_rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -175,6 +175,28 @@ START_TEST(strips_go_from_any_layout_to_any_other)
 }
 END_TEST
 
+START_TEST(rows_come_back_as_they_were)
+{
+    static uint8_t bytes[MOST_BYTES], row[1024 * 4];
+    lckv_dtype dtype = dtypes[_i];
+    uint64_t row_bytes;
+    random_seed = 12;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(random_bits() >> 24);
+    ck_assert(dtype_bytes(dtype, columns_of(dtype), &row_bytes));
+    for (size_t l = 0; l < N_LAYOUTS; l++) {
+        struct matrix matrix = pack(dtype, layouts[l], bytes);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            memset(row, 0xa5, sizeof row);
+            matrix_file_row(&matrix, r, row);
+            ck_assert_mem_eq(row, bytes + r * row_bytes, row_bytes);
+            ck_assert_uint_eq(row[row_bytes], 0xa5); /* and nothing behind them is written */
+        }
+        matrix_release(&matrix, &memory_default_allocator);
+    }
+}
+END_TEST
+
 static uint64_t fnv1a(const uint8_t *bytes, size_t length)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -235,6 +257,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, sizes_that_do_not_fit_are_refused);
     tcase_add_loop_test(tcase, type_numbers_come_back, 0, N_DTYPES);
     tcase_add_loop_test(tcase, strips_go_from_any_layout_to_any_other, 0, N_DTYPES);
+    tcase_add_loop_test(tcase, rows_come_back_as_they_were, 0, N_DTYPES);
     tcase_add_loop_test(tcase, the_bytes_are_those_of_the_version, 0, N_DTYPES);
     tcase_add_test(tcase, a_view_is_not_freed);
     suite_add_tcase(suite, tcase);
