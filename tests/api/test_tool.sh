@@ -135,7 +135,7 @@ for file in vocabulary other; do
     "$tool" tokenize "$model" --text "Once upon a time" >"$work/text"
     run tokenize "$file" --text "Once upon a time"
     report "tokens of $(basename "$file")" "$([ -s "$work/text" ] && cmp -s "$work/text" "$work/out" && echo true)"
-    exits 0 "Once upon a time" detokenize "$file" --tokens "@$work/out"
+    exits 0 "Once upon a time" detokenize "$file" --tokens "@$work/text"
     exits 0 "does not run" info "$file"
     exits 1 "" generate "$file" --prompt x
 done
