@@ -60,14 +60,13 @@ static void check_same_plan(const lckv_plan *a, const lckv_plan *b)
 /* As it is, packed for the kernel set in use, packed for another one, and a directory. */
 START_TEST(tells_what_the_model_with_weights_tells)
 {
-    const char *path = _i == 3 ? GOLDEN : MODEL;
+    const char *packed = folder_path("packed.gguf");
+    const char *path = _i == 3 ? GOLDEN : _i == 0 ? MODEL : packed;
     const lckv_convert_options packing = {
         .size = sizeof packing, .packed = 1, .kernel_set = _i == 2 ? "portable" : NULL};
     lckv_model *with, *without;
-    if (_i == 1 || _i == 2) {
-        path = folder_path("packed.gguf");
-        ck_assert_ok(lckv_convert(MODEL, path, &packing, NULL));
-    }
+    if (path == packed)
+        ck_assert_ok(lckv_convert(MODEL, packed, &packing, NULL));
     ck_assert_ok(lckv_model_open(path, NULL, &with));
     ck_assert_ok(lckv_model_open(path, &none, &without));
     const lckv_model_info info = info_of(without);
