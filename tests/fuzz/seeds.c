@@ -275,6 +275,27 @@ static void write_conversions(void)
     }
 }
 
+/* A packed file is turned back, into another type, and packed for another kernel set. */
+static void write_unpackings(void)
+{
+    static const char *const digits[] = {"00000", "20000", "00100"};
+    const struct tiny tiny = {.n_layers = 1, .is_tied = true};
+    const lckv_convert_options packing = {
+        .size = sizeof packing, .packed = 1, .kernel_set = "portable"};
+    folder_begin();
+    require(tiny_write(&tiny, folder), "cannot write to %s", folder);
+    require_ok(lckv_convert(folder, folder_path("p.gguf"), &packing, NULL));
+    for (size_t i = 0; i < COUNT(digits); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "unpacked-%s", digits[i]);
+        FILE *seed = begin_seed("convert", name);
+        put_part(seed, "options", digits[i]);
+        put_part(seed, "model.gguf", "");
+        put_file(seed, folder_path("p.gguf"));
+        end_seed(seed);
+    }
+}
+
 static void write_texts(void)
 {
     static const char *const files[] = {"gpt2", "llama3", "plain", "smollm", "steps"};
@@ -431,6 +452,7 @@ int main(int argc, char **argv)
     write_blocks();
     write_splits();
     write_conversions();
+    write_unpackings();
     write_texts();
     write_chats();
     write_plans();
