@@ -105,7 +105,7 @@ lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_opti
     status = windows_complete(&cache->paging.windows);
     if (status == LCKV_OK)
         status = kv_layout_init(&cache->layout, options->kv_dtype, options->v_dtype,
-                                model->hparams.n_kv_heads, model->hparams.head_dim,
+                                model->hparams.widest.n_kv_heads, model->hparams.widest.head_dim,
                                 options->page_positions);
     return status == LCKV_OK ? cache_size(cache, options, n_pages) : status;
 }

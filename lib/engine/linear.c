@@ -15,6 +15,7 @@ struct products {
     struct source source;
     const struct input *input; /* where the forms of its rows lie */
     struct activations x;
+    size_t n_columns; /* of the source's rows */
     bool prepared;
 };
 
@@ -50,7 +51,7 @@ static void prepare_row(const struct products *products, size_t m)
         model->kernels->rms_norm(source->buffer->values + m * source->buffer->stride, source->norm,
                                  model->hparams.rms_norm_eps, model->hparams.hidden_size,
                                  x->values + m * x->stride);
-    kernels_prepare(model->kernels, &products->x, m, 0, products->x.stride);
+    kernels_prepare(model->kernels, &products->x, m, 0, products->n_columns);
 }
 
 /*
@@ -64,7 +65,7 @@ static struct products products_begin(struct task *task, struct source source,
 {
     const struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
-    struct products products = {.source = source};
+    struct products products = {.source = source, .n_columns = matrices[0]->n_columns};
     products.input = source.prepared != NULL ? source.prepared
                      : pass->few             ? &w->own[task->worker->index]
                                              : &w->shared;
@@ -205,12 +206,11 @@ void swiglu(struct task *task, struct source source, const struct model_layer *w
     while (products_claim(&step, &columns)) {
         multiply_columns(task, &weights->up, &step.x, columns, up);
         multiply_columns(task, &weights->gate, &step.x, columns, gate);
-        size_t end = round_up(columns.end, ACTIVATION_BLOCK);
         for (size_t m = 0; m < step.x.n_rows; m++) {
             kernels->swiglu(gate->values + m * gate->stride + columns.begin,
                             up->values + m * up->stride + columns.begin,
                             columns.end - columns.begin);
-            kernels_prepare(kernels, &activated, m, columns.begin, end);
+            kernels_prepare(kernels, &activated, m, columns.begin, columns.end);
         }
     }
     step_end(&step.step);

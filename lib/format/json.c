@@ -78,18 +78,41 @@ static lckv_status member(const struct json_value *object, const char *what, con
     return LCKV_OK;
 }
 
-lckv_status json_get_u32(const struct json_value *object, const char *what, const char *name,
-                         uint32_t *value, bool *found)
+static lckv_status take_u32(const struct json_value *item, const char *what, const char *name,
+                            uint32_t *value)
 {
-    const struct json_value *item = NULL;
     int64_t integer;
-    lckv_status status = member(object, what, name, &item, found);
-    if (status != LCKV_OK || item == NULL)
-        return status;
     if (!json_integer(item, &integer) || integer < 0 || integer > UINT32_MAX)
         return expected(what, name, "an integer from 0 to 4294967295");
     *value = (uint32_t)integer;
     return LCKV_OK;
+}
+
+lckv_status json_get_u32(const struct json_value *object, const char *what, const char *name,
+                         uint32_t *value, bool *found)
+{
+    const struct json_value *item = NULL;
+    lckv_status status = member(object, what, name, &item, found);
+    return status == LCKV_OK && item != NULL ? take_u32(item, what, name, value) : status;
+}
+
+lckv_status json_get_u32s(const struct json_value *object, const char *what, const char *name,
+                          uint32_t *values, size_t n, bool *found)
+{
+    const struct json_value *item = NULL;
+    lckv_status status = member(object, what, name, &item, found);
+    if (status != LCKV_OK || item == NULL)
+        return status;
+    const bool is_array = json_is(item, JSON_ARRAY);
+    if (is_array && json_count(item) != n)
+        return fail(LCKV_BAD_FORMAT, "%s: %s has %zu elements; expected %zu", what, name,
+                    json_count(item), n);
+    const struct json_value *element = is_array ? json_first(item) : item;
+    for (size_t i = 0; status == LCKV_OK && i < n; i++) {
+        status = take_u32(element, what, name, &values[i]);
+        element = is_array ? json_next(item, element) : element;
+    }
+    return status;
 }
 
 lckv_status json_get_f64(const struct json_value *object, const char *what, const char *name,

@@ -100,6 +100,9 @@ CHECKED lckv_status json_to_metadata(const struct json_value *object, struct met
  */
 CHECKED lckv_status json_get_u32(const struct json_value *object, const char *what,
                                  const char *name, uint32_t *value, bool *found);
+/* A value for each of `n`: an array of so many, or one that stands for all of them. */
+CHECKED lckv_status json_get_u32s(const struct json_value *object, const char *what,
+                                  const char *name, uint32_t *values, size_t n, bool *found);
 CHECKED lckv_status json_get_f64(const struct json_value *object, const char *what,
                                  const char *name, double *value, bool *found);
 CHECKED lckv_status json_get_bool(const struct json_value *object, const char *what,

@@ -4,6 +4,7 @@
  */
 #include "format/metadata.h"
 
+#include "base/reader.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -93,6 +94,38 @@ lckv_status metadata_get_u32(const struct metadata *metadata, const char *key, u
                     key);
     *value = (uint32_t)number;
     return LCKV_OK;
+}
+
+/* Whether it is an array of `n` integers of 32 bits. */
+static bool is_u32s(const struct metadata_value *value, size_t n)
+{
+    return value->type == METADATA_ARRAY && value->count == n &&
+           (value->element_type == METADATA_U32 || value->element_type == METADATA_I32);
+}
+
+lckv_status metadata_get_u32s(const struct metadata *metadata, const char *key, uint32_t *values,
+                              size_t n, bool *found)
+{
+    const struct metadata_value *entry = look_up(metadata, key, found);
+    if (entry == NULL)
+        return LCKV_OK;
+    if (entry->type != METADATA_ARRAY) {
+        lckv_status status = metadata_get_u32(metadata, key, &values[0], NULL);
+        for (size_t i = 1; i < n; i++)
+            values[i] = values[0];
+        return status;
+    }
+    if (!is_u32s(entry, n))
+        return fail(LCKV_BAD_FORMAT, "metadata \"%s\": expected an integer, or an array of %zu",
+                    key, n);
+    struct reader reader;
+    reader_init(&reader, entry->as.elements, n * sizeof *values, key);
+    for (size_t i = 0; i < n; i++) {
+        values[i] = reader_u32(&reader, "element");
+        if (entry->element_type == METADATA_I32 && values[i] > INT32_MAX)
+            return fail(LCKV_BAD_FORMAT, "metadata \"%s\": element %zu is negative", key, i);
+    }
+    return reader_status(&reader);
 }
 
 lckv_status metadata_get_f32(const struct metadata *metadata, const char *key, float *value,

@@ -71,6 +71,10 @@ CHECKED lckv_status metadata_get_bool(const struct metadata *metadata, const cha
 CHECKED lckv_status metadata_get_text(const struct metadata *metadata, const char *key,
                                       struct text *value, bool *found);
 
+/* A value for each of `n`: an array of so many, or one that stands for all of them. */
+CHECKED lckv_status metadata_get_u32s(const struct metadata *metadata, const char *key,
+                                      uint32_t *values, size_t n, bool *found);
+
 /*
  * Adds a value whose key, strings and elements are in the arena already. LCKV_BAD_FORMAT if the key
  * is there already.
@@ -90,6 +94,8 @@ CHECKED lckv_status metadata_set_texts(struct metadata *metadata, const char *ke
                                        const struct text *texts, size_t count);
 CHECKED lckv_status metadata_set_i32s(struct metadata *metadata, const char *key,
                                       const int32_t *values, size_t count);
+CHECKED lckv_status metadata_set_u32s(struct metadata *metadata, const char *key,
+                                      const uint32_t *values, size_t count);
 CHECKED lckv_status metadata_set_value(struct metadata *metadata,
                                        const struct metadata_value *value);
 

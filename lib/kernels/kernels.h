@@ -86,7 +86,8 @@ enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, b
 
 /*
  * Fills, from the float32 values of a row, the other forms for which `x` has room, for columns
- * [begin, end), which are whole blocks.
+ * [begin, end). They are whole blocks, or end where the row does: the rest of its last block
+ * becomes zeros.
  */
 void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
                      size_t begin, size_t end);

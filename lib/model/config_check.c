@@ -40,9 +40,9 @@ static lckv_status check_value(const struct config_key *key, struct value value,
     case KEY_ON:
         return expect_number(key->name, value, 1);
     case KEY_HEAD_DIM:
-        return expect_number(key->name, value, (double)h->head_dim);
+        return expect_number(key->name, value, (double)h->widest.head_dim);
     case KEY_SCALE:
-        return expect_number(key->name, value, 1 / sqrt((double)h->head_dim));
+        return expect_number(key->name, value, 1 / sqrt((double)h->widest.head_dim));
     case KEY_OFF:
         if (value.kind == NUMBER && value.number == 0)
             return LCKV_OK;
@@ -156,7 +156,7 @@ lckv_status config_check_gguf(const struct metadata *metadata, const struct hpar
         const struct metadata_value *value = &metadata->values[i];
         const struct config_key *key;
         struct text name = value->key;
-        if (strip(&name, hparams->architecture->gguf_name))
+        if (strip(&name, hparams->architecture_name))
             key = config_key_find(KEYS_OF_ARCHITECTURE, name);
         else if (strip(&name, "lckv"))
             key = config_key_find(KEYS_OF_LCKV, name);

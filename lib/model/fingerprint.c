@@ -131,19 +131,30 @@ static void add_output(struct sum *sum)
     }
 }
 
+static bool is_widest(const struct layer_hparams *widest, const struct layer_hparams *layer)
+{
+    return layer->head_dim == widest->head_dim && layer->n_kv_heads == widest->n_kv_heads &&
+           layer->intermediate_size == widest->intermediate_size && layer->rope == 0;
+}
+
 static void add_description(struct sum *sum, const struct lckv_model *model)
 {
     const struct hparams *h = &model->hparams;
-    const uint32_t facts[] = {h->n_layers,          h->n_vocab,      h->hidden_size,
-                              h->intermediate_size, h->n_heads,      h->n_kv_heads,
-                              h->head_dim,          h->force_nodiag, h->tie_embeddings};
+    const uint32_t facts[] = {
+        h->n_layers,      h->n_vocab,           h->hidden_size,     h->widest.intermediate_size,
+        h->n_heads,       h->widest.n_kv_heads, h->widest.head_dim, h->force_nodiag,
+        h->tie_embeddings};
     add(sum, facts, sizeof facts);
     add(sum, &h->rms_norm_eps, sizeof h->rms_norm_eps);
-    add(sum, model->frequencies, h->head_dim / 2 * sizeof *model->frequencies);
+    for (uint32_t r = 0; r < h->n_ropes; r++)
+        add(sum, model->ropes[r].frequencies,
+            model->ropes[r].n_pairs * sizeof *model->ropes[r].frequencies);
     for (uint32_t i = 0; i < h->n_layers; i++) {
-        const struct plan_layer *layer = &model->plan->layers[i];
-        const uint32_t plan[] = {layer->source, layer->windowed};
+        const struct model_layer *layer = &model->layers[i];
+        const uint32_t plan[] = {layer->plan->source, layer->plan->windowed};
         add(sum, plan, sizeof plan);
+        if (!is_widest(&h->widest, layer->shape)) /* what all layers have has been added */
+            add(sum, layer->shape, sizeof *layer->shape);
     }
 }
 
@@ -174,8 +185,8 @@ static lckv_status add_streamed_weights(struct sum *sum)
 static lckv_status compute(const struct lckv_model *model, uint64_t *fingerprint)
 {
     const struct hparams *h = &model->hparams;
-    const uint32_t query = h->n_heads * h->head_dim;
-    size_t most = h->hidden_size > h->intermediate_size ? h->hidden_size : h->intermediate_size;
+    const uint32_t query = h->n_heads * h->widest.head_dim, mlp = h->widest.intermediate_size;
+    size_t most = h->hidden_size > mlp ? h->hidden_size : mlp;
     most = query > most ? query : most;
     struct sum sum = {.model = model};
     lckv_status status =
