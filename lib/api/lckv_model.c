@@ -116,6 +116,21 @@ lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info)
     return failure_keep(model->failure, result_write(info, &full, sizeof full, "lckv_model_info"));
 }
 
+lckv_status lckv_model_get_layer(const lckv_model *model, uint32_t layer, lckv_model_layer *info)
+{
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    const struct hparams *hparams = &model->hparams;
+    if (layer >= hparams->n_layers)
+        return failure_keep(model->failure,
+                            fail(LCKV_INVALID_ARGUMENT, "layer is %u; the model has %u layers",
+                                 layer, hparams->n_layers));
+    const struct layer_hparams *shape = &hparams->layers[layer];
+    const lckv_model_layer full = {.kv_shape = {shape->n_kv_heads, shape->head_dim},
+                                   .intermediate_size = shape->intermediate_size};
+    return failure_keep(model->failure, result_write(info, &full, sizeof full, "lckv_model_layer"));
+}
+
 lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprint)
 {
     if (model == NULL)

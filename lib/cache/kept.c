@@ -61,7 +61,7 @@ void give_up_kept(struct lckv_cache *cache)
     while (oldest->next != NULL)
         oldest = oldest->next;
     const uint64_t n_pages = pages_for(&cache->paging, oldest->length);
-    cut(oldest, (n_pages - 1) * cache->layout.page_positions);
+    cut(oldest, (n_pages - 1) * cache->paging.page_positions);
     destroy_if_useless(oldest);
 }
 

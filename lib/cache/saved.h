@@ -34,6 +34,27 @@ static inline uint64_t saved_window_begin(const struct lckv_session *session)
  */
 CHECKED lckv_status saved_check_cache(const struct lckv_cache *cache);
 
+/* How many parts a page of a slot holds, and the most that any page does. */
+static inline size_t saved_parts_of_page(const struct lckv_cache *cache, uint32_t slot)
+{
+    return cache_layout(cache, slot)->page_positions / SAVED_PART;
+}
+
+static inline size_t saved_most_parts(const struct lckv_cache *cache)
+{
+    return cache_most_positions(cache) / SAVED_PART;
+}
+
+/* The first position of part `index` of a slot, in its page. */
+static inline uint32_t saved_first_position(const struct lckv_cache *cache, uint32_t slot,
+                                            uint64_t index)
+{
+    return (uint32_t)(index % saved_parts_of_page(cache, slot)) * SAVED_PART;
+}
+
+/* Room for the key and the value of a head of any slot, as plain bytes. */
+size_t saved_plain_bytes(const struct lckv_cache *cache);
+
 /* Positions [begin, end) of a part. */
 struct saved_span {
     uint8_t begin, end;

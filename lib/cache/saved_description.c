@@ -38,12 +38,12 @@ static void collect(const struct lckv_cache *cache, uint32_t facts[FACTS])
     const struct lckv_model *model = cache->model;
     facts[FACT_LAYERS] = model->plan->n_layers;
     facts[FACT_SLOTS] = model->plan->n_slots;
-    facts[FACT_KV_HEADS] = cache->layout.n_kv_heads;
-    facts[FACT_HEAD_DIM] = cache->layout.head_dim;
+    facts[FACT_KV_HEADS] = model->hparams.widest.n_kv_heads;
+    facts[FACT_HEAD_DIM] = model->hparams.widest.head_dim;
     facts[FACT_VOCAB] = model->hparams.n_vocab;
     facts[FACT_SLIDING_WINDOW] = model_sliding_window(model);
-    facts[FACT_KEY_DTYPE] = (uint32_t)cache->layout.keys.dtype;
-    facts[FACT_VALUE_DTYPE] = (uint32_t)cache->layout.values.dtype;
+    facts[FACT_KEY_DTYPE] = (uint32_t)cache->layouts[0].keys.dtype;
+    facts[FACT_VALUE_DTYPE] = (uint32_t)cache->layouts[0].values.dtype;
     facts[FACT_PRECISION] = (uint32_t)model->precision;
     facts[FACT_OPENBLAS] = model->use_openblas;
     facts[FACT_VERSION] = VERSION_NUMBER;

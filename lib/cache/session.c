@@ -47,8 +47,9 @@ static void drop_page(struct lckv_session *session, uint32_t id)
 void session_shorten(struct lckv_session *session, uint64_t length)
 {
     const struct lckv_cache *cache = session->cache;
-    const uint64_t end = pages_for(&cache->paging, length);
     for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
+        const struct paging paging = cache_paging(cache, s);
+        const uint64_t end = pages_for(&paging, length);
         struct slot_pages *slot = &session->slots[s];
         const uint64_t sinks = end < slot->n_sink_pages ? end : slot->n_sink_pages;
         const uint64_t left = end > sinks + slot->gap ? end - slot->gap : sinks;
@@ -89,8 +90,9 @@ lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **res
                           "a session's slots", &session->slots);
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
         session->slots[s].original = PAGE_NONE;
+        const struct paging paging = cache_paging(cache, s);
         session->slots[s].n_sink_pages =
-            (size_t)pages_of_sinks(&cache->paging, cache->model->plan->slots[s].windowed);
+            (size_t)pages_of_sinks(&paging, cache->model->plan->slots[s].windowed);
     }
     cache->table_bytes += session_table_bytes(session);
     if (status != LCKV_OK) {
@@ -194,10 +196,10 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
                     "to %llu",
                     slot, reach.n_sinks, (unsigned long long)kept, (unsigned long long)begin,
                     (unsigned long long)end);
-    size_t row = (size_t)cache->layout.n_kv_heads * cache->layout.head_dim;
+    const struct kv_layout *layout = cache_layout(cache, slot);
+    size_t row = (size_t)layout->n_kv_heads * layout->head_dim;
     for (uint64_t p = begin; p < end; p++)
-        kv_load(&cache->layout, session_page(session, slot, p),
-                (uint32_t)(p % cache->layout.page_positions),
+        kv_load(layout, session_page(session, slot, p), (uint32_t)(p % layout->page_positions),
                 keys != NULL ? keys + (p - begin) * row : NULL,
                 values != NULL ? values + (p - begin) * row : NULL);
     return LCKV_OK;
@@ -206,7 +208,7 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position)
 {
     const struct slot_pages *pages = &session->slots[slot];
-    const uint64_t page = position / session->cache->layout.page_positions;
+    const uint64_t page = position / cache_layout(session->cache, slot)->page_positions;
     const uint64_t index = page < pages->n_sink_pages ? page : page - pages->gap;
     return page_address(&session->cache->pages, pages->ids[index]);
 }

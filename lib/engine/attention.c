@@ -31,7 +31,7 @@ static void store_head(const struct task *task, const struct model_layer *layer,
     const struct pass *pass = task->pass;
     const struct lckv_model *model = pass->model;
     const struct workspace *w = pass->workspace;
-    const struct kv_layout *layout = &pass->cache->layout;
+    const struct kv_layout *layout = &pass->cache->layouts[layer->shape->kv_shape];
     const struct row *row = &task->batch->rows[m];
     const size_t head_dim = layout->head_dim;
     float *k = w->k.values + m * w->k.stride + head * head_dim;
@@ -111,7 +111,7 @@ static void attend_heads(const struct task *task, const struct model_layer *laye
     const float *queries[KV_MAX_QUERIES];
     float *out[KV_MAX_QUERIES];
     uint64_t begin[KV_MAX_QUERIES], end[KV_MAX_QUERIES];
-    struct attend_job job = {.layout = &pass->cache->layout,
+    struct attend_job job = {.layout = &pass->cache->layouts[layer->shape->kv_shape],
                              .base = pass->cache->pages.base,
                              .pages = slot->ids,
                              .first_page = heads.sinks ? 0 : slot->gap,

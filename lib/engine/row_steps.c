@@ -79,12 +79,12 @@ void hidden_states(struct task *task)
  */
 static void clear_slots(const struct pass *pass, const struct plan_group *group, size_t m)
 {
-    const struct kv_layout *layout = &pass->cache->layout;
     const struct row *row = &pass->all.rows[m];
     float *zeros = pass->workspace->k.values + m * pass->workspace->k.stride;
-    memset(zeros, 0, layout->head_dim * sizeof(float));
+    memset(zeros, 0, pass->model->hparams.widest.head_dim * sizeof(float));
     for (uint32_t i = group->first; i <= group->last; i++) {
         const struct plan_layer *plan = pass->model->layers[i].plan;
+        const struct kv_layout *layout = cache_layout(pass->cache, plan->source_slot);
         for (uint32_t head = 0; plan->upward && head < layout->n_kv_heads; head++)
             pass->model->kernels->kv_store(
                 layout, session_page(row->session, plan->source_slot, row->position),

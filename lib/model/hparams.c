@@ -57,10 +57,12 @@ lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *
         arena_alloc(&checkpoint->arena, h->n_layers, sizeof *layers, "the layers", &layers);
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
         layers[i] = (struct layer_hparams){lists->head_dim[i], lists->n_kv_heads[i],
-                                           lists->intermediate_size[i], lists->rope[i]};
+                                           lists->intermediate_size[i], lists->rope[i], 0};
         widen(&h->widest.head_dim, layers[i].head_dim);
         widen(&h->widest.n_kv_heads, layers[i].n_kv_heads);
         widen(&h->widest.intermediate_size, layers[i].intermediate_size);
+        status = kv_shapes_add(&h->kv_shapes, layers[i].n_kv_heads, layers[i].head_dim,
+                               &layers[i].kv_shape);
     }
     h->layers = layers;
     return status;

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/remark.h"
 #include "format/checkpoint.h"
+#include "plan/kv_format.h"
 #include "plan/plan.h"
 
 /* Limits on untrusted shapes, far above any model that exists. */
@@ -48,7 +49,8 @@ struct rope_hparams {
 /* What may differ between the layers of a model. The plan tells which of them have a window. */
 struct layer_hparams {
     uint32_t head_dim, n_kv_heads, intermediate_size;
-    uint32_t rope; /* index of its way of rotating */
+    uint32_t rope;     /* index of its way of rotating */
+    uint32_t kv_shape; /* index of n_kv_heads and head_dim in the model's kv_shapes */
 };
 
 struct hparams {
@@ -56,7 +58,8 @@ struct hparams {
     const char *architecture_name; /* the one of its names that the file uses */
     uint32_t n_layers, n_vocab, hidden_size, n_heads;
     const struct layer_hparams *layers; /* [n_layers] */
-    struct layer_hparams widest;        /* the largest numbers of any layer; `rope` is 0 */
+    struct layer_hparams widest;        /* the largest numbers of any layer; indices are 0 */
+    struct kv_shapes kv_shapes;
     uint32_t context_length;
     float rms_norm_eps;
     struct rope_hparams ropes[HPARAMS_MAX_ROPES];

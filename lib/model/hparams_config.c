@@ -75,9 +75,10 @@ static lckv_status read_layers(struct checkpoint *checkpoint, const struct json_
     struct layer_lists lists;
     bool found = false;
     lckv_status status = layer_lists_begin(&lists, h, head_dim);
-    if (status == LCKV_OK)
-        status = json_get_u32s(config, CONFIG, "intermediate_size", lists.intermediate_size,
-                               h->n_layers, &found);
+    if (status != LCKV_OK)
+        return fail_in(status, CONFIG);
+    status = json_get_u32s(config, CONFIG, "intermediate_size", lists.intermediate_size,
+                           h->n_layers, &found);
     if (status == LCKV_OK && !found)
         status = fail(LCKV_BAD_FORMAT, CONFIG " has no intermediate_size");
     if (status == LCKV_OK)
