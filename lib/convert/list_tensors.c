@@ -65,6 +65,8 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     memcpy(to->shape, sources[0]->shape, sizeof to->shape);
     if (to->n_dims == 2)
         to->layout = c->layout;
+    if (weight_is_norm(weight))
+        rows->added = architecture_norm_offset(c->hparams.architecture, c->in.kind);
     bool rotated = weight_is_rotated(weight);
     uint32_t head_dim = c->hparams.layers[layer].head_dim;
     /*

@@ -25,6 +25,14 @@ static void rotate(const struct lckv_model *model, const struct model_layer *lay
         head[d] *= scale;
 }
 
+/* The RMS norm that a recipe may have for each head of q, k or v, in place. */
+static void norm_head(const struct lckv_model *model, const struct linear *linear, size_t head_dim,
+                      float *head)
+{
+    if (linear->norm != NULL)
+        model->kernels->rms_norm(head, linear->norm, model->hparams.rms_norm_eps, head_dim, head);
+}
+
 static void store_head(const struct task *task, const struct model_layer *layer, size_t m,
                        uint32_t head)
 {
@@ -35,11 +43,13 @@ static void store_head(const struct task *task, const struct model_layer *layer,
     const struct row *row = &task->batch->rows[m];
     const size_t head_dim = layout->head_dim;
     float *k = w->k.values + m * w->k.stride + head * head_dim;
+    float *v = w->v.values + m * w->v.stride + head * head_dim;
+    norm_head(model, &layer->k, head_dim, k);
+    norm_head(model, &layer->v, head_dim, v);
     rotate(model, layer, workspace_rotation(w, m), 1, k);
     model->kernels->kv_store(layout,
                              session_page(row->session, (uint32_t)layer->plan->slot, row->position),
-                             (uint32_t)(row->position % layout->page_positions), head, k,
-                             w->v.values + m * w->v.stride + head * head_dim);
+                             (uint32_t)(row->position % layout->page_positions), head, k, v);
 }
 
 void attention_store(struct task *task, const struct model_layer *layer)
@@ -76,9 +86,11 @@ static void rotated_query(const struct pass *pass, const struct model_layer *lay
 {
     const struct workspace *w = pass->workspace;
     uint32_t head_dim = layer->shape->head_dim;
-    float scale = 1.0f / sqrtf((float)head_dim); /* scales the scores */
+    const float own_scale = pass->model->hparams.scales[SCALE_ATTENTION];
+    const float scale = own_scale != 0 ? own_scale : 1.0f / sqrtf((float)head_dim); /* of scores */
     memcpy(query, w->q.values + m * w->q.stride + (size_t)head * head_dim,
            head_dim * sizeof *query);
+    norm_head(pass->model, &layer->q, head_dim, query);
     rotate(pass->model, layer, rotation, scale, query);
 }
 

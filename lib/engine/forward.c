@@ -52,7 +52,7 @@ static void compute_layer(struct task *task, uint32_t i, bool last_slot)
     /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
      * y = rmsnorm(h). */
     add_back(task, (struct source){.buffer = &w->attended}, &layer->o);
-    swiglu(task, (struct source){.buffer = &w->hidden, .norm = layer->mlp_norm}, layer);
+    gated(task, (struct source){.buffer = &w->hidden, .norm = layer->mlp_norm}, layer);
     add_back(task, (struct source){.buffer = &w->gate, .prepared = &w->activated}, &layer->down);
 }
 

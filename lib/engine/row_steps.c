@@ -5,6 +5,14 @@
 
 #include <string.h>
 
+/* The scale that a recipe may have for embeddings. */
+static void scale_embedding(const struct lckv_model *model, float *hidden)
+{
+    const float scale = model->hparams.scales[SCALE_EMBEDDING];
+    for (size_t i = 0; scale != 1 && i < model->hparams.hidden_size; i++)
+        hidden[i] *= scale;
+}
+
 void embed(struct task *task)
 {
     const struct pass *pass = task->pass;
@@ -18,6 +26,7 @@ void embed(struct task *task)
                 matrix_unpack_row(&pass->model->token_embedding,
                                   (uint32_t)task->batch->rows[m].token,
                                   hidden->values + m * hidden->stride);
+            scale_embedding(pass->model, hidden->values + m * hidden->stride);
             rotation_compute(pass->model, task->batch->rows[m].position, workspace_rotation(w, m));
         }
     }

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "kernels/kernels_sets.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,13 @@ multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dty
     default:
         return kernels->multiply_full[dtype];
     }
+}
+
+void gelu_gate(float *gate, const float *up, size_t n)
+{
+    const float half_root = 0.707106781f;
+    for (size_t i = 0; i < n; i++)
+        gate[i] = 0.5f * gate[i] * (1.0f + erff(gate[i] * half_root)) * up[i];
 }
 
 /* Fills whole blocks, from block `first` on, with n values. */

@@ -15,6 +15,27 @@ static const struct architecture architectures[] = {
         .lckv_name = "lckv-llama",
         .gguf_rope_adjacent = true,
     },
+    {
+        .gguf_name = "qwen2",
+        .hf_model_type = "qwen2",
+        .lckv_name = "lckv-qwen2",
+        .weights =
+            WEIGHT_BIT(WEIGHT_Q_BIAS) | WEIGHT_BIT(WEIGHT_K_BIAS) | WEIGHT_BIT(WEIGHT_V_BIAS),
+    },
+    {
+        .gguf_name = "qwen3",
+        .hf_model_type = "qwen3",
+        .lckv_name = "lckv-qwen3",
+        .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM),
+    },
+    {
+        .gguf_name = "granite",
+        .hf_model_type = "granite",
+        .lckv_name = "lckv-granite",
+        .gguf_rope_adjacent = true,
+        .scales = SCALE_BIT(SCALE_EMBEDDING) | SCALE_BIT(SCALE_ATTENTION) |
+                  SCALE_BIT(SCALE_RESIDUAL) | SCALE_BIT(SCALE_LOGITS),
+    },
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])
 
@@ -42,6 +63,11 @@ const char *architecture_name(const struct architecture *architecture, struct te
 {
     return text_equals(name, architecture->lckv_name) ? architecture->lckv_name
                                                       : architecture->gguf_name;
+}
+
+float architecture_norm_offset(const struct architecture *architecture, enum checkpoint_kind kind)
+{
+    return architecture->norms_plus_one && kind == CHECKPOINT_HF ? 1 : 0;
 }
 
 struct architecture_names architecture_names(bool gguf)

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/architecture.h"
 #include "model/config_keys.h"
+#include "model/hparams_sources.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,7 +34,8 @@ static lckv_status expect_number(const char *name, struct value value, double ne
 static lckv_status check_value(const struct config_key *key, struct value value,
                                const struct hparams *h)
 {
-    if (value.kind == ABSENT)
+    const struct text name = {key->name, strlen(key->name)};
+    if (value.kind == ABSENT || architecture_reads(h->architecture, name))
         return LCKV_OK;
     switch (key->rule) {
     case KEY_ONE:

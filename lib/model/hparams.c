@@ -161,6 +161,10 @@ static lckv_status check_numbers(const struct hparams *h)
     lckv_status status = check_number("the norm's epsilon", (double)h->rms_norm_eps);
     for (uint32_t r = 0; status == LCKV_OK && r < h->n_ropes; r++)
         status = check_rope(&h->ropes[r]);
+    for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
+        if (h->scales[i] != scale_default((enum scale)i))
+            status = check_number("a scale of the configuration", (double)h->scales[i]);
+    }
     return status;
 }
 
@@ -207,6 +211,8 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                           .n_ropes = 1,
                           .forward_passes = HPARAMS_FORWARD_PASSES,
                           .backward_passes = HPARAMS_BACKWARD_PASSES};
+    for (int i = 0; i < SCALES; i++)
+        h->scales[i] = scale_default((enum scale)i);
     lckv_status status = checkpoint->kind == CHECKPOINT_GGUF
                              ? hparams_from_gguf(checkpoint, h, remarks)
                              : hparams_from_config(checkpoint, h, remarks);

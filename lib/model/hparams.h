@@ -7,7 +7,7 @@
 
 #include "base/checked.h"
 #include "base/remark.h"
-#include "format/checkpoint.h"
+#include "model/architecture.h"
 #include "plan/kv_format.h"
 #include "plan/plan.h"
 
@@ -62,6 +62,8 @@ struct hparams {
     struct kv_shapes kv_shapes;
     uint32_t context_length;
     float rms_norm_eps;
+    enum activation activation;
+    float scales[SCALES]; /* see scale_default */
     struct rope_hparams ropes[HPARAMS_MAX_ROPES];
     uint32_t n_ropes;
     uint32_t sliding_window; /* tokens attended to, the current one included; 0 if unknown */
@@ -71,6 +73,9 @@ struct hparams {
     struct text plan;              /* length 0: standard */
     struct text name;
 };
+
+/* A scale that changes nothing: 1, or 0 for SCALE_ATTENTION and SCALE_SOFTCAP. */
+float scale_default(enum scale scale);
 
 /*
  * Reads and checks the hyperparameters. Texts point into the checkpoint's arena. Unknown keys get

@@ -221,6 +221,8 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = read_rest(config, h);
     if (status == LCKV_OK)
+        status = hparams_read_scales(config, NULL, h);
+    if (status == LCKV_OK)
         status = config_check_json(config, h, remarks);
     if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);

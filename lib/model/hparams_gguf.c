@@ -190,6 +190,8 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
     if (status == LCKV_OK)
         status = read_rope(checkpoint, h);
     if (status == LCKV_OK)
+        status = hparams_read_scales(NULL, &checkpoint->metadata, h);
+    if (status == LCKV_OK)
         status = read_condensed(checkpoint, h);
     return status;
 }

@@ -38,6 +38,16 @@ CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,
                                              struct rope_hparams *rope,
                                              const struct remarks *remarks);
 
+/* Whether it computes with this key of a configuration, which other architectures do not know. */
+CHECKED bool architecture_reads(const struct architecture *architecture, struct text key);
+
+/* Reads the scales that the architecture knows; the one or the other is NULL. */
+CHECKED lckv_status hparams_read_scales(const struct json_value *config,
+                                        const struct metadata *metadata, struct hparams *hparams);
+
+CHECKED lckv_status hparams_write_scales(const struct hparams *hparams, const char *architecture,
+                                         struct metadata *metadata);
+
 /* Reads the tensor rope_freqs.weight, if there is one. */
 CHECKED lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint,
                                               struct hparams *hparams);

@@ -2,9 +2,7 @@
  * Writes hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md,
  * section 6).
  */
-#include "model/hparams.h"
-
-#include "model/architecture.h"
+#include "model/hparams_sources.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -109,5 +107,7 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         if (status == LCKV_OK)
             status = metadata_set_f32(metadata, key, (float)h->ropes[0].factor);
     }
+    if (status == LCKV_OK)
+        status = hparams_write_scales(h, architecture, metadata);
     return status == LCKV_OK ? set_plan(h, plan, metadata) : status;
 }

@@ -10,8 +10,8 @@
 #include "model/roles.h"
 #include "model/streaming.h"
 
-/* Vectors are small, so they are read right away. */
-static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor,
+/* Vectors are small, so they are read right away. `added` is added to each number. */
+static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor, float added,
                                uint32_t paired_head_dim, const float **vector)
 {
     struct lckv_model *model = packer->model;
@@ -31,6 +31,8 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
         blocks_dequantize(tensor->dtype, bytes, n, values);
         for (uint32_t i = 0; i < n; i++)
             placed[i] = values[filling_source_row(i, paired_head_dim)];
+        for (uint32_t i = 0; added != 0 && i < n; i++)
+            placed[i] += added;
         *vector = placed;
         model->weight_bytes += n * sizeof *placed;
         model->vector_bytes += n * sizeof *placed;
@@ -58,8 +60,11 @@ static lckv_status pack_weight(struct packer *packer, enum weight weight, uint32
     bool paired = weight_is_rotated(weight) && model->checkpoint.kind == CHECKPOINT_GGUF &&
                   h->architecture->gguf_rope_adjacent;
     uint32_t head_dim = paired ? h->layers[layer].head_dim : 0;
+    const float added = weight_is_norm(weight)
+                            ? architecture_norm_offset(h->architecture, model->checkpoint.kind)
+                            : 0;
     if (vector != NULL)
-        return pack_vector(packer, tensor, head_dim, vector);
+        return pack_vector(packer, tensor, added, head_dim, vector);
     return packer->streaming != NULL
                ? streaming_add(packer->streaming, weight, layer, tensor, matrix)
                : packer_add(packer, tensor, head_dim, matrix);
@@ -73,6 +78,19 @@ static bool has_weight(const struct lckv_model *model, enum weight weight, uint3
         return !h->tie_embeddings;
     return weight_belongs(h->architecture, weight) &&
            (!weight_is_kv(weight) || model->plan->layers[layer].slot >= 0);
+}
+
+/* A norm without weight is one whose weights are 1. */
+static lckv_status add_value_norms(struct lckv_model *model)
+{
+    float *ones;
+    const uint32_t n = model->hparams.widest.head_dim;
+    lckv_status status = arena_alloc(&model->arena, n, sizeof *ones, "the norm of values", &ones);
+    for (uint32_t d = 0; status == LCKV_OK && d < n; d++)
+        ones[d] = 1;
+    for (uint32_t i = 0; status == LCKV_OK && i < model->hparams.n_layers; i++)
+        model->layers[i].v.norm = ones;
+    return status;
 }
 
 static lckv_status pack_all(struct packer *packer)
@@ -112,6 +130,8 @@ lckv_status load_weights(struct lckv_model *model, const lckv_model_options *opt
     }
     if (status == LCKV_OK)
         status = pack_all(&packer);
+    if (status == LCKV_OK && model->hparams.architecture->values_normed)
+        status = add_value_norms(model);
     if (status == LCKV_OK)
         status = packer_run(&packer, pool, meanwhile);
     if (status == LCKV_OK && streamed)

@@ -12,10 +12,15 @@
 #include "model/weight_ring.h"
 #include "text/tokenizer.h"
 
-/* y = matrix x + bias */
+/* y = norm(matrix x + bias) */
 struct linear {
     struct matrix matrix;
     const float *bias; /* [matrix.n_rows]; NULL where there is none */
+    /*
+     * The weight of an RMS norm: of each head of q, k and v, [head_dim], or of all that o and down
+     * add to the hidden state, [hidden_size]. NULL where there is none.
+     */
+    const float *norm;
 };
 
 /* A way of rotating heads: elements d and d + n_pairs are a pair, the elements behind stay. */

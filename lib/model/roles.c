@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum dimension { NONE, VOCABULARY, HIDDEN, QUERIES, KEYS, INTERMEDIATE, PAIRS };
+enum dimension { NONE, VOCABULARY, HIDDEN, QUERIES, KEYS, HEAD, INTERMEDIATE, PAIRS };
 
 enum flags {
     PER_LAYER = 1,
@@ -20,6 +20,7 @@ enum flags {
     ROTATED = 4,  /* rows are elements of heads that are rotated */
     OPTIONAL = 8, /* models may lack it, unless the architecture says that they must have it */
     SPECIAL = 16, /* only architectures that say so have it */
+    NORM = 32,
 };
 
 /* Where a weight goes: into a member of struct lckv_model, or of struct model_layer. */
@@ -36,12 +37,12 @@ static const struct role {
 } roles[WEIGHT_COUNT] = {
     [WEIGHT_TOKEN_EMBEDDING] = {"token_embd.weight", "model.embed_tokens.weight", VOCABULARY,
                                 HIDDEN, 0, IN_MODEL(token_embedding)},
-    [WEIGHT_OUTPUT_NORM] = {"output_norm.weight", "model.norm.weight", HIDDEN, NONE, 0,
+    [WEIGHT_OUTPUT_NORM] = {"output_norm.weight", "model.norm.weight", HIDDEN, NONE, NORM,
                             IN_MODEL(output_norm)},
     [WEIGHT_OUTPUT] = {"output.weight", "lm_head.weight", VOCABULARY, HIDDEN, 0, ELSEWHERE},
     [WEIGHT_ROPE_FACTORS] = {"rope_freqs.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
     [WEIGHT_ATTENTION_NORM] = {"attn_norm.weight", "input_layernorm.weight", HIDDEN, NONE,
-                               PER_LAYER, IN_LAYER(attention_norm)},
+                               PER_LAYER | NORM, IN_LAYER(attention_norm)},
     [WEIGHT_Q] = {"attn_q.weight", "self_attn.q_proj.weight", QUERIES, HIDDEN, PER_LAYER | ROTATED,
                   IN_LAYER(q.matrix)},
     [WEIGHT_K] = {"attn_k.weight", "self_attn.k_proj.weight", KEYS, HIDDEN,
@@ -58,8 +59,14 @@ static const struct role {
                        PER_LAYER | OF_KV | OPTIONAL, IN_LAYER(v.bias)},
     [WEIGHT_O_BIAS] = {"attn_output.bias", "self_attn.o_proj.bias", HIDDEN, NONE,
                        PER_LAYER | OPTIONAL, IN_LAYER(o.bias)},
+    [WEIGHT_Q_NORM] = {"attn_q_norm.weight", "self_attn.q_norm.weight", HEAD, NONE,
+                       PER_LAYER | ROTATED | SPECIAL | NORM, IN_LAYER(q.norm)},
+    [WEIGHT_K_NORM] = {"attn_k_norm.weight", "self_attn.k_norm.weight", HEAD, NONE,
+                       PER_LAYER | OF_KV | ROTATED | SPECIAL | NORM, IN_LAYER(k.norm)},
+    [WEIGHT_O_NORM] = {"post_attention_norm.weight", "post_attention_layernorm.weight", HIDDEN,
+                       NONE, PER_LAYER | SPECIAL | NORM, IN_LAYER(o.norm)},
     [WEIGHT_FFN_NORM] = {"ffn_norm.weight", "post_attention_layernorm.weight", HIDDEN, NONE,
-                         PER_LAYER, IN_LAYER(mlp_norm)},
+                         PER_LAYER | NORM, IN_LAYER(mlp_norm)},
     [WEIGHT_GATE] = {"ffn_gate.weight", "mlp.gate_proj.weight", INTERMEDIATE, HIDDEN, PER_LAYER,
                      IN_LAYER(gate.matrix)},
     [WEIGHT_UP] = {"ffn_up.weight", "mlp.up_proj.weight", INTERMEDIATE, HIDDEN, PER_LAYER,
@@ -72,6 +79,8 @@ static const struct role {
                         IN_LAYER(up.bias)},
     [WEIGHT_DOWN_BIAS] = {"ffn_down.bias", "mlp.down_proj.bias", HIDDEN, NONE, PER_LAYER | OPTIONAL,
                           IN_LAYER(down.bias)},
+    [WEIGHT_DOWN_NORM] = {"post_ffw_norm.weight", "post_feedforward_layernorm.weight", HIDDEN, NONE,
+                          PER_LAYER | SPECIAL | NORM, IN_LAYER(down.norm)},
 };
 
 static bool has_flag(enum weight weight, enum flags flag)
@@ -87,6 +96,11 @@ bool weight_is_per_layer(enum weight weight)
 bool weight_is_kv(enum weight weight)
 {
     return has_flag(weight, OF_KV);
+}
+
+bool weight_is_norm(enum weight weight)
+{
+    return has_flag(weight, NORM);
 }
 
 bool weight_is_rotated(enum weight weight)
@@ -121,6 +135,7 @@ static uint64_t size_of(const struct hparams *h, enum dimension dimension, uint3
         [HIDDEN] = h->hidden_size,
         [QUERIES] = (uint64_t)h->n_heads * l->head_dim,
         [KEYS] = (uint64_t)l->n_kv_heads * l->head_dim,
+        [HEAD] = l->head_dim,
         [INTERMEDIATE] = l->intermediate_size,
         [PAIRS] = h->ropes[0].n_rotated / 2,
     };

@@ -20,6 +20,9 @@ CHECKED bool weight_is_per_layer(enum weight weight);
 /* Whether only layers have it whose keys and values some layer reads. */
 CHECKED bool weight_is_kv(enum weight weight);
 
+/* Whether it is the weight of a norm. */
+CHECKED bool weight_is_norm(enum weight weight);
+
 /* Whether its rows are elements of heads that are rotated. */
 CHECKED bool weight_is_rotated(enum weight weight);
 

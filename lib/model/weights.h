@@ -4,6 +4,8 @@
 #ifndef LCKV_MODEL_WEIGHTS_H
 #define LCKV_MODEL_WEIGHTS_H
 
+#include <stdint.h>
+
 enum weight {
     WEIGHT_TOKEN_EMBEDDING,
     WEIGHT_OUTPUT_NORM,
@@ -19,6 +21,9 @@ enum weight {
     WEIGHT_K_BIAS,
     WEIGHT_V_BIAS,
     WEIGHT_O_BIAS,
+    WEIGHT_Q_NORM,
+    WEIGHT_K_NORM,
+    WEIGHT_O_NORM,
     WEIGHT_FFN_NORM,
     WEIGHT_GATE,
     WEIGHT_UP,
@@ -26,7 +31,11 @@ enum weight {
     WEIGHT_GATE_BIAS,
     WEIGHT_UP_BIAS,
     WEIGHT_DOWN_BIAS,
+    WEIGHT_DOWN_NORM,
     WEIGHT_COUNT
 };
+
+/* A set of weights, for those below 64. */
+#define WEIGHT_BIT(weight) (UINT64_C(1) << (weight))
 
 #endif

@@ -27,6 +27,8 @@ MODELS = {
                             use_sliding_window=False)),
     "qwen3-biased": ("qwen3", dict(rope_theta=10000.0, rms_norm_eps=1e-6, tie_word_embeddings=True, head_dim=24,
                                    attention_bias=True, num_key_value_heads=1, use_sliding_window=False)),
+    "granite": ("granite", dict(rope_theta=10000.0, rms_norm_eps=1e-5, tie_word_embeddings=True, embedding_multiplier=3.0,
+                                attention_multiplier=0.5, residual_multiplier=0.7, logits_scaling=0.5)),
 }
 
 
