@@ -8,6 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Where there is a norm after attention, Hugging Face's name for the norm before the MLP is its. */
+static const struct weight_names between_norms[] = {
+    {WEIGHT_FFN_NORM, "ffn_norm.weight", "pre_feedforward_layernorm.weight"},
+};
+
 static const struct architecture architectures[] = {
     {
         .gguf_name = "llama",
@@ -35,6 +40,20 @@ static const struct architecture architectures[] = {
         .gguf_rope_adjacent = true,
         .scales = SCALE_BIT(SCALE_EMBEDDING) | SCALE_BIT(SCALE_ATTENTION) |
                   SCALE_BIT(SCALE_RESIDUAL) | SCALE_BIT(SCALE_LOGITS),
+    },
+    {
+        .gguf_name = "gemma3",
+        .hf_model_type = "gemma3_text",
+        .lckv_name = "lckv-gemma3",
+        .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) |
+                   WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM),
+        .names = between_norms,
+        .n_names = sizeof between_norms / sizeof between_norms[0],
+        .scales = SCALE_BIT(SCALE_SOFTCAP),
+        .activation = ACTIVATION_GELU_TANH,
+        .embedding_by_width = true,
+        .ropes_by_window = true,
+        .norms_plus_one = true,
     },
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])

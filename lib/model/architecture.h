@@ -38,6 +38,7 @@ struct architecture {
     uint32_t scales; /* SCALE_BITs of those that it reads */
     enum activation activation;
     bool embedding_by_width; /* embeddings are multiplied by sqrt(hidden_size) */
+    bool ropes_by_window;    /* layers that have a window of their own rotate in another way */
     bool norms_plus_one;     /* Hugging Face files hold the weights of norms less 1 */
     bool values_normed;      /* values go through an RMS norm without weight, head by head */
 };

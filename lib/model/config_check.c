@@ -21,6 +21,13 @@ struct value {
     struct text text;
 };
 
+/* As config.json has them. */
+static const char *const activation_names[ACTIVATIONS] = {
+    [ACTIVATION_SILU] = "silu",
+    [ACTIVATION_GELU_TANH] = "gelu_pytorch_tanh",
+    [ACTIVATION_GELU] = "gelu",
+};
+
 static lckv_status expect_number(const char *name, struct value value, double neutral)
 {
     if (value.kind != NUMBER)
@@ -49,13 +56,14 @@ static lckv_status check_value(const struct config_key *key, struct value value,
         if (value.kind == NUMBER && value.number == 0)
             return LCKV_OK;
         return fail(LCKV_UNSUPPORTED, "%s is given, which lckv does not know", key->name);
-    case KEY_SILU:
+    case KEY_ACTIVATION:
         if (value.kind != TEXT)
             return fail(LCKV_BAD_FORMAT, "%s: expected a string", key->name);
-        if (text_equals(value.text, "silu"))
+        if (text_equals(value.text, activation_names[h->activation]))
             return LCKV_OK;
-        return fail(LCKV_UNSUPPORTED, "%s is %s; expected silu", key->name,
-                    quoted(value.text.bytes, value.text.length).text);
+        return fail(LCKV_UNSUPPORTED, "%s is %s; expected %s", key->name,
+                    quoted(value.text.bytes, value.text.length).text,
+                    activation_names[h->activation]);
     case KEY_READ:
     case KEY_NOTHING:
     default:

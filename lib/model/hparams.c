@@ -243,7 +243,15 @@ lckv_status hparams_check_plan(const struct hparams *h, const struct lckv_plan *
     return LCKV_OK;
 }
 
-/* ---- Frequencies ---- */
+/* ---- Rotation ---- */
+
+void hparams_add_window_rope(struct hparams *h)
+{
+    if (!h->architecture->ropes_by_window)
+        return;
+    h->ropes[1] = h->ropes[0];
+    h->n_ropes = 2;
+}
 
 /*
  * Frequencies far below one turn in the trained context are divided by the factor, those far above

@@ -54,6 +54,20 @@ static lckv_status plan_from_list(struct checkpoint *checkpoint, const struct js
     return LCKV_OK;
 }
 
+/* Which layers rotate as layers with a window do: their kinds must be listed. */
+static lckv_status list_ropes(const struct json_value *config, const struct hparams *h,
+                              uint32_t *ropes)
+{
+    const struct json_value *types = json_find(config, "layer_types");
+    if (!json_is(types, JSON_ARRAY) || json_count(types) != h->n_layers)
+        return fail(LCKV_BAD_FORMAT, CONFIG ": layer_types; expected a list of %u kinds of layers",
+                    h->n_layers);
+    const struct json_value *entry = json_first(types);
+    for (uint32_t i = 0; i < h->n_layers; i++, entry = json_next(types, entry))
+        ropes[i] = text_equals(json_text(entry), "sliding_attention");
+    return LCKV_OK;
+}
+
 static lckv_status read_plan(struct checkpoint *checkpoint, const struct json_value *config,
                              struct hparams *h)
 {
@@ -84,6 +98,8 @@ static lckv_status read_layers(struct checkpoint *checkpoint, const struct json_
     if (status == LCKV_OK)
         status = json_get_u32s(config, CONFIG, "num_key_value_heads", lists.n_kv_heads, h->n_layers,
                                NULL);
+    if (status == LCKV_OK && h->architecture->ropes_by_window)
+        status = list_ropes(config, h, lists.rope);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 
@@ -213,7 +229,7 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = read_shape(checkpoint, config, h);
     if (status == LCKV_OK)
-        status = hparams_rope_from_config(config, &h->ropes[0], remarks);
+        status = hparams_rope_from_config(config, h, remarks);
     if (status == LCKV_OK)
         status = read_plan(checkpoint, config, h);
     if (status == LCKV_OK)

@@ -54,6 +54,8 @@ static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim,
         status = read_list(checkpoint, h, "feed_forward_length", true, lists.intermediate_size);
     if (status == LCKV_OK)
         status = read_list(checkpoint, h, "attention.head_count_kv", false, lists.n_kv_heads);
+    if (status == LCKV_OK && h->architecture->ropes_by_window)
+        status = read_list(checkpoint, h, "attention.sliding_window_pattern", true, lists.rope);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 
@@ -138,11 +140,18 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
     if (!linear && !text_equals(kind, "none"))
         return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
                     quoted(kind.bytes, kind.length).text);
+    hparams_add_window_rope(h); /* which is not scaled */
     if (linear && factor != 1) {
         rope->factor = (double)factor;
         rope->scaling = ROPE_SCALING_LINEAR;
     }
-    return LCKV_OK;
+    if (h->n_ropes == 1)
+        return LCKV_OK;
+    theta = 10000;
+    make_key(h, "rope.freq_base_swa", key);
+    status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
+    h->ropes[1].theta = (double)theta;
+    return status;
 }
 
 static lckv_status read_condensed(const struct checkpoint *checkpoint, struct hparams *h)

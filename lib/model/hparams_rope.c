@@ -167,8 +167,9 @@ static lckv_status check_theta(const struct rope_hparams *inside, const char *na
                 inside->theta, name);
 }
 
-lckv_status hparams_rope_from_config(const struct json_value *config, struct rope_hparams *rope,
-                                     const struct remarks *remarks)
+/* All layers rotate alike. */
+static lckv_status read_rope(const struct json_value *config, struct rope_hparams *rope,
+                             const struct remarks *remarks)
 {
     const struct json_value *parameters = NULL, *scaling = NULL;
     bool has_theta = false;
@@ -195,4 +196,39 @@ lckv_status hparams_rope_from_config(const struct json_value *config, struct rop
     }
     *rope = parameters != NULL ? newer : older;
     return status;
+}
+
+/*
+ * Layers with a window rotate in another way: an object for each kind of layer tells how. In older
+ * files rope_theta and rope_scaling are those of the other layers, and rope_local_base_freq is the
+ * theta of those with a window.
+ */
+static lckv_status read_both(const struct json_value *config, struct rope_hparams *ropes,
+                             const struct remarks *remarks)
+{
+    const char *const kinds[] = {"full_attention", "sliding_attention"};
+    const struct json_value *parameters = NULL, *of_kind = NULL;
+    lckv_status status = json_get_object(config, CONFIG, "rope_parameters", &parameters);
+    if (status == LCKV_OK && parameters == NULL) {
+        status = read_rope(config, &ropes[0], remarks);
+        return status == LCKV_OK
+                   ? json_get_f64(config, CONFIG, "rope_local_base_freq", &ropes[1].theta, NULL)
+                   : status;
+    }
+    for (int i = 0; status == LCKV_OK && i < 2; i++) {
+        status = json_get_object(parameters, SCALING, kinds[i], &of_kind);
+        if (status == LCKV_OK && of_kind == NULL)
+            status = fail(LCKV_BAD_FORMAT, CONFIG ": rope_parameters has no %s", kinds[i]);
+        if (status == LCKV_OK)
+            status = read_object(of_kind, &ropes[i], remarks);
+    }
+    return status;
+}
+
+lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
+                                     const struct remarks *remarks)
+{
+    hparams_add_window_rope(h);
+    return h->n_ropes > 1 ? read_both(config, h->ropes, remarks)
+                          : read_rope(config, &h->ropes[0], remarks);
 }

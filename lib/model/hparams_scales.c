@@ -28,8 +28,19 @@ float scale_default(enum scale scale)
     return scales[scale].neutral;
 }
 
+/* The keys of layers with a window that rotate in another way. */
+static const char *const window_ropes[] = {
+    "rope_local_base_freq",
+    "rope.freq_base_swa",
+    "attention.sliding_window_pattern",
+};
+
 bool architecture_reads(const struct architecture *architecture, struct text key)
 {
+    for (size_t i = 0; i < sizeof window_ropes / sizeof window_ropes[0]; i++) {
+        if (architecture->ropes_by_window && text_equals(key, window_ropes[i]))
+            return true;
+    }
     for (int i = 0; i < SCALES; i++) {
         if ((architecture->scales & SCALE_BIT(i)) != 0 &&
             (text_equals(key, scales[i].json) || text_equals(key, scales[i].gguf)))

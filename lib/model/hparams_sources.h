@@ -33,10 +33,13 @@ CHECKED lckv_status layer_lists_begin(struct layer_lists *lists, const struct hp
 CHECKED lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *checkpoint,
                                     struct hparams *hparams);
 
-/* Reads theta and scaling; called by hparams_config.c. */
+/* Reads theta and scaling of all ropes; called by hparams_config.c. */
 CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,
-                                             struct rope_hparams *rope,
+                                             struct hparams *hparams,
                                              const struct remarks *remarks);
+
+/* If layers with a window rotate in another way: adds a rope for them, the usual one for now. */
+void hparams_add_window_rope(struct hparams *hparams);
 
 /* Whether it computes with this key of a configuration, which other architectures do not know. */
 CHECKED bool architecture_reads(const struct architecture *architecture, struct text key);

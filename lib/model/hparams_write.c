@@ -29,6 +29,25 @@ static lckv_status set_layers(struct metadata *metadata, const char *architectur
                 : metadata_set_u32s(metadata, key, values, n);
 }
 
+/* Layers with a window rotate in another way: which those are, and how. */
+static lckv_status set_window_rope(const struct hparams *h, const char *architecture,
+                                   struct metadata *metadata)
+{
+    char key[KEY_BYTES];
+    uint8_t pattern[PLAN_MAX_LAYERS];
+    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", architecture);
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        pattern[i] = h->layers[i].rope == 1;
+    const struct metadata_value value = {.key = {key, strlen(key)},
+                                         .type = METADATA_ARRAY,
+                                         .element_type = METADATA_BOOL,
+                                         .count = h->n_layers,
+                                         .as = {.elements = pattern}};
+    lckv_status status = metadata_set_value(metadata, &value);
+    snprintf(key, sizeof key, "%s.rope.freq_base_swa", architecture);
+    return status == LCKV_OK ? metadata_set_f32(metadata, key, (float)h->ropes[1].theta) : status;
+}
+
 static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *plan,
                             struct metadata *metadata)
 {
@@ -107,6 +126,8 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         if (status == LCKV_OK)
             status = metadata_set_f32(metadata, key, (float)h->ropes[0].factor);
     }
+    if (status == LCKV_OK && h->n_ropes > 1)
+        status = set_window_rope(h, architecture, metadata);
     if (status == LCKV_OK)
         status = hparams_write_scales(h, architecture, metadata);
     return status == LCKV_OK ? set_plan(h, plan, metadata) : status;

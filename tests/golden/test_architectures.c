@@ -14,10 +14,8 @@
 static const struct {
     const char *folder, *architecture;
 } fixtures[] = {
-    {"qwen2", "qwen2"},
-    {"qwen3", "qwen3"},
-    {"qwen3-biased", "qwen3"},
-    {"granite", "granite"},
+    {"qwen2", "qwen2"},     {"qwen3", "qwen3"},        {"qwen3-biased", "qwen3"},
+    {"granite", "granite"}, {"gemma3", "lckv-gemma3"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 
@@ -95,7 +93,8 @@ START_TEST(gguf_files_have_the_same_bits)
     const struct safetensors_array *tokens = safetensors_find(&golden, "tokens");
     const size_t n = tokens->n_elements;
     const char *architecture = fixtures[_i].architecture;
-    snprintf(own_name, sizeof own_name, "lckv-%s", architecture);
+    const bool is_own = strncmp(architecture, "lckv-", 5) == 0; /* it has windows */
+    snprintf(own_name, sizeof own_name, "%s%s", is_own ? "" : "lckv-", architecture);
     lckv_model *models[] = {
         open_full(path_of(_i, "")),
         convert_and_open(_i, (lckv_convert_options){0}, architecture),
@@ -114,9 +113,65 @@ START_TEST(gguf_files_have_the_same_bits)
         free(logits);
         lckv_model_release(models[m]);
     }
-    lckv_model_release(convert_and_open(_i, (lckv_convert_options){.plan = "0_0_2"}, own_name));
+    lckv_model_release(convert_and_open(
+        _i, (lckv_convert_options){.plan = "0s_0s_2", .sliding_window = 9}, own_name));
     free(expected);
     safetensors_close(&golden);
+}
+END_TEST
+
+/* Copies a fixture with another config.json, and tries to open it. */
+static lckv_status open_changed(int i, const char *from, const char *to)
+{
+    char path[FOLDER_PATH], *config = read_whole(path_of(i, "/config.json"), NULL);
+    size_t length;
+    char *weights = read_whole(path_of(i, "/model.safetensors"), &length);
+    char *at = strstr(config, from);
+    ck_assert_ptr_nonnull(at);
+    char *changed = calloc(strlen(config) + strlen(to) + 1, 1);
+    ck_assert_ptr_nonnull(changed);
+    memcpy(changed, config, (size_t)(at - config));
+    strcat(changed, to);
+    strcat(changed, at + strlen(from));
+    folder_write_text("config.json", changed);
+    folder_write("model.safetensors", weights, length);
+    folder_join(path, "");
+    lckv_model *model = NULL;
+    const lckv_status status = lckv_model_open(path, NULL, &model);
+    lckv_model_release(model);
+    free(config);
+    free(weights);
+    free(changed);
+    return status;
+}
+
+static const struct {
+    const char *folder, *from, *to, *message;
+    lckv_status status;
+} bad_configs[] = {
+    {"qwen3", "\"qwen3\"", "\"llama\"", "_norm.weight\" is not supported", LCKV_UNSUPPORTED},
+    {"qwen2", "\"qwen2\"", "\"qwen3\"", "q_norm.weight is missing", LCKV_BAD_FORMAT},
+    {"qwen3", "\"qwen3\"", "\"qwen2\"", "is not supported", LCKV_UNSUPPORTED},
+    {"qwen2", "\"silu\"", "\"gelu\"", "expected silu", LCKV_UNSUPPORTED},
+    {"gemma3", "\"gelu_pytorch_tanh\"", "\"silu\"", "expected gelu_pytorch_tanh", LCKV_UNSUPPORTED},
+    {"gemma3", "\"layer_types\"", "\"lost\"", "layer_types; expected a list of 3", LCKV_BAD_FORMAT},
+    {"gemma3", "\"sliding_attention\": {", "\"lost\": {", "no sliding_attention", LCKV_BAD_FORMAT},
+    {"gemma3", "\"final_logit_softcapping\": 6.0", "\"final_logit_softcapping\": -6.0",
+     "a scale of the configuration is -6", LCKV_BAD_FORMAT},
+    {"granite", "\"residual_multiplier\": 0.7", "\"residual_multiplier\": \"0.7\"",
+     "residual_multiplier", LCKV_BAD_FORMAT},
+    {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
+     LCKV_UNSUPPORTED},
+};
+
+START_TEST(configurations_that_do_not_fit_are_refused)
+{
+    int i = 0;
+    while (strcmp(fixtures[i].folder, bad_configs[_i].folder) != 0)
+        i++;
+    ck_assert_int_eq(open_changed(i, bad_configs[_i].from, bad_configs[_i].to),
+                     bad_configs[_i].status);
+    ck_assert_error_has(bad_configs[_i].message);
 }
 END_TEST
 
@@ -127,6 +182,7 @@ static void add_architectures(Suite *suite)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, logits_are_those_of_transformers, 0, N_FIXTURES);
     tcase_add_loop_test(tcase, gguf_files_have_the_same_bits, 0, N_FIXTURES);
+    tcase_add_loop_test(tcase, configurations_that_do_not_fit_are_refused, 0, COUNT(bad_configs));
     suite_add_tcase(suite, tcase);
 }
 

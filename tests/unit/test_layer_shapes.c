@@ -263,6 +263,9 @@ START_TEST(narrow_layers_compute_what_wide_ones_do)
         ck_assert_uint_eq(layer.kv_shape.head_dim, HEAD_DIM);
         ck_assert_uint_eq(layer.intermediate_size, ffn_sizes[i]);
     }
+    lckv_model_layer none = {.size = sizeof none};
+    ck_assert_int_eq(lckv_model_get_layer(narrow, LAYERS, &none), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("layer is 5; the model has 5 layers");
     free(expected);
     free(logits);
     lckv_model_release(wide);

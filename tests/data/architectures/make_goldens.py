@@ -29,6 +29,11 @@ MODELS = {
                                    attention_bias=True, num_key_value_heads=1, use_sliding_window=False)),
     "granite": ("granite", dict(rope_theta=10000.0, rms_norm_eps=1e-5, tie_word_embeddings=True, embedding_multiplier=3.0,
                                 attention_multiplier=0.5, residual_multiplier=0.7, logits_scaling=0.5)),
+    "gemma3": ("gemma3_text", dict(head_dim=16, query_pre_attn_scalar=16, num_key_value_heads=1, sliding_window=9,
+                                   layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+                                   rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 1e6},
+                                                    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}},
+                                   final_logit_softcapping=6.0)),
 }
 
 
@@ -37,7 +42,7 @@ def randomize(model, generator):
     for name, parameter in model.named_parameters():
         values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         if name.endswith("norm.weight"):
-            values = 1 + 0.3 * values
+            values = (0 if "gemma" in model.config.model_type else 1) + 0.3 * values
         elif name.endswith("bias"):
             values = 0.5 * values
         elif "embed" in name:
