@@ -144,8 +144,8 @@ static lckv_status grow(const struct filled_cache *filled, lckv_session *session
     const uint64_t begin = session->length, n = length - begin;
     check_lckv(cache_enter(filled->cache));
     lckv_status status = LCKV_CACHE_FULL;
-    if (session_pages_needed(session, n, n) <=
-        cache_available(filled->cache, session_table_growth(session, n))) {
+    const uint64_t tables = filled->cache->table_bytes + session_table_growth(session, n);
+    if (session_pages_needed(session, n, n) <= cache_available(filled->cache, tables)) {
         status = session_reserve(session, filled->tokens, n);
         if (status == LCKV_OK)
             status = session_extend(session, begin, length);

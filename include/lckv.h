@@ -347,7 +347,16 @@ enum {
      * If the file cannot be read any more, or nothing comes for 60 seconds, the evaluate call that
      * needs it fails with LCKV_IO, and its sessions are as before. The next call tries again.
      */
-    LCKV_WEIGHTS_STREAMED = 2
+    LCKV_WEIGHTS_STREAMED = 2,
+    /*
+     * No weights are read, so that opening takes neither time nor memory for them: for text,
+     * metadata, the plan and what lckv_cache_estimate tells. This opens what other modes refuse,
+     * too: files that hold a vocabulary only, directories and split files whose weights are missing
+     * (of a directory, tokenizer.json suffices), and models that this version cannot compute;
+     * lckv_model_info.problem then tells why. lckv_cache_create and lckv_model_fingerprint return
+     * LCKV_UNSUPPORTED.
+     */
+    LCKV_WEIGHTS_NONE = 3
 };
 
 typedef struct lckv_model_options {
@@ -359,7 +368,8 @@ typedef struct lckv_model_options {
     lckv_weights weights;
     const lckv_allocator *allocator; /* copied; NULL: the C library's */
     lckv_log_callback log;           /* during the open only: which tensors and which keys of the
-                                        configuration are not used, why there is no text */
+                                        configuration are not used (the first 16 of each, without
+                                        weights all), why there is no text */
     void *log_user;
     lckv_progress_callback progress; /* during the open only, in bytes of weights */
     void *progress_user;
@@ -375,7 +385,8 @@ typedef struct lckv_model_options {
 LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t size);
 
 /*
- * Opens a GGUF file, or a Hugging Face directory (config.json, model.safetensors or its sharded
+ * Opens a GGUF file (of a split model the first part, "name-00001-of-00003.gguf", beside which the
+ * others are), or a Hugging Face directory (config.json, model.safetensors or its sharded
  * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set;
  * the file is not needed afterwards, unless it is mapped or streamed (lckv_weights). Files that
  * another process truncates during the open can raise SIGBUS: read such a file yourself and use
@@ -423,6 +434,15 @@ typedef struct lckv_model_info {
     uint64_t resident_bytes;   /* of weight_bytes: those that are never read again, all but those of
                                   streamed matrices */
     uint64_t ring_bytes;       /* the memory in which matrices are streamed; 0: they are not */
+    /*
+     * After an open with LCKV_WEIGHTS_NONE: why an open with the default would fail, as far as the
+     * headers of the files tell; it lives as long as the model. If the shape and the plan could not
+     * be understood, all numbers that describe them are 0. NULL: nothing speaks against it, and the
+     * figures of the weights are those that it would give.
+     */
+    const char *problem;
+    int32_t has_weights; /* 0 after LCKV_WEIGHTS_NONE */
+    uint32_t reserved;
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 
@@ -451,7 +471,10 @@ LCKV_API lckv_status lckv_model_get_layer(const lckv_model *model, uint32_t laye
  */
 LCKV_API lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprint);
 
-/* The model's plan; it lives as long as the model (retain it to keep it longer). */
+/*
+ * The model's plan; it lives as long as the model (retain it to keep it longer). NULL after an open
+ * with LCKV_WEIGHTS_NONE that could not understand it.
+ */
 LCKV_API const lckv_plan *lckv_model_plan(const lckv_model *model);
 
 /*
@@ -732,7 +755,8 @@ typedef struct lckv_cache_estimate_report {
  * Tells what lckv_cache_create would make of the options, without making it, for sessions of
  * `context` tokens each (0: 4096). With budget_bytes and max_sessions 0 it finds the largest batch:
  * the most sessions of that context for which the budget suffices; create the cache with that
- * max_sessions. Fails as lckv_cache_create does, except for want of memory.
+ * max_sessions. Fails as lckv_cache_create does, except for want of memory; the model needs no
+ * weights.
  */
 LCKV_API lckv_status lckv_cache_estimate(const lckv_model *model, const lckv_cache_options *options,
                                          uint64_t context, lckv_cache_estimate_report *report);
@@ -786,11 +810,15 @@ LCKV_API size_t lckv_cache_last_error(lckv_cache *cache, char *buffer, size_t ca
 
 typedef struct lckv_session lckv_session;
 
+/*
+ * An empty session. LCKV_CACHE_FULL if the cache has max_sessions sessions, or its budget has no
+ * room for one more.
+ */
 LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session);
 LCKV_API void lckv_session_release(lckv_session *session);
 
 /*
- * The number of encoded tokens. This and the next two functions answer at any time, from any
+ * The number of encoded tokens. This and the next three functions answer at any time, from any
  * thread. While lckv_evaluate works, they tell what was before it; while lckv_generate works, they
  * tell what is after its last token.
  */
@@ -809,6 +837,14 @@ LCKV_API lckv_status lckv_session_min_length(lckv_session *session, uint64_t *le
  */
 LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_t capacity,
                                          size_t *n_tokens);
+
+/*
+ * The encoded tokens at positions [begin, end), into an array with room for them. A cache with a
+ * context window has those of the sinks and those from position lckv_session_min_length -
+ * (context_window - n_sinks) on, the last one always; LCKV_OUT_OF_WINDOW for others.
+ */
+LCKV_API lckv_status lckv_session_read_tokens(lckv_session *session, uint64_t begin, uint64_t end,
+                                              lckv_token *tokens);
 
 /*
  * Forgets all tokens from position `length` on; if that is the session's present length, nothing
@@ -855,16 +891,17 @@ LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, 
 /*
  * Sessions can be saved as bytes, from which any cache makes the same sessions again: bit for bit
  * the same keys and values, in another process, after years, whatever the size of its pages. It
- * needs the same model (lckv_model_fingerprint) with the same sliding window, and kv_dtype as it
- * was. The last bits of keys and values also depend on the kernel set, the precision and the gemm
- * of the model that computed them, so these must be the same, too, unless `any_kernels` says
- * otherwise.
+ * needs the same model (lckv_model_fingerprint) with the same sliding window, and the same types of
+ * keys and values, context_window and n_sinks. The last bits of keys and values also depend on the
+ * kernel set, the precision and the gemm of the model that computed them, so these must be the
+ * same, too, unless `any_kernels` says otherwise.
  *
- * What is saved of a session: its tokens, keys and values, the first position that its windowed
- * slots keep, and what an iterated call has encoded. Logits are not: to get them, truncate the
- * restored session by one token and evaluate that token again. Pages that sessions share are saved
- * once, and the sessions share them again when they are restored. Bytes are made and read piece by
- * piece, in one small buffer.
+ * What is saved of a session: its tokens, keys and values, as far as windows keep them, the length
+ * to which it can go back, and what an iterated call has encoded. Logits are not: to get them,
+ * truncate the restored session by one token and evaluate that token again
+ * (lckv_session_read_tokens tells which it was). Pages that sessions share are saved once, and the
+ * sessions share them again when they are restored. Bytes are made and read piece by piece, in one
+ * small buffer.
  *
  * Checksums find damage of any kind, before anything is believed. They do not keep anybody from
  * making bytes of his own: these harm no memory, but may hold any keys and values, which
@@ -1013,7 +1050,7 @@ typedef struct lckv_evaluate_report {
     int64_t failed_item;   /* the index of the item that made the call fail, or -1 */
     uint64_t pages_needed; /* the most new pages that all items need at one time; with CACHE_FULL,
                               the items up to the failed one */
-    uint64_t pages_free;   /* before the call */
+    uint64_t pages_free;   /* before the call; with CACHE_FULL, beside what tables need */
     uint64_t n_tokens;     /* new tokens of all items */
     uint64_t n_rows;       /* rows sent through the layers: one for each token, or if a token is
                               iterated, one for each of its forward and backward passes */
@@ -1034,7 +1071,7 @@ LCKV_API lckv_status lckv_evaluate(lckv_cache *cache, const lckv_item *items, si
 
 /*
  * Checks the same call and fills in its report, pages_needed and pages_free included, but computes
- * nothing.
+ * and changes nothing.
  */
 LCKV_API lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *items, size_t stride,
                                         size_t n_items, const lckv_evaluate_options *options,

@@ -1,6 +1,6 @@
 /*
  * A pread() of the test program, which the library calls instead of the C library's: it counts what
- * is read, and fails, waits or refuses direct reads when a test asks for that.
+ * is read, and fails, waits, is slow or refuses direct reads when a test asks for that.
  */
 #ifndef LCKV_TESTS_READS_H
 #define LCKV_TESTS_READS_H
@@ -18,6 +18,7 @@ static struct {
     _Atomic uint64_t n_bytes;   /* read so far */
     _Atomic int64_t fail_from;  /* reads that begin at or behind this byte fail with EIO; 0: none */
     _Atomic int64_t stuck_from; /* such reads do not return while this is set; 0: none */
+    _Atomic int milliseconds;   /* that each read takes at least */
     _Atomic bool no_direct;     /* O_DIRECT is refused with EINVAL */
     _Atomic int n_buffered;     /* reads of files without O_DIRECT, if no_direct is set */
 } reads;
@@ -26,6 +27,7 @@ static struct {
 static inline void reads_reset(void)
 {
     reads.fail_from = reads.stuck_from = 0;
+    reads.milliseconds = 0;
     reads.no_direct = false;
     reads.n_buffered = 0;
 }
@@ -37,6 +39,9 @@ static inline void reads_sleep(void)
 
 ssize_t pread(int descriptor, void *buffer, size_t length, off_t offset)
 {
+    const int wait = reads.milliseconds;
+    if (wait > 0)
+        nanosleep(&(struct timespec){wait / 1000, wait % 1000 * 1000000L}, NULL);
     while (reads.stuck_from != 0 && offset >= reads.stuck_from)
         reads_sleep();
     if (reads.fail_from != 0 && offset >= reads.fail_from) {

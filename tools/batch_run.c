@@ -14,25 +14,24 @@
 /* The rows that prompts have in a call beside as many as there are sessions. */
 enum { PROMPT_ROWS = 192 };
 
-/* Adds what decides the answers of all lines: the model, and how it is computed. */
+/*
+ * Adds what decides the answers of all lines: the model, and how it is computed. The model's own
+ * fingerprint stands for its shape, its plan and its weights.
+ */
 static int add_settings(struct fingerprint *fingerprint, const lckv_model *model,
                         const struct batch_settings *settings)
 {
     lckv_model_info info = {.size = sizeof info};
-    if (lckv_model_get_info(model, &info) != LCKV_OK)
+    uint64_t of_model;
+    if (lckv_model_get_info(model, &info) != LCKV_OK ||
+        lckv_model_fingerprint(model, &of_model) != LCKV_OK)
         return fail_library();
-    char *plan = plan_string(lckv_model_plan(model), lckv_plan_text);
-    if (plan == NULL)
-        return EXIT_FAILURE;
     const struct kv_types_text kv_types = kv_types_text(settings->cache.kv_types);
-    const char *const texts[] = {info.name, info.architecture, info.weight_dtypes, plan,
-                                 kv_types.text};
-    const uint64_t numbers[] = {info.n_parameters, info.n_vocab, info.sliding_window,
-                                (uint64_t)info.precision, settings->ignore_end};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        fingerprint_add_text(fingerprint, texts[i], strlen(texts[i]));
+    const uint64_t numbers[] = {of_model, info.sliding_window, (uint64_t)info.precision,
+                                settings->ignore_end};
+    fingerprint_add_text(fingerprint, info.name, strlen(info.name));
+    fingerprint_add_text(fingerprint, kv_types.text, strlen(kv_types.text));
     fingerprint_add(fingerprint, numbers, sizeof numbers);
-    free(plan);
     return EXIT_SUCCESS;
 }
 

@@ -43,7 +43,8 @@ int cmd_generate(int argc, char **argv)
     add_flag(&line, "--echo", &settings.echo, "print the prompt first where no terminal shows it");
     add_number(&line, "-c, --context N", &settings.context, 1, UINT32_MAX,
                "tokens of prompt and text at most (default: the\nprompt's and those of -n; with "
-               "--restore the\nmodel's context, at most 8192)");
+               "--restore the\nmodel's context, at most 8192, or no limit with\n"
+               "--context-window)");
     add_choice(&line, "--prefill MODE", &settings.prefill, prefills,
                "how the prompt is encoded: auto (default), exact,\n"
                "iterated (the model's passes) or model (as its\nconfiguration asks)");

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "common_options.h"
 #include "json.h"
+#include "remarks.h"
 #include "report.h"
 #include "setup.h"
 #include "show.h"
@@ -73,10 +74,12 @@ static int print_metadata(const lckv_model *model, struct json *json)
 struct facts {
     const lckv_model *model;
     lckv_model_info info;
+    bool has_plan; /* if not, the members below are not set, and the shape is not known */
     lckv_plan_info plan;
     lckv_memory_report memory; /* f16 keys and values at context_length tokens */
     char *plan_text;
     char *picture;
+    const struct remarks *remarks;
 };
 
 static const char *precision_name(lckv_precision precision)
@@ -94,18 +97,28 @@ static const char *placement(const lckv_model_info *info)
                              : "in memory";
 }
 
-static int print_text(const struct facts *facts, bool with_metadata)
+static void print_weights(const lckv_model_info *info)
 {
-    const lckv_model_info *info = &facts->info;
-    const lckv_memory_report *memory = &facts->memory;
-    printf("name             %s\n", info->name[0] != '\0' ? shown(info->name).text : "(none)");
-    printf("architecture     %s\n", shown(info->architecture).text);
+    if (info->n_parameters == 0) {
+        printf("weights          none\n");
+        return;
+    }
     printf("parameters       %.1f million\n", (double)info->n_parameters / 1e6);
-    printf("weights          %s, %s %s\n", info->weight_dtypes,
-           human_bytes(info->weight_bytes).text, placement(info));
+    if (info->problem == NULL)
+        printf("weights          %s, %s %s\n", info->weight_dtypes,
+               human_bytes(info->weight_bytes).text, placement(info));
+    else
+        printf("weights          %s\n", info->weight_dtypes);
     if (info->ring_bytes != 0)
         printf("ring             %s for what is streamed, %s that stay\n",
                human_bytes(info->ring_bytes).text, human_bytes(info->resident_bytes).text);
+}
+
+/* What is known of a model whose plan is known. */
+static void print_shape(const struct facts *facts)
+{
+    const lckv_model_info *info = &facts->info;
+    const lckv_memory_report *memory = &facts->memory;
     printf("layers           %" PRIu32 "\n", info->n_layers);
     printf("hidden size      %" PRIu32 ", MLP %" PRIu32 "\n", info->hidden_size,
            info->intermediate_size);
@@ -136,10 +149,41 @@ static int print_text(const struct facts *facts, bool with_metadata)
     size_t length = strlen(facts->picture);
     if (length == 0 || facts->picture[length - 1] != '\n')
         putchar('\n');
+}
+
+static int print_text(const struct facts *facts, bool with_metadata)
+{
+    const lckv_model_info *info = &facts->info;
+    printf("name             %s\n", info->name[0] != '\0' ? shown(info->name).text : "(none)");
+    printf("architecture     %s\n",
+           info->architecture[0] != '\0' ? shown(info->architecture).text : "(none)");
+    if (info->problem != NULL) {
+        printf("does not run     ");
+        show_line(stdout, info->problem, strlen(info->problem));
+        putchar('\n');
+    }
+    print_weights(info);
+    if (facts->has_plan)
+        print_shape(facts);
+    else
+        printf("vocabulary       %" PRIu32 "%s\n", info->n_vocab,
+               info->has_tokenizer ? "" : ", no tokenizer");
+    remarks_print(facts->remarks, "\nnot used, or not understood\n");
     if (!with_metadata)
         return EXIT_SUCCESS;
     printf("\nmetadata\n");
     return print_metadata(facts->model, NULL);
+}
+
+static void add_plan(struct json *json, const struct facts *facts)
+{
+    json_add_string(json, "plan", facts->plan_text);
+    json_add_bool(json, "is_standard", facts->plan.is_standard);
+    json_add_unsigned(json, "n_slots", facts->plan.n_slots);
+    json_add_unsigned(json, "n_windowed_slots", facts->plan.n_windowed_slots);
+    json_add_unsigned(json, "n_upward", facts->plan.n_upward);
+    json_add_unsigned(json, "kv_bytes_per_token", facts->memory.bytes_per_token);
+    json_add_unsigned(json, "standard_kv_bytes_per_token", facts->memory.standard_bytes_per_token);
 }
 
 static int print_json(const struct facts *facts, bool with_metadata)
@@ -148,6 +192,11 @@ static int print_json(const struct facts *facts, bool with_metadata)
     struct json json = json_open(stdout);
     json_add_string(&json, "name", info->name);
     json_add_string(&json, "architecture", info->architecture);
+    json_key(&json, "problem");
+    if (info->problem != NULL)
+        json_string(&json, info->problem);
+    else
+        json_spelled(&json, "null", strlen("null"));
     json_add_unsigned(&json, "n_parameters", info->n_parameters);
     json_add_string(&json, "weight_types", info->weight_dtypes);
     json_add_unsigned(&json, "weight_bytes", info->weight_bytes);
@@ -169,18 +218,17 @@ static int print_json(const struct facts *facts, bool with_metadata)
     json_add_bool(&json, "has_tokenizer", info->has_tokenizer);
     json_add_string(&json, "kernel_set", info->kernel_set);
     json_add_string(&json, "precision", precision_name(info->precision));
-    json_add_string(&json, "plan", facts->plan_text);
-    json_add_bool(&json, "is_standard", facts->plan.is_standard);
-    json_add_unsigned(&json, "n_slots", facts->plan.n_slots);
-    json_add_unsigned(&json, "n_windowed_slots", facts->plan.n_windowed_slots);
-    json_add_unsigned(&json, "n_upward", facts->plan.n_upward);
     json_add_unsigned(&json, "sliding_window", info->sliding_window);
     json_add_unsigned(&json, "forward_passes", info->forward_passes);
     json_add_unsigned(&json, "backward_passes", info->backward_passes);
     json_add_bool(&json, "use_sequential", info->use_sequential);
     json_add_bool(&json, "force_nodiag", info->force_nodiag);
-    json_add_unsigned(&json, "kv_bytes_per_token", facts->memory.bytes_per_token);
-    json_add_unsigned(&json, "standard_kv_bytes_per_token", facts->memory.standard_bytes_per_token);
+    if (facts->has_plan)
+        add_plan(&json, facts);
+    json_key(&json, "remarks");
+    json_begin_array(&json);
+    remarks_add(facts->remarks, &json);
+    json_end_array(&json);
     int status = EXIT_SUCCESS;
     if (with_metadata) {
         json_key(&json, "metadata");
@@ -192,23 +240,32 @@ static int print_json(const struct facts *facts, bool with_metadata)
     return status;
 }
 
-static int show(const lckv_model *model, bool as_json, bool with_metadata)
+/* Fills in what follows from the plan. */
+static int read_plan(struct facts *facts, const lckv_plan *plan)
 {
-    struct facts facts = {
-        .model = model, .info = {.size = sizeof facts.info}, .plan = {.size = sizeof facts.plan}};
-    const lckv_plan *plan = lckv_model_plan(model);
-    if (lckv_model_get_info(model, &facts.info) != LCKV_OK ||
-        lckv_plan_get_info(plan, &facts.plan) != LCKV_OK)
-        return fail_library();
     const struct cache_settings cache = {.kv_types = KV_TYPES_DEFAULT};
-    int status = model_memory(model, &cache, facts.info.context_length, &facts.memory);
-    if (status != EXIT_SUCCESS)
-        return status;
-    facts.plan_text = plan_string(plan, lckv_plan_text);
-    facts.picture = plan_string(plan, lckv_plan_describe);
-    if (facts.plan_text == NULL || facts.picture == NULL)
-        status = EXIT_FAILURE;
-    else
+    if (lckv_plan_get_info(plan, &facts->plan) != LCKV_OK)
+        return fail_library();
+    facts->has_plan = true;
+    facts->plan_text = plan_string(plan, lckv_plan_text);
+    facts->picture = plan_string(plan, lckv_plan_describe);
+    if (facts->plan_text == NULL || facts->picture == NULL)
+        return EXIT_FAILURE;
+    return model_memory(facts->model, &cache, facts->info.context_length, &facts->memory);
+}
+
+static int show(const lckv_model *model, const struct remarks *remarks, bool as_json,
+                bool with_metadata)
+{
+    struct facts facts = {.model = model,
+                          .info = {.size = sizeof facts.info},
+                          .plan = {.size = sizeof facts.plan},
+                          .remarks = remarks};
+    const lckv_plan *plan = lckv_model_plan(model);
+    if (lckv_model_get_info(model, &facts.info) != LCKV_OK)
+        return fail_library();
+    int status = plan != NULL ? read_plan(&facts, plan) : EXIT_SUCCESS;
+    if (status == EXIT_SUCCESS)
         status = as_json ? print_json(&facts, with_metadata) : print_text(&facts, with_metadata);
     free(facts.plan_text);
     free(facts.picture);
@@ -217,13 +274,15 @@ static int show(const lckv_model *model, bool as_json, bool with_metadata)
 
 int cmd_info(int argc, char **argv)
 {
-    struct model_settings settings = {0};
+    struct remarks remarks = {0};
+    struct model_settings settings = {.log_user = &remarks};
     bool as_json = false, with_metadata = false;
     struct command_line line = {
         .command = "info",
         .description =
-            "Shows what a model is: its shape, its layer plan and the KV memory of a token. MODEL\n"
-            "is a GGUF file or a Hugging Face directory.",
+            "Shows what a model is: its shape, its layer plan and the KV memory of a token, and\n"
+            "which of its keys and tensors are not used. MODEL is a GGUF file or a Hugging Face\n"
+            "directory, also one that holds a vocabulary only or that lckv cannot run.",
         .examples = "lckv info model.gguf\n"
                     "lckv info --json --metadata model.gguf",
     };
@@ -234,11 +293,13 @@ int cmd_info(int argc, char **argv)
     int status;
     if (!options_parse(&line, argc, argv, &status))
         return status;
-    lckv_model *model;
-    status = open_model(&settings, log_remark, &model);
-    if (status != EXIT_SUCCESS)
-        return status;
-    status = show(model, as_json, with_metadata);
+    lckv_model *model = NULL;
+    settings.without_weights = !settings.stream_weights;
+    status = open_model(&settings, remarks_take, &model);
+    if (status == EXIT_SUCCESS)
+        status = remarks_complete(&remarks) ? show(model, &remarks, as_json, with_metadata)
+                                            : fail_memory();
     lckv_model_release(model);
+    remarks_release(&remarks);
     return status;
 }

@@ -123,6 +123,9 @@ static int show_for_model(const struct question *question, bool as_json)
         status = EXIT_FAILURE;
     } else if (lckv_model_get_info(model, &info) != LCKV_OK) {
         status = fail_library();
+    } else if (lckv_model_plan(model) == NULL) {
+        complain("%s", info.problem);
+        status = EXIT_FAILURE;
     } else {
         struct plan_answer answer = {.plan = lckv_model_plan(model)};
         answer.request.kv_shapes = shapes;
@@ -156,8 +159,10 @@ static int show_for_shape(const struct question *question, bool as_json)
 
 int cmd_plan(int argc, char **argv)
 {
-    struct question question = {
-        .context = 4096, .n_sessions = 1, .cache.kv_types = KV_TYPES_DEFAULT};
+    struct question question = {.model.without_weights = true,
+                                .context = 4096,
+                                .n_sessions = 1,
+                                .cache.kv_types = KV_TYPES_DEFAULT};
     bool as_json = false;
     struct command_line line = {
         .command = "plan",

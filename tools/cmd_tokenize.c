@@ -34,7 +34,7 @@ static int print_tokens(const lckv_model *model, const char *text, size_t length
 
 int cmd_tokenize(int argc, char **argv)
 {
-    struct model_settings settings = {0};
+    struct model_settings settings = {.without_weights = true};
     const char *text = NULL, *path = NULL;
     bool no_special = false, bos = false, no_bos = false, as_json = false;
     struct command_line line = {
@@ -111,7 +111,7 @@ static int print_text(const lckv_model *model, const struct token_list *tokens, 
 
 int cmd_detokenize(int argc, char **argv)
 {
-    struct model_settings settings = {0};
+    struct model_settings settings = {.without_weights = true};
     struct token_list tokens = {0};
     bool special = false, as_json = false;
     struct command_line line = {

@@ -170,25 +170,19 @@ static int generate(struct generation *generation, lckv_cache *cache, lckv_sessi
 static int take_back_last_token(struct generation *generation, lckv_session *session)
 {
     struct token_list *prompt = &generation->prompt.tokens;
-    size_t n = (size_t)generation->n_restored;
-    lckv_token *tokens = calloc(n + 1, sizeof *tokens);
-    if (tokens == NULL)
-        return fail_memory();
-    int status = EXIT_SUCCESS;
+    const uint64_t n = generation->n_restored;
     if (n == 0) {
         complain("%s holds no tokens to go on from", generation->settings->saved.restore_from);
-        status = EXIT_FAILURE;
-    } else if (lckv_session_tokens(session, tokens, n, &n) != LCKV_OK ||
-               lckv_session_truncate(session, n - 1) != LCKV_OK) {
-        status = fail_library();
+        return EXIT_FAILURE;
     }
-    if (status != EXIT_SUCCESS) {
-        free(tokens);
-        return status;
-    }
-    tokens[0] = tokens[n - 1];
+    lckv_token *token = calloc(1, sizeof *token);
+    if (token == NULL)
+        return fail_memory();
     free(prompt->ids);
-    *prompt = (struct token_list){tokens, 1};
+    *prompt = (struct token_list){token, 1};
+    if (lckv_session_read_tokens(session, n - 1, n, token) != LCKV_OK ||
+        lckv_session_truncate(session, n - 1) != LCKV_OK)
+        return fail_library();
     generation->n_restored--;
     return EXIT_SUCCESS;
 }
@@ -226,7 +220,7 @@ static uint64_t choose_context(const struct generation *generation)
     if (settings->context != 0)
         return settings->context;
     if (settings->saved.restore_from != NULL)
-        return usual_context(generation->model);
+        return settings->cache.context_window != 0 ? UINT32_MAX : usual_context(generation->model);
     return (uint64_t)generation->prompt.tokens.count + settings->n_tokens;
 }
 

@@ -9,6 +9,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+static lckv_weights weights_mode(const struct model_settings *settings)
+{
+    if (settings->stream_weights)
+        return LCKV_WEIGHTS_STREAMED;
+    return settings->without_weights ? LCKV_WEIGHTS_NONE : LCKV_WEIGHTS_DEFAULT;
+}
+
 int open_model(const struct model_settings *settings, lckv_log_callback log, lckv_model **model)
 {
     if (settings->stream_bytes != 0 && !settings->stream_weights) {
@@ -22,9 +29,10 @@ int open_model(const struct model_settings *settings, lckv_log_callback log, lck
         .precision = settings->precision,
         .gemm = settings->gemm,
         .sliding_window = (uint32_t)settings->sliding_window,
-        .weights = settings->stream_weights ? LCKV_WEIGHTS_STREAMED : LCKV_WEIGHTS_DEFAULT,
+        .weights = weights_mode(settings),
         .stream_bytes = settings->stream_bytes,
         .log = log,
+        .log_user = settings->log_user,
         .progress = progress_update,
         .progress_user = &progress,
     };

@@ -17,6 +17,8 @@ struct model_settings {
     uint64_t sliding_window;
     bool stream_weights;
     uint64_t stream_bytes; /* 0: the library's choice */
+    bool without_weights;  /* for text, plans and descriptions */
+    void *log_user;        /* what the log of open_model gets */
 };
 
 /* What the options say about a cache. */

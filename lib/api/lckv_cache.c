@@ -42,7 +42,9 @@ lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache_options 
     lckv_cache_options options;
     struct lckv_pool *pool = NULL;
     size_t scratch_bytes = 0;
-    lckv_status status = read_options(&options, given);
+    lckv_status status = model_check_weights(model);
+    if (status == LCKV_OK)
+        status = read_options(&options, given);
     if (status == LCKV_OK) {
         cache_resolve(&options);
         status = choose_pool(model, &options, &pool);
@@ -65,7 +67,9 @@ lckv_status lckv_cache_estimate(const lckv_model *model, const lckv_cache_option
     lckv_cache_options options;
     lckv_cache_estimate_report full = {0};
     struct lckv_pool *pool = NULL;
-    lckv_status status = read_options(&options, given);
+    lckv_status status = model->problem != NULL ? model_check_weights(model) : LCKV_OK;
+    if (status == LCKV_OK)
+        status = read_options(&options, given);
     if (status == LCKV_OK)
         status = choose_pool(model, &options, &pool);
     if (status == LCKV_OK)

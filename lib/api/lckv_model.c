@@ -22,7 +22,7 @@ static lckv_status read_options(const lckv_model_options *given, lckv_model_opti
                               "an LCKV_PRECISION_... value");
     if (options->gemm < LCKV_GEMM_DEFAULT || options->gemm > LCKV_GEMM_OPENBLAS)
         return argument_range("lckv_model_options.gemm", options->gemm, "an LCKV_GEMM_... value");
-    if (options->weights < LCKV_WEIGHTS_DEFAULT || options->weights > LCKV_WEIGHTS_STREAMED)
+    if (options->weights < LCKV_WEIGHTS_DEFAULT || options->weights > LCKV_WEIGHTS_NONE)
         return argument_range("lckv_model_options.weights", options->weights,
                               "an LCKV_WEIGHTS_... value");
     if (options->stream_bytes != 0 && options->weights != LCKV_WEIGHTS_STREAMED)
@@ -71,6 +71,17 @@ void lckv_model_release(const lckv_model *model)
         model_release(model);
 }
 
+/* The name of the architecture; in the words of the file, if lckv does not know it. */
+static const char *shown_architecture(const struct lckv_model *model)
+{
+    const char *key =
+        model->checkpoint.kind == CHECKPOINT_GGUF ? "general.architecture" : "model_type";
+    if (model->hparams.architecture != NULL)
+        return model->hparams.architecture_name;
+    const struct metadata_value *value = metadata_find(&model->checkpoint.metadata, key);
+    return value != NULL && value->type == METADATA_STRING ? value->as.string.bytes : "";
+}
+
 static lckv_model_info model_info(const struct lckv_model *model)
 {
     const struct hparams *hparams = &model->hparams;
@@ -97,7 +108,7 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .weight_bytes = model->weight_bytes,
         .decode_bytes = model->weight_bytes -
                         (hparams->tie_embeddings ? 0 : model->token_embedding.size.n_bytes),
-        .architecture = hparams->architecture_name,
+        .architecture = shown_architecture(model),
         .name = hparams->name.length > 0 ? hparams->name.bytes : "",
         .kernel_set = model->kernels->name,
         .weight_dtypes = model->weight_dtypes,
@@ -105,6 +116,8 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .is_repacked = model->is_repacked,
         .resident_bytes = model->ring != NULL ? model->vector_bytes : model->weight_bytes,
         .ring_bytes = model->ring != NULL ? weight_ring_bytes(model->ring) : 0,
+        .problem = model->problem,
+        .has_weights = !model->without_weights,
     };
 }
 
@@ -138,7 +151,9 @@ lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprin
     if (fingerprint == NULL)
         return failure_keep(model->failure, argument_null(__func__, "fingerprint"));
     uint64_t computed;
-    lckv_status status = model_fingerprint(model, &computed);
+    lckv_status status = model_check_weights(model);
+    if (status == LCKV_OK)
+        status = model_fingerprint(model, &computed);
     if (status == LCKV_OK)
         *fingerprint = computed;
     return failure_keep(model->failure, status);

@@ -53,6 +53,18 @@ lckv_status lckv_session_tokens(lckv_session *session, lckv_token *tokens, size_
     return failure_keep(&session->cache->failure, status);
 }
 
+lckv_status lckv_session_read_tokens(lckv_session *session, uint64_t begin, uint64_t end,
+                                     lckv_token *tokens)
+{
+    if (session == NULL)
+        return argument_null(__func__, "session");
+    lckv_status status =
+        tokens == NULL && begin < end ? argument_null(__func__, "tokens") : LCKV_OK;
+    if (status == LCKV_OK)
+        status = session_shown_tokens_between(session, begin, end, tokens);
+    return failure_keep(&session->cache->failure, status);
+}
+
 /* Enters the session's cache, or says why that fails. */
 static lckv_status enter(const lckv_session *session, const char *function)
 {

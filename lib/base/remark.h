@@ -7,9 +7,12 @@
 
 #include "lckv.h"
 
+#include <stdbool.h>
+
 struct remarks {
     lckv_log_callback log; /* may be NULL */
     void *user;
+    bool all; /* remarks of one kind are not cut off after the first few */
 };
 
 /* Allocates nothing; cuts what is too long. Text from files goes through quoted() first. */

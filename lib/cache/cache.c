@@ -54,8 +54,8 @@ static lckv_status check_options(const lckv_cache_options *options)
 
 static void destroy(struct lckv_cache *cache)
 {
-    while (cache->kept != NULL)
-        session_destroy(cache->kept);
+    while (cache->kept.first != NULL)
+        session_destroy(cache->kept.first);
     pages_destroy(&cache->pages, &cache->allocator);
     memory_free(&cache->allocator, cache->scratch, cache->scratch_bytes, 1);
     pthread_mutex_destroy(&cache->mutex);
@@ -68,19 +68,18 @@ static void destroy(struct lckv_cache *cache)
 }
 
 /* The pages that must stay unused because tables take more bytes than their room. */
-static uint64_t lost_pages(const struct lckv_cache *cache, uint64_t table_growth)
+static uint64_t lost_pages(const struct lckv_cache *cache, uint64_t table_bytes)
 {
-    const uint64_t tables = cache->table_bytes + table_growth;
-    if (!cache->tables_cost_pages || tables <= cache->table_room)
+    if (!cache->tables_cost_pages || table_bytes <= cache->table_room)
         return 0;
-    return (tables - cache->table_room - 1) / cache->pages.page_bytes + 1;
+    return (table_bytes - cache->table_room - 1) / cache->pages.page_bytes + 1;
 }
 
 /* Notes what the statistics tell while a call runs. Needs the mutex, if the cache is in use. */
 static void look(struct lckv_cache *cache)
 {
-    cache->shown.n_pages = cache->pages.n - lost_pages(cache, 0);
-    cache->shown.n_available = cache_available(cache, 0);
+    cache->shown.n_pages = cache->pages.n - lost_pages(cache, cache->table_bytes);
+    cache->shown.n_available = cache_available(cache, cache->table_bytes);
     cache->shown.n_idle = cache->pages.n_idle;
     cache->shown.table_bytes = cache->table_bytes;
 }
@@ -224,7 +223,7 @@ void cache_leave(struct lckv_cache *cache)
 {
     pthread_mutex_lock(&cache->mutex);
     uint32_t n_released = 0;
-    for (struct lckv_session *next, *s = cache->sessions; s != NULL; s = next) {
+    for (struct lckv_session *next, *s = cache->sessions.first; s != NULL; s = next) {
         next = s->next;
         if (s->released) {
             keep_or_destroy(s);
@@ -237,19 +236,33 @@ void cache_leave(struct lckv_cache *cache)
         cache_release(cache);
 }
 
-uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_growth)
+uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_bytes)
 {
     const uint64_t available = (uint64_t)cache->pages.n_free + cache->pages.n_idle;
-    const uint64_t lost = lost_pages(cache, table_growth);
+    const uint64_t lost = lost_pages(cache, table_bytes);
     return available > lost ? available - lost : 0;
 }
 
 lckv_status cache_take(struct lckv_cache *cache, uint32_t from, uint32_t *page)
 {
-    while (cache->pages.n_free == 0 && cache->kept != NULL)
+    while (cache->pages.n_free <= lost_pages(cache, cache->table_bytes) &&
+           cache->kept.first != NULL)
         give_up_kept(cache);
     *page = from == PAGE_NONE ? pages_take(&cache->pages) : pages_take_copy(&cache->pages, from);
     return *page != PAGE_NONE ? LCKV_OK : fail(LCKV_INTERNAL, "a page that was reserved is gone");
+}
+
+lckv_status cache_afford_table(struct lckv_cache *cache, uint64_t bytes, const char *what)
+{
+    while (lost_pages(cache, cache->table_bytes + bytes) > cache->pages.n_free) {
+        if (cache->kept.first == NULL)
+            return fail(LCKV_CACHE_FULL,
+                        "the %llu bytes of %s are more than the budget has left; release sessions, "
+                        "or create a larger cache",
+                        (unsigned long long)bytes, what);
+        give_up_kept(cache);
+    }
+    return LCKV_OK;
 }
 
 lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capacity, size_t needed,
@@ -258,16 +271,9 @@ lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capa
     if (needed <= *capacity)
         return LCKV_OK;
     const size_t before = *capacity, after = cache_table_capacity(needed);
-    const uint64_t growth = (uint64_t)(after - before) * size;
-    while (lost_pages(cache, growth) > (uint64_t)cache->pages.n_free + cache->pages.n_idle) {
-        if (cache->kept == NULL)
-            return fail(LCKV_CACHE_FULL,
-                        "%s takes %llu bytes more than the budget has left; release sessions, or "
-                        "create a larger cache",
-                        what, (unsigned long long)growth);
-        give_up_kept(cache);
-    }
-    lckv_status status = memory_grow(&cache->allocator, table, capacity, after, size, what);
+    lckv_status status = cache_afford_table(cache, (uint64_t)(after - before) * size, what);
+    if (status == LCKV_OK)
+        status = memory_grow(&cache->allocator, table, capacity, after, size, what);
     cache->table_bytes += (*capacity - before) * size;
     return status;
 }

@@ -24,6 +24,11 @@
  */
 #define CACHE_LOGIT_SETS 2
 
+/* Sessions, from the one that was added last to the one that was added first. */
+struct session_list {
+    struct lckv_session *first, *last;
+};
+
 /* lckv_cache of the public header */
 struct lckv_cache {
     _Atomic uint32_t references;
@@ -41,10 +46,10 @@ struct lckv_cache {
     size_t scratch_bytes;
     pthread_mutex_t mutex; /* guards what follows */
     bool busy;
-    struct lckv_session *sessions; /* that were not released, or only during the call */
+    struct session_list sessions; /* that were not released, or only during the call */
     uint32_t n_sessions;
-    struct lckv_session *kept; /* what was released, or shared from, last comes first */
-    struct {                   /* counted since the cache was made */
+    struct session_list kept; /* what was released, or shared from, last comes first */
+    struct {                  /* counted since the cache was made */
         uint64_t n_reuses, n_reused_tokens, n_reused_pages;
     } reuse;
     uint64_t table_bytes; /* of all sessions, kept ones too */
@@ -108,18 +113,23 @@ void cache_leave(struct lckv_cache *cache);
 CHECKED lckv_status cache_check_cancel(const struct lckv_cache *cache);
 
 /*
- * The pages that a call can have, if the tables of its sessions grow by `table_growth` bytes: those
- * that nobody holds or that only kept sessions hold, except what tables beyond their room take.
+ * The pages that a call can have while tables take so many bytes: those that nobody holds or that
+ * only kept sessions hold, except what tables beyond their room cost.
  */
-uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_growth);
+uint64_t cache_available(const struct lckv_cache *cache, uint64_t table_bytes);
 
 /* pages_take and pages_take_copy (`from` is not PAGE_NONE), which give up kept sessions first. */
 CHECKED lckv_status cache_take(struct lckv_cache *cache, uint32_t from, uint32_t *page);
 
 /*
- * Room for `needed` elements in a table of a session, as memory_grow, but never more than the next
- * power of two, so that the bytes of tables depend on lengths alone. LCKV_CACHE_FULL if there is a
- * budget, and the pages that nobody holds cannot pay for it.
+ * Gives up kept sessions until tables can take `bytes` more. LCKV_CACHE_FULL if there is a budget,
+ * and the pages that nobody holds cannot pay for them.
+ */
+CHECKED lckv_status cache_afford_table(struct lckv_cache *cache, uint64_t bytes, const char *what);
+
+/*
+ * Room for `needed` elements in a table of a session that can be afforded, as memory_grow, but
+ * never more than the next power of two, so that the bytes of tables depend on lengths alone.
  */
 CHECKED lckv_status cache_grow_table(struct lckv_cache *cache, void *table, size_t *capacity,
                                      size_t needed, size_t size, const char *what);

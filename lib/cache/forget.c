@@ -8,16 +8,13 @@
 
 bool session_has_forgotten(const struct lckv_session *session)
 {
-    const struct windows *windows = &session->cache->paging.windows;
-    return windows->context > 0 && session->min_length > windows->context;
+    return session_held(session, false).begin > 0;
 }
 
 uint64_t session_tokens_to_forget(const struct lckv_session *session)
 {
-    const struct windows *windows = &session->cache->paging.windows;
-    if (!session_has_forgotten(session))
-        return 0;
-    const uint64_t gone = session->min_length - windows->context - session->n_forgotten;
+    const struct held_positions held = session_held(session, false);
+    const uint64_t gone = held.begin - held.n_sinks - session->n_forgotten;
     return gone >= session_n_held(session) / 2 ? gone : 0;
 }
 

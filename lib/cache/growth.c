@@ -15,8 +15,12 @@ uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tok
         const struct paging paging = cache_paging(cache, s);
         uint64_t fresh = pages_for(&paging, length) - pages_for(&paging, session->length);
         uint64_t held = session->slots[s].count;
+        /*
+         * The bound by n_tokens is for sessions that hold no more than this cache keeps. One that
+         * another cache has saved may hold more, and `fresh` bounds both.
+         */
         uint64_t peak =
-            pages_at_peak(&paging, plan->slots[s].windowed, held, length, n_tokens, chunk);
+            pages_at_peak(&paging, plan->slots[s].windowed, held, length, length, chunk);
         total += peak - held < fresh ? peak - held : fresh;
     }
     return total;
@@ -30,31 +34,49 @@ static bool tail_of(const struct lckv_session *session, uint32_t slot, size_t *i
     return session->length % positions != 0;
 }
 
-uint64_t session_claim_tail(const struct lckv_session *session)
+/* How many positions of the tail of a slot the session has. */
+static uint32_t tail_positions(const struct lckv_session *session, uint32_t slot)
 {
-    struct pages *pages = &session->cache->pages;
-    uint64_t copies = 0;
+    return (uint32_t)(session->length % cache_layout(session->cache, slot)->page_positions);
+}
+
+void session_claim_tail(const struct lckv_session *session)
+{
     size_t tail;
     for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
         if (tail_of(session, s, &tail))
-            copies += pages_claim(pages, session->slots[s].ids[tail]);
+            pages_claim(&session->cache->pages, session->slots[s].ids[tail],
+                        tail_positions(session, s));
+    }
+}
+
+uint64_t session_count_copies(struct lckv_session *session, bool gives_up_kept)
+{
+    uint64_t copies = 0;
+    size_t tail;
+    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
+        struct slot_pages *slot = &session->slots[s];
+        slot->copies_tail =
+            tail_of(session, s, &tail) && !pages_grant(&session->cache->pages, slot->ids[tail],
+                                                       tail_positions(session, s), gives_up_kept);
+        copies += slot->copies_tail;
     }
     return copies;
 }
 
-void session_forget_claim(const struct lckv_session *session)
+void session_forget_claims(const struct lckv_session *session)
 {
     size_t tail;
     for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
         if (tail_of(session, s, &tail))
-            pages_forget_claim(&session->cache->pages, session->slots[s].ids[tail]);
+            pages_forget_claims(&session->cache->pages, session->slots[s].ids[tail]);
     }
 }
 
 /*
  * Before the session writes to the page behind its last token: puts a copy in the page's place if
- * others hold it. Another session that holds it keeps it until the call has ended, so the page can
- * be taken up again if the call fails. If only kept sessions do, this session still holds it too.
+ * it must. Another session that holds the page keeps it until the call has ended, so it can be
+ * taken up again if the call fails. If only kept sessions do, this session still holds it too.
  */
 static lckv_status own_tail(struct lckv_session *session, uint32_t s)
 {
@@ -62,7 +84,7 @@ static lckv_status own_tail(struct lckv_session *session, uint32_t s)
     struct slot_pages *slot = &session->slots[s];
     size_t tail;
     uint32_t copy;
-    if (!tail_of(session, s, &tail) || !pages_shared(&cache->pages, slot->ids[tail]))
+    if (!slot->copies_tail || !tail_of(session, s, &tail))
         return LCKV_OK;
     lckv_status status = cache_take(cache, slot->ids[tail], &copy);
     if (status != LCKV_OK)

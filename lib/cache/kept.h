@@ -23,4 +23,13 @@ void give_up_kept(struct lckv_cache *cache);
 /* Gives up all of them. */
 void give_up_all_kept(struct lckv_cache *cache);
 
+/* The bytes of tables that this would free. */
+uint64_t kept_table_bytes(const struct lckv_cache *cache);
+
+/*
+ * Makes an empty session of the first `length` tokens of a kept one, which no list has any more,
+ * and ends the kept one. Takes no memory.
+ */
+void revive_kept(struct lckv_session *kept, uint64_t length, struct lckv_session *session);
+
 #endif

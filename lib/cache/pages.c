@@ -101,25 +101,29 @@ void pages_drop(struct pages *pages, uint32_t id, enum page_holder holder)
     }
 }
 
-bool pages_shared(const struct pages *pages, uint32_t id)
-{
-    const struct page *page = &pages->table[id];
-    return page->held[PAGE_LIVE] + page->held[PAGE_KEPT] > 1;
-}
-
 bool pages_held_once(const struct pages *pages, uint32_t id)
 {
     return pages->table[id].held[PAGE_LIVE] == 1;
 }
 
-bool pages_claim(struct pages *pages, uint32_t id)
+void pages_claim(struct pages *pages, uint32_t id, uint32_t begin)
 {
     struct page *page = &pages->table[id];
+    page->last = page->writers == 0 || page->last < begin ? begin : page->last;
     page->writers++;
-    return page->writers < page->held[PAGE_LIVE] || page->held[PAGE_KEPT] > 0;
 }
 
-void pages_forget_claim(struct pages *pages, uint32_t id)
+bool pages_grant(struct pages *pages, uint32_t id, uint32_t begin, bool gives_up_kept)
+{
+    struct page *page = &pages->table[id];
+    if (page->last != begin || page->writers < page->held[PAGE_LIVE] ||
+        (page->held[PAGE_KEPT] > 0 && !gives_up_kept))
+        return false;
+    page->last = 0;
+    return true;
+}
+
+void pages_forget_claims(struct pages *pages, uint32_t id)
 {
     pages->table[id].writers = 0;
 }

@@ -20,8 +20,11 @@ enum page_holder { PAGE_LIVE, PAGE_KEPT, PAGE_HOLDERS }; /* a session; a kept on
 
 struct page {
     uint32_t held[PAGE_HOLDERS]; /* by so many */
-    uint32_t writers;            /* counted by pages_claim */
-    uint32_t next_free;          /* while nobody holds the page: the next such page */
+    uint32_t writers;            /* by so many claimed */
+    union {
+        uint32_t next_free; /* while nobody holds the page: the next such page */
+        uint32_t last;      /* else, while it is claimed: where the last claim begins; 0: granted */
+    };
 };
 
 struct pages {
@@ -55,18 +58,18 @@ CHECKED uint32_t pages_take_copy(struct pages *pages, uint32_t from);
 void pages_share(struct pages *pages, uint32_t id, enum page_holder holder);
 void pages_drop(struct pages *pages, uint32_t id, enum page_holder holder);
 
-/* Whether anyone else holds the page besides the session that asks. */
-bool pages_shared(const struct pages *pages, uint32_t id);
-
 /* Whether no other session holds it; kept sessions may. */
 bool pages_held_once(const struct pages *pages, uint32_t id);
 
 /*
- * For the sessions of a call that will write to pages they hold, one after the other: whether this
- * one needs a copy of the page. The last of a page's holders does not, since by then the others
- * have taken theirs. pages_forget_claim undoes the count.
+ * The sessions of a call that will write to pages they hold first claim these, each from the
+ * position in the page at which it begins. Then they ask, one after the other, whether they may
+ * write to the page itself: one may if nobody else holds it. That is the one that begins last, so
+ * that the others, which write to copies, find theirs unharmed if the call fails. Kept sessions may
+ * be given up before. pages_forget_claims ends the claims.
  */
-CHECKED bool pages_claim(struct pages *pages, uint32_t id);
-void pages_forget_claim(struct pages *pages, uint32_t id);
+void pages_claim(struct pages *pages, uint32_t id, uint32_t begin);
+CHECKED bool pages_grant(struct pages *pages, uint32_t id, uint32_t begin, bool gives_up_kept);
+void pages_forget_claims(struct pages *pages, uint32_t id);
 
 #endif

@@ -103,9 +103,9 @@ lckv_status placing_add_page(struct placing *placing, struct slot_pages *slot,
 static lckv_status check_room(const struct placing *placing)
 {
     struct lckv_cache *cache = placing->cache;
-    if (placing->n_pages > cache_available(cache, 0))
+    if (placing->n_pages > cache_available(cache, cache->table_bytes))
         give_up_all_kept(cache); /* their tables may cost pages, too */
-    const uint64_t available = cache_available(cache, 0);
+    const uint64_t available = cache_available(cache, cache->table_bytes);
     if (placing->n_pages <= available)
         return LCKV_OK;
     return fail(

@@ -10,7 +10,7 @@
 #ifndef LCKV_CACHE_PLACING_H
 #define LCKV_CACHE_PLACING_H
 
-#include "cache/saved.h"
+#include "cache/saved_parts.h"
 
 /* A part of the saved sessions. */
 struct placed_part {

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "cache/placing.h"
 #include "cache/restoration.h"
+#include "cache/saved.h"
 #include "cache/saved_description.h"
 #include "cache/transfer.h"
 
@@ -18,10 +19,19 @@ static lckv_status fail_session(size_t i, const char *what, uint64_t value)
                 (unsigned long long)value);
 }
 
+/* Whether windows have left behind something of a slot, without which min_length must be 0. */
+static bool has_dropped(const struct lckv_session *session)
+{
+    const struct lckv_plan *plan = session->cache->model->plan;
+    bool result = false;
+    for (uint32_t s = 0; s < plan->n_slots; s++)
+        result = result || session_held(session, plan->slots[s].windowed).begin > 0;
+    return result;
+}
+
 /* Reads the first numbers of a session. */
 static lckv_status read_numbers(struct restoration *restoration, size_t i)
 {
-    const struct lckv_cache *cache = restoration->cache;
     struct lckv_session *session = restoration->sessions[i];
     uint8_t bytes[24];
     struct reader fields;
@@ -30,18 +40,18 @@ static lckv_status read_numbers(struct restoration *restoration, size_t i)
         return status;
     reader_init(&fields, bytes, sizeof bytes, "saved sessions");
     const uint64_t length = reader_u64(&fields, "length");
-    const uint64_t begin = reader_u64(&fields, "window_begin");
+    const uint64_t min_length = reader_u64(&fields, "min_length");
     const uint64_t iterated_from = reader_u64(&fields, "iterated_from");
-    const uint32_t window = cache->paging.windows.sliding;
-    const bool is_windowed = cache->model->plan->n_windowed_slots > 0;
-    if (length > SIZE_MAX / sizeof(lckv_token) - PIECE)
+    if (length > UINT32_MAX)
         return fail_session(i, "length", length);
-    if (begin > 0 && (!is_windowed || window > length || begin > length - window))
-        return fail_session(i, "window_begin", begin);
     if (iterated_from != UINT64_MAX && iterated_from >= length)
         return fail_session(i, "iterated_from", iterated_from);
     session->length = length;
-    session->min_length = begin > 0 ? begin + window : 0;
+    session->min_length = min_length;
+    if (min_length > length || (min_length > 0 && !has_dropped(session)))
+        return fail_session(i, "min_length", min_length);
+    const struct held_positions tokens = session_held(session, false);
+    session->n_forgotten = tokens.begin - tokens.n_sinks;
     session->iterated_from = restoration->is_exact || length == 0 ? iterated_from : 0;
     return LCKV_OK;
 }
@@ -52,10 +62,10 @@ static lckv_status read_tokens(struct restoration *restoration, size_t i)
     struct lckv_cache *cache = restoration->cache;
     struct lckv_session *session = restoration->sessions[i];
     const uint32_t n_vocab = cache->model->hparams.n_vocab;
-    const size_t length = (size_t)session->length, most = PIECE / sizeof *session->tokens;
+    const size_t n_held = (size_t)session_n_held(session), most = PIECE / sizeof *session->tokens;
     lckv_status status = LCKV_OK;
-    for (size_t at = 0, end; status == LCKV_OK && at < length; at = end) {
-        end = length - at < most ? length : at + most;
+    for (size_t at = 0, end; status == LCKV_OK && at < n_held; at = end) {
+        end = n_held - at < most ? n_held : at + most;
         status = cache_grow_table(cache, &session->tokens, &session->token_capacity, end,
                                   sizeof *session->tokens, "a session's tokens");
         if (status == LCKV_OK)
@@ -76,13 +86,15 @@ static lckv_status read_slot(struct restoration *restoration, struct lckv_sessio
     struct placing *placing = &restoration->placing;
     struct slot_pages *slot = &session->slots[s];
     const size_t n = saved_parts_of_page(restoration->cache, s);
-    const uint64_t begin =
-        saved_slot_begin(restoration->cache->model->plan, s, saved_window_begin(session));
+    const struct held_positions held =
+        session_held(session, restoration->cache->model->plan->slots[s].windowed);
+    const uint64_t first_behind_sinks = held.begin / SAVED_PART / n;
     uint32_t numbers[KV_MOST_PAGE_POSITIONS / SAVED_PART] = {0};
     lckv_status status = LCKV_OK;
-    slot->gap = begin / SAVED_PART / n;
-    for (uint64_t i = begin / SAVED_PART; status == LCKV_OK && i * SAVED_PART < session->length;
-         i++) {
+    if (first_behind_sinks > slot->n_sink_pages)
+        slot->gap = first_behind_sinks - slot->n_sink_pages;
+    for (uint64_t i = saved_first_part(held), next; status == LCKV_OK && i * SAVED_PART < held.end;
+         i = next) {
         uint8_t bytes[4];
         struct reader field;
         status = frame_get(&restoration->reader, bytes, sizeof bytes);
@@ -90,9 +102,9 @@ static lckv_status read_slot(struct restoration *restoration, struct lckv_sessio
             return status;
         reader_init(&field, bytes, sizeof bytes, "saved sessions");
         numbers[i % n] = reader_u32(&field, "number of a part");
-        status =
-            placing_name_part(placing, numbers[i % n], s, i, saved_span(begin, session->length, i));
-        const bool is_last = i % n == n - 1 || (i + 1) * SAVED_PART >= session->length;
+        status = placing_name_part(placing, numbers[i % n], s, i, saved_span(held, i));
+        next = saved_next_part(held, i);
+        const bool is_last = next / n != i / n || next * SAVED_PART >= held.end;
         if (status == LCKV_OK && is_last) {
             status = placing_add_page(placing, slot, numbers);
             for (size_t k = 0; k < n; k++)
@@ -173,9 +185,7 @@ lckv_status restoration_read(struct restoration *restoration, frame_read_functio
     struct saved_counts counts;
     restoration->transfer =
         (struct transfer){cache, options->progress, options->progress_user, 0, 0, 0};
-    lckv_status status = saved_check_cache(cache);
-    if (status == LCKV_OK)
-        status = frame_reader_init(reader, saved_sessions, read, user, &cache->allocator);
+    lckv_status status = frame_reader_init(reader, saved_sessions, read, user, &cache->allocator);
     if (status == LCKV_OK)
         status = saved_description_check(reader, cache, options->any_kernels != 0, &counts,
                                          &restoration->is_exact);

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "cache/saved_description.h"
+#include "cache/saved_parts.h"
 #include "cache/transfer.h"
 
 /* A part of a page. */
@@ -37,12 +38,9 @@ struct place {
 
 typedef lckv_status (*part_function)(struct saving *saving, const struct place *place);
 
-lckv_status saved_check_cache(const struct lckv_cache *cache)
+static struct held_positions held_in(const struct lckv_session *session, uint32_t slot)
 {
-    if (cache->paging.windows.context > 0)
-        return fail(LCKV_UNSUPPORTED,
-                    "sessions of a cache with a context window can be neither saved nor restored");
-    return LCKV_OK;
+    return session_held(session, session->cache->model->plan->slots[slot].windowed);
 }
 
 size_t saved_plain_bytes(const struct lckv_cache *cache)
@@ -59,14 +57,12 @@ size_t saved_plain_bytes(const struct lckv_cache *cache)
 static lckv_status for_slot(struct saving *saving, const struct lckv_session *session,
                             uint32_t slot, part_function function)
 {
-    const struct slot_pages *pages = &session->slots[slot];
+    const struct held_positions held = held_in(session, slot);
     const size_t n = saved_parts_of_page(saving->cache, slot);
-    const uint64_t begin =
-        saved_slot_begin(saving->cache->model->plan, slot, saved_window_begin(session));
     lckv_status status = LCKV_OK;
-    for (uint64_t i = begin / SAVED_PART; status == LCKV_OK && i * SAVED_PART < session->length;
-         i++) {
-        const uint32_t page = pages->ids[i / n - pages->gap];
+    for (uint64_t i = saved_first_part(held); status == LCKV_OK && i * SAVED_PART < held.end;
+         i = saved_next_part(held, i)) {
+        const uint32_t page = session_page_id(session, slot, i * SAVED_PART);
         const struct place place = {session, slot, i,
                                     &saving->parts[page * saving->most_parts + i % n]};
         status = function(saving, &place);
@@ -87,8 +83,6 @@ static lckv_status for_all(struct saving *saving, part_function function)
 /* Gives the part a number, if it has none, and notes which of its positions are needed. */
 static lckv_status number_part(struct saving *saving, const struct place *place)
 {
-    const uint64_t begin = saved_slot_begin(saving->cache->model->plan, place->slot,
-                                            saved_window_begin(place->session));
     const uint64_t position_bytes = cache_layout(saving->cache, place->slot)->position_bytes;
     struct part *part = place->part;
     if (part->number == 0 && saving->n_parts == UINT32_MAX)
@@ -96,7 +90,7 @@ static lckv_status number_part(struct saving *saving, const struct place *place)
     if (part->number == 0)
         part->number = ++saving->n_parts;
     saving->n_bytes -= saved_span_positions(part->span) * position_bytes;
-    saved_span_join(&part->span, saved_span(begin, place->session->length, place->index));
+    saved_span_join(&part->span, saved_span(held_in(place->session, place->slot), place->index));
     saving->n_bytes += saved_span_positions(part->span) * position_bytes;
     return LCKV_OK;
 }
@@ -131,18 +125,31 @@ static lckv_status write_part(struct saving *saving, const struct place *place)
                          saved_span_positions(part->span) * layout->position_bytes);
 }
 
+/* Writes the tokens that the session promises to hold; its table may have more. */
+static lckv_status write_tokens(struct frame_writer *writer, const struct lckv_session *session)
+{
+    const struct held_positions held = session_held(session, false);
+    const size_t size = sizeof *session->tokens;
+    lckv_status status = LCKV_OK;
+    if (held.n_sinks > 0)
+        status = frame_put(writer, session->tokens, (size_t)held.n_sinks * size);
+    if (status == LCKV_OK && held.end > held.begin)
+        status = frame_put(writer, session->tokens + (held.begin - session->n_forgotten),
+                           (size_t)(held.end - held.begin) * size);
+    return status;
+}
+
 /* Writes a session without its keys and values. */
 static lckv_status write_session(struct saving *saving, const struct lckv_session *session)
 {
     struct frame_writer *writer = &saving->writer;
     lckv_status status = frame_put_u64(writer, session->length);
     if (status == LCKV_OK)
-        status = frame_put_u64(writer, saved_window_begin(session));
+        status = frame_put_u64(writer, session->min_length);
     if (status == LCKV_OK)
         status = frame_put_u64(writer, session->iterated_from);
-    if (status == LCKV_OK && session->length > 0)
-        status =
-            frame_put(writer, session->tokens, (size_t)session->length * sizeof *session->tokens);
+    if (status == LCKV_OK)
+        status = write_tokens(writer, session);
     for (uint32_t s = 0; status == LCKV_OK && s < saving->cache->model->plan->n_slots; s++)
         status = for_slot(saving, session, s, write_number);
     return status;
@@ -176,10 +183,8 @@ lckv_status sessions_save(struct lckv_session *const *sessions, size_t n_session
         .most_parts = saved_most_parts(cache),
         .transfer = {cache, options->progress, options->progress_user, 0, 0, 0}};
     const size_t n_parts = cache->pages.n * saving.most_parts;
-    lckv_status status = saved_check_cache(cache);
-    if (status == LCKV_OK)
-        status = memory_alloc(allocator, n_parts, sizeof *saving.parts,
-                              "the parts of saved sessions", &saving.parts);
+    lckv_status status = memory_alloc(allocator, n_parts, sizeof *saving.parts,
+                                      "the parts of saved sessions", &saving.parts);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, saved_plain_bytes(cache), 1, "a head of saved sessions",
                               &saving.plain);

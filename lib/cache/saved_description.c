@@ -17,12 +17,14 @@ const struct frame_kind saved_sessions = {"LCKVSAVE", 1, "saved sessions"};
 
 /* The numbers of a description, in the order in which they are written. */
 enum fact {
-    FACT_LAYERS, /* the first ones are the model's, as a mismatch names them */
+    FACT_LAYERS, /* these are the model's, as a mismatch names them */
     FACT_SLOTS,
     FACT_KV_HEADS,
     FACT_HEAD_DIM,
     FACT_VOCAB,
     FACT_SLIDING_WINDOW,
+    FACT_CONTEXT_WINDOW, /* from here on, the cache's */
+    FACT_SINKS,
     FACT_KEY_DTYPE,
     FACT_VALUE_DTYPE,
     FACT_PRECISION,
@@ -42,6 +44,8 @@ static void collect(const struct lckv_cache *cache, uint32_t facts[FACTS])
     facts[FACT_HEAD_DIM] = model->hparams.widest.head_dim;
     facts[FACT_VOCAB] = model->hparams.n_vocab;
     facts[FACT_SLIDING_WINDOW] = model_sliding_window(model);
+    facts[FACT_CONTEXT_WINDOW] = cache->paging.windows.context;
+    facts[FACT_SINKS] = cache->paging.windows.n_sinks;
     facts[FACT_KEY_DTYPE] = (uint32_t)cache->layouts[0].keys.dtype;
     facts[FACT_VALUE_DTYPE] = (uint32_t)cache->layouts[0].values.dtype;
     facts[FACT_PRECISION] = (uint32_t)model->precision;
@@ -163,6 +167,13 @@ static lckv_status check_model(const struct saved_description *saved, const uint
 
 static lckv_status check_cache(const struct saved_description *saved, const uint32_t ours[FACTS])
 {
+    if (saved->facts[FACT_CONTEXT_WINDOW] != ours[FACT_CONTEXT_WINDOW] ||
+        saved->facts[FACT_SINKS] != ours[FACT_SINKS])
+        return fail(LCKV_MISMATCH,
+                    "the saved sessions have context_window %u and n_sinks %u; this cache has %u "
+                    "and %u (0: none): create it with those of the sessions",
+                    saved->facts[FACT_CONTEXT_WINDOW], saved->facts[FACT_SINKS],
+                    ours[FACT_CONTEXT_WINDOW], ours[FACT_SINKS]);
     if (saved->facts[FACT_KEY_DTYPE] == ours[FACT_KEY_DTYPE] &&
         saved->facts[FACT_VALUE_DTYPE] == ours[FACT_VALUE_DTYPE])
         return LCKV_OK;

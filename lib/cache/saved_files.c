@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "cache/restoration.h"
+#include "cache/saved.h"
 
 static lckv_status write_to_file(void *user, const void *bytes, size_t length)
 {

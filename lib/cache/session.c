@@ -11,23 +11,30 @@ const struct lckv_model *session_model(const struct lckv_session *session)
     return session->cache->model;
 }
 
-void session_unlink(struct lckv_session *session)
+static struct session_list *list_of(const struct lckv_session *session)
 {
-    if (session->link == NULL)
-        return;
-    *session->link = session->next;
-    if (session->next != NULL)
-        session->next->link = session->link;
-    session->link = NULL;
+    struct lckv_cache *cache = session->cache;
+    return session->holder == PAGE_KEPT ? &cache->kept : &cache->sessions;
 }
 
-void session_link(struct lckv_session *session, struct lckv_session **list)
+void session_unlink(struct lckv_session *session)
 {
-    session->next = *list;
-    session->link = list;
-    if (session->next != NULL)
-        session->next->link = &session->next;
-    *list = session;
+    struct session_list *list = list_of(session);
+    if (!session->is_listed)
+        return;
+    *(session->previous != NULL ? &session->previous->next : &list->first) = session->next;
+    *(session->next != NULL ? &session->next->previous : &list->last) = session->previous;
+    session->is_listed = false;
+}
+
+void session_link(struct lckv_session *session)
+{
+    struct session_list *list = list_of(session);
+    session->previous = NULL;
+    session->next = list->first;
+    *(list->first != NULL ? &list->first->previous : &list->last) = session;
+    list->first = session;
+    session->is_listed = true;
 }
 
 uint64_t session_table_bytes(const struct lckv_session *session)
@@ -44,15 +51,21 @@ static void drop_page(struct lckv_session *session, uint32_t id)
     pages_drop(&session->cache->pages, id, session->holder);
 }
 
+size_t session_pages_before(const struct lckv_session *session, uint32_t slot, uint64_t length)
+{
+    const struct slot_pages *pages = &session->slots[slot];
+    const struct paging paging = cache_paging(session->cache, slot);
+    const uint64_t end = pages_for(&paging, length);
+    const uint64_t sinks = end < pages->n_sink_pages ? end : pages->n_sink_pages;
+    const uint64_t n = end > sinks + pages->gap ? end - pages->gap : sinks;
+    return n < pages->count ? (size_t)n : pages->count;
+}
+
 void session_shorten(struct lckv_session *session, uint64_t length)
 {
-    const struct lckv_cache *cache = session->cache;
-    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
-        const struct paging paging = cache_paging(cache, s);
-        const uint64_t end = pages_for(&paging, length);
+    for (uint32_t s = 0; s < session->cache->model->plan->n_slots; s++) {
         struct slot_pages *slot = &session->slots[s];
-        const uint64_t sinks = end < slot->n_sink_pages ? end : slot->n_sink_pages;
-        const uint64_t left = end > sinks + slot->gap ? end - slot->gap : sinks;
+        const size_t left = session_pages_before(session, s, length);
         while (slot->count > left)
             drop_page(session, slot->ids[--slot->count]);
         if (slot->count <= slot->n_sink_pages)
@@ -81,7 +94,11 @@ void session_destroy(struct lckv_session *session)
 lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **result)
 {
     struct lckv_session *session;
-    lckv_status status = memory_alloc(&cache->allocator, 1, sizeof *session, "a session", &session);
+    const uint64_t bytes =
+        sizeof *session + (uint64_t)cache->model->plan->n_slots * sizeof *session->slots;
+    lckv_status status = cache_afford_table(cache, bytes, "a session");
+    if (status == LCKV_OK)
+        status = memory_alloc(&cache->allocator, 1, sizeof *session, "a session", &session);
     if (status != LCKV_OK)
         return status;
     session->cache = cache;
@@ -108,7 +125,7 @@ void session_publish(struct lckv_session *session)
     struct lckv_cache *cache = session->cache;
     cache_retain(cache);
     pthread_mutex_lock(&cache->mutex);
-    session_link(session, &cache->sessions);
+    session_link(session);
     cache->n_sessions++;
     pthread_mutex_unlock(&cache->mutex);
 }
@@ -188,14 +205,13 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
         return fail(LCKV_INVALID_ARGUMENT, "positions %llu to %llu; the session has %llu tokens",
                     (unsigned long long)begin, (unsigned long long)end,
                     (unsigned long long)session->length);
-    const struct reach reach = slot_reach(&cache->paging.windows, plan->slots[slot].windowed);
-    const uint64_t kept = reach_begin(reach, session->min_length, 0);
-    if (begin < kept && end > reach.n_sinks && begin < end)
+    const struct held_positions held = session_held(session, plan->slots[slot].windowed);
+    if (!held_has(held, begin, end))
         return fail(LCKV_OUT_OF_WINDOW,
-                    "slot %u keeps the first %u positions and those from %llu on; asked for %llu "
+                    "slot %u keeps the first %llu positions and those from %llu on; asked for %llu "
                     "to %llu",
-                    slot, reach.n_sinks, (unsigned long long)kept, (unsigned long long)begin,
-                    (unsigned long long)end);
+                    slot, (unsigned long long)held.n_sinks, (unsigned long long)held.begin,
+                    (unsigned long long)begin, (unsigned long long)end);
     const struct kv_layout *layout = cache_layout(cache, slot);
     size_t row = (size_t)layout->n_kv_heads * layout->head_dim;
     for (uint64_t p = begin; p < end; p++)
@@ -205,10 +221,28 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
     return LCKV_OK;
 }
 
-uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position)
+uint32_t session_page_id(const struct lckv_session *session, uint32_t slot, uint64_t position)
 {
     const struct slot_pages *pages = &session->slots[slot];
     const uint64_t page = position / cache_layout(session->cache, slot)->page_positions;
-    const uint64_t index = page < pages->n_sink_pages ? page : page - pages->gap;
-    return page_address(&session->cache->pages, pages->ids[index]);
+    return pages->ids[page < pages->n_sink_pages ? page : page - pages->gap];
+}
+
+uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position)
+{
+    return page_address(&session->cache->pages, session_page_id(session, slot, position));
+}
+
+struct held_positions session_held(const struct lckv_session *session, bool windowed)
+{
+    const struct reach reach = slot_reach(&session->cache->paging.windows, windowed);
+    const uint64_t begin = reach_begin(reach, session->min_length, 0);
+    if (begin <= reach.n_sinks)
+        return (struct held_positions){0, 0, session->length};
+    return (struct held_positions){reach.n_sinks, begin, session->length};
+}
+
+bool held_has(struct held_positions held, uint64_t begin, uint64_t end)
+{
+    return begin == end || end <= held.n_sinks || (begin >= held.begin && end <= held.end);
 }

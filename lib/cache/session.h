@@ -26,15 +26,17 @@ struct slot_pages {
      */
     uint32_t original;
     bool holds_original;
+    bool copies_tail; /* in the call in progress, before it writes to that page */
 };
 
 /* lckv_session of the public header */
 struct lckv_session {
-    struct lckv_cache *cache;          /* holds a reference, unless the session is kept */
-    struct lckv_session *next, **link; /* `link` is what points to this session */
-    bool released;                     /* by its owner, while a call ran */
-    enum page_holder holder;           /* PAGE_KEPT: the session was released, and is kept */
-    struct slot_pages *slots;          /* [n_slots] */
+    struct lckv_cache *cache;             /* holds a reference, unless the session is kept */
+    struct lckv_session *previous, *next; /* in a list of the cache */
+    bool is_listed;                       /* it is in that list */
+    bool released;                        /* by its owner, while a call ran */
+    enum page_holder holder;              /* PAGE_KEPT: the session was released, and is kept */
+    struct slot_pages *slots;             /* [n_slots] */
     /* Other threads may ask for these four, so they change under the cache's mutex (shown.c). */
     uint64_t length;     /* tokens encoded */
     uint64_t min_length; /* the shortest one, other than 0, for which the slots keep enough */
@@ -72,7 +74,22 @@ CHECKED lckv_status session_read_kv(const struct lckv_session *session, uint32_t
                                     uint64_t begin, uint64_t end, float *keys, float *values);
 
 /* The page of `slot` that holds `position`. */
+uint32_t session_page_id(const struct lckv_session *session, uint32_t slot, uint64_t position);
 uint8_t *session_page(const struct lckv_session *session, uint32_t slot, uint64_t position);
+
+/*
+ * The positions that a session promises to hold: [0, n_sinks) and [begin, end). If none is missing
+ * between the two, n_sinks and begin are 0.
+ */
+struct held_positions {
+    uint64_t n_sinks, begin, end;
+};
+
+/* In a slot that is windowed or not; its tokens are held like a slot that is not. */
+struct held_positions session_held(const struct lckv_session *session, bool windowed);
+
+/* Whether all positions [begin, end) are among them. */
+bool held_has(struct held_positions held, uint64_t begin, uint64_t end);
 
 /* How many tokens the session's table holds, and where those of a call in progress begin. */
 static inline uint64_t session_n_held(const struct lckv_session *session)
@@ -110,9 +127,15 @@ uint64_t session_table_bytes(const struct lckv_session *session);
  */
 void session_destroy(struct lckv_session *session);
 
-/* Takes the session out of the list it is in, and puts it in front of another. */
+/*
+ * session_link puts the session at the head of the list for its holder: that of sessions, or that
+ * of kept ones. session_unlink takes it out again, if it is in the list, before its holder changes.
+ */
 void session_unlink(struct lckv_session *session);
-void session_link(struct lckv_session *session, struct lckv_session **list);
+void session_link(struct lckv_session *session);
+
+/* How many pages of a slot hold something before `length`. */
+size_t session_pages_before(const struct lckv_session *session, uint32_t slot, uint64_t length);
 
 /* Gives back the pages of all slots that hold nothing before `length`. */
 void session_shorten(struct lckv_session *session, uint64_t length);
@@ -121,8 +144,10 @@ void session_shorten(struct lckv_session *session, uint64_t length);
  * How a session grows by `n_tokens`, at most `chunk` of them in one pass:
  *
  *     session_pages_needed   tells the most pages that this takes at any moment, beside those held
- *     session_claim_tail     tells how many of the pages that it will write to must be copied
- *                            first, if the call's sessions ask one after the other
+ *     session_claim_tail     says that it will write to the pages behind its last token
+ *     session_count_copies   when all sessions of the call have said so: tells how many of these
+ *                            pages it must copy first, if kept sessions are given up or not
+ *     session_forget_claims  ends what session_claim_tail began
  *     session_table_growth   tells by how many bytes its tables grow
  *     session_reserve        makes room in the tables and copies the tokens behind those it has;
  *                            takes no page yet
@@ -134,8 +159,9 @@ void session_shorten(struct lckv_session *session, uint64_t length);
  */
 uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
                               uint64_t chunk);
-uint64_t session_claim_tail(const struct lckv_session *session);
-void session_forget_claim(const struct lckv_session *session);
+void session_claim_tail(const struct lckv_session *session);
+uint64_t session_count_copies(struct lckv_session *session, bool gives_up_kept);
+void session_forget_claims(const struct lckv_session *session);
 uint64_t session_table_growth(const struct lckv_session *session, uint64_t n_tokens);
 CHECKED lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
                                     uint64_t n_tokens);
@@ -169,6 +195,8 @@ uint64_t session_shown_length(const struct lckv_session *session);
 uint64_t session_shown_min_length(const struct lckv_session *session);
 CHECKED lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token *tokens,
                                          size_t capacity, size_t *n_tokens);
+CHECKED lckv_status session_shown_tokens_between(const struct lckv_session *session, uint64_t begin,
+                                                 uint64_t end, lckv_token *tokens);
 CHECKED lckv_status session_shown_logits(const struct lckv_session *session, const float **logits,
                                          size_t *n_rows);
 

@@ -7,17 +7,20 @@
 
 #include <string.h>
 
-/* Makes room in the tables of an empty session for the first `n_held` tokens of `from`. */
-static lckv_status reserve(const struct lckv_session *from, struct lckv_session *to, size_t n_held)
+/* Makes room in the tables of an empty session for the first `length` tokens of `from`. */
+static lckv_status reserve(const struct lckv_session *from, struct lckv_session *to,
+                           uint64_t length)
 {
     struct lckv_cache *cache = from->cache;
+    const size_t n_held = (size_t)(length - from->n_forgotten);
     pthread_mutex_lock(&cache->mutex); /* other threads may read the tokens */
     lckv_status status = cache_grow_table(cache, &to->tokens, &to->token_capacity, n_held,
                                           sizeof *to->tokens, "a session's tokens");
     pthread_mutex_unlock(&cache->mutex);
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++)
         status = cache_grow_table(cache, &to->slots[s].ids, &to->slots[s].capacity,
-                                  from->slots[s].count, sizeof(uint32_t), "a session's page table");
+                                  session_pages_before(from, s, length), sizeof(uint32_t),
+                                  "a session's page table");
     return status;
 }
 
@@ -28,22 +31,21 @@ static lckv_status reserve(const struct lckv_session *from, struct lckv_session 
 static lckv_status share(const struct lckv_session *from, struct lckv_session *to, uint64_t length)
 {
     struct lckv_cache *cache = from->cache;
-    const size_t n_held = (size_t)(length - from->n_forgotten);
-    lckv_status status = reserve(from, to, n_held);
+    lckv_status status = reserve(from, to, length);
     if (status != LCKV_OK)
         return status;
     for (uint32_t s = 0; s < cache->model->plan->n_slots; s++) {
         const struct slot_pages *source = &from->slots[s];
         struct slot_pages *slot = &to->slots[s];
-        slot->gap = source->gap;
-        for (slot->count = 0; slot->count < source->count; slot->count++) {
+        slot->kept = session_pages_before(from, s, length);
+        slot->gap = slot->kept > slot->n_sink_pages ? source->gap : 0;
+        for (slot->count = 0; slot->count < slot->kept; slot->count++) {
             slot->ids[slot->count] = source->ids[slot->count];
             pages_share(&cache->pages, slot->ids[slot->count], PAGE_LIVE);
         }
     }
-    session_shorten(to, length);
     if (length > 0)
-        memcpy(to->tokens, from->tokens, n_held * sizeof *to->tokens);
+        memcpy(to->tokens, from->tokens, (size_t)(length - from->n_forgotten) * sizeof *to->tokens);
     pthread_mutex_lock(&cache->mutex);
     to->length = length;
     to->min_length = from->min_length;
@@ -114,6 +116,24 @@ static void count_reuse(struct lckv_session *session)
     pthread_mutex_unlock(&cache->mutex);
 }
 
+/*
+ * The same with a kept session, which lives on in the other one if nothing of it would be left, or
+ * if there is no room for both.
+ */
+static lckv_status share_kept(struct lckv_session *kept, struct lckv_session *to, uint64_t length)
+{
+    session_unlink(kept); /* room for tables may cost other kept sessions, but not this one */
+    lckv_status status = LCKV_CACHE_FULL;
+    if (length < kept->length)
+        status = share(kept, to, length);
+    if (status != LCKV_CACHE_FULL) {
+        session_link(kept);
+        return status;
+    }
+    revive_kept(kept, length, to);
+    return LCKV_OK;
+}
+
 lckv_status session_reuse(struct lckv_session *session, const lckv_token *tokens, size_t n,
                           uint64_t *n_reused)
 {
@@ -126,18 +146,12 @@ lckv_status session_reuse(struct lckv_session *session, const lckv_token *tokens
     if (!cache->keeps || n < 2)
         return LCKV_OK;
     uint64_t longest = 0;
-    struct lckv_session *from = find_longest(cache->sessions, tokens, n - 1, &longest);
-    struct lckv_session *kept = find_longest(cache->kept, tokens, n - 1, &longest);
-    from = kept != NULL ? kept : from;
-    if (from == NULL)
+    struct lckv_session *from = find_longest(cache->sessions.first, tokens, n - 1, &longest);
+    struct lckv_session *kept = find_longest(cache->kept.first, tokens, n - 1, &longest);
+    if (from == NULL && kept == NULL)
         return LCKV_OK;
-    if (kept != NULL)
-        session_unlink(kept); /* room for tables may cost other kept sessions, but not this one */
-    lckv_status status = share(from, session, longest);
-    if (kept != NULL && status == LCKV_OK && longest == kept->length)
-        session_destroy(kept); /* the session holds all that it held */
-    else if (kept != NULL)
-        session_link(kept, &cache->kept);
+    lckv_status status =
+        kept != NULL ? share_kept(kept, session, longest) : share(from, session, longest);
     if (status != LCKV_OK)
         return status;
     *n_reused = longest;

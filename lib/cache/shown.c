@@ -45,6 +45,31 @@ lckv_status session_shown_tokens(const struct lckv_session *session, lckv_token 
                 (unsigned long long)length);
 }
 
+lckv_status session_shown_tokens_between(const struct lckv_session *session, uint64_t begin,
+                                         uint64_t end, lckv_token *tokens)
+{
+    pthread_mutex_lock(&session->cache->mutex);
+    const struct held_positions held = session_held(session, false);
+    const bool has_been = begin <= end && end <= held.end;
+    const bool is_held = has_been && held_has(held, begin, end);
+    if (is_held && begin < end)
+        memcpy(tokens,
+               session->tokens + (begin < held.n_sinks ? begin : begin - session->n_forgotten),
+               (size_t)(end - begin) * sizeof *tokens);
+    pthread_mutex_unlock(&session->cache->mutex);
+    if (!has_been)
+        return fail(LCKV_INVALID_ARGUMENT, "positions %llu to %llu; the session has %llu tokens",
+                    (unsigned long long)begin, (unsigned long long)end,
+                    (unsigned long long)held.end);
+    if (!is_held)
+        return fail(LCKV_OUT_OF_WINDOW,
+                    "the session has the first %llu tokens and those from %llu on; asked for %llu "
+                    "to %llu",
+                    (unsigned long long)held.n_sinks, (unsigned long long)held.begin,
+                    (unsigned long long)begin, (unsigned long long)end);
+    return LCKV_OK;
+}
+
 lckv_status session_logits(const struct lckv_session *session, const float **logits, size_t *n_rows)
 {
     if (session->logits_of == 0 || session->logits_of != session->cache->n_committed)

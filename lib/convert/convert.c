@@ -79,7 +79,9 @@ static lckv_status choose_layout(struct converter *c)
 static lckv_status open_input(struct converter *c, const char *input)
 {
     const char *plan = c->options->plan;
-    lckv_status status = check_unpacked(&c->in);
+    lckv_status status = checkpoint_check_weights(&c->in);
+    if (status == LCKV_OK)
+        status = check_unpacked(&c->in);
     if (status == LCKV_OK)
         status = hparams_read(&c->in, &c->hparams, &c->remarks);
     const struct text *own = &c->hparams.plan;
@@ -119,7 +121,8 @@ static lckv_status open_input(struct converter *c, const char *input)
 lckv_status convert(const char *input, const char *output, const lckv_convert_options *options,
                     lckv_convert_report *report)
 {
-    struct converter c = {.options = options, .remarks = {options->log, options->log_user}};
+    struct converter c = {.options = options,
+                          .remarks = {.log = options->log, .user = options->log_user}};
     lckv_status status = check_options(options);
     if (status == LCKV_OK)
         status = choose_layout(&c);

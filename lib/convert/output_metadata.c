@@ -36,13 +36,16 @@ static uint32_t file_type(lckv_dtype dtype)
 }
 
 /*
- * Whether the key describes an architecture or the plan; the new file gets keys of its own. Keys of
- * another architecture than the source's mean nothing there, but might in the new file.
+ * Whether the key describes an architecture or the plan, or how the source is split into files; the
+ * new file gets keys of its own. Keys of another architecture than the source's mean nothing there,
+ * but might in the new file.
  */
 static bool is_replaced(struct text key)
 {
     if (text_begins(key, "lckv."))
         return !text_begins(key, "lckv.tokenizer.");
+    if (text_begins(key, "split."))
+        return true;
     const char *dot = memchr(key.bytes, '.', key.length);
     struct text prefix = {key.bytes, dot != NULL ? (size_t)(dot - key.bytes) : 0};
     return architecture_from_gguf(prefix) != NULL || text_equals(key, "general.alignment") ||

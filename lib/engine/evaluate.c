@@ -39,33 +39,42 @@ static lckv_status choose_passes(const struct lckv_model *model,
 static void count_copies(struct schedule *schedule)
 {
     for (size_t i = 0; i < schedule->n_items; i++)
-        schedule->items[i].n_copies = session_claim_tail(schedule->items[i].item.session);
+        session_claim_tail(schedule->items[i].item.session);
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        struct scheduled *item = &schedule->items[i];
+        item->n_copies = session_count_copies(item->item.session, schedule->gives_up_kept);
+    }
     for (size_t i = 0; i < schedule->n_items; i++)
-        session_forget_claim(schedule->items[i].item.session);
+        session_forget_claims(schedule->items[i].item.session);
 }
 
-/*
- * The pages that all items need when no pass takes more than `chunk` tokens of one. `failed` is the
- * first item for which more are needed than are available, or n_items.
- */
-static uint64_t pages_needed(const struct schedule *schedule, uint64_t chunk, size_t *failed)
+/* What items need and can have: all of them, or those up to the failed one. */
+struct demand {
+    uint64_t pages, available;
+    size_t failed; /* the first item for which more are needed than are available, or n_items */
+};
+
+/* What the items demand when no pass takes more than `chunk` tokens of one. */
+static struct demand count_pages(const struct schedule *schedule, uint64_t chunk)
 {
-    uint64_t total = 0, table_growth = 0;
-    *failed = schedule->n_items;
-    for (size_t i = 0; i < schedule->n_items; i++) {
-        const struct scheduled *item = &schedule->items[i];
+    const struct lckv_cache *cache = schedule->cache;
+    uint64_t tables = cache->table_bytes;
+    if (schedule->gives_up_kept)
+        tables -= kept_table_bytes(cache);
+    struct demand demand = {0, cache_available(cache, tables), 0};
+    for (; demand.failed < schedule->n_items; demand.failed++) {
+        const struct scheduled *item = &schedule->items[demand.failed];
         const struct lckv_session *session = item->item.session;
         uint64_t most = item->encoding == ENCODE_EXACT      ? 1
                         : item->encoding == ENCODE_ITERATED ? item->item.n_tokens
                                                             : chunk;
-        total += session_pages_needed(session, item->item.n_tokens, most) + item->n_copies;
-        table_growth += session_table_growth(session, item->item.n_tokens);
-        if (total > cache_available(schedule->cache, table_growth)) {
-            *failed = i;
+        demand.pages += session_pages_needed(session, item->item.n_tokens, most) + item->n_copies;
+        tables += session_table_growth(session, item->item.n_tokens);
+        demand.available = cache_available(cache, tables);
+        if (demand.pages > demand.available)
             break;
-        }
     }
-    return total;
+    return demand;
 }
 
 /*
@@ -73,35 +82,37 @@ static uint64_t pages_needed(const struct schedule *schedule, uint64_t chunk, si
  * time, and the result is the same. The pages that a cache has for n_tokens suffice for chunks of
  * up to rollback + 1, which may be as small as 2.
  */
-static uint64_t fit_chunk(struct schedule *schedule, size_t *failed)
+static struct demand fit_chunk(struct schedule *schedule)
 {
+    count_copies(schedule);
     schedule->chunk = schedule->cache->max_rows;
-    uint64_t needed = pages_needed(schedule, schedule->chunk, failed);
-    while (*failed < schedule->n_items && schedule->chunk > 1) {
+    struct demand demand = count_pages(schedule, schedule->chunk);
+    while (demand.failed < schedule->n_items && schedule->chunk > 1) {
         schedule->chunk = schedule->chunk / 2;
-        needed = pages_needed(schedule, schedule->chunk, failed);
+        demand = count_pages(schedule, schedule->chunk);
     }
-    return needed;
+    return demand;
 }
 
+/* Nothing changes: kept sessions are given up when the call begins. */
 static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *report)
 {
-    size_t failed;
-    count_copies(schedule);
-    report->pages_needed = fit_chunk(schedule, &failed);
-    if (failed < schedule->n_items && schedule->cache->kept != NULL) {
-        give_up_all_kept(schedule->cache); /* their tables, and the copies of what they hold */
-        count_copies(schedule);
-        report->pages_needed = fit_chunk(schedule, &failed);
+    struct demand demand = fit_chunk(schedule);
+    if (demand.failed < schedule->n_items && schedule->cache->kept.first != NULL) {
+        schedule->gives_up_kept = true; /* their tables, and the copies of what they hold */
+        demand = fit_chunk(schedule);
+        report->pages_free = cache_available(
+            schedule->cache, schedule->cache->table_bytes - kept_table_bytes(schedule->cache));
     }
-    report->pages_free = cache_available(schedule->cache, 0);
-    if (failed == schedule->n_items)
+    report->pages_needed = demand.pages;
+    if (demand.failed == schedule->n_items)
         return LCKV_OK;
-    report->failed_item = (int64_t)failed;
+    report->pages_free = demand.available;
+    report->failed_item = (int64_t)demand.failed;
     return fail(LCKV_CACHE_FULL,
                 "item %zu: %llu pages are needed up to here and %llu are free; release or truncate "
                 "sessions, or create a larger cache",
-                failed, (unsigned long long)report->pages_needed,
+                demand.failed, (unsigned long long)report->pages_needed,
                 (unsigned long long)report->pages_free);
 }
 
@@ -112,7 +123,7 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
 {
     report->failed_item = -1;
     report->pages_needed = report->n_tokens = report->n_rows = 0;
-    report->pages_free = cache_available(cache, 0);
+    report->pages_free = cache_available(cache, cache->table_bytes);
     cache->n_evaluates++;
     schedule->cache = cache;
     schedule->n_items = n_items;
@@ -189,6 +200,8 @@ lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t st
 {
     struct schedule schedule = {0};
     lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
+    if (status == LCKV_OK && schedule.gives_up_kept)
+        give_up_all_kept(cache);
     for (size_t i = 0; status == LCKV_OK && i < n_items; i++) {
         status = reserve_item(&schedule, i);
         if (status != LCKV_OK)

@@ -31,6 +31,7 @@ struct schedule {
     size_t n_items;
     uint64_t chunk; /* the most tokens of one item in a parallel pass */
     uint32_t n_iterations;
+    bool gives_up_kept; /* to make room for the call */
     uint64_t n_tokens, n_rows;
     lckv_progress_callback progress;
     void *progress_user;

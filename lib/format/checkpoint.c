@@ -23,6 +23,15 @@ void checkpoint_close(struct checkpoint *checkpoint)
     *checkpoint = (struct checkpoint){.kind = CHECKPOINT_GGUF};
 }
 
+lckv_status checkpoint_without_weights(struct checkpoint *checkpoint, lckv_status status)
+{
+    if (status == LCKV_OK || status == LCKV_OUT_OF_MEMORY || !checkpoint->weights_optional)
+        return status;
+    const char *reason = status_message();
+    checkpoint->n_tensors = 0;
+    return arena_copy(&checkpoint->arena, reason, strlen(reason), &checkpoint->no_weights);
+}
+
 const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name)
 {
     struct text wanted = {name, strlen(name)};
@@ -40,6 +49,18 @@ const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const 
             low = middle + 1;
     }
     return NULL;
+}
+
+lckv_status checkpoint_check_weights(const struct checkpoint *checkpoint)
+{
+    if (checkpoint->no_weights != NULL)
+        return fail(LCKV_UNSUPPORTED, "%s", checkpoint->no_weights);
+    if (checkpoint->n_tensors == 0)
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: has no tensors, only metadata and perhaps a vocabulary, which can be "
+                    "used without weights (lckv tokenize, LCKV_WEIGHTS_NONE)",
+                    checkpoint->name);
+    return LCKV_OK;
 }
 
 lckv_status checkpoint_check(const struct checkpoint *checkpoint, const struct tensor *tensor)
@@ -61,13 +82,15 @@ lckv_status checkpoint_read(const struct checkpoint *checkpoint, const struct te
     return status == LCKV_OK ? LCKV_OK : fail_in(status, "tensor %s", name.text);
 }
 
+bool checkpoint_can_map(const struct checkpoint *checkpoint, const struct tensor *tensor)
+{
+    return checkpoint->files[tensor->file].descriptor >= 0;
+}
+
 lckv_status checkpoint_map(struct checkpoint *checkpoint, const struct tensor *tensor,
                            const uint8_t **data)
 {
     struct file *file = &checkpoint->files[tensor->file];
-    *data = NULL;
-    if (file->descriptor < 0)
-        return LCKV_OK;
     lckv_status status = file_map(file);
     if (status == LCKV_OK)
         *data = file->bytes + tensor->offset;

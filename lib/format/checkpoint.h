@@ -29,6 +29,8 @@ struct checkpoint {
     struct text generation_config;  /* generation_config.json, the same */
     struct text chat_template;      /* chat_template.jinja, the same */
     const char *no_tokenizer;       /* why the tokenizer's files cannot be used, or NULL */
+    bool weights_optional;          /* opened by checkpoint_open_description */
+    const char *no_weights;         /* then, why there are no tensors, or NULL */
 };
 
 /* Empties a checkpoint: closes its files and releases its memory. */
@@ -39,7 +41,16 @@ void checkpoint_close(struct checkpoint *checkpoint);
  */
 void checkpoint_close_files(struct checkpoint *checkpoint);
 
+/*
+ * Takes the status with which reading the weights' files ended. If they are optional, a failure
+ * becomes no_weights, and the checkpoint has no tensors.
+ */
+CHECKED lckv_status checkpoint_without_weights(struct checkpoint *checkpoint, lckv_status status);
+
 const struct tensor *checkpoint_find(const struct checkpoint *checkpoint, const char *name);
+
+/* LCKV_UNSUPPORTED, with the reason, if it has no tensors at all. */
+CHECKED lckv_status checkpoint_check_weights(const struct checkpoint *checkpoint);
 
 /* LCKV_UNSUPPORTED if the tensor cannot be read; the message says why. */
 CHECKED lckv_status checkpoint_check(const struct checkpoint *checkpoint,
@@ -50,10 +61,10 @@ CHECKED lckv_status checkpoint_read(const struct checkpoint *checkpoint,
                                     const struct tensor *tensor, uint64_t begin, void *buffer,
                                     size_t length);
 
-/*
- * Maps the tensor's data; they stay until checkpoint_close. NULL for a checkpoint in memory, which
- * belongs to the caller.
- */
+/* Whether the tensor lies in a file; a checkpoint in memory belongs to the caller. */
+CHECKED bool checkpoint_can_map(const struct checkpoint *checkpoint, const struct tensor *tensor);
+
+/* Maps the tensor's data; they stay until checkpoint_close. */
 CHECKED lckv_status checkpoint_map(struct checkpoint *checkpoint, const struct tensor *tensor,
                                    const uint8_t **data);
 

@@ -1,5 +1,5 @@
 /*
- * Opens checkpoints of any kind: gguf.c reads GGUF files, hf_texts.c and hf_weights.c read
+ * Opens checkpoints of any kind: gguf_parts.c reads GGUF files, hf_texts.c and hf_weights.c read
  * directories.
  */
 #include "format/checkpoint_open.h"
@@ -59,7 +59,9 @@ static bool has_suffix(const char *path, const char *suffix)
 static lckv_status open_directory(struct checkpoint *checkpoint, const char *path)
 {
     lckv_status status = hf_read_texts(checkpoint, path);
-    return status == LCKV_OK ? hf_read_weights(checkpoint, path) : status;
+    if (status == LCKV_OK)
+        status = checkpoint_without_weights(checkpoint, hf_read_weights(checkpoint, path));
+    return status;
 }
 
 /* The file that the caller named must be one of those that make up the model beside it. */
@@ -114,6 +116,16 @@ lckv_status checkpoint_open(struct checkpoint *checkpoint, const char *path,
                             const lckv_allocator *allocator)
 {
     lckv_status status = start(checkpoint, allocator, path);
+    if (status == LCKV_OK)
+        status = open_path(checkpoint);
+    return finish(checkpoint, status);
+}
+
+lckv_status checkpoint_open_description(struct checkpoint *checkpoint, const char *path,
+                                        const lckv_allocator *allocator)
+{
+    lckv_status status = start(checkpoint, allocator, path);
+    checkpoint->weights_optional = true;
     if (status == LCKV_OK)
         status = open_path(checkpoint);
     return finish(checkpoint, status);

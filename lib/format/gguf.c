@@ -1,12 +1,12 @@
 /*
- * Reads a GGUF header: counts, metadata, tensor infos. It does not look at tensor data.
+ * Reads the header of a GGUF file: counts, metadata, tensor infos. It does not look at tensor data.
+ * gguf_parts.c puts the files of a model together.
  */
 #include "format/gguf.h"
 
 #include "base/status.h"
 #include "format/gguf_metadata.h"
 #include "format/stand_in.h"
-#include "format/tensor_table.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -134,7 +134,7 @@ static lckv_status place_tensor(const struct reader *reader, uint32_t alignment,
 }
 
 static lckv_status read_tensors(struct reader *reader, uint64_t count, uint32_t alignment,
-                                struct checkpoint *checkpoint)
+                                struct arena *arena, struct gguf_tensors *tensors)
 {
     if (count > GGUF_MAX_TENSORS || count > reader_left(reader) / MIN_TENSOR_BYTES)
         return fail(LCKV_BAD_FORMAT,
@@ -144,54 +144,36 @@ static lckv_status read_tensors(struct reader *reader, uint64_t count, uint32_t 
                     reader->what, count, reader_left(reader), GGUF_MAX_TENSORS, MIN_TENSOR_BYTES);
     if (count == 0)
         return LCKV_OK;
-    lckv_status status = arena_alloc(&checkpoint->arena, (size_t)count, sizeof *checkpoint->tensors,
-                                     "tensor infos", &checkpoint->tensors);
+    lckv_status status =
+        arena_alloc(arena, (size_t)count, sizeof *tensors->list, "tensor infos", &tensors->list);
     if (status != LCKV_OK)
         return status;
     for (uint64_t i = 0; i < count && status == LCKV_OK; i++)
-        status = read_tensor(reader, &checkpoint->arena, &checkpoint->tensors[i]);
+        status = read_tensor(reader, arena, &tensors->list[i]);
     uint64_t data_begin = ((uint64_t)reader->position + alignment - 1) / alignment * alignment;
     for (uint64_t i = 0; i < count && status == LCKV_OK; i++)
-        status = place_tensor(reader, alignment, data_begin, &checkpoint->tensors[i]);
-    if (status != LCKV_OK)
-        return status;
-    checkpoint->n_tensors = (size_t)count;
-    return tensor_table_finish(checkpoint);
+        status = place_tensor(reader, alignment, data_begin, &tensors->list[i]);
+    tensors->count = (size_t)count;
+    return status;
 }
 
-/* A split model has several files, and each of them lacks the tensors that the others hold. */
-static lckv_status check_split(const struct reader *reader, const struct metadata *metadata)
-{
-    uint32_t number = 0, count = 1;
-    lckv_status status = metadata_get_u32(metadata, "split.count", &count, NULL);
-    if (status == LCKV_OK)
-        status = metadata_get_u32(metadata, "split.no", &number, NULL);
-    if (status != LCKV_OK)
-        return fail_in(status, "%s", reader->what);
-    if (count > 1)
-        return fail(LCKV_UNSUPPORTED,
-                    "%s: part %" PRIu64 " of %" PRIu32 " of a split model; merge the parts into "
-                    "one file first (llama-gguf-split --merge FIRST-PART OUTPUT)",
-                    reader->what, (uint64_t)number + 1, count);
-    return LCKV_OK;
-}
-
-lckv_status gguf_read(struct checkpoint *checkpoint)
+lckv_status gguf_read_file(struct checkpoint *checkpoint, uint32_t file, struct metadata *metadata,
+                           struct gguf_tensors *tensors)
 {
     struct reader reader;
     struct reader_window window;
     struct header header = {0, 0};
     uint32_t alignment = DEFAULT_ALIGNMENT;
-    lckv_status status = reader_init_file(&reader, &window, &checkpoint->files[0]);
+    lckv_status status = reader_init_file(&reader, &window, &checkpoint->files[file]);
     if (status == LCKV_OK)
-        status = read_header(&reader, &checkpoint->files[0], &header);
+        status = read_header(&reader, &checkpoint->files[file], &header);
     if (status == LCKV_OK)
-        status = gguf_read_metadata(&reader, header.n_metadata, &checkpoint->metadata);
+        status = gguf_read_metadata(&reader, header.n_metadata, metadata);
     if (status == LCKV_OK)
-        status = check_split(&reader, &checkpoint->metadata);
+        status = read_alignment(&reader, metadata, &alignment);
     if (status == LCKV_OK)
-        status = read_alignment(&reader, &checkpoint->metadata, &alignment);
-    if (status == LCKV_OK)
-        status = read_tensors(&reader, header.n_tensors, alignment, checkpoint);
+        status = read_tensors(&reader, header.n_tensors, alignment, &checkpoint->arena, tensors);
+    for (size_t i = 0; status == LCKV_OK && i < tensors->count; i++)
+        tensors->list[i].file = file;
     return status;
 }

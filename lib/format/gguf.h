@@ -7,7 +7,8 @@
 #include "base/checked.h"
 #include "format/checkpoint.h"
 
-#define GGUF_MAX_TENSORS 65536
+#define GGUF_MAX_PARTS 1024    /* of a split model */
+#define GGUF_MAX_TENSORS 65536 /* in all parts together */
 #define GGUF_MAX_METADATA 65536
 #define GGUF_MAX_ALIGNMENT 65536
 #define GGUF_MAX_NAME 65535                  /* bytes of a key or a tensor's name */
@@ -15,10 +16,21 @@
 #define GGUF_MAX_METADATA_BYTES (512u << 20) /* of memory for keys, values and tensors' names */
 
 /*
- * Fills in metadata and tensors of a checkpoint whose files[0] is open. It reads the header once,
- * and nothing behind it.
+ * Fills in metadata and tensors of a checkpoint whose files[0] is open. If this is the first part
+ * of a split model, the other parts are opened and read, too. Headers are read once, and nothing
+ * behind them.
  */
 CHECKED lckv_status gguf_read(struct checkpoint *checkpoint);
+
+/* The tensors of one file, in its order. */
+struct gguf_tensors {
+    struct tensor *list; /* in the checkpoint's arena */
+    size_t count;
+};
+
+/* Reads the header of one file of a checkpoint, number `file`. The metadata must be empty. */
+CHECKED lckv_status gguf_read_file(struct checkpoint *checkpoint, uint32_t file,
+                                   struct metadata *metadata, struct gguf_tensors *tensors);
 
 /*
  * The writer. Declare all metadata and tensors, begin, then give the data of each tensor in the

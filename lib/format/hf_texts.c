@@ -110,16 +110,27 @@ static lckv_status read_tokenizer(struct checkpoint *checkpoint, const char *dir
     return arena_copy(&checkpoint->arena, reason, strlen(reason), &checkpoint->no_tokenizer);
 }
 
+static lckv_status fail_without_config(const char *directory)
+{
+    return fail(LCKV_IO,
+                "no config.json in %s, expected a Hugging Face model directory or the path of a "
+                "GGUF file",
+                directory);
+}
+
 lckv_status hf_read_texts(struct checkpoint *checkpoint, const char *directory)
 {
     lckv_status status = read_text(checkpoint, directory, "config.json", &checkpoint->config);
-    if (status == LCKV_OK && checkpoint->config.bytes == NULL)
-        status = fail(LCKV_IO,
-                      "no config.json in %s, expected a Hugging Face model directory or the path "
-                      "of a GGUF file",
-                      directory);
+    if (status == LCKV_OK && checkpoint->config.bytes == NULL && !checkpoint->weights_optional)
+        status = fail_without_config(directory);
     if (status == LCKV_OK)
         status = read_text(checkpoint, directory, "generation_config.json",
                            &checkpoint->generation_config);
-    return status == LCKV_OK ? read_tokenizer(checkpoint, directory) : status;
+    if (status == LCKV_OK)
+        status = read_tokenizer(checkpoint, directory);
+    /* Without weights, a tokenizer is worth opening by itself. */
+    if (status == LCKV_OK && checkpoint->config.bytes == NULL &&
+        checkpoint->tokenizer.bytes == NULL)
+        status = fail_without_config(directory);
+    return status;
 }

@@ -15,8 +15,9 @@ CHECKED lckv_status hf_path(struct checkpoint *checkpoint, const char *directory
 CHECKED bool hf_has(const char *path);
 
 /*
- * Reads config.json, which must exist, and generation_config.json and the tokenizer's files, which
- * may be missing. What is wrong with the tokenizer's files becomes checkpoint->no_tokenizer.
+ * Reads config.json, which must exist (unless the weights are optional and there is a tokenizer),
+ * and generation_config.json and the tokenizer's files, which may be missing. What is wrong with
+ * the tokenizer's files becomes checkpoint->no_tokenizer.
  */
 CHECKED lckv_status hf_read_texts(struct checkpoint *checkpoint, const char *directory);
 

@@ -88,6 +88,8 @@ CHECKED lckv_status metadata_reserve(struct metadata *metadata, size_t capacity)
 CHECKED lckv_status metadata_set_u32(struct metadata *metadata, const char *key, uint32_t value);
 CHECKED lckv_status metadata_set_f32(struct metadata *metadata, const char *key, float value);
 CHECKED lckv_status metadata_set_bool(struct metadata *metadata, const char *key, bool value);
+CHECKED lckv_status metadata_set_bools(struct metadata *metadata, const char *key,
+                                       const bool *values, size_t count);
 CHECKED lckv_status metadata_set_text(struct metadata *metadata, const char *key, const char *text,
                                       size_t length);
 CHECKED lckv_status metadata_set_texts(struct metadata *metadata, const char *key,

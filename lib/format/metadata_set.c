@@ -131,6 +131,16 @@ lckv_status metadata_set_text(struct metadata *metadata, const char *key, const 
     return metadata_set_value(metadata, &entry);
 }
 
+lckv_status metadata_set_bools(struct metadata *metadata, const char *key, const bool *values,
+                               size_t count)
+{
+    struct metadata_value entry = scalar(key, METADATA_ARRAY);
+    entry.element_type = METADATA_BOOL;
+    entry.count = count;
+    entry.as.elements = (const uint8_t *)values; /* a bool is a byte, 0 or 1, there as here */
+    return metadata_set_value(metadata, &entry);
+}
+
 lckv_status metadata_set_texts(struct metadata *metadata, const char *key, const struct text *texts,
                                size_t count)
 {

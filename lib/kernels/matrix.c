@@ -219,7 +219,7 @@ static void pack_halves(uint8_t *to, const uint8_t *const *blocks, size_t rows, 
 
 /*
  * Packs one block of every row. `odd_end`: it is a pair of bfloat16 of which the matrix has only
- * the first.
+ * the first; the second stays as it is.
  */
 static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks, uint8_t *scales,
                        uint8_t *body, bool odd_end)
@@ -233,11 +233,8 @@ static void pack_block(const struct matrix *matrix, const uint8_t *const *blocks
         pack_halves(body, blocks, rows, 0);
         break;
     case LCKV_DTYPE_BF16:
-        for (size_t lane = 0; lane < rows; lane++) {
+        for (size_t lane = 0; lane < rows; lane++)
             memcpy(body + 4 * lane, blocks[lane], odd_end ? 2 : 4);
-            if (odd_end)
-                memset(body + 4 * lane + 2, 0, 2);
-        }
         break;
     case LCKV_DTYPE_Q8_0:
         pack_halves(scales, blocks, rows, 0);
@@ -267,7 +264,7 @@ void matrix_pack_strip(const struct matrix *matrix, const uint8_t *const *rows, 
     size_t file_bytes =
         matrix->dtype == LCKV_DTYPE_BF16 ? 4 : dtype_info(matrix->dtype)->block_bytes;
     const uint8_t *blocks[PACKED_MAX_STRIP];
-    /* The last bundle may not be full: the rest of it is zeros. */
+    /* The last bundle, or a pair of bfloat16 in it, may not be full: the rest of it is zeros. */
     struct packed_block last = packed_block(form, n_rows, matrix->size.n_blocks - 1);
     size_t begin = last.scales + n_rows * packed_scales_bytes(form);
     memset(to + begin, 0, matrix->size.strip_bytes - begin);

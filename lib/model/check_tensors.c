@@ -88,10 +88,10 @@ static lckv_status check_names(const struct checkpoint *checkpoint, const struct
         if (use == TENSOR_REFUSED)
             return fail(LCKV_UNSUPPORTED, "%s: tensor %s is not supported: %s", checkpoint->name,
                         shown.text, why);
-        if (use == TENSOR_SKIPPED && n_skipped++ < MOST_NAMED)
+        if (use == TENSOR_SKIPPED && (n_skipped++ < MOST_NAMED || remarks->all))
             remark(remarks, "tensor %s is not used: %s", shown.text, why);
     }
-    if (n_skipped > MOST_NAMED)
+    if (n_skipped > MOST_NAMED && !remarks->all)
         remark(remarks, "%zu more tensors are not used", n_skipped - MOST_NAMED);
     return LCKV_OK;
 }

@@ -73,14 +73,14 @@ static lckv_status check_value(const struct config_key *key, struct value value,
 
 static void name_unknown(const struct remarks *remarks, struct text name, size_t *n_unknown)
 {
-    if ((*n_unknown)++ < MOST_NAMED)
+    if ((*n_unknown)++ < MOST_NAMED || remarks->all)
         remark(remarks, "%s of the configuration is not known and not used",
                quoted(name.bytes, name.length).text);
 }
 
 static void count_unknown(const struct remarks *remarks, size_t n_unknown)
 {
-    if (n_unknown > MOST_NAMED)
+    if (n_unknown > MOST_NAMED && !remarks->all)
         remark(remarks, "%zu more keys of the configuration are not known and not used",
                n_unknown - MOST_NAMED);
 }
@@ -170,8 +170,11 @@ lckv_status config_check_gguf(const struct metadata *metadata, const struct hpar
             key = config_key_find(KEYS_OF_ARCHITECTURE, name);
         else if (strip(&name, "lckv"))
             key = config_key_find(KEYS_OF_LCKV, name);
+        else if (strip(&name, "general") || strip(&name, "tokenizer") || strip(&name, "split") ||
+                 strip(&name, "quantize"))
+            continue; /* a key of the file, the tokenizer, or the program that wrote the weights */
         else
-            continue; /* a key of the file or the tokenizer */
+            key = NULL;
         lckv_status status = LCKV_OK;
         if (key != NULL)
             status = check_value(key, value_of_metadata(value), hparams);

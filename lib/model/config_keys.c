@@ -75,11 +75,11 @@ static const struct config_key json_keys[] = {
     {"num_local_experts", KEY_OFF},
     {"n_routed_experts", KEY_OFF},
     {"n_shared_experts", KEY_OFF},
-    {"use_cla", KEY_OFF},
-    {"cla_share_factor", KEY_ONE},
-    {"num_kv_shared_layers", KEY_OFF},
-    {"num_kv_reuse_layers", KEY_OFF},
-    {"kv_source_layers", KEY_OFF},
+    {"use_cla", KEY_READ},
+    {"cla_share_factor", KEY_READ},
+    {"num_kv_shared_layers", KEY_READ},
+    {"num_kv_reuse_layers", KEY_READ},
+    {"kv_source_layers", KEY_READ},
     {"parallel_attn", KEY_OFF},
     {"use_parallel_residual", KEY_OFF},
     {"quantization_config", KEY_OFF},
@@ -188,10 +188,10 @@ static const struct config_key gguf_keys[] = {
     {"rope.dimension_sections", KEY_OFF},
     {"attention.scale", KEY_SCALE},
     {"attention.causal", KEY_ON},
-    {"attention.sliding_window", KEY_OFF},
-    {"attention.sliding_window_pattern", KEY_OFF},
-    {"attention.shared_kv_layers", KEY_OFF},
-    {"attention.kv_source_layers", KEY_OFF},
+    {"attention.sliding_window", KEY_READ},
+    {"attention.sliding_window_pattern", KEY_READ},
+    {"attention.shared_kv_layers", KEY_READ},
+    {"attention.kv_source_layers", KEY_READ},
     {"attention.clamp_kqv", KEY_OFF},
     {"attention.max_alibi_bias", KEY_OFF},
     {"attention.chunk_size", KEY_OFF},
@@ -208,7 +208,8 @@ static const struct config_key gguf_keys[] = {
 
 static const struct config_key lckv_keys[] = {
     {"layer_types", KEY_READ},    {"forward_passes", KEY_READ}, {"backward_passes", KEY_READ},
-    {"sliding_window", KEY_READ}, {"force_nodiag", KEY_READ},   {"use_sequential", KEY_READ},
+    {"window_ropes", KEY_READ},   {"sliding_window", KEY_READ}, {"force_nodiag", KEY_READ},
+    {"use_sequential", KEY_READ},
 };
 
 #define TABLE(keys)                          \

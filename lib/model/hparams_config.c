@@ -8,9 +8,9 @@
 #include "format/json.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
+#include "model/hparams_plan.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,38 +20,6 @@
 static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
 {
     return arena_copy(&checkpoint->arena, text->bytes, text->length, &text->bytes);
-}
-
-/*
- * A list that gives each layer a kind is not a plan: every layer reads itself, some through a
- * window.
- */
-static lckv_status plan_from_list(struct checkpoint *checkpoint, const struct json_value *list,
-                                  struct text *plan)
-{
-    size_t n = json_count(list), i = 0, used = 0, capacity = n * 8 + 1;
-    char *text;
-    if (n == 0 || n > PLAN_MAX_LAYERS)
-        return fail(LCKV_BAD_FORMAT, CONFIG ": layer_types has %zu entries", n);
-    lckv_status status = arena_alloc(&checkpoint->arena, capacity, 1, "a layer plan", &text);
-    if (status != LCKV_OK)
-        return status;
-    for (const struct json_value *entry = json_first(list); entry != NULL;
-         entry = json_next(list, entry), i++) {
-        struct text kind = json_text(entry);
-        bool sliding = text_equals(kind, "sliding_attention");
-        if (!json_is(entry, JSON_STRING) || (!sliding && !text_equals(kind, "full_attention")))
-            return fail(LCKV_UNSUPPORTED,
-                        CONFIG ": layer_types entry %zu is %s; expected full_attention or "
-                               "sliding_attention",
-                        i,
-                        json_is(entry, JSON_STRING) ? quoted(kind.bytes, kind.length).text
-                                                    : "no string");
-        used += (size_t)snprintf(text + used, capacity - used, "%s%zu%s", i > 0 ? "_" : "", i,
-                                 sliding ? "s" : "");
-    }
-    *plan = (struct text){text, used};
-    return LCKV_OK;
 }
 
 /* Which layers rotate as layers with a window do: their kinds must be listed. */
@@ -66,20 +34,6 @@ static lckv_status list_ropes(const struct json_value *config, const struct hpar
     for (uint32_t i = 0; i < h->n_layers; i++, entry = json_next(types, entry))
         ropes[i] = text_equals(json_text(entry), "sliding_attention");
     return LCKV_OK;
-}
-
-static lckv_status read_plan(struct checkpoint *checkpoint, const struct json_value *config,
-                             struct hparams *h)
-{
-    const struct json_value *types = json_find(config, "layer_types");
-    if (types == NULL || json_is(types, JSON_NULL))
-        return LCKV_OK;
-    if (json_is(types, JSON_ARRAY))
-        return plan_from_list(checkpoint, types, &h->plan);
-    lckv_status status = json_get_text(config, CONFIG, "layer_types", &h->plan, NULL);
-    if (status == LCKV_OK && h->plan.length == 0)
-        status = fail(LCKV_BAD_PLAN, CONFIG ": layer_types is empty");
-    return status == LCKV_OK ? keep_text(checkpoint, &h->plan) : status;
 }
 
 /* What layers may have in common, or each for itself. */
@@ -231,7 +185,7 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = hparams_rope_from_config(config, h, remarks);
     if (status == LCKV_OK)
-        status = read_plan(checkpoint, config, h);
+        status = hparams_plan_from_config(checkpoint, config, h);
     if (status == LCKV_OK)
         status = read_window(config, h);
     if (status == LCKV_OK)

@@ -8,6 +8,7 @@
 #include "kernels/blocks.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
+#include "model/hparams_plan.h"
 #include "model/roles.h"
 
 #include <math.h>
@@ -45,6 +46,20 @@ static lckv_status read_list(const struct checkpoint *checkpoint, const struct h
     return status;
 }
 
+/* Which layers rotate as layers with a window do: those that have one, if no other key tells. */
+static lckv_status read_ropes(const struct checkpoint *checkpoint, const struct hparams *h,
+                              uint32_t *ropes)
+{
+    bool found;
+    lckv_status status =
+        metadata_get_u32s(&checkpoint->metadata, "lckv.window_ropes", ropes, h->n_layers, &found);
+    if (status == LCKV_OK && !found)
+        status = read_list(checkpoint, h, "attention.sliding_window_pattern", true, ropes);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
+        ropes[i] = ropes[i] != 0;
+    return status;
+}
+
 /* What layers may have in common, or each for itself. */
 static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim, struct hparams *h)
 {
@@ -55,7 +70,7 @@ static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim,
     if (status == LCKV_OK)
         status = read_list(checkpoint, h, "attention.head_count_kv", false, lists.n_kv_heads);
     if (status == LCKV_OK && h->architecture->ropes_by_window)
-        status = read_list(checkpoint, h, "attention.sliding_window_pattern", true, lists.rope);
+        status = read_ropes(checkpoint, h, lists.rope);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 
@@ -96,10 +111,20 @@ static lckv_status read_shape(struct checkpoint *checkpoint, struct hparams *h)
     return read_layers(checkpoint, head_dim, h);
 }
 
-/* If no key gives the size of the vocabulary, it is that of the embedding. */
+/*
+ * If no key gives the size of the vocabulary, it is that of the embedding, or in a file without
+ * tensors, that of the tokenizer.
+ */
 static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct hparams *h)
 {
     char name[WEIGHT_NAME_BYTES];
+    const struct metadata_value *tokens =
+        metadata_find(&checkpoint->metadata, "tokenizer.ggml.tokens");
+    if (checkpoint->n_tensors == 0 && h->n_vocab == 0 && tokens != NULL &&
+        tokens->count <= UINT32_MAX)
+        h->n_vocab = (uint32_t)tokens->count;
+    if (checkpoint->n_tensors == 0)
+        return LCKV_OK;
     weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_TOKEN_EMBEDDING, 0, name);
     const struct tensor *embedding = checkpoint_find(checkpoint, name);
     if (embedding == NULL)
@@ -202,6 +227,8 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = hparams_read_scales(NULL, &checkpoint->metadata, h);
     if (status == LCKV_OK)
         status = read_condensed(checkpoint, h);
+    if (status == LCKV_OK)
+        status = hparams_plan_from_gguf(checkpoint, h);
     return status;
 }
 

@@ -2,6 +2,7 @@
  * Writes hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md,
  * section 6).
  */
+#include "model/hparams_plan.h"
 #include "model/hparams_sources.h"
 
 #include <stdio.h>
@@ -29,23 +30,24 @@ static lckv_status set_layers(struct metadata *metadata, const char *architectur
                 : metadata_set_u32s(metadata, key, values, n);
 }
 
-/* Layers with a window rotate in another way: which those are, and how. */
-static lckv_status set_window_rope(const struct hparams *h, const char *architecture,
-                                   struct metadata *metadata)
+/*
+ * Layers with a window rotate in another way. Those that lost their window to another plan, or got
+ * one, rotate as before, which a key of lckv's own tells then.
+ */
+static lckv_status set_window_rope(const struct hparams *h, const struct lckv_plan *plan,
+                                   const char *architecture, struct metadata *metadata)
 {
     char key[KEY_BYTES];
-    uint8_t pattern[PLAN_MAX_LAYERS];
-    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", architecture);
-    for (uint32_t i = 0; i < h->n_layers; i++)
-        pattern[i] = h->layers[i].rope == 1;
-    const struct metadata_value value = {.key = {key, strlen(key)},
-                                         .type = METADATA_ARRAY,
-                                         .element_type = METADATA_BOOL,
-                                         .count = h->n_layers,
-                                         .as = {.elements = pattern}};
-    lckv_status status = metadata_set_value(metadata, &value);
+    bool ropes[PLAN_MAX_LAYERS], differ = false;
+    for (uint32_t i = 0; i < h->n_layers; i++) {
+        ropes[i] = h->layers[i].rope == 1;
+        differ = differ || ropes[i] != plan->layers[i].windowed;
+    }
     snprintf(key, sizeof key, "%s.rope.freq_base_swa", architecture);
-    return status == LCKV_OK ? metadata_set_f32(metadata, key, (float)h->ropes[1].theta) : status;
+    lckv_status status = metadata_set_f32(metadata, key, (float)h->ropes[1].theta);
+    return status == LCKV_OK && differ
+               ? metadata_set_bools(metadata, "lckv.window_ropes", ropes, h->n_layers)
+               : status;
 }
 
 static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *plan,
@@ -127,8 +129,10 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
             status = metadata_set_f32(metadata, key, (float)h->ropes[0].factor);
     }
     if (status == LCKV_OK && h->n_ropes > 1)
-        status = set_window_rope(h, architecture, metadata);
+        status = set_window_rope(h, plan, architecture, metadata);
     if (status == LCKV_OK)
         status = hparams_write_scales(h, architecture, metadata);
+    if (status == LCKV_OK)
+        status = hparams_plan_to_metadata(h, plan, architecture, metadata);
     return status == LCKV_OK ? set_plan(h, plan, metadata) : status;
 }

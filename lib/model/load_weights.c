@@ -17,6 +17,10 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
     struct lckv_model *model = packer->model;
     const lckv_allocator *allocator = &model->allocator;
     uint32_t n = (uint32_t)tensor->shape[0];
+    model->weight_bytes += n * sizeof(float);
+    model->vector_bytes += n * sizeof(float);
+    if (model->without_weights)
+        return LCKV_OK;
     size_t n_bytes = (size_t)tensor->n_bytes;
     uint8_t *bytes = NULL;
     float *values = NULL, *placed = NULL;
@@ -34,8 +38,6 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
         for (uint32_t i = 0; added != 0 && i < n; i++)
             placed[i] += added;
         *vector = placed;
-        model->weight_bytes += n * sizeof *placed;
-        model->vector_bytes += n * sizeof *placed;
         packer->done += tensor->n_bytes;
         packer->total += tensor->n_bytes;
     }
@@ -110,6 +112,25 @@ static lckv_status pack_all(struct packer *packer)
     return status;
 }
 
+static lckv_status allocate(struct lckv_model *model)
+{
+    model->n_outputs = 1;
+    return arena_alloc(&model->arena, 1, sizeof *model->outputs, "the output matrix",
+                       &model->outputs);
+}
+
+lckv_status measure_weights(struct lckv_model *model, const lckv_model_options *options)
+{
+    struct packer packer = {.model = model, .options = options};
+    lckv_status status = allocate(model);
+    if (status == LCKV_OK)
+        status = pack_all(&packer);
+    if (status == LCKV_OK && model->hparams.tie_embeddings)
+        model->outputs[0].matrix = model->token_embedding;
+    packer_release(&packer);
+    return status;
+}
+
 lckv_status load_weights(struct lckv_model *model, const lckv_model_options *options,
                          packer_meanwhile meanwhile)
 {
@@ -117,9 +138,7 @@ lckv_status load_weights(struct lckv_model *model, const lckv_model_options *opt
     struct streaming streaming;
     struct lckv_pool *pool = options->pool;
     const bool streamed = options->weights == LCKV_WEIGHTS_STREAMED;
-    lckv_status status =
-        arena_alloc(&model->arena, 1, sizeof *model->outputs, "the output matrix", &model->outputs);
-    model->n_outputs = 1;
+    lckv_status status = allocate(model);
     if (pool != NULL)
         pool_retain(pool);
     else if (status == LCKV_OK) /* what is streamed leaves nothing to pack */

@@ -1,5 +1,6 @@
 /*
- * Packs weights: which of a checkpoint's tensors become which of the model's matrices and vectors.
+ * Packs weights, or only measures them: which of a checkpoint's tensors become which of the model's
+ * matrices and vectors.
  */
 #ifndef LCKV_MODEL_LOAD_WEIGHTS_H
 #define LCKV_MODEL_LOAD_WEIGHTS_H
@@ -13,6 +14,12 @@
  */
 CHECKED lckv_status load_weights(struct lckv_model *model, const lckv_model_options *options,
                                  packer_meanwhile meanwhile);
+
+/*
+ * Finds and checks the weights of a model without reading them: their matrices have shapes, and no
+ * data.
+ */
+CHECKED lckv_status measure_weights(struct lckv_model *model, const lckv_model_options *options);
 
 /* Frees the weights that load_weights made, all of them or some. */
 void release_weights(struct lckv_model *model);

@@ -17,6 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A caller who wants no weights may want all that there is to say about them. */
+static struct remarks remarks_of(const lckv_model_options *options)
+{
+    return (struct remarks){options->log, options->log_user, options->weights == LCKV_WEIGHTS_NONE};
+}
+
 static lckv_status choose_kernels(struct lckv_model *model, const lckv_model_options *options)
 {
     lckv_status status = kernels_choose(options->kernel_set, &model->kernels);
@@ -89,8 +95,10 @@ static lckv_status make_layers(struct lckv_model *model)
 
 static lckv_status read_description(struct lckv_model *model, const lckv_model_options *options)
 {
-    const struct remarks remarks = {options->log, options->log_user};
+    const struct remarks remarks = remarks_of(options);
     struct hparams *h = &model->hparams;
+    if (model->checkpoint.kind == CHECKPOINT_HF && model->checkpoint.config.length == 0)
+        return fail(LCKV_UNSUPPORTED, "no config.json in %s", model->checkpoint.name);
     lckv_status status = hparams_read(&model->checkpoint, h, &remarks);
     if (status != LCKV_OK)
         return status;
@@ -118,7 +126,7 @@ static lckv_status read_description(struct lckv_model *model, const lckv_model_o
  */
 static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_options *options)
 {
-    const struct remarks remarks = {options->log, options->log_user};
+    const struct remarks remarks = remarks_of(options);
     struct special_ids *ids = &model->special_ids;
     lckv_status status = special_ids_read(ids, &model->checkpoint, &model->allocator);
     if (status != LCKV_OK)
@@ -133,11 +141,13 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
     }
     if (status != LCKV_OK)
         return status;
-    uint32_t n_vocab = model->hparams.n_vocab;
     if (model->tokenizer == NULL) {
         model->no_tokenizer = "the model has no tokenizer";
         return LCKV_OK;
     }
+    if (model->plan == NULL)
+        model->hparams.n_vocab = tokenizer_n_tokens(model->tokenizer);
+    uint32_t n_vocab = model->hparams.n_vocab;
     if (tokenizer_n_tokens(model->tokenizer) > n_vocab)
         remark(&remarks,
                "the tokenizer has %u tokens and the embedding %u rows; the model cannot read the "
@@ -146,6 +156,15 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
     status = tokenizer_extend(model->tokenizer, n_vocab, ids);
     *ids = *tokenizer_special_ids(model->tokenizer);
     return status;
+}
+
+/* What is not known of the model counts as used. */
+static bool is_used(const struct lckv_model *model, const struct tensor *tensor)
+{
+    const char *why;
+    return tensor->problem == NULL &&
+           (model->plan == NULL || tensor_use(&model->checkpoint, &model->hparams, model->plan,
+                                              tensor->name, &why) == TENSOR_USED);
 }
 
 /*
@@ -159,8 +178,7 @@ static lckv_status summarize_tensors(struct lckv_model *model)
     char text[128] = "";
     for (size_t i = 0; i < checkpoint->n_tensors; i++) {
         const struct tensor *tensor = &checkpoint->tensors[i];
-        const char *why;
-        if (tensor_use(checkpoint, &model->hparams, model->plan, tensor->name, &why) != TENSOR_USED)
+        if (!is_used(model, tensor))
             continue;
         bytes[tensor->dtype] += tensor->n_bytes;
         model->n_parameters +=
@@ -180,10 +198,76 @@ static lckv_status summarize_tensors(struct lckv_model *model)
     return arena_copy(&model->arena, text, strlen(text), &model->weight_dtypes);
 }
 
+static lckv_status open_checkpoint(struct lckv_model *model, const char *path, const void *bytes,
+                                   size_t length)
+{
+    struct checkpoint *checkpoint = &model->checkpoint;
+    if (path == NULL)
+        return checkpoint_open_memory(checkpoint, bytes, length, &model->allocator);
+    return model->without_weights ? checkpoint_open_description(checkpoint, path, &model->allocator)
+                                  : checkpoint_open(checkpoint, path, &model->allocator);
+}
+
+static lckv_status open_weights(struct lckv_model *model, const lckv_model_options *options)
+{
+    const struct remarks remarks = remarks_of(options);
+    lckv_status status = checkpoint_check_weights(&model->checkpoint);
+    if (status == LCKV_OK)
+        status = read_description(model, options);
+    if (status == LCKV_OK)
+        status = check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks);
+    return status == LCKV_OK ? load_weights(model, options, read_tokenizer) : status;
+}
+
+/* Keeps a failure as the model's problem, unless it says nothing about the model. */
+static lckv_status keep_problem(struct lckv_model *model, lckv_status status)
+{
+    if (status == LCKV_OK || status == LCKV_OUT_OF_MEMORY || status == LCKV_INTERNAL)
+        return status;
+    const char *reason = status_message();
+    return model->problem == NULL
+               ? arena_copy(&model->arena, reason, strlen(reason), &model->problem)
+               : LCKV_OK;
+}
+
+/* Forgets hyperparameters that could not be read to their end. */
+static lckv_status forget_description(struct lckv_model *model)
+{
+    const struct checkpoint *checkpoint = &model->checkpoint;
+    plan_release(model->plan);
+    model->plan = NULL;
+    model->hparams = (struct hparams){.n_layers = 0};
+    lckv_status status = LCKV_OK;
+    if (checkpoint->config.length > 0 && checkpoint->metadata.n_values == 0)
+        status = keep_problem(model, config_to_metadata(model));
+    const struct metadata_value *name = metadata_find(&checkpoint->metadata, "general.name");
+    if (name != NULL && name->type == METADATA_STRING)
+        model->hparams.name = name->as.string;
+    return status;
+}
+
+/* Takes over what can be known without weights, and why they could not be read. */
+static lckv_status open_description(struct lckv_model *model, const lckv_model_options *options)
+{
+    const struct remarks remarks = remarks_of(options);
+    lckv_status status = read_description(model, options);
+    const bool is_known = status == LCKV_OK;
+    status = keep_problem(model, status);
+    if (status == LCKV_OK && !is_known)
+        status = forget_description(model);
+    if (status == LCKV_OK && is_known)
+        status = keep_problem(model, checkpoint_check_weights(&model->checkpoint));
+    if (status == LCKV_OK && model->problem == NULL)
+        status = keep_problem(
+            model, check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks));
+    if (status == LCKV_OK && model->problem == NULL)
+        status = keep_problem(model, measure_weights(model, options));
+    return status == LCKV_OK ? read_tokenizer(model, options) : status;
+}
+
 lckv_status model_open(const char *path, const void *bytes, size_t length,
                        const lckv_model_options *options, struct lckv_model **result)
 {
-    const struct remarks remarks = {options->log, options->log_user};
     lckv_allocator allocator;
     struct lckv_model *model;
     lckv_status status = memory_choose(options->allocator, &allocator);
@@ -192,6 +276,7 @@ lckv_status model_open(const char *path, const void *bytes, size_t length,
     if (status != LCKV_OK)
         return status;
     model->allocator = allocator;
+    model->without_weights = options->weights == LCKV_WEIGHTS_NONE;
     atomic_init(&model->references, 1);
     arena_init(&model->arena, &allocator);
     status = memory_alloc(&allocator, 1, sizeof *model->failure, "a model", &model->failure);
@@ -200,16 +285,11 @@ lckv_status model_open(const char *path, const void *bytes, size_t length,
         status = choose_kernels(model, options);
     }
     if (status == LCKV_OK)
-        status = path != NULL
-                     ? checkpoint_open(&model->checkpoint, path, &allocator)
-                     : checkpoint_open_memory(&model->checkpoint, bytes, length, &allocator);
+        status = open_checkpoint(model, path, bytes, length);
     model->opened = status == LCKV_OK;
     if (status == LCKV_OK)
-        status = read_description(model, options);
-    if (status == LCKV_OK)
-        status = check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks);
-    if (status == LCKV_OK)
-        status = load_weights(model, options, read_tokenizer);
+        status = model->without_weights ? open_description(model, options)
+                                        : open_weights(model, options);
     if (status == LCKV_OK)
         status = summarize_tensors(model);
     if (status != LCKV_OK) {
@@ -255,11 +335,20 @@ void model_release(const struct lckv_model *model)
 
 uint32_t model_sliding_window(const struct lckv_model *model)
 {
-    for (uint32_t i = 0; i < model->plan->n_layers; i++) {
+    for (uint32_t i = 0; model->plan != NULL && i < model->plan->n_layers; i++) {
         if (model->plan->layers[i].windowed)
             return model->hparams.sliding_window;
     }
     return 0;
+}
+
+lckv_status model_check_weights(const struct lckv_model *model)
+{
+    if (model->without_weights)
+        return fail(LCKV_UNSUPPORTED, "%s: was opened without weights (LCKV_WEIGHTS_NONE)%s%s",
+                    model->checkpoint.name, model->problem != NULL ? "; " : "",
+                    model->problem != NULL ? model->problem : "");
+    return LCKV_OK;
 }
 
 lckv_status model_check_tokenizer(const struct lckv_model *model)

@@ -61,7 +61,10 @@ struct lckv_model {
      * or the members of config.json as texts.
      */
     struct checkpoint checkpoint;
-    bool opened; /* whether the checkpoint is open */
+    bool opened;          /* whether the checkpoint is open */
+    bool without_weights; /* by LCKV_WEIGHTS_NONE: matrices and vectors have no data */
+    const char *problem;  /* then, why it could not be opened with them, or NULL. If `plan` is NULL,
+                             the hyperparameters are not known: they are 0 */
     const struct kernels *kernels;
     lckv_precision precision; /* full or fast, resolved */
     bool use_openblas;        /* for prompt chunks in fast precision */
@@ -88,6 +91,9 @@ struct lckv_model {
     struct failure *failure;      /* allocated apart, because it changes in a const model */
     _Atomic uint64_t fingerprint; /* 0 until model_fingerprint has computed it */
 };
+
+/* LCKV_UNSUPPORTED, with the reason, if weights are needed that have not been opened. */
+CHECKED lckv_status model_check_weights(const struct lckv_model *model);
 
 /*
  * Opens a model. `options` are of full size; zeros are defaults. Exactly one of path and bytes is

@@ -8,24 +8,33 @@
 
 #include <stdatomic.h>
 
-/*
- * Uses the tensor where it lies, if it is packed for the kernels and aligned; else makes no matrix.
- */
+/* Whether the tensor can be used where it lies: packed for the kernels, and aligned. */
+static bool can_map(const struct packer *packer, const struct tensor *tensor)
+{
+    const struct lckv_model *model = packer->model;
+    return tensor->layout.lanes > 0 && packer->options->weights != LCKV_WEIGHTS_COPIED &&
+           packed_same(tensor->dtype, tensor->layout, model->kernels->layout) &&
+           tensor->offset % PACKED_ALIGNMENT == 0 && checkpoint_can_map(&model->checkpoint, tensor);
+}
+
+/* Uses the tensor where it lies. */
 static lckv_status map_matrix(struct packer *packer, const struct tensor *tensor,
                               struct matrix *matrix)
 {
     struct lckv_model *model = packer->model;
-    struct matrix_layout layout = model->kernels->layout;
     const uint8_t *data = NULL;
-    if (packer->options->weights == LCKV_WEIGHTS_COPIED ||
-        !packed_same(tensor->dtype, tensor->layout, layout) ||
-        tensor->offset % PACKED_ALIGNMENT != 0)
-        return LCKV_OK;
-    lckv_status status = checkpoint_map(&model->checkpoint, tensor, &data);
-    if (status != LCKV_OK || data == NULL)
+    lckv_status status = LCKV_OK;
+    if (!model->without_weights)
+        status = checkpoint_map(&model->checkpoint, tensor, &data);
+    if (status == LCKV_OK)
+        status = matrix_view(matrix, tensor->dtype, (uint32_t)tensor->shape[0],
+                             (uint32_t)tensor->shape[1], model->kernels->layout, data);
+    if (status != LCKV_OK)
         return status;
-    return matrix_view(matrix, tensor->dtype, (uint32_t)tensor->shape[0],
-                       (uint32_t)tensor->shape[1], layout, data);
+    packer->done += tensor->n_bytes;
+    model->is_mapped = true;
+    model->weight_bytes += matrix->size.n_bytes;
+    return LCKV_OK;
 }
 
 /* Takes the next place in the memory of all weights. */
@@ -43,18 +52,12 @@ lckv_status packer_add(struct packer *packer, const struct tensor *tensor, uint3
 {
     struct lckv_model *model = packer->model;
     bool packed = tensor->layout.lanes > 0;
-    lckv_status status = packed ? map_matrix(packer, tensor, matrix) : LCKV_OK;
     packer->total += tensor->n_bytes;
-    if (status == LCKV_OK && matrix->data != NULL) {
-        packer->done += tensor->n_bytes;
-        model->is_mapped = true;
-        model->weight_bytes += matrix->size.n_bytes;
-        return LCKV_OK;
-    }
-    if (status == LCKV_OK)
-        status =
-            memory_grow(&model->allocator, &packer->fillings, &packer->capacity,
-                        packer->n_fillings + 1, sizeof packer->fillings[0], "the list of weights");
+    if (can_map(packer, tensor))
+        return map_matrix(packer, tensor, matrix);
+    lckv_status status =
+        memory_grow(&model->allocator, &packer->fillings, &packer->capacity, packer->n_fillings + 1,
+                    sizeof packer->fillings[0], "the list of weights");
     if (status != LCKV_OK)
         return status;
     struct filling *filling = &packer->fillings[packer->n_fillings];

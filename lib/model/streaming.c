@@ -33,6 +33,11 @@ static lckv_status check_packed(const struct lckv_model *model, const struct ten
                     "them, so pack the original again: lckv convert ORIGINAL packed.gguf --packed "
                     "--kernel-set %s",
                     path, model->kernels->name);
+    if (tensor->file != 0)
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: tensor %s is in %s; streamed weights must be in one file, so pack the "
+                    "original again (lckv convert --packed)",
+                    path, name, model->checkpoint.files[tensor->file].name);
     if (tensor->offset % PACKED_ALIGNMENT != 0)
         return fail(LCKV_BAD_FORMAT,
                     "%s: tensor %s: begins at byte %llu, expected a multiple of %d", path, name,

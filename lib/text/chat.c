@@ -56,8 +56,7 @@ static void written_release(struct written *written)
 static lckv_status check_role(const struct tokenizer *tokenizer, const lckv_message *message,
                               size_t index)
 {
-    struct special_finder finder;
-    struct special_match match;
+    bool found;
     for (size_t i = 0; i < message->role_length; i++) {
         if ((uint8_t)message->role[i] < ' ' || message->role[i] == 0x7F)
             return fail(LCKV_INVALID_ARGUMENT,
@@ -65,21 +64,13 @@ static lckv_status check_role(const struct tokenizer *tokenizer, const lckv_mess
                         "as \"user\"",
                         index, quoted(message->role, message->role_length).text);
     }
-    lckv_status status = LCKV_OK;
-    for (int i = 0; status == LCKV_OK && i < 2; i++) {
-        status =
-            special_finder_init(&finder, &tokenizer->special_tokens[i], &tokenizer->arena.allocator,
-                                message->role, message->role_length, true);
-        if (status != LCKV_OK)
-            return status;
-        if (special_finder_next(&finder, &match))
-            status =
-                fail(LCKV_INVALID_ARGUMENT,
-                     "message %zu: the role %s has a special token in it; expected a name such "
-                     "as \"user\"",
-                     index, quoted(message->role, message->role_length).text);
-        special_finder_release(&finder);
-    }
+    lckv_status status =
+        tokenizer_has_special(tokenizer, message->role, message->role_length, &found);
+    if (status == LCKV_OK && found)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "message %zu: the role %s has a special token in it; expected a name such as "
+                    "\"user\"",
+                    index, quoted(message->role, message->role_length).text);
     return status;
 }
 

@@ -1,13 +1,13 @@
 /*
  * Turns bytes into tokens. Special tokens are found first; the text between them is normalised and
- * cut into words, and each word is encoded. Bytes that are no UTF-8 become words of their own, so
- * that no byte is an error.
+ * cut into words, and each word is encoded. Special tokens that are normalized are found in the
+ * text that the normaliser gives. Bytes that are no UTF-8 become words of their own, so that no
+ * byte is an error.
  */
 #include "text/tokenizer_parts.h"
 
 #include "base/status.h"
 #include "base/utf8.h"
-#include "text/unicode.h"
 
 #include <string.h>
 
@@ -19,9 +19,15 @@
 /* One call of tokenizer_encode. */
 struct encoding {
     const struct tokenizer *tokenizer;
+    const char *text;
+    const struct text_part *parts;
+    size_t part, part_begin; /* the part in which the text that is encoded next begins */
+    struct matcher matcher;
+    struct normalizing normalizing;
     struct splitter splitter;
     struct bpe_workspace workspace;
-    struct unicode_buffer normalised;
+    size_t *ends; /* of the parts of a stretch of text, in it and then in its normal form */
+    size_t ends_capacity;
     struct token_list tokens;
 };
 
@@ -30,17 +36,6 @@ static lckv_status encode_word(void *context, const char *word, size_t length)
     struct encoding *encoding = context;
     return bpe_encode(&encoding->tokenizer->bpe, &encoding->workspace, word, length,
                       &encoding->tokens);
-}
-
-static lckv_status encode_valid(struct encoding *encoding, const char *text, size_t length)
-{
-    if (!encoding->tokenizer->nfc)
-        return splitter_run(&encoding->splitter, text, length);
-    lckv_status status = unicode_nfc(text, length, &encoding->normalised);
-    if (status != LCKV_OK)
-        return status;
-    return splitter_run(&encoding->splitter, encoding->normalised.bytes,
-                        encoding->normalised.length);
 }
 
 /*
@@ -66,16 +61,83 @@ static lckv_status encode_invalid(struct encoding *encoding, const char *text, s
     return status;
 }
 
-/* Encodes a text without special tokens. */
-static lckv_status encode_plain(struct encoding *encoding, const char *text, size_t length)
+/* Finds the tokens of one part of a normalised text; *plain is the first byte not encoded yet. */
+static lckv_status encode_normalized(struct encoding *encoding, struct text text, size_t begin,
+                                     size_t end, bool is_plain, size_t *plain)
+{
+    const struct tokenizer *tokenizer = encoding->tokenizer;
+    struct special_finder finder;
+    struct special_match match;
+    lckv_status status =
+        special_finder_init(&finder, &tokenizer->special_tokens[1], &tokenizer->arena.allocator,
+                            text.bytes + begin, end - begin, !is_plain);
+    if (status != LCKV_OK)
+        return status;
+    while (status == LCKV_OK && special_finder_next(&finder, &match)) {
+        size_t gap_end = begin + match.begin;
+        if (gap_end > *plain)
+            status = splitter_run(&encoding->splitter, text.bytes + *plain, gap_end - *plain);
+        if (status == LCKV_OK)
+            status = token_list_add(&encoding->tokens, match.id);
+        *plain = begin + match.end;
+    }
+    special_finder_release(&finder);
+    return status;
+}
+
+/* Lists where the parts of the text end that have bytes in [begin, end), counted from `begin`. */
+static lckv_status list_ends(struct encoding *encoding, size_t begin, size_t end, size_t *count)
 {
     lckv_status status = LCKV_OK;
-    for (size_t at = 0; status == LCKV_OK && at < length;) {
-        size_t valid = utf8_valid_run(text + at, length - at);
+    while (encoding->part_begin + encoding->parts[encoding->part].length <= begin)
+        encoding->part_begin += encoding->parts[encoding->part++].length;
+    size_t part_end = encoding->part_begin;
+    *count = 0;
+    for (size_t i = encoding->part; status == LCKV_OK && part_end < end; i++) {
+        part_end += encoding->parts[i].length;
+        status =
+            memory_grow(&encoding->tokenizer->arena.allocator, &encoding->ends,
+                        &encoding->ends_capacity, *count + 1, sizeof encoding->ends[0], "a text");
+        if (status == LCKV_OK)
+            encoding->ends[(*count)++] = (part_end < end ? part_end : end) - begin;
+    }
+    return status;
+}
+
+/*
+ * Encodes the valid UTF-8 in [begin, end), in which there are no tokens but normalized ones. They
+ * are looked for in each part of the text for itself.
+ */
+static lckv_status encode_valid(struct encoding *encoding, size_t begin, size_t end)
+{
+    struct text text = {encoding->text + begin, end - begin};
+    bool has_normalized = encoding->tokenizer->special_tokens[1].longest > 0;
+    size_t n_ends = 0, plain = 0, from = 0;
+    lckv_status status = has_normalized ? list_ends(encoding, begin, end, &n_ends) : LCKV_OK;
+    if (status == LCKV_OK)
+        status = normalizing_run(&encoding->normalizing, text, encoding->ends, n_ends, &text);
+    for (size_t i = 0; status == LCKV_OK && i < n_ends; i++) {
+        bool is_plain = encoding->parts[encoding->part + i].is_plain;
+        size_t to = encoding->ends[i];
+        status = encode_normalized(encoding, text, from, to, is_plain, &plain);
+        from = to;
+    }
+    if (status == LCKV_OK && plain < text.length)
+        status = splitter_run(&encoding->splitter, text.bytes + plain, text.length - plain);
+    return status;
+}
+
+/* Encodes the text in [begin, end), between two special tokens. */
+static lckv_status encode_plain(struct encoding *encoding, size_t begin, size_t end)
+{
+    const char *text = encoding->text;
+    lckv_status status = LCKV_OK;
+    for (size_t at = begin; status == LCKV_OK && at < end;) {
+        size_t valid = utf8_valid_run(text + at, end - at);
         if (valid > 0)
-            status = encode_valid(encoding, text + at, valid);
+            status = encode_valid(encoding, at, at + valid);
         at += valid;
-        size_t invalid = utf8_invalid_run(text + at, length - at);
+        size_t invalid = utf8_invalid_run(text + at, end - at);
         if (status == LCKV_OK && invalid > 0)
             status = encode_invalid(encoding, text + at, invalid);
         at += invalid;
@@ -83,61 +145,45 @@ static lckv_status encode_plain(struct encoding *encoding, const char *text, siz
     return status;
 }
 
-/* A stretch of the text that is one part, or lies between two special tokens of one. */
-struct stretch {
-    size_t begin, end;
-    bool is_plain;
-};
-
 /*
- * Encodes a stretch up to and with its last special token; *plain is the first byte not encoded
- * yet. Normalized tokens are looked for in what the others leave, each gap for itself.
+ * Encodes a part of the text up to and with its last special token; *plain is the first byte not
+ * encoded yet.
  */
-static lckv_status encode_stretch(struct encoding *encoding, const char *text,
-                                  const struct stretch *stretch, bool normalized, size_t *plain)
+static lckv_status encode_part(struct encoding *encoding, size_t begin,
+                               const struct text_part *part, size_t *plain)
 {
     const struct tokenizer *tokenizer = encoding->tokenizer;
     struct special_finder finder;
     struct special_match match;
-    struct stretch gap = *stretch;
-    lckv_status status = special_finder_init(&finder, &tokenizer->special_tokens[normalized],
-                                             &tokenizer->arena.allocator, text + stretch->begin,
-                                             stretch->end - stretch->begin, !stretch->is_plain);
+    lckv_status status =
+        special_finder_init(&finder, &tokenizer->special_tokens[0], &tokenizer->arena.allocator,
+                            encoding->text + begin, part->length, !part->is_plain);
     if (status != LCKV_OK)
         return status;
     while (status == LCKV_OK && special_finder_next(&finder, &match)) {
-        gap.end = stretch->begin + match.begin;
-        if (!normalized && gap.end > gap.begin)
-            status = encode_stretch(encoding, text, &gap, true, plain);
-        if (status == LCKV_OK && gap.end > *plain)
-            status = encode_plain(encoding, text + *plain, gap.end - *plain);
+        if (begin + match.begin > *plain)
+            status = encode_plain(encoding, *plain, begin + match.begin);
         if (status == LCKV_OK)
             status = token_list_add(&encoding->tokens, match.id);
-        *plain = gap.begin = stretch->begin + match.end;
+        *plain = begin + match.end;
     }
     special_finder_release(&finder);
-    gap.end = stretch->end;
-    if (status == LCKV_OK && !normalized && gap.end > gap.begin)
-        status = encode_stretch(encoding, text, &gap, true, plain);
     return status;
 }
 
-static lckv_status encode_text(struct encoding *encoding, const char *text,
-                               const struct text_part *parts, size_t n_parts, size_t length)
+static lckv_status encode_text(struct encoding *encoding, size_t n_parts, size_t length)
 {
     lckv_status status = LCKV_OK;
     size_t begin = 0, plain = 0;
-    splitter_allow(&encoding->splitter, length);
+    matcher_allow(&encoding->matcher, length);
     for (size_t i = 0; status == LCKV_OK && i < n_parts; i++) {
-        const struct stretch part = {begin, begin + parts[i].length, parts[i].is_plain};
-        status = encode_stretch(encoding, text, &part, false, &plain);
-        begin = part.end;
+        status = encode_part(encoding, begin, &encoding->parts[i], &plain);
+        begin += encoding->parts[i].length;
     }
-    return status == LCKV_OK ? encode_plain(encoding, text + plain, length - plain) : status;
+    return status == LCKV_OK ? encode_plain(encoding, plain, length) : status;
 }
 
-static lckv_status encode_all(struct encoding *encoding, const char *text,
-                              const struct text_part *parts, size_t n_parts, size_t length,
+static lckv_status encode_all(struct encoding *encoding, size_t n_parts, size_t length,
                               uint32_t flags)
 {
     const struct tokenizer *tokenizer = encoding->tokenizer;
@@ -151,7 +197,7 @@ static lckv_status encode_all(struct encoding *encoding, const char *text,
     if ((flags & LCKV_TOKENIZE_BOS) != 0 || (own_rule && tokenizer->add_bos && bos >= 0))
         status = token_list_add(&encoding->tokens, bos);
     if (status == LCKV_OK)
-        status = encode_text(encoding, text, parts, n_parts, length);
+        status = encode_text(encoding, n_parts, length);
     if (status == LCKV_OK && own_rule && tokenizer->add_eos && eos >= 0)
         status = token_list_add(&encoding->tokens, eos);
     return status;
@@ -180,21 +226,25 @@ lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char
             return fail(LCKV_INVALID_ARGUMENT, "a text of more than %u bytes", MAX_TEXT);
         length += parts[i].length;
     }
-    if (text == NULL)
-        text = ""; /* of no bytes */
     struct encoding encoding = {.tokenizer = tokenizer,
+                                .text = text != NULL ? text : "", /* of no bytes */
+                                .parts = parts,
                                 .workspace.allocator = allocator,
-                                .normalised.allocator = allocator,
                                 .tokens.allocator = allocator};
-    lckv_status status =
-        splitter_init(&encoding.splitter, &tokenizer->pretokenizer, encode_word, &encoding);
-    if (status == LCKV_OK)
-        status = encode_all(&encoding, text, parts, n_parts, length, flags);
+    lckv_status status = matcher_init(&encoding.matcher, tokenizer->pretokenizer.memory);
+    if (status != LCKV_OK)
+        return status;
+    normalizing_init(&encoding.normalizing, &tokenizer->normalizer, &encoding.matcher);
+    splitter_init(&encoding.splitter, &tokenizer->pretokenizer, &encoding.matcher, encode_word,
+                  &encoding);
+    status = encode_all(&encoding, n_parts, length, flags);
     if (status == LCKV_OK)
         status = give(&encoding.tokens, tokens, capacity, n_tokens);
     splitter_release(&encoding.splitter);
+    normalizing_release(&encoding.normalizing);
+    matcher_release(&encoding.matcher);
     bpe_workspace_release(&encoding.workspace);
-    unicode_buffer_release(&encoding.normalised);
+    memory_free(allocator, encoding.ends, encoding.ends_capacity, sizeof encoding.ends[0]);
     token_list_release(&encoding.tokens);
     return status;
 }

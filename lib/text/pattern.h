@@ -6,8 +6,9 @@
 #ifndef LCKV_TEXT_PATTERN_H
 #define LCKV_TEXT_PATTERN_H
 
+#include "base/arena.h"
 #include "base/checked.h"
-#include "format/metadata.h"
+#include "base/text.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -15,12 +16,18 @@
 #define PATTERN_MAX_LENGTH 8192
 #define PATTERN_MAX_COUNT 1000 /* in {n}, {n,} and {n,m} */
 
-/*
- * The compiled pattern calls out before each of its items. *largest_count becomes the largest
- * number in {n}, {n,} and {n,m}, or 0 if there are none.
- */
-CHECKED lckv_status pattern_compile(struct text pattern, const lckv_allocator *allocator,
-                                    pcre2_general_context *memory, pcre2_code **code,
-                                    uint32_t *largest_count);
+struct pattern {
+    struct text text; /* as in the file */
+    pcre2_code *code;
+    uint32_t largest_count; /* the largest number in {n}, {n,} and {n,m}, or 0 */
+};
+
+/* PCRE2 allocates as the arena does, by this context; NULL if there is no memory. */
+pcre2_general_context *pattern_memory_create(struct arena *arena);
+
+/* The compiled pattern calls out before each of its items. Its text is copied. */
+CHECKED lckv_status pattern_init(struct pattern *pattern, struct text text, struct arena *arena,
+                                 pcre2_general_context *memory);
+void pattern_release(struct pattern *pattern);
 
 #endif

@@ -1,12 +1,14 @@
 /*
- * The pre-tokenizer cuts text into words, which BPE never joins. It is a list of patterns. Each of
- * them cuts the texts that the one before has made into its matches and what lies between them.
+ * The pre-tokenizer cuts text into words, which BPE never joins. It is a list of steps. Each of
+ * them works on the texts that the one before has made: most cut a text into the matches of a
+ * pattern and what lies between them.
  */
 #ifndef LCKV_TEXT_PRETOKENIZER_H
 #define LCKV_TEXT_PRETOKENIZER_H
 
 #include "base/checked.h"
-#include "text/pattern.h"
+#include "text/matcher.h"
+#include "text/text_buffer.h"
 
 #define PRETOKENIZER_MAX_STEPS 16
 
@@ -14,10 +16,21 @@
 #define PRETOKENIZER_GPT2 \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
+/* What becomes of matches and of the texts between them. All are pieces; empty ones vanish. */
+enum pretokenizer_behavior {
+    PRETOKENIZER_ISOLATED,             /* each stays for itself */
+    PRETOKENIZER_REMOVED,              /* matches vanish */
+    PRETOKENIZER_MERGED_WITH_PREVIOUS, /* a match joins the text before it */
+    PRETOKENIZER_MERGED_WITH_NEXT,     /* or behind it */
+    PRETOKENIZER_CONTIGUOUS,           /* matches that follow each other become one */
+    PRETOKENIZER_PREFIX,               /* no pattern: a blank is put before a text without one */
+    PRETOKENIZER_SPELL                 /* no pattern: later steps see bytes in GPT-2's alphabet */
+};
+
 struct pretokenizer_step {
-    struct text pattern; /* as in the file */
-    pcre2_code *code;
-    uint32_t largest_count;
+    enum pretokenizer_behavior behavior;
+    bool inverted; /* matches and the texts between them change their roles */
+    struct pattern pattern;
 };
 
 struct pretokenizer {
@@ -31,13 +44,18 @@ struct pretokenizer {
 CHECKED lckv_status pretokenizer_init(struct pretokenizer *pretokenizer, struct arena *arena);
 void pretokenizer_release(struct pretokenizer *pretokenizer);
 
-/* Adds a pattern, which is copied. */
-CHECKED lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern);
+/* Adds a step. The pattern is copied; steps without one ignore it. */
+CHECKED lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text pattern,
+                                     enum pretokenizer_behavior behavior, bool inverted);
 
-/* A pre-tokenizer that GGUF files name in tokenizer.ggml.pre. */
+/* ---- Kinds: pretokenizer_kinds.c ---- */
+
+#define PRETOKENIZER_MAX_PATTERNS 6
+
+/* A pre-tokenizer that GGUF files name in tokenizer.ggml.pre. Matches of patterns are isolated. */
 struct pretokenizer_kind {
     const char *name;
-    const char *patterns[4];
+    const char *patterns[PRETOKENIZER_MAX_PATTERNS];
     bool ignore_merges;
     bool add_bos; /* unless the file says otherwise */
 };
@@ -51,31 +69,35 @@ const struct pretokenizer_kind *pretokenizer_kind_of(const struct pretokenizer *
 CHECKED lckv_status pretokenizer_add_kind(struct pretokenizer *pretokenizer,
                                           const struct pretokenizer_kind *kind);
 
+/*
+ * Behaviours by name: those with a pattern as tokenizer.json has them, and "Prefix" and "Spell".
+ */
+const char *pretokenizer_behavior_name(enum pretokenizer_behavior behavior);
+CHECKED bool pretokenizer_find_behavior(struct text name, enum pretokenizer_behavior *behavior);
+
+/* ---- Splitting: splitter.c ---- */
+
 typedef lckv_status (*pretokenizer_function)(void *context, const char *word, size_t length);
 
 /* What one call needs to use the pre-tokenizer, which any number of threads may share. */
 struct splitter {
     const struct pretokenizer *pretokenizer;
-    pcre2_match_data *match;
-    pcre2_match_context *limits;
+    struct matcher *matcher;
     pretokenizer_function function;
     void *context;
-    uint64_t steps_left; /* of the whole text */
-    uint64_t cost;       /* of one step of the pattern that is being matched */
-    size_t position;     /* in the text that is being matched, at the last step */
+    bool is_spelled; /* the text is spelled in GPT-2's alphabet now */
+    struct text_buffer prefixed, spelled, word;
 };
-CHECKED lckv_status splitter_init(struct splitter *splitter,
-                                  const struct pretokenizer *pretokenizer,
-                                  pretokenizer_function function, void *context);
+
+/* The matcher must outlive the splitter. */
+void splitter_init(struct splitter *splitter, const struct pretokenizer *pretokenizer,
+                   struct matcher *matcher, pretokenizer_function function, void *context);
 void splitter_release(struct splitter *splitter);
 
-/* Allows the work that a text of `length` bytes may take, however many parts it comes in. */
-void splitter_allow(struct splitter *splitter, size_t length);
-
 /*
- * Gives the words of the text, which must be valid UTF-8, one after the other; together they are
- * the whole text. LCKV_UNSUPPORTED if the patterns take more work than was allowed. The splitter
- * must not have moved since splitter_init.
+ * Gives the words of the text, which must be valid UTF-8, one after the other. If no step removes
+ * matches, they are the whole text together. LCKV_UNSUPPORTED if the patterns take more work than
+ * the matcher allows.
  */
 CHECKED lckv_status splitter_run(struct splitter *splitter, const char *text, size_t length);
 

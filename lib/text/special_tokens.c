@@ -1,18 +1,12 @@
 /*
- * Builds the automaton for special tokens and finds them in texts. See special_tokens.h.
+ * Builds the automaton for special tokens. See special_tokens.h.
  */
 #include "text/special_tokens.h"
 
 #include "base/status.h"
 #include "format/order.h"
-#include "text/unicode.h"
 
 #include <string.h>
-
-/* So many bytes of a text, or those of the longest token if it is longer, are read at a time. */
-#define BLOCK 65536
-
-/* ---- Building ---- */
 
 /* The text of a special token, reversed. */
 struct ending {
@@ -29,6 +23,7 @@ struct span {
 
 struct building {
     struct special_tokens *specials;
+    struct normalizing *normalizing;
     struct ending *endings; /* sorted by text, then by id */
     struct span *spans;     /* of each state */
     uint32_t n_states;
@@ -59,13 +54,33 @@ static lckv_status reverse(struct arena *scratch, struct text text, struct text 
     return status;
 }
 
+/* Normalises the text of a token, if there is a normaliser. */
+static lckv_status normalise(struct building *building, struct text *text, size_t *total)
+{
+    if (building->normalizing == NULL)
+        return LCKV_OK;
+    lckv_status status = normalizing_run(building->normalizing, *text, NULL, 0, text);
+    *total += text->length;
+    if (status == LCKV_OK && *total > SPECIAL_TOKENS_MAX_STATES)
+        return fail(LCKV_UNSUPPORTED, "normalized tokens of more than %u bytes in all",
+                    SPECIAL_TOKENS_MAX_STATES);
+    return status;
+}
+
+/* Of normalized tokens whose texts have become the same, the first counts. */
 static lckv_status list_endings(struct building *building, struct arena *scratch, size_t *count)
 {
     struct special_tokens *specials = building->specials;
     const struct vocabulary *vocabulary = specials->vocabulary;
-    size_t n_specials = 0;
-    for (uint32_t id = 0; id < vocabulary->n_tokens; id++)
-        n_specials += is_special(specials, &vocabulary->tokens[id]);
+    size_t n_specials = 0, length = 0, total = 0;
+    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
+        if (is_special(specials, &vocabulary->tokens[id])) {
+            n_specials++;
+            length += vocabulary->tokens[id].text.length;
+        }
+    }
+    if (building->normalizing != NULL)
+        matcher_allow(building->normalizing->matcher, length);
     lckv_status status = arena_alloc(scratch, n_specials, sizeof building->endings[0],
                                      "special tokens", &building->endings);
     *count = 0;
@@ -73,15 +88,31 @@ static lckv_status list_endings(struct building *building, struct arena *scratch
         const struct vocabulary_token *token = &vocabulary->tokens[id];
         if (!is_special(specials, token))
             continue;
+        struct text text = token->text;
+        status = normalise(building, &text, &total);
+        if (status != LCKV_OK || text.length == 0)
+            continue;
         struct ending *ending = &building->endings[(*count)++];
         ending->id = (lckv_token)id;
         ending->control = token->type != LCKV_TOKEN_USER_DEFINED;
-        if (token->text.length > specials->longest)
-            specials->longest = token->text.length;
-        status = reverse(scratch, token->text, &ending->text);
+        if (text.length > specials->longest)
+            specials->longest = text.length;
+        status = reverse(scratch, text, &ending->text);
     }
     if (status == LCKV_OK)
         order_sort(building->endings, *count, sizeof building->endings[0], compare);
+    return status;
+}
+
+static lckv_status list_entries(const struct building *building, size_t count)
+{
+    struct special_tokens *specials = building->specials;
+    lckv_status status =
+        arena_alloc(specials->vocabulary->arena, count, sizeof specials->entries[0],
+                    "special tokens", &specials->entries);
+    for (size_t i = 0; status == LCKV_OK && i < count; i++)
+        specials->entries[i] = (struct special_entry){building->endings[i].id,
+                                                      (uint32_t)building->endings[i].text.length};
     return status;
 }
 
@@ -100,32 +131,6 @@ static lckv_status count_states(const struct ending *endings, size_t count, size
                         SPECIAL_TOKENS_MAX_STATES);
     }
     return LCKV_OK;
-}
-
-/* The state that a byte leads to from this one, or 0. */
-static uint32_t find_child(const struct special_state *states, uint32_t state, uint8_t byte)
-{
-    uint32_t begin = states[state].first_child, end = states[state + 1].first_child;
-    while (begin < end) {
-        uint32_t middle = begin + (end - begin) / 2;
-        if (states[middle].byte == byte)
-            return middle;
-        if (states[middle].byte < byte)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return 0;
-}
-
-static uint32_t next_state(const struct special_tokens *specials, uint32_t state, uint8_t byte)
-{
-    for (; state != 0; state = specials->states[state].fallback) {
-        uint32_t child = find_child(specials->states, state, byte);
-        if (child != 0)
-            return child;
-    }
-    return specials->roots[byte];
 }
 
 /* The end of the endings from `begin` on that agree in the next byte, by binary search. */
@@ -153,16 +158,15 @@ static void finish_state(struct building *building, uint32_t state)
     struct special_state *states = specials->states;
     struct span span = building->spans[state];
     const struct special_state *fallback = &states[states[state].fallback];
-    int32_t token[2] = {-1, -1};
+    int32_t entry[2] = {-1, -1};
     uint32_t begin = span.begin;
     for (; begin < span.end && building->endings[begin].text.length == span.depth; begin++) {
-        const struct ending *ending = &building->endings[begin];
-        token[1] = token[1] < 0 ? ending->id : token[1];
-        if (!ending->control && token[0] < 0)
-            token[0] = ending->id;
+        entry[1] = entry[1] < 0 ? (int32_t)begin : entry[1];
+        if (!building->endings[begin].control && entry[0] < 0)
+            entry[0] = (int32_t)begin;
     }
     for (int i = 0; i < 2; i++)
-        states[state].token[i] = token[i] >= 0 || state == 0 ? token[i] : fallback->token[i];
+        states[state].entry[i] = entry[i] >= 0 || state == 0 ? entry[i] : fallback->entry[i];
 
     states[state].first_child = building->n_states;
     while (begin < span.end) {
@@ -170,7 +174,7 @@ static void finish_state(struct building *building, uint32_t state)
         uint8_t byte = (uint8_t)building->endings[begin].text.bytes[span.depth];
         states[child].byte = byte;
         states[child].fallback =
-            state == 0 ? 0 : next_state(specials, states[state].fallback, byte);
+            state == 0 ? 0 : special_tokens_next(specials, states[state].fallback, byte);
         building->spans[child] = (struct span){begin, end, span.depth + 1};
         if (state == 0)
             specials->roots[byte] = child;
@@ -187,6 +191,8 @@ static lckv_status build(struct building *building, struct arena *scratch)
     if (status == LCKV_OK)
         status = count_states(building->endings, count, &n_states);
     if (status == LCKV_OK)
+        status = list_entries(building, count);
+    if (status == LCKV_OK)
         status = arena_alloc(scratch, n_states, sizeof building->spans[0], "special tokens",
                              &building->spans);
     if (status == LCKV_OK)
@@ -202,111 +208,15 @@ static lckv_status build(struct building *building, struct arena *scratch)
 }
 
 lckv_status special_tokens_init(struct special_tokens *specials,
-                                const struct vocabulary *vocabulary, bool normalized)
+                                const struct vocabulary *vocabulary,
+                                struct normalizing *normalizing)
 {
     struct arena scratch;
-    *specials = (struct special_tokens){.vocabulary = vocabulary, .normalized = normalized};
+    *specials =
+        (struct special_tokens){.vocabulary = vocabulary, .normalized = normalizing != NULL};
     arena_init(&scratch, &vocabulary->arena->allocator);
-    struct building building = {.specials = specials};
+    struct building building = {.specials = specials, .normalizing = normalizing};
     lckv_status status = build(&building, &scratch);
     arena_release(&scratch);
     return status;
-}
-
-/* ---- Finding ---- */
-
-lckv_status special_finder_init(struct special_finder *finder,
-                                const struct special_tokens *specials,
-                                const lckv_allocator *allocator, const char *text, size_t length,
-                                bool controls)
-{
-    size_t block = specials->longest > BLOCK ? specials->longest : BLOCK;
-    *finder = (struct special_finder){.specials = specials,
-                                      .allocator = allocator,
-                                      .text = text,
-                                      .length = length,
-                                      .controls = controls};
-    finder->capacity = specials->longest == 0 ? 0 : block < length ? block : length;
-    return memory_alloc(allocator, finder->capacity, sizeof finder->tokens[0],
-                        "the special tokens of a text", &finder->tokens);
-}
-
-void special_finder_release(struct special_finder *finder)
-{
-    memory_free(finder->allocator, finder->tokens, finder->capacity, sizeof finder->tokens[0]);
-}
-
-/* Finds which token begins at each byte of the block that starts at finder->at. */
-static void read_block(struct special_finder *finder)
-{
-    const struct special_tokens *specials = finder->specials;
-    size_t begin = finder->at, rest = finder->length - begin;
-    size_t length = rest < finder->capacity ? rest : finder->capacity;
-    size_t seen = rest - length < specials->longest ? rest : length + specials->longest;
-    uint32_t state = 0;
-    for (size_t i = seen; i-- > 0;) {
-        state = next_state(specials, state, (uint8_t)finder->text[begin + i]);
-        if (i < length)
-            finder->tokens[i] = specials->states[state].token[finder->controls];
-    }
-    finder->block_begin = begin;
-    finder->block_length = length;
-}
-
-/* The end of the white space at `begin`: looked for once, however many matches are within it. */
-static size_t end_of_space(struct special_finder *finder, size_t begin)
-{
-    if (begin < finder->space_begin || begin >= finder->space_end) {
-        finder->space_begin = begin;
-        finder->space_end =
-            begin + unicode_space_at_start(finder->text + begin, finder->length - begin);
-    }
-    return finder->space_end;
-}
-
-/*
- * False if a single-word token stands inside a word, or if the last match took all of a token that
- * begins behind white space.
- */
-static bool take_surroundings(struct special_finder *finder, uint32_t flags,
-                              struct special_match *match)
-{
-    const char *text = finder->text;
-    size_t length = finder->length, from = finder->taken;
-    if ((flags & TOKEN_SINGLE_WORD) != 0 &&
-        (unicode_word_at_end(text, match->begin) ||
-         unicode_word_at_start(text + match->end, length - match->end)))
-        return false;
-    if ((flags & TOKEN_STRIP_RIGHT) != 0)
-        match->end = end_of_space(finder, match->end);
-    if ((flags & TOKEN_STRIP_LEFT) == 0)
-        return true;
-    if (match->begin > from)
-        match->begin -= unicode_space_at_end(text + from, match->begin - from);
-    else
-        match->begin = from;
-    return match->begin < match->end;
-}
-
-bool special_finder_next(struct special_finder *finder, struct special_match *match)
-{
-    if (finder->capacity == 0)
-        return false;
-    while (finder->at < finder->length) {
-        if (finder->at - finder->block_begin >= finder->block_length)
-            read_block(finder);
-        lckv_token id = finder->tokens[finder->at - finder->block_begin];
-        if (id < 0) {
-            finder->at++;
-            continue;
-        }
-        const struct vocabulary_token *token = &finder->specials->vocabulary->tokens[id];
-        *match = (struct special_match){finder->at, finder->at + token->text.length, id};
-        finder->at = match->end;
-        if (take_surroundings(finder, token->flags, match)) {
-            finder->taken = match->end;
-            return true;
-        }
-    }
-    return false;
 }

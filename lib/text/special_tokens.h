@@ -11,6 +11,7 @@
 #define LCKV_TEXT_SPECIAL_TOKENS_H
 
 #include "base/checked.h"
+#include "text/normalizer.h"
 #include "text/vocabulary.h"
 
 /* The automaton has a state for each different end of a token. */
@@ -19,13 +20,19 @@
 struct special_state {
     uint32_t first_child; /* its children end where those of the next state begin */
     uint32_t fallback;    /* the state for the longest part of this text that ends a token, too */
-    int32_t token[2];     /* the longest token that begins here, or -1; [1]: control ones too */
+    int32_t entry[2];     /* the longest token that begins here, or -1; [1]: control ones too */
     uint8_t byte;         /* the byte that leads here */
+};
+
+struct special_entry {
+    lckv_token id;
+    uint32_t length; /* of its text, perhaps normalised */
 };
 
 struct special_tokens {
     const struct vocabulary *vocabulary;
     bool normalized;
+    struct special_entry *entries;
     struct special_state *states; /* by depth, so that children lie together; one more at the end */
     uint32_t roots[256];          /* the state after one byte; 0: none */
     size_t longest;               /* the bytes of the longest token; 0: there are none */
@@ -37,11 +44,17 @@ struct special_match {
 };
 
 /*
- * Takes the normalized tokens, or the others. The vocabulary must be finished and outlive the
- * special tokens.
+ * Takes the tokens that are not normalized; or, if there is a normaliser, those that are, in the
+ * form that it gives them. The vocabulary must be finished and outlive the special tokens.
  */
 CHECKED lckv_status special_tokens_init(struct special_tokens *specials,
-                                        const struct vocabulary *vocabulary, bool normalized);
+                                        const struct vocabulary *vocabulary,
+                                        struct normalizing *normalizing);
+
+/* The state that a byte leads to from this one. */
+uint32_t special_tokens_next(const struct special_tokens *specials, uint32_t state, uint8_t byte);
+
+/* ---- Finding: special_finder.c ---- */
 
 /* Finds the special tokens of one text, one after the other. */
 struct special_finder {
@@ -54,9 +67,9 @@ struct special_finder {
     size_t taken;       /* where the last match ended */
     size_t space_begin; /* white space that a match has taken at its end */
     size_t space_end;
-    size_t block_begin; /* the part of the text for which `tokens` holds what begins there */
+    size_t block_begin; /* the part of the text for which `entries` holds what begins there */
     size_t block_length;
-    lckv_token *tokens;
+    int32_t *entries;
     size_t capacity;
 };
 

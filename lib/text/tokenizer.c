@@ -50,17 +50,36 @@ static lckv_status find_end_tokens(struct tokenizer *tokenizer)
     return status;
 }
 
+/* The normalized tokens are looked for in normalised text, so their own is normalised, too. */
+static lckv_status list_special_tokens(struct tokenizer *tokenizer)
+{
+    struct matcher matcher;
+    struct normalizing normalizing;
+    lckv_status status =
+        special_tokens_init(&tokenizer->special_tokens[0], &tokenizer->vocabulary, NULL);
+    if (status == LCKV_OK)
+        status = matcher_init(&matcher, tokenizer->normalizer.memory);
+    if (status != LCKV_OK)
+        return status;
+    normalizing_init(&normalizing, &tokenizer->normalizer, &matcher);
+    status =
+        special_tokens_init(&tokenizer->special_tokens[1], &tokenizer->vocabulary, &normalizing);
+    normalizing_release(&normalizing);
+    matcher_release(&matcher);
+    return status;
+}
+
 static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoint *checkpoint)
 {
     lckv_status status = pretokenizer_init(&tokenizer->pretokenizer, &tokenizer->arena);
+    if (status == LCKV_OK)
+        status = normalizer_init(&tokenizer->normalizer, &tokenizer->arena);
     if (status == LCKV_OK && checkpoint->kind == CHECKPOINT_GGUF)
         status = tokenizer_read_metadata(tokenizer, &checkpoint->metadata);
     else if (status == LCKV_OK)
         status = tokenizer_read_json(tokenizer, checkpoint);
     if (status == LCKV_OK) {
-        for (int i = 0; status == LCKV_OK && i < 2; i++)
-            status =
-                special_tokens_init(&tokenizer->special_tokens[i], &tokenizer->vocabulary, i == 1);
+        status = list_special_tokens(tokenizer);
         if (status != LCKV_OK && checkpoint->kind != CHECKPOINT_GGUF)
             fail_in(status, "tokenizer.json: added_tokens");
     }
@@ -119,6 +138,7 @@ void tokenizer_release(struct tokenizer *tokenizer)
         return;
     lckv_allocator allocator = tokenizer->arena.allocator;
     pretokenizer_release(&tokenizer->pretokenizer);
+    normalizer_release(&tokenizer->normalizer);
     arena_release(&tokenizer->arena);
     memory_free(&allocator, tokenizer, 1, sizeof *tokenizer);
 }

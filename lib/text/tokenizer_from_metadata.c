@@ -92,19 +92,53 @@ static lckv_status read_merges(struct tokenizer *tokenizer, const struct metadat
     return status;
 }
 
+static lckv_status read_behavior(struct text name, enum pretokenizer_behavior *behavior,
+                                 bool *inverted)
+{
+    struct text rest = name;
+    *inverted = text_begins(name, INVERTED);
+    if (*inverted)
+        rest = (struct text){name.bytes + strlen(INVERTED), name.length - strlen(INVERTED)};
+    if (!pretokenizer_find_behavior(rest, behavior))
+        return fail(LCKV_UNSUPPORTED, "%s: behavior %s is not supported", KEY_BEHAVIORS,
+                    quoted(name.bytes, name.length).text);
+    return LCKV_OK;
+}
+
+static lckv_status read_patterns(struct tokenizer *tokenizer, const struct metadata *metadata)
+{
+    const struct metadata_value *patterns, *behaviors;
+    lckv_status status = get_array(metadata, KEY_PATTERNS, METADATA_STRING, &patterns);
+    if (status == LCKV_OK)
+        status = get_array(metadata, KEY_BEHAVIORS, METADATA_STRING, &behaviors);
+    uint64_t count = patterns != NULL ? patterns->count : 0;
+    if (status == LCKV_OK && behaviors != NULL && behaviors->count != count)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: %" PRIu64 " behaviors, expected one for each of %" PRIu64 " patterns",
+                    KEY_BEHAVIORS, behaviors->count, count);
+    for (uint64_t i = 0; status == LCKV_OK && i < count; i++) {
+        enum pretokenizer_behavior behavior = PRETOKENIZER_ISOLATED;
+        bool inverted = false;
+        if (behaviors != NULL)
+            status = read_behavior(behaviors->as.strings[i], &behavior, &inverted);
+        if (status != LCKV_OK)
+            return status;
+        status =
+            pretokenizer_add(&tokenizer->pretokenizer, patterns->as.strings[i], behavior, inverted);
+        if (status != LCKV_OK)
+            status = fail_in(status, "%s", KEY_PATTERNS);
+    }
+    return status;
+}
+
 static lckv_status read_pretokenizer(struct tokenizer *tokenizer, const struct metadata *metadata)
 {
     struct text name = {"default", strlen("default")};
     lckv_status status = metadata_get_text(metadata, KEY_PRE, &name, NULL);
     if (status != LCKV_OK)
         return status;
-    if (text_equals(name, PRE_OWN)) {
-        const struct metadata_value *patterns;
-        status = get_array(metadata, KEY_PATTERNS, METADATA_STRING, &patterns);
-        for (uint64_t i = 0; status == LCKV_OK && patterns != NULL && i < patterns->count; i++)
-            status = pretokenizer_add(&tokenizer->pretokenizer, patterns->as.strings[i]);
-        return status == LCKV_OK ? status : fail_in(status, "%s", KEY_PATTERNS);
-    }
+    if (text_equals(name, PRE_OWN))
+        return read_patterns(tokenizer, metadata);
     const struct pretokenizer_kind *kind = pretokenizer_find_kind(name);
     if (kind == NULL)
         return fail(LCKV_UNSUPPORTED, "%s: pre-tokenizer %s is not supported", KEY_PRE,
@@ -148,6 +182,19 @@ static lckv_status read_flags(struct tokenizer *tokenizer, const struct metadata
     return reader_status(&reader);
 }
 
+static lckv_status read_normalizer(struct tokenizer *tokenizer, const struct metadata *metadata)
+{
+    struct text json = {"", 0};
+    bool nfc = false;
+    lckv_status status = metadata_get_bool(metadata, KEY_NFC, &nfc, NULL);
+    if (status == LCKV_OK && nfc)
+        status = tokenizer_add_nfc(tokenizer);
+    if (status == LCKV_OK)
+        status = metadata_get_text(metadata, KEY_NORMALIZER, &json, NULL);
+    return status == LCKV_OK && json.length > 0 ? tokenizer_read_normalizer_text(tokenizer, json)
+                                                : status;
+}
+
 static lckv_status read_rules(struct tokenizer *tokenizer, const struct metadata *metadata)
 {
     lckv_status status = special_ids_read_metadata(&tokenizer->ids, metadata);
@@ -162,7 +209,7 @@ static lckv_status read_rules(struct tokenizer *tokenizer, const struct metadata
     if (status == LCKV_OK)
         status = metadata_get_bool(metadata, KEY_ADD_EOS, &tokenizer->add_eos, NULL);
     if (status == LCKV_OK)
-        status = metadata_get_bool(metadata, KEY_NFC, &tokenizer->nfc, NULL);
+        status = read_normalizer(tokenizer, metadata);
     if (status == LCKV_OK)
         status =
             metadata_get_bool(metadata, KEY_IGNORE_MERGES, &tokenizer->bpe.ignore_merges, NULL);

@@ -1,44 +1,15 @@
 /*
  * Makes a tokenizer from a Hugging Face directory. Of tokenizer.json, tokenizer_model.c reads the
- * model, tokenizer_pipeline.c what comes before it, and tokenizer_postprocessor.c what comes behind
- * it. tokenizer_config.c reads tokenizer_config.json.
+ * model, tokenizer_normalizer.c and tokenizer_pipeline.c what comes before it, and
+ * tokenizer_postprocessor.c what comes behind it. tokenizer_config.c reads tokenizer_config.json.
  */
 #include "text/tokenizer_parts.h"
 
 #include "base/status.h"
 
 #define TOKENIZER "tokenizer.json"
-#define ADDED TOKENIZER ": added_tokens"
 #define CONFIG "tokenizer_config.json"
 #define MAP "special_tokens_map.json"
-
-/*
- * Tokens with the flag `normalized` would have to be found in the text that the normalizer has
- * changed. lckv finds tokens in the text as it comes, so it refuses them if there is a normalizer.
- */
-static lckv_status check_normalized(const struct tokenizer *tokenizer,
-                                    const struct json_value *root)
-{
-    const struct json_value *added = json_find(root, "added_tokens");
-    if (!tokenizer->nfc || !json_is(added, JSON_ARRAY))
-        return LCKV_OK;
-    for (const struct json_value *entry = json_first(added); entry != NULL;
-         entry = json_next(added, entry)) {
-        bool normalized = false;
-        struct text content = {"", 0};
-        lckv_status status = json_get_bool(entry, ADDED, "normalized", &normalized, NULL);
-        if (status == LCKV_OK)
-            status = json_get_text(entry, ADDED, "content", &content, NULL);
-        if (status == LCKV_OK && normalized)
-            status = fail(LCKV_UNSUPPORTED,
-                          ADDED ": %s is normalized, and there is a normalizer: this is not "
-                                "supported",
-                          quoted(content.bytes, content.length).text);
-        if (status != LCKV_OK)
-            return status;
-    }
-    return LCKV_OK;
-}
 
 /* Reads what happens around the model. The special tokens of tokenizer_config.json are known. */
 static lckv_status read_pipeline(struct tokenizer *tokenizer, const struct json_value *root)
@@ -46,8 +17,11 @@ static lckv_status read_pipeline(struct tokenizer *tokenizer, const struct json_
     const struct json_value *normalizer = NULL, *pretokenizer = NULL, *postprocessor = NULL;
     const struct json_value *decoder = NULL;
     lckv_status status = json_get_object(root, TOKENIZER, "normalizer", &normalizer);
-    if (status == LCKV_OK)
+    if (status == LCKV_OK) {
         status = tokenizer_read_normalizer(tokenizer, normalizer);
+        if (status != LCKV_OK)
+            return fail_in(status, TOKENIZER);
+    }
     if (status == LCKV_OK)
         status = json_get_object(root, TOKENIZER, "pre_tokenizer", &pretokenizer);
     if (status == LCKV_OK)
@@ -80,8 +54,6 @@ static lckv_status read_all(struct tokenizer *tokenizer, const struct json_value
         status = tokenizer_read_chat_template(tokenizer, config);
     if (status == LCKV_OK)
         status = read_pipeline(tokenizer, root);
-    if (status == LCKV_OK)
-        status = check_normalized(tokenizer, root);
     if (status == LCKV_OK && config != NULL)
         status = tokenizer_read_config_rules(tokenizer, config);
     return status;

@@ -55,3 +55,42 @@ lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer, const struct js
         status = read(tokenizer, item);
     return status;
 }
+
+lckv_status tokenizer_escape(struct tokenizer *tokenizer, struct text string, const char *what,
+                             struct text *pattern)
+{
+    char *escaped;
+    size_t length = 0;
+    if (string.length > PATTERN_MAX_LENGTH)
+        return fail(LCKV_UNSUPPORTED, "%s: a String of %zu bytes, expected at most %d", what,
+                    string.length, PATTERN_MAX_LENGTH);
+    lckv_status status = arena_text(&tokenizer->arena, string.length * 2, &escaped);
+    if (status != LCKV_OK)
+        return status;
+    for (size_t i = 0; i < string.length; i++) {
+        if (string.bytes[i] != '\0' && strchr("\\^$.|?*+()[]{}", string.bytes[i]) != NULL)
+            escaped[length++] = '\\';
+        escaped[length++] = string.bytes[i];
+    }
+    *pattern = (struct text){escaped, length};
+    return LCKV_OK;
+}
+
+lckv_status tokenizer_read_pattern(struct tokenizer *tokenizer, const struct json_value *object,
+                                   const char *what, struct text *pattern)
+{
+    const struct json_value *value = NULL;
+    struct text string = {"", 0};
+    bool is_regex = false, is_string = false;
+    lckv_status status = json_get_object(object, what, "pattern", &value);
+    if (status == LCKV_OK && value == NULL)
+        return fail(LCKV_BAD_FORMAT, "%s: pattern is missing, expected an object", what);
+    if (status == LCKV_OK)
+        status = json_get_text(value, what, "Regex", pattern, &is_regex);
+    if (status == LCKV_OK)
+        status = json_get_text(value, what, "String", &string, &is_string);
+    if (status == LCKV_OK && is_regex == is_string)
+        return fail(LCKV_BAD_FORMAT, "%s: pattern: expected a Regex or a String", what);
+    return status == LCKV_OK && is_string ? tokenizer_escape(tokenizer, string, what, pattern)
+                                          : status;
+}

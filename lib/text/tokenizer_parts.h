@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "format/json.h"
 #include "text/bpe.h"
+#include "text/normalizer.h"
 #include "text/pretokenizer.h"
 #include "text/special_tokens.h"
 #include "text/tokenizer.h"
@@ -17,9 +18,10 @@ struct tokenizer {
     struct vocabulary vocabulary;
     uint32_t n_ids; /* the vocabulary's, and perhaps some behind them that have no text */
     struct special_tokens special_tokens[2]; /* [1]: normalized ones, found between the others */
+    struct normalizer normalizer;
+    struct text normalizer_source; /* in JSON, as a file has it */
     struct pretokenizer pretokenizer;
     struct bpe bpe;
-    bool nfc;                       /* text is normalised first */
     struct special_ids ids;         /* from the tokenizer's own files, completed from the model's */
     bool names_special[N_SPECIALS]; /* whether the tokenizer's own files name the token */
     bool add_bos, add_eos;          /* the model's own rule */
@@ -31,6 +33,10 @@ CHECKED lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer,
                                             const struct metadata *metadata);
 CHECKED lckv_status tokenizer_read_json(struct tokenizer *tokenizer,
                                         const struct checkpoint *checkpoint);
+
+/* Whether text of which no part is plain has special tokens. */
+CHECKED lckv_status tokenizer_has_special(const struct tokenizer *tokenizer, const char *text,
+                                          size_t length, bool *found);
 
 /*
  * LCKV_UNSUPPORTED, with its name, if the object has a member that is not in `known`, a list of
@@ -54,9 +60,25 @@ CHECKED lckv_status tokenizer_read_sequence(struct tokenizer *tokenizer,
                                             const struct json_value *object, const char *what,
                                             const char *key, tokenizer_read_function read);
 
+/*
+ * The member "pattern" of an object as a regular expression, which matches a String as it is; and
+ * the expression for a string. They may point into the document.
+ */
+CHECKED lckv_status tokenizer_read_pattern(struct tokenizer *tokenizer,
+                                           const struct json_value *object, const char *what,
+                                           struct text *pattern);
+CHECKED lckv_status tokenizer_escape(struct tokenizer *tokenizer, struct text string,
+                                     const char *what, struct text *pattern);
+
 /* The model and the added tokens of tokenizer.json. */
 CHECKED lckv_status tokenizer_read_model(struct tokenizer *tokenizer,
                                          const struct json_value *root);
+
+/*
+ * What GGUF metadata say of the normaliser: its description in JSON, or that it is NFC.
+ */
+CHECKED lckv_status tokenizer_read_normalizer_text(struct tokenizer *tokenizer, struct text json);
+CHECKED lckv_status tokenizer_add_nfc(struct tokenizer *tokenizer);
 
 /* The parts of tokenizer.json that come before and behind the model, each an object or NULL. */
 CHECKED lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
@@ -92,8 +114,10 @@ CHECKED lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
 #define KEY_ADD_EOS "tokenizer.ggml.add_eos_token"
 #define KEY_SPACE_PREFIX "tokenizer.ggml.add_space_prefix"
 #define KEY_CHAT_TEMPLATE "tokenizer.chat_template"
-#define KEY_PATTERNS "lckv.tokenizer.patterns" /* used if the pre-tokenizer is "lckv" */
+#define KEY_PATTERNS "lckv.tokenizer.patterns"   /* used if the pre-tokenizer is "lckv" */
+#define KEY_BEHAVIORS "lckv.tokenizer.behaviors" /* of the patterns: "Isolated" if it is missing */
 #define KEY_NFC "lckv.tokenizer.nfc"
+#define KEY_NORMALIZER "lckv.tokenizer.normalizer" /* as in tokenizer.json, unless it is only NFC */
 #define KEY_IGNORE_MERGES "lckv.tokenizer.ignore_merges"
 #define KEY_UNKNOWN_BYTE "lckv.tokenizer.unknown_byte_id" /* for bytes that have no token */
 #define KEY_STRIP_LEFT "lckv.tokenizer.lstrip_ids"
@@ -101,6 +125,7 @@ CHECKED lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
 #define KEY_SINGLE_WORD "lckv.tokenizer.single_word_ids"
 #define KEY_NORMALIZED "lckv.tokenizer.normalized_ids"
 #define PRE_OWN "lckv"
+#define INVERTED "!" /* before a behaviour */
 
 /* The keys of the tokens that have a flag, by bit. */
 #define N_TOKEN_FLAGS 4

@@ -1,97 +1,65 @@
 /*
- * Reads the parts of tokenizer.json that change text before the model: normalizer and
- * pre-tokenizer. Kinds that this version lacks are refused by name.
+ * Reads the pre-tokenizer of tokenizer.json. Kinds that this version lacks are refused by name.
  */
 #include "text/tokenizer_parts.h"
 
 #include "base/status.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
-#define NORMALIZER "tokenizer.json: normalizer"
 #define PRETOKENIZER "tokenizer.json: pre_tokenizer"
 
-lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
-                                      const struct json_value *normalizer)
-{
-    struct text type;
-    if (normalizer == NULL)
-        return LCKV_OK;
-    lckv_status status = tokenizer_get_type(normalizer, NORMALIZER, &type);
-    if (status != LCKV_OK)
-        return status;
-    status = tokenizer_check_members(normalizer, NORMALIZER, "type normalizers");
-    if (status == LCKV_OK && text_equals(type, "Sequence"))
-        return tokenizer_read_sequence(tokenizer, normalizer, NORMALIZER, "normalizers",
-                                       tokenizer_read_normalizer);
-    if (status == LCKV_OK && !text_equals(type, "NFC"))
-        return tokenizer_refuse_kind(NORMALIZER, type);
-    tokenizer->nfc = true;
-    return status;
-}
+#define PUNCTUATION "[\\p{P}$+<=>^`|~]"
 
-/* ---- Pre-tokenizer ---- */
+/* \w in Rust, which has other characters than Oniguruma's: see unicode_word_at_start. */
+#define WORDS                                                                                     \
+    "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}" \
+    "\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}"
+#define WORD "[" WORDS "]"
 
-static lckv_status add_pattern(struct tokenizer *tokenizer, struct text pattern)
+static lckv_status add_step(struct tokenizer *tokenizer, const char *pattern,
+                            enum pretokenizer_behavior behavior, bool inverted)
 {
-    lckv_status status = pretokenizer_add(&tokenizer->pretokenizer, pattern);
+    lckv_status status = pretokenizer_add(
+        &tokenizer->pretokenizer, (struct text){pattern, strlen(pattern)}, behavior, inverted);
     return status == LCKV_OK ? status : fail_in(status, PRETOKENIZER);
 }
 
-/* Adds a pattern that matches this string only. */
-static lckv_status add_string(struct tokenizer *tokenizer, struct text string)
+/* Finds the behaviour that an object names; it stays as it is if there is none. */
+static lckv_status read_behavior(const struct json_value *object, const char *what,
+                                 enum pretokenizer_behavior *behavior)
 {
-    char *pattern;
-    size_t length = 0;
-    if (string.length > PATTERN_MAX_LENGTH)
-        return fail(LCKV_UNSUPPORTED, PRETOKENIZER ": a String of %zu bytes, expected at most %d",
-                    string.length, PATTERN_MAX_LENGTH);
-    lckv_status status =
-        arena_alloc(&tokenizer->arena, string.length * 2, 1, "a pattern", &pattern);
-    if (status != LCKV_OK)
+    struct text name;
+    bool found;
+    lckv_status status = json_get_text(object, what, "behavior", &name, &found);
+    if (status != LCKV_OK || !found)
         return status;
-    for (size_t i = 0; i < string.length; i++) {
-        if (string.bytes[i] != '\0' && strchr("\\^$.|?*+()[]{}", string.bytes[i]) != NULL)
-            pattern[length++] = '\\';
-        pattern[length++] = string.bytes[i];
-    }
-    return add_pattern(tokenizer, (struct text){pattern, length});
+    if (!pretokenizer_find_behavior(name, behavior) || *behavior > PRETOKENIZER_CONTIGUOUS)
+        return fail(LCKV_UNSUPPORTED, "%s: behavior %s is not supported", what,
+                    quoted(name.bytes, name.length).text);
+    return LCKV_OK;
 }
 
-/*
- * Matches become words, and so does the text between them. In Hugging Face's tokenizers "Removed"
- * with an inverted pattern keeps the matches only. Such patterns match all text, and lckv drops no
- * byte.
- */
 static lckv_status read_split(struct tokenizer *tokenizer, const struct json_value *split)
 {
-    const struct json_value *pattern = NULL;
-    struct text behavior = {"", 0}, regex = {"", 0}, string = {"", 0};
-    bool invert = false, is_regex = false, is_string = false;
-    lckv_status status =
-        tokenizer_check_members(split, PRETOKENIZER ": Split", "type pattern behavior invert");
+    static const char what[] = PRETOKENIZER ": Split";
+    enum pretokenizer_behavior behavior = PRETOKENIZER_SPELL; /* which no file can name */
+    struct text pattern;
+    bool inverted = false;
+    lckv_status status = tokenizer_check_members(split, what, "type pattern behavior invert");
     if (status == LCKV_OK)
-        status = json_get_object(split, PRETOKENIZER, "pattern", &pattern);
-    if (status == LCKV_OK && pattern == NULL)
-        return fail(LCKV_BAD_FORMAT, PRETOKENIZER ": pattern is missing, expected an object");
+        status = tokenizer_read_pattern(tokenizer, split, what, &pattern);
     if (status == LCKV_OK)
-        status = json_get_text(split, PRETOKENIZER, "behavior", &behavior, NULL);
+        status = read_behavior(split, what, &behavior);
+    if (status == LCKV_OK && behavior == PRETOKENIZER_SPELL)
+        return fail(LCKV_BAD_FORMAT, "%s: behavior is missing, expected a string", what);
     if (status == LCKV_OK)
-        status = json_get_bool(split, PRETOKENIZER, "invert", &invert, NULL);
+        status = json_get_bool(split, what, "invert", &inverted, NULL);
     if (status == LCKV_OK)
-        status = json_get_text(pattern, PRETOKENIZER, "Regex", &regex, &is_regex);
-    if (status == LCKV_OK)
-        status = json_get_text(pattern, PRETOKENIZER, "String", &string, &is_string);
-    if (status != LCKV_OK)
-        return status;
-    if (is_regex == is_string)
-        return fail(LCKV_BAD_FORMAT, PRETOKENIZER ": pattern: expected a Regex or a String");
-    if (!text_equals(behavior, "Isolated") && !(text_equals(behavior, "Removed") && invert))
-        return tokenizer_refuse_kind(PRETOKENIZER ": Split with behavior", behavior);
-    if (is_string)
-        return add_string(tokenizer, string);
-    return add_pattern(tokenizer, regex);
+        status = pretokenizer_add(&tokenizer->pretokenizer, pattern, behavior, inverted);
+    return status == LCKV_OK ? status : fail_in(status, PRETOKENIZER);
 }
 
 static lckv_status read_digits(struct tokenizer *tokenizer, const struct json_value *digits)
@@ -103,8 +71,36 @@ static lckv_status read_digits(struct tokenizer *tokenizer, const struct json_va
         status = json_get_bool(digits, PRETOKENIZER, "individual_digits", &individual, NULL);
     if (status != LCKV_OK)
         return status;
-    const char *pattern = individual ? "\\p{N}" : "\\p{N}+";
-    return add_pattern(tokenizer, (struct text){pattern, strlen(pattern)});
+    return add_step(tokenizer, individual ? "\\p{N}" : "\\p{N}+", PRETOKENIZER_ISOLATED, false);
+}
+
+static lckv_status read_punctuation(struct tokenizer *tokenizer,
+                                    const struct json_value *punctuation)
+{
+    static const char what[] = PRETOKENIZER ": Punctuation";
+    enum pretokenizer_behavior behavior = PRETOKENIZER_ISOLATED;
+    lckv_status status = tokenizer_check_members(punctuation, what, "type behavior");
+    if (status == LCKV_OK)
+        status = read_behavior(punctuation, what, &behavior);
+    return status == LCKV_OK ? add_step(tokenizer, PUNCTUATION, behavior, false) : status;
+}
+
+static lckv_status read_delimiter(struct tokenizer *tokenizer, const struct json_value *split)
+{
+    static const char what[] = PRETOKENIZER ": CharDelimiterSplit";
+    struct text delimiter = {"", 0}, pattern;
+    lckv_status status = tokenizer_check_members(split, what, "type delimiter");
+    if (status == LCKV_OK)
+        status = json_get_text(split, what, "delimiter", &delimiter, NULL);
+    if (status == LCKV_OK &&
+        (delimiter.length == 0 ||
+         utf8_character(delimiter.bytes, delimiter.length) != delimiter.length))
+        return fail(LCKV_BAD_FORMAT, "%s: delimiter: expected one character", what);
+    if (status == LCKV_OK)
+        status = tokenizer_escape(tokenizer, delimiter, what, &pattern);
+    return status == LCKV_OK
+               ? pretokenizer_add(&tokenizer->pretokenizer, pattern, PRETOKENIZER_REMOVED, false)
+               : status;
 }
 
 static lckv_status read_byte_level(struct tokenizer *tokenizer, const struct json_value *byte_level)
@@ -118,12 +114,37 @@ static lckv_status read_byte_level(struct tokenizer *tokenizer, const struct jso
     if (status == LCKV_OK)
         status = json_get_bool(byte_level, PRETOKENIZER, "use_regex", &use_regex, NULL);
     if (status == LCKV_OK && add_prefix_space)
-        return fail(LCKV_UNSUPPORTED,
-                    PRETOKENIZER ": ByteLevel: add_prefix_space is not supported");
-    if (status != LCKV_OK || !use_regex)
-        return status;
-    struct text pattern = {PRETOKENIZER_GPT2, strlen(PRETOKENIZER_GPT2)};
-    return add_pattern(tokenizer, pattern);
+        status = add_step(tokenizer, "", PRETOKENIZER_PREFIX, false);
+    if (status == LCKV_OK && use_regex)
+        status = add_step(tokenizer, PRETOKENIZER_GPT2, PRETOKENIZER_ISOLATED, false);
+    return status == LCKV_OK ? add_step(tokenizer, "", PRETOKENIZER_SPELL, false) : status;
+}
+
+/* Kinds without members, each of one or two steps. */
+static const struct {
+    const char *name;
+    struct {
+        const char *pattern;
+        enum pretokenizer_behavior behavior;
+        bool inverted;
+    } steps[2];
+} plain_kinds[] = {
+    {"Whitespace", {{WORD "+|[^\\s" WORDS "]+", PRETOKENIZER_REMOVED, true}}},
+    {"WhitespaceSplit", {{"\\s", PRETOKENIZER_REMOVED, false}}},
+    {"BertPreTokenizer",
+     {{"\\s", PRETOKENIZER_REMOVED, false}, {PUNCTUATION, PRETOKENIZER_ISOLATED, false}}},
+};
+#define N_PLAIN_KINDS (sizeof plain_kinds / sizeof plain_kinds[0])
+
+static lckv_status read_plain(struct tokenizer *tokenizer, const struct json_value *step,
+                              size_t kind)
+{
+    lckv_status status = tokenizer_check_members(step, PRETOKENIZER, "type");
+    for (size_t i = 0; status == LCKV_OK && i < 2 && plain_kinds[kind].steps[i].pattern != NULL;
+         i++)
+        status = add_step(tokenizer, plain_kinds[kind].steps[i].pattern,
+                          plain_kinds[kind].steps[i].behavior, plain_kinds[kind].steps[i].inverted);
+    return status;
 }
 
 static lckv_status read_step(struct tokenizer *tokenizer, const struct json_value *step)
@@ -132,61 +153,41 @@ static lckv_status read_step(struct tokenizer *tokenizer, const struct json_valu
     lckv_status status = tokenizer_get_type(step, PRETOKENIZER, &type);
     if (status != LCKV_OK)
         return status;
-    if (text_equals(type, "Sequence"))
-        return tokenizer_read_sequence(tokenizer, step, PRETOKENIZER, "pretokenizers", read_step);
+    if (text_equals(type, "Sequence")) {
+        status = tokenizer_check_members(step, PRETOKENIZER, "type pretokenizers");
+        return status == LCKV_OK ? tokenizer_read_sequence(tokenizer, step, PRETOKENIZER,
+                                                           "pretokenizers", read_step)
+                                 : status;
+    }
     if (text_equals(type, "Split"))
         return read_split(tokenizer, step);
     if (text_equals(type, "Digits"))
         return read_digits(tokenizer, step);
+    if (text_equals(type, "Punctuation"))
+        return read_punctuation(tokenizer, step);
+    if (text_equals(type, "CharDelimiterSplit"))
+        return read_delimiter(tokenizer, step);
     if (text_equals(type, "ByteLevel"))
         return read_byte_level(tokenizer, step);
+    for (size_t i = 0; i < N_PLAIN_KINDS; i++) {
+        if (text_equals(type, plain_kinds[i].name))
+            return read_plain(tokenizer, step, i);
+    }
     return tokenizer_refuse_kind(PRETOKENIZER, type);
-}
-
-/* The type of the last step, of length 0 if there is none. */
-static lckv_status last_type(const struct json_value *step, struct text *type)
-{
-    const struct json_value *steps = NULL;
-    *type = (struct text){"", 0};
-    if (step == NULL)
-        return LCKV_OK;
-    lckv_status status = tokenizer_get_type(step, PRETOKENIZER, type);
-    if (status != LCKV_OK || !text_equals(*type, "Sequence"))
-        return status;
-    status = json_get_array(step, PRETOKENIZER, "pretokenizers", &steps);
-    if (status != LCKV_OK)
-        return status;
-    const struct json_value *last = NULL;
-    for (step = json_first(steps); step != NULL; step = json_next(steps, step))
-        last = step;
-    return last_type(last, type);
-}
-
-static size_t count_byte_levels(const struct json_value *step)
-{
-    const struct json_value *type = json_find(step, "type");
-    const struct json_value *steps = json_find(step, "pretokenizers");
-    size_t count = json_is(type, JSON_STRING) && text_equals(json_text(type), "ByteLevel");
-    for (step = json_first(steps); step != NULL; step = json_next(steps, step))
-        count += count_byte_levels(step);
-    return count;
 }
 
 lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
                                         const struct json_value *pretokenizer)
 {
-    struct text last;
-    if (pretokenizer != NULL) {
-        lckv_status status = read_step(tokenizer, pretokenizer);
-        if (status != LCKV_OK)
-            return status;
-    }
-    lckv_status status = last_type(pretokenizer, &last);
-    if (status != LCKV_OK)
-        return status;
-    /* Steps behind ByteLevel would see the spellings of bytes, not text. */
-    if (!text_equals(last, "ByteLevel") || count_byte_levels(pretokenizer) != 1)
-        return fail(LCKV_UNSUPPORTED,
-                    PRETOKENIZER ": expected ByteLevel as the last step, and nowhere else");
-    return LCKV_OK;
+    struct pretokenizer *steps = &tokenizer->pretokenizer;
+    lckv_status status = pretokenizer != NULL ? read_step(tokenizer, pretokenizer) : LCKV_OK;
+    bool is_spelled = false;
+    for (size_t i = 0; i < steps->n_steps; i++)
+        is_spelled = is_spelled || steps->steps[i].behavior == PRETOKENIZER_SPELL;
+    if (status == LCKV_OK && !is_spelled)
+        return fail(LCKV_UNSUPPORTED, PRETOKENIZER ": expected ByteLevel among its steps");
+    /* No step behind the last would see the spelling. */
+    if (status == LCKV_OK && steps->steps[steps->n_steps - 1].behavior == PRETOKENIZER_SPELL)
+        steps->n_steps--;
+    return status;
 }

@@ -70,21 +70,49 @@ static lckv_status write_merges(const struct bpe *bpe, struct metadata *metadata
     return status;
 }
 
-static lckv_status write_pretokenizer(const struct tokenizer *tokenizer, struct metadata *metadata)
+/* Writes the steps. Behaviours are left out if there are no others than other versions know. */
+static lckv_status write_patterns(const struct pretokenizer *pretokenizer,
+                                  struct metadata *metadata, struct arena *scratch)
+{
+    struct text patterns[PRETOKENIZER_MAX_STEPS], behaviors[PRETOKENIZER_MAX_STEPS];
+    bool all_isolated = true;
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < pretokenizer->n_steps; i++) {
+        const struct pretokenizer_step *step = &pretokenizer->steps[i];
+        const char *name = pretokenizer_behavior_name(step->behavior);
+        size_t marked = step->inverted ? strlen(INVERTED) : 0;
+        char *bytes;
+        all_isolated = all_isolated && step->behavior == PRETOKENIZER_ISOLATED;
+        patterns[i] = step->pattern.text;
+        behaviors[i].length = marked + strlen(name);
+        status = arena_text(scratch, behaviors[i].length, &bytes);
+        if (status != LCKV_OK)
+            return status;
+        memcpy(bytes, INVERTED, marked);
+        memcpy(bytes + marked, name, strlen(name));
+        behaviors[i].bytes = bytes;
+    }
+    status = metadata_set_texts(metadata, KEY_PATTERNS, patterns, pretokenizer->n_steps);
+    if (status == LCKV_OK && !all_isolated)
+        status = metadata_set_texts(metadata, KEY_BEHAVIORS, behaviors, pretokenizer->n_steps);
+    return status;
+}
+
+static lckv_status write_pretokenizer(const struct tokenizer *tokenizer, struct metadata *metadata,
+                                      struct arena *scratch)
 {
     const struct pretokenizer *pretokenizer = &tokenizer->pretokenizer;
     const struct pretokenizer_kind *kind = pretokenizer_kind_of(pretokenizer);
     const char *name = kind != NULL ? kind->name : PRE_OWN;
     bool ignore_merges = kind != NULL && kind->ignore_merges;
+    struct text normalizer = tokenizer->normalizer_source;
     lckv_status status = metadata_set_text(metadata, KEY_PRE, name, strlen(name));
-    if (status == LCKV_OK && kind == NULL && pretokenizer->n_steps > 0) {
-        struct text patterns[PRETOKENIZER_MAX_STEPS];
-        for (size_t i = 0; i < pretokenizer->n_steps; i++)
-            patterns[i] = pretokenizer->steps[i].pattern;
-        status = metadata_set_texts(metadata, KEY_PATTERNS, patterns, pretokenizer->n_steps);
-    }
-    if (status == LCKV_OK && tokenizer->nfc)
+    if (status == LCKV_OK && kind == NULL && pretokenizer->n_steps > 0)
+        status = write_patterns(pretokenizer, metadata, scratch);
+    if (status == LCKV_OK && normalizer_is_nfc(&tokenizer->normalizer))
         status = metadata_set_bool(metadata, KEY_NFC, true);
+    else if (status == LCKV_OK && normalizer.length > 0)
+        status = metadata_set_text(metadata, KEY_NORMALIZER, normalizer.bytes, normalizer.length);
     if (status == LCKV_OK && tokenizer->bpe.ignore_merges != ignore_merges)
         status = metadata_set_bool(metadata, KEY_IGNORE_MERGES, tokenizer->bpe.ignore_merges);
     if (status == LCKV_OK && tokenizer->bpe.unknown >= 0)
@@ -137,7 +165,7 @@ lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer, struct meta
     if (status == LCKV_OK)
         status = write_merges(&tokenizer->bpe, metadata, &scratch);
     if (status == LCKV_OK)
-        status = write_pretokenizer(tokenizer, metadata);
+        status = write_pretokenizer(tokenizer, metadata, &scratch);
     for (uint32_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
         status =
             write_flag(&tokenizer->vocabulary, tokenizer_flag_keys[i], 1u << i, metadata, &scratch);

@@ -1,22 +1,13 @@
 /*
- * Unicode properties and NFC. See unicode.h.
+ * Unicode properties. See unicode.h.
  */
 #include "text/unicode.h"
 
-#include "base/status.h"
 #include "base/utf8.h"
 
-#include <string.h>
 #include <utf8proc.h>
 
-/*
- * utf8proc sorts a sequence of combining marks in quadratic time. No writing system has sequences
- * longer than this, so they are normalised in parts (Unicode's Stream-Safe Text Format cuts at 30).
- */
-#define MAX_MARKS 256
-
-/* The character at the start and its length; U+FFFD for an invalid byte. */
-static int32_t character_at(const char *text, size_t length, size_t *n_bytes)
+int32_t unicode_character(const char *text, size_t length, size_t *n_bytes)
 {
     int32_t character;
     *n_bytes = utf8_character(text, length);
@@ -66,7 +57,7 @@ static bool is_word(int32_t character)
 size_t unicode_space_at_start(const char *text, size_t length)
 {
     size_t at = 0, n;
-    while (at < length && is_space(character_at(text + at, length - at, &n)))
+    while (at < length && is_space(unicode_character(text + at, length - at, &n)))
         at += n;
     return at;
 }
@@ -76,7 +67,7 @@ size_t unicode_space_at_end(const char *text, size_t length)
     size_t left = length;
     while (left > 0) {
         size_t n, last = last_character(text, left);
-        if (!is_space(character_at(text + left - last, last, &n)))
+        if (!is_space(unicode_character(text + left - last, last, &n)))
             break;
         left -= last;
     }
@@ -86,85 +77,27 @@ size_t unicode_space_at_end(const char *text, size_t length)
 bool unicode_word_at_start(const char *text, size_t length)
 {
     size_t n;
-    return length > 0 && is_word(character_at(text, length, &n));
+    return length > 0 && is_word(unicode_character(text, length, &n));
 }
 
 bool unicode_word_at_end(const char *text, size_t length)
 {
     size_t n, last = last_character(text, length);
-    return length > 0 && is_word(character_at(text + length - last, last, &n));
+    return length > 0 && is_word(unicode_character(text + length - last, last, &n));
 }
 
-void unicode_buffer_release(struct unicode_buffer *buffer)
+bool unicode_is_mark(int32_t character)
 {
-    memory_free(buffer->allocator, buffer->bytes, buffer->capacity, 1);
-    memory_free(buffer->allocator, buffer->characters, buffer->characters_capacity,
-                sizeof buffer->characters[0]);
+    utf8proc_category_t category = utf8proc_category(character);
+    return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
 }
 
-static lckv_status append(struct unicode_buffer *buffer, const char *bytes, size_t length)
+/* Each character alone: a sigma at the end of a word is no exception. */
+size_t unicode_lower(int32_t character, char bytes[UNICODE_MAX_LOWER])
 {
-    lckv_status status = memory_grow(buffer->allocator, &buffer->bytes, &buffer->capacity,
-                                     buffer->length + length, 1, "normalised text");
-    if (status != LCKV_OK)
-        return status;
-    memcpy(buffer->bytes + buffer->length, bytes, length);
-    buffer->length += length;
-    return LCKV_OK;
-}
-
-/*
- * The end of a part that may be normalised on its own. ASCII characters never compose with what is
- * before them, so a part ends before one.
- */
-static size_t part_end(const char *text, size_t length)
-{
-    size_t at = 0, n_marks = 0, n;
-    while (at < length && (at == 0 || (uint8_t)text[at] >= 0x80)) {
-        int32_t character = character_at(text + at, length - at, &n);
-        n_marks = utf8proc_get_property(character)->combining_class != 0 ? n_marks + 1 : 0;
-        if (n_marks > MAX_MARKS)
-            break;
-        at += n;
-    }
-    return at;
-}
-
-static lckv_status append_composed(struct unicode_buffer *buffer, const char *text, size_t length)
-{
-    const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
-    utf8proc_ssize_t n = utf8proc_decompose(bytes, (utf8proc_ssize_t)length, NULL, 0, options);
-    if (n < 0)
-        return fail(LCKV_INTERNAL, "NFC: %s", utf8proc_errmsg(n));
-    lckv_status status =
-        memory_grow(buffer->allocator, &buffer->characters, &buffer->characters_capacity, (size_t)n,
-                    sizeof buffer->characters[0], "decomposed text");
-    if (status != LCKV_OK)
-        return status;
-    n = utf8proc_decompose(bytes, (utf8proc_ssize_t)length, buffer->characters, n, options);
-    if (n >= 0)
-        n = utf8proc_normalize_utf32(buffer->characters, n, options);
-    if (n < 0)
-        return fail(LCKV_INTERNAL, "NFC: %s", utf8proc_errmsg(n));
-    for (utf8proc_ssize_t i = 0; status == LCKV_OK && i < n; i++) {
-        char encoded[4];
-        utf8proc_ssize_t n_bytes =
-            utf8proc_encode_char(buffer->characters[i], (utf8proc_uint8_t *)encoded);
-        status = append(buffer, encoded, (size_t)n_bytes);
-    }
-    return status;
-}
-
-lckv_status unicode_nfc(const char *text, size_t length, struct unicode_buffer *buffer)
-{
-    lckv_status status = LCKV_OK;
-    buffer->length = 0;
-    while (status == LCKV_OK && length > 0) {
-        size_t part = part_end(text, length);
-        status = part == 1 ? append(buffer, text, 1) : append_composed(buffer, text, part);
-        text += part;
-        length -= part;
-    }
-    return status;
+    size_t length = utf8_encode((uint32_t)utf8proc_tolower(character), bytes);
+    if (character != 0x130)
+        return length;
+    bytes[0] = 'i'; /* a dot above follows, which that capital letter has, too */
+    return 1 + utf8_encode(0x307, bytes + 1);
 }

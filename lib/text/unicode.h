@@ -1,12 +1,14 @@
 /*
- * What the tokenizers need to know of Unicode, taken from utf8proc: white space, word characters
- * and normalisation form C.
+ * What the tokenizers need to know of Unicode's characters, taken from utf8proc.
  */
 #ifndef LCKV_TEXT_UNICODE_H
 #define LCKV_TEXT_UNICODE_H
 
 #include "base/checked.h"
-#include "base/memory.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* The number of bytes of white space at the start and at the end of the text. */
 size_t unicode_space_at_start(const char *text, size_t length);
@@ -19,17 +21,13 @@ size_t unicode_space_at_end(const char *text, size_t length);
 CHECKED bool unicode_word_at_start(const char *text, size_t length);
 CHECKED bool unicode_word_at_end(const char *text, size_t length);
 
-/* A buffer that keeps its memory from one use to the next. */
-struct unicode_buffer {
-    const lckv_allocator *allocator;
-    char *bytes;
-    size_t length, capacity;
-    int32_t *characters;
-    size_t characters_capacity;
-};
-void unicode_buffer_release(struct unicode_buffer *buffer);
+/* The character at the start and its length; U+FFFD for an invalid byte. */
+int32_t unicode_character(const char *text, size_t length, size_t *n_bytes);
 
-/* Puts the text, which must be valid UTF-8, into buffer->bytes in normalisation form C. */
-CHECKED lckv_status unicode_nfc(const char *text, size_t length, struct unicode_buffer *buffer);
+CHECKED bool unicode_is_mark(int32_t character);
+
+/* Encodes the lower case of a character; returns the number of bytes. */
+#define UNICODE_MAX_LOWER 5
+size_t unicode_lower(int32_t character, char bytes[UNICODE_MAX_LOWER]);
 
 #endif

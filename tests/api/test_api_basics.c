@@ -236,6 +236,7 @@ START_TEST(null_handles_are_refused)
         lckv_session_length(NULL, &length64),
         lckv_session_min_length(NULL, &length64),
         lckv_session_tokens(NULL, &token, 1, &length),
+        lckv_session_read_tokens(NULL, 0, 1, &token),
         lckv_session_truncate(NULL, 0),
         lckv_session_read_kv(NULL, 0, 0, 1, &number, &number),
         lckv_evaluate(NULL, &item, sizeof item, 1, NULL, NULL),

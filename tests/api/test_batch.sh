@@ -294,6 +294,30 @@ exits 1 "line 5 of $work/changed: $work/b has an answer for the id 4, but for an
     batch "$model" -f "$work/changed" -o "$work/b"
 exits 1 "for another prompt, model or options" batch "$model" -f "$work/prompts" -o "$work/b" --kv-type f32
 check "the answers are as before" cmp -s "$work/a" "$work/b"
+python3 - $golden "$work/twin" <<'END'
+import json, os, shutil, struct, sys
+twin = os.path.join(sys.argv[2], os.path.basename(sys.argv[1]))
+shutil.copytree(sys.argv[1], twin)
+with open(os.path.join(twin, "model.safetensors"), "r+b") as file:
+    length = struct.unpack("<Q", file.read(8))[0]
+    norm = json.loads(file.read(length))["model.norm.weight"]
+    file.seek(8 + length + norm["data_offsets"][0])
+    byte = file.read(1)[0]
+    file.seek(-1, 1)
+    file.write(bytes([byte ^ 1]))
+END
+echo '{"tokens": [5, 17, 3], "max_tokens": 4}' >"$work/m"
+rm -f "$work/c"
+run batch $golden -f "$work/m" -o "$work/c"
+cp "$work/c" "$work/c1"
+exits 1 "for another prompt, model or options" batch "$work/twin/$(basename $golden)" -f "$work/m" -o "$work/c"
+run batch $golden -f "$work/m" -o "$work/c" --json
+check "other weights are another model, though name and shape are the same" \
+    test "$status" -eq 0 -a -z "$(cmp "$work/c" "$work/c1")" -a -n "$(grep '"answered_before": 1' "$work/out")"
+run convert $golden "$work/packed.gguf" --packed
+run batch "$work/packed.gguf" -f "$work/m" -o "$work/c" --json --stream-weights
+check "the same weights, packed and streamed, are the same model" \
+    test "$status" -eq 0 -a -z "$(cmp "$work/c" "$work/c1")" -a -n "$(grep '"answered_before": 1' "$work/out")"
 sed '1d' "$work/prompts" | tac >"$work/changed"
 run batch "$model" -f "$work/changed" -o "$work/b"
 check "another order and fewer lines are no change" test "$status" -eq 0 -a -z "$(cmp "$work/a" "$work/b")"

@@ -400,6 +400,30 @@ START_TEST(windows_keep_a_long_prompt_in_little_memory)
 }
 END_TEST
 
+/* Nor do its tables stay larger than those of a text that came token by token. */
+START_TEST(a_long_call_leaves_no_large_tables)
+{
+    lckv_model *model = open_windowed(0);
+    uint64_t table_bytes[2];
+    static float logits[MOST_VOCAB];
+    for (size_t way = 0; way < 2; way++) {
+        const size_t step = way == 0 ? MOST_TOKENS : 1;
+        lckv_cache *cache = make_single(
+            model, (lckv_cache_options){.page_positions = 16, .rollback = 1, .n_tokens = 1024});
+        lckv_session *session = make_session(cache);
+        for (size_t begin = 0; begin < MOST_TOKENS; begin += step) {
+            lckv_item item = item_of(session, begin, begin + step, logits);
+            ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+        }
+        table_bytes[way] = stats_of(cache).table_bytes;
+        lckv_session_release(session);
+        lckv_cache_release(cache);
+    }
+    ck_assert_uint_eq(table_bytes[0], table_bytes[1]);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* Whatever the windows have dropped, 0 needs nothing of it, and the session begins anew. */
 START_TEST(truncating_to_nothing_always_works)
 {
@@ -444,6 +468,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, windowed_slots_forget_and_say_so);
     tcase_add_loop_test(tcase, truncating_to_nothing_always_works, 0, 4);
     tcase_add_test(tcase, windows_keep_a_long_prompt_in_little_memory);
+    tcase_add_test(tcase, a_long_call_leaves_no_large_tables);
     suite_add_tcase(suite, tcase);
 }
 

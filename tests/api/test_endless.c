@@ -1,9 +1,10 @@
 /*
  * Caches with a context window and attention sinks: their sessions go on without end, in as many
- * pages as the planner says, and whatever is forked, cut back, reused or cancelled on the way,
- * their logits are those of a session that did nothing but grow. Uses the public header only.
+ * pages as the planner says, and whatever is forked, cut back, reused, saved, restored or cancelled
+ * on the way, their logits are those of a session that did nothing but grow. Uses the public header
+ * only.
  */
-#include "sessions.h"
+#include "streams.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -66,6 +67,14 @@ static void check_logits(const float *logits, size_t length)
                   "the logits of token %zu differ", length - 1);
 }
 
+static void check_tokens(lckv_session *session, uint64_t begin, uint64_t end, lckv_status expected)
+{
+    static lckv_token read[MOST_TOKENS];
+    ck_assert_status(lckv_session_read_tokens(session, begin, end, read), expected);
+    if (expected == LCKV_OK)
+        ck_assert_mem_eq(read, tokens + begin, (size_t)(end - begin) * sizeof *read);
+}
+
 static uint64_t min_length_of(lckv_session *session)
 {
     uint64_t length;
@@ -98,6 +107,7 @@ static void append(lckv_cache *cache, lckv_session *session)
     lckv_status status = lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL);
     if (status == LCKV_OK) {
         check_logits(logits, end);
+        check_tokens(session, end - 1, end, LCKV_OK);
         return;
     }
     ck_assert(status == LCKV_CACHE_FULL || status == LCKV_CANCELLED);
@@ -134,6 +144,27 @@ static void begin_anew(lckv_cache *cache, lckv_session **sessions, size_t s)
     ck_assert_uint_le(n_reused, n > 0 ? n - 1 : 0);
 }
 
+/* Puts a restored session in the place of the one that was saved, if there is room for both. */
+static void save_and_restore(lckv_cache *cache, lckv_session **session)
+{
+    lckv_session *restored = NULL;
+    const uint64_t length = length_of(*session), least = min_length_of(*session);
+    const uint64_t n_free = free_pages(cache);
+    size_t n = 0;
+    struct bytes bytes = save(session, 1);
+    lckv_status status = restore_some(cache, &bytes, &restored, 1, &n);
+    free(bytes.data);
+    if (status != LCKV_OK) {
+        ck_assert_status(status, LCKV_CACHE_FULL);
+        ck_assert_uint_eq(free_pages(cache), n_free);
+        return;
+    }
+    ck_assert_uint_eq(length_of(restored), length);
+    ck_assert_uint_eq(min_length_of(restored), least);
+    lckv_session_release(*session);
+    *session = restored;
+}
+
 /* _i: model and windows. */
 START_TEST(whatever_a_session_did_its_logits_are_the_same)
 {
@@ -141,7 +172,7 @@ START_TEST(whatever_a_session_did_its_logits_are_the_same)
     lckv_model *model = open_endless(_i / (int)COUNT(windows), w);
     lckv_cache_options options = endless_options(w);
     options.n_tokens = 500; /* too few pages for four sessions, unless they share some */
-    options.max_sessions = MOST_SESSIONS;
+    options.max_sessions = MOST_SESSIONS + 1; /* one that is restored beside the others */
     lckv_cache *cache = make_cache(model, options);
     lckv_session *sessions[MOST_SESSIONS];
     for (size_t s = 0; s < MOST_SESSIONS; s++)
@@ -149,11 +180,13 @@ START_TEST(whatever_a_session_did_its_logits_are_the_same)
     random_seed = (uint64_t)_i;
     for (int round = 0; round < (n_long < MOST_TOKENS ? 60 : 600); round++) {
         const size_t s = random_bits() % MOST_SESSIONS;
-        const uint64_t what = random_bits() % 8;
+        const uint64_t what = random_bits() % 9;
         if (what < 6)
             append(cache, sessions[s]);
         else if (what == 6)
             cut(sessions[s]);
+        else if (what == 7)
+            save_and_restore(cache, &sessions[s]);
         else
             begin_anew(cache, sessions, s);
     }
@@ -327,6 +360,17 @@ START_TEST(what_is_kept_can_be_read_and_the_rest_is_gone)
     ck_assert_error_has("has forgotten");
     ck_assert_uint_eq(n_held, full);
     const uint64_t kept = 150 - ROLLBACK - (windows[0].context - windows[0].sinks);
+    check_tokens(session, 0, windows[0].sinks, LCKV_OK);
+    check_tokens(session, 1, windows[0].sinks - 1, LCKV_OK);
+    check_tokens(session, kept, 150, LCKV_OK);
+    check_tokens(session, 149, 150, LCKV_OK);
+    check_tokens(session, 50, 50, LCKV_OK);
+    check_tokens(session, kept - 1, 150, LCKV_OUT_OF_WINDOW);
+    ck_assert_error_has("has the first 4 tokens and those from 96 on; asked for 95 to 150");
+    check_tokens(session, 0, windows[0].sinks + 1, LCKV_OUT_OF_WINDOW);
+    check_tokens(session, 0, 150, LCKV_OUT_OF_WINDOW);
+    check_tokens(session, 140, 151, LCKV_INVALID_ARGUMENT);
+    check_tokens(session, 141, 140, LCKV_INVALID_ARGUMENT);
     ck_assert_ok(lckv_session_read_kv(session, 2, 0, windows[0].sinks, keys, NULL));
     ck_assert_ok(lckv_session_read_kv(session, 2, kept, 150, keys, NULL));
     ck_assert_ok(lckv_session_read_kv(session, 2, 50, 50, keys, NULL));
@@ -342,6 +386,28 @@ START_TEST(what_is_kept_can_be_read_and_the_rest_is_gone)
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     ck_assert_ok(lckv_session_tokens(session, held, MOST_TOKENS, &n_held));
     ck_assert_uint_eq(n_held, 20);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+/* Windowed slots drop positions first. Those that the others then need begin among the sinks. */
+START_TEST(a_slot_that_has_dropped_nothing_is_read_whole)
+{
+    static float keys[MOST_TOKENS * 4 * 16];
+    lckv_model *model = open_endless(3, 1);
+    lckv_cache *cache = make_cache(model, endless_options(1));
+    lckv_session *session = make_session(cache);
+    lckv_item item = item_of(session, 0, 60, NULL);
+    item.want = LCKV_WANT_NOTHING;
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    const uint64_t least = min_length_of(session);
+    ck_assert_uint_eq(least, 60 - ROLLBACK);
+    ck_assert_uint_le(least - (windows[1].context - windows[1].sinks), windows[1].sinks);
+    ck_assert_ok(lckv_session_read_kv(session, 0, 0, 60, keys, NULL));
+    ck_assert_status(lckv_session_read_kv(session, 1, 0, 60, keys, NULL), LCKV_OUT_OF_WINDOW);
+    check_tokens(session, 0, 60, LCKV_OK);
     lckv_session_release(session);
     lckv_cache_release(cache);
     lckv_model_release(model);
@@ -418,12 +484,6 @@ END_TEST
 
 /* ---- Options ---- */
 
-static int32_t write_nothing(void *user, const void *bytes, size_t n)
-{
-    (void)user, (void)bytes, (void)n;
-    return 0;
-}
-
 START_TEST(windows_are_checked_and_told)
 {
     lckv_model *model = open_golden(models[0], LCKV_PRECISION_FULL);
@@ -431,10 +491,6 @@ START_TEST(windows_are_checked_and_told)
     lckv_cache *cache = make_cache(model, options);
     ck_assert_uint_eq(stats_of(cache).context_window, 100);
     ck_assert_uint_eq(stats_of(cache).n_sinks, 4);
-    lckv_session *session = make_session(cache);
-    ck_assert_status(lckv_sessions_save(&session, 1, write_nothing, NULL, NULL), LCKV_UNSUPPORTED);
-    ck_assert_error_has("a cache with a context window can be neither saved nor restored");
-    lckv_session_release(session);
     lckv_cache_release(cache);
     options.n_sinks = 100;
     ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_INVALID_ARGUMENT);
@@ -464,6 +520,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, sessions_that_the_planner_lets_in_never_end, 0, n_all);
     tcase_add_loop_test(tcase, thousands_of_tokens_take_no_more_memory_than_hundreds, 0, n_models);
     tcase_add_test(tcase, what_is_kept_can_be_read_and_the_rest_is_gone);
+    tcase_add_test(tcase, a_slot_that_has_dropped_nothing_is_read_whole);
     tcase_add_test(tcase, only_a_session_that_has_forgotten_nothing_is_reused);
     tcase_add_loop_test(tcase, logits_do_not_depend_on_threads_and_batches, 0, n_models);
     tcase_add_test(tcase, windows_are_checked_and_told);

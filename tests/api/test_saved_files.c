@@ -6,10 +6,7 @@
 
 #include "folder.h"
 
-#include <dirent.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* ---- Callbacks, notes, files ---- */
@@ -95,6 +92,30 @@ START_TEST(progress_and_cancel)
     lckv_model_release(model);
     free(bytes.data);
     free(other.data);
+}
+END_TEST
+
+/* What sessions share is written once, and the progress counts it once. */
+START_TEST(progress_ends_at_its_total)
+{
+    float logits[N_VOCAB];
+    lckv_model *model = open_golden(DOWNWARD, 0);
+    lckv_cache *cache = make_paged(model, 64);
+    lckv_session *pair[2] = {make_session(cache)};
+    append(pair[0], cache, 0, 100, logits);
+    ck_assert_ok(lckv_session_fork(pair[0], &pair[1]));
+    append(pair[1], cache, 100, 130, logits);
+    struct watch watch = {.cache = cache, .session = pair[0]};
+    const lckv_save_options saving = {
+        .size = sizeof saving, .progress = watch_progress, .progress_user = &watch};
+    struct bytes bytes = {0};
+    ck_assert_ok(lckv_sessions_save(pair, 2, put, &bytes, &saving));
+    ck_assert_uint_gt(watch.calls, 0);
+    ck_assert_uint_eq(watch.last, watch.total);
+    release_all(pair, 2);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    free(bytes.data);
 }
 END_TEST
 
@@ -257,51 +278,10 @@ START_TEST(files_replace_each_other_only_when_whole)
     ck_assert_status(lckv_sessions_restore_file(cache, "README.md", NULL, &restored, 1, &n),
                      LCKV_BAD_FORMAT);
     ck_assert_error_has("no saved sessions");
-    ck_assert_status(lckv_sessions_save_file(&session, 1, "/dev/full", NULL), LCKV_IO);
     lckv_session_release(session);
     lckv_cache_release(cache);
     lckv_model_release(model);
     free(before);
-}
-END_TEST
-
-/* The system takes a part of the file only, as a full disk does. */
-START_TEST(a_full_disk_loses_nothing)
-{
-    float logits[N_VOCAB];
-    struct rlimit limit;
-    lckv_model *model = open_golden(UPWARD, 0);
-    lckv_cache *cache = make_paged(model, 64);
-    lckv_session *session = make_session(cache), *restored = NULL;
-    size_t n = 0, n_files = 0;
-    const char *path = folder_path("saved");
-    append(session, cache, 0, 20, logits);
-    ck_assert_ok(lckv_sessions_save_file(&session, 1, path, NULL));
-    append(session, cache, 20, 520, logits);
-    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    const rlim_t before = limit.rlim_cur;
-    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
-    limit.rlim_cur = 100000;
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    lckv_status status = lckv_sessions_save_file(&session, 1, path, NULL);
-    limit.rlim_cur = before;
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    signal(SIGXFSZ, handler);
-    ck_assert_status(status, LCKV_IO);
-    ck_assert_error_has("saved: cannot write: File too large");
-    DIR *entries = opendir(folder);
-    ck_assert_ptr_nonnull(entries);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        n_files += entry->d_name[0] != '.';
-    closedir(entries);
-    ck_assert_uint_eq(n_files, 1);
-    ck_assert_ok(lckv_sessions_restore_file(cache, path, NULL, &restored, 1, &n));
-    ck_assert_uint_eq(length_of(restored), 20);
-    ck_assert_uint_eq(length_of(session), 520);
-    lckv_session_release(session);
-    lckv_session_release(restored);
-    lckv_cache_release(cache);
-    lckv_model_release(model);
 }
 END_TEST
 
@@ -310,13 +290,13 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("callbacks");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, progress_and_cancel);
+    tcase_add_test(tcase, progress_ends_at_its_total);
     tcase_add_test(tcase, callbacks_may_fail_and_give_little);
     tcase_add_test(tcase, arguments_are_checked);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("files");
     tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_add_test(tcase, files_replace_each_other_only_when_whole);
-    tcase_add_test(tcase, a_full_disk_loses_nothing);
     suite_add_tcase(suite, tcase);
 }
 

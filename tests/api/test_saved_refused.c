@@ -67,19 +67,24 @@ START_TEST(other_kernels_need_the_option)
     lckv_model *full = open_golden(DOWNWARD, LCKV_PRECISION_FULL);
     lckv_model *fast = open_golden(DOWNWARD, LCKV_PRECISION_FAST);
     lckv_cache *from = make_paged(full, 64), *to = make_paged(fast, 64);
-    lckv_session *session = make_session(from), *restored = NULL, *other = make_session(to);
-    lckv_item item = item_of(session, 0, N_TOKENS, got[0]);
+    lckv_session *saved[2] = {make_session(from), make_session(from) /* empty */};
+    lckv_session *restored[2], *other = make_session(to);
+    lckv_item item = item_of(saved[0], 0, N_TOKENS, got[0]);
     ck_assert_ok(run(from, &item, 1, LCKV_PREFILL_AUTO));
-    struct bytes bytes = save(&session, 1);
+    struct bytes bytes = save(saved, 2);
     refuse(fast, (lckv_cache_options){0}, &bytes, LCKV_MISMATCH, "precision full");
     lckv_restore_options options = {.size = sizeof options, .any_kernels = 1};
     bytes.at = 0;
-    ck_assert_ok(lckv_sessions_restore(to, get, &bytes, &options, &restored, 1, &n));
-    ck_assert_uint_eq(length_of(restored), N_TOKENS);
+    ck_assert_ok(lckv_sessions_restore(to, get, &bytes, &options, restored, 2, &n));
+    ck_assert_uint_eq(length_of(restored[0]), N_TOKENS);
     ck_assert_ok(lckv_session_reuse(other, tokens, N_TOKENS, &n_reused));
     ck_assert_uint_eq(n_reused, 0);
-    lckv_session_release(session);
-    lckv_session_release(restored);
+    item = item_of(restored[1], 0, 10, got[0]); /* what these kernels compute is */
+    ck_assert_ok(run(to, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_ok(lckv_session_reuse(other, tokens, N_TOKENS, &n_reused));
+    ck_assert_uint_eq(n_reused, 10);
+    release_all(saved, 2);
+    release_all(restored, 2);
     lckv_session_release(other);
     lckv_cache_release(from);
     lckv_cache_release(to);
@@ -171,7 +176,7 @@ static void must_fail(lckv_cache *cache, struct counting *counting, struct bytes
     ck_assert_uint_eq(counting->out, out);
 }
 
-/* _i: 0: cut, 1: flipped */
+/* _i: even: cut, odd: flipped; 2 and 3: with a context window */
 START_TEST(damage_is_found_and_changes_nothing)
 {
     struct counting counting = {.n_allowed = SIZE_MAX};
@@ -180,11 +185,14 @@ START_TEST(damage_is_found_and_changes_nothing)
     lckv_model_options options = {
         .size = sizeof options, .allocator = &allocator, .gemm = LCKV_GEMM_OWN};
     ck_assert_ok(lckv_model_open("tests/data/goldens/" WINDOWED, &options, &model));
-    lckv_cache *cache = make_cache(
-        model, (lckv_cache_options){.n_threads = 1, .page_positions = 16, .reuse = LCKV_REUSE_OFF});
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_threads = 1,
+                                                               .page_positions = 16,
+                                                               .reuse = LCKV_REUSE_OFF,
+                                                               .rollback = 2,
+                                                               .context_window = _i < 2 ? 0 : 12});
     struct bytes bytes = make_victim(cache), damaged = bytes;
     const bool is_short = getenv("LCKV_TEST_SHORT") != NULL;
-    if (_i == 0) {
+    if (_i % 2 == 0) {
         for (size_t at = 0; at < bytes.length; at += at < 600 ? 1 : is_short ? 997 : 100) {
             damaged.length = at;
             must_fail(cache, &counting, &damaged, "a cut", at);
@@ -294,7 +302,7 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tcase, make_tokens, NULL);
     tcase_add_test(tcase, foreign_sessions_are_refused_with_the_reason);
     tcase_add_test(tcase, other_kernels_need_the_option);
-    tcase_add_loop_test(tcase, damage_is_found_and_changes_nothing, 0, 2);
+    tcase_add_loop_test(tcase, damage_is_found_and_changes_nothing, 0, 4);
     tcase_add_test(tcase, frames_of_two_files_do_not_mix);
     tcase_add_test(tcase, every_allocation_may_fail);
     suite_add_tcase(suite, tcase);

@@ -253,9 +253,16 @@ START_TEST(iterated_tokens_are_not_reused)
     lckv_cache *cache = paged(model, (lckv_cache_options){0});
     lckv_session *session = make_session(cache), *other = make_session(cache);
     append(cache, session, 0, 10);
-    lckv_item item = item_of(session, 10, 20, got[0]);
-    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_ITERATED));
+    for (size_t begin = 10; begin < 20; begin += 5) {
+        lckv_item item = item_of(session, begin, begin + 5, got[0]);
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_ITERATED));
+    }
     ck_assert_uint_eq(reuse(other, tokens, N_TOKENS), 10);
+    append(cache, other, 10, 15); /* exact again */
+    lckv_session *third = make_session(cache);
+    ck_assert_uint_eq(reuse(third, tokens, N_TOKENS), 15);
+    ck_assert_ok(lckv_session_truncate(third, 0));
+    lckv_session_release(third);
     ck_assert_ok(lckv_session_truncate(other, 0));
     lckv_session *fork = fork_of(session);
     lckv_session_release(session);
@@ -347,6 +354,43 @@ START_TEST(kept_pages_cost_no_copy_that_there_is_no_room_for)
 }
 END_TEST
 
+static int32_t cancel_later(void *user, uint64_t done, uint64_t total)
+{
+    (void)done, (void)total;
+    return --*(int *)user == 0;
+}
+
+/*
+ * _i / 2: model; _i % 2: the order. The last holder of a page writes to it, and the others to
+ * copies. If the call fails, one that is longer takes the page up again.
+ */
+START_TEST(a_cancelled_call_leaves_longer_forks_as_they_were)
+{
+    static const lckv_token others[N_TOKENS] = {5, 5, 5, 5, 5, 5, 5, 5};
+    lckv_model *model = open_one(_i / 2);
+    lckv_cache *cache = paged(model, (lckv_cache_options){.max_rows = 1, .reuse = LCKV_REUSE_OFF});
+    lckv_session *session = make_session(cache);
+    append(cache, session, 0, 20);
+    lckv_session *fork = fork_of(session);
+    ck_assert_ok(lckv_session_truncate(fork, 17));
+    const uint64_t pages = free_pages(cache);
+    int n_calls = 9;
+    lckv_item items[2];
+    items[_i % 2] = item_of(session, 20, 36, got[0]);
+    items[1 - _i % 2] = make_item(fork, others, 8, got[1], N_VOCAB);
+    lckv_evaluate_options options = {
+        .size = sizeof options, .progress = cancel_later, .progress_user = &n_calls};
+    ck_assert_status(lckv_evaluate(cache, items, sizeof *items, 2, &options, NULL), LCKV_CANCELLED);
+    ck_assert_uint_eq(free_pages(cache), pages);
+    append(cache, session, 20, 36);
+    append(cache, fork, 17, 36);
+    lckv_session_release(session);
+    lckv_session_release(fork);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* The shared prefix of many sessions is held once. */
 START_TEST(many_sessions_share_one_copy_of_a_prefix)
 {
@@ -410,11 +454,47 @@ START_TEST(tables_of_forks_stay_in_the_budget)
 }
 END_TEST
 
+/* So are sessions themselves, however little they hold. */
+START_TEST(sessions_without_tokens_stay_in_the_budget)
+{
+    enum { MOST = 4000 };
+    lckv_model *model = open_one(0);
+    lckv_cache_options options = {.n_tokens = 4096, .max_sessions = MOST, .max_rows = 16};
+    lckv_cache *cache = paged(model, options);
+    lckv_cache_stats stats = stats_of(cache);
+    lckv_cache_release(cache);
+    options.n_tokens = 0;
+    options.budget_bytes = stats.scratch_bytes + stats.page_bytes_total + 2000000;
+    cache = paged(model, options);
+    static lckv_session *sessions[MOST];
+    static lckv_token text[2000];
+    sessions[0] = make_session(cache);
+    lckv_item item = {.session = sessions[0], .tokens = text, .n_tokens = COUNT(text)};
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    stats = stats_of(cache);
+    const uint64_t pages_in_use = stats.n_pages - stats.n_pages_free;
+    size_t n = 1;
+    while (lckv_session_fork(sessions[0], &sessions[n]) == LCKV_OK)
+        n++;
+    ck_assert_error_has("than the budget has left");
+    while (lckv_session_create(cache, &sessions[n]) == LCKV_OK)
+        n++;
+    ck_assert_error_has("than the budget has left");
+    stats = stats_of(cache);
+    ck_assert_uint_le(stats.scratch_bytes + stats.table_bytes + pages_in_use * stats.page_bytes,
+                      options.budget_bytes);
+    for (size_t i = 0; i < n; i++)
+        lckv_session_release(sessions[i]);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 /*
  * Room for the tables of a new session may cost kept sessions, but not the one that it is about to
- * share with.
+ * share with: this one lives on in the new session, which needs no tables then.
  */
-START_TEST(a_kept_session_is_not_given_up_while_it_is_shared)
+START_TEST(a_kept_session_lives_on_where_there_is_no_room_for_two)
 {
     enum { N = 400, LONG = 2000 };
     static struct counting counting = {.n_allowed = SIZE_MAX};
@@ -431,7 +511,7 @@ START_TEST(a_kept_session_is_not_given_up_while_it_is_shared)
     cache = paged(model, options);
     static lckv_token text[2][LONG];
     lckv_session *sessions[N];
-    size_t n = 0, n_reused = 0;
+    size_t n, n_reused = 0;
     for (size_t i = 0; i < LONG; i++)
         text[1][i] = 7;
     for (size_t i = 0; i < 2; i++) { /* one to be kept, and one to be forked */
@@ -441,26 +521,21 @@ START_TEST(a_kept_session_is_not_given_up_while_it_is_shared)
         if (i == 0)
             lckv_session_release(sessions[0]);
     }
-    uint64_t before, cost = 0;
-    for (n = 1; n + 1 < N; n++) { /* until the pages left would not pay for one more */
-        before = free_pages(cache);
-        if (cost > 0 && before < cost)
-            break;
-        sessions[n] = fork_of(sessions[0]);
-        if (before - free_pages(cache) > cost)
-            cost = before - free_pages(cache);
-    }
     const uint64_t n_kept = stats_of(cache).n_pages_kept;
     ck_assert_uint_gt(n_kept, 0);
+    for (n = 1; n + 1 < N && stats_of(cache).n_pages_kept == n_kept; n++)
+        sessions[n] = fork_of(sessions[0]); /* until one costs pages of the kept session */
+    ck_assert_uint_lt(n + 1, N);
     sessions[n] = make_session(cache);
-    ck_assert_status(lckv_session_reuse(sessions[n], text[0], LONG, &n_reused), LCKV_CACHE_FULL);
-    ck_assert_uint_eq(length_of(sessions[n]), 0);
-    ck_assert_uint_eq(stats_of(cache).n_pages_kept, n_kept);
-    for (size_t i = 1; i < n; i++)
-        lckv_session_release(sessions[i]);
     ck_assert_ok(lckv_session_reuse(sessions[n], text[0], LONG, &n_reused));
+    ck_assert_uint_gt(n_reused, LONG / 2);
+    for (size_t i = 0; i < n; i++)
+        lckv_session_release(sessions[i]);
+    lckv_item item = {.session = sessions[n], .tokens = text[0], .n_tokens = 1};
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     lckv_session_release(sessions[n]);
-    lckv_session_release(sessions[0]);
+    stats = stats_of(cache);
+    ck_assert_uint_eq(stats.n_pages_free, stats.n_pages);
     lckv_cache_release(cache);
     lckv_model_release(model);
     ck_assert_uint_eq(counting.out, 0);
@@ -475,6 +550,7 @@ static void add_sharing(Suite *suite)
     tcase_add_loop_test(tcase, forks_go_their_own_ways, 0, 3);
     tcase_add_loop_test(tcase, forks_in_one_call_write_to_pages_of_their_own, 0, 3);
     tcase_add_loop_test(tcase, a_cancelled_call_undoes_its_copies, 0, 3);
+    tcase_add_loop_test(tcase, a_cancelled_call_leaves_longer_forks_as_they_were, 0, 6);
     tcase_add_test(tcase, a_fork_has_the_logits_and_may_be_truncated);
     tcase_add_loop_test(tcase, a_session_begins_with_what_the_cache_holds, 0, 3);
     tcase_add_test(tcase, reuse_can_be_turned_off);
@@ -484,7 +560,8 @@ static void add_sharing(Suite *suite)
     tcase_add_test(tcase, kept_pages_cost_no_copy_that_there_is_no_room_for);
     tcase_add_test(tcase, many_sessions_share_one_copy_of_a_prefix);
     tcase_add_test(tcase, tables_of_forks_stay_in_the_budget);
-    tcase_add_test(tcase, a_kept_session_is_not_given_up_while_it_is_shared);
+    tcase_add_test(tcase, sessions_without_tokens_stay_in_the_budget);
+    tcase_add_test(tcase, a_kept_session_lives_on_where_there_is_no_room_for_two);
     suite_add_tcase(suite, tcase);
 }
 

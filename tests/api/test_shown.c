@@ -145,6 +145,14 @@ START_TEST(getters_check_their_arguments)
     ck_assert_uint_eq(n, 3);
     lckv_cache_last_error(cache, message, sizeof message);
     ck_assert_str_eq(message, "room for 0 tokens; there are 3");
+    ck_assert_ok(lckv_session_read_tokens(session, 1, 3, few));
+    ck_assert_mem_eq(few, tokens + 1, sizeof few);
+    ck_assert_ok(lckv_session_read_tokens(session, 2, 2, NULL));
+    ck_assert_status(lckv_session_read_tokens(NULL, 0, 1, few), LCKV_INVALID_ARGUMENT);
+    ck_assert_status(lckv_session_read_tokens(session, 0, 1, NULL), LCKV_INVALID_ARGUMENT);
+    ck_assert_status(lckv_session_read_tokens(session, 2, 4, few), LCKV_INVALID_ARGUMENT);
+    lckv_cache_last_error(cache, message, sizeof message);
+    ck_assert_str_eq(message, "positions 2 to 4; the session has 3 tokens");
     ck_assert_status(lckv_session_truncate(NULL, 0), LCKV_INVALID_ARGUMENT);
     ck_assert_status(lckv_session_logits(NULL, NULL, &n), LCKV_INVALID_ARGUMENT);
     ck_assert_status(lckv_session_logits(session, NULL, &n), LCKV_INVALID_ARGUMENT);

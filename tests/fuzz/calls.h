@@ -7,10 +7,10 @@
 #ifndef LCKV_TESTS_FUZZ_CALLS_H
 #define LCKV_TESTS_FUZZ_CALLS_H
 
-#include "fuzz.h"
+#include "bytes.h"
 #include "tiny.h"
 
-enum { MAX_SESSIONS = 4, MAX_TOKENS = 40, MAX_NEW = 12, MAX_SLOTS = 4 };
+enum { MAX_SESSIONS = 4, MAX_TOKENS = 40, MAX_NEW = 12, MAX_HEAD_DIM = 32 };
 
 /* How tokens were appended. Those of one iterated call belong together. */
 struct segment {
@@ -38,10 +38,14 @@ struct world {
     lckv_cache *cache, *reference;
     lckv_sampler *sampler;
     struct own own[MAX_SESSIONS];
+    struct bytes saved; /* of those that follow */
+    struct own saved_own[MAX_SESSIONS];
+    size_t n_saved;
     lckv_cache_stats stats; /* after the last call */
-    lckv_cache_options options;
     uint32_t n_sessions, n_slots, n_windowed_slots;
-    bool shares; /* some sessions may share pages */
+    size_t row;   /* floats of the keys of a position */
+    bool forgets; /* some slots do not keep all tokens */
+    bool shares;  /* some sessions may share pages */
 };
 
 /* ---- Models, made once ---- */
@@ -52,6 +56,8 @@ static const struct tiny tinies[] = {
     {.plan = "0s_0s_2_2", .n_layers = 4, .sliding_window = 5},
     {.plan = "0_1s_1s_3", .n_layers = 4, .sliding_window = 3, .is_tied = true},
     {.n_layers = 2},
+    {.plan = "1_1", .n_layers = 2, .head_dim = MAX_HEAD_DIM},
+    {.plan = "0_1s_1s_3", .n_layers = 4, .sliding_window = 5, .head_dim = MAX_HEAD_DIM},
 };
 
 static inline const lckv_model *calls_model(uint32_t index)
@@ -85,26 +91,49 @@ static inline struct segment take_segment(struct input *input)
     return segment;
 }
 
+/* Quantised keys and values need heads of 32. */
+static inline lckv_dtype take_kv_dtype(struct input *input, const struct tiny *tiny)
+{
+    static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,
+                                        LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0};
+    return dtypes[take(input, tiny->head_dim == MAX_HEAD_DIM ? 5 : 3)];
+}
+
+/* Sessions of a third of all caches have no end. */
+static inline void take_context_window(struct input *input, lckv_cache_options *options)
+{
+    const uint32_t window = take(input, 90), n_sinks = take(input, 8);
+    if (window >= 30)
+        return;
+    options->context_window = 2 + window;
+    options->n_sinks = 1 + n_sinks % (options->context_window - 1);
+}
+
 static inline void world_open(struct world *world, struct input *input)
 {
-    static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
     memset(world, 0, sizeof *world);
-    world->model = calls_model(take(input, COUNT(tinies)));
+    const uint32_t kind = take(input, COUNT(tinies));
+    world->model = calls_model(kind);
     lckv_cache_options options = {.size = sizeof options,
                                   .n_tokens = 1 + take(input, 128),
                                   .max_sessions = 1 + take(input, MAX_SESSIONS),
-                                  .kv_dtype = dtypes[take(input, COUNT(dtypes))],
+                                  .kv_dtype = take_kv_dtype(input, &tinies[kind]),
+                                  .v_dtype = take_kv_dtype(input, &tinies[kind]),
                                   .page_positions = 16 * (1 + take(input, 2)),
                                   .n_threads = 1 + take(input, 3),
                                   .max_rows = 1 + take(input, 24),
                                   .max_logit_rows = 1 + take(input, 16),
                                   .rollback = 1 + take(input, 8)};
-    world->options = options;
+    take_context_window(input, &options);
     require_ok(lckv_cache_create(world->model, &options, &world->cache));
+    world->forgets = options.context_window > 0;
     options = (lckv_cache_options){.size = sizeof options,
-                                   .n_tokens = MAX_SESSIONS * MAX_TOKENS,
-                                   .max_sessions = MAX_SESSIONS,
+                                   .n_tokens = 2 * MAX_SESSIONS * MAX_TOKENS,
+                                   .max_sessions = 2 * MAX_SESSIONS,
                                    .kv_dtype = options.kv_dtype,
+                                   .v_dtype = options.v_dtype,
+                                   .context_window = options.context_window,
+                                   .n_sinks = options.n_sinks,
                                    .n_threads = 1,
                                    .max_rows = MAX_TOKENS,
                                    .max_logit_rows = 1,
@@ -124,6 +153,8 @@ static inline void world_open(struct world *world, struct input *input)
     require_ok(lckv_plan_get_info(lckv_model_plan(world->model), &info));
     world->n_slots = info.n_slots;
     world->n_windowed_slots = info.n_windowed_slots;
+    world->forgets |= info.n_windowed_slots > 0;
+    world->row = (size_t)TINY_KV_HEADS * tiny_head_dim(&tinies[kind]);
 }
 
 /* Releases the handles in either order. */
@@ -145,6 +176,7 @@ static inline void world_close(struct world *world, struct input *input)
     }
     lckv_cache_release(world->reference);
     lckv_sampler_release(world->sampler);
+    free(world->saved.data);
 }
 
 /* ---- What sessions hold ---- */
@@ -256,8 +288,8 @@ static inline void check_item(struct world *world, struct own *own, const lckv_i
 static inline void check_kv(struct world *world, struct own *own, uint32_t slot, uint64_t begin,
                             uint64_t end)
 {
-    static float got[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * TINY_HEAD_DIM];
-    static float expected[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * TINY_HEAD_DIM];
+    static float got[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * MAX_HEAD_DIM];
+    static float expected[2][(MAX_TOKENS + 2) * TINY_KV_HEADS * MAX_HEAD_DIM];
     lckv_status status = lckv_session_read_kv(own->session, slot, begin, end, got[0], got[1]);
     if (slot >= world->n_slots || begin > end || end > own->n_tokens) {
         require(status == LCKV_INVALID_ARGUMENT, "slot %u, %llu to %llu of %zu: %s", slot,
@@ -265,15 +297,15 @@ static inline void check_kv(struct world *world, struct own *own, uint32_t slot,
                 lckv_status_name(status));
         return;
     }
-    require(status == LCKV_OK || (status == LCKV_OUT_OF_WINDOW && world->n_windowed_slots > 0),
-            "%s", lckv_last_error());
+    require(status == LCKV_OK || (status == LCKV_OUT_OF_WINDOW && world->forgets), "%s",
+            lckv_last_error());
     if (status != LCKV_OK)
         return;
     compute_reference(world, own);
     require_ok(lckv_session_read_kv(own->reference, slot, begin, end, expected[0], expected[1]));
     for (int i = 0; i < 2; i++)
         require_rows(i == 0 ? "keys" : "values", got[i], expected[i], 0, (size_t)(end - begin),
-                     TINY_KV_HEADS * TINY_HEAD_DIM);
+                     world->row);
 }
 
 /* Checks that each token from `first` on is the most likely one after those before it. */
@@ -292,20 +324,25 @@ static inline void check_greedy(struct world *world, struct own *own, size_t fir
 
 /* ---- After every call ---- */
 
-static inline void check_session(const struct own *own)
+static inline void check_session(const struct world *world, const struct own *own)
 {
-    uint64_t length = 0;
+    uint64_t length = 0, shortest = 0;
     lckv_token tokens[MAX_TOKENS];
     size_t n_tokens = 0, n_rows = 0;
     const float *logits = NULL;
     require_ok(lckv_session_length(own->session, &length));
     require(length == own->n_tokens, "the length is %llu, expected %zu", (unsigned long long)length,
             own->n_tokens);
-    require_ok(lckv_session_tokens(own->session, tokens, MAX_TOKENS, &n_tokens));
-    require(n_tokens == own->n_tokens &&
-                memcmp(tokens, own->tokens, n_tokens * sizeof *tokens) == 0,
-            "the session has other tokens");
-    lckv_status status = lckv_session_logits(own->session, &logits, &n_rows);
+    require_ok(lckv_session_min_length(own->session, &shortest));
+    const uint32_t window = world->stats.context_window;
+    lckv_status status = lckv_session_tokens(own->session, tokens, MAX_TOKENS, &n_tokens);
+    if (window > 0 && shortest > window)
+        require(status == LCKV_OUT_OF_WINDOW, "forgotten tokens: %s", lckv_status_name(status));
+    else
+        require(status == LCKV_OK && n_tokens == own->n_tokens &&
+                    memcmp(tokens, own->tokens, n_tokens * sizeof *tokens) == 0,
+                "the session has other tokens");
+    status = lckv_session_logits(own->session, &logits, &n_rows);
     require(!own->held || (status == LCKV_OK && n_rows == own->n_held), "%zu rows are held",
             n_rows);
     if (own->held)
@@ -324,9 +361,11 @@ static inline void check_world(struct world *world)
         const struct own *own = &world->own[i];
         if (own->session == NULL)
             continue;
-        check_session(own);
+        check_session(world, own);
         uint64_t pages = (own->n_tokens + stats.page_positions - 1) / stats.page_positions;
         uint64_t unwindowed = pages * (world->n_slots - world->n_windowed_slots);
+        if (stats.context_window > 0)
+            unwindowed = 0;
         most += pages * world->n_slots;
         if (!world->shares)
             least += unwindowed;

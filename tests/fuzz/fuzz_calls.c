@@ -216,6 +216,96 @@ static void reuse_session(struct world *world, struct input *input)
     world->shares = true;
 }
 
+/* A stream that ends, or a write that fails, after some bytes. */
+static int32_t put_some(void *user, const void *data, size_t length)
+{
+    struct bytes *bytes = user;
+    return bytes->at > 0 && bytes->length + length > bytes->at ? 5 : bytes_put(user, data, length);
+}
+
+/* Gives saved sessions to a cache with other pages, which saves them again. */
+static void pass_on(const struct world *world, struct bytes *saved)
+{
+    lckv_session *sessions[MAX_SESSIONS];
+    struct bytes again = {0};
+    size_t n = 0;
+    saved->at = 0;
+    require_ok(lckv_sessions_restore(world->reference, bytes_get, saved, NULL, sessions,
+                                     MAX_SESSIONS, &n));
+    require_ok(lckv_sessions_save(sessions, n, bytes_put, &again, NULL));
+    for (size_t i = 0; i < n; i++)
+        lckv_session_release(sessions[i]);
+    free(saved->data);
+    *saved = again;
+}
+
+static void save_sessions(struct world *world, struct input *input)
+{
+    struct own *chosen[MAX_SESSIONS];
+    lckv_session *sessions[MAX_SESSIONS];
+    size_t n = take_sessions(world, input, chosen);
+    uint32_t stops_at = take(input, 256), passes_on = take(input, 2);
+    struct bytes bytes = {.at = stops_at < 200 ? 0 : (stops_at - 199) * (size_t)50};
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        sessions[i] = chosen[i]->session;
+    lckv_status status = lckv_sessions_save(sessions, n, put_some, &bytes, NULL);
+    require(status == LCKV_OK || (status == LCKV_IO && bytes.at > 0), "saved: %s",
+            lckv_status_name(status));
+    if (!succeeded(status)) {
+        free(bytes.data);
+        return;
+    }
+    if (passes_on)
+        pass_on(world, &bytes);
+    free(world->saved.data);
+    world->saved = bytes;
+    world->n_saved = n;
+    for (size_t i = 0; i < n; i++) {
+        world->saved_own[i] = *chosen[i];
+        world->saved_own[i].reference = NULL;
+    }
+}
+
+/* What is damaged or cut off must be noticed. */
+static void restore_sessions(struct world *world, struct input *input)
+{
+    lckv_session *sessions[MAX_SESSIONS];
+    struct bytes bytes = world->saved;
+    uint32_t harm = take(input, 256);
+    size_t where = take(input, 256) * (size_t)256 + take(input, 256), n = 0;
+    if (world->n_saved == 0)
+        return;
+    where %= bytes.length;
+    bytes.at = 0;
+    if (harm < 16)
+        bytes.length = where;
+    else if (harm < 32)
+        bytes.data[where] ^= (uint8_t)(1 << harm % 8);
+    lckv_status status =
+        lckv_sessions_restore(world->cache, bytes_get, &bytes, NULL, sessions, MAX_SESSIONS, &n);
+    if (harm >= 16 && harm < 32)
+        bytes.data[where] ^= (uint8_t)(1 << harm % 8);
+    require(harm >= 32 || status != LCKV_OK, "damage at %zu is not noticed", where);
+    require(harm < 32 || status == LCKV_OK || status == LCKV_CACHE_FULL, "%s", lckv_last_error());
+    if (!succeeded(status))
+        return;
+    require(n == world->n_saved, "%zu sessions, %zu were saved", n, world->n_saved);
+    for (size_t i = 0, place = 0; i < n; i++) {
+        while (world->own[place].session != NULL)
+            place++;
+        struct own *own = &world->own[place];
+        *own = world->saved_own[i];
+        own->session = sessions[i];
+        own->n_computed = 0;
+        own->held = false;
+        own->is_lost = true;
+    }
+    world->n_sessions += (uint32_t)n;
+    world->shares = true;
+}
+
 static void read_kv(struct world *world, struct input *input)
 {
     struct own *own = take_session(world, input);
@@ -251,7 +341,8 @@ static void generate(struct world *world, struct input *input)
                                      .callback = on_token,
                                      .callback_user = &cancelling};
     bool is_greedy = take(input, 2) == 0;
-    if (own == NULL || own->n_tokens + n_prompt + options.max_tokens > MAX_TOKENS)
+    if (own == NULL || own->n_tokens + n_prompt + options.max_tokens > MAX_TOKENS ||
+        world->stats.context_window > 0) /* sessions may have forgotten what was generated */
         return;
     lckv_generate_report report = {.size = sizeof report};
     size_t before = own->n_tokens;
@@ -325,9 +416,10 @@ static void cancel_nothing(struct world *world, struct input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const calls[])(struct world *, struct input *) = {
-        create_session,  evaluate,       evaluate,     evaluate,     truncate_session,
-        read_kv,         generate,       sample,       misuse,       evaluate,
-        release_session, cancel_nothing, fork_session, reuse_session};
+        create_session,   evaluate,      evaluate,        evaluate,
+        truncate_session, read_kv,       generate,        sample,
+        misuse,           evaluate,      release_session, cancel_nothing,
+        fork_session,     reuse_session, save_sessions,   restore_sessions};
     struct input input = {data, size};
     struct world world;
     world_open(&world, &input);

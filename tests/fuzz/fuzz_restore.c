@@ -41,8 +41,12 @@ static void use(lckv_cache *cache, lckv_session *const *sessions, size_t n)
         uint64_t length;
         size_t n_tokens = 0;
         require_ok(lckv_session_length(sessions[i], &length));
-        require_ok(lckv_session_tokens(sessions[i], tokens, COUNT(tokens), &n_tokens));
-        require(n_tokens == length, "%zu tokens of %llu", n_tokens, (unsigned long long)length);
+        if (succeeded(lckv_session_tokens(sessions[i], tokens, COUNT(tokens), &n_tokens))) {
+            require(n_tokens == length, "%zu tokens of %llu", n_tokens, (unsigned long long)length);
+        } else { /* windows have left some behind, but never the last one */
+            n_tokens = 1;
+            require_ok(lckv_session_read_tokens(sessions[i], length - 1, length, tokens));
+        }
         for (size_t t = 0; t < n_tokens; t++)
             require(tokens[t] >= 0 && tokens[t] < TINY_VOCAB, "token %d", (int)tokens[t]);
         const lckv_item item = {.session = sessions[i],
@@ -81,12 +85,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input input = {data, size};
     const size_t model = take(&input, COUNT(restore_tinies));
     const size_t page = take(&input, COUNT(restore_pages));
-    const uint32_t flags = take(&input, 4), frame_bytes = take(&input, 256);
+    const uint32_t flags = take(&input, RESTORE_FLAGS), frame_bytes = take(&input, 256);
     restore_model(model);
     const size_t out = bytes_out;
-    lckv_cache *cache = restore_cache(model, page);
+    lckv_cache *cache = restore_cache(model, page, flags);
     struct bytes stream =
-        stream_of(&input, cache, (flags & 1) != 0, frame_bytes > 0 ? frame_bytes : 65536);
+        stream_of(&input, cache, (flags & RESTORE_RAW) != 0, frame_bytes > 0 ? frame_bytes : 65536);
     lckv_session *sessions[MAX_RESTORED];
     size_t n = 0;
     lckv_cache_stats before = {.size = sizeof before}, after = before;

@@ -5,17 +5,20 @@
  *
  *     model, page size, flags, bytes of a frame, a byte each
  *     the number of sessions, the length of the note, and the rest
+ *
+ * Flags are 1: all bytes are the input's, and nothing is put around; 2: there is a context window.
  */
 #ifndef LCKV_TESTS_FUZZ_RESTORE_H
 #define LCKV_TESTS_FUZZ_RESTORE_H
 
-#include "fuzz.h"
+#include "bytes.h"
 #include "tiny.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { RESTORE_HEADER = 12, RESTORE_COUNTS = 12, RESTORE_EMPTY_SESSION = 24, RESTORE_CONTROLS = 4 };
+enum { RESTORE_HEADER = 12, RESTORE_COUNTS = 12, RESTORE_EMPTY_SESSION = 24 };
+enum { RESTORE_RAW = 1, RESTORE_ENDLESS = 2, RESTORE_FLAGS = 4 };
 
 static const struct tiny restore_tinies[] = {
     {.plan = "1_1", .n_layers = 2},
@@ -40,8 +43,9 @@ static inline const lckv_model *restore_model(size_t index)
     return models[index];
 }
 
-static inline lckv_cache *restore_cache(size_t model, size_t page)
+static inline lckv_cache *restore_cache(size_t model, size_t page, uint32_t flags)
 {
+    const bool is_endless = (flags & RESTORE_ENDLESS) != 0;
     static lckv_pool *pool;
     if (pool == NULL)
         require_ok(lckv_pool_create(1, &pool));
@@ -53,42 +57,14 @@ static inline lckv_cache *restore_cache(size_t model, size_t page)
                                         .rollback = 4,
                                         .pool = pool,
                                         .reuse = LCKV_REUSE_OFF,
+                                        .context_window = is_endless ? 12 : 0,
+                                        .n_sinks = is_endless ? 3 : 0,
                                         .page_positions = restore_pages[page]};
     require_ok(lckv_cache_create(restore_model(model), &options, &cache));
     return cache;
 }
 
-/* ---- Bytes, and the frames around them ---- */
-
-struct bytes {
-    uint8_t *data;
-    size_t length, capacity, at;
-};
-
-static inline int32_t bytes_put(void *user, const void *data, size_t length)
-{
-    struct bytes *bytes = user;
-    if (length == 0)
-        return 0;
-    if (bytes->length + length > bytes->capacity) {
-        bytes->capacity = 2 * (bytes->length + length);
-        bytes->data = realloc(bytes->data, bytes->capacity);
-        require(bytes->data != NULL, "no memory");
-    }
-    memcpy(bytes->data + bytes->length, data, length);
-    bytes->length += length;
-    return 0;
-}
-
-static inline int32_t bytes_get(void *user, void *data, size_t length, size_t *n_read)
-{
-    struct bytes *bytes = user;
-    *n_read = length < bytes->length - bytes->at ? length : bytes->length - bytes->at;
-    if (*n_read > 0)
-        memcpy(data, bytes->data + bytes->at, *n_read);
-    bytes->at += *n_read;
-    return 0;
-}
+/* ---- The frames around bytes ---- */
 
 /* What the frames of a stream hold. */
 static inline struct bytes unframed(const struct bytes *stream)

@@ -167,6 +167,80 @@ static void write_blocks(void)
     }
 }
 
+static void put_little(struct bytes *bytes, uint64_t number, size_t size)
+{
+    for (size_t i = 0; i < size; i++, number >>= 8)
+        bytes_put(bytes, (const char[]){(char)number}, 1);
+}
+
+static void put_key(struct bytes *bytes, const char *key, uint32_t type, uint64_t value,
+                    size_t size)
+{
+    put_little(bytes, strlen(key), 8);
+    bytes_put(bytes, key, strlen(key));
+    put_little(bytes, type, 4);
+    put_little(bytes, value, size);
+}
+
+/* The keys of a part, and two that make their length a multiple of the alignment, 32 bytes. */
+static void put_split(struct bytes *bytes, uint32_t number, uint32_t n_tensors)
+{
+    enum { U16 = 2, I32 = 5, U64 = 10 };
+    put_key(bytes, "split.no", U16, number, 2);
+    put_key(bytes, "split.count", U16, 3, 2);
+    put_key(bytes, "split.tensors.count", I32, n_tensors, 4);
+    put_key(bytes, "x", U64, 0, 8);
+    put_key(bytes, "y....", U64, 0, 8);
+}
+
+/* A tiny model in three parts, the second of which has a tensor that nothing reads. */
+static void write_splits(void)
+{
+    const struct tiny tiny = {.n_layers = 1, .is_tied = true};
+    static char whole[65536];
+    struct bytes first = {0}, second = {0}, third = {0};
+    folder_begin();
+    require(tiny_write(&tiny, folder), "cannot write to %s", folder);
+    require_ok(lckv_convert(folder, folder_path("m.gguf"), NULL, NULL));
+    FILE *file = fopen(folder_path("m.gguf"), "rb");
+    require(file != NULL, "cannot read %s", folder);
+    const size_t length = fread(whole, 1, sizeof whole, file);
+    fclose(file);
+    const uint32_t n_tensors = (uint8_t)whole[8] + 1u;
+    bytes_put(&first, whole, 16);
+    put_little(&first, (uint8_t)whole[16] + 5u, 8);
+    put_split(&first, 0, n_tensors);
+    require(first.length % 32 == 24, "the keys have %zu bytes", first.length - 24);
+    bytes_put(&first, whole + 24, length - 24);
+    bytes_put(&second, whole, 8);
+    put_little(&second, 1, 8);
+    put_little(&second, 5, 8);
+    put_split(&second, 1, n_tensors);
+    put_little(&second, 1, 8);
+    bytes_put(&second, "x", 1);
+    put_little(&second, 1, 4); /* one dimension, of one number, f32, at the beginning of the data */
+    put_little(&second, 1, 8);
+    put_little(&second, 0, 4);
+    put_little(&second, 0, 8);
+    while (second.length % 32 != 4)
+        put_little(&second, 0, 1);
+    bytes_put(&third, whole, 8);
+    put_little(&third, 0, 8);
+    put_little(&third, 5, 8);
+    put_split(&third, 2, n_tensors);
+    FILE *seed = begin_seed("split", "tiny");
+    const struct bytes *parts[] = {&first, &second, &third};
+    for (size_t i = 0; i < 2; i++) {
+        fputc((int)(parts[i]->length % 256), seed);
+        fputc((int)(parts[i]->length / 256), seed);
+    }
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        fwrite(parts[i]->data, 1, parts[i]->length, seed);
+        free(parts[i]->data);
+    }
+    end_seed(seed);
+}
+
 /* fuzz_convert.c says what the digits of the options mean. */
 static void write_conversions(void)
 {
@@ -290,7 +364,7 @@ static void write_calls(void)
         char name[16];
         snprintf(name, sizeof name, "%03d", i);
         FILE *seed = begin_seed("calls", name);
-        fputc(i % 5, seed);
+        fputc(i % 7, seed);
         for (int k = 0; k < 400; k++) {
             bits = bits * 1664525 + 1013904223;
             fputc((int)(bits >> 24), seed);
@@ -299,12 +373,17 @@ static void write_calls(void)
     }
 }
 
-/* Sessions that share pages, and some that do not, saved from pages of each size. */
+/*
+ * Sessions that share pages, and some that do not, saved from pages of each size, without and with
+ * a context window.
+ */
 static void write_saved(void)
 {
-    for (size_t i = 0; i < COUNT(restore_tinies) * COUNT(restore_pages); i++) {
-        const size_t model = i / COUNT(restore_pages), page = i % COUNT(restore_pages);
-        lckv_cache *cache = restore_cache(model, page);
+    const size_t n_ordinary = COUNT(restore_tinies) * COUNT(restore_pages);
+    for (size_t i = 0; i < 2 * n_ordinary; i++) {
+        const uint32_t flags = i < n_ordinary ? 0 : RESTORE_ENDLESS;
+        const size_t model = i % n_ordinary / COUNT(restore_pages), page = i % COUNT(restore_pages);
+        lckv_cache *cache = restore_cache(model, page, flags);
         lckv_session *sessions[3];
         lckv_token tokens[45];
         for (size_t t = 0; t < COUNT(tokens); t++)
@@ -322,13 +401,14 @@ static void write_saved(void)
         require_ok(lckv_sessions_save(sessions, COUNT(sessions), bytes_put, &stream, &options));
         struct bytes payload = unframed(&stream), description = unframed(&empty);
         const size_t begin = description.length - RESTORE_COUNTS - RESTORE_EMPTY_SESSION;
-        char name[16];
-        snprintf(name, sizeof name, "%zu-%u", model, restore_pages[page]);
+        char name[32];
+        snprintf(name, sizeof name, "%s%zu-%u", flags != 0 ? "endless-" : "", model,
+                 restore_pages[page]);
         FILE *seed = begin_seed("restore", name);
         fputc((int)model, seed);
         fputc((int)((page + i) % COUNT(restore_pages)), seed);
-        fputc(0, seed);
-        fputc((int)(i * 20), seed);
+        fputc((int)flags, seed);
+        fputc((int)(i * 20 % 256), seed);
         fwrite(payload.data + begin, 1, payload.length - begin, seed);
         end_seed(seed);
         for (size_t s = 0; s < COUNT(sessions); s++)
@@ -349,6 +429,7 @@ int main(int argc, char **argv)
     write_models();
     write_shards();
     write_blocks();
+    write_splits();
     write_conversions();
     write_texts();
     write_chats();

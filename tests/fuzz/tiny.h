@@ -15,8 +15,9 @@
 struct tiny {
     const char *plan; /* NULL: standard */
     uint32_t n_layers, sliding_window;
-    uint32_t n_vocab; /* 0: the number of tokens of the tokenizer */
-    uint32_t hidden;  /* the hidden size; 0: TINY_HIDDEN */
+    uint32_t n_vocab;  /* 0: the number of tokens of the tokenizer */
+    uint32_t hidden;   /* the hidden size; 0: TINY_HIDDEN */
+    uint32_t head_dim; /* 0: TINY_HEAD_DIM */
     bool is_tied, has_biases;
     const char *members; /* further members of config.json, each with a comma before it; or NULL */
 };
@@ -66,6 +67,11 @@ static inline uint32_t tiny_hidden(const struct tiny *tiny)
     return tiny->hidden != 0 ? tiny->hidden : TINY_HIDDEN;
 }
 
+static inline uint32_t tiny_head_dim(const struct tiny *tiny)
+{
+    return tiny->head_dim != 0 ? tiny->head_dim : TINY_HEAD_DIM;
+}
+
 static inline size_t tiny_config(const struct tiny *tiny, char *text, size_t capacity)
 {
     char plan[128] = "";
@@ -79,11 +85,11 @@ static inline size_t tiny_config(const struct tiny *tiny, char *text, size_t cap
         "{\"model_type\":\"%s\",\"hidden_act\":\"silu\",\"hidden_size\":%u,\"intermediate_size\":%"
         "d,"
         "\"max_position_embeddings\":64,\"num_attention_heads\":%d,\"num_hidden_layers\":%u,"
-        "\"num_key_value_heads\":%d,\"head_dim\":%d,\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0,"
+        "\"num_key_value_heads\":%d,\"head_dim\":%u,\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0,"
         "\"vocab_size\":%u,\"tie_word_embeddings\":%s,\"sliding_window\":%u,\"attention_bias\":%s,"
         "\"bos_token_id\":0,\"eos_token_id\":3%s%s}",
         tiny->plan != NULL ? "lckv-llama" : "llama", tiny_hidden(tiny), TINY_INTERMEDIATE,
-        TINY_HEADS, tiny->n_layers, TINY_KV_HEADS, TINY_HEAD_DIM, tiny_vocab(tiny),
+        TINY_HEADS, tiny->n_layers, TINY_KV_HEADS, tiny_head_dim(tiny), tiny_vocab(tiny),
         tiny->is_tied ? "true" : "false", tiny->sliding_window, tiny->has_biases ? "true" : "false",
         plan, tiny->members != NULL ? tiny->members : "");
     return (size_t)length;
@@ -132,7 +138,7 @@ static inline size_t tiny_safetensors(const struct tiny *tiny, char *text, size_
                                       size_t *length)
 {
     struct tiny_header h = {text, 0, capacity, 0};
-    const uint32_t q = TINY_HEADS * TINY_HEAD_DIM, kv = TINY_KV_HEADS * TINY_HEAD_DIM;
+    const uint32_t q = TINY_HEADS * tiny_head_dim(tiny), kv = TINY_KV_HEADS * tiny_head_dim(tiny);
     tiny_tensor(&h, tiny_vocab(tiny), tiny_hidden(tiny), "model.embed_tokens.weight");
     tiny_tensor(&h, tiny_hidden(tiny), 0, "model.norm.weight");
     if (!tiny->is_tied)

@@ -190,9 +190,12 @@ static inline void touch_model(const lckv_model *model, lckv_pool *pool)
 {
     lckv_model_info info = {.size = sizeof info};
     require_ok(lckv_model_get_info(model, &info));
-    require(strlen(info.architecture) + strlen(info.name) + strlen(info.weight_dtypes) > 0,
-            "names");
-    touch_plan(lckv_model_plan(model));
+    const size_t names = strlen(info.architecture) + strlen(info.name) + strlen(info.weight_dtypes);
+    require(names > 0 || info.problem != NULL, "names");
+    require((info.n_layers > 0) == (lckv_model_plan(model) != NULL), "the plan and the shape");
+    require(!info.has_weights || info.problem == NULL, "a model with a problem is open");
+    if (lckv_model_plan(model) != NULL)
+        touch_plan(lckv_model_plan(model));
     const char *key;
     for (size_t i = 0; i < 1000 && (key = lckv_model_metadata_key(model, i)) != NULL; i++)
         TOUCH_TEXT(lckv_model_metadata(model, key, buffer, capacity, &length));

@@ -292,7 +292,7 @@ START_TEST(types_that_are_only_read_are_copied_but_not_averaged)
     options.plan = "0_6_6_6_6_6_6_7";
     ck_assert_ok(lckv_convert(second, first, &options, &report));
     ck_assert_uint_eq(report.n_kept_f16, 1); /* keys of layer 6; 0 and 7 read only themselves */
-    ck_assert_uint_eq(remarks.n, 1);
+    ck_assert_uint_eq(remarks.n, 2 * 2 + 1); /* two keys of other architectures each time */
     ck_assert_msg(strstr(remarks.last, "q4_1") != NULL && strstr(remarks.last, "mean") != NULL,
                   "%s", remarks.last);
     check_file_type("7"); /* most of it is q8_0, whatever the last matrix is */

@@ -11,7 +11,7 @@
 #include "allocator.h"
 #include "sessions.h"
 
-#define MOST_REMARKS 40
+#define MOST_REMARKS 64
 
 static struct {
     char texts[MOST_REMARKS][256];
@@ -328,7 +328,7 @@ static const struct {
     {"llama.logit_scale", FLOAT(1), LCKV_OK, NULL},
     {"llama.expert_count", FLOAT(8), LCKV_UNSUPPORTED, "expert_count"},
     {"llama.expert_count", FLOAT(0), LCKV_OK, NULL},
-    {"llama.attention.sliding_window", FLOAT(8), LCKV_UNSUPPORTED, "attention.sliding_window"},
+    {"llama.attention.sliding_window", FLOAT(8), LCKV_BAD_FORMAT, "attention.sliding_window"},
     {"llama.attention.causal", FLOAT(0), LCKV_UNSUPPORTED, "attention.causal is 0"},
     {"llama.embedding_scale", TEXT("2"), LCKV_BAD_FORMAT, "embedding_scale: expected a number"},
     {"llama.attention.clamp_kqv", FLOAT(8), LCKV_UNSUPPORTED, "attention.clamp_kqv"},
@@ -364,13 +364,50 @@ START_TEST(unknown_keys_get_a_remark)
     small_begin(&model);
     ck_assert_ok(metadata_set_u32(&model.metadata, "llama.novelty", 1));
     ck_assert_ok(metadata_set_u32(&model.metadata, "lckv.novelty", 1));
+    ck_assert_ok(metadata_set_u32(&model.metadata, "other.novelty", 1));
+    ck_assert_ok(metadata_set_u32(&model.metadata, "novelty", 1));
     ck_assert_ok(metadata_set_u32(&model.metadata, "general.novelty", 1));
     small_write(&model, path());
     ck_assert_ok(try_open(&opened));
-    ck_assert_uint_eq(said.n, 2);
+    ck_assert_uint_eq(said.n, 4);
     ck_assert_said("\"llama.novelty\" of the configuration is not known");
     ck_assert_said("\"lckv.novelty\"");
+    ck_assert_said("\"other.novelty\"");
+    ck_assert_said("\"novelty\"");
     lckv_model_release(opened);
+}
+END_TEST
+
+/* With weights there are 16 remarks of each kind and one for the rest; without them, all. */
+START_TEST(without_weights_all_that_is_not_used_is_named)
+{
+    enum { N = 20 };
+    const lckv_model_options none = {
+        .size = sizeof none, .weights = LCKV_WEIGHTS_NONE, .log = keep_remark};
+    struct small_model model;
+    lckv_model *opened;
+    char name[32];
+    small_begin(&model);
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "llama.novelty%d", i);
+        ck_assert_ok(metadata_set_u32(&model.metadata, name, 1));
+        snprintf(name, sizeof name, "novelty%d", i);
+        small_add(&model, name, LCKV_DTYPE_F32, 3, 0);
+    }
+    small_write(&model, path());
+    ck_assert_ok(try_open(&opened));
+    lckv_model_release(opened);
+    ck_assert_uint_eq(said.n, 2 * (16 + 1));
+    said.n = 0;
+    ck_assert_ok(lckv_model_open(path(), &none, &opened));
+    lckv_model_release(opened);
+    ck_assert_uint_eq(said.n, 2 * N);
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "\"llama.novelty%d\" of", i);
+        ck_assert_said(name);
+        snprintf(name, sizeof name, "tensor \"novelty%d\" is", i);
+        ck_assert_said(name);
+    }
 }
 END_TEST
 
@@ -425,6 +462,7 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, a_norm_needs_its_epsilon);
     tcase_add_loop_test(tcase, keys_that_change_the_computation_are_refused, 0, COUNT(keys));
     tcase_add_test(tcase, unknown_keys_get_a_remark);
+    tcase_add_test(tcase, without_weights_all_that_is_not_used_is_named);
     tcase_add_test(tcase, more_tokens_than_rows_open_with_a_remark);
     suite_add_tcase(suite, tcase);
 }

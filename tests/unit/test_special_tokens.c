@@ -24,7 +24,7 @@ static void set_init(struct set *set, const struct text *tokens, const lckv_toke
     for (size_t i = 0; i < count; i++)
         ck_assert_ok(vocabulary_set(&set->vocabulary, i, tokens[i], types[i]));
     ck_assert_ok(vocabulary_finish(&set->vocabulary));
-    ck_assert_ok(special_tokens_init(&set->specials, &set->vocabulary, false));
+    ck_assert_ok(special_tokens_init(&set->specials, &set->vocabulary, NULL));
 }
 
 /* The longest allowed token at the start of the text, or -1; the first of equal ones. */
@@ -172,7 +172,7 @@ START_TEST(too_many_bytes_of_special_tokens_are_refused)
     ck_assert_ok(vocabulary_init(&vocabulary, &arena, 1, 1));
     ck_assert_ok(vocabulary_set(&vocabulary, 0, (struct text){bytes, length}, LCKV_TOKEN_CONTROL));
     ck_assert_ok(vocabulary_finish(&vocabulary));
-    ck_assert_status(special_tokens_init(&specials, &vocabulary, false), LCKV_UNSUPPORTED);
+    ck_assert_status(special_tokens_init(&specials, &vocabulary, NULL), LCKV_UNSUPPORTED);
     ck_assert_error_has("4194304 bytes");
     arena_release(&arena);
     free(bytes);

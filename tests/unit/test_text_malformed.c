@@ -11,6 +11,8 @@
 #define SPLIT(pattern)                                                                             \
     PRE("{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"behavior\":\"Isolated\"," \
         "\"pattern\":" pattern "}," SMALL_BYTE_LEVEL "]}")
+#define NORMALIZER(normalizer) SMALL_JSON(",\"normalizer\":" normalizer)
+#define FOUR_NFC "{\"type\":\"NFC\"},{\"type\":\"NFC\"},{\"type\":\"NFC\"},{\"type\":\"NFC\"}"
 #define TEMPLATE(single, specials)                                                       \
     SMALL_JSON(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":" single \
                ",\"special_tokens\":" specials "}")
@@ -53,18 +55,44 @@ static const struct {
     {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"content\":\"z\"}]}", LCKV_BAD_FORMAT,
      "id of entry 0"},
     {"{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[7]}", LCKV_BAD_FORMAT, "expected an object"},
-    {SMALL_JSON(",\"normalizer\":{\"type\":\"NFKC\"}"), LCKV_UNSUPPORTED, "normalizer: \"NFKC\""},
+    {NORMALIZER("{\"type\":\"Nmt\"}"), LCKV_UNSUPPORTED, "normalizer: \"Nmt\""},
+    {NORMALIZER("{\"type\":\"BertNormalizer\"}"), LCKV_UNSUPPORTED, "\"BertNormalizer\""},
+    {NORMALIZER("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}"), LCKV_UNSUPPORTED,
+     "\"Precompiled\""},
+    {NORMALIZER("{\"type\":\"ByteLevel\"}"), LCKV_UNSUPPORTED, "normalizer: \"ByteLevel\""},
+    {NORMALIZER("{\"type\":\"Strip\",\"strip_left\":1}"), LCKV_BAD_FORMAT, "strip_left"},
+    {NORMALIZER("{\"type\":\"Strip\",\"strip\":true}"), LCKV_UNSUPPORTED, "Strip: member"},
+    {NORMALIZER("{\"type\":\"NFD\",\"normalizers\":[]}"), LCKV_UNSUPPORTED, "normalizer: member"},
+    {NORMALIZER("{\"type\":\"Replace\",\"content\":\"\"}"), LCKV_BAD_FORMAT,
+     "Replace: pattern is missing"},
+    {NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"}}"), LCKV_BAD_FORMAT,
+     "content is missing"},
+    {NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},\"content\":\"\"}"),
+     LCKV_BAD_FORMAT, "pattern \"(\""},
+    {NORMALIZER("{\"type\":\"Sequence\"}"), LCKV_BAD_FORMAT, "normalizers is missing"},
+    {NORMALIZER("{\"type\":\"Sequence\",\"normalizers\":[7]}"), LCKV_BAD_FORMAT,
+     "with the member type"},
+    {NORMALIZER("{\"type\":\"Sequence\",\"normalizers\":[" FOUR_NFC "," FOUR_NFC "," FOUR_NFC
+                "," FOUR_NFC ",{\"type\":\"NFD\"}]}"),
+     LCKV_UNSUPPORTED, "more than 16 normalizer steps"},
     {SMALL_JSON(",\"normalizer\":{}"), LCKV_BAD_FORMAT, "normalizer: type is missing"},
-    {PRE("null"), LCKV_UNSUPPORTED, "expected ByteLevel as the last step"},
+    {PRE("null"), LCKV_UNSUPPORTED, "expected ByteLevel among its steps"},
     {PRE("{\"type\":\"Metaspace\"}"), LCKV_UNSUPPORTED, "\"Metaspace\""},
-    {PRE("{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"), LCKV_UNSUPPORTED,
-     "add_prefix_space"},
-    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL ",{\"type\":\"Digits\"}]}"),
-     LCKV_UNSUPPORTED, "expected ByteLevel as the last step"},
     {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL "," SMALL_BYTE_LEVEL "]}"),
-     LCKV_UNSUPPORTED, "expected ByteLevel as the last step, and nowhere else"},
-    {PRE("{\"type\":\"Split\",\"behavior\":\"Contiguous\",\"pattern\":{\"String\":\" \"}}"),
-     LCKV_UNSUPPORTED, "\"Contiguous\""},
+     LCKV_UNSUPPORTED, "two pre-tokenizer steps that spell bytes"},
+    {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[],\"mystery\":1}"), LCKV_UNSUPPORTED,
+     "pre_tokenizer: member"},
+    {PRE("{\"type\":\"UnicodeScripts\"}"), LCKV_UNSUPPORTED, "\"UnicodeScripts\""},
+    {PRE("{\"type\":\"Punctuation\",\"behavior\":\"Spell\"}"), LCKV_UNSUPPORTED,
+     "Punctuation: behavior \"Spell\""},
+    {PRE("{\"type\":\"Punctuation\",\"behavior\":7}"), LCKV_BAD_FORMAT, "behavior"},
+    {PRE("{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"ab\"}"), LCKV_BAD_FORMAT,
+     "expected one character"},
+    {PRE("{\"type\":\"WhitespaceSplit\",\"mystery\":1}"), LCKV_UNSUPPORTED, "member \"mystery\""},
+    {PRE("{\"type\":\"Split\",\"behavior\":\"Joined\",\"pattern\":{\"String\":\" \"}}"),
+     LCKV_UNSUPPORTED, "Split: behavior \"Joined\""},
+    {PRE("{\"type\":\"Split\",\"pattern\":{\"String\":\" \"}}"), LCKV_BAD_FORMAT,
+     "behavior is missing"},
     {SPLIT("{}"), LCKV_BAD_FORMAT, "expected a Regex or a String"},
     {SPLIT("{\"Regex\":\"(\"}"), LCKV_BAD_FORMAT, "pattern \"(\""},
     {SPLIT("{\"Regex\":\"[a\"}"), LCKV_BAD_FORMAT, "pattern \"[a\""},
@@ -72,7 +100,9 @@ static const struct {
     {SPLIT("{\"Regex\":\"(?R)\"}"), LCKV_UNSUPPORTED, "this kind of group at byte 0"},
     {SPLIT("{\"Regex\":\"(*LIMIT_MATCH=9)a\"}"), LCKV_UNSUPPORTED, "a verb"},
     {SPLIT("{\"Regex\":\"(a)\\\\1\"}"), LCKV_UNSUPPORTED, "this escape at byte 3"},
-    {SPLIT("{\"Regex\":\"\\\\w+\"}"), LCKV_UNSUPPORTED, "this escape at byte 0"},
+    {SPLIT("{\"Regex\":\"\\\\h+\"}"), LCKV_UNSUPPORTED, "this escape at byte 0"},
+    {SPLIT("{\"Regex\":\"[a\\\\W]\"}"), LCKV_UNSUPPORTED, "this escape in a set at byte 2"},
+    {SPLIT("{\"Regex\":\"[[:alpha:]]\"}"), LCKV_UNSUPPORTED, "this named set at byte 1"},
     {SPLIT("{\"Regex\":\"a\\\\\"}"), LCKV_UNSUPPORTED, "a backslash with nothing behind it"},
     {SPLIT("{\"Regex\":\"[a&&[b]]\"}"), LCKV_UNSUPPORTED, "a set inside a set"},
     {SPLIT("{\"Regex\":\"a{1,2}+\"}"), LCKV_UNSUPPORTED, "+ behind a count"},
@@ -95,11 +125,6 @@ static const struct {
      "decoder: \"Metaspace\""},
     {SMALL_JSON(",\"decoder\":{\"type\":\"ByteLevel\",\"mystery\":1}"), LCKV_UNSUPPORTED,
      "decoder: member"},
-    {"{\"model\":" SMALL_MODEL(
-         "") ",\"pre_tokenizer\":" SMALL_BYTE_LEVEL
-             ",\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":[{\"id\":11,\"content\":\"<n>\","
-             "\"normalized\":true}]}",
-     LCKV_UNSUPPORTED, "\"<n>\" is normalized"},
     {TEMPLATE("[{\"Mystery\":{}}]", "{}"), LCKV_BAD_FORMAT,
      "expected a SpecialToken or a Sequence"},
     {SMALL_JSON(",\"post_processor\":{\"type\":\"BertProcessing\"}"), LCKV_UNSUPPORTED,
@@ -218,6 +243,71 @@ START_TEST(patterns_may_not_take_memory_that_grows_with_the_text)
 }
 END_TEST
 
+/* ---- Normalisers ---- */
+
+#define REPLACE(pattern, content) \
+    "{\"type\":\"Replace\",\"pattern\":" pattern ",\"content\":\"" content "\"}"
+#define TWICE REPLACE("{\"String\":\"a\"}", "aa")
+#define FOUR_TIMES TWICE "," TWICE "," TWICE "," TWICE
+#define DOUBLING                                                                        \
+    "{\"type\":\"Sequence\",\"normalizers\":[" FOUR_TIMES "," FOUR_TIMES "," FOUR_TIMES \
+    "," FOUR_TIMES "]}"
+
+/* Each step doubles the text, 16 times. */
+START_TEST(normalizers_may_not_make_texts_grow_without_end)
+{
+    struct tokenizer *tokenizer = tokenizer_of_json(NORMALIZER(DOUBLING), "");
+    lckv_token tokens[MAX_TOKENS];
+    size_t n_tokens = 0;
+    ck_assert_status(tokenizer_encode(tokenizer, "aaa", 3, 0, tokens, MAX_TOKENS, &n_tokens),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("more than 32 times longer");
+    check_pieces(tokenizer, "bcd", 0, "b|c|d");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(normalizers_may_not_take_more_than_linear_time)
+{
+    enum { LENGTH = 65536 };
+    char *text = malloc(LENGTH);
+    size_t n_tokens = 0;
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'a', LENGTH);
+    struct tokenizer *tokenizer =
+        tokenizer_of_json(NORMALIZER(REPLACE("{\"Regex\":\"a(?=[^z]*z)\"}", "b")), "");
+    ck_assert_status(tokenizer_encode(tokenizer, text, LENGTH, 0, NULL, 0, &n_tokens),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("too many steps");
+    check_pieces(tokenizer, "aaz", 0, "b|b");
+    tokenizer_release(tokenizer);
+    free(text);
+}
+END_TEST
+
+/* The text of an added token is normalised when the file is opened, within the same limits. */
+START_TEST(normalized_tokens_are_made_within_limits)
+{
+    static const struct {
+        const char *normalizer, *message;
+    } cases[] = {
+        {DOUBLING, "added_tokens: the tokenizer's normalizer makes"},
+        {REPLACE("{\"Regex\":\"a(?=(?:a|a)*b)\"}", ""), "added_tokens: the tokenizer's pattern"},
+    };
+    char json[4096];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(json, sizeof json,
+                 "{\"model\":" SMALL_MODEL("") ",\"added_tokens\":[{\"id\":11,\"normalized\":true,"
+                                               "\"content\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaac\"}],"
+                                               "\"normalizer\":%s,"
+                                               "\"pre_tokenizer\":" SMALL_BYTE_LEVEL "}",
+                 cases[i].normalizer);
+        struct checkpoint checkpoint = checkpoint_of_json(json, "");
+        check_refused(&checkpoint, LCKV_UNSUPPORTED, cases[i].message);
+    }
+}
+END_TEST
+
 /* ---- GGUF metadata ---- */
 
 /* What to spoil in the metadata of the small tokenizer. */
@@ -238,6 +328,10 @@ enum spoil {
     ADD_BOS_IS_TEXT,
     FLAG_TOO_LARGE,
     BAD_PATTERN,
+    BAD_BEHAVIOR,
+    FEW_BEHAVIORS,
+    BAD_NORMALIZER,
+    NORMALIZER_IS_NUMBER,
     N_SPOILS
 };
 
@@ -261,6 +355,10 @@ static const struct {
     [ADD_BOS_IS_TEXT] = {LCKV_BAD_FORMAT, "tokenizer.ggml.add_bos_token"},
     [FLAG_TOO_LARGE] = {LCKV_BAD_FORMAT, "lckv.tokenizer.lstrip_ids has 12"},
     [BAD_PATTERN] = {LCKV_BAD_FORMAT, "lckv.tokenizer.patterns"},
+    [BAD_BEHAVIOR] = {LCKV_UNSUPPORTED, "lckv.tokenizer.behaviors: behavior \"ab\""},
+    [FEW_BEHAVIORS] = {LCKV_BAD_FORMAT, "1 behaviors, expected one for each of 0 patterns"},
+    [BAD_NORMALIZER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: JSON: line 1"},
+    [NORMALIZER_IS_NUMBER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: expected an object"},
 };
 
 /* Removes a key, which metadata have no function for. */
@@ -281,6 +379,7 @@ static lckv_status spoil(struct metadata *metadata, enum spoil what)
 {
     const struct text same[1] = {{"a", 1}}, merge = {"ab", 2}, one = {"a ", 2}, open = {"(", 1};
     int32_t numbers[12] = {12};
+    lckv_status status;
     for (int i = 0; i < 12; i++)
         numbers[i] = what == TYPE_0 ? 0 : what == TYPE_7 ? 7 : 12;
     switch (what) {
@@ -313,6 +412,16 @@ static lckv_status spoil(struct metadata *metadata, enum spoil what)
         return metadata_set_text(metadata, "tokenizer.ggml.add_bos_token", "yes", 3);
     case FLAG_TOO_LARGE:
         return metadata_set_i32s(metadata, "lckv.tokenizer.lstrip_ids", numbers, 1);
+    case FEW_BEHAVIORS:
+        return metadata_set_texts(metadata, "lckv.tokenizer.behaviors", &merge, 1);
+    case BAD_NORMALIZER:
+        return metadata_set_text(metadata, "lckv.tokenizer.normalizer", "{", 1);
+    case NORMALIZER_IS_NUMBER:
+        return metadata_set_text(metadata, "lckv.tokenizer.normalizer", "7", 1);
+    case BAD_BEHAVIOR:
+        status = metadata_set_texts(metadata, "lckv.tokenizer.behaviors", &merge, 1);
+        return status == LCKV_OK ? metadata_set_texts(metadata, "lckv.tokenizer.patterns", same, 1)
+                                 : status;
     default:
         return metadata_set_texts(metadata, "lckv.tokenizer.patterns", &open, 1);
     }
@@ -345,6 +454,9 @@ static void add_malformed(Suite *suite)
     tcase_add_test(tcase, hostile_patterns_stop_at_a_limit);
     tcase_add_loop_test(tcase, patterns_may_not_take_more_than_linear_time, 0, 6);
     tcase_add_test(tcase, patterns_may_not_take_memory_that_grows_with_the_text);
+    tcase_add_test(tcase, normalizers_may_not_make_texts_grow_without_end);
+    tcase_add_test(tcase, normalizers_may_not_take_more_than_linear_time);
+    tcase_add_test(tcase, normalized_tokens_are_made_within_limits);
     tcase_add_loop_test(tcase, bad_metadata_are_refused_by_name, 0, N_SPOILS);
     suite_add_tcase(suite, tcase);
 }

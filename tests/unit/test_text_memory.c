@@ -69,10 +69,10 @@ static lckv_status use_with(const struct checkpoint *checkpoint, struct counting
     return status;
 }
 
-START_TEST(every_failed_allocation_is_survived)
+/* Opens and uses the tokenizer with ever more allocations that succeed, until all do. */
+static void check_survival(const char *json, const char *config)
 {
-    char *json = read_data("llama3");
-    struct checkpoint checkpoint = checkpoint_of_json(json, "");
+    struct checkpoint checkpoint = checkpoint_of_json(json, config);
     checkpoint.chat_template = (struct text){template, sizeof template - 1};
     lckv_status status = LCKV_OUT_OF_MEMORY;
     size_t n = 0;
@@ -80,11 +80,36 @@ START_TEST(every_failed_allocation_is_survived)
         struct counting counting = {.n_allowed = n};
         status = use_with(&checkpoint, &counting);
         if (status != LCKV_OK)
-            ck_assert_int_eq(status, LCKV_OUT_OF_MEMORY);
+            ck_assert_msg(status == LCKV_OUT_OF_MEMORY, "%s", lckv_last_error());
     }
     ck_assert_ok(status);
     ck_assert_uint_gt(n, 10);
+}
+
+START_TEST(every_failed_allocation_is_survived)
+{
+    char *json = read_data("llama3");
+    check_survival(json, "");
     free(json);
+}
+END_TEST
+
+/* With all steps that have memory of their own. */
+START_TEST(every_failed_allocation_of_a_pipeline_is_survived)
+{
+    check_survival(
+        "{\"model\":" SMALL_MODEL(
+            "") ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},"
+                "{\"type\":\"StripAccents\"},{\"type\":\"Lowercase\"},{\"type\":\"Replace\","
+                "\"pattern\":{\"Regex\":\"\\\\s+|e\"},\"content\":\"abc \"}]},"
+                "\"added_tokens\":[{\"id\":11,\"content\":\"<|BOS|>\",\"normalized\":true,"
+                "\"special\":true}],"
+                "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"},"
+                "{\"type\":\"Punctuation\",\"behavior\":\"MergedWithNext\"},"
+                "{\"type\":\"ByteLevel\",\"add_prefix_space\":true},{\"type\":\"Split\","
+                "\"pattern\":"
+                "{\"String\":\"\xC4\xA0\"},\"behavior\":\"Contiguous\"}]}}",
+        "{\"bos_token\":\"<|BOS|>\"}");
 }
 END_TEST
 
@@ -93,6 +118,7 @@ static void add_memory(Suite *suite)
     TCase *tcase = tcase_create("memory");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, every_failed_allocation_is_survived);
+    tcase_add_test(tcase, every_failed_allocation_of_a_pipeline_is_survived);
     suite_add_tcase(suite, tcase);
 }
 

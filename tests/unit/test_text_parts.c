@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "base/utf8.h"
 #include "text/byte_level.h"
+#include "text/normalizer.h"
 #include "text/pretokenizer.h"
 #include "text/unicode.h"
 
@@ -190,6 +191,32 @@ START_TEST(single_word_tokens_stand_alone)
 }
 END_TEST
 
+/* Fails unless one step makes this of the text. */
+static void check_normalised(const struct normalizer_step *step, const char *text,
+                             const char *expected)
+{
+    struct arena arena;
+    struct normalizer normalizer = {.n_steps = 0};
+    struct matcher matcher;
+    struct normalizing normalizing;
+    struct text result;
+    arena_init(&arena, &memory_default_allocator);
+    ck_assert_ok(normalizer_init(&normalizer, &arena));
+    ck_assert_ok(normalizer_add(&normalizer, step, (struct text){"b+", 2}));
+    ck_assert_ok(matcher_init(&matcher, normalizer.memory));
+    matcher_allow(&matcher, strlen(text));
+    normalizing_init(&normalizing, &normalizer, &matcher);
+    ck_assert_ok(
+        normalizing_run(&normalizing, (struct text){text, strlen(text)}, NULL, 0, &result));
+    ck_assert_msg(result.length == strlen(expected) &&
+                      memcmp(result.bytes, expected, result.length) == 0,
+                  "%s: got %.*s, expected %s", text, (int)result.length, result.bytes, expected);
+    normalizing_release(&normalizing);
+    matcher_release(&matcher);
+    normalizer_release(&normalizer);
+    arena_release(&arena);
+}
+
 START_TEST(nfc_composes)
 {
     static const struct {
@@ -202,14 +229,9 @@ START_TEST(nfc_composes)
                  {"\xE1\x84\x80\xE1\x85\xA1", "\xEA\xB0\x80"},
                  {"\xE2\x84\xAB", "\xC3\x85"},
                  {"\xEF\xAC\x81", "\xEF\xAC\x81"}};
-    struct unicode_buffer buffer = {.allocator = &memory_default_allocator};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        ck_assert_ok(unicode_nfc(cases[i].text, strlen(cases[i].text), &buffer));
-        ck_assert_uint_eq(buffer.length, strlen(cases[i].normalised));
-        if (buffer.length > 0)
-            ck_assert_mem_eq(buffer.bytes, cases[i].normalised, buffer.length);
-    }
-    unicode_buffer_release(&buffer);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_normalised(&(struct normalizer_step){.kind = NORMALIZER_FORM}, cases[i].text,
+                         cases[i].normalised);
 }
 END_TEST
 
@@ -266,17 +288,21 @@ START_TEST(patterns_cut_text_into_words)
         struct arena arena;
         struct pretokenizer pretokenizer = {.n_steps = 0};
         struct splitter splitter;
+        struct matcher matcher;
         struct words words = {.length = 0};
         arena_init(&arena, &memory_default_allocator);
         ck_assert_ok(pretokenizer_init(&pretokenizer, &arena));
         ck_assert_ok(pretokenizer_add(&pretokenizer,
-                                      (struct text){cases[i].pattern, strlen(cases[i].pattern)}));
-        ck_assert_ok(splitter_init(&splitter, &pretokenizer, join, &words));
-        splitter_allow(&splitter, strlen(cases[i].text));
+                                      (struct text){cases[i].pattern, strlen(cases[i].pattern)},
+                                      PRETOKENIZER_ISOLATED, false));
+        ck_assert_ok(matcher_init(&matcher, pretokenizer.memory));
+        splitter_init(&splitter, &pretokenizer, &matcher, join, &words);
+        matcher_allow(&matcher, strlen(cases[i].text));
         ck_assert_ok(splitter_run(&splitter, cases[i].text, strlen(cases[i].text)));
         ck_assert_msg(strcmp(words.joined, cases[i].words) == 0, "%s: got %s, expected %s",
                       cases[i].pattern, words.joined, cases[i].words);
         splitter_release(&splitter);
+        matcher_release(&matcher);
         pretokenizer_release(&pretokenizer);
         arena_release(&arena);
     }

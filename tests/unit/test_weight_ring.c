@@ -34,7 +34,8 @@ static uint32_t number_at(uint64_t offset)
     return (uint32_t)(offset / 4 * 7 + offset / BLOCK);
 }
 
-static void begin_trial(uint32_t n_places, int64_t patience)
+/* The first portion has `first_bytes` bytes, LARGEST or more. */
+static void begin_trial_of(size_t first_bytes, uint32_t n_places, int64_t patience)
 {
     enum { END = 40 * BLOCK };
     static uint32_t numbers[END / 4];
@@ -43,10 +44,12 @@ static void begin_trial(uint32_t n_places, int64_t patience)
     for (uint64_t i = 0; i < END; i += 4)
         numbers[i / 4] = number_at(i);
     folder_write("file", numbers, sizeof numbers);
+    ck_assert_int_eq(truncate(folder_path("file"), (off_t)(END + first_bytes)), 0);
     for (uint32_t i = 0; i < N_PORTIONS; i++)
         trial.portions[i] =
             (struct portion){.offset = (uint64_t)BLOCK * 3 * i + BLOCK,
                              .n_bytes = i % 3 == 0 ? LARGEST : 64 * (i + 1) + (i % 2) * BLOCK};
+    trial.portions[0].n_bytes = first_bytes;
     trial.plan = parse("0_4_4_4_4_4_4_7", N_LAYERS);
     arena_init(&trial.arena, &memory_default_allocator);
     static char path[FOLDER_PATH]; /* for messages */
@@ -60,6 +63,11 @@ static void begin_trial(uint32_t n_places, int64_t patience)
                                      .patience = patience};
     ck_assert_ok(weight_ring_create(&parts, &trial.arena, &memory_default_allocator, &trial.ring));
     file_close(&file);
+}
+
+static void begin_trial(uint32_t n_places, int64_t patience)
+{
+    begin_trial_of(LARGEST, n_places, patience);
 }
 
 static void end_trial(void)
@@ -236,6 +244,53 @@ START_TEST(a_file_that_does_not_answer_is_given_up)
 }
 END_TEST
 
+enum { PIECE = 4 << 20 }; /* the bytes that one read asks for */
+
+/* All pieces of a portion take longer than the patience, but none of them does. */
+START_TEST(a_slow_file_is_waited_for)
+{
+    size_t shift;
+    begin_trial_of(3 * PIECE, RING_LEAST_PLACES, 3000000000);
+    reads.milliseconds = 1200;
+    ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+    ck_assert(weight_ring_await(trial.ring, 0, 0, &never, &shift));
+    reads.milliseconds = 0;
+    ck_assert_ok(weight_ring_end(trial.ring));
+    end_trial();
+}
+END_TEST
+
+static void *let_a_piece_through(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 50; i++)
+        reads_sleep();
+    reads.stuck_from = (int64_t)trial.portions[0].offset + 2 * PIECE;
+    return NULL;
+}
+
+START_TEST(a_row_is_read_before_the_rest_of_a_portion)
+{
+    pthread_t thread;
+    const uint8_t *row;
+    begin_trial_of(3 * PIECE, RING_LEAST_PLACES, 2000000000);
+    const uint64_t before = reads.n_bytes;
+    reads.stuck_from = (int64_t)trial.portions[0].offset + PIECE;
+    ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+    while (reads.n_bytes - before < PIECE)
+        reads_sleep();
+    for (int i = 0; i < 20; i++) /* the thread waits for the second piece */
+        reads_sleep();
+    ck_assert_int_eq(pthread_create(&thread, NULL, let_a_piece_through, NULL), 0);
+    ck_assert(weight_ring_read(trial.ring, 192, ROW, &never, &row));
+    check_bytes(row, 192, ROW);
+    pthread_join(thread, NULL);
+    reads.stuck_from = 0;
+    ck_assert_ok(weight_ring_end(trial.ring));
+    end_trial();
+}
+END_TEST
+
 static _Atomic int cancelled;
 
 static void *cancel_soon(void *argument)
@@ -315,6 +370,8 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, a_full_ring_reads_nothing, 0, N_PORTIONS - RING_LEAST_PLACES + 1);
     tcase_add_test(tcase, a_pass_in_another_order_than_announced_is_refused);
     tcase_add_test(tcase, a_file_that_does_not_answer_is_given_up);
+    tcase_add_test(tcase, a_slow_file_is_waited_for);
+    tcase_add_test(tcase, a_row_is_read_before_the_rest_of_a_portion);
     tcase_add_loop_test(tcase, waiting_ends_when_the_call_is_cancelled, 0, 2);
     tcase_add_test(tcase, passes_take_turns);
     suite_add_tcase(suite, tcase);

@@ -1,0 +1,304 @@
+/*
+ * Makes one plan of what a configuration says in several keys. See hparams_plan.h.
+ *
+ * Some keys give each layer a kind, full or sliding; others are statements about sources, which
+ * must all say the same.
+ */
+#include "model/hparams_plan.h"
+
+#include "base/status.h"
+#include "format/json.h"
+#include "model/architecture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CONFIG "config.json"
+#define NO_LAYER UINT32_MAX
+
+/* What has been read so far. */
+struct words {
+    uint32_t n_layers;
+    bool has_kinds;
+    bool sliding[PLAN_MAX_LAYERS]; /* the kinds; if there are none, all are full */
+    const char *first;             /* the key of the first statement about sources, or NULL */
+    uint32_t sources[PLAN_MAX_LAYERS];
+};
+
+/* ---- Statements about sources ---- */
+
+static lckv_status state(struct words *words, const char *key, const uint32_t *sources)
+{
+    for (uint32_t i = 0; i < words->n_layers; i++) {
+        if (sources[i] >= words->n_layers)
+            return fail(LCKV_BAD_PLAN, "%s gives layer %u the source %u; expected less than %u",
+                        key, i, sources[i], words->n_layers);
+        if (words->first != NULL && words->sources[i] != sources[i])
+            return fail(LCKV_BAD_PLAN,
+                        "%s and %s contradict each other: layer %u reads layer %u by the one and "
+                        "layer %u by the other",
+                        words->first, key, i, words->sources[i], sources[i]);
+    }
+    if (words->first == NULL)
+        memcpy(words->sources, sources, words->n_layers * sizeof *sources);
+    words->first = words->first != NULL ? words->first : key;
+    return LCKV_OK;
+}
+
+/* The last `n` layers read the last of the others, or the last that is of their own kind. */
+static lckv_status state_shared(struct words *words, const char *key, uint32_t n, bool by_kind)
+{
+    uint32_t sources[PLAN_MAX_LAYERS], last[2] = {NO_LAYER, NO_LAYER};
+    if (n == 0)
+        return LCKV_OK;
+    if (n >= words->n_layers)
+        return fail(LCKV_BAD_PLAN, "%s is %u; expected less than the number of layers, %u", key, n,
+                    words->n_layers);
+    const uint32_t n_own = words->n_layers - n;
+    for (uint32_t i = 0; i < words->n_layers; i++) {
+        const bool kind = by_kind && words->sliding[i];
+        if (i < n_own)
+            last[kind] = i;
+        if (last[kind] == NO_LAYER)
+            return fail(LCKV_BAD_PLAN,
+                        "%s is %u, but none of the first %u layers is %s as layer %u is, which "
+                        "shares with the last such layer",
+                        key, n, n_own, kind ? "sliding" : "full", i);
+        sources[i] = last[kind];
+    }
+    return state(words, key, sources);
+}
+
+/* Groups of `factor` layers read the first of the group. */
+static lckv_status state_groups(struct words *words, const char *key, uint32_t factor)
+{
+    uint32_t sources[PLAN_MAX_LAYERS];
+    if (factor == 0)
+        return fail(LCKV_BAD_PLAN, "%s is 0; expected a number of layers", key);
+    for (uint32_t i = 0; i < words->n_layers; i++)
+        sources[i] = i - i % factor;
+    return state(words, key, sources);
+}
+
+/*
+ * A plan in lckv's own language. Its windows must be those of the kinds, or are the kinds if there
+ * are no others.
+ */
+static lckv_status state_plan(struct words *words, const char *key, struct text text,
+                              const lckv_allocator *allocator)
+{
+    uint32_t sources[PLAN_MAX_LAYERS];
+    struct lckv_plan *plan = NULL;
+    lckv_status status = plan_parse(text.bytes, text.length, words->n_layers, allocator, &plan);
+    if (status != LCKV_OK)
+        return status;
+    for (uint32_t i = 0; i < words->n_layers; i++) {
+        sources[i] = plan->layers[i].source;
+        if (status == LCKV_OK && words->has_kinds && plan->layers[i].windowed != words->sliding[i])
+            status = fail(LCKV_BAD_PLAN, "%s contradicts the kinds of layers: layer %u is %s", key,
+                          i, words->sliding[i] ? "sliding" : "full");
+        words->sliding[i] = plan->layers[i].windowed;
+    }
+    plan_release(plan);
+    return status == LCKV_OK ? state(words, key, sources) : status;
+}
+
+/* Writes the plan as text; none if nothing was said. */
+static lckv_status write_plan(const struct words *words, struct arena *arena, struct text *plan)
+{
+    const size_t capacity = (size_t)words->n_layers * 8 + 1;
+    size_t used = 0;
+    char *text;
+    if (words->first == NULL && !words->has_kinds)
+        return LCKV_OK;
+    lckv_status status = arena_alloc(arena, capacity, 1, "a layer plan", &text);
+    if (status != LCKV_OK)
+        return status;
+    for (uint32_t i = 0; i < words->n_layers; i++)
+        used += (size_t)snprintf(text + used, capacity - used, "%s%u%s", i > 0 ? "_" : "",
+                                 words->first != NULL ? words->sources[i] : i,
+                                 words->sliding[i] ? "s" : "");
+    *plan = (struct text){text, used};
+    return LCKV_OK;
+}
+
+/* Numbers of layers beyond the limit are refused elsewhere. */
+static bool can_have_plan(const struct hparams *h)
+{
+    return h->n_layers > 0 && h->n_layers <= PLAN_MAX_LAYERS;
+}
+
+/* ---- config.json ---- */
+
+/* A failure that does not say yet where it was. */
+static lckv_status in_config(lckv_status status)
+{
+    return status == LCKV_OK ? status : fail_in(status, CONFIG);
+}
+
+/* The kind of each layer: "full_attention" or "sliding_attention". */
+static lckv_status read_kinds(const struct json_value *list, struct words *words)
+{
+    size_t i = 0;
+    for (const struct json_value *entry = json_first(list); entry != NULL;
+         entry = json_next(list, entry), i++) {
+        struct text kind = json_text(entry);
+        const bool sliding = text_equals(kind, "sliding_attention");
+        if (!json_is(entry, JSON_STRING) || (!sliding && !text_equals(kind, "full_attention")))
+            return fail(LCKV_UNSUPPORTED,
+                        CONFIG ": layer_types entry %zu is %s; expected full_attention or "
+                               "sliding_attention",
+                        i,
+                        json_is(entry, JSON_STRING) ? quoted(kind.bytes, kind.length).text
+                                                    : "no string");
+        if (i < words->n_layers)
+            words->sliding[i] = sliding;
+    }
+    if (i != words->n_layers)
+        return fail(LCKV_BAD_FORMAT,
+                    CONFIG ": layer_types has %zu entries; expected %u, one for each layer", i,
+                    words->n_layers);
+    words->has_kinds = true;
+    return LCKV_OK;
+}
+
+/* layer_types is a plan if it is a string, and the kinds of layers if it is a list. */
+static lckv_status read_layer_types(struct checkpoint *checkpoint, const struct json_value *config,
+                                    struct words *words, struct text *plan)
+{
+    const struct json_value *types = json_find(config, "layer_types");
+    if (types == NULL || json_is(types, JSON_NULL))
+        return LCKV_OK;
+    if (json_is(types, JSON_ARRAY))
+        return read_kinds(types, words);
+    lckv_status status = json_get_text(config, CONFIG, "layer_types", plan, NULL);
+    if (status == LCKV_OK && plan->length == 0)
+        status = fail(LCKV_BAD_PLAN, CONFIG ": layer_types is empty");
+    if (status == LCKV_OK)
+        status = arena_copy(&checkpoint->arena, plan->bytes, plan->length, &plan->bytes);
+    return status == LCKV_OK
+               ? in_config(state_plan(words, "layer_types", *plan, &checkpoint->arena.allocator))
+               : status;
+}
+
+static lckv_status read_config_statements(const struct json_value *config, struct words *words)
+{
+    uint32_t n_shared = 0, n_reused = 0, factor = 1, sources[PLAN_MAX_LAYERS];
+    bool use_cla = false, has_sources = false;
+    lckv_status status = json_get_u32(config, CONFIG, "num_kv_shared_layers", &n_shared, NULL);
+    if (status == LCKV_OK)
+        status = in_config(state_shared(words, "num_kv_shared_layers", n_shared, true));
+    if (status == LCKV_OK)
+        status = json_get_u32(config, CONFIG, "num_kv_reuse_layers", &n_reused, NULL);
+    if (status == LCKV_OK)
+        status = in_config(state_shared(words, "num_kv_reuse_layers", n_reused, false));
+    if (status == LCKV_OK)
+        status = json_get_bool(config, CONFIG, "use_cla", &use_cla, NULL);
+    if (status == LCKV_OK && use_cla)
+        status = json_get_u32(config, CONFIG, "cla_share_factor", &factor, NULL);
+    if (status == LCKV_OK && use_cla)
+        status = in_config(state_groups(words, "cla_share_factor", factor));
+    const struct json_value *list = NULL;
+    if (status == LCKV_OK)
+        status = json_get_array(config, CONFIG, "kv_source_layers", &list);
+    if (status == LCKV_OK && list != NULL && json_count(list) > 0)
+        status = json_get_u32s(config, CONFIG, "kv_source_layers", sources, words->n_layers,
+                               &has_sources);
+    if (status == LCKV_OK && has_sources)
+        status = in_config(state(words, "kv_source_layers", sources));
+    return status;
+}
+
+lckv_status hparams_plan_from_config(struct checkpoint *checkpoint, const struct json_value *config,
+                                     struct hparams *h)
+{
+    struct words words = {.n_layers = h->n_layers};
+    if (!can_have_plan(h))
+        return LCKV_OK;
+    lckv_status status = read_layer_types(checkpoint, config, &words, &h->plan);
+    if (status == LCKV_OK)
+        status = read_config_statements(config, &words);
+    return status == LCKV_OK && h->plan.length == 0
+               ? write_plan(&words, &checkpoint->arena, &h->plan)
+               : status;
+}
+
+/* ---- GGUF ---- */
+
+#define KEY_BYTES 128
+
+static const char *key_of(const struct hparams *h, const char *suffix, char key[KEY_BYTES])
+{
+    snprintf(key, KEY_BYTES, "%s.%s", h->architecture_name, suffix);
+    return key;
+}
+
+/* The kinds of layers, as one bool for each: whether it is sliding. */
+static lckv_status read_pattern(const struct metadata *metadata, const struct hparams *h,
+                                struct words *words)
+{
+    char key[KEY_BYTES];
+    const struct metadata_value *pattern =
+        metadata_find(metadata, key_of(h, "attention.sliding_window_pattern", key));
+    if (pattern == NULL)
+        return LCKV_OK;
+    if (pattern->type != METADATA_ARRAY || pattern->element_type != METADATA_BOOL ||
+        pattern->count != words->n_layers)
+        return fail(LCKV_BAD_FORMAT, "metadata %s: expected an array of %u bools", key,
+                    words->n_layers);
+    for (uint32_t i = 0; i < words->n_layers; i++)
+        words->sliding[i] = pattern->as.elements[i] != 0;
+    words->has_kinds = true;
+    return LCKV_OK;
+}
+
+/* lckv's own key counts first. A window that no layer has would be a window of another model. */
+static lckv_status read_window(const struct metadata *metadata, const struct words *words,
+                               struct hparams *h)
+{
+    char key[KEY_BYTES];
+    uint32_t window = 0;
+    lckv_status status =
+        metadata_get_u32(metadata, key_of(h, "attention.sliding_window", key), &window, NULL);
+    if (status != LCKV_OK || window == 0)
+        return status;
+    const bool in_plan = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
+    if (!words->has_kinds && !in_plan)
+        return fail(LCKV_UNSUPPORTED, "%s is %u, but no key says which layers have that window",
+                    key, window);
+    if (h->sliding_window == 0)
+        h->sliding_window = window;
+    return LCKV_OK;
+}
+
+lckv_status hparams_plan_from_gguf(struct checkpoint *checkpoint, struct hparams *h)
+{
+    const struct metadata *metadata = &checkpoint->metadata;
+    struct words words = {.n_layers = h->n_layers};
+    char shared[KEY_BYTES], listed[KEY_BYTES];
+    uint32_t n_shared = 0, sources[PLAN_MAX_LAYERS];
+    bool found = false;
+    if (!can_have_plan(h))
+        return LCKV_OK;
+    lckv_status status = read_pattern(metadata, h, &words);
+    if (status == LCKV_OK)
+        status = read_window(metadata, &words, h);
+    if (status == LCKV_OK && h->plan.length > 0)
+        status = state_plan(&words, "lckv.layer_types", h->plan, &checkpoint->arena.allocator);
+    if (status == LCKV_OK)
+        status = metadata_get_u32(metadata, key_of(h, "attention.shared_kv_layers", shared),
+                                  &n_shared, NULL);
+    if (status == LCKV_OK)
+        status = state_shared(&words, shared, n_shared, true);
+    const struct metadata_value *list =
+        metadata_find(metadata, key_of(h, "attention.kv_source_layers", listed));
+    if (status == LCKV_OK && list != NULL && list->type != METADATA_ARRAY)
+        status = fail(LCKV_BAD_FORMAT, "metadata %s: expected an array of integers", listed);
+    if (status == LCKV_OK)
+        status = metadata_get_u32s(metadata, listed, sources, words.n_layers, &found);
+    if (status == LCKV_OK && found)
+        status = state(&words, listed, sources);
+    return status == LCKV_OK && h->plan.length == 0
+               ? write_plan(&words, &checkpoint->arena, &h->plan)
+               : status;
+}

@@ -1,0 +1,60 @@
+/*
+ * Writes a plan in the keys of GGUF that other programs read. hparams_write.c writes lckv's own.
+ */
+#include "model/hparams_plan.h"
+
+#include <stdio.h>
+
+#define KEY_BYTES 128
+#define NO_LAYER UINT32_MAX
+
+static const char *key_of(const char *architecture, const char *suffix, char key[KEY_BYTES])
+{
+    snprintf(key, KEY_BYTES, "%s.%s", architecture, suffix);
+    return key;
+}
+
+/* How many layers share with the last own layer of their kind; 0 if any shares otherwise. */
+static uint32_t count_shared(const struct lckv_plan *plan)
+{
+    uint32_t n_own = 0, last[2] = {NO_LAYER, NO_LAYER};
+    while (n_own < plan->n_layers && plan->layers[n_own].source == n_own) {
+        last[plan->layers[n_own].windowed] = n_own;
+        n_own++;
+    }
+    for (uint32_t i = n_own; i < plan->n_layers; i++) {
+        if (plan->layers[i].source != last[plan->layers[i].windowed])
+            return 0;
+    }
+    return plan->n_layers - n_own;
+}
+
+lckv_status hparams_plan_to_metadata(const struct hparams *h, const struct lckv_plan *plan,
+                                     const char *architecture, struct metadata *metadata)
+{
+    int32_t sources[PLAN_MAX_LAYERS];
+    bool sliding[PLAN_MAX_LAYERS], shares = false, slides = false;
+    char key[KEY_BYTES];
+    lckv_status status = LCKV_OK;
+    for (uint32_t i = 0; i < plan->n_layers; i++) {
+        sources[i] = (int32_t)plan->layers[i].source;
+        sliding[i] = plan->layers[i].windowed;
+        shares |= plan->layers[i].source != i;
+        slides |= plan->layers[i].windowed;
+    }
+    if (shares)
+        status =
+            metadata_set_i32s(metadata, key_of(architecture, "attention.kv_source_layers", key),
+                              sources, plan->n_layers);
+    if (status == LCKV_OK && shares && count_shared(plan) > 0)
+        status = metadata_set_u32(metadata, key_of(architecture, "attention.shared_kv_layers", key),
+                                  count_shared(plan));
+    if (status == LCKV_OK && slides)
+        status = metadata_set_u32(metadata, key_of(architecture, "attention.sliding_window", key),
+                                  h->sliding_window);
+    if (status == LCKV_OK && slides)
+        status = metadata_set_bools(metadata,
+                                    key_of(architecture, "attention.sliding_window_pattern", key),
+                                    sliding, plan->n_layers);
+    return status;
+}

@@ -1,0 +1,121 @@
+/*
+ * Reads the normaliser of tokenizer.json, or the same description from GGUF metadata. Kinds that
+ * this version lacks are refused by name.
+ */
+#include "text/tokenizer_parts.h"
+
+#include "base/status.h"
+
+#define NORMALIZER "normalizer"
+
+static const struct text no_pattern = {"", 0};
+
+static lckv_status add_step(struct tokenizer *tokenizer, const struct normalizer_step *step,
+                            struct text pattern)
+{
+    lckv_status status = normalizer_add(&tokenizer->normalizer, step, pattern);
+    return status == LCKV_OK ? status : fail_in(status, NORMALIZER);
+}
+
+static lckv_status read_strip(struct tokenizer *tokenizer, const struct json_value *strip)
+{
+    struct normalizer_step step = {.kind = NORMALIZER_STRIP, .at_start = true, .at_end = true};
+    lckv_status status =
+        tokenizer_check_members(strip, NORMALIZER ": Strip", "type strip_left strip_right");
+    if (status == LCKV_OK)
+        status = json_get_bool(strip, NORMALIZER, "strip_left", &step.at_start, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(strip, NORMALIZER, "strip_right", &step.at_end, NULL);
+    return status == LCKV_OK ? add_step(tokenizer, &step, no_pattern) : status;
+}
+
+static lckv_status read_replace(struct tokenizer *tokenizer, const struct json_value *replace)
+{
+    struct normalizer_step step = {.kind = NORMALIZER_REPLACE};
+    struct text pattern, content = {"", 0};
+    bool found = false;
+    lckv_status status =
+        tokenizer_check_members(replace, NORMALIZER ": Replace", "type pattern content");
+    if (status == LCKV_OK)
+        status = tokenizer_read_pattern(tokenizer, replace, NORMALIZER ": Replace", &pattern);
+    if (status == LCKV_OK)
+        status = json_get_text(replace, NORMALIZER, "content", &content, &found);
+    if (status == LCKV_OK && !found)
+        return fail(LCKV_BAD_FORMAT, NORMALIZER ": Replace: content is missing, expected a string");
+    if (status == LCKV_OK)
+        status = arena_copy(&tokenizer->arena, content.bytes, content.length, &step.content.bytes);
+    step.content.length = content.length;
+    return status == LCKV_OK ? add_step(tokenizer, &step, pattern) : status;
+}
+
+/* Kinds without members. */
+static const struct {
+    const char *name;
+    struct normalizer_step step;
+} plain_kinds[] = {
+    {"NFC", {.kind = NORMALIZER_FORM, .form = NORMAL_FORM_C}},
+    {"NFD", {.kind = NORMALIZER_FORM, .form = NORMAL_FORM_D}},
+    {"NFKC", {.kind = NORMALIZER_FORM, .form = NORMAL_FORM_KC}},
+    {"NFKD", {.kind = NORMALIZER_FORM, .form = NORMAL_FORM_KD}},
+    {"Lowercase", {.kind = NORMALIZER_LOWERCASE}},
+    {"StripAccents", {.kind = NORMALIZER_STRIP_ACCENTS}},
+};
+#define N_PLAIN_KINDS (sizeof plain_kinds / sizeof plain_kinds[0])
+
+static lckv_status read_step(struct tokenizer *tokenizer, const struct json_value *object)
+{
+    struct text type;
+    lckv_status status = tokenizer_get_type(object, NORMALIZER, &type);
+    if (status != LCKV_OK)
+        return status;
+    if (text_equals(type, "Strip"))
+        return read_strip(tokenizer, object);
+    if (text_equals(type, "Replace"))
+        return read_replace(tokenizer, object);
+    if (text_equals(type, "Sequence")) {
+        status = tokenizer_check_members(object, NORMALIZER, "type normalizers");
+        return status == LCKV_OK ? tokenizer_read_sequence(tokenizer, object, NORMALIZER,
+                                                           "normalizers", read_step)
+                                 : status;
+    }
+    for (size_t i = 0; i < N_PLAIN_KINDS; i++) {
+        if (!text_equals(type, plain_kinds[i].name))
+            continue;
+        status = tokenizer_check_members(object, NORMALIZER, "type");
+        return status == LCKV_OK ? add_step(tokenizer, &plain_kinds[i].step, no_pattern) : status;
+    }
+    return tokenizer_refuse_kind(NORMALIZER, type);
+}
+
+lckv_status tokenizer_add_nfc(struct tokenizer *tokenizer)
+{
+    return add_step(tokenizer, &plain_kinds[0].step, no_pattern);
+}
+
+lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
+                                      const struct json_value *normalizer)
+{
+    char *source;
+    if (normalizer == NULL)
+        return LCKV_OK;
+    size_t length = json_write(normalizer, NULL, 0);
+    lckv_status status = arena_text(&tokenizer->arena, length, &source);
+    if (status != LCKV_OK)
+        return status;
+    tokenizer->normalizer_source.length = json_write(normalizer, source, length);
+    tokenizer->normalizer_source.bytes = source;
+    return read_step(tokenizer, normalizer);
+}
+
+lckv_status tokenizer_read_normalizer_text(struct tokenizer *tokenizer, struct text json)
+{
+    struct json_document document = {.root = NULL};
+    lckv_status status =
+        json_parse(json.bytes, json.length, "JSON", &tokenizer->arena.allocator, &document);
+    if (status == LCKV_OK && !json_is(document.root, JSON_OBJECT))
+        status = fail(LCKV_BAD_FORMAT, "expected an object");
+    if (status == LCKV_OK)
+        status = tokenizer_read_normalizer(tokenizer, document.root);
+    json_release(&document);
+    return status == LCKV_OK ? status : fail_in(status, "%s", KEY_NORMALIZER);
+}

@@ -1,0 +1,127 @@
+/*
+ * Saved sessions whose checksums are right and whose numbers are not, as only somebody who means
+ * it can make them, are refused.
+ */
+#include "saved_support.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* The stream is a header, a frame, and the frame of no bytes: docs/saved-sessions.md. */
+enum { HEADER = 12, FRAME = HEADER + 4, SESSION = 24, CHECKSUM = 8 };
+
+static uint32_t frame_length(const struct bytes *bytes)
+{
+    uint32_t n;
+    memcpy(&n, bytes->data + HEADER, sizeof n);
+    ck_assert_uint_eq(bytes->length, FRAME + n + CHECKSUM + 4 + CHECKSUM);
+    return n;
+}
+
+static void put_checksum(struct bytes *bytes, size_t begin, size_t n, uint64_t *sum)
+{
+    *sum = XXH3_64bits_withSeed(bytes->data + begin, n, *sum);
+    memcpy(bytes->data + begin + n, sum, sizeof *sum);
+}
+
+/* Changes bytes of the frame, and makes the checksums those of the result. */
+static void change(struct bytes *bytes, size_t at, const void *value, size_t size)
+{
+    const size_t n = frame_length(bytes);
+    uint64_t sum = XXH3_64bits(bytes->data, HEADER);
+    memcpy(bytes->data + at, value, size);
+    put_checksum(bytes, HEADER, 4 + n, &sum);
+    put_checksum(bytes, FRAME + n + CHECKSUM, 4, &sum);
+}
+
+/* Where the numbers of the first session begin. */
+static size_t first_session(lckv_cache *cache)
+{
+    lckv_session *session = make_session(cache);
+    struct bytes empty = save(&session, 1);
+    const size_t at = FRAME + frame_length(&empty) - SESSION;
+    lckv_session_release(session);
+    free(empty.data);
+    return at;
+}
+
+struct lie {
+    uint64_t value;
+    enum { LENGTH, MIN_LENGTH, ITERATED_FROM, TOKENS } field; /* TOKENS: the first one */
+    const char *message;
+};
+
+/* A text of 60 tokens is restored, but not with one of the lies. */
+static void refuse_lies(const char *name, lckv_cache_options options, const struct lie *lies,
+                        size_t n_lies)
+{
+    float logits[N_VOCAB];
+    lckv_model *model = open_golden(name, 0);
+    options.n_threads = 1;
+    lckv_cache *cache = make_cache(model, options);
+    lckv_session *session = make_session(cache), *restored = NULL;
+    append(session, cache, 0, 60, logits);
+    const size_t at = first_session(cache);
+    struct bytes truth = save(&session, 1);
+    for (size_t i = 0; i < n_lies; i++) {
+        struct bytes bytes = save(&session, 1);
+        const lckv_cache_stats before = stats_of(cache);
+        size_t n = 0;
+        change(&bytes, at + 8 * lies[i].field, &lies[i].value,
+               lies[i].field < TOKENS ? sizeof lies[i].value : sizeof(lckv_token));
+        ck_assert_status(restore_some(cache, &bytes, &restored, 1, &n), LCKV_BAD_FORMAT);
+        ck_assert_error_has(lies[i].message);
+        const lckv_cache_stats after = stats_of(cache);
+        ck_assert_mem_eq(&before, &after, sizeof before);
+        free(bytes.data);
+    }
+    restore(cache, &truth, &restored, 1);
+    lckv_session_release(restored);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    free(truth.data);
+}
+
+START_TEST(an_ordinary_session_can_go_back_to_its_beginning)
+{
+    const struct lie lies[] = {{(uint64_t)UINT32_MAX + 1, LENGTH, "length 4294967296"},
+                               {UINT64_MAX, LENGTH, "has length"},
+                               {60, MIN_LENGTH, "min_length 60"},
+                               {UINT64_MAX, MIN_LENGTH, "has min_length"},
+                               {60, ITERATED_FROM, "iterated_from 60"},
+                               {N_VOCAB, TOKENS, "token 160"},
+                               {UINT64_MAX, TOKENS, "token 4294967295"}};
+    refuse_lies(UPWARD, (lckv_cache_options){0}, lies, COUNT(lies));
+}
+END_TEST
+
+/* Its window is 7, so it drops nothing before min_length is 8. */
+START_TEST(a_windowed_session_goes_back_no_further_than_its_window_allows)
+{
+    const struct lie lies[] = {{7, MIN_LENGTH, "min_length 7"}, {61, MIN_LENGTH, "min_length 61"}};
+    refuse_lies(WINDOWED, (lckv_cache_options){.rollback = 4}, lies, COUNT(lies));
+}
+END_TEST
+
+START_TEST(a_session_without_end_goes_back_no_further_than_its_window_allows)
+{
+    const lckv_cache_options options = {.context_window = 20, .n_sinks = 3, .rollback = 4};
+    const struct lie lies[] = {{20, MIN_LENGTH, "min_length 20"},
+                               {61, MIN_LENGTH, "min_length 61"},
+                               {(uint64_t)UINT32_MAX + 1, LENGTH, "length 4294967296"},
+                               {N_VOCAB, TOKENS, "token 160"}};
+    refuse_lies(DOWNWARD, options, lies, COUNT(lies));
+}
+END_TEST
+
+static void add_all(Suite *suite)
+{
+    TCase *tcase = tcase_create("lies");
+    tcase_add_test(tcase, an_ordinary_session_can_go_back_to_its_beginning);
+    tcase_add_test(tcase, a_windowed_session_goes_back_no_further_than_its_window_allows);
+    tcase_add_test(tcase, a_session_without_end_goes_back_no_further_than_its_window_allows);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("lies", add_all)
