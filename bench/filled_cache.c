@@ -107,7 +107,7 @@ static void make_cache(struct filled_cache *filled)
 /* Numbers from -1 to 1, which every type of keys and values can hold. */
 static void make_page(struct filled_cache *filled)
 {
-    const struct kv_layout *layout = &filled->cache->layout;
+    const struct kv_layout *layout = &filled->cache->layouts[0];
     float *k = allocate(layout->head_dim, sizeof *k), *v = allocate(layout->head_dim, sizeof *v);
     struct random random;
     random_seed(&random, 1);
@@ -133,7 +133,7 @@ static void fill_pages(const struct filled_cache *filled, const lckv_session *se
         for (size_t i = 0; i < slot->count; i++) {
             if (slot->ids[i] != PAGE_NONE)
                 memcpy(page_address(&filled->cache->pages, slot->ids[i]), filled->page,
-                       filled->cache->layout.page_bytes);
+                       filled->cache->layouts[0].page_bytes);
         }
     }
 }

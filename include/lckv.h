@@ -222,12 +222,18 @@ LCKV_API lckv_status lckv_plan_describe(const lckv_plan *plan, char *buffer, siz
 
 /* ---- Memory planner ------------------------------------------------------------------------ */
 
+/* The keys and values of one token in one layer. This struct never grows. */
+typedef struct lckv_kv_shape {
+    uint32_t n_kv_heads;
+    uint32_t head_dim;
+} lckv_kv_shape;
+
 /* What to plan for: a plan, the shape of a model, tokens, sessions, bytes. Needs no model. */
 typedef struct lckv_memory_request {
     size_t size;
-    const lckv_plan *plan;   /* required */
-    uint32_t n_kv_heads;     /* required */
-    uint32_t head_dim;       /* required */
+    const lckv_plan *plan; /* required */
+    uint32_t n_kv_heads;   /* these two are required, unless there are kv_shapes */
+    uint32_t head_dim;
     lckv_dtype kv_dtype;     /* as in lckv_cache_options; 0: f16 */
     uint32_t sliding_window; /* tokens that windowed layers attend to; required if there are any */
     uint32_t rollback;       /* as in lckv_cache_options; 0: 64 */
@@ -239,6 +245,10 @@ typedef struct lckv_memory_request {
     uint32_t context_window; /* these two as in lckv_cache_options */
     uint32_t n_sinks;
     uint32_t reserved;
+    const lckv_kv_shape *kv_shapes; /* of each layer of the plan, if they differ; NULL: all layers
+                                       have n_kv_heads and head_dim. Not more than 4 different
+                                       ones: LCKV_UNSUPPORTED */
+    size_t n_kv_shapes;             /* the number of layers; 0 without kv_shapes */
 } lckv_memory_request;
 LCKV_API lckv_status lckv_memory_request_init(lckv_memory_request *request, size_t size);
 
@@ -398,7 +408,7 @@ typedef struct lckv_model_info {
     uint32_t hidden_size;
     uint32_t intermediate_size;
     uint32_t n_heads;
-    uint32_t n_kv_heads;
+    uint32_t n_kv_heads; /* lckv_model_get_layer has these two, and intermediate_size, by layer */
     uint32_t head_dim;
     uint32_t context_length; /* the tokens that the model was trained for; not a limit */
     uint32_t sliding_window; /* tokens attended by windowed layers; 0 if the plan has none */
@@ -435,6 +445,21 @@ typedef struct lckv_model_info {
     uint32_t reserved;
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
+
+/* What may differ from layer to layer; lckv_model_info has the largest number of each. */
+typedef struct lckv_model_layer {
+    size_t size;
+    lckv_kv_shape kv_shape; /* also of the keys and values of the layer that it reads */
+    uint32_t intermediate_size;
+    uint32_t reserved;
+} lckv_model_layer;
+
+/*
+ * Layer `layer`, from 0 on. lckv_plan_get_layer tells what it reads. LCKV_INVALID_ARGUMENT if there
+ * is no such layer.
+ */
+LCKV_API lckv_status lckv_model_get_layer(const lckv_model *model, uint32_t layer,
+                                          lckv_model_layer *info);
 
 /*
  * A number that tells models apart, for files of what was computed with one. It covers the shape,

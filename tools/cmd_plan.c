@@ -117,13 +117,19 @@ static int show_for_model(const struct question *question, bool as_json)
     if (status != EXIT_SUCCESS)
         return status;
     lckv_model_info info = {.size = sizeof info};
-    if (lckv_model_get_info(model, &info) != LCKV_OK) {
+    size_t n_shapes;
+    lckv_kv_shape *shapes = model_kv_shapes(model, &n_shapes);
+    if (shapes == NULL) {
+        status = EXIT_FAILURE;
+    } else if (lckv_model_get_info(model, &info) != LCKV_OK) {
         status = fail_library();
     } else if (lckv_model_plan(model) == NULL) {
         complain("%s", info.problem);
         status = EXIT_FAILURE;
     } else {
         struct plan_answer answer = {.plan = lckv_model_plan(model)};
+        answer.request.kv_shapes = shapes;
+        answer.request.n_kv_shapes = n_shapes;
         answer.request.n_kv_heads = info.n_kv_heads;
         answer.request.head_dim = info.head_dim;
         answer.request.sliding_window = info.sliding_window;
@@ -132,6 +138,7 @@ static int show_for_model(const struct question *question, bool as_json)
         status = question->plan == NULL ? show(&answer, question, as_json)
                                         : parse_and_show(&answer, question, info.n_layers, as_json);
     }
+    free(shapes);
     lckv_model_release(model);
     return status;
 }

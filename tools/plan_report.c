@@ -41,6 +41,16 @@ static void print_row(const char *label, const char *mine, const char *standard,
     putchar('\n');
 }
 
+static bool shapes_differ(const lckv_memory_request *request)
+{
+    for (size_t i = 1; i < request->n_kv_shapes; i++) {
+        if (request->kv_shapes[i].n_kv_heads != request->kv_shapes[0].n_kv_heads ||
+            request->kv_shapes[i].head_dim != request->kv_shapes[0].head_dim)
+            return true;
+    }
+    return false;
+}
+
 static void print_memory(const struct plan_answer *answer)
 {
     const lckv_memory_request *request = &answer->request;
@@ -97,8 +107,9 @@ int plan_print_text(const struct plan_answer *answer)
     int status = print_groups(answer);
     if (status != EXIT_SUCCESS)
         return status;
-    printf("shape            %" PRIu32 " KV heads of %" PRIu32 " in %s%s\n\n",
-           answer->request.n_kv_heads, answer->request.head_dim,
+    const char *up_to = shapes_differ(&answer->request) ? "up to " : "";
+    printf("shape            %s%" PRIu32 " KV heads of %s%" PRIu32 " in %s%s\n\n", up_to,
+           answer->request.n_kv_heads, up_to, answer->request.head_dim,
            kv_types_text((struct kv_types){answer->request.kv_dtype, answer->request.v_dtype}).text,
            answer->is_assumed ? " (assumed; see --kv-heads, --head-dim)" : "");
     print_memory(answer);

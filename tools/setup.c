@@ -116,7 +116,43 @@ char *plan_string(const lckv_plan *plan, plan_writer write)
     return text;
 }
 
-/* Makes a memory request for this model. Complains and returns an exit status. */
+lckv_kv_shape *model_kv_shapes(const lckv_model *model, size_t *n)
+{
+    lckv_model_info info = {.size = sizeof info};
+    if (lckv_model_get_info(model, &info) != LCKV_OK) {
+        fail_library();
+        return NULL;
+    }
+    lckv_kv_shape *shapes = calloc(info.n_layers, sizeof *shapes);
+    if (shapes == NULL)
+        fail_memory();
+    for (uint32_t i = 0; shapes != NULL && i < info.n_layers; i++) {
+        lckv_model_layer layer = {.size = sizeof layer};
+        if (lckv_model_get_layer(model, i, &layer) != LCKV_OK) {
+            fail_library();
+            free(shapes);
+            return NULL;
+        }
+        shapes[i] = layer.kv_shape;
+    }
+    *n = info.n_layers;
+    return shapes;
+}
+
+/* Answers a request for this model. Complains and returns an exit status. */
+static int estimate(const lckv_model *model, lckv_memory_request *request,
+                    lckv_memory_report *report)
+{
+    lckv_kv_shape *shapes = model_kv_shapes(model, &request->n_kv_shapes);
+    if (shapes == NULL)
+        return EXIT_FAILURE;
+    request->kv_shapes = shapes;
+    lckv_status status = lckv_memory_estimate(request, report);
+    free(shapes);
+    return status == LCKV_OK ? EXIT_SUCCESS : fail_library();
+}
+
+/* Makes a memory request for this model, without the shapes of its layers. Complains and returns an exit status. */
 static int request_for(const lckv_model *model, const struct cache_settings *cache,
                        uint64_t context, lckv_memory_request *request)
 {
@@ -126,8 +162,6 @@ static int request_for(const lckv_model *model, const struct cache_settings *cac
     *request = (lckv_memory_request){
         .size = sizeof *request,
         .plan = lckv_model_plan(model),
-        .n_kv_heads = info.n_kv_heads,
-        .head_dim = info.head_dim,
         .kv_dtype = cache->kv_types.keys,
         .v_dtype = cache->kv_types.values,
         .sliding_window = info.sliding_window,
@@ -168,8 +202,9 @@ static int fail_pages(const lckv_model *model, const lckv_cache_options *options
         return status;
     request.n_sessions = n_sessions;
     request.budget_bytes = available_memory();
-    if (lckv_memory_estimate(&request, &report) != LCKV_OK)
-        return fail_library();
+    status = estimate(model, &request, &report);
+    if (status != EXIT_SUCCESS)
+        return status;
     if (report.bytes_needed < request.budget_bytes)
         return fail_library(); /* the pages fit; something else failed, or there is a limit */
     char fits[96] = "";
@@ -216,5 +251,5 @@ int model_memory(const lckv_model *model, const struct cache_settings *cache, ui
     if (status != EXIT_SUCCESS)
         return status;
     report->size = sizeof *report;
-    return lckv_memory_estimate(&request, report) == LCKV_OK ? EXIT_SUCCESS : fail_library();
+    return estimate(model, &request, report);
 }

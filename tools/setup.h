@@ -75,6 +75,12 @@ int create_cache(const lckv_model *model, const lckv_cache_options *options, con
 bool note_training_context(const lckv_model *model, uint64_t n_tokens);
 
 /*
+ * The shapes of the keys and values of all layers, for a memory request; free() them. Complains and
+ * returns NULL if that fails.
+ */
+lckv_kv_shape *model_kv_shapes(const lckv_model *model, size_t *n);
+
+/*
  * Finds the KV memory of this model at `context` tokens in such a cache. Complains and returns an
  * exit status.
  */

@@ -71,7 +71,12 @@ FOLLOWS(lckv_group_info, last, is_cyclic);
 FOLLOWS(lckv_group_info, is_cyclic, reserved);
 ENDS(lckv_group_info, reserved);
 
-SIZE(lckv_memory_request, 80);
+SIZE(lckv_kv_shape, 8);
+BEGINS(lckv_kv_shape, n_kv_heads);
+FOLLOWS(lckv_kv_shape, n_kv_heads, head_dim);
+ENDS(lckv_kv_shape, head_dim);
+
+SIZE(lckv_memory_request, 96);
 BEGINS(lckv_memory_request, size);
 FOLLOWS(lckv_memory_request, size, plan);
 FOLLOWS(lckv_memory_request, plan, n_kv_heads);
@@ -87,7 +92,9 @@ FOLLOWS(lckv_memory_request, n_sessions, v_dtype);
 FOLLOWS(lckv_memory_request, v_dtype, context_window);
 FOLLOWS(lckv_memory_request, context_window, n_sinks);
 FOLLOWS(lckv_memory_request, n_sinks, reserved);
-ENDS(lckv_memory_request, reserved);
+FOLLOWS(lckv_memory_request, reserved, kv_shapes);
+FOLLOWS(lckv_memory_request, kv_shapes, n_kv_shapes);
+ENDS(lckv_memory_request, n_kv_shapes);
 
 SIZE(lckv_memory_report, 72);
 BEGINS(lckv_memory_report, size);
@@ -116,6 +123,13 @@ FOLLOWS(lckv_model_options, progress, progress_user);
 FOLLOWS(lckv_model_options, progress_user, pool);
 FOLLOWS(lckv_model_options, pool, stream_bytes);
 ENDS(lckv_model_options, stream_bytes);
+
+SIZE(lckv_model_layer, 24);
+BEGINS(lckv_model_layer, size);
+FOLLOWS(lckv_model_layer, size, kv_shape);
+FOLLOWS(lckv_model_layer, kv_shape, intermediate_size);
+FOLLOWS(lckv_model_layer, intermediate_size, reserved);
+ENDS(lckv_model_layer, reserved);
 
 SIZE(lckv_model_info, 176);
 BEGINS(lckv_model_info, size);

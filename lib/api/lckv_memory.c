@@ -24,6 +24,9 @@ lckv_status lckv_memory_estimate(const lckv_memory_request *request, lckv_memory
         return fail(LCKV_INVALID_ARGUMENT, "lckv_memory_request: reserved must be 0");
     if (full.plan == NULL)
         return argument_null(__func__, "request.plan");
+    status = argument_array(__func__, "request.kv_shapes", full.kv_shapes, full.n_kv_shapes);
+    if (status != LCKV_OK)
+        return status;
     lckv_memory_report answer = {.size = sizeof answer};
     status = planner_estimate(&full, &answer);
     if (status == LCKV_OK)

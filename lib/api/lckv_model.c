@@ -72,12 +72,12 @@ void lckv_model_release(const lckv_model *model)
 }
 
 /* The name of the architecture; in the words of the file, if lckv does not know it. */
-static const char *architecture_name(const struct lckv_model *model)
+static const char *shown_architecture(const struct lckv_model *model)
 {
     const char *key =
         model->checkpoint.kind == CHECKPOINT_GGUF ? "general.architecture" : "model_type";
     if (model->hparams.architecture != NULL)
-        return model->hparams.architecture->gguf_name;
+        return model->hparams.architecture_name;
     const struct metadata_value *value = metadata_find(&model->checkpoint.metadata, key);
     return value != NULL && value->type == METADATA_STRING ? value->as.string.bytes : "";
 }
@@ -89,10 +89,10 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .n_layers = hparams->n_layers,
         .n_vocab = hparams->n_vocab,
         .hidden_size = hparams->hidden_size,
-        .intermediate_size = hparams->intermediate_size,
+        .intermediate_size = hparams->widest.intermediate_size,
         .n_heads = hparams->n_heads,
-        .n_kv_heads = hparams->n_kv_heads,
-        .head_dim = hparams->head_dim,
+        .n_kv_heads = hparams->widest.n_kv_heads,
+        .head_dim = hparams->widest.head_dim,
         .context_length = hparams->context_length,
         .sliding_window = model_sliding_window(model),
         .forward_passes = hparams->forward_passes,
@@ -102,13 +102,13 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .has_tokenizer = model->tokenizer != NULL,
         .is_tied = model->hparams.tie_embeddings,
         .precision = model->precision,
-        .rope_theta = (float)hparams->rope_theta,
+        .rope_theta = (float)hparams->ropes[0].theta,
         .rms_norm_eps = hparams->rms_norm_eps,
         .n_parameters = model->n_parameters,
         .weight_bytes = model->weight_bytes,
         .decode_bytes = model->weight_bytes -
                         (hparams->tie_embeddings ? 0 : model->token_embedding.size.n_bytes),
-        .architecture = architecture_name(model),
+        .architecture = shown_architecture(model),
         .name = hparams->name.length > 0 ? hparams->name.bytes : "",
         .kernel_set = model->kernels->name,
         .weight_dtypes = model->weight_dtypes,
@@ -127,6 +127,21 @@ lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info)
         return argument_null(__func__, "model");
     const lckv_model_info full = model_info(model);
     return failure_keep(model->failure, result_write(info, &full, sizeof full, "lckv_model_info"));
+}
+
+lckv_status lckv_model_get_layer(const lckv_model *model, uint32_t layer, lckv_model_layer *info)
+{
+    if (model == NULL)
+        return argument_null(__func__, "model");
+    const struct hparams *hparams = &model->hparams;
+    if (layer >= hparams->n_layers)
+        return failure_keep(model->failure,
+                            fail(LCKV_INVALID_ARGUMENT, "layer is %u; the model has %u layers",
+                                 layer, hparams->n_layers));
+    const struct layer_hparams *shape = &hparams->layers[layer];
+    const lckv_model_layer full = {.kv_shape = {shape->n_kv_heads, shape->head_dim},
+                                   .intermediate_size = shape->intermediate_size};
+    return failure_keep(model->failure, result_write(info, &full, sizeof full, "lckv_model_layer"));
 }
 
 lckv_status lckv_model_fingerprint(const lckv_model *model, uint64_t *fingerprint)

@@ -84,6 +84,14 @@ static void look(struct lckv_cache *cache)
     cache->shown.table_bytes = cache->table_bytes;
 }
 
+uint32_t cache_most_positions(const struct lckv_cache *cache)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < cache->model->hparams.kv_shapes.n; i++)
+        most = cache->layouts[i].page_positions > most ? cache->layouts[i].page_positions : most;
+    return most;
+}
+
 lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_options *options,
                            size_t scratch_bytes, struct lckv_cache *cache, size_t *n_pages)
 {
@@ -103,9 +111,8 @@ lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_opti
                                                 .n_sinks = options->n_sinks}};
     status = windows_complete(&cache->paging.windows);
     if (status == LCKV_OK)
-        status = kv_layout_init(&cache->layout, options->kv_dtype, options->v_dtype,
-                                model->hparams.n_kv_heads, model->hparams.head_dim,
-                                options->page_positions);
+        status = kv_layouts_init(cache->layouts, &model->hparams.kv_shapes, options->kv_dtype,
+                                 options->v_dtype, options->page_positions);
     return status == LCKV_OK ? cache_size(cache, options, n_pages) : status;
 }
 
@@ -127,7 +134,8 @@ lckv_status cache_create(const struct lckv_model *model, const lckv_cache_option
     cache->model = model; /* destroy() needs it, whatever the options say */
     status = cache_describe(model, options, scratch_bytes, cache, &n_pages);
     if (status == LCKV_OK)
-        status = pages_create(&cache->pages, n_pages, cache->layout.page_bytes, &cache->allocator);
+        status =
+            pages_create(&cache->pages, n_pages, cache->layouts[0].page_bytes, &cache->allocator);
     if (status == LCKV_OK)
         status = memory_alloc(&cache->allocator, cache->scratch_bytes, 1, "the scratch of a cache",
                               &cache->scratch);
@@ -154,7 +162,7 @@ void cache_release(struct lckv_cache *cache)
 
 void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
 {
-    const struct kv_layout *layout = &cache->layout;
+    const struct kv_layout *layout = &cache->layouts[0];
     pthread_mutex_lock(&cache->mutex);
     if (!cache->busy)
         look(cache);
@@ -168,12 +176,14 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats)
     stats->n_reused_tokens = cache->reuse.n_reused_tokens;
     stats->n_reused_pages = cache->reuse.n_reused_pages;
     pthread_mutex_unlock(&cache->mutex);
-    stats->bytes_per_token = cache->model->plan->n_slots * layout->position_bytes;
+    stats->bytes_per_token = 0;
+    for (uint32_t s = 0; s < cache->model->plan->n_slots; s++)
+        stats->bytes_per_token += cache_layout(cache, s)->position_bytes;
     stats->page_bytes = layout->page_bytes;
     stats->scratch_bytes = cache->scratch_bytes;
     stats->max_sessions = cache->max_sessions;
     stats->n_threads = pool_size(cache->pool);
-    stats->page_positions = layout->page_positions;
+    stats->page_positions = cache->paging.page_positions;
     stats->max_rows = cache->max_rows;
     stats->max_logit_rows = cache->max_logit_rows;
     stats->kv_dtype = layout->keys.dtype;

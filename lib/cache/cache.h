@@ -2,7 +2,8 @@
  * The cache: pages of keys and values within a fixed budget, the sessions whose positions they
  * hold, and who may work on it now.
  *
- * A page holds `page_positions` positions of one slot. Only this folder and plan/ know that there
+ * A page holds positions of one slot. All pages are equally large; where slots differ in KV heads or
+ * head_dim, those with less of them have more positions in a page. Only this folder and plan/ know that there
  * are fewer slots than layers. engine/ computes what the pages hold.
  */
 #ifndef LCKV_CACHE_CACHE_H
@@ -33,9 +34,9 @@ struct lckv_cache {
     _Atomic uint32_t references;
     const struct lckv_model *model; /* holds a reference */
     lckv_allocator allocator;
-    struct lckv_pool *pool; /* holds a reference */
-    struct kv_layout layout;
-    struct paging paging;
+    struct lckv_pool *pool;                  /* holds a reference */
+    struct kv_layout layouts[KV_MAX_SHAPES]; /* of the model's kv_shapes */
+    struct paging paging; /* page_positions are those of the largest keys and values */
     uint32_t max_sessions, max_rows, max_logit_rows;
     struct pages pages;
     uint64_t table_room;    /* bytes set aside for the tables of sessions */
@@ -60,6 +61,23 @@ struct lckv_cache {
     uint64_t n_committed; /* and those that succeeded, for logits_of */
     struct failure failure;
 };
+
+/* How the pages of a slot are laid out, and what their number depends on. */
+static inline const struct kv_layout *cache_layout(const struct lckv_cache *cache, uint32_t slot)
+{
+    const struct lckv_model *model = cache->model;
+    return &cache->layouts[model->layers[model->plan->slots[slot].layer].shape->kv_shape];
+}
+
+static inline struct paging cache_paging(const struct lckv_cache *cache, uint32_t slot)
+{
+    struct paging paging = cache->paging;
+    paging.page_positions = cache_layout(cache, slot)->page_positions;
+    return paging;
+}
+
+/* The most positions of a page of any slot. */
+uint32_t cache_most_positions(const struct lckv_cache *cache);
 
 /*
  * `options` are of full size; cache_resolve replaces zeros by defaults. `scratch_bytes` is what

@@ -59,7 +59,7 @@ void give_up_kept(struct lckv_cache *cache)
 {
     struct lckv_session *oldest = cache->kept.last;
     const uint64_t n_pages = pages_for(&cache->paging, oldest->length);
-    cut(oldest, (n_pages - 1) * cache->layout.page_positions);
+    cut(oldest, (n_pages - 1) * cache->paging.page_positions);
     destroy_if_useless(oldest);
 }
 

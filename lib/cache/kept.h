@@ -14,7 +14,10 @@
  */
 void keep_or_destroy(struct lckv_session *session);
 
-/* Gives up the last page of each slot of the session that was used longest ago. Needs one. */
+/*
+ * Gives up the last page of each slot, if the pages of all slots have as many positions, of the
+ * session that was used longest ago; else of one slot at least. Needs one.
+ */
 void give_up_kept(struct lckv_cache *cache);
 
 /* Gives up all of them. */

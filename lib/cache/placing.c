@@ -10,8 +10,7 @@
 
 void placing_init(struct placing *placing, struct lckv_cache *cache)
 {
-    *placing = (struct placing){.cache = cache,
-                                .parts_of_page = cache->layout.page_positions / SAVED_PART};
+    *placing = (struct placing){.cache = cache, .most_parts = saved_most_parts(cache)};
 }
 
 static struct placed_part *part_of(const struct placing *placing, uint32_t number)
@@ -51,7 +50,7 @@ lckv_status placing_name_part(struct placing *placing, uint32_t number, uint32_t
 /* The planned page that the session may join, or NO_PAGE. */
 static uint32_t find_page(const struct placing *placing, const uint32_t *numbers)
 {
-    const size_t n = placing->parts_of_page;
+    const size_t n = placing->most_parts;
     uint32_t page = NO_PAGE;
     for (size_t i = n; i-- > 0 && page == NO_PAGE;) {
         if (numbers[i] != 0)
@@ -67,7 +66,7 @@ static uint32_t find_page(const struct placing *placing, const uint32_t *numbers
 
 static lckv_status plan_page(struct placing *placing, uint32_t *page)
 {
-    const size_t n = placing->parts_of_page;
+    const size_t n = placing->most_parts;
     if (placing->n_pages == NO_PAGE)
         return fail(LCKV_CACHE_FULL, "the saved sessions need more than %u pages", NO_PAGE);
     lckv_status status = memory_grow(&placing->cache->allocator, &placing->contents,
@@ -81,7 +80,7 @@ static lckv_status plan_page(struct placing *placing, uint32_t *page)
 lckv_status placing_add_page(struct placing *placing, struct slot_pages *slot,
                              const uint32_t *numbers)
 {
-    const size_t n = placing->parts_of_page;
+    const size_t n = placing->most_parts;
     uint32_t page = find_page(placing, numbers);
     lckv_status status = page == NO_PAGE ? plan_page(placing, &page) : LCKV_OK;
     if (status == LCKV_OK)
@@ -154,8 +153,8 @@ uint8_t *placing_page(const struct placing *placing, const struct placed_part *p
 static lckv_status copy_part(const struct placing *placing, const struct placed_part *part,
                              uint32_t page, uint8_t *plain)
 {
-    const struct kv_layout *layout = &placing->cache->layout;
-    const uint32_t first = (uint32_t)(part->index % placing->parts_of_page) * SAVED_PART;
+    const struct kv_layout *layout = cache_layout(placing->cache, part->slot);
+    const uint32_t first = saved_first_position(placing->cache, part->slot, part->index);
     for (uint32_t p = first + part->span.begin; p < first + part->span.end; p++) {
         for (uint32_t head = 0; head < layout->n_kv_heads; head++) {
             kv_export(layout, page_of(placing, part->home), p, head, plain);
@@ -169,8 +168,8 @@ static lckv_status copy_part(const struct placing *placing, const struct placed_
 lckv_status placing_copy(const struct placing *placing, uint8_t *plain)
 {
     lckv_status status = LCKV_OK;
-    for (size_t i = 0; status == LCKV_OK && i < placing->n_pages * placing->parts_of_page; i++) {
-        const uint32_t page = (uint32_t)(i / placing->parts_of_page);
+    for (size_t i = 0; status == LCKV_OK && i < placing->n_pages * placing->most_parts; i++) {
+        const uint32_t page = (uint32_t)(i / placing->most_parts);
         if (placing->contents[i] == 0)
             continue;
         const struct placed_part *part = part_of(placing, placing->contents[i]);

@@ -23,10 +23,10 @@ struct placed_part {
 
 struct placing {
     struct lckv_cache *cache;
-    size_t parts_of_page;
+    size_t most_parts;         /* of a page */
     struct placed_part *parts; /* [n_parts]; part number 1 comes first */
     size_t n_parts, part_capacity;
-    uint32_t *contents; /* [n_pages][parts_of_page] numbers of parts, 0 for none */
+    uint32_t *contents; /* [n_pages][most_parts] numbers of parts, 0 for none */
     size_t content_capacity;
     uint32_t *pages; /* [n_taken] ids of the pages that took the place of planned ones */
     size_t n_pages, n_taken;
@@ -42,7 +42,7 @@ CHECKED lckv_status placing_name_part(struct placing *placing, uint32_t number, 
                                       uint64_t index, struct saved_span span);
 
 /*
- * Gives a slot of a session its next page: numbers[i] is part i of the page, 0 for none. The page
+ * Gives a slot of a session its next page: numbers[i], of most_parts, is part i of the page, 0 for none. The page
  * is counted in slot->kept, not in slot->count, before placing_take.
  */
 CHECKED lckv_status placing_add_page(struct placing *placing, struct slot_pages *slot,

@@ -17,7 +17,7 @@ struct restoration {
     struct lckv_session **sessions; /* [n_sessions]; NULL: not made yet, or published */
     size_t n_sessions;
     size_t n_saved; /* as the description says */
-    uint8_t *plain; /* [kv_plain_bytes] */
+    uint8_t *plain; /* [saved_plain_bytes] */
 };
 
 void restoration_begin(struct restoration *restoration, struct lckv_cache *cache);

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "cache/placing.h"
 #include "cache/restoration.h"
+#include "cache/saved.h"
 #include "cache/saved_description.h"
 #include "cache/transfer.h"
 
@@ -84,7 +85,7 @@ static lckv_status read_slot(struct restoration *restoration, struct lckv_sessio
 {
     struct placing *placing = &restoration->placing;
     struct slot_pages *slot = &session->slots[s];
-    const size_t n = placing->parts_of_page;
+    const size_t n = saved_parts_of_page(restoration->cache, s);
     const struct held_positions held =
         session_held(session, restoration->cache->model->plan->slots[s].windowed);
     const uint64_t first_behind_sinks = held.begin / SAVED_PART / n;
@@ -128,9 +129,9 @@ static lckv_status read_session(struct restoration *restoration, size_t i)
 static lckv_status read_part(struct restoration *restoration, const struct placed_part *part)
 {
     const struct placing *placing = &restoration->placing;
-    const struct kv_layout *layout = &restoration->cache->layout;
+    const struct kv_layout *layout = cache_layout(restoration->cache, part->slot);
     const size_t n_bytes = kv_plain_bytes(layout);
-    const uint32_t first = (uint32_t)(part->index % placing->parts_of_page) * SAVED_PART;
+    const uint32_t first = saved_first_position(restoration->cache, part->slot, part->index);
     uint8_t *page = placing_page(placing, part);
     for (uint32_t p = first + part->span.begin; p < first + part->span.end; p++) {
         for (uint32_t head = 0; head < layout->n_kv_heads; head++) {
@@ -144,18 +145,17 @@ static lckv_status read_part(struct restoration *restoration, const struct place
         }
     }
     return transfer_step(&restoration->transfer,
-                         saved_span_positions(part->span) * layout->n_kv_heads * n_bytes);
+                         saved_span_positions(part->span) * layout->position_bytes);
 }
 
 static lckv_status read_parts(struct restoration *restoration)
 {
     const struct placing *placing = &restoration->placing;
-    const struct kv_layout *layout = &restoration->cache->layout;
-    uint64_t n_positions = 0;
     lckv_status status = LCKV_OK;
     for (size_t i = 0; i < placing->n_parts; i++)
-        n_positions += saved_span_positions(placing->parts[i].span);
-    restoration->transfer.total = n_positions * layout->n_kv_heads * kv_plain_bytes(layout);
+        restoration->transfer.total +=
+            saved_span_positions(placing->parts[i].span) *
+            cache_layout(restoration->cache, placing->parts[i].slot)->position_bytes;
     for (size_t i = 0; status == LCKV_OK && i < placing->n_parts; i++)
         status = read_part(restoration, &placing->parts[i]);
     return status;
@@ -197,7 +197,7 @@ lckv_status restoration_read(struct restoration *restoration, frame_read_functio
                     counts.n_sessions);
     status = session_check_room(cache, counts.n_sessions);
     if (status == LCKV_OK)
-        status = memory_alloc(&cache->allocator, kv_plain_bytes(&cache->layout), 1,
+        status = memory_alloc(&cache->allocator, saved_plain_bytes(cache), 1,
                               "a head of saved sessions", &restoration->plain);
     if (status == LCKV_OK)
         status = memory_alloc(&cache->allocator, counts.n_sessions, sizeof(struct lckv_session *),
@@ -242,7 +242,7 @@ void restoration_end(struct restoration *restoration)
     placing_release(&restoration->placing);
     memory_free(allocator, restoration->sessions, restoration->n_saved,
                 sizeof *restoration->sessions);
-    memory_free(allocator, restoration->plain, kv_plain_bytes(&restoration->cache->layout), 1);
+    memory_free(allocator, restoration->plain, saved_plain_bytes(restoration->cache), 1);
     if (restoration->reader.buffer != NULL)
         frame_reader_release(&restoration->reader);
 }

@@ -19,12 +19,12 @@ struct saving {
     struct lckv_session *const *sessions;
     size_t n_sessions;
     struct frame_writer writer;
-    struct part *parts; /* [pages.n][parts of a page] */
-    size_t parts_of_page;
-    uint32_t n_parts;     /* that have numbers */
-    uint32_t n_written;   /* whose keys and values are written */
-    uint64_t n_positions; /* of all parts */
-    uint8_t *plain;       /* [kv_plain_bytes] */
+    struct part *parts; /* [pages.n][most_parts] */
+    size_t most_parts;  /* of a page */
+    uint32_t n_parts;   /* that have numbers */
+    uint32_t n_written; /* whose keys and values are written */
+    uint64_t n_bytes;   /* of the keys and values of all parts */
+    uint8_t *plain;     /* [saved_plain_bytes] */
     struct transfer transfer;
 };
 
@@ -43,17 +43,28 @@ static struct held_positions held_in(const struct lckv_session *session, uint32_
     return session_held(session, session->cache->model->plan->slots[slot].windowed);
 }
 
+size_t saved_plain_bytes(const struct lckv_cache *cache)
+{
+    size_t most = 0;
+    for (uint32_t i = 0; i < cache->model->hparams.kv_shapes.n; i++) {
+        const size_t n_bytes = kv_plain_bytes(&cache->layouts[i]);
+        most = n_bytes > most ? n_bytes : most;
+    }
+    return most;
+}
+
 /* Calls a function for each part of a slot of a session, in order. */
 static lckv_status for_slot(struct saving *saving, const struct lckv_session *session,
                             uint32_t slot, part_function function)
 {
     const struct held_positions held = held_in(session, slot);
-    const size_t n = saving->parts_of_page;
+    const size_t n = saved_parts_of_page(saving->cache, slot);
     lckv_status status = LCKV_OK;
     for (uint64_t i = saved_first_part(held); status == LCKV_OK && i * SAVED_PART < held.end;
          i = saved_next_part(held, i)) {
         const uint32_t page = session_page_id(session, slot, i * SAVED_PART);
-        const struct place place = {session, slot, i, &saving->parts[page * n + i % n]};
+        const struct place place = {session, slot, i,
+                                    &saving->parts[page * saving->most_parts + i % n]};
         status = function(saving, &place);
     }
     return status;
@@ -72,14 +83,15 @@ static lckv_status for_all(struct saving *saving, part_function function)
 /* Gives the part a number, if it has none, and notes which of its positions are needed. */
 static lckv_status number_part(struct saving *saving, const struct place *place)
 {
+    const uint64_t position_bytes = cache_layout(saving->cache, place->slot)->position_bytes;
     struct part *part = place->part;
     if (part->number == 0 && saving->n_parts == UINT32_MAX)
         return fail(LCKV_UNSUPPORTED, "more than %u parts cannot be saved", UINT32_MAX);
     if (part->number == 0)
         part->number = ++saving->n_parts;
-    saving->n_positions -= saved_span_positions(part->span);
+    saving->n_bytes -= saved_span_positions(part->span) * position_bytes;
     saved_span_join(&part->span, saved_span(held_in(place->session, place->slot), place->index));
-    saving->n_positions += saved_span_positions(part->span);
+    saving->n_bytes += saved_span_positions(part->span) * position_bytes;
     return LCKV_OK;
 }
 
@@ -91,7 +103,7 @@ static lckv_status write_number(struct saving *saving, const struct place *place
 /* Writes the keys and values of a part when it is met for the first time. */
 static lckv_status write_part(struct saving *saving, const struct place *place)
 {
-    const struct kv_layout *layout = &saving->cache->layout;
+    const struct kv_layout *layout = cache_layout(saving->cache, place->slot);
     const struct part *part = place->part;
     const size_t n_bytes = kv_plain_bytes(layout);
     lckv_status status = LCKV_OK;
@@ -110,7 +122,7 @@ static lckv_status write_part(struct saving *saving, const struct place *place)
     if (status != LCKV_OK)
         return status;
     return transfer_step(&saving->transfer,
-                         saved_span_positions(part->span) * layout->n_kv_heads * n_bytes);
+                         saved_span_positions(part->span) * layout->position_bytes);
 }
 
 /* Writes the tokens that the session promises to hold; its table may have more. */
@@ -145,10 +157,9 @@ static lckv_status write_session(struct saving *saving, const struct lckv_sessio
 
 static lckv_status write_all(struct saving *saving, const lckv_save_options *options)
 {
-    const struct kv_layout *layout = &saving->cache->layout;
     const struct saved_counts counts = {(uint32_t)saving->n_sessions, options->note_length};
     lckv_status status = for_all(saving, number_part);
-    saving->transfer.total = saving->n_positions * layout->n_kv_heads * kv_plain_bytes(layout);
+    saving->transfer.total = saving->n_bytes;
     if (status == LCKV_OK)
         status = saved_description_put(&saving->writer, saving->cache, counts);
     if (status == LCKV_OK && options->note_length > 0)
@@ -169,21 +180,21 @@ lckv_status sessions_save(struct lckv_session *const *sessions, size_t n_session
         .cache = cache,
         .sessions = sessions,
         .n_sessions = n_sessions,
-        .parts_of_page = cache->layout.page_positions / SAVED_PART,
+        .most_parts = saved_most_parts(cache),
         .transfer = {cache, options->progress, options->progress_user, 0, 0, 0}};
-    const size_t n_parts = cache->pages.n * saving.parts_of_page;
+    const size_t n_parts = cache->pages.n * saving.most_parts;
     lckv_status status = memory_alloc(allocator, n_parts, sizeof *saving.parts,
                                       "the parts of saved sessions", &saving.parts);
     if (status == LCKV_OK)
-        status = memory_alloc(allocator, kv_plain_bytes(&cache->layout), 1,
-                              "a head of saved sessions", &saving.plain);
+        status = memory_alloc(allocator, saved_plain_bytes(cache), 1, "a head of saved sessions",
+                              &saving.plain);
     if (status == LCKV_OK)
         status = frame_writer_init(&saving.writer, saved_sessions, write, user, allocator);
     if (status == LCKV_OK)
         status = write_all(&saving, options);
     if (saving.writer.buffer != NULL)
         frame_writer_release(&saving.writer);
-    memory_free(allocator, saving.plain, kv_plain_bytes(&cache->layout), 1);
+    memory_free(allocator, saving.plain, saved_plain_bytes(cache), 1);
     memory_free(allocator, saving.parts, n_parts, sizeof *saving.parts);
     return status;
 }

@@ -12,6 +12,9 @@
 #include "base/frames.h"
 #include "cache/session.h"
 
+/* Room for the key and the value of a head of any slot, as plain bytes. */
+size_t saved_plain_bytes(const struct lckv_cache *cache);
+
 /*
  * These do what lckv_sessions_save and the other three say. The cache must be entered; options are
  * of full size. `n_sessions` gets their number also with LCKV_BUFFER_TOO_SMALL.

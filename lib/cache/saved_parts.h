@@ -10,6 +10,24 @@
 
 #define SAVED_PART KV_SUBTILE
 
+/* How many parts a page of a slot holds, and the most that any page does. */
+static inline size_t saved_parts_of_page(const struct lckv_cache *cache, uint32_t slot)
+{
+    return cache_layout(cache, slot)->page_positions / SAVED_PART;
+}
+
+static inline size_t saved_most_parts(const struct lckv_cache *cache)
+{
+    return cache_most_positions(cache) / SAVED_PART;
+}
+
+/* The first position of part `index` of a slot, in its page. */
+static inline uint32_t saved_first_position(const struct lckv_cache *cache, uint32_t slot,
+                                            uint64_t index)
+{
+    return (uint32_t)(index % saved_parts_of_page(cache, slot)) * SAVED_PART;
+}
+
 /*
  * The parts that have positions of `held`: from the first one to the last that begins before
  * held.end. Part i begins with position i * SAVED_PART.

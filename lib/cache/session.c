@@ -54,7 +54,8 @@ static void drop_page(struct lckv_session *session, uint32_t id)
 size_t session_pages_before(const struct lckv_session *session, uint32_t slot, uint64_t length)
 {
     const struct slot_pages *pages = &session->slots[slot];
-    const uint64_t end = pages_for(&session->cache->paging, length);
+    const struct paging paging = cache_paging(session->cache, slot);
+    const uint64_t end = pages_for(&paging, length);
     const uint64_t sinks = end < pages->n_sink_pages ? end : pages->n_sink_pages;
     const uint64_t n = end > sinks + pages->gap ? end - pages->gap : sinks;
     return n < pages->count ? (size_t)n : pages->count;
@@ -106,8 +107,9 @@ lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **res
                           "a session's slots", &session->slots);
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
         session->slots[s].original = PAGE_NONE;
+        const struct paging paging = cache_paging(cache, s);
         session->slots[s].n_sink_pages =
-            (size_t)pages_of_sinks(&cache->paging, cache->model->plan->slots[s].windowed);
+            (size_t)pages_of_sinks(&paging, cache->model->plan->slots[s].windowed);
     }
     cache->table_bytes += session_table_bytes(session);
     if (status != LCKV_OK) {
@@ -210,10 +212,10 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
                     "to %llu",
                     slot, (unsigned long long)held.n_sinks, (unsigned long long)held.begin,
                     (unsigned long long)begin, (unsigned long long)end);
-    size_t row = (size_t)cache->layout.n_kv_heads * cache->layout.head_dim;
+    const struct kv_layout *layout = cache_layout(cache, slot);
+    size_t row = (size_t)layout->n_kv_heads * layout->head_dim;
     for (uint64_t p = begin; p < end; p++)
-        kv_load(&cache->layout, session_page(session, slot, p),
-                (uint32_t)(p % cache->layout.page_positions),
+        kv_load(layout, session_page(session, slot, p), (uint32_t)(p % layout->page_positions),
                 keys != NULL ? keys + (p - begin) * row : NULL,
                 values != NULL ? values + (p - begin) * row : NULL);
     return LCKV_OK;
@@ -222,7 +224,7 @@ lckv_status session_read_kv(const struct lckv_session *session, uint32_t slot, u
 uint32_t session_page_id(const struct lckv_session *session, uint32_t slot, uint64_t position)
 {
     const struct slot_pages *pages = &session->slots[slot];
-    const uint64_t page = position / session->cache->layout.page_positions;
+    const uint64_t page = position / cache_layout(session->cache, slot)->page_positions;
     return pages->ids[page < pages->n_sink_pages ? page : page - pages->gap];
 }
 

@@ -15,9 +15,9 @@
  * every session can hold its window and append a token. Beyond that there is room for one call at a
  * time that appends any number of tokens to one session, or up to max_rows tokens to several.
  */
-static uint64_t pages_with_window(const struct lckv_cache *cache, bool windowed, uint64_t n_tokens)
+static uint64_t pages_with_window(const struct lckv_cache *cache, const struct paging *paging,
+                                  bool windowed, uint64_t n_tokens)
 {
-    const struct paging *paging = &cache->paging;
     uint64_t held = pages_at_rest(paging, windowed, n_tokens);
     uint64_t step = pages_at_peak(paging, windowed, held, n_tokens, 1, 1);
     uint64_t one_long = pages_at_peak(paging, windowed, held, n_tokens, n_tokens, 1) - step;
@@ -38,13 +38,14 @@ static lckv_status pages_for_tokens(const struct lckv_cache *cache, uint64_t n_t
                                     size_t *pages)
 {
     const struct lckv_plan *plan = cache->model->plan;
-    uint64_t positions = cache->layout.page_positions, total = 0;
-    uint64_t all = n_tokens / positions + (n_tokens % positions != 0) + cache->max_sessions - 1;
+    uint64_t total = 0;
     for (uint32_t s = 0; s < plan->n_slots; s++) {
+        const struct paging paging = cache_paging(cache, s);
         const bool windowed = plan->slots[s].windowed;
+        const uint64_t all = pages_for(&paging, n_tokens) + cache->max_sessions - 1;
         uint64_t needed = all;
         if (slot_reach(&cache->paging.windows, windowed).window < UINT64_MAX)
-            needed = pages_with_window(cache, windowed, n_tokens);
+            needed = pages_with_window(cache, &paging, windowed, n_tokens);
         if (!checked_add64(total, needed < all ? needed : all, &total))
             return fail(LCKV_OUT_OF_MEMORY, "n_tokens is too large");
     }
@@ -68,7 +69,7 @@ size_t cache_table_capacity(size_t needed)
 static uint64_t table_room(const struct lckv_cache *cache, uint64_t n_pages)
 {
     const uint32_t n_slots = cache->model->plan->n_slots;
-    uint64_t tokens = n_pages / n_slots * cache->layout.page_positions;
+    uint64_t tokens = n_pages / n_slots * cache_most_positions(cache);
     uint64_t n_kept = cache->max_sessions < MOST_KEPT ? cache->max_sessions : MOST_KEPT;
     n_kept = cache->keeps ? n_kept + LEAST_KEPT : 0;
     uint64_t a_session = sizeof(struct lckv_session) + SMALLEST_TABLE * sizeof(lckv_token) +
@@ -82,7 +83,7 @@ static uint64_t table_room(const struct lckv_cache *cache, uint64_t n_pages)
 /* All bytes of a cache that has `n_pages` pages. */
 static uint64_t bytes_of(const struct lckv_cache *cache, uint64_t n_pages)
 {
-    return cache->scratch_bytes + KV_SLACK + n_pages * cache->layout.page_bytes +
+    return cache->scratch_bytes + KV_SLACK + n_pages * cache->layouts[0].page_bytes +
            pages_table_bytes(n_pages) + table_room(cache, n_pages);
 }
 
@@ -91,9 +92,10 @@ uint64_t cache_session_pages(const struct lckv_cache *cache, uint64_t length)
     const struct lckv_plan *plan = cache->model->plan;
     uint64_t total = 0;
     for (uint32_t s = 0; s < plan->n_slots; s++) {
+        const struct paging paging = cache_paging(cache, s);
         const bool windowed = plan->slots[s].windowed;
-        const uint64_t held = pages_at_rest(&cache->paging, windowed, length);
-        total += pages_at_peak(&cache->paging, windowed, held, length, 1, 1);
+        const uint64_t held = pages_at_rest(&paging, windowed, length);
+        total += pages_at_peak(&paging, windowed, held, length, 1, 1);
     }
     return total;
 }
@@ -107,12 +109,12 @@ uint64_t cache_session_tables(const struct lckv_cache *cache, uint64_t length)
     const uint64_t n_held = session_most_held(cache, length);
     bytes += cache_table_capacity((size_t)n_held) * sizeof(lckv_token);
     for (uint32_t s = 0; s < plan->n_slots; s++) {
+        const struct paging paging = cache_paging(cache, s);
         const bool windowed = plan->slots[s].windowed;
-        const struct reach reach = slot_reach(&cache->paging.windows, windowed);
-        const uint64_t sinks = pages_of_sinks(&cache->paging, windowed);
-        const uint64_t begin =
-            reach_begin(reach, length, cache->paging.rollback) / cache->layout.page_positions;
-        const uint64_t n = pages_for(&cache->paging, length) - (begin > sinks ? begin - sinks : 0);
+        const struct reach reach = slot_reach(&paging.windows, windowed);
+        const uint64_t sinks = pages_of_sinks(&paging, windowed);
+        const uint64_t begin = reach_begin(reach, length, paging.rollback) / paging.page_positions;
+        const uint64_t n = pages_for(&paging, length) - (begin > sinks ? begin - sinks : 0);
         bytes += cache_table_capacity((size_t)n) * sizeof(uint32_t);
     }
     return bytes;
@@ -130,7 +132,7 @@ static lckv_status pages_for_budget(const struct lckv_cache *cache, uint64_t bud
                     (unsigned long long)budget, cache->max_rows, cache->max_logit_rows,
                     cache->max_sessions, (unsigned long long)cache->scratch_bytes,
                     (unsigned long long)least);
-    uint64_t fits = cache->model->plan->n_slots, fails = budget / cache->layout.page_bytes + 1;
+    uint64_t fits = cache->model->plan->n_slots, fails = budget / cache->layouts[0].page_bytes + 1;
     while (fails - fits > 1) {
         uint64_t middle = fits + (fails - fits) / 2;
         if (bytes_of(cache, middle) <= budget)

@@ -75,6 +75,8 @@ static lckv_status open_input(struct converter *c, const char *input)
         status = plan_parse(own->length > 0 ? own->bytes : NULL, own->length, c->hparams.n_layers,
                             &c->allocator, &c->old_plan);
     if (status == LCKV_OK)
+        status = hparams_check_plan(&c->hparams, c->old_plan);
+    if (status == LCKV_OK)
         status = check_tensors(&c->in, &c->hparams, c->old_plan, &c->remarks);
     if (status != LCKV_OK)
         return status;
@@ -87,6 +89,8 @@ static lckv_status open_input(struct converter *c, const char *input)
         return LCKV_OK;
     }
     status = plan_parse(plan, strlen(plan), c->hparams.n_layers, &c->allocator, &c->plan);
+    if (status == LCKV_OK)
+        status = hparams_check_plan(&c->hparams, c->plan);
     c->same_plan = status == LCKV_OK;
     for (uint32_t i = 0; status == LCKV_OK && i < c->plan->n_layers; i++)
         c->same_plan &= c->plan->layers[i].source == c->old_plan->layers[i].source;

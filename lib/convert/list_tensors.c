@@ -51,7 +51,7 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     struct gguf_tensor *to = &c->tensors[c->n_tensors];
     struct rows *rows = &c->rows[c->n_tensors];
     char name[WEIGHT_NAME_BYTES];
-    weight_name(CHECKPOINT_GGUF, weight, layer, name);
+    weight_name(c->hparams.architecture, CHECKPOINT_GGUF, weight, layer, name);
     lckv_status status = arena_copy(&c->arena, name, strlen(name), &to->name);
     if (status == LCKV_OK)
         status =
@@ -65,8 +65,10 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     memcpy(to->shape, sources[0]->shape, sizeof to->shape);
     if (to->n_dims == 2)
         to->layout = c->layout;
-    bool rotated = weight == WEIGHT_Q || weight == WEIGHT_K || weight == WEIGHT_Q_BIAS ||
-                   weight == WEIGHT_K_BIAS;
+    if (weight_is_norm(weight))
+        rows->added = architecture_norm_offset(c->hparams.architecture, c->in.kind);
+    bool rotated = weight_is_rotated(weight);
+    uint32_t head_dim = c->hparams.layers[layer].head_dim;
     /*
      * Two rows that are rotated together are neighbours in the GGUF files of some architectures.
      * Elsewhere, and in packed files, they are half a head apart.
@@ -75,9 +77,9 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
                  !c->hparams.architecture->gguf_rope_adjacent;
     bool to_split = to->layout.lanes > 0 || !c->hparams.architecture->gguf_rope_adjacent;
     if (rotated && split && !to_split)
-        rows->split_head_dim = c->hparams.head_dim;
+        rows->split_head_dim = head_dim;
     else if (rotated && !split && to_split)
-        rows->paired_head_dim = c->hparams.head_dim;
+        rows->paired_head_dim = head_dim;
     uint64_t bytes;
     if (!dtype_bytes(to->dtype, to->shape[0] * to->shape[1], &bytes))
         return fail(LCKV_INTERNAL, "tensor %s has no size as %s", name,
@@ -90,9 +92,7 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
 static lckv_status find(const struct converter *c, enum weight weight, uint32_t layer,
                         bool required, const struct tensor **tensor)
 {
-    uint64_t rows, columns;
-    weight_shape(&c->hparams, weight, &rows, &columns);
-    return weight_find(&c->in, weight, layer, columns > 0 ? 2 : 1, rows, columns, required, tensor);
+    return weight_find(&c->in, &c->hparams, weight, layer, required, tensor);
 }
 
 /* Adds a tensor that comes from one tensor of the input. */
@@ -150,13 +150,14 @@ static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t laye
 /* In GGUF files, rope scaling of the llama3 kind is a tensor of divisors. */
 static lckv_status add_rope_factors(struct converter *c)
 {
-    if (c->hparams.rope_scaling != ROPE_SCALING_LLAMA3)
+    const struct rope_hparams *rope = &c->hparams.ropes[0];
+    if (rope->scaling != ROPE_SCALING_LLAMA3)
         return add_weight(c, WEIGHT_ROPE_FACTORS, 0);
-    uint32_t n = c->hparams.head_dim / 2;
-    struct hparams plain = c->hparams;
+    uint32_t n = rope->n_rotated / 2;
+    struct rope_hparams plain = *rope;
     double *scaled, *unscaled;
     float *factors;
-    plain.rope_scaling = ROPE_SCALING_NONE;
+    plain.scaling = ROPE_SCALING_NONE;
     lckv_status status = arena_alloc(&c->arena, n, sizeof *scaled, "rope factors", &scaled);
     if (status == LCKV_OK)
         status = arena_alloc(&c->arena, n, sizeof *unscaled, "rope factors", &unscaled);
@@ -164,7 +165,7 @@ static lckv_status add_rope_factors(struct converter *c)
         status = arena_alloc(&c->arena, n, sizeof *factors, "rope factors", &factors);
     if (status != LCKV_OK)
         return status;
-    hparams_frequencies(&c->hparams, scaled);
+    hparams_frequencies(rope, scaled);
     hparams_frequencies(&plain, unscaled);
     for (uint32_t d = 0; d < n; d++)
         factors[d] = (float)(unscaled[d] / scaled[d]);
@@ -188,7 +189,9 @@ lckv_status converter_list_tensors(struct converter *c)
     for (uint32_t i = 0; i < c->hparams.n_layers; i++) {
         for (int w = 0; status == LCKV_OK && w < WEIGHT_COUNT; w++) {
             bool kv = weight_is_kv((enum weight)w);
-            if (!weight_is_per_layer((enum weight)w) || (kv && c->plan->layers[i].slot < 0))
+            if (!weight_is_per_layer((enum weight)w) ||
+                !weight_belongs(c->hparams.architecture, (enum weight)w) ||
+                (kv && c->plan->layers[i].slot < 0))
                 continue;
             status = kv ? add_kv(c, (enum weight)w, i) : add_weight(c, (enum weight)w, i);
         }

@@ -207,6 +207,8 @@ static lckv_status write_vector(const struct rows *rows, const struct checkpoint
         return status;
     for (size_t i = 0; i < b->n_columns; i++)
         b->values[i] = b->sum[source_row(rows, i)];
+    for (size_t i = 0; rows->added != 0 && i < b->n_columns; i++)
+        b->values[i] += rows->added;
     blocks_quantize(to->dtype, b->values, b->n_columns, b->out);
     status = gguf_writer_data(writer, b->out, b->out_bytes);
     return status == LCKV_OK ? progress(user, b->out_bytes) : status;

@@ -13,6 +13,7 @@ struct rows {
     size_t n_sources;
     uint32_t split_head_dim;  /* not 0: rows (d, d + head_dim / 2) become neighbours */
     uint32_t paired_head_dim; /* not 0: neighbours become such rows */
+    float added;              /* to each number of a vector */
     const float *values;      /* not NULL: written instead of the sources, a float32 vector */
 };
 

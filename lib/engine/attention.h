@@ -10,7 +10,7 @@
  * One step: rotates the keys that the layer has computed for all rows, and stores keys and values
  * in the layer's slot.
  */
-void attention_store(struct task *task, const struct plan_layer *layer);
+void attention_store(struct task *task, const struct model_layer *layer);
 
 /*
  * Rotates queries and leaves in `attended` their attention over the slot that the layer reads.
@@ -18,7 +18,7 @@ void attention_store(struct task *task, const struct plan_layer *layer);
  * multiplies `attended` in the next step: if there are few rows, memory has time to bring some of
  * it meanwhile.
  */
-void attention(struct task *task, const struct plan_layer *layer, bool store,
+void attention(struct task *task, const struct model_layer *layer, bool store,
                const struct matrix *next);
 
 #endif

@@ -7,9 +7,9 @@
 
 _Static_assert(WINDOWS_MAX_SINKS <= KV_SEGMENT, "sinks lie in one segment");
 
-uint32_t attention_heads_at_once(const struct hparams *h)
+uint32_t attention_heads_at_once(const struct lckv_model *model, const struct model_layer *layer)
 {
-    uint32_t shared = h->n_heads / h->n_kv_heads;
+    const uint32_t shared = attention_shared(model, layer);
     return shared < KV_MAX_QUERIES ? shared : KV_MAX_QUERIES;
 }
 
@@ -17,7 +17,12 @@ struct batch attention_batch(const struct lckv_model *model, const struct row *r
                              struct slice *slices)
 {
     struct batch batch = {.rows = rows, .n_rows = n_rows, .slices = slices, .slices_alone = true};
-    uint32_t most = KV_MAX_QUERIES / attention_heads_at_once(&model->hparams);
+    uint32_t most = KV_MAX_QUERIES;
+    for (uint32_t i = 0; i < model->hparams.n_layers; i++) {
+        const uint32_t in_layer =
+            KV_MAX_QUERIES / attention_heads_at_once(model, &model->layers[i]);
+        most = in_layer < most ? in_layer : most;
+    }
     for (size_t m = 0; m < n_rows; m++) {
         struct slice *slice = batch.n_slices > 0 ? &slices[batch.n_slices - 1] : NULL;
         bool same = slice != NULL && rows[slice->first].session == rows[m].session;
@@ -32,20 +37,20 @@ struct batch attention_batch(const struct lckv_model *model, const struct row *r
 }
 
 struct span attention_span(const struct pass *pass, const struct batch *batch,
-                           const struct plan_layer *layer, size_t m)
+                           const struct model_layer *layer, size_t m)
 {
-    return window_span(&pass->cache->paging.windows, layer, batch->rows[m].position,
+    return window_span(&pass->cache->paging.windows, layer->plan, batch->rows[m].position,
                        pass->model->hparams.force_nodiag);
 }
 
 struct span attention_sinks(const struct pass *pass, const struct batch *batch,
-                            const struct plan_layer *layer, size_t m)
+                            const struct model_layer *layer, size_t m)
 {
-    return sink_span(&pass->cache->paging.windows, layer, batch->rows[m].position);
+    return sink_span(&pass->cache->paging.windows, layer->plan, batch->rows[m].position);
 }
 
 bool attention_has_sinks(const struct pass *pass, const struct batch *batch,
-                         const struct plan_layer *layer, const struct slice *slice)
+                         const struct model_layer *layer, const struct slice *slice)
 {
     const struct span last = attention_sinks(pass, batch, layer, slice->first + slice->count - 1);
     return last.begin < last.end;
@@ -56,9 +61,9 @@ bool attention_has_sinks(const struct pass *pass, const struct batch *batch,
  * small.
  */
 static bool cut_slices(const struct pass *pass, const struct batch *batch,
-                       const struct plan_layer *layer, struct attention_units *units)
+                       const struct model_layer *layer, struct attention_units *units)
 {
-    uint32_t n_kv_heads = pass->model->hparams.n_kv_heads;
+    uint32_t n_kv_heads = layer->shape->n_kv_heads;
     size_t count = 0, used = 0;
     bool gains = false;
     for (size_t r = 0; r < batch->n_slices; r++) {
@@ -86,26 +91,26 @@ static bool cut_slices(const struct pass *pass, const struct batch *batch,
 }
 
 struct attention_units attention_units(const struct pass *pass, const struct batch *batch,
-                                       const struct plan_layer *layer, uint32_t n_threads)
+                                       const struct model_layer *layer, uint32_t n_threads)
 {
-    struct attention_units units = {.count = batch->n_slices * pass->model->hparams.n_kv_heads};
+    struct attention_units units = {.count = batch->n_slices * layer->shape->n_kv_heads};
     if (pass->few && n_threads > 1 && units.count < (size_t)UNITS_OF_A_THREAD * n_threads)
         units.partials = cut_slices(pass, batch, layer, &units);
     return units;
 }
 
-struct attention_unit attention_unit(const struct pass *pass, const struct attention_units *units,
-                                     size_t index)
+struct attention_unit attention_unit(const struct pass *pass, const struct model_layer *layer,
+                                     const struct attention_units *units, size_t index)
 {
-    const struct hparams *h = &pass->model->hparams;
+    const uint32_t n_kv_heads = layer->shape->n_kv_heads;
     struct attention_unit unit = {.begin = 0, .end = UINT64_MAX};
     if (!units->partials) {
-        unit.slice = index / h->n_kv_heads;
-        unit.kv_head = (uint32_t)(index % h->n_kv_heads);
+        unit.slice = index / n_kv_heads;
+        unit.kv_head = (uint32_t)(index % n_kv_heads);
         return unit;
     }
-    for (; index >= (size_t)units->slices[unit.slice].n_partials * h->n_kv_heads; unit.slice++)
-        index -= (size_t)units->slices[unit.slice].n_partials * h->n_kv_heads;
+    for (; index >= (size_t)units->slices[unit.slice].n_partials * n_kv_heads; unit.slice++)
+        index -= (size_t)units->slices[unit.slice].n_partials * n_kv_heads;
     unit.n_partials = units->slices[unit.slice].n_partials;
     unit.kv_head = (uint32_t)(index / unit.n_partials);
     unit.part = (uint32_t)(index % unit.n_partials);
@@ -113,7 +118,8 @@ struct attention_unit attention_unit(const struct pass *pass, const struct atten
     const uint32_t segment = unit.part - units->slices[unit.slice].sinks;
     unit.begin = unit.sinks ? 0 : (units->slices[unit.slice].segment + segment) * KV_SEGMENT;
     unit.end = unit.sinks ? 0 : unit.begin + KV_SEGMENT;
-    unit.partials = pass->workspace->partials + units->slices[unit.slice].used * h->n_heads *
-                                                    attend_partial_floats(h->head_dim);
+    unit.partials = pass->workspace->partials + units->slices[unit.slice].used *
+                                                    pass->model->hparams.n_heads *
+                                                    attend_partial_floats(layer->shape->head_dim);
     return unit;
 }

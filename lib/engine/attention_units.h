@@ -34,8 +34,14 @@ struct attention_unit {
     float *partials;           /* the slice's, [rows, n_heads, n_partials, attend_partial_floats] */
 };
 
-/* The query heads of one KV head that one call of the kernel takes. */
-uint32_t attention_heads_at_once(const struct hparams *hparams);
+/* The query heads that share a KV head in the layer, and how many of them a kernel takes at once. */
+static inline uint32_t attention_shared(const struct lckv_model *model,
+                                        const struct model_layer *layer)
+{
+    return model->hparams.n_heads / layer->shape->n_kv_heads;
+}
+
+uint32_t attention_heads_at_once(const struct lckv_model *model, const struct model_layer *layer);
 
 /* Groups the rows into slices, for which `slices` has room. */
 struct batch attention_batch(const struct lckv_model *model, const struct row *rows, size_t n_rows,
@@ -43,19 +49,19 @@ struct batch attention_batch(const struct lckv_model *model, const struct row *r
 
 /* The positions that row m attends to in the layer, without the sinks; and the sinks. */
 struct span attention_span(const struct pass *pass, const struct batch *batch,
-                           const struct plan_layer *layer, size_t m);
+                           const struct model_layer *layer, size_t m);
 struct span attention_sinks(const struct pass *pass, const struct batch *batch,
-                            const struct plan_layer *layer, size_t m);
+                            const struct model_layer *layer, size_t m);
 
 /* Whether any row of the slice attends to sinks. */
 bool attention_has_sinks(const struct pass *pass, const struct batch *batch,
-                         const struct plan_layer *layer, const struct slice *slice);
+                         const struct model_layer *layer, const struct slice *slice);
 
 /* Cuts the attention of a layer into units, in the same way for every worker. */
 struct attention_units attention_units(const struct pass *pass, const struct batch *batch,
-                                       const struct plan_layer *layer, uint32_t n_threads);
+                                       const struct model_layer *layer, uint32_t n_threads);
 
-struct attention_unit attention_unit(const struct pass *pass, const struct attention_units *units,
-                                     size_t index);
+struct attention_unit attention_unit(const struct pass *pass, const struct model_layer *layer,
+                                     const struct attention_units *units, size_t index);
 
 #endif

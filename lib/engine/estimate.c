@@ -23,9 +23,9 @@ static lckv_status describe(const struct lckv_model *model, lckv_cache_options o
     const uint64_t most = n_pages / cache_session_pages(&cache, context);
     report->max_sessions = options.max_sessions;
     report->sessions_that_fit = most < options.max_sessions ? most : options.max_sessions;
-    report->page_bytes = cache.layout.page_bytes;
+    report->page_bytes = cache.layouts[0].page_bytes;
     report->n_pages = n_pages;
-    report->page_bytes_total = n_pages * cache.layout.page_bytes + KV_SLACK;
+    report->page_bytes_total = n_pages * cache.layouts[0].page_bytes + KV_SLACK;
     report->scratch_bytes = scratch_bytes;
     report->table_bytes = pages_table_bytes(n_pages) +
                           report->sessions_that_fit * cache_session_tables(&cache, context);

@@ -1,6 +1,6 @@
 /*
  * The forward pass: rows of tokens through the layers. docs/semantics.md, section 2, defines it in
- * four steps for one token; layer() below takes these four steps for all rows of a pass.
+ * four steps for one token; compute_layer() below takes these four steps for all rows of a pass.
  *
  * All workers run this code. Where it calls a function with the task, they share the work of that
  * function, and the next one sees all of its results (task.h).
@@ -21,23 +21,22 @@
  * Computes layer i for the batch; `hidden` is the residual stream h. `last_slot`: the layer writes
  * the last slot, and only the rows of which something is wanted go on after that.
  */
-static void layer(struct task *task, uint32_t i, bool last_slot)
+static void compute_layer(struct task *task, uint32_t i, bool last_slot)
 {
     struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
-    const struct plan_layer *plan = &pass->model->plan->layers[i];
-    const struct model_layer *weights = layer_weights(task, i);
-    const bool computes_kv = plan->slot >= 0;
+    const struct model_layer *layer = layer_weights(task, i);
+    const bool computes_kv = layer->plan->slot >= 0;
 
     /* 1. Query: x = rmsnorm(h), q = W_q x. Step 3 begins with the rotation of q.
      * 2. Keys and values, if the layer computes them: k = W_k x, v = W_v x. They go to the layer's
      * slot, k rotated: in attention_store(), or in attention() before a query reads them. */
-    const struct source x = {.buffer = &w->hidden, .norm = weights->attention_norm};
-    const struct product q = {&weights->q, &w->q};
-    const struct product qkv[] = {q, {&weights->k, &w->k}, {&weights->v, &w->v}};
+    const struct source x = {.buffer = &w->hidden, .norm = layer->attention_norm};
+    const struct product q = {&layer->q, &w->q};
+    const struct product qkv[] = {q, {&layer->k, &w->k}, {&layer->v, &w->v}};
     if (last_slot) {
         linear(task, x, &qkv[1], 2);
-        attention_store(task, plan);
+        attention_store(task, layer);
         keep_wanted_rows(task);
         if (task->batch->n_rows == 0)
             return;
@@ -48,13 +47,13 @@ static void layer(struct task *task, uint32_t i, bool last_slot)
 
     /* 3. Attention: a is the attention of q over the slot of the layer's source, at positions <= t,
      * or < t if the layer is upward. */
-    attention(task, plan, computes_kv && !last_slot, &weights->o.matrix);
+    attention(task, layer, computes_kv && !last_slot, &layer->o.matrix);
 
     /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
      * y = rmsnorm(h). */
-    add_back(task, (struct source){.buffer = &w->attended}, &weights->o);
-    swiglu(task, (struct source){.buffer = &w->hidden, .norm = weights->mlp_norm}, weights);
-    add_back(task, (struct source){.buffer = &w->gate, .prepared = &w->activated}, &weights->down);
+    add_back(task, (struct source){.buffer = &w->attended}, &layer->o);
+    gated(task, (struct source){.buffer = &w->hidden, .norm = layer->mlp_norm}, layer);
+    add_back(task, (struct source){.buffer = &w->gate, .prepared = &w->activated}, &layer->down);
 }
 
 /*
@@ -66,7 +65,7 @@ static void next_layer(struct task *task, uint32_t i, bool last_slot)
     if (atomic_load_explicit(&task->pass->cache->cancelled, memory_order_relaxed) != 0)
         task->left = true;
     if (!task->left)
-        layer(task, i, last_slot);
+        compute_layer(task, i, last_slot);
 }
 
 /* ---- All layers ---- */

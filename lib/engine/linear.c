@@ -5,6 +5,7 @@
 
 #include "kernels/blas.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- The rows that a step multiplies ---- */
@@ -15,6 +16,7 @@ struct products {
     struct source source;
     const struct input *input; /* where the forms of its rows lie */
     struct activations x;
+    size_t n_columns; /* of the source's rows */
     bool prepared;
 };
 
@@ -50,7 +52,7 @@ static void prepare_row(const struct products *products, size_t m)
         model->kernels->rms_norm(source->buffer->values + m * source->buffer->stride, source->norm,
                                  model->hparams.rms_norm_eps, model->hparams.hidden_size,
                                  x->values + m * x->stride);
-    kernels_prepare(model->kernels, &products->x, m, 0, products->x.stride);
+    kernels_prepare(model->kernels, &products->x, m, 0, products->n_columns);
 }
 
 /*
@@ -64,7 +66,7 @@ static struct products products_begin(struct task *task, struct source source,
 {
     const struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
-    struct products products = {.source = source};
+    struct products products = {.source = source, .n_columns = matrices[0]->n_columns};
     products.input = source.prepared != NULL ? source.prepared
                      : pass->few             ? &w->own[task->worker->index]
                                              : &w->shared;
@@ -170,29 +172,61 @@ void linear(struct task *task, struct source source, const struct product *produ
     step_end(&step.step);
 }
 
+/* Adds numbers of `delta` to row m of the residual stream. */
+static void add_delta(const struct task *task, size_t m, size_t begin, size_t end)
+{
+    const struct lckv_model *model = task->pass->model;
+    const struct workspace *w = task->pass->workspace;
+    const float scale = model->hparams.scales[SCALE_RESIDUAL];
+    float *delta = w->delta.values + m * w->delta.stride;
+    for (size_t i = begin; scale != 1 && i < end; i++)
+        delta[i] *= scale;
+    model->kernels->add(w->hidden.values + m * w->hidden.stride + begin, delta + begin,
+                        end - begin);
+}
+
+/* Adds `delta` after a norm, which needs whole rows. */
+static void add_normed(struct task *task, const float *norm)
+{
+    const struct lckv_model *model = task->pass->model;
+    const struct buffer *delta = &task->pass->workspace->delta;
+    const size_t n = model->hparams.hidden_size;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows)) {
+        for (size_t m = rows.begin; m < rows.end; m++) {
+            float *row = delta->values + m * delta->stride;
+            model->kernels->rms_norm(row, norm, model->hparams.rms_norm_eps, n, row);
+            add_delta(task, m, 0, n);
+        }
+    }
+    step_end(&step);
+}
+
 void add_back(struct task *task, struct source source, const struct linear *weights)
 {
-    const struct workspace *w = task->pass->workspace;
     const struct matrix *matrix = &weights->matrix;
-    const struct buffer *delta = &w->delta, *hidden = &w->hidden;
+    const struct buffer *delta = &task->pass->workspace->delta;
     struct products step =
         products_begin(task, source, &matrix, 1, matrix->n_rows, column_step(task), matrix->n_rows);
     struct range columns;
     while (products_claim(&step, &columns)) {
         multiply_columns(task, weights, &step.x, columns, delta);
-        for (size_t m = 0; m < step.x.n_rows; m++)
-            task->pass->model->kernels->add(hidden->values + m * hidden->stride + columns.begin,
-                                            delta->values + m * delta->stride + columns.begin,
-                                            columns.end - columns.begin);
+        for (size_t m = 0; weights->norm == NULL && m < step.x.n_rows; m++)
+            add_delta(task, m, columns.begin, columns.end);
     }
     step_end(&step.step);
+    if (weights->norm != NULL)
+        add_normed(task, weights->norm);
 }
 
-void swiglu(struct task *task, struct source source, const struct model_layer *weights)
+void gated(struct task *task, struct source source, const struct model_layer *weights)
 {
     const struct kernels *kernels = task->pass->model->kernels;
     const struct workspace *w = task->pass->workspace;
     const struct buffer *gate = &w->gate, *up = &w->up;
+    void (*gate_function)(float *, const float *, size_t) =
+        kernels->gate[task->pass->model->hparams.activation];
     const struct matrix *matrices[] = {&weights->gate.matrix, &weights->up.matrix};
     const struct matrix *next = &weights->down.matrix;
     const struct activations activated =
@@ -205,15 +239,23 @@ void swiglu(struct task *task, struct source source, const struct model_layer *w
     while (products_claim(&step, &columns)) {
         multiply_columns(task, &weights->up, &step.x, columns, up);
         multiply_columns(task, &weights->gate, &step.x, columns, gate);
-        size_t end = round_up(columns.end, ACTIVATION_BLOCK);
         for (size_t m = 0; m < step.x.n_rows; m++) {
-            kernels->swiglu(gate->values + m * gate->stride + columns.begin,
-                            up->values + m * up->stride + columns.begin,
-                            columns.end - columns.begin);
-            kernels_prepare(kernels, &activated, m, columns.begin, end);
+            gate_function(gate->values + m * gate->stride + columns.begin,
+                          up->values + m * up->stride + columns.begin, columns.end - columns.begin);
+            kernels_prepare(kernels, &activated, m, columns.begin, columns.end);
         }
     }
     step_end(&step.step);
+}
+
+/* The scale and the soft cap that a recipe may have for logits. */
+static void finish_logits(const struct hparams *h, float *logits, size_t n)
+{
+    const float divisor = h->scales[SCALE_LOGITS], cap = h->scales[SCALE_SOFTCAP];
+    for (size_t i = 0; divisor != 1 && i < n; i++)
+        logits[i] /= divisor;
+    for (size_t i = 0; cap != 0 && i < n; i++)
+        logits[i] = cap * tanhf(logits[i] / cap);
 }
 
 void logits(struct task *task, struct source source, const struct output_part *part)
@@ -230,9 +272,12 @@ void logits(struct task *task, struct source source, const struct output_part *p
     while (products_claim(&step, &columns)) {
         multiply(task, matrix, &step.x, columns.begin, columns.end, scratch, LOGIT_COLUMNS);
         for (size_t m = 0; m < step.x.n_rows; m++) {
-            if (task->batch->rows[m].logits != NULL)
-                memcpy(task->batch->rows[m].logits + part->first_row + columns.begin,
-                       scratch + m * LOGIT_COLUMNS, (columns.end - columns.begin) * sizeof(float));
+            const size_t n = columns.end - columns.begin;
+            if (task->batch->rows[m].logits == NULL)
+                continue;
+            finish_logits(&task->pass->model->hparams, scratch + m * LOGIT_COLUMNS, n);
+            memcpy(task->batch->rows[m].logits + part->first_row + columns.begin,
+                   scratch + m * LOGIT_COLUMNS, n * sizeof(float));
         }
     }
     step_end(&step.step);

@@ -27,14 +27,17 @@ struct product {
 void linear(struct task *task, struct source source, const struct product *products,
             size_t n_products);
 
-/* hidden += linear(source): adds a result of the layer to the residual stream. */
+/*
+ * hidden += linear(source): adds a result of the layer to the residual stream, after the norm and
+ * the scale that the recipe may have for it.
+ */
 void add_back(struct task *task, struct source source, const struct linear *weights);
 
 /*
- * gate = silu(gate(source)) * up(source), in the workspace's `gate`. The other forms of the result
- * are prepared for `down` in `activated`.
+ * gate = f(gate(source)) * up(source), in the workspace's `gate`; f is silu, or what the recipe has
+ * instead. The other forms of the result are prepared for `down` in `activated`.
  */
-void swiglu(struct task *task, struct source source, const struct model_layer *weights);
+void gated(struct task *task, struct source source, const struct model_layer *weights);
 
 /* Computes the logits of a part of the vocabulary and writes them to where the rows want them. */
 void logits(struct task *task, struct source source, const struct output_part *part);

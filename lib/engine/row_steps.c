@@ -5,12 +5,19 @@
 
 #include <string.h>
 
+/* The scale that a recipe may have for embeddings. */
+static void scale_embedding(const struct lckv_model *model, float *hidden)
+{
+    const float scale = model->hparams.scales[SCALE_EMBEDDING];
+    for (size_t i = 0; scale != 1 && i < model->hparams.hidden_size; i++)
+        hidden[i] *= scale;
+}
+
 void embed(struct task *task)
 {
     const struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
     const struct buffer *hidden = &w->hidden;
-    const size_t half = pass->model->hparams.head_dim / 2;
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows)) {
@@ -19,8 +26,8 @@ void embed(struct task *task)
                 matrix_unpack_row(&pass->model->token_embedding,
                                   (uint32_t)task->batch->rows[m].token,
                                   hidden->values + m * hidden->stride);
-            workspace_rotation(pass->model, task->batch->rows[m].position, w->cosines + m * half,
-                               w->sines + m * half);
+            scale_embedding(pass->model, hidden->values + m * hidden->stride);
+            rotation_compute(pass->model, task->batch->rows[m].position, workspace_rotation(w, m));
         }
     }
     step_end(&step);
@@ -31,13 +38,14 @@ static void move_wanted_rows(const struct pass *pass)
 {
     struct workspace *w = pass->workspace;
     const struct buffer *hidden = &w->hidden;
-    size_t half = pass->model->hparams.head_dim / 2, kept = 0;
+    size_t kept = 0;
     for (size_t m = 0; m < pass->all.n_rows; m++) {
         if (pass->all.rows[m].want == 0)
             continue;
         if (kept != m) {
-            memcpy(w->cosines + kept * half, w->cosines + m * half, half * sizeof(float));
-            memcpy(w->sines + kept * half, w->sines + m * half, half * sizeof(float));
+            const struct rotation to = workspace_rotation(w, kept), from = workspace_rotation(w, m);
+            memcpy(to.cosines, from.cosines, w->n_pairs * sizeof(float));
+            memcpy(to.sines, from.sines, w->n_pairs * sizeof(float));
             memcpy(hidden->values + kept * hidden->stride, hidden->values + m * hidden->stride,
                    hidden->stride * sizeof(float));
         }
@@ -80,12 +88,12 @@ void hidden_states(struct task *task)
  */
 static void clear_slots(const struct pass *pass, const struct plan_group *group, size_t m)
 {
-    const struct kv_layout *layout = &pass->cache->layout;
     const struct row *row = &pass->all.rows[m];
     float *zeros = pass->workspace->k.values + m * pass->workspace->k.stride;
-    memset(zeros, 0, layout->head_dim * sizeof(float));
+    memset(zeros, 0, pass->model->hparams.widest.head_dim * sizeof(float));
     for (uint32_t i = group->first; i <= group->last; i++) {
-        const struct plan_layer *plan = &pass->model->plan->layers[i];
+        const struct plan_layer *plan = pass->model->layers[i].plan;
+        const struct kv_layout *layout = cache_layout(pass->cache, plan->source_slot);
         for (uint32_t head = 0; plan->upward && head < layout->n_kv_heads; head++)
             pass->model->kernels->kv_store(
                 layout, session_page(row->session, plan->source_slot, row->position),

@@ -59,8 +59,26 @@ static void carve_input(struct carver *carver, const struct lckv_model *model, s
 {
     const struct hparams *h = &model->hparams;
     input->x = carve_buffer(carver, rows, h->hidden_size);
-    carve_panels(carver, model, rows, larger((size_t)h->n_heads * h->head_dim, h->hidden_size),
-                 input);
+    carve_panels(carver, model, rows,
+                 larger((size_t)h->n_heads * h->widest.head_dim, h->hidden_size), input);
+}
+
+static struct rotation carve_rotations(struct carver *carver, const struct lckv_model *model,
+                                       size_t rows)
+{
+    struct rotation rotations;
+    rotations.cosines = carve(carver, rows * model->n_pairs, sizeof(float));
+    rotations.sines = carve(carver, rows * model->n_pairs, sizeof(float));
+    return rotations;
+}
+
+/* The most elements that the keys of a layer have. */
+static size_t widest_kv(const struct hparams *h)
+{
+    size_t most = 0;
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        most = larger(most, (size_t)h->layers[i].n_kv_heads * h->layers[i].head_dim);
+    return most;
 }
 
 /* Carves all members of the workspace, in the order in which they stand. */
@@ -68,8 +86,9 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
                       uint32_t max_rows, uint32_t max_logit_rows, bool sinks, uint32_t n_threads)
 {
     const struct hparams *h = &model->hparams;
-    size_t n_query = (size_t)h->n_heads * h->head_dim, n_kv = (size_t)h->n_kv_heads * h->head_dim;
-    size_t widest = larger(h->intermediate_size, larger(n_query, h->hidden_size));
+    const uint32_t head_dim = h->widest.head_dim, intermediate_size = h->widest.intermediate_size;
+    size_t n_query = (size_t)h->n_heads * head_dim, n_kv = widest_kv(h);
+    size_t widest = larger(intermediate_size, larger(n_query, h->hidden_size));
     w->rows = carve(carver, max_rows, sizeof *w->rows);
     w->wanted_rows = carve(carver, max_rows, sizeof *w->wanted_rows);
     w->slices = carve(carver, max_rows, sizeof *w->slices);
@@ -92,29 +111,28 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     w->v = carve_buffer(carver, max_rows, n_kv);
     w->attended = carve_buffer(carver, max_rows, n_query);
     w->delta = carve_buffer(carver, max_rows, h->hidden_size);
-    w->gate = carve_buffer(carver, max_rows, h->intermediate_size);
-    w->up = carve_buffer(carver, max_rows, h->intermediate_size);
-    carve_panels(carver, model, max_rows, h->intermediate_size, &w->activated);
-    w->cosines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
-    w->sines = carve(carver, (size_t)max_rows * h->head_dim / 2, sizeof(float));
+    w->gate = carve_buffer(carver, max_rows, intermediate_size);
+    w->up = carve_buffer(carver, max_rows, intermediate_size);
+    carve_panels(carver, model, max_rows, intermediate_size, &w->activated);
+    w->n_pairs = model->n_pairs;
+    w->rotations = carve_rotations(carver, model, max_rows);
     if (sinks) {
-        w->sink_cosines = carve(carver, h->head_dim / 2, sizeof(float));
-        w->sink_sines = carve(carver, h->head_dim / 2, sizeof(float));
-        w->sink_floats = KV_MAX_QUERIES * attend_partial_floats(h->head_dim);
+        w->sink_rotation = carve_rotations(carver, model, 1);
+        w->sink_floats = KV_MAX_QUERIES * attend_partial_floats(head_dim);
         w->sink_partials = carve(carver, w->sink_floats * n_threads, sizeof(float));
     }
     w->logits = carve(carver, (size_t)max_logit_rows * h->n_vocab, sizeof(float));
     w->logit_floats = (size_t)max_rows * LOGIT_COLUMNS;
     w->logit_scratch = carve(carver, w->logit_floats * n_threads, sizeof(float));
-    w->attend_floats = (attend_scratch_floats(h->head_dim) + 15) / 16 * 16;
+    w->attend_floats = (attend_scratch_floats(head_dim) + 15) / 16 * 16;
     w->attend_scratch = carve(carver, w->attend_floats * n_threads, sizeof(float));
-    w->rotated_floats = (size_t)KV_MAX_QUERIES * h->head_dim;
+    w->rotated_floats = (size_t)KV_MAX_QUERIES * head_dim;
     w->rotated = carve(carver, w->rotated_floats * n_threads, sizeof(float));
     if (n_threads > 1) {
-        w->partials = carve(carver, MOST_PARTIALS * h->n_heads * attend_partial_floats(h->head_dim),
+        w->partials = carve(carver, MOST_PARTIALS * h->n_heads * attend_partial_floats(head_dim),
                             sizeof(float));
         w->partials_done =
-            carve(carver, (size_t)FEW_ROWS * h->n_kv_heads, sizeof *w->partials_done);
+            carve(carver, (size_t)FEW_ROWS * h->widest.n_kv_heads, sizeof *w->partials_done);
     }
     if (model->use_openblas) {
         w->blas_floats = (BLAS_ROWS * widest + 15) / 16 * 16;
@@ -137,13 +155,15 @@ lckv_status workspace_measure(const struct lckv_model *model, const lckv_cache_o
     return LCKV_OK;
 }
 
-void workspace_rotation(const struct lckv_model *model, uint64_t position, float *cosines,
-                        float *sines)
+void rotation_compute(const struct lckv_model *model, uint64_t position, struct rotation rotation)
 {
-    for (size_t d = 0; d < model->hparams.head_dim / 2; d++) {
-        double angle = (double)position * model->frequencies[d];
-        cosines[d] = (float)cos(angle);
-        sines[d] = (float)sin(angle);
+    for (uint32_t r = 0; r < model->hparams.n_ropes; r++) {
+        const struct rope *rope = &model->ropes[r];
+        for (size_t d = 0; d < rope->n_pairs; d++) {
+            double angle = (double)position * rope->frequencies[d];
+            rotation.cosines[rope->first + d] = (float)cos(angle);
+            rotation.sines[rope->first + d] = (float)sin(angle);
+        }
     }
 }
 
@@ -156,5 +176,5 @@ void workspace_place(struct lckv_cache *cache)
     carve_all(&carver, w, cache->model, cache->max_rows, CACHE_LOGIT_SETS * cache->max_logit_rows,
               context_window > 0, pool_size(cache->pool));
     if (context_window > 0)
-        workspace_rotation(cache->model, context_window - 1, w->sink_cosines, w->sink_sines);
+        rotation_compute(cache->model, context_window - 1, w->sink_rotation);
 }

@@ -53,6 +53,11 @@ struct input {
     uint8_t *int8, *bf16; /* panels for the widest input; NULL if the model needs none */
 };
 
+/* The cosines and sines of the pairs of all ropes of a model, one behind the other. */
+struct rotation {
+    float *cosines, *sines;
+};
+
 struct workspace {
     struct row *rows, *wanted_rows;       /* [max_rows] */
     struct slice *slices, *wanted_slices; /* [max_rows] */
@@ -64,13 +69,14 @@ struct workspace {
     struct input *own;               /* of each thread, [FEW_ROWS] */
     struct buffer q, k, v, attended; /* [max_rows] */
     struct buffer delta, gate, up;
-    struct input activated; /* other forms of `gate`; it has no floats of its own */
-    float *cosines, *sines; /* [max_rows, head_dim / 2] */
+    struct input activated;    /* other forms of `gate`; it has no floats of its own */
+    struct rotation rotations; /* [max_rows] */
+    size_t n_pairs;            /* of a row of them */
     /*
-     * The rotation of queries that attend to sinks, [head_dim / 2], and the partials that this
-     * gives, of each thread, [KV_MAX_QUERIES, attend_partial_floats]; NULL without a context window
+     * The rotation of queries that attend to sinks, and the partials that this gives, of each
+     * thread, [KV_MAX_QUERIES, attend_partial_floats]; NULL without a context window
      */
-    float *sink_cosines, *sink_sines;
+    struct rotation sink_rotation;
     float *sink_partials;
     size_t sink_floats;
     float *logits;        /* [CACHE_LOGIT_SETS * max_logit_rows, n_vocab] */
@@ -98,11 +104,17 @@ CHECKED lckv_status workspace_measure(const struct lckv_model *model,
 void workspace_place(struct lckv_cache *cache);
 
 /*
- * The cosines and sines by which heads are rotated for a position, [head_dim / 2] each. Angles are
- * computed in double: in float they would be far off at long contexts.
+ * Computes by what heads are rotated for a position. Angles are computed in double: in float they
+ * would be far off at long contexts.
  */
-void workspace_rotation(const struct lckv_model *model, uint64_t position, float *cosines,
-                        float *sines);
+void rotation_compute(const struct lckv_model *model, uint64_t position, struct rotation rotation);
+
+/* The rotation of row m. */
+static inline struct rotation workspace_rotation(const struct workspace *w, size_t m)
+{
+    return (struct rotation){w->rotations.cosines + m * w->n_pairs,
+                             w->rotations.sines + m * w->n_pairs};
+}
 
 /* The workspace stands at the front of the scratch. */
 static inline struct workspace *workspace_of(const struct lckv_cache *cache)

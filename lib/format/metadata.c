@@ -96,11 +96,12 @@ lckv_status metadata_get_u32(const struct metadata *metadata, const char *key, u
     return LCKV_OK;
 }
 
-/* Whether it is an array of `n` integers of 32 bits. */
+/* Whether it is an array of `n` integers of 32 bits, or of so many truth values. */
 static bool is_u32s(const struct metadata_value *value, size_t n)
 {
     return value->type == METADATA_ARRAY && value->count == n &&
-           (value->element_type == METADATA_U32 || value->element_type == METADATA_I32);
+           (value->element_type == METADATA_U32 || value->element_type == METADATA_I32 ||
+            value->element_type == METADATA_BOOL);
 }
 
 lckv_status metadata_get_u32s(const struct metadata *metadata, const char *key, uint32_t *values,
@@ -119,9 +120,10 @@ lckv_status metadata_get_u32s(const struct metadata *metadata, const char *key, 
         return fail(LCKV_BAD_FORMAT, "metadata \"%s\": expected an integer, or an array of %zu",
                     key, n);
     struct reader reader;
-    reader_init(&reader, entry->as.elements, n * sizeof *values, key);
+    reader_init(&reader, entry->as.elements, n * metadata_type_size(entry->element_type), key);
     for (size_t i = 0; i < n; i++) {
-        values[i] = reader_u32(&reader, "element");
+        values[i] = entry->element_type == METADATA_BOOL ? reader_u8(&reader, "element") != 0
+                                                         : reader_u32(&reader, "element");
         if (entry->element_type == METADATA_I32 && values[i] > INT32_MAX)
             return fail(LCKV_BAD_FORMAT, "metadata \"%s\": element %zu is negative", key, i);
     }

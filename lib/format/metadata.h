@@ -71,7 +71,7 @@ CHECKED lckv_status metadata_get_bool(const struct metadata *metadata, const cha
 CHECKED lckv_status metadata_get_text(const struct metadata *metadata, const char *key,
                                       struct text *value, bool *found);
 
-/* A value for each of `n`: an array of so many, or one that stands for all of them. */
+/* A value for each of `n`: an array of so many, or one that stands for all of them; true is 1. */
 CHECKED lckv_status metadata_get_u32s(const struct metadata *metadata, const char *key,
                                       uint32_t *values, size_t n, bool *found);
 
@@ -96,6 +96,8 @@ CHECKED lckv_status metadata_set_texts(struct metadata *metadata, const char *ke
                                        const struct text *texts, size_t count);
 CHECKED lckv_status metadata_set_i32s(struct metadata *metadata, const char *key,
                                       const int32_t *values, size_t count);
+CHECKED lckv_status metadata_set_u32s(struct metadata *metadata, const char *key,
+                                      const uint32_t *values, size_t count);
 CHECKED lckv_status metadata_set_value(struct metadata *metadata,
                                        const struct metadata_value *value);
 

@@ -151,20 +151,35 @@ lckv_status metadata_set_texts(struct metadata *metadata, const char *key, const
     return metadata_set_value(metadata, &entry);
 }
 
-lckv_status metadata_set_i32s(struct metadata *metadata, const char *key, const int32_t *values,
-                              size_t count)
+/* `values` are 32-bit integers, signed or unsigned. */
+static lckv_status set_integers(struct metadata *metadata, const char *key, uint32_t element_type,
+                                const void *values, size_t count)
 {
     struct metadata_value entry = scalar(key, METADATA_ARRAY);
-    entry.element_type = METADATA_I32;
+    entry.element_type = element_type;
     entry.count = count;
     uint8_t *packed = NULL;
     lckv_status status = arena_alloc(metadata->arena, count, 4, "a metadata array", &packed);
     if (status != LCKV_OK)
         return status;
     for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, (const uint8_t *)values + i * sizeof bits, sizeof bits);
         for (size_t byte = 0; byte < 4; byte++)
-            packed[4 * i + byte] = (uint8_t)((uint32_t)values[i] >> (8 * byte));
+            packed[4 * i + byte] = (uint8_t)(bits >> (8 * byte));
     }
     entry.as.elements = packed;
     return place(metadata, entry);
+}
+
+lckv_status metadata_set_i32s(struct metadata *metadata, const char *key, const int32_t *values,
+                              size_t count)
+{
+    return set_integers(metadata, key, METADATA_I32, values, count);
+}
+
+lckv_status metadata_set_u32s(struct metadata *metadata, const char *key, const uint32_t *values,
+                              size_t count)
+{
+    return set_integers(metadata, key, METADATA_U32, values, count);
 }

@@ -30,7 +30,7 @@ enum input_form { INPUT_FLOAT, INPUT_INT8, INPUT_BF16 };
 struct activations {
     size_t n_rows;
     size_t stride;       /* elements from row to row, a multiple of ACTIVATION_BLOCK */
-    const float *values; /* [n_rows, stride], zero beyond the last column */
+    const float *values; /* [n_rows, stride] */
     uint8_t *int8;       /* panels; NULL if no product reads this form */
     uint8_t *bf16;
 };

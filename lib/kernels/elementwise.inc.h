@@ -1,5 +1,5 @@
 /*
- * Template: the work on single rows, for a set's vectors: norms, rotary embedding, SwiGLU, the
+ * Template: the work on single rows, for a set's vectors: norms, rotary embedding, gates, the
  * quantisation of activations, and the exponential that they and attention share.
  */
 #include "kernels/activations.h"
@@ -68,19 +68,36 @@ static inline __attribute__((always_inline)) vf swiglu_lanes(vf gate, vf up)
     return v_mul(v_div(held, v_add(v_set(1), e)), up);
 }
 
-static void swiglu(float *gate, const float *up, size_t n)
+/*
+ * With t = 2 sqrt(2 / pi) (g + 0.044715 g^3), gelu by tanh is g / (1 + e^-t). Below -10 it is less
+ * than 1e-36, and t is above -88.
+ */
+static inline __attribute__((always_inline)) vf geglu_tanh_lanes(vf gate, vf up)
 {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        v_store(gate + i, swiglu_lanes(v_load(gate + i), v_load(up + i)));
-    if (i < n) {
-        float g[LANES] = {0}, u[LANES] = {0};
-        memcpy(g, gate + i, (n - i) * sizeof *g);
-        memcpy(u, up + i, (n - i) * sizeof *u);
-        v_store(g, swiglu_lanes(v_load(g), v_load(u)));
-        memcpy(gate + i, g, (n - i) * sizeof *g);
-    }
+    vf held = v_max(v_set(-10.0f), gate);
+    vf cubic = v_fma(v_mul(held, held), v_set(0.0713548163f), v_set(1.59576912f));
+    vf e = v_exp(v_sub(v_set(0), v_mul(held, cubic)));
+    return v_mul(v_div(held, v_add(v_set(1), e)), up);
 }
+
+/* Defines a function of all numbers by one of vectors. */
+#define GATE(name)                                                             \
+    static void name(float *gate, const float *up, size_t n)                   \
+    {                                                                          \
+        size_t i = 0;                                                          \
+        for (; i + LANES <= n; i += LANES)                                     \
+            v_store(gate + i, name##_lanes(v_load(gate + i), v_load(up + i))); \
+        if (i < n) {                                                           \
+            float g[LANES] = {0}, u[LANES] = {0};                              \
+            memcpy(g, gate + i, (n - i) * sizeof *g);                          \
+            memcpy(u, up + i, (n - i) * sizeof *u);                            \
+            v_store(g, name##_lanes(v_load(g), v_load(u)));                    \
+            memcpy(gate + i, g, (n - i) * sizeof *g);                          \
+        }                                                                      \
+    }
+GATE(swiglu)
+GATE(geglu_tanh)
+#undef GATE
 
 static void rotate(float *x, const float *cosines, const float *sines, float scale, size_t head_dim)
 {

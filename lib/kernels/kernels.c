@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "kernels/kernels_sets.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,19 +191,39 @@ multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dty
     }
 }
 
-void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
-                     size_t begin, size_t end)
+void gelu_gate(float *gate, const float *up, size_t n)
 {
-    const float *values = x->values + row * x->stride + begin;
-    size_t first = begin / ACTIVATION_BLOCK;
+    const float half_root = 0.707106781f;
+    for (size_t i = 0; i < n; i++)
+        gate[i] = 0.5f * gate[i] * (1.0f + erff(gate[i] * half_root)) * up[i];
+}
+
+/* Fills whole blocks, from block `first` on, with n values. */
+static void prepare_blocks(const struct kernels *kernels, const struct activations *x, size_t row,
+                           size_t first, const float *values, size_t n)
+{
     if (x->int8 != NULL) {
         struct panel_row to = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, row);
         to.panel += first * to.height * INT8_BLOCK_BYTES;
-        kernels->quantize(values, end - begin, to);
+        kernels->quantize(values, n, to);
     }
     if (x->bf16 != NULL) {
         struct panel_row to = panel_row(x->bf16, BF16_BLOCK_BYTES, x->stride, x->n_rows, row);
         to.panel += first * to.height * BF16_BLOCK_BYTES;
-        kernels->round_bf16(values, end - begin, to);
+        kernels->round_bf16(values, n, to);
+    }
+}
+
+void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
+                     size_t begin, size_t end)
+{
+    const float *values = x->values + row * x->stride;
+    const size_t rest = end % ACTIVATION_BLOCK, whole = end - rest;
+    if (whole > begin)
+        prepare_blocks(kernels, x, row, begin / ACTIVATION_BLOCK, values + begin, whole - begin);
+    if (rest > 0) {
+        float last[ACTIVATION_BLOCK] = {0};
+        memcpy(last, values + whole, rest * sizeof *last);
+        prepare_blocks(kernels, x, row, whole / ACTIVATION_BLOCK, last, ACTIVATION_BLOCK);
     }
 }

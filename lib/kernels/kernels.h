@@ -23,6 +23,14 @@
 typedef void (*multiply_function)(const struct matrix *matrix, const struct activations *x,
                                   size_t begin, size_t end, float *out, size_t stride);
 
+/* The function that the gates of a feed-forward part go through. */
+enum activation {
+    ACTIVATION_SILU,
+    ACTIVATION_GELU_TANH, /* the approximation of gelu by tanh */
+    ACTIVATION_GELU,
+    ACTIVATIONS
+};
+
 struct kernels {
     const char *name;
     struct matrix_layout layout;
@@ -39,8 +47,8 @@ struct kernels {
     void (*round_bf16)(const float *values, size_t n, struct panel_row to);
 
     void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t n, float *out);
-    void (*add)(float *x, const float *y, size_t n);        /* x += y */
-    void (*swiglu)(float *gate, const float *up, size_t n); /* gate = silu(gate) * up */
+    void (*add)(float *x, const float *y, size_t n);                   /* x += y */
+    void (*gate[ACTIVATIONS])(float *gate, const float *up, size_t n); /* gate = f(gate) * up */
     /* Rotates a head in place, element d paired with d + head_dim / 2, and scales it. */
     void (*rotate)(float *x, const float *cosines, const float *sines, float scale,
                    size_t head_dim);
@@ -80,13 +88,17 @@ CHECKED lckv_status kernels_find(const char *name, const struct kernels **kernel
  */
 const struct kernels *kernels_any(void);
 
+/* ACTIVATION_GELU in every set: one number after the other. */
+void gelu_gate(float *gate, const float *up, size_t n);
+
 /* The product for weights of a type in a precision, and the form of activations that it reads. */
 multiply_function kernels_multiply(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 enum input_form kernels_input(const struct kernels *kernels, lckv_dtype dtype, bool fast);
 
 /*
  * Fills, from the float32 values of a row, the other forms for which `x` has room, for columns
- * [begin, end), which are whole blocks.
+ * [begin, end). They are whole blocks, or end where the row does: the rest of its last block
+ * becomes zeros.
  */
 void kernels_prepare(const struct kernels *kernels, const struct activations *x, size_t row,
                      size_t begin, size_t end);

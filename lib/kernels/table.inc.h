@@ -17,5 +17,6 @@
 #define KERNELS_TABLE(set_name, int8, attention)                                             \
     .name = set_name, .layout = {LANES, UNSIGNED_BYTES}, .multiply_full = BY_DTYPE(full),    \
     .multiply_int8 = BY_DTYPE(int8), .quantize = quantize, .rms_norm = rms_norm, .add = add, \
-    .swiglu = swiglu, .rotate = rotate, .kv_store = kv_store, .attend_full = attend_full,    \
-    .attend_fast = attention, .attend_merge = attend_merge, .largest = largest, .weigh = weigh
+    .gate = {swiglu, geglu_tanh, gelu_gate}, .rotate = rotate, .kv_store = kv_store,         \
+    .attend_full = attend_full, .attend_fast = attention, .attend_merge = attend_merge,      \
+    .largest = largest, .weigh = weigh

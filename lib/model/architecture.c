@@ -5,19 +5,64 @@
 
 #include "base/text.h"
 
+#include <stdio.h>
+#include <string.h>
+
+/* Where there is a norm after attention, Hugging Face's name for the norm before the MLP is its. */
+static const struct weight_names between_norms[] = {
+    {WEIGHT_FFN_NORM, "ffn_norm.weight", "pre_feedforward_layernorm.weight"},
+};
+
 static const struct architecture architectures[] = {
-    {.gguf_name = "llama", .hf_model_type = "llama", .gguf_rope_adjacent = true, .condensed = true},
-    {.gguf_name = "lckv-llama",
-     .hf_model_type = "lckv-llama",
-     .gguf_rope_adjacent = true,
-     .condensed = true},
+    {
+        .gguf_name = "llama",
+        .hf_model_type = "llama",
+        .lckv_name = "lckv-llama",
+        .gguf_rope_adjacent = true,
+    },
+    {
+        .gguf_name = "qwen2",
+        .hf_model_type = "qwen2",
+        .lckv_name = "lckv-qwen2",
+        .weights =
+            WEIGHT_BIT(WEIGHT_Q_BIAS) | WEIGHT_BIT(WEIGHT_K_BIAS) | WEIGHT_BIT(WEIGHT_V_BIAS),
+    },
+    {
+        .gguf_name = "qwen3",
+        .hf_model_type = "qwen3",
+        .lckv_name = "lckv-qwen3",
+        .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM),
+    },
+    {
+        .gguf_name = "granite",
+        .hf_model_type = "granite",
+        .lckv_name = "lckv-granite",
+        .gguf_rope_adjacent = true,
+        .scales = SCALE_BIT(SCALE_EMBEDDING) | SCALE_BIT(SCALE_ATTENTION) |
+                  SCALE_BIT(SCALE_RESIDUAL) | SCALE_BIT(SCALE_LOGITS),
+    },
+    {
+        .gguf_name = "gemma3",
+        .hf_model_type = "gemma3_text",
+        .lckv_name = "lckv-gemma3",
+        .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) |
+                   WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM),
+        .names = between_norms,
+        .n_names = sizeof between_norms / sizeof between_norms[0],
+        .scales = SCALE_BIT(SCALE_SOFTCAP),
+        .activation = ACTIVATION_GELU_TANH,
+        .embedding_by_width = true,
+        .ropes_by_window = true,
+        .norms_plus_one = true,
+    },
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])
 
 const struct architecture *architecture_from_gguf(struct text name)
 {
     for (size_t i = 0; i < N_ARCHITECTURES; i++) {
-        if (text_equals(name, architectures[i].gguf_name))
+        if (text_equals(name, architectures[i].gguf_name) ||
+            text_equals(name, architectures[i].lckv_name))
             return &architectures[i];
     }
     return NULL;
@@ -26,8 +71,32 @@ const struct architecture *architecture_from_gguf(struct text name)
 const struct architecture *architecture_from_hf(struct text model_type)
 {
     for (size_t i = 0; i < N_ARCHITECTURES; i++) {
-        if (text_equals(model_type, architectures[i].hf_model_type))
+        if (text_equals(model_type, architectures[i].hf_model_type) ||
+            text_equals(model_type, architectures[i].lckv_name))
             return &architectures[i];
     }
     return NULL;
+}
+
+const char *architecture_name(const struct architecture *architecture, struct text name)
+{
+    return text_equals(name, architecture->lckv_name) ? architecture->lckv_name
+                                                      : architecture->gguf_name;
+}
+
+float architecture_norm_offset(const struct architecture *architecture, enum checkpoint_kind kind)
+{
+    return architecture->norms_plus_one && kind == CHECKPOINT_HF ? 1 : 0;
+}
+
+struct architecture_names architecture_names(bool gguf)
+{
+    struct architecture_names names = {""};
+    for (size_t i = 0; i < N_ARCHITECTURES; i++) {
+        const struct architecture *a = &architectures[i];
+        const size_t used = strlen(names.text);
+        snprintf(names.text + used, sizeof names.text - used, "%s%s, %s", i > 0 ? ", " : "",
+                 gguf ? a->gguf_name : a->hf_model_type, a->lckv_name);
+    }
+    return names;
 }

@@ -1,21 +1,62 @@
 /*
- * Architectures: the names under which files know each, and what distinguishes it from the others.
- * A new architecture is an entry in this table, not a copy of the forward pass.
+ * Architectures: the names under which files know each, and its recipe, which is what distinguishes
+ * it from the others. A new architecture is an entry in this table, not a copy of the forward pass.
  */
 #ifndef LCKV_MODEL_ARCHITECTURE_H
 #define LCKV_MODEL_ARCHITECTURE_H
 
-#include "format/metadata.h"
+#include "format/checkpoint.h"
+#include "kernels/kernels.h"
+#include "model/weights.h"
+
+/* A weight whose names are not those in roles.c. */
+struct weight_names {
+    enum weight weight;
+    const char *gguf, *hf;
+};
+
+/* Numbers of a configuration that some architectures compute with, and others do not know. */
+enum scale {
+    SCALE_EMBEDDING, /* embeddings are multiplied by it */
+    SCALE_ATTENTION, /* scores are multiplied by it, instead of 1 / sqrt(head_dim) */
+    SCALE_RESIDUAL,  /* what attention and the MLP add to the hidden state is multiplied by it */
+    SCALE_LOGITS,    /* logits are divided by it */
+    SCALE_SOFTCAP,   /* logits become softcap * tanh(logit / softcap) */
+    SCALES
+};
+#define SCALE_BIT(scale) (1u << (scale))
 
 struct architecture {
     const char *gguf_name;     /* general.architecture */
     const char *hf_model_type; /* config.json model_type */
-    bool gguf_rope_adjacent;   /* GGUF files rotate elements 2d and 2d + 1 as a pair */
-    bool condensed;            /* has lckv.* keys: layer plans and force_nodiag */
+    /* Either name, if other programs would run the model wrongly: their plans have no sharing. */
+    const char *lckv_name;
+    bool gguf_rope_adjacent; /* GGUF files rotate elements 2d and 2d + 1 as a pair */
+    uint64_t weights;        /* WEIGHT_BITs of what other architectures may lack, and this has */
+    const struct weight_names *names; /* [n_names] */
+    uint32_t n_names;
+    uint32_t scales; /* SCALE_BITs of those that it reads */
+    enum activation activation;
+    bool embedding_by_width; /* embeddings are multiplied by sqrt(hidden_size) */
+    bool ropes_by_window;    /* layers that have a window of their own rotate in another way */
+    bool norms_plus_one;     /* Hugging Face files hold the weights of norms less 1 */
+    bool values_normed;      /* values go through an RMS norm without weight, head by head */
 };
 
 /* They give NULL if there is no architecture of that name. */
 const struct architecture *architecture_from_gguf(struct text name);
 const struct architecture *architecture_from_hf(struct text model_type);
+
+/* The name that GGUF files have for an architecture that a file calls `name`. */
+const char *architecture_name(const struct architecture *architecture, struct text name);
+
+/* What must be added to the weights of norms in files of this kind. */
+float architecture_norm_offset(const struct architecture *architecture, enum checkpoint_kind kind);
+
+/* All names, for messages. */
+struct architecture_names {
+    char text[512];
+};
+struct architecture_names architecture_names(bool gguf);
 
 #endif

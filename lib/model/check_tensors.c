@@ -56,7 +56,8 @@ static bool is_foreign(enum checkpoint_kind kind, struct text part)
 enum tensor_use tensor_use(const struct checkpoint *checkpoint, const struct hparams *hparams,
                            const struct lckv_plan *plan, struct text name, const char **why)
 {
-    struct named named = weight_of_name(checkpoint->kind, name, hparams->n_layers);
+    struct named named =
+        weight_of_name(hparams->architecture, checkpoint->kind, name, hparams->n_layers);
     if (named.naming == NAMES_OTHER) {
         bool foreign = is_foreign(checkpoint->kind, named.part);
         *why = foreign ? "models with such a part compute something else"
@@ -96,13 +97,14 @@ static lckv_status check_names(const struct checkpoint *checkpoint, const struct
 }
 
 /* Every layer whose keys and values are read must have the matrices that make them. */
-static lckv_status check_kv(const struct checkpoint *checkpoint, const struct lckv_plan *plan)
+static lckv_status check_kv(const struct checkpoint *checkpoint, const struct hparams *hparams,
+                            const struct lckv_plan *plan)
 {
     const enum weight both[] = {WEIGHT_K, WEIGHT_V};
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         char name[WEIGHT_NAME_BYTES];
         for (size_t w = 0; plan->layers[i].slot >= 0 && w < 2; w++) {
-            weight_name(checkpoint->kind, both[w], i, name);
+            weight_name(hparams->architecture, checkpoint->kind, both[w], i, name);
             if (checkpoint_find(checkpoint, name) == NULL)
                 return fail(LCKV_BAD_PLAN,
                             "%s: tensor %s is missing, but the plan reads the keys and values of "
@@ -136,7 +138,7 @@ static lckv_status check_biases(const struct checkpoint *checkpoint, const struc
             bool no_part = weight_is_kv(biases[b].weight) && plan->layers[i].slot < 0;
             if (!biases[b].promised || no_part)
                 continue;
-            weight_name(checkpoint->kind, biases[b].weight, i, name);
+            weight_name(hparams->architecture, checkpoint->kind, biases[b].weight, i, name);
             if (checkpoint_find(checkpoint, name) == NULL)
                 return fail(LCKV_BAD_FORMAT, "%s: tensor %s is missing, but config.json says %s",
                             checkpoint->name, name, biases[b].member);
@@ -148,7 +150,7 @@ static lckv_status check_biases(const struct checkpoint *checkpoint, const struc
 lckv_status check_tensors(const struct checkpoint *checkpoint, const struct hparams *hparams,
                           const struct lckv_plan *plan, const struct remarks *remarks)
 {
-    lckv_status status = check_kv(checkpoint, plan);
+    lckv_status status = check_kv(checkpoint, hparams, plan);
     if (status == LCKV_OK)
         status = check_biases(checkpoint, hparams, plan);
     return status == LCKV_OK ? check_names(checkpoint, hparams, plan, remarks) : status;

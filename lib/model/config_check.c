@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/architecture.h"
 #include "model/config_keys.h"
+#include "model/hparams_sources.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,6 +19,13 @@ struct value {
     enum { ABSENT, NUMBER, TEXT, OTHER } kind;
     double number; /* true is 1 */
     struct text text;
+};
+
+/* As config.json has them. */
+static const char *const activation_names[ACTIVATIONS] = {
+    [ACTIVATION_SILU] = "silu",
+    [ACTIVATION_GELU_TANH] = "gelu_pytorch_tanh",
+    [ACTIVATION_GELU] = "gelu",
 };
 
 static lckv_status expect_number(const char *name, struct value value, double neutral)
@@ -33,27 +41,29 @@ static lckv_status expect_number(const char *name, struct value value, double ne
 static lckv_status check_value(const struct config_key *key, struct value value,
                                const struct hparams *h)
 {
-    if (value.kind == ABSENT)
+    const struct text name = {key->name, strlen(key->name)};
+    if (value.kind == ABSENT || architecture_reads(h->architecture, name))
         return LCKV_OK;
     switch (key->rule) {
     case KEY_ONE:
     case KEY_ON:
         return expect_number(key->name, value, 1);
     case KEY_HEAD_DIM:
-        return expect_number(key->name, value, (double)h->head_dim);
+        return expect_number(key->name, value, (double)h->widest.head_dim);
     case KEY_SCALE:
-        return expect_number(key->name, value, 1 / sqrt((double)h->head_dim));
+        return expect_number(key->name, value, 1 / sqrt((double)h->widest.head_dim));
     case KEY_OFF:
         if (value.kind == NUMBER && value.number == 0)
             return LCKV_OK;
         return fail(LCKV_UNSUPPORTED, "%s is given, which lckv does not know", key->name);
-    case KEY_SILU:
+    case KEY_ACTIVATION:
         if (value.kind != TEXT)
             return fail(LCKV_BAD_FORMAT, "%s: expected a string", key->name);
-        if (text_equals(value.text, "silu"))
+        if (text_equals(value.text, activation_names[h->activation]))
             return LCKV_OK;
-        return fail(LCKV_UNSUPPORTED, "%s is %s; expected silu", key->name,
-                    quoted(value.text.bytes, value.text.length).text);
+        return fail(LCKV_UNSUPPORTED, "%s is %s; expected %s", key->name,
+                    quoted(value.text.bytes, value.text.length).text,
+                    activation_names[h->activation]);
     case KEY_READ:
     case KEY_NOTHING:
     default:
@@ -156,7 +166,7 @@ lckv_status config_check_gguf(const struct metadata *metadata, const struct hpar
         const struct metadata_value *value = &metadata->values[i];
         const struct config_key *key;
         struct text name = value->key;
-        if (strip(&name, hparams->architecture->gguf_name))
+        if (strip(&name, hparams->architecture_name))
             key = config_key_find(KEYS_OF_ARCHITECTURE, name);
         else if (strip(&name, "lckv"))
             key = config_key_find(KEYS_OF_LCKV, name);

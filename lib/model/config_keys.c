@@ -31,8 +31,8 @@ static const struct config_key json_keys[] = {
     {"attention_bias", KEY_READ},
     {"mlp_bias", KEY_READ},
     {"tie_word_embeddings", KEY_READ},
-    {"hidden_act", KEY_SILU},
-    {"hidden_activation", KEY_SILU},
+    {"hidden_act", KEY_ACTIVATION},
+    {"hidden_activation", KEY_ACTIVATION},
     {"bos_token_id", KEY_READ},
     {"eos_token_id", KEY_READ},
     {"pad_token_id", KEY_READ},
@@ -97,6 +97,7 @@ static const struct config_key json_keys[] = {
     {"use_bfloat16", KEY_NOTHING},
     {"use_cache", KEY_NOTHING},
     {"_attn_implementation", KEY_NOTHING},
+    {"_sliding_window_pattern", KEY_NOTHING}, /* layer_types tells */
     {"_attn_implementation_autoset", KEY_NOTHING},
     {"attn_implementation", KEY_NOTHING},
     {"initializer_range", KEY_NOTHING},
@@ -207,7 +208,8 @@ static const struct config_key gguf_keys[] = {
 
 static const struct config_key lckv_keys[] = {
     {"layer_types", KEY_READ},    {"forward_passes", KEY_READ}, {"backward_passes", KEY_READ},
-    {"sliding_window", KEY_READ}, {"force_nodiag", KEY_READ},   {"use_sequential", KEY_READ},
+    {"window_ropes", KEY_READ},   {"sliding_window", KEY_READ}, {"force_nodiag", KEY_READ},
+    {"use_sequential", KEY_READ},
 };
 
 #define TABLE(keys)                          \

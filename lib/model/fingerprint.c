@@ -64,10 +64,13 @@ static void add_matrix(struct sum *sum, const struct matrix *matrix, size_t shif
         add_row(sum, &there, sampled_row(matrix->n_rows, i));
 }
 
-static void add_linear(struct sum *sum, const struct linear *linear, size_t shift)
+/* Its norm, if there is one, has `n_norm` weights. */
+static void add_linear(struct sum *sum, const struct linear *linear, uint32_t n_norm, size_t shift)
 {
     add_matrix(sum, &linear->matrix, shift);
     add_vector(sum, linear->bias, linear->matrix.n_rows);
+    if (linear->norm != NULL)
+        add_vector(sum, linear->norm, n_norm);
 }
 
 /* How far the data of a portion lie behind where its matrices say; 0 unless they are streamed. */
@@ -89,13 +92,13 @@ static void add_layer(struct sum *sum, uint32_t i)
         return;
     add_vector(sum, layer->attention_norm, hidden_size);
     add_vector(sum, layer->mlp_norm, hidden_size);
-    add_linear(sum, &layer->q, shift);
-    add_linear(sum, &layer->k, shift);
-    add_linear(sum, &layer->v, shift);
-    add_linear(sum, &layer->o, shift);
-    add_linear(sum, &layer->gate, shift);
-    add_linear(sum, &layer->up, shift);
-    add_linear(sum, &layer->down, shift);
+    add_linear(sum, &layer->q, layer->shape->head_dim, shift);
+    add_linear(sum, &layer->k, layer->shape->head_dim, shift);
+    add_linear(sum, &layer->v, layer->shape->head_dim, shift);
+    add_linear(sum, &layer->o, hidden_size, shift);
+    add_linear(sum, &layer->gate, 0, shift);
+    add_linear(sum, &layer->up, 0, shift);
+    add_linear(sum, &layer->down, hidden_size, shift);
 }
 
 static void add_embedding(struct sum *sum)
@@ -131,19 +134,36 @@ static void add_output(struct sum *sum)
     }
 }
 
+static bool is_widest(const struct layer_hparams *widest, const struct layer_hparams *layer)
+{
+    return layer->head_dim == widest->head_dim && layer->n_kv_heads == widest->n_kv_heads &&
+           layer->intermediate_size == widest->intermediate_size && layer->rope == 0;
+}
+
 static void add_description(struct sum *sum, const struct lckv_model *model)
 {
     const struct hparams *h = &model->hparams;
-    const uint32_t facts[] = {h->n_layers,          h->n_vocab,      h->hidden_size,
-                              h->intermediate_size, h->n_heads,      h->n_kv_heads,
-                              h->head_dim,          h->force_nodiag, h->tie_embeddings};
+    const uint32_t facts[] = {
+        h->n_layers,      h->n_vocab,           h->hidden_size,     h->widest.intermediate_size,
+        h->n_heads,       h->widest.n_kv_heads, h->widest.head_dim, h->force_nodiag,
+        h->tie_embeddings};
     add(sum, facts, sizeof facts);
     add(sum, &h->rms_norm_eps, sizeof h->rms_norm_eps);
-    add(sum, model->frequencies, h->head_dim / 2 * sizeof *model->frequencies);
+    if (h->activation != ACTIVATION_SILU)
+        add(sum, &h->activation, sizeof h->activation);
+    for (uint32_t i = 0; i < SCALES; i++) {
+        if (h->scales[i] != scale_default((enum scale)i))
+            add(sum, &h->scales[i], sizeof h->scales[i]);
+    }
+    for (uint32_t r = 0; r < h->n_ropes; r++)
+        add(sum, model->ropes[r].frequencies,
+            model->ropes[r].n_pairs * sizeof *model->ropes[r].frequencies);
     for (uint32_t i = 0; i < h->n_layers; i++) {
-        const struct plan_layer *layer = &model->plan->layers[i];
-        const uint32_t plan[] = {layer->source, layer->windowed};
+        const struct model_layer *layer = &model->layers[i];
+        const uint32_t plan[] = {layer->plan->source, layer->plan->windowed};
         add(sum, plan, sizeof plan);
+        if (!is_widest(&h->widest, layer->shape)) /* what all layers have has been added */
+            add(sum, layer->shape, sizeof *layer->shape);
     }
 }
 
@@ -174,8 +194,8 @@ static lckv_status add_streamed_weights(struct sum *sum)
 static lckv_status compute(const struct lckv_model *model, uint64_t *fingerprint)
 {
     const struct hparams *h = &model->hparams;
-    const uint32_t query = h->n_heads * h->head_dim;
-    size_t most = h->hidden_size > h->intermediate_size ? h->hidden_size : h->intermediate_size;
+    const uint32_t query = h->n_heads * h->widest.head_dim, mlp = h->widest.intermediate_size;
+    size_t most = h->hidden_size > mlp ? h->hidden_size : mlp;
     most = query > most ? query : most;
     struct sum sum = {.model = model};
     lckv_status status =

@@ -1,5 +1,6 @@
 /*
- * Hyperparameters: the checks that hold for every source, and the rotation frequencies.
+ * Hyperparameters: their layers, the checks that hold for every source, and the rotation
+ * frequencies.
  * hparams_gguf.c reads GGUF metadata, hparams_config.c reads config.json, hparams_write.c writes.
  */
 #include "model/hparams.h"
@@ -18,13 +19,65 @@ struct limit {
     uint32_t value, most;
 };
 
-static lckv_status check_widths(const struct hparams *h)
+static lckv_status check_limits(const struct limit *limits, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (limits[i].value == 0 || limits[i].value > limits[i].most)
+            return fail(LCKV_BAD_FORMAT, "%s is %u; expected 1 to %u", limits[i].name,
+                        limits[i].value, limits[i].most);
+    }
+    return LCKV_OK;
+}
+
+/* ---- Layers ---- */
+
+lckv_status layer_lists_begin(struct layer_lists *lists, const struct hparams *h, uint32_t head_dim)
+{
+    const struct limit limit = {"the number of layers", h->n_layers, PLAN_MAX_LAYERS};
+    lckv_status status = check_limits(&limit, 1);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
+        lists->head_dim[i] = head_dim;
+        lists->n_kv_heads[i] = h->n_heads;
+        lists->intermediate_size[i] = 0;
+        lists->rope[i] = 0;
+    }
+    return status;
+}
+
+static void widen(uint32_t *most, uint32_t value)
+{
+    *most = value > *most ? value : *most;
+}
+
+lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *checkpoint,
+                            struct hparams *h)
+{
+    struct layer_hparams *layers;
+    lckv_status status =
+        arena_alloc(&checkpoint->arena, h->n_layers, sizeof *layers, "the layers", &layers);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
+        layers[i] = (struct layer_hparams){lists->head_dim[i], lists->n_kv_heads[i],
+                                           lists->intermediate_size[i], lists->rope[i], 0};
+        widen(&h->widest.head_dim, layers[i].head_dim);
+        widen(&h->widest.n_kv_heads, layers[i].n_kv_heads);
+        widen(&h->widest.intermediate_size, layers[i].intermediate_size);
+        status = kv_shapes_add(&h->kv_shapes, layers[i].n_kv_heads, layers[i].head_dim,
+                               &layers[i].kv_shape);
+    }
+    h->layers = layers;
+    return status;
+}
+
+/* ---- Checks ---- */
+
+static lckv_status check_widths(const struct hparams *h, const struct layer_hparams *layer)
 {
     const uint32_t widened = h->hidden_size * HPARAMS_MAX_WIDENING;
     const uint32_t most = widened > HPARAMS_ANY_WIDTH ? widened : HPARAMS_ANY_WIDTH;
     const struct limit widths[] = {
-        {"the intermediate size", h->intermediate_size, most},
-        {"the number of attention heads times the head dimension", h->n_heads * h->head_dim, most},
+        {"the intermediate size", layer->intermediate_size, most},
+        {"the number of attention heads times the head dimension", h->n_heads * layer->head_dim,
+         most},
     };
     for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
         if (widths[i].value > widths[i].most)
@@ -34,36 +87,48 @@ static lckv_status check_widths(const struct hparams *h)
     return LCKV_OK;
 }
 
+static lckv_status check_layer(const struct hparams *h, const struct layer_hparams *layer)
+{
+    const struct limit limits[] = {
+        {"the intermediate size", layer->intermediate_size, HPARAMS_MAX_INTERMEDIATE},
+        {"the number of key-value heads", layer->n_kv_heads, HPARAMS_MAX_HEADS},
+        {"the head dimension", layer->head_dim, HPARAMS_MAX_HEAD_DIM},
+    };
+    lckv_status status = check_limits(limits, sizeof limits / sizeof limits[0]);
+    if (status != LCKV_OK)
+        return status;
+    if (layer->head_dim % 2 != 0)
+        return fail(LCKV_BAD_FORMAT, "the head dimension is %u; expected an even number",
+                    layer->head_dim);
+    if (h->n_heads % layer->n_kv_heads != 0)
+        return fail(LCKV_BAD_FORMAT,
+                    "%u attention heads; expected a multiple of the %u key-value heads", h->n_heads,
+                    layer->n_kv_heads);
+    return check_widths(h, layer);
+}
+
 static lckv_status check_counts(const struct hparams *h)
 {
     const struct limit limits[] = {
-        {"the number of layers", h->n_layers, PLAN_MAX_LAYERS},
         {"the vocabulary size", h->n_vocab, HPARAMS_MAX_VOCAB},
         {"the hidden size", h->hidden_size, HPARAMS_MAX_HIDDEN},
-        {"the intermediate size", h->intermediate_size, HPARAMS_MAX_INTERMEDIATE},
         {"the number of attention heads", h->n_heads, HPARAMS_MAX_HEADS},
-        {"the number of key-value heads", h->n_kv_heads, HPARAMS_MAX_HEADS},
-        {"the head dimension", h->head_dim, HPARAMS_MAX_HEAD_DIM},
     };
-    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        if (limits[i].value == 0 || limits[i].value > limits[i].most)
-            return fail(LCKV_BAD_FORMAT, "%s is %u; expected 1 to %u", limits[i].name,
-                        limits[i].value, limits[i].most);
+    lckv_status status = check_limits(limits, sizeof limits / sizeof limits[0]);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
+        status = check_layer(h, &h->layers[i]);
+        if (status != LCKV_OK && i > 0) /* what all layers have fails in the first one */
+            return fail_in(status, "layer %u", i);
     }
-    if (h->head_dim % 2 != 0)
-        return fail(LCKV_BAD_FORMAT, "the head dimension is %u; expected an even number",
-                    h->head_dim);
-    if (h->n_heads % h->n_kv_heads != 0)
-        return fail(LCKV_BAD_FORMAT,
-                    "%u attention heads; expected a multiple of the %u key-value heads", h->n_heads,
-                    h->n_kv_heads);
+    if (status != LCKV_OK)
+        return status;
     if (h->forward_passes > HPARAMS_MAX_PASSES || h->backward_passes > HPARAMS_MAX_PASSES ||
         h->forward_passes + h->backward_passes == 0)
         return fail(
             LCKV_BAD_FORMAT,
             "%u forward and %u backward passes; expected up to %u of each, and one at least",
             h->forward_passes, h->backward_passes, HPARAMS_MAX_PASSES);
-    return check_widths(h);
+    return LCKV_OK;
 }
 
 static lckv_status check_number(const char *name, double value)
@@ -74,22 +139,32 @@ static lckv_status check_number(const char *name, double value)
                 LEAST_NUMBER, MOST_NUMBER);
 }
 
+static lckv_status check_rope(const struct rope_hparams *rope)
+{
+    lckv_status status = check_number("rope theta", rope->theta);
+    if (status == LCKV_OK && rope->scaling != ROPE_SCALING_NONE)
+        status = check_number("the rope scaling's factor", rope->factor);
+    if (status != LCKV_OK || rope->scaling != ROPE_SCALING_LLAMA3)
+        return status;
+    status = check_number("low_freq_factor", rope->low_freq_factor);
+    if (status == LCKV_OK)
+        status = check_number("high_freq_factor", rope->high_freq_factor);
+    if (status == LCKV_OK)
+        status = check_number("original_max_position_embeddings", rope->original_context);
+    if (status == LCKV_OK && rope->high_freq_factor <= rope->low_freq_factor)
+        status = fail(LCKV_BAD_FORMAT, "high_freq_factor must be greater than low_freq_factor");
+    return status;
+}
+
 static lckv_status check_numbers(const struct hparams *h)
 {
     lckv_status status = check_number("the norm's epsilon", (double)h->rms_norm_eps);
-    if (status == LCKV_OK)
-        status = check_number("rope theta", h->rope_theta);
-    if (status == LCKV_OK && h->rope_scaling != ROPE_SCALING_NONE)
-        status = check_number("the rope scaling's factor", h->rope_factor);
-    if (status != LCKV_OK || h->rope_scaling != ROPE_SCALING_LLAMA3)
-        return status;
-    status = check_number("low_freq_factor", h->rope_low_freq_factor);
-    if (status == LCKV_OK)
-        status = check_number("high_freq_factor", h->rope_high_freq_factor);
-    if (status == LCKV_OK)
-        status = check_number("original_max_position_embeddings", h->rope_original_context);
-    if (status == LCKV_OK && h->rope_high_freq_factor <= h->rope_low_freq_factor)
-        status = fail(LCKV_BAD_FORMAT, "high_freq_factor must be greater than low_freq_factor");
+    for (uint32_t r = 0; status == LCKV_OK && r < h->n_ropes; r++)
+        status = check_rope(&h->ropes[r]);
+    for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
+        if (h->scales[i] != scale_default((enum scale)i))
+            status = check_number("a scale of the configuration", (double)h->scales[i]);
+    }
     return status;
 }
 
@@ -120,19 +195,24 @@ static lckv_status check(const struct hparams *h)
  */
 static void round_numbers(struct hparams *h)
 {
-    h->rope_theta = (double)(float)h->rope_theta;
-    if (h->rope_scaling == ROPE_SCALING_LINEAR)
-        h->rope_factor = (double)(float)h->rope_factor;
+    for (uint32_t r = 0; r < h->n_ropes; r++) {
+        struct rope_hparams *rope = &h->ropes[r];
+        rope->theta = (double)(float)rope->theta;
+        if (rope->scaling == ROPE_SCALING_LINEAR)
+            rope->factor = (double)(float)rope->factor;
+    }
 }
 
 lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                          const struct remarks *remarks)
 {
     *h = (struct hparams){.rms_norm_eps = 1e-6f,
-                          .rope_theta = 10000,
-                          .rope_factor = 1,
+                          .ropes = {{.theta = 10000, .factor = 1}},
+                          .n_ropes = 1,
                           .forward_passes = HPARAMS_FORWARD_PASSES,
                           .backward_passes = HPARAMS_BACKWARD_PASSES};
+    for (int i = 0; i < SCALES; i++)
+        h->scales[i] = scale_default((enum scale)i);
     lckv_status status = checkpoint->kind == CHECKPOINT_GGUF
                              ? hparams_from_gguf(checkpoint, h, remarks)
                              : hparams_from_config(checkpoint, h, remarks);
@@ -148,34 +228,59 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
     return status;
 }
 
+lckv_status hparams_check_plan(const struct hparams *h, const struct lckv_plan *plan)
+{
+    for (uint32_t i = 0; i < h->n_layers; i++) {
+        const uint32_t source = plan->layers[i].source;
+        const struct layer_hparams *reads = &h->layers[i], *from = &h->layers[source];
+        if (reads->head_dim != from->head_dim || reads->n_kv_heads != from->n_kv_heads)
+            return fail(LCKV_BAD_PLAN,
+                        "layer %u has %u KV heads of %u elements and cannot read layer %u, which "
+                        "has %u of %u",
+                        i, reads->n_kv_heads, reads->head_dim, source, from->n_kv_heads,
+                        from->head_dim);
+    }
+    return LCKV_OK;
+}
+
+/* ---- Rotation ---- */
+
+void hparams_add_window_rope(struct hparams *h)
+{
+    if (!h->architecture->ropes_by_window)
+        return;
+    h->ropes[1] = h->ropes[0];
+    h->n_ropes = 2;
+}
+
 /*
  * Frequencies far below one turn in the trained context are divided by the factor, those far above
  * are kept, and those between are interpolated.
  */
-static double llama3_frequency(const struct hparams *h, double frequency)
+static double llama3_frequency(const struct rope_hparams *rope, double frequency)
 {
     const double two_pi = 6.283185307179586477;
-    double turns = h->rope_original_context * frequency / two_pi; /* in the trained context */
-    double low = h->rope_low_freq_factor, high = h->rope_high_freq_factor;
+    double turns = rope->original_context * frequency / two_pi; /* in the trained context */
+    double low = rope->low_freq_factor, high = rope->high_freq_factor;
     if (turns < low)
-        return frequency / h->rope_factor;
+        return frequency / rope->factor;
     if (turns > high)
         return frequency;
     double smooth = (turns - low) / (high - low);
-    return (1 - smooth) * frequency / h->rope_factor + smooth * frequency;
+    return (1 - smooth) * frequency / rope->factor + smooth * frequency;
 }
 
 /* GGUF keeps llama3's scaling as float32 divisors (rope_freqs), so it is rounded to that here. */
-void hparams_frequencies(const struct hparams *h, double *frequencies)
+void hparams_frequencies(const struct rope_hparams *rope, double *frequencies)
 {
-    for (uint32_t d = 0; d < h->head_dim / 2; d++) {
-        double frequency = pow(h->rope_theta, -2.0 * d / h->head_dim);
-        if (h->rope_scaling == ROPE_SCALING_LINEAR)
-            frequency /= h->rope_factor;
-        else if (h->rope_scaling == ROPE_SCALING_LLAMA3)
-            frequency /= (double)(float)(frequency / llama3_frequency(h, frequency));
-        if (h->rope_factors != NULL)
-            frequency /= (double)h->rope_factors[d];
+    for (uint32_t d = 0; d < rope->n_rotated / 2; d++) {
+        double frequency = pow(rope->theta, -2.0 * d / rope->n_rotated);
+        if (rope->scaling == ROPE_SCALING_LINEAR)
+            frequency /= rope->factor;
+        else if (rope->scaling == ROPE_SCALING_LLAMA3)
+            frequency /= (double)(float)(frequency / llama3_frequency(rope, frequency));
+        if (rope->factors != NULL)
+            frequency /= (double)rope->factors[d];
         frequencies[d] = frequency;
     }
 }

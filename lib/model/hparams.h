@@ -7,7 +7,8 @@
 
 #include "base/checked.h"
 #include "base/remark.h"
-#include "format/checkpoint.h"
+#include "model/architecture.h"
+#include "plan/kv_format.h"
 #include "plan/plan.h"
 
 /* Limits on untrusted shapes, far above any model that exists. */
@@ -31,25 +32,50 @@
 
 enum rope_scaling { ROPE_SCALING_NONE, ROPE_SCALING_LINEAR, ROPE_SCALING_LLAMA3 };
 
+/* The most ways of rotating heads that a model has: layers with and without a window may differ. */
+#define HPARAMS_MAX_ROPES 2
+
+/* A way of rotating heads. */
+struct rope_hparams {
+    uint32_t n_rotated; /* elements of a head: pairs (d, d + n_rotated / 2); the others stay */
+    double theta;
+    enum rope_scaling scaling;
+    double factor;                            /* linear and llama3 */
+    double low_freq_factor, high_freq_factor; /* llama3 */
+    double original_context;                  /* llama3 */
+    const float *factors; /* [n_rotated / 2] divisors of the frequencies, or NULL */
+};
+
+/* What may differ between the layers of a model. The plan tells which of them have a window. */
+struct layer_hparams {
+    uint32_t head_dim, n_kv_heads, intermediate_size;
+    uint32_t rope;     /* index of its way of rotating */
+    uint32_t kv_shape; /* index of n_kv_heads and head_dim in the model's kv_shapes */
+};
+
 struct hparams {
     const struct architecture *architecture;
-    uint32_t n_layers, n_vocab, hidden_size, intermediate_size;
-    uint32_t n_heads, n_kv_heads, head_dim;
+    const char *architecture_name; /* the one of its names that the file uses */
+    uint32_t n_layers, n_vocab, hidden_size, n_heads;
+    const struct layer_hparams *layers; /* [n_layers] */
+    struct layer_hparams widest;        /* the largest numbers of any layer; indices are 0 */
+    struct kv_shapes kv_shapes;
     uint32_t context_length;
     float rms_norm_eps;
-    double rope_theta;
-    enum rope_scaling rope_scaling;
-    double rope_factor;                                 /* linear and llama3 */
-    double rope_low_freq_factor, rope_high_freq_factor; /* llama3 */
-    double rope_original_context;                       /* llama3 */
-    const float *rope_factors; /* [head_dim / 2] divisors of the frequencies, or NULL */
-    uint32_t sliding_window;   /* tokens attended to, the current one included; 0 if unknown */
+    enum activation activation;
+    float scales[SCALES]; /* see scale_default */
+    struct rope_hparams ropes[HPARAMS_MAX_ROPES];
+    uint32_t n_ropes;
+    uint32_t sliding_window; /* tokens attended to, the current one included; 0 if unknown */
     uint32_t forward_passes, backward_passes;
     bool force_nodiag, use_sequential, tie_embeddings;
     bool attention_bias, mlp_bias; /* config.json promises their tensors */
     struct text plan;              /* length 0: standard */
     struct text name;
 };
+
+/* A scale that changes nothing: 1, or 0 for SCALE_ATTENTION and SCALE_SOFTCAP. */
+float scale_default(enum scale scale);
 
 /*
  * Reads and checks the hyperparameters. Texts point into the checkpoint's arena. Unknown keys get
@@ -58,11 +84,17 @@ struct hparams {
 CHECKED lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *hparams,
                                  const struct remarks *remarks);
 
+/*
+ * A layer must have as many KV heads, of as many elements, as the layer whose keys and values the
+ * plan gives it: else LCKV_BAD_PLAN.
+ */
+CHECKED lckv_status hparams_check_plan(const struct hparams *hparams, const struct lckv_plan *plan);
+
 /* Writes the general.*, <architecture>.* and lckv.* keys that describe the hyperparameters. */
 CHECKED lckv_status hparams_to_metadata(const struct hparams *hparams, const struct lckv_plan *plan,
                                         struct metadata *metadata);
 
-/* The scaled rotation frequencies, in radians per position for each pair, [head_dim / 2]. */
-void hparams_frequencies(const struct hparams *hparams, double *frequencies);
+/* The scaled rotation frequencies, in radians per position for each pair, [n_rotated / 2]. */
+void hparams_frequencies(const struct rope_hparams *rope, double *frequencies);
 
 #endif

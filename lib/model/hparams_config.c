@@ -22,8 +22,45 @@ static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
     return arena_copy(&checkpoint->arena, text->bytes, text->length, &text->bytes);
 }
 
-static lckv_status read_shape(const struct json_value *config, struct hparams *h)
+/* Which layers rotate as layers with a window do: their kinds must be listed. */
+static lckv_status list_ropes(const struct json_value *config, const struct hparams *h,
+                              uint32_t *ropes)
 {
+    const struct json_value *types = json_find(config, "layer_types");
+    if (!json_is(types, JSON_ARRAY) || json_count(types) != h->n_layers)
+        return fail(LCKV_BAD_FORMAT, CONFIG ": layer_types; expected a list of %u kinds of layers",
+                    h->n_layers);
+    const struct json_value *entry = json_first(types);
+    for (uint32_t i = 0; i < h->n_layers; i++, entry = json_next(types, entry))
+        ropes[i] = text_equals(json_text(entry), "sliding_attention");
+    return LCKV_OK;
+}
+
+/* What layers may have in common, or each for itself. */
+static lckv_status read_layers(struct checkpoint *checkpoint, const struct json_value *config,
+                               uint32_t head_dim, struct hparams *h)
+{
+    struct layer_lists lists;
+    bool found = false;
+    lckv_status status = layer_lists_begin(&lists, h, head_dim);
+    if (status != LCKV_OK)
+        return fail_in(status, CONFIG);
+    status = json_get_u32s(config, CONFIG, "intermediate_size", lists.intermediate_size,
+                           h->n_layers, &found);
+    if (status == LCKV_OK && !found)
+        status = fail(LCKV_BAD_FORMAT, CONFIG " has no intermediate_size");
+    if (status == LCKV_OK)
+        status = json_get_u32s(config, CONFIG, "num_key_value_heads", lists.n_kv_heads, h->n_layers,
+                               NULL);
+    if (status == LCKV_OK && h->architecture->ropes_by_window)
+        status = list_ropes(config, h, lists.rope);
+    return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
+}
+
+static lckv_status read_shape(struct checkpoint *checkpoint, const struct json_value *config,
+                              struct hparams *h)
+{
+    uint32_t head_dim = 0;
     const struct {
         const char *key;
         uint32_t *value;
@@ -32,10 +69,8 @@ static lckv_status read_shape(const struct json_value *config, struct hparams *h
         {"num_hidden_layers", &h->n_layers, true},
         {"vocab_size", &h->n_vocab, true},
         {"hidden_size", &h->hidden_size, true},
-        {"intermediate_size", &h->intermediate_size, true},
         {"num_attention_heads", &h->n_heads, true},
-        {"num_key_value_heads", &h->n_kv_heads, false},
-        {"head_dim", &h->head_dim, false},
+        {"head_dim", &head_dim, false},
         {"max_position_embeddings", &h->context_length, false},
         {"forward_passes", &h->forward_passes, false},
         {"backward_passes", &h->backward_passes, false},
@@ -48,11 +83,10 @@ static lckv_status read_shape(const struct json_value *config, struct hparams *h
         if (members[i].required && !found)
             return fail(LCKV_BAD_FORMAT, CONFIG " has no %s", members[i].key);
     }
-    if (h->n_kv_heads == 0)
-        h->n_kv_heads = h->n_heads;
-    if (h->head_dim == 0 && h->n_heads != 0)
-        h->head_dim = h->hidden_size / h->n_heads;
-    return LCKV_OK;
+    if (head_dim == 0 && h->n_heads != 0)
+        head_dim = h->hidden_size / h->n_heads;
+    h->ropes[0].n_rotated = head_dim;
+    return read_layers(checkpoint, config, head_dim, h);
 }
 
 /*
@@ -97,8 +131,9 @@ static lckv_status read_architecture(const struct json_value *config, struct hpa
         return status;
     h->architecture = architecture_from_hf(type);
     if (h->architecture == NULL)
-        return fail(LCKV_UNSUPPORTED, CONFIG ": model_type %s; expected llama or lckv-llama",
-                    quoted(type.bytes, type.length).text);
+        return fail(LCKV_UNSUPPORTED, CONFIG ": model_type %s; expected %s",
+                    quoted(type.bytes, type.length).text, architecture_names(false).text);
+    h->architecture_name = architecture_name(h->architecture, type);
     return LCKV_OK;
 }
 
@@ -146,7 +181,7 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = read_architecture(config, h);
     if (status == LCKV_OK)
-        status = read_shape(config, h);
+        status = read_shape(checkpoint, config, h);
     if (status == LCKV_OK)
         status = hparams_rope_from_config(config, h, remarks);
     if (status == LCKV_OK)
@@ -155,6 +190,8 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
         status = read_window(config, h);
     if (status == LCKV_OK)
         status = read_rest(config, h);
+    if (status == LCKV_OK)
+        status = hparams_read_scales(config, NULL, h);
     if (status == LCKV_OK)
         status = config_check_json(config, h, remarks);
     if (status == LCKV_OK)

@@ -19,7 +19,7 @@
 /* "<architecture>.<suffix>" */
 static void make_key(const struct hparams *h, const char *suffix, char key[KEY_BYTES])
 {
-    snprintf(key, KEY_BYTES, "%s.%s", h->architecture->gguf_name, suffix);
+    snprintf(key, KEY_BYTES, "%s.%s", h->architecture_name, suffix);
 }
 
 static lckv_status read_u32(const struct checkpoint *checkpoint, const struct hparams *h,
@@ -34,9 +34,49 @@ static lckv_status read_u32(const struct checkpoint *checkpoint, const struct hp
     return status;
 }
 
-static lckv_status read_shape(const struct checkpoint *checkpoint, struct hparams *h)
+static lckv_status read_list(const struct checkpoint *checkpoint, const struct hparams *h,
+                             const char *suffix, bool required, uint32_t *values)
 {
-    uint32_t value_length = 0, rope_dimensions = 0;
+    char key[KEY_BYTES];
+    bool found;
+    make_key(h, suffix, key);
+    lckv_status status = metadata_get_u32s(&checkpoint->metadata, key, values, h->n_layers, &found);
+    if (status == LCKV_OK && required && !found)
+        status = fail(LCKV_BAD_FORMAT, "no key %s", key);
+    return status;
+}
+
+/* Which layers rotate as layers with a window do: those that have one, if no other key tells. */
+static lckv_status read_ropes(const struct checkpoint *checkpoint, const struct hparams *h,
+                              uint32_t *ropes)
+{
+    bool found;
+    lckv_status status =
+        metadata_get_u32s(&checkpoint->metadata, "lckv.window_ropes", ropes, h->n_layers, &found);
+    if (status == LCKV_OK && !found)
+        status = read_list(checkpoint, h, "attention.sliding_window_pattern", true, ropes);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
+        ropes[i] = ropes[i] != 0;
+    return status;
+}
+
+/* What layers may have in common, or each for itself. */
+static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim, struct hparams *h)
+{
+    struct layer_lists lists;
+    lckv_status status = layer_lists_begin(&lists, h, head_dim);
+    if (status == LCKV_OK)
+        status = read_list(checkpoint, h, "feed_forward_length", true, lists.intermediate_size);
+    if (status == LCKV_OK)
+        status = read_list(checkpoint, h, "attention.head_count_kv", false, lists.n_kv_heads);
+    if (status == LCKV_OK && h->architecture->ropes_by_window)
+        status = read_ropes(checkpoint, h, lists.rope);
+    return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
+}
+
+static lckv_status read_shape(struct checkpoint *checkpoint, struct hparams *h)
+{
+    uint32_t head_dim = 0, value_length = 0, rope_dimensions = 0;
     const struct {
         const char *suffix;
         uint32_t *value;
@@ -44,10 +84,8 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, struct hparam
     } keys[] = {
         {"block_count", &h->n_layers, true},
         {"embedding_length", &h->hidden_size, true},
-        {"feed_forward_length", &h->intermediate_size, true},
         {"attention.head_count", &h->n_heads, true},
-        {"attention.head_count_kv", &h->n_kv_heads, false},
-        {"attention.key_length", &h->head_dim, false},
+        {"attention.key_length", &head_dim, false},
         {"attention.value_length", &value_length, false},
         {"rope.dimension_count", &rope_dimensions, false},
         {"context_length", &h->context_length, false},
@@ -59,19 +97,18 @@ static lckv_status read_shape(const struct checkpoint *checkpoint, struct hparam
         if (status != LCKV_OK)
             return status;
     }
-    if (h->n_kv_heads == 0)
-        h->n_kv_heads = h->n_heads;
-    if (h->head_dim == 0 && h->n_heads != 0)
-        h->head_dim = h->hidden_size / h->n_heads;
-    if (value_length != 0 && value_length != h->head_dim)
+    if (head_dim == 0 && h->n_heads != 0)
+        head_dim = h->hidden_size / h->n_heads;
+    if (value_length != 0 && value_length != head_dim)
         return fail(LCKV_UNSUPPORTED,
                     "values of %u elements a head and keys of %u; expected the same", value_length,
-                    h->head_dim);
-    if (rope_dimensions != 0 && rope_dimensions != h->head_dim)
+                    head_dim);
+    if (rope_dimensions != 0 && rope_dimensions != head_dim)
         return fail(LCKV_UNSUPPORTED,
                     "rope.dimension_count is %u and a head has %u elements; expected the same",
-                    rope_dimensions, h->head_dim);
-    return LCKV_OK;
+                    rope_dimensions, head_dim);
+    h->ropes[0].n_rotated = head_dim;
+    return read_layers(checkpoint, head_dim, h);
 }
 
 /*
@@ -88,7 +125,7 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
         h->n_vocab = (uint32_t)tokens->count;
     if (checkpoint->n_tensors == 0)
         return LCKV_OK;
-    weight_name(CHECKPOINT_GGUF, WEIGHT_TOKEN_EMBEDDING, 0, name);
+    weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_TOKEN_EMBEDDING, 0, name);
     const struct tensor *embedding = checkpoint_find(checkpoint, name);
     if (embedding == NULL)
         return fail(LCKV_BAD_FORMAT, "tensor %s is missing", name);
@@ -97,7 +134,7 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
         return status;
     if (h->n_vocab == 0 && embedding->shape[0] <= UINT32_MAX)
         h->n_vocab = (uint32_t)embedding->shape[0];
-    weight_name(CHECKPOINT_GGUF, WEIGHT_OUTPUT, 0, name);
+    weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_OUTPUT, 0, name);
     h->tie_embeddings = checkpoint_find(checkpoint, name) == NULL;
     return LCKV_OK;
 }
@@ -106,12 +143,13 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
 static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
 {
     char key[KEY_BYTES];
-    float theta = (float)h->rope_theta, factor = 1;
+    struct rope_hparams *rope = &h->ropes[0];
+    float theta = (float)rope->theta, factor = 1;
     struct text kind = {"linear", 6};
     bool found = false;
     make_key(h, "rope.freq_base", key);
     lckv_status status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
-    h->rope_theta = (double)theta;
+    rope->theta = (double)theta;
     make_key(h, "rope.scaling.type", key);
     if (status == LCKV_OK)
         status = metadata_get_text(&checkpoint->metadata, key, &kind, NULL);
@@ -127,11 +165,18 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
     if (!linear && !text_equals(kind, "none"))
         return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
                     quoted(kind.bytes, kind.length).text);
+    hparams_add_window_rope(h); /* which is not scaled */
     if (linear && factor != 1) {
-        h->rope_factor = (double)factor;
-        h->rope_scaling = ROPE_SCALING_LINEAR;
+        rope->factor = (double)factor;
+        rope->scaling = ROPE_SCALING_LINEAR;
     }
-    return LCKV_OK;
+    if (h->n_ropes == 1)
+        return LCKV_OK;
+    theta = 10000;
+    make_key(h, "rope.freq_base_swa", key);
+    status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
+    h->ropes[1].theta = (double)theta;
+    return status;
 }
 
 static lckv_status read_condensed(const struct checkpoint *checkpoint, struct hparams *h)
@@ -162,8 +207,10 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         return status;
     h->architecture = architecture_from_gguf(name);
     if (h->architecture == NULL)
-        return fail(LCKV_UNSUPPORTED, "general.architecture is %s; expected llama or lckv-llama",
-                    found ? quoted(name.bytes, name.length).text : "missing");
+        return fail(LCKV_UNSUPPORTED, "general.architecture is %s; expected %s",
+                    found ? quoted(name.bytes, name.length).text : "missing",
+                    architecture_names(true).text);
+    h->architecture_name = architecture_name(h->architecture, name);
     status = metadata_get_text(&checkpoint->metadata, "general.name", &h->name, NULL);
     if (status == LCKV_OK)
         status = read_shape(checkpoint, h);
@@ -176,7 +223,9 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = fail(LCKV_BAD_FORMAT, "no key %s", key);
     if (status == LCKV_OK)
         status = read_rope(checkpoint, h);
-    if (status == LCKV_OK && h->architecture->condensed)
+    if (status == LCKV_OK)
+        status = hparams_read_scales(NULL, &checkpoint->metadata, h);
+    if (status == LCKV_OK)
         status = read_condensed(checkpoint, h);
     if (status == LCKV_OK)
         status = hparams_plan_from_gguf(checkpoint, h);
@@ -195,10 +244,10 @@ lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *h,
 lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hparams *h)
 {
     char name[WEIGHT_NAME_BYTES];
-    uint32_t n = h->head_dim / 2;
+    uint32_t n = h->ropes[0].n_rotated / 2;
     float *factors;
     uint8_t bytes[4 * HPARAMS_MAX_HEAD_DIM / 2];
-    weight_name(CHECKPOINT_GGUF, WEIGHT_ROPE_FACTORS, 0, name);
+    weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_ROPE_FACTORS, 0, name);
     const struct tensor *tensor = checkpoint_find(checkpoint, name);
     if (tensor == NULL)
         return LCKV_OK;
@@ -217,6 +266,6 @@ lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hpar
                         "%s: tensor %s: element %u is %g; expected a positive number",
                         checkpoint->name, name, i, (double)factors[i]);
     }
-    h->rope_factors = factors;
+    h->ropes[0].factors = factors;
     return LCKV_OK;
 }

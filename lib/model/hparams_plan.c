@@ -229,7 +229,7 @@ lckv_status hparams_plan_from_config(struct checkpoint *checkpoint, const struct
 
 static const char *key_of(const struct hparams *h, const char *suffix, char key[KEY_BYTES])
 {
-    snprintf(key, KEY_BYTES, "%s.%s", h->architecture->gguf_name, suffix);
+    snprintf(key, KEY_BYTES, "%s.%s", h->architecture_name, suffix);
     return key;
 }
 

@@ -64,18 +64,18 @@ static lckv_status check_members(const struct json_value *object, const char *wh
 }
 
 static lckv_status read_numbers(const struct json_value *scaling, const char *what,
-                                struct hparams *h)
+                                struct rope_hparams *rope)
 {
     const struct {
         const char *name;
         double *value;
     } members[] = {
-        {"factor", &h->rope_factor},
-        {"low_freq_factor", &h->rope_low_freq_factor},
-        {"high_freq_factor", &h->rope_high_freq_factor},
-        {"original_max_position_embeddings", &h->rope_original_context},
+        {"factor", &rope->factor},
+        {"low_freq_factor", &rope->low_freq_factor},
+        {"high_freq_factor", &rope->high_freq_factor},
+        {"original_max_position_embeddings", &rope->original_context},
     };
-    size_t n = h->rope_scaling == ROPE_SCALING_LINEAR ? 1 : sizeof members / sizeof members[0];
+    size_t n = rope->scaling == ROPE_SCALING_LINEAR ? 1 : sizeof members / sizeof members[0];
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < n; i++) {
         bool found;
@@ -88,7 +88,7 @@ static lckv_status read_numbers(const struct json_value *scaling, const char *wh
 }
 
 static lckv_status read_scaling(const struct json_value *scaling, const char *what,
-                                struct hparams *h, const struct remarks *remarks)
+                                struct rope_hparams *rope, const struct remarks *remarks)
 {
     struct text kind = {"default", 7};
     bool found = false;
@@ -105,94 +105,130 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     if (status != LCKV_OK || text_equals(kind, "default"))
         return status;
     if (text_equals(kind, "linear"))
-        h->rope_scaling = ROPE_SCALING_LINEAR;
+        rope->scaling = ROPE_SCALING_LINEAR;
     else if (text_equals(kind, "llama3"))
-        h->rope_scaling = ROPE_SCALING_LLAMA3;
+        rope->scaling = ROPE_SCALING_LLAMA3;
     else
         return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear or llama3", what,
                     quoted(kind.bytes, kind.length).text);
-    return read_numbers(scaling, what, h);
+    return read_numbers(scaling, what, rope);
 }
 
-static bool same_rope(const struct hparams *a, const struct hparams *b)
+static bool same_rope(const struct rope_hparams *a, const struct rope_hparams *b)
 {
-    bool llama3 = a->rope_scaling == ROPE_SCALING_LLAMA3;
-    return a->rope_theta == b->rope_theta && a->rope_scaling == b->rope_scaling &&
-           (a->rope_scaling == ROPE_SCALING_NONE || a->rope_factor == b->rope_factor) &&
-           (!llama3 || (a->rope_low_freq_factor == b->rope_low_freq_factor &&
-                        a->rope_high_freq_factor == b->rope_high_freq_factor &&
-                        a->rope_original_context == b->rope_original_context));
+    bool llama3 = a->scaling == ROPE_SCALING_LLAMA3;
+    return a->theta == b->theta && a->scaling == b->scaling &&
+           (a->scaling == ROPE_SCALING_NONE || a->factor == b->factor) &&
+           (!llama3 || (a->low_freq_factor == b->low_freq_factor &&
+                        a->high_freq_factor == b->high_freq_factor &&
+                        a->original_context == b->original_context));
 }
 
-/* Reads one object over what `h` has so far. */
-static lckv_status read_object(const struct json_value *object, struct hparams *h,
+/* Reads one object over what `rope` has so far. */
+static lckv_status read_object(const struct json_value *object, struct rope_hparams *rope,
                                const struct remarks *remarks)
 {
-    lckv_status status = json_get_f64(object, SCALING, "rope_theta", &h->rope_theta, NULL);
-    return status == LCKV_OK ? read_scaling(object, SCALING, h, remarks) : status;
+    lckv_status status = json_get_f64(object, SCALING, "rope_theta", &rope->theta, NULL);
+    return status == LCKV_OK ? read_scaling(object, SCALING, rope, remarks) : status;
 }
 
 /* All layers rotate alike here, so the objects of all layer types must say the same. */
 static lckv_status read_parameters(const struct json_value *parameters, const char *name,
-                                   struct hparams *h, const struct remarks *remarks)
+                                   struct rope_hparams *rope, const struct remarks *remarks)
 {
-    struct hparams shared = *h;
+    struct rope_hparams shared = *rope;
     lckv_status status = read_object(parameters, &shared, remarks);
-    *h = shared;
+    *rope = shared;
     bool first = true;
     for (const struct json_value *member = json_first(parameters);
          status == LCKV_OK && member != NULL; member = json_next(parameters, member)) {
-        struct hparams of_type = shared;
+        struct rope_hparams of_type = shared;
         if (!json_is(member, JSON_OBJECT))
             continue;
         status = read_object(member, &of_type, remarks);
-        if (status == LCKV_OK && !first && !same_rope(&of_type, h))
+        if (status == LCKV_OK && !first && !same_rope(&of_type, rope))
             status =
                 fail(LCKV_UNSUPPORTED,
                      CONFIG ": %s differ between layer types; expected the same for all", name);
-        *h = of_type;
+        *rope = of_type;
         first = false;
     }
     return status;
 }
 
 /* A theta inside counts where there is none outside; some readers take one, some the other. */
-static lckv_status check_theta(const struct hparams *inside, const char *name,
-                               const struct hparams *outside, bool is_outside)
+static lckv_status check_theta(const struct rope_hparams *inside, const char *name,
+                               const struct rope_hparams *outside, bool is_outside)
 {
-    if (!is_outside || inside->rope_theta == outside->rope_theta)
+    if (!is_outside || inside->theta == outside->theta)
         return LCKV_OK;
     return fail(LCKV_UNSUPPORTED,
-                CONFIG ": rope_theta is %g, and %g in %s; expected the same or one",
-                outside->rope_theta, inside->rope_theta, name);
+                CONFIG ": rope_theta is %g, and %g in %s; expected the same or one", outside->theta,
+                inside->theta, name);
+}
+
+/* All layers rotate alike. */
+static lckv_status read_rope(const struct json_value *config, struct rope_hparams *rope,
+                             const struct remarks *remarks)
+{
+    const struct json_value *parameters = NULL, *scaling = NULL;
+    bool has_theta = false;
+    lckv_status status = json_get_f64(config, CONFIG, "rope_theta", &rope->theta, &has_theta);
+    if (status == LCKV_OK)
+        status = json_get_object(config, CONFIG, "rope_scaling", &scaling);
+    if (status == LCKV_OK)
+        status = json_get_object(config, CONFIG, "rope_parameters", &parameters);
+    struct rope_hparams older = *rope, newer = *rope;
+    if (status == LCKV_OK && scaling != NULL)
+        status = read_parameters(scaling, "rope_scaling", &older, remarks);
+    if (status == LCKV_OK)
+        status = check_theta(&older, "rope_scaling", rope, has_theta);
+    if (status == LCKV_OK && parameters != NULL)
+        status = read_parameters(parameters, "rope_parameters", &newer, remarks);
+    if (status == LCKV_OK)
+        status = check_theta(&newer, "rope_parameters", rope, has_theta);
+    if (status == LCKV_OK && parameters != NULL && scaling != NULL) {
+        if (older.theta == rope->theta)
+            older.theta = newer.theta;
+        if (!same_rope(&newer, &older))
+            status = fail(LCKV_UNSUPPORTED,
+                          CONFIG ": rope_scaling and rope_parameters differ; expected one of them");
+    }
+    *rope = parameters != NULL ? newer : older;
+    return status;
+}
+
+/*
+ * Layers with a window rotate in another way: an object for each kind of layer tells how. In older
+ * files rope_theta and rope_scaling are those of the other layers, and rope_local_base_freq is the
+ * theta of those with a window.
+ */
+static lckv_status read_both(const struct json_value *config, struct rope_hparams *ropes,
+                             const struct remarks *remarks)
+{
+    const char *const kinds[] = {"full_attention", "sliding_attention"};
+    const struct json_value *parameters = NULL, *of_kind = NULL;
+    lckv_status status = json_get_object(config, CONFIG, "rope_parameters", &parameters);
+    if (status == LCKV_OK && parameters == NULL) {
+        status = read_rope(config, &ropes[0], remarks);
+        return status == LCKV_OK
+                   ? json_get_f64(config, CONFIG, "rope_local_base_freq", &ropes[1].theta, NULL)
+                   : status;
+    }
+    for (int i = 0; status == LCKV_OK && i < 2; i++) {
+        status = json_get_object(parameters, SCALING, kinds[i], &of_kind);
+        if (status == LCKV_OK && of_kind == NULL)
+            status = fail(LCKV_BAD_FORMAT, CONFIG ": rope_parameters has no %s", kinds[i]);
+        if (status == LCKV_OK)
+            status = read_object(of_kind, &ropes[i], remarks);
+    }
+    return status;
 }
 
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
                                      const struct remarks *remarks)
 {
-    const struct json_value *parameters = NULL, *scaling = NULL;
-    bool has_theta = false;
-    lckv_status status = json_get_f64(config, CONFIG, "rope_theta", &h->rope_theta, &has_theta);
-    if (status == LCKV_OK)
-        status = json_get_object(config, CONFIG, "rope_scaling", &scaling);
-    if (status == LCKV_OK)
-        status = json_get_object(config, CONFIG, "rope_parameters", &parameters);
-    struct hparams older = *h, newer = *h;
-    if (status == LCKV_OK && scaling != NULL)
-        status = read_parameters(scaling, "rope_scaling", &older, remarks);
-    if (status == LCKV_OK)
-        status = check_theta(&older, "rope_scaling", h, has_theta);
-    if (status == LCKV_OK && parameters != NULL)
-        status = read_parameters(parameters, "rope_parameters", &newer, remarks);
-    if (status == LCKV_OK)
-        status = check_theta(&newer, "rope_parameters", h, has_theta);
-    if (status == LCKV_OK && parameters != NULL && scaling != NULL) {
-        if (older.rope_theta == h->rope_theta)
-            older.rope_theta = newer.rope_theta;
-        if (!same_rope(&newer, &older))
-            status = fail(LCKV_UNSUPPORTED,
-                          CONFIG ": rope_scaling and rope_parameters differ; expected one of them");
-    }
-    *h = parameters != NULL ? newer : older;
-    return status;
+    hparams_add_window_rope(h);
+    return h->n_ropes > 1 ? read_both(config, h->ropes, remarks)
+                          : read_rope(config, &h->ropes[0], remarks);
 }

@@ -19,10 +19,37 @@ CHECKED lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hpar
 CHECKED lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *hparams,
                                         const struct remarks *remarks);
 
-/* Reads theta and scaling; called by hparams_config.c. */
+/* The numbers of each layer, as files list them. */
+struct layer_lists {
+    uint32_t head_dim[PLAN_MAX_LAYERS], n_kv_heads[PLAN_MAX_LAYERS];
+    uint32_t intermediate_size[PLAN_MAX_LAYERS], rope[PLAN_MAX_LAYERS];
+};
+
+/* Starts lists for all layers with the same head_dim, as many KV heads as others, and rope 0. */
+CHECKED lckv_status layer_lists_begin(struct layer_lists *lists, const struct hparams *hparams,
+                                      uint32_t head_dim);
+
+/* Sets the layers of the model, and the largest numbers of any. */
+CHECKED lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *checkpoint,
+                                    struct hparams *hparams);
+
+/* Reads theta and scaling of all ropes; called by hparams_config.c. */
 CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,
                                              struct hparams *hparams,
                                              const struct remarks *remarks);
+
+/* If layers with a window rotate in another way: adds a rope for them, the usual one for now. */
+void hparams_add_window_rope(struct hparams *hparams);
+
+/* Whether it computes with this key of a configuration, which other architectures do not know. */
+CHECKED bool architecture_reads(const struct architecture *architecture, struct text key);
+
+/* Reads the scales that the architecture knows; the one or the other is NULL. */
+CHECKED lckv_status hparams_read_scales(const struct json_value *config,
+                                        const struct metadata *metadata, struct hparams *hparams);
+
+CHECKED lckv_status hparams_write_scales(const struct hparams *hparams, const char *architecture,
+                                         struct metadata *metadata);
 
 /* Reads the tensor rope_freqs.weight, if there is one. */
 CHECKED lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint,

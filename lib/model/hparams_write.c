@@ -2,10 +2,8 @@
  * Writes hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md,
  * section 6).
  */
-#include "model/hparams.h"
-
-#include "model/architecture.h"
 #include "model/hparams_plan.h"
+#include "model/hparams_sources.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,9 +11,43 @@
 #define KEY_BYTES 128
 
 /* A model that other programs would run wrongly gets an architecture name of its own. */
-static const char *architecture_name(const struct hparams *h, const struct lckv_plan *plan)
+static const char *written_name(const struct hparams *h, const struct lckv_plan *plan)
 {
-    return plan->standard && !h->force_nodiag ? "llama" : "lckv-llama";
+    const struct architecture *architecture = h->architecture;
+    return plan->standard && !h->force_nodiag ? architecture->gguf_name : architecture->lckv_name;
+}
+
+/* A number that layers have in common is written once, others as an array. */
+static lckv_status set_layers(struct metadata *metadata, const char *architecture,
+                              const char *suffix, const uint32_t *values, size_t n)
+{
+    char key[KEY_BYTES];
+    bool same = true;
+    snprintf(key, sizeof key, "%s.%s", architecture, suffix);
+    for (size_t i = 1; i < n; i++)
+        same = same && values[i] == values[0];
+    return same ? metadata_set_u32(metadata, key, values[0])
+                : metadata_set_u32s(metadata, key, values, n);
+}
+
+/*
+ * Layers with a window rotate in another way. Those that lost their window to another plan, or got
+ * one, rotate as before, which a key of lckv's own tells then.
+ */
+static lckv_status set_window_rope(const struct hparams *h, const struct lckv_plan *plan,
+                                   const char *architecture, struct metadata *metadata)
+{
+    char key[KEY_BYTES];
+    bool ropes[PLAN_MAX_LAYERS], differ = false;
+    for (uint32_t i = 0; i < h->n_layers; i++) {
+        ropes[i] = h->layers[i].rope == 1;
+        differ = differ || ropes[i] != plan->layers[i].windowed;
+    }
+    snprintf(key, sizeof key, "%s.rope.freq_base_swa", architecture);
+    lckv_status status = metadata_set_f32(metadata, key, (float)h->ropes[1].theta);
+    return status == LCKV_OK && differ
+               ? metadata_set_bools(metadata, "lckv.window_ropes", ropes, h->n_layers)
+               : status;
 }
 
 static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *plan,
@@ -49,18 +81,26 @@ static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *pla
 lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan *plan,
                                 struct metadata *metadata)
 {
-    const char *architecture = architecture_name(h, plan);
+    const char *architecture = written_name(h, plan);
     char key[KEY_BYTES];
     const struct {
         const char *suffix;
         uint32_t value;
     } counts[] = {
-        {"block_count", h->n_layers},          {"context_length", h->context_length},
-        {"embedding_length", h->hidden_size},  {"feed_forward_length", h->intermediate_size},
-        {"attention.head_count", h->n_heads},  {"attention.head_count_kv", h->n_kv_heads},
-        {"attention.key_length", h->head_dim}, {"attention.value_length", h->head_dim},
-        {"rope.dimension_count", h->head_dim}, {"vocab_size", h->n_vocab},
+        {"block_count", h->n_layers},
+        {"context_length", h->context_length},
+        {"embedding_length", h->hidden_size},
+        {"attention.head_count", h->n_heads},
+        {"attention.key_length", h->layers[0].head_dim},
+        {"attention.value_length", h->layers[0].head_dim},
+        {"rope.dimension_count", h->ropes[0].n_rotated},
+        {"vocab_size", h->n_vocab},
     };
+    uint32_t n_kv_heads[PLAN_MAX_LAYERS], intermediate_sizes[PLAN_MAX_LAYERS];
+    for (uint32_t i = 0; i < h->n_layers; i++) {
+        n_kv_heads[i] = h->layers[i].n_kv_heads;
+        intermediate_sizes[i] = h->layers[i].intermediate_size;
+    }
     lckv_status status =
         metadata_set_text(metadata, "general.architecture", architecture, strlen(architecture));
     if (status == LCKV_OK && h->name.length > 0)
@@ -69,19 +109,29 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         snprintf(key, sizeof key, "%s.%s", architecture, counts[i].suffix);
         status = metadata_set_u32(metadata, key, counts[i].value);
     }
+    if (status == LCKV_OK)
+        status = set_layers(metadata, architecture, "feed_forward_length", intermediate_sizes,
+                            h->n_layers);
+    if (status == LCKV_OK)
+        status =
+            set_layers(metadata, architecture, "attention.head_count_kv", n_kv_heads, h->n_layers);
     snprintf(key, sizeof key, "%s.attention.layer_norm_rms_epsilon", architecture);
     if (status == LCKV_OK)
         status = metadata_set_f32(metadata, key, h->rms_norm_eps);
     snprintf(key, sizeof key, "%s.rope.freq_base", architecture);
     if (status == LCKV_OK)
-        status = metadata_set_f32(metadata, key, (float)h->rope_theta);
-    if (status == LCKV_OK && h->rope_scaling == ROPE_SCALING_LINEAR) {
+        status = metadata_set_f32(metadata, key, (float)h->ropes[0].theta);
+    if (status == LCKV_OK && h->ropes[0].scaling == ROPE_SCALING_LINEAR) {
         snprintf(key, sizeof key, "%s.rope.scaling.type", architecture);
         status = metadata_set_text(metadata, key, "linear", strlen("linear"));
         snprintf(key, sizeof key, "%s.rope.scaling.factor", architecture);
         if (status == LCKV_OK)
-            status = metadata_set_f32(metadata, key, (float)h->rope_factor);
+            status = metadata_set_f32(metadata, key, (float)h->ropes[0].factor);
     }
+    if (status == LCKV_OK && h->n_ropes > 1)
+        status = set_window_rope(h, plan, architecture, metadata);
+    if (status == LCKV_OK)
+        status = hparams_write_scales(h, architecture, metadata);
     if (status == LCKV_OK)
         status = hparams_plan_to_metadata(h, plan, architecture, metadata);
     return status == LCKV_OK ? set_plan(h, plan, metadata) : status;

@@ -12,13 +12,28 @@
 #include "model/weight_ring.h"
 #include "text/tokenizer.h"
 
-/* y = matrix x + bias */
+/* y = norm(matrix x + bias) */
 struct linear {
     struct matrix matrix;
     const float *bias; /* [matrix.n_rows]; NULL where there is none */
+    /*
+     * The weight of an RMS norm: of each head of q, k and v, [head_dim], or of all that o and down
+     * add to the hidden state, [hidden_size]. NULL where there is none.
+     */
+    const float *norm;
+};
+
+/* A way of rotating heads: elements d and d + n_pairs are a pair, the elements behind stay. */
+struct rope {
+    uint32_t n_pairs;
+    uint32_t first; /* where its pairs begin in a row of rotations, which has those of all ropes */
+    const double *frequencies; /* [n_pairs] radians per position */
 };
 
 struct model_layer {
+    const struct plan_layer *plan;
+    const struct layer_hparams *shape;
+    const struct rope *rope;
     const float *attention_norm; /* [hidden_size] */
     const float *mlp_norm;
     struct linear q, k, v, o; /* k and v only if the layer computes them */
@@ -51,10 +66,11 @@ struct lckv_model {
     const char *problem;  /* then, why it could not be opened with them, or NULL. If `plan` is NULL,
                              the hyperparameters are not known: they are 0 */
     const struct kernels *kernels;
-    lckv_precision precision;  /* full or fast, resolved */
-    bool use_openblas;         /* for prompt chunks in fast precision */
-    const double *frequencies; /* [head_dim / 2] radians per position */
-    uint8_t *memory;           /* holds all matrices that are neither mapped nor streamed */
+    lckv_precision precision; /* full or fast, resolved */
+    bool use_openblas;        /* for prompt chunks in fast precision */
+    struct rope ropes[HPARAMS_MAX_ROPES];
+    uint32_t n_pairs; /* of all ropes */
+    uint8_t *memory;  /* holds all matrices that are neither mapped nor streamed */
     size_t memory_bytes;
     struct matrix token_embedding;
     struct output_part *outputs; /* the same data as token_embedding if tied */

@@ -1,61 +1,48 @@
 /*
- * Roles: the parts that tensors play in a model, with the names under which files hold them and the
- * shapes that they must have.
+ * Roles: the parts that tensors play in a model. One table tells, for each role, the names under
+ * which files hold its weight, the shape that it must have, which layers have it, and where it goes
+ * in a model. Whoever checks, packs or converts weights loops over it.
  */
 #ifndef LCKV_MODEL_ROLES_H
 #define LCKV_MODEL_ROLES_H
 
 #include "base/checked.h"
-#include "model/hparams.h"
-
-enum weight {
-    WEIGHT_TOKEN_EMBEDDING,
-    WEIGHT_OUTPUT_NORM,
-    WEIGHT_OUTPUT,
-    WEIGHT_ROPE_FACTORS,
-    /* the weights of a layer */
-    WEIGHT_ATTENTION_NORM,
-    WEIGHT_Q,
-    WEIGHT_K,
-    WEIGHT_V,
-    WEIGHT_O,
-    WEIGHT_Q_BIAS,
-    WEIGHT_K_BIAS,
-    WEIGHT_V_BIAS,
-    WEIGHT_O_BIAS,
-    WEIGHT_FFN_NORM,
-    WEIGHT_GATE,
-    WEIGHT_UP,
-    WEIGHT_DOWN,
-    WEIGHT_GATE_BIAS,
-    WEIGHT_UP_BIAS,
-    WEIGHT_DOWN_BIAS,
-    WEIGHT_COUNT
-};
+#include "model/model.h"
+#include "model/weights.h"
 
 #define WEIGHT_NAME_BYTES 96
 
+/* Whether models of this architecture may have the weight. */
+CHECKED bool weight_belongs(const struct architecture *architecture, enum weight weight);
+
 CHECKED bool weight_is_per_layer(enum weight weight);
 
-/*
- * Whether it is a matrix or bias of keys or values, which a layer has only if some layer reads
- * them.
- */
+/* Whether only layers have it whose keys and values some layer reads. */
 CHECKED bool weight_is_kv(enum weight weight);
 
-/* Whether there are models without this weight. */
+/* Whether it is the weight of a norm. */
+CHECKED bool weight_is_norm(enum weight weight);
+
+/* Whether its rows are elements of heads that are rotated. */
+CHECKED bool weight_is_rotated(enum weight weight);
+
+/* Whether there are models of this architecture, and with these embeddings, without the weight. */
 CHECKED bool weight_is_optional(const struct hparams *hparams, enum weight weight);
 
-/* The shape that the weight of a role must have; *columns is 0 for a vector. */
-void weight_shape(const struct hparams *hparams, enum weight weight, uint64_t *rows,
+/* The shape that the weight must have, in layer `layer`; *columns is 0 for a vector. */
+void weight_shape(const struct hparams *hparams, enum weight weight, uint32_t layer, uint64_t *rows,
                   uint64_t *columns);
+
+/* Where the weight of a model goes; NULL unless it is a matrix, or a vector. */
+struct matrix *weight_matrix(struct lckv_model *model, enum weight weight, uint32_t layer);
+const float **weight_vector(struct lckv_model *model, enum weight weight, uint32_t layer);
 
 /*
  * The name of a weight in files of `kind`, in layer `layer` if it belongs to a layer. It is empty
  * if files of this kind have no such tensor.
  */
-void weight_name(enum checkpoint_kind kind, enum weight weight, uint32_t layer,
-                 char name[WEIGHT_NAME_BYTES]);
+void weight_name(const struct architecture *architecture, enum checkpoint_kind kind,
+                 enum weight weight, uint32_t layer, char name[WEIGHT_NAME_BYTES]);
 
 /* What the name of a tensor says about it. */
 enum naming {
@@ -74,15 +61,16 @@ struct named {
 /*
  * The reverse of weight_name. Layers from `n_layers` on have no weights; `part` is empty for them.
  */
-struct named weight_of_name(enum checkpoint_kind kind, struct text name, uint32_t n_layers);
+struct named weight_of_name(const struct architecture *architecture, enum checkpoint_kind kind,
+                            struct text name, uint32_t n_layers);
 
 /*
- * Finds the tensor that plays a role. It has `n_dims` 1 ([rows]) or 2 ([rows, columns]). *tensor is
- * NULL if it is missing and not required. A failure names the tensor, what was expected and what is
- * there: LCKV_BAD_FORMAT for its shape, LCKV_UNSUPPORTED for its element type.
+ * Finds the tensor that plays a role, in layer `layer`. *tensor is NULL if it is missing and not
+ * required. A failure names the tensor, what was expected and what is there: LCKV_BAD_FORMAT for
+ * its shape, LCKV_UNSUPPORTED for its element type.
  */
-CHECKED lckv_status weight_find(const struct checkpoint *checkpoint, enum weight weight,
-                                uint32_t layer, uint32_t n_dims, uint64_t rows, uint64_t columns,
-                                bool required, const struct tensor **tensor);
+CHECKED lckv_status weight_find(const struct checkpoint *checkpoint, const struct hparams *hparams,
+                                enum weight weight, uint32_t layer, bool required,
+                                const struct tensor **tensor);
 
 #endif

@@ -25,6 +25,20 @@ struct kv_format {
     uint64_t row_bytes; /* of one head at one position, scales included */
 };
 
+/* The different shapes that keys and values of one position have in the layers of a model. */
+#define KV_MAX_SHAPES 4
+
+struct kv_shapes {
+    uint32_t n;
+    struct {
+        uint32_t n_kv_heads, head_dim;
+    } of[KV_MAX_SHAPES];
+};
+
+/* The index of a shape, which is added if it is new. LCKV_UNSUPPORTED if there are too many. */
+CHECKED lckv_status kv_shapes_add(struct kv_shapes *shapes, uint32_t n_kv_heads, uint32_t head_dim,
+                                  uint32_t *index);
+
 /*
  * A page holds the keys and values of `page_positions` positions of one slot: for every KV head its
  * keys and then its values. Both stand in sub-tiles of 16 positions, of 16 row_bytes each.
@@ -35,7 +49,7 @@ struct kv_layout {
     uint64_t position_bytes; /* keys and values of all heads at one position */
     uint64_t values_at;      /* bytes of the keys of a head, behind which its values begin */
     uint64_t head_bytes;     /* keys and values of one head of a page */
-    uint64_t page_bytes;
+    uint64_t page_bytes;     /* from page to page; a little may be left over */
 };
 
 /*
@@ -46,5 +60,14 @@ struct kv_layout {
  */
 CHECKED lckv_status kv_layout_init(struct kv_layout *layout, lckv_dtype k_dtype, lckv_dtype v_dtype,
                                    uint32_t n_kv_heads, uint32_t head_dim, uint32_t page_positions);
+
+/*
+ * Lays out the pages of all shapes. They are equally large, so that any slot of a cache may take
+ * any page: `page_positions` are those of the largest keys and values, and pages of smaller ones
+ * have more positions.
+ */
+CHECKED lckv_status kv_layouts_init(struct kv_layout layouts[KV_MAX_SHAPES],
+                                    const struct kv_shapes *shapes, lckv_dtype k_dtype,
+                                    lckv_dtype v_dtype, uint32_t page_positions);
 
 #endif

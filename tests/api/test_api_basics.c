@@ -206,6 +206,7 @@ START_TEST(null_handles_are_refused)
     lckv_slot_info slot = {.size = sizeof slot};
     lckv_group_info group = {.size = sizeof group};
     lckv_model_info model_info = {.size = sizeof model_info};
+    lckv_model_layer model_layer = {.size = sizeof model_layer};
     lckv_cache_stats stats = {.size = sizeof stats};
     lckv_memory_report memory = {.size = sizeof memory};
     const lckv_item item = {.n_tokens = 1, .tokens = &token};
@@ -219,6 +220,7 @@ START_TEST(null_handles_are_refused)
         lckv_plan_describe(NULL, &byte, 1, &length),
         lckv_memory_estimate(NULL, &memory),
         lckv_model_get_info(NULL, &model_info),
+        lckv_model_get_layer(NULL, 0, &model_layer),
         lckv_model_metadata(NULL, "general.name", &byte, 1, &length),
         lckv_tokenize(NULL, "x", 1, 0, &token, 1, &length),
         lckv_detokenize(NULL, &token, 1, 0, &byte, 1, &length),

@@ -26,13 +26,19 @@ struct setting {
     float partials[1]; /* stands for their memory */
 };
 
+static const struct plan_layer plain_plan = {0}, window_plan = {.windowed = true};
+static struct layer_hparams shape = {.head_dim = 16};
+static struct model_layer everything = {.plan = &plain_plan, .shape = &shape};
+static struct model_layer window = {.plan = &window_plan, .shape = &shape};
+
 static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t n_rows,
                 const int *owner, const uint64_t *at)
 {
     memset(s, 0, sizeof *s);
     s->model.hparams.n_heads = n_heads;
-    s->model.hparams.n_kv_heads = n_kv_heads;
-    s->model.hparams.head_dim = 16;
+    s->model.hparams.n_layers = 1;
+    s->model.layers = &everything;
+    shape.n_kv_heads = n_kv_heads;
     s->cache.paging.windows.sliding = 100;
     s->workspace.partials = s->partials;
     s->pass = (struct pass){
@@ -48,9 +54,9 @@ static void set(struct setting *s, uint32_t n_heads, uint32_t n_kv_heads, size_t
  * Checks that the units of a KV head and slice follow each other without a gap, and that their
  * partials do, too.
  */
-static void check_units(const struct setting *s, const struct plan_layer *layer, bool partials)
+static void check_units(const struct setting *s, const struct model_layer *layer, bool partials)
 {
-    const struct hparams *h = &s->model.hparams;
+    const uint32_t n_heads = s->model.hparams.n_heads;
     struct attention_units units = attention_units(&s->pass, &s->batch, layer, MANY_THREADS);
     ck_assert_int_eq(units.partials, partials);
     size_t index = 0, n_floats = 0;
@@ -60,11 +66,11 @@ static void check_units(const struct setting *s, const struct plan_layer *layer,
         uint64_t last =
             attention_span(&s->pass, &s->batch, layer, slice->first + slice->count - 1).end;
         uint32_t n_partials = 0;
-        for (uint32_t head = 0; head < h->n_kv_heads; head++) {
+        for (uint32_t head = 0; head < shape.n_kv_heads; head++) {
             uint64_t taken = first;
             for (uint32_t part = 0; part == 0 || part < n_partials; part++, index++) {
                 ck_assert_uint_lt(index, units.count);
-                struct attention_unit unit = attention_unit(&s->pass, &units, index);
+                struct attention_unit unit = attention_unit(&s->pass, layer, &units, index);
                 ck_assert_uint_eq(unit.slice, r);
                 ck_assert_uint_eq(unit.kv_head, head);
                 ck_assert_uint_eq(unit.part, part);
@@ -82,13 +88,11 @@ static void check_units(const struct setting *s, const struct plan_layer *layer,
             ck_assert_uint_ge(taken, last);
         }
         n_floats +=
-            (size_t)n_partials * slice->count * h->n_heads * attend_partial_floats(h->head_dim);
+            (size_t)n_partials * slice->count * n_heads * attend_partial_floats(shape.head_dim);
     }
     ck_assert_uint_eq(index, units.count);
-    ck_assert_uint_le(n_floats, MOST_PARTIALS * h->n_heads * attend_partial_floats(h->head_dim));
+    ck_assert_uint_le(n_floats, MOST_PARTIALS * n_heads * attend_partial_floats(shape.head_dim));
 }
-
-static const struct plan_layer everything = {0}, window = {.windowed = true};
 
 START_TEST(long_contexts_of_few_rows_are_cut_in_segments)
 {
@@ -134,7 +138,7 @@ START_TEST(sinks_are_the_first_partial)
     ck_assert(units.partials);
     ck_assert_uint_eq(units.count, 2 * 2 + 2 * 3);
     for (size_t i = 0; i < units.count; i++) {
-        struct attention_unit unit = attention_unit(&s.pass, &units, i);
+        struct attention_unit unit = attention_unit(&s.pass, &everything, &units, i);
         const bool sinks = unit.slice == 1 && unit.part == 0;
         const uint64_t segment = unit.part - (unit.slice == 1);
         ck_assert_uint_eq(unit.n_partials, 2 + unit.slice);
@@ -157,14 +161,15 @@ START_TEST(rotations_are_right_at_any_position)
     static const uint64_t positions[] = {1, 511, (1u << 24) + 1, UINT32_MAX};
     struct setting s;
     const double frequencies[] = {1, 0.316227766};
-    float cosines[2], sines[2];
+    float cosines[3], sines[3];
     memset(&s.model, 0, sizeof s.model);
-    s.model.hparams.head_dim = 4;
-    s.model.frequencies = frequencies;
+    s.model.hparams.n_ropes = 2; /* the second one stands behind the first */
+    s.model.ropes[0] = (struct rope){2, 0, frequencies};
+    s.model.ropes[1] = (struct rope){1, 2, &frequencies[1]};
     for (size_t i = 0; i < COUNT(positions); i++) {
-        workspace_rotation(&s.model, positions[i], cosines, sines);
-        for (size_t d = 0; d < 2; d++) {
-            long double angle = (long double)positions[i] * frequencies[d];
+        rotation_compute(&s.model, positions[i], (struct rotation){cosines, sines});
+        for (size_t d = 0; d < 3; d++) {
+            long double angle = (long double)positions[i] * frequencies[d < 2 ? d : 1];
             ck_assert(fabsl((long double)cosines[d] - cosl(angle)) < 1e-6L);
             ck_assert(fabsl((long double)sines[d] - sinl(angle)) < 1e-6L);
         }
@@ -217,7 +222,7 @@ START_TEST(slices_are_rows_of_a_session_that_a_kernel_takes_at_once)
     ck_assert(!s.batch.slices_alone);
     set(&s, 40, 1, 4, two, at); /* more than a kernel takes */
     ck_assert_uint_eq(s.batch.n_slices, 4);
-    ck_assert_uint_eq(attention_heads_at_once(&s.model.hparams), KV_MAX_QUERIES);
+    ck_assert_uint_eq(attention_heads_at_once(&s.model, &everything), KV_MAX_QUERIES);
 }
 END_TEST
 

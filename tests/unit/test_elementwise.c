@@ -66,7 +66,7 @@ START_TEST(swiglu_agrees_with_its_definition)
                 gate[i] = extremes[i];
             memcpy(out, gate, n * sizeof *gate);
             out[n] = 42;
-            kernels->swiglu(out, up, n);
+            kernels->gate[ACTIVATION_SILU](out, up, n);
             for (size_t i = 0; i < n; i++) {
                 double expected = gate[i] / (1 + exp(-(double)gate[i])) * up[i];
                 if (isinf(gate[i]) && gate[i] < 0)
@@ -77,13 +77,56 @@ START_TEST(swiglu_agrees_with_its_definition)
                     ck_assert_msg(is_near(out[i], expected, 1e-6), "%s: %g, %g gives %g",
                                   kernels->name, (double)gate[i], (double)up[i], (double)out[i]);
                 alone = gate[i];
-                kernels->swiglu(&alone, up + i, 1);
+                kernels->gate[ACTIVATION_SILU](&alone, up + i, 1);
                 ck_assert(memcmp(&alone, &out[i], sizeof alone) == 0);
             }
             ck_assert(out[n] == 42);
         }
         float gate = NAN, up = 1;
-        kernels->swiglu(&gate, &up, 1);
+        kernels->gate[ACTIVATION_SILU](&gate, &up, 1);
+        ck_assert(isnan(gate));
+    }
+}
+END_TEST
+
+/* Gelu by its definition, and by tanh. */
+static double gelu_of(enum activation activation, double x)
+{
+    const double cubic = sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x);
+    return activation == ACTIVATION_GELU ? 0.5 * x * (1 + erf(x / sqrt(2)))
+                                         : 0.5 * x * (1 + tanh(cubic));
+}
+
+START_TEST(gelus_agree_with_their_definitions)
+{
+    static const float extremes[] = {0,    -0.0f, 9.5f,  -9.5f,  12,    -12,
+                                     1000, -1000, 1e12f, -1e12f, 1e-30f};
+    const enum activation activation = _i == 0 ? ACTIVATION_GELU : ACTIVATION_GELU_TANH;
+    FOR_KERNEL_SETS(kernels)
+    {
+        for (size_t n = 1; n <= MOST; n++) {
+            float gate[MOST], up[MOST], out[MOST + 1], alone;
+            fill(gate, n, 6);
+            fill(up, n, 2);
+            for (size_t i = 0; i < COUNT(extremes) && n == MOST; i++)
+                gate[i] = extremes[i];
+            memcpy(out, gate, n * sizeof *gate);
+            out[n] = 42;
+            kernels->gate[activation](out, up, n);
+            for (size_t i = 0; i < n; i++) {
+                const double expected = gelu_of(activation, (double)gate[i]) * (double)up[i];
+                ck_assert_msg(fabs((double)out[i] - expected) <=
+                                  2e-6 * fabs(expected) + 3e-7 * fabs((double)up[i]),
+                              "%s: %g, %g gives %g, expected %g", kernels->name, (double)gate[i],
+                              (double)up[i], (double)out[i], expected);
+                alone = gate[i];
+                kernels->gate[activation](&alone, up + i, 1);
+                ck_assert(memcmp(&alone, &out[i], sizeof alone) == 0);
+            }
+            ck_assert(out[n] == 42);
+        }
+        float gate = NAN, up = 1;
+        kernels->gate[activation](&gate, &up, 1);
         ck_assert(isnan(gate));
     }
 }
@@ -99,7 +142,7 @@ START_TEST(exponentials_are_accurate)
     for (float x = -80; x < 20; x += 0.0137f) {
         float gate = x, up = 1;
         double expected = x / (1 + exp(-(double)x));
-        kernels->swiglu(&gate, &up, 1);
+        kernels->gate[ACTIVATION_SILU](&gate, &up, 1);
         ck_assert_msg(fabs(gate - expected) <= 2e-7 * (1 + fabsf(x)) * fabs(expected),
                       "%s: %g gives %g, expected %g", kernels->name, (double)x, (double)gate,
                       expected);
@@ -163,6 +206,9 @@ static void add_all(Suite *suite)
                                   rotation_agrees_with_its_definition,
                                   what_is_not_finite_shows_in_the_scale};
     add_tests(suite, "elementwise", tests, COUNT(tests));
+    TCase *tcase = tcase_create("gelu");
+    tcase_add_loop_test(tcase, gelus_agree_with_their_definitions, 0, 2);
+    suite_add_tcase(suite, tcase);
 }
 
 TEST_MAIN("elementwise", add_all)

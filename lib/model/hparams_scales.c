@@ -1,0 +1,92 @@
+/*
+ * The scales of an architecture's recipe: under which keys files have them.
+ */
+#include "model/hparams_sources.h"
+
+#include "base/status.h"
+#include "base/text.h"
+#include "format/json.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define KEY_BYTES 128
+
+static const struct {
+    const char *json, *gguf; /* the latter behind "<architecture>." */
+    float neutral;
+} scales[SCALES] = {
+    [SCALE_EMBEDDING] = {"embedding_multiplier", "embedding_scale", 1},
+    [SCALE_ATTENTION] = {"attention_multiplier", "attention.scale", 0},
+    [SCALE_RESIDUAL] = {"residual_multiplier", "residual_scale", 1},
+    [SCALE_LOGITS] = {"logits_scaling", "logit_scale", 1},
+    [SCALE_SOFTCAP] = {"final_logit_softcapping", "final_logit_softcapping", 0},
+};
+
+float scale_default(enum scale scale)
+{
+    return scales[scale].neutral;
+}
+
+/* The keys of layers with a window that rotate in another way. */
+static const char *const window_ropes[] = {
+    "rope_local_base_freq",
+    "rope.freq_base_swa",
+    "attention.sliding_window_pattern",
+};
+
+bool architecture_reads(const struct architecture *architecture, struct text key)
+{
+    for (size_t i = 0; i < sizeof window_ropes / sizeof window_ropes[0]; i++) {
+        if (architecture->ropes_by_window && text_equals(key, window_ropes[i]))
+            return true;
+    }
+    for (int i = 0; i < SCALES; i++) {
+        if ((architecture->scales & SCALE_BIT(i)) != 0 &&
+            (text_equals(key, scales[i].json) || text_equals(key, scales[i].gguf)))
+            return true;
+    }
+    return false;
+}
+
+static lckv_status read_scale(const struct json_value *config, const struct metadata *metadata,
+                              const struct hparams *h, int i, float *value)
+{
+    char key[KEY_BYTES];
+    double number = (double)*value;
+    if (config == NULL) {
+        snprintf(key, sizeof key, "%s.%s", h->architecture_name, scales[i].gguf);
+        return metadata_get_f32(metadata, key, value, NULL);
+    }
+    lckv_status status = json_get_f64(config, "config.json", scales[i].json, &number, NULL);
+    *value = (float)number;
+    return status;
+}
+
+lckv_status hparams_read_scales(const struct json_value *config, const struct metadata *metadata,
+                                struct hparams *h)
+{
+    lckv_status status = LCKV_OK;
+    h->activation = h->architecture->activation;
+    if (h->architecture->embedding_by_width)
+        h->scales[SCALE_EMBEDDING] = sqrtf((float)h->hidden_size);
+    for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
+        if ((h->architecture->scales & SCALE_BIT(i)) != 0)
+            status = read_scale(config, metadata, h, i, &h->scales[i]);
+    }
+    return status;
+}
+
+lckv_status hparams_write_scales(const struct hparams *h, const char *architecture,
+                                 struct metadata *metadata)
+{
+    lckv_status status = LCKV_OK;
+    for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
+        char key[KEY_BYTES];
+        snprintf(key, sizeof key, "%s.%s", architecture, scales[i].gguf);
+        if ((h->architecture->scales & SCALE_BIT(i)) != 0 &&
+            h->scales[i] != scale_default((enum scale)i))
+            status = metadata_set_f32(metadata, key, h->scales[i]);
+    }
+    return status;
+}

@@ -1,0 +1,41 @@
+/*
+ * The roles that weights play. roles.h tells what is known of each.
+ */
+#ifndef LCKV_MODEL_WEIGHTS_H
+#define LCKV_MODEL_WEIGHTS_H
+
+#include <stdint.h>
+
+enum weight {
+    WEIGHT_TOKEN_EMBEDDING,
+    WEIGHT_OUTPUT_NORM,
+    WEIGHT_OUTPUT,
+    WEIGHT_ROPE_FACTORS,
+    /* the weights of a layer */
+    WEIGHT_ATTENTION_NORM,
+    WEIGHT_Q,
+    WEIGHT_K,
+    WEIGHT_V,
+    WEIGHT_O,
+    WEIGHT_Q_BIAS,
+    WEIGHT_K_BIAS,
+    WEIGHT_V_BIAS,
+    WEIGHT_O_BIAS,
+    WEIGHT_Q_NORM,
+    WEIGHT_K_NORM,
+    WEIGHT_O_NORM,
+    WEIGHT_FFN_NORM,
+    WEIGHT_GATE,
+    WEIGHT_UP,
+    WEIGHT_DOWN,
+    WEIGHT_GATE_BIAS,
+    WEIGHT_UP_BIAS,
+    WEIGHT_DOWN_BIAS,
+    WEIGHT_DOWN_NORM,
+    WEIGHT_COUNT
+};
+
+/* A set of weights, for those below 64. */
+#define WEIGHT_BIT(weight) (UINT64_C(1) << (weight))
+
+#endif

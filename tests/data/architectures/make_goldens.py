@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Makes the models of this folder, with random weights, and the logits that transformers gives them.
+
+make_goldens.py [NAME...] writes NAME/config.json and NAME/model.safetensors, as transformers would,
+and NAME/golden.safetensors: `tokens`, int32 [n], and `logits`, float32 [n, n_vocab]. Weights are
+bfloat16 numbers; transformers computes with them in float64. Needs torch, transformers and
+safetensors (see README.md for the versions that made these files).
+"""
+import json
+import os
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+N_TOKENS = 64
+N_VOCAB = 97
+
+SHARED = dict(vocab_size=N_VOCAB, hidden_size=32, intermediate_size=56, num_hidden_layers=3, num_attention_heads=4,
+              num_key_value_heads=2, max_position_embeddings=256, bos_token_id=1, eos_token_id=2, pad_token_id=None)
+
+# Name: model_type, and what its configuration has beside SHARED.
+MODELS = {
+    "qwen2": ("qwen2", dict(rope_theta=10000.0, rms_norm_eps=1e-6, tie_word_embeddings=True, use_sliding_window=False)),
+    "qwen3": ("qwen3", dict(rope_theta=1000000.0, rms_norm_eps=1e-6, tie_word_embeddings=False, head_dim=16,
+                            use_sliding_window=False)),
+    "qwen3-biased": ("qwen3", dict(rope_theta=10000.0, rms_norm_eps=1e-6, tie_word_embeddings=True, head_dim=24,
+                                   attention_bias=True, num_key_value_heads=1, use_sliding_window=False)),
+    "granite": ("granite", dict(rope_theta=10000.0, rms_norm_eps=1e-5, tie_word_embeddings=True, embedding_multiplier=3.0,
+                                attention_multiplier=0.5, residual_multiplier=0.7, logits_scaling=0.5)),
+    "gemma3": ("gemma3_text", dict(head_dim=16, query_pre_attn_scalar=16, num_key_value_heads=1, sliding_window=9,
+                                   layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+                                   rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 1e6},
+                                                    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}},
+                                   final_logit_softcapping=6.0)),
+}
+
+
+def randomize(model, generator):
+    """Weights for which every part of the computation shows in the logits."""
+    for name, parameter in model.named_parameters():
+        values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        if name.endswith("norm.weight"):
+            values = (0 if "gemma" in model.config.model_type else 1) + 0.3 * values
+        elif name.endswith("bias"):
+            values = 0.5 * values
+        elif "embed" in name:
+            values = 0.3 * values
+        else:
+            values = 1.5 * values / parameter.shape[-1] ** 0.5
+        parameter.data = values.to(torch.bfloat16).to(torch.float64)
+
+
+def make(name):
+    model_type, changes = MODELS[name]
+    config = AutoConfig.for_model(model_type, **{**SHARED, **changes})
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").double().eval()
+    generator = torch.Generator().manual_seed(sum(name.encode()))
+    with torch.no_grad():
+        randomize(model, generator)
+        tokens = torch.randint(0, N_VOCAB, (N_TOKENS,), generator=generator)
+        logits = model(tokens[None], use_cache=False).logits[0]
+    os.makedirs(name, exist_ok=True)
+    weights = {key: value.to(torch.bfloat16).contiguous() for key, value in model.state_dict().items()}
+    if config.tie_word_embeddings:
+        weights.pop("lm_head.weight", None)
+    save_file(weights, f"{name}/model.safetensors")
+    save_file({"tokens": tokens.to(torch.int32), "logits": logits.float()}, f"{name}/golden.safetensors")
+    written = config.to_dict()
+    written["architectures"] = [type(model).__name__]
+    written["dtype"] = "bfloat16"
+    with open(f"{name}/config.json", "w", encoding="utf-8") as file:
+        json.dump(written, file, indent=2, sort_keys=True)
+        file.write("\n")
+    print(name, "logits from", float(logits.min()), "to", float(logits.max()))
+
+
+if __name__ == "__main__":
+    os.chdir(os.path.dirname(os.path.abspath(__file__)))
+    for wanted in sys.argv[1:] or MODELS:
+        make(wanted)

@@ -1,0 +1,189 @@
+/*
+ * Models of other architectures than llama give the logits of transformers, from a Hugging Face
+ * directory and from a GGUF file (tests/data/architectures/README.md). They run under the kernel
+ * set that LCKV_CPU names. Uses the public header only.
+ */
+#include "safetensors.h"
+#include "sessions.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define TOLERANCE 1e-3
+
+static const struct {
+    const char *folder, *architecture;
+} fixtures[] = {
+    {"qwen2", "qwen2"},     {"qwen3", "qwen3"},        {"qwen3-biased", "qwen3"},
+    {"granite", "granite"}, {"gemma3", "lckv-gemma3"},
+};
+#define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
+
+static const char *path_of(int i, const char *file)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "tests/data/architectures/%s%s", fixtures[i].folder, file);
+    return path;
+}
+
+static lckv_model *open_full(const char *path)
+{
+    return open_model(
+        path, (lckv_model_options){.precision = LCKV_PRECISION_FULL, .gemm = LCKV_GEMM_OWN});
+}
+
+/* The logits of all tokens, `chunk` of which are evaluated in one call. */
+static float *logits_of(const lckv_model *model, const lckv_token *tokens, size_t n, size_t chunk)
+{
+    const size_t n_vocab = info_of(model).n_vocab;
+    float *logits = calloc(n * n_vocab, sizeof *logits);
+    ck_assert_ptr_nonnull(logits);
+    lckv_cache *cache =
+        make_cache(model, (lckv_cache_options){.kv_dtype = LCKV_DTYPE_F32, .n_threads = 2});
+    lckv_session *session = make_session(cache);
+    for (size_t begin = 0; begin < n; begin += chunk) {
+        const size_t some = n - begin < chunk ? n - begin : chunk;
+        const lckv_item item =
+            make_item(session, tokens + begin, some, logits + begin * n_vocab, n_vocab);
+        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    }
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    return logits;
+}
+
+START_TEST(logits_are_those_of_transformers)
+{
+    struct safetensors golden;
+    safetensors_open(&golden, path_of(_i, "/golden.safetensors"));
+    const struct safetensors_array *tokens = safetensors_find(&golden, "tokens");
+    const struct safetensors_array *expected = safetensors_find(&golden, "logits");
+    const size_t chunks[] = {tokens->n_elements, 1, 7};
+    lckv_model *model = open_full(path_of(_i, ""));
+    for (size_t c = 0; c < COUNT(chunks); c++) {
+        float *logits = logits_of(model, tokens->data, tokens->n_elements, chunks[c]);
+        const float *right = expected->data;
+        for (size_t i = 0; i < expected->n_elements; i++)
+            ck_assert_msg(fabsf(logits[i] - right[i]) < (float)TOLERANCE,
+                          "chunks of %zu: logit %zu is %g, expected %g", chunks[c], i,
+                          (double)logits[i], (double)right[i]);
+        free(logits);
+    }
+    lckv_model_release(model);
+    safetensors_close(&golden);
+}
+END_TEST
+
+/* Converts the model as `options` say, opens the result and checks its architecture. */
+static lckv_model *convert_and_open(int i, lckv_convert_options options, const char *architecture)
+{
+    char path[FOLDER_PATH];
+    options.size = sizeof options;
+    ck_assert_ok(lckv_convert(path_of(i, ""), folder_join(path, "model.gguf"), &options, NULL));
+    lckv_model *model = open_full(path);
+    ck_assert_str_eq(info_of(model).architecture, architecture);
+    return model;
+}
+
+START_TEST(gguf_files_have_the_same_bits)
+{
+    struct safetensors golden;
+    char own_name[64];
+    safetensors_open(&golden, path_of(_i, "/golden.safetensors"));
+    const struct safetensors_array *tokens = safetensors_find(&golden, "tokens");
+    const size_t n = tokens->n_elements;
+    const char *architecture = fixtures[_i].architecture;
+    const bool is_own = strncmp(architecture, "lckv-", 5) == 0; /* it has windows */
+    snprintf(own_name, sizeof own_name, "%s%s", is_own ? "" : "lckv-", architecture);
+    lckv_model *models[] = {
+        open_full(path_of(_i, "")),
+        convert_and_open(_i, (lckv_convert_options){0}, architecture),
+        convert_and_open(_i, (lckv_convert_options){.packed = 1}, architecture),
+        convert_and_open(_i, (lckv_convert_options){.dtype = LCKV_DTYPE_F32}, architecture),
+    };
+    uint64_t fingerprints[2];
+    for (size_t m = 0; m < 2; m++)
+        ck_assert_ok(lckv_model_fingerprint(models[m], &fingerprints[m]));
+    ck_assert(fingerprints[0] == fingerprints[1]);
+    float *expected = logits_of(models[0], tokens->data, n, n);
+    for (size_t m = 0; m < COUNT(models); m++) {
+        const size_t n_bytes = n * info_of(models[m]).n_vocab * sizeof *expected;
+        float *logits = logits_of(models[m], tokens->data, n, n);
+        ck_assert_mem_eq(logits, expected, n_bytes);
+        free(logits);
+        lckv_model_release(models[m]);
+    }
+    lckv_model_release(convert_and_open(
+        _i, (lckv_convert_options){.plan = "0s_0s_2", .sliding_window = 9}, own_name));
+    free(expected);
+    safetensors_close(&golden);
+}
+END_TEST
+
+/* Copies a fixture with another config.json, and tries to open it. */
+static lckv_status open_changed(int i, const char *from, const char *to)
+{
+    char path[FOLDER_PATH], *config = read_whole(path_of(i, "/config.json"), NULL);
+    size_t length;
+    char *weights = read_whole(path_of(i, "/model.safetensors"), &length);
+    char *at = strstr(config, from);
+    ck_assert_ptr_nonnull(at);
+    char *changed = calloc(strlen(config) + strlen(to) + 1, 1);
+    ck_assert_ptr_nonnull(changed);
+    memcpy(changed, config, (size_t)(at - config));
+    strcat(changed, to);
+    strcat(changed, at + strlen(from));
+    folder_write_text("config.json", changed);
+    folder_write("model.safetensors", weights, length);
+    folder_join(path, "");
+    lckv_model *model = NULL;
+    const lckv_status status = lckv_model_open(path, NULL, &model);
+    lckv_model_release(model);
+    free(config);
+    free(weights);
+    free(changed);
+    return status;
+}
+
+static const struct {
+    const char *folder, *from, *to, *message;
+    lckv_status status;
+} bad_configs[] = {
+    {"qwen3", "\"qwen3\"", "\"llama\"", "_norm.weight\" is not supported", LCKV_UNSUPPORTED},
+    {"qwen2", "\"qwen2\"", "\"qwen3\"", "q_norm.weight is missing", LCKV_BAD_FORMAT},
+    {"qwen3", "\"qwen3\"", "\"qwen2\"", "is not supported", LCKV_UNSUPPORTED},
+    {"qwen2", "\"silu\"", "\"gelu\"", "expected silu", LCKV_UNSUPPORTED},
+    {"gemma3", "\"gelu_pytorch_tanh\"", "\"silu\"", "expected gelu_pytorch_tanh", LCKV_UNSUPPORTED},
+    {"gemma3", "\"layer_types\"", "\"lost\"", "layer_types; expected a list of 3", LCKV_BAD_FORMAT},
+    {"gemma3", "\"sliding_attention\": {", "\"lost\": {", "no sliding_attention", LCKV_BAD_FORMAT},
+    {"gemma3", "\"final_logit_softcapping\": 6.0", "\"final_logit_softcapping\": -6.0",
+     "a scale of the configuration is -6", LCKV_BAD_FORMAT},
+    {"granite", "\"residual_multiplier\": 0.7", "\"residual_multiplier\": \"0.7\"",
+     "residual_multiplier", LCKV_BAD_FORMAT},
+    {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
+     LCKV_UNSUPPORTED},
+};
+
+START_TEST(configurations_that_do_not_fit_are_refused)
+{
+    int i = 0;
+    while (strcmp(fixtures[i].folder, bad_configs[_i].folder) != 0)
+        i++;
+    ck_assert_int_eq(open_changed(i, bad_configs[_i].from, bad_configs[_i].to),
+                     bad_configs[_i].status);
+    ck_assert_error_has(bad_configs[_i].message);
+}
+END_TEST
+
+static void add_architectures(Suite *suite)
+{
+    TCase *tcase = tcase_create("architectures");
+    tcase_add_checked_fixture(tcase, folder_make, folder_remove);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, logits_are_those_of_transformers, 0, N_FIXTURES);
+    tcase_add_loop_test(tcase, gguf_files_have_the_same_bits, 0, N_FIXTURES);
+    tcase_add_loop_test(tcase, configurations_that_do_not_fit_are_refused, 0, COUNT(bad_configs));
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("architectures", add_architectures)
