@@ -268,10 +268,12 @@ typedef struct lckv_memory_report {
     uint64_t bytes_needed; /* bytes_per_session x n_sessions */
     uint64_t sessions_that_fit;
     uint64_t standard_sessions_that_fit;
-    uint64_t context_that_fits; /* the most tokens that each session may have: as `context` they
+    uint64_t context_that_fits;    /* the most tokens that each session may have: as `context` they
                                    need no more than the budget. UINT64_MAX: there is no limit (all
                                    slots are windowed, or there is a context window). 0: not even
                                    one token fits */
+    uint64_t full_bytes_per_token; /* of bytes_per_token: in slots that are not windowed. A session
+                                      grows by so much with each token, once its windows are full */
 } lckv_memory_report;
 LCKV_API lckv_status lckv_memory_estimate(const lckv_memory_request *request,
                                           lckv_memory_report *report);

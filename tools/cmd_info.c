@@ -127,8 +127,10 @@ static void print_shape(const struct facts *facts)
     printf("vocabulary       %" PRIu32 "%s%s\n", info->n_vocab, info->is_tied ? ", tied" : "",
            info->has_tokenizer ? "" : ", no tokenizer");
     printf("context          %" PRIu32 " tokens in training\n", info->context_length);
-    printf("rope theta       %g\n", (double)info->rope_theta);
-    printf("norm epsilon     %g\n", (double)info->rms_norm_eps);
+    if (info->rms_norm_eps > 0) { /* if not, only the shape of the cache is known */
+        printf("rope theta       %g\n", (double)info->rope_theta);
+        printf("norm epsilon     %g\n", (double)info->rms_norm_eps);
+    }
     printf("kernel set       %s, precision %s\n", info->kernel_set,
            precision_name(info->precision));
     printf("plan             %s\n", facts->plan_text);
@@ -145,6 +147,9 @@ static void print_shape(const struct facts *facts)
     printf("KV per token     %" PRIu64 " bytes in f16; standard plan %" PRIu64 " (%.2f times)\n",
            memory->bytes_per_token, memory->standard_bytes_per_token,
            (double)memory->standard_bytes_per_token / (double)memory->bytes_per_token);
+    if (facts->plan.n_windowed_slots > 0)
+        printf("                 %" PRIu64 " of them in slots that keep all tokens\n",
+               memory->full_bytes_per_token);
     printf("\n%s", facts->picture);
     size_t length = strlen(facts->picture);
     if (length == 0 || facts->picture[length - 1] != '\n')
@@ -183,6 +188,7 @@ static void add_plan(struct json *json, const struct facts *facts)
     json_add_unsigned(json, "n_windowed_slots", facts->plan.n_windowed_slots);
     json_add_unsigned(json, "n_upward", facts->plan.n_upward);
     json_add_unsigned(json, "kv_bytes_per_token", facts->memory.bytes_per_token);
+    json_add_unsigned(json, "full_kv_bytes_per_token", facts->memory.full_bytes_per_token);
     json_add_unsigned(json, "standard_kv_bytes_per_token", facts->memory.standard_bytes_per_token);
 }
 

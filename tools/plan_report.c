@@ -60,6 +60,12 @@ static void print_memory(const struct plan_answer *answer)
     print_row("KV per token", human_bytes(report->bytes_per_token).text,
               human_bytes(report->standard_bytes_per_token).text,
               ratio(report->standard_bytes_per_token, report->bytes_per_token));
+    if (answer->info.n_windowed_slots > 0) {
+        const uint64_t full = report->full_bytes_per_token;
+        print_row("  in full slots", human_bytes(full).text, "", 0);
+        snprintf(label, sizeof label, "  in windows of %" PRIu32, request->sliding_window);
+        print_row(label, human_bytes(report->bytes_per_token - full).text, "", 0);
+    }
     snprintf(label, sizeof label, "%" PRIu64 " tokens", request->context);
     print_row(label, human_bytes(report->bytes_per_session).text,
               human_bytes(report->standard_bytes_per_session).text,
@@ -192,6 +198,7 @@ static void add_memory(struct json *json, const struct plan_answer *answer)
     if (request->context_window > 0)
         json_add_unsigned(json, "context_window", request->context_window);
     json_add_unsigned(json, "bytes_per_token", report->bytes_per_token);
+    json_add_unsigned(json, "full_bytes_per_token", report->full_bytes_per_token);
     json_add_unsigned(json, "standard_bytes_per_token", report->standard_bytes_per_token);
     json_add_real(json, "ratio", ratio(report->standard_bytes_per_token, report->bytes_per_token),
                   6);

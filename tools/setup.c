@@ -123,7 +123,7 @@ lckv_kv_shape *model_kv_shapes(const lckv_model *model, size_t *n)
         fail_library();
         return NULL;
     }
-    lckv_kv_shape *shapes = calloc(info.n_layers, sizeof *shapes);
+    lckv_kv_shape *shapes = calloc(info.n_layers + 1u, sizeof *shapes);
     if (shapes == NULL)
         fail_memory();
     for (uint32_t i = 0; shapes != NULL && i < info.n_layers; i++) {
@@ -152,7 +152,10 @@ static int estimate(const lckv_model *model, lckv_memory_request *request,
     return status == LCKV_OK ? EXIT_SUCCESS : fail_library();
 }
 
-/* Makes a memory request for this model, without the shapes of its layers. Complains and returns an exit status. */
+/*
+ * Makes a memory request for this model, without the shapes of its layers. Complains and returns an
+ * exit status.
+ */
 static int request_for(const lckv_model *model, const struct cache_settings *cache,
                        uint64_t context, lckv_memory_request *request)
 {

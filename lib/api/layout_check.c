@@ -96,7 +96,7 @@ FOLLOWS(lckv_memory_request, reserved, kv_shapes);
 FOLLOWS(lckv_memory_request, kv_shapes, n_kv_shapes);
 ENDS(lckv_memory_request, n_kv_shapes);
 
-SIZE(lckv_memory_report, 72);
+SIZE(lckv_memory_report, 80);
 BEGINS(lckv_memory_report, size);
 FOLLOWS(lckv_memory_report, size, bytes_per_token);
 FOLLOWS(lckv_memory_report, bytes_per_token, standard_bytes_per_token);
@@ -106,7 +106,8 @@ FOLLOWS(lckv_memory_report, standard_bytes_per_session, bytes_needed);
 FOLLOWS(lckv_memory_report, bytes_needed, sessions_that_fit);
 FOLLOWS(lckv_memory_report, sessions_that_fit, standard_sessions_that_fit);
 FOLLOWS(lckv_memory_report, standard_sessions_that_fit, context_that_fits);
-ENDS(lckv_memory_report, context_that_fits);
+FOLLOWS(lckv_memory_report, context_that_fits, full_bytes_per_token);
+ENDS(lckv_memory_report, full_bytes_per_token);
 
 SIZE(lckv_model_options, 88);
 BEGINS(lckv_model_options, size);

@@ -10,6 +10,7 @@
 #include "format/checkpoint_open.h"
 #include "format/json.h"
 #include "kernels/blas.h"
+#include "model/cache_shape.h"
 #include "model/check_tensors.h"
 #include "model/load_weights.h"
 
@@ -145,7 +146,7 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
         model->no_tokenizer = "the model has no tokenizer";
         return LCKV_OK;
     }
-    if (model->plan == NULL)
+    if (model->hparams.n_vocab == 0)
         model->hparams.n_vocab = tokenizer_n_tokens(model->tokenizer);
     uint32_t n_vocab = model->hparams.n_vocab;
     if (tokenizer_n_tokens(model->tokenizer) > n_vocab)
@@ -162,9 +163,9 @@ static lckv_status read_tokenizer(struct lckv_model *model, const lckv_model_opt
 static bool is_used(const struct lckv_model *model, const struct tensor *tensor)
 {
     const char *why;
-    return tensor->problem == NULL &&
-           (model->plan == NULL || tensor_use(&model->checkpoint, &model->hparams, model->plan,
-                                              tensor->name, &why) == TENSOR_USED);
+    return tensor->problem == NULL && (model->hparams.architecture == NULL ||
+                                       tensor_use(&model->checkpoint, &model->hparams, model->plan,
+                                                  tensor->name, &why) == TENSOR_USED);
 }
 
 /*
@@ -230,8 +231,25 @@ static lckv_status keep_problem(struct lckv_model *model, lckv_status status)
                : LCKV_OK;
 }
 
+/* Of a model that cannot run, the plan and the shape of its keys and values may be known. */
+static lckv_status describe_cache(struct lckv_model *model, const lckv_model_options *options)
+{
+    struct hparams known = {.name = model->hparams.name};
+    struct lckv_plan *plan = NULL;
+    lckv_status status = cache_shape_read(&model->checkpoint, &known, &plan);
+    if (status != LCKV_OK) {
+        plan_release(plan);
+        return status == LCKV_OUT_OF_MEMORY ? status : LCKV_OK;
+    }
+    if (options->sliding_window != 0)
+        known.sliding_window = options->sliding_window;
+    model->hparams = known;
+    model->plan = plan;
+    return LCKV_OK;
+}
+
 /* Forgets hyperparameters that could not be read to their end. */
-static lckv_status forget_description(struct lckv_model *model)
+static lckv_status forget_description(struct lckv_model *model, const lckv_model_options *options)
 {
     const struct checkpoint *checkpoint = &model->checkpoint;
     plan_release(model->plan);
@@ -243,7 +261,7 @@ static lckv_status forget_description(struct lckv_model *model)
     const struct metadata_value *name = metadata_find(&checkpoint->metadata, "general.name");
     if (name != NULL && name->type == METADATA_STRING)
         model->hparams.name = name->as.string;
-    return status;
+    return status == LCKV_OK ? describe_cache(model, options) : status;
 }
 
 /* Takes over what can be known without weights, and why they could not be read. */
@@ -254,7 +272,7 @@ static lckv_status open_description(struct lckv_model *model, const lckv_model_o
     const bool is_known = status == LCKV_OK;
     status = keep_problem(model, status);
     if (status == LCKV_OK && !is_known)
-        status = forget_description(model);
+        status = forget_description(model, options);
     if (status == LCKV_OK && is_known)
         status = keep_problem(model, checkpoint_check_weights(&model->checkpoint));
     if (status == LCKV_OK && model->problem == NULL)

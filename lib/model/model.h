@@ -63,8 +63,9 @@ struct lckv_model {
     struct checkpoint checkpoint;
     bool opened;          /* whether the checkpoint is open */
     bool without_weights; /* by LCKV_WEIGHTS_NONE: matrices and vectors have no data */
-    const char *problem;  /* then, why it could not be opened with them, or NULL. If `plan` is NULL,
-                             the hyperparameters are not known: they are 0 */
+    const char *problem;  /* then, why it could not be opened with them, or NULL. If
+                             hparams.architecture is NULL, only the shape of keys and values is
+                             known, or if `plan` is NULL, nothing: the rest of hparams is 0 */
     const struct kernels *kernels;
     lckv_precision precision; /* full or fast, resolved */
     bool use_openblas;        /* for prompt chunks in fast precision */

@@ -55,16 +55,21 @@ static bool session_bytes(const struct shape *shape, uint64_t context, uint64_t 
     return checked_multiply64(pages, shape->layouts[0].page_bytes, bytes);
 }
 
-/* Bytes of keys and values of a token; false if they overflow. */
-static bool token_bytes(const struct shape *shape, uint64_t *bytes)
+/*
+ * Bytes of keys and values of a token, in all slots and in those that are not windowed; false if
+ * they overflow.
+ */
+static bool token_bytes(const struct shape *shape, uint64_t *bytes, uint64_t *full_bytes)
 {
     uint64_t of_layout;
-    *bytes = 0;
+    *bytes = *full_bytes = 0;
     for (uint32_t i = 0; i < shape->n_layouts; i++) {
-        if (!checked_multiply64(shape->slots[i].n_full + shape->slots[i].n_windowed,
+        const uint64_t n_full = shape->slots[i].n_full;
+        if (!checked_multiply64(n_full + shape->slots[i].n_windowed,
                                 shape->layouts[i].position_bytes, &of_layout) ||
             !checked_add64(*bytes, of_layout, bytes))
             return false;
+        *full_bytes += n_full * shape->layouts[i].position_bytes;
     }
     return true;
 }
@@ -202,12 +207,13 @@ lckv_status planner_estimate(const lckv_memory_request *given, lckv_memory_repor
     standard.paging = shape.paging;
 
     lckv_memory_report answer = {.size = report->size};
-    if (!token_bytes(&shape, &answer.bytes_per_token) ||
+    uint64_t standard_full_bytes;
+    if (!token_bytes(&shape, &answer.bytes_per_token, &answer.full_bytes_per_token) ||
         !session_bytes(&shape, request.context, &answer.bytes_per_session) ||
         !checked_multiply64(answer.bytes_per_session, request.n_sessions, &answer.bytes_needed))
         return fail_overflow();
     /* Figures that only serve to compare must not make the call fail. */
-    if (!token_bytes(&standard, &answer.standard_bytes_per_token))
+    if (!token_bytes(&standard, &answer.standard_bytes_per_token, &standard_full_bytes))
         answer.standard_bytes_per_token = UINT64_MAX;
     bool standard_overflows =
         !session_bytes(&standard, request.context, &answer.standard_bytes_per_session);

@@ -144,6 +144,12 @@ exits 1 "has no tensors" convert "$work/vocabulary.gguf" "$work/x.gguf"
 json "'has no tensors' in d['problem'] and d['n_parameters'] == 0 and d['n_layers'] > 0" \
     info "$work/vocabulary.gguf" --json
 json "d['n_slots'] < d['n_layers']" plan --model "$work/vocabulary.gguf" --json
+# A directory with no more than config.json, of a model that lckv does not run yet.
+json "d['full_bytes_per_token'] == 6 * 1024 and d['sliding_window'] == 512 and d['n_windowed_slots'] == 12" \
+    plan --model tests/data/gemma4-e2b --kv-type bf16 --json
+json "d['full_bytes_per_token'] == 16 * 1024 and d['sliding_window'] == 512 and d['n_windowed_slots'] == 20" \
+    plan --model tests/data/gemma4-e4b --kv-type bf16 --json
+exits 0 "in windows of 512" plan --model tests/data/gemma4-e2b
 exits 1 "lckv-other" plan --model "$work/other.gguf"
 json "d['architecture'] == 'lckv-other' and 'lckv-other' in d['problem'] and 'plan' not in d and d['n_vocab'] > 0" \
     info "$work/other.gguf" --json

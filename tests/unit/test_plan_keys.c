@@ -256,6 +256,112 @@ START_TEST(conversions_write_the_keys_of_others_too)
 }
 END_TEST
 
+/* ---- Configurations of models that cannot run yet ---- */
+
+/* Bytes of keys and values of a token in bf16: in full slots, and in rings of 512. */
+static void check_gemma(const char *path, uint64_t full, uint64_t ring, uint32_t n_windowed,
+                        uint32_t n_slots)
+{
+    lckv_kv_shape shapes[64];
+    lckv_model *model = describe(path);
+    lckv_model_info info = {.size = sizeof info};
+    lckv_plan_info plan = {.size = sizeof plan};
+    lckv_memory_report report = {.size = sizeof report}, longer = {.size = sizeof longer};
+    ck_assert_ok(lckv_model_get_info(model, &info));
+    ck_assert_ok(lckv_plan_get_info(lckv_model_plan(model), &plan));
+    ck_assert_uint_eq(plan.n_slots, n_slots);
+    ck_assert_uint_eq(plan.n_windowed_slots, n_windowed);
+    ck_assert_uint_eq(info.sliding_window, 512);
+    for (uint32_t i = 0; i < info.n_layers; i++) {
+        lckv_model_layer layer = {.size = sizeof layer};
+        ck_assert_ok(lckv_model_get_layer(model, i, &layer));
+        shapes[i] = layer.kv_shape;
+    }
+    lckv_memory_request request = {.size = sizeof request,
+                                   .plan = lckv_model_plan(model),
+                                   .kv_dtype = LCKV_DTYPE_BF16,
+                                   .sliding_window = info.sliding_window,
+                                   .kv_shapes = shapes,
+                                   .n_kv_shapes = info.n_layers,
+                                   .context = 65536};
+    ck_assert_ok(lckv_memory_estimate(&request, &report));
+    ck_assert_uint_eq(report.full_bytes_per_token, full);
+    ck_assert_uint_eq(report.bytes_per_token, full + ring);
+    request.context *= 2; /* the rings are full: twice the tokens take only so much more */
+    ck_assert_ok(lckv_memory_estimate(&request, &longer));
+    ck_assert_uint_eq(longer.bytes_per_session - report.bytes_per_session, 65536 * full);
+    lckv_model_release(model);
+}
+
+/* 12 and 20 sliding layers, and 3 and 4 full ones, have keys and values of their own. */
+START_TEST(the_caches_of_gemma_4_are_planned_before_it_runs)
+{
+    check_gemma("tests/data/gemma4-e2b", 3 * 2048, 12 * 1024, 12, 15);
+    check_gemma("tests/data/gemma4-e4b", 4 * 4096, 20 * 2048, 20, 24);
+}
+END_TEST
+
+#define GEMMA                                                                           \
+    "{\"model_type\":\"gemma4\",\"text_config\":{\"vocab_size\":8,\"hidden_size\":8,"   \
+    "\"num_attention_heads\":2,\"max_position_embeddings\":64,\"num_hidden_layers\":4," \
+    "\"num_kv_shared_layers\":2,\"layer_types\":[" S "," F "," S "," F "],\"sliding_window\":4,"
+
+static const struct {
+    const char *members;
+    uint32_t heads[4], dims[4];
+    bool refused;
+} gemmas[] = {
+    {"\"head_dim\":16,\"global_head_dim\":32,\"num_key_value_heads\":2",
+     {2, 2, 2, 2},
+     {16, 32, 16, 32},
+     false},
+    {"\"head_dim\":16,\"num_key_value_heads\":2,\"num_global_key_value_heads\":1",
+     {2, 2, 2, 2},
+     {16, 16, 16, 16},
+     false},
+    {"\"head_dim\":16,\"num_key_value_heads\":2,\"num_global_key_value_heads\":1,"
+     "\"attention_k_eq_v\":true",
+     {2, 1, 2, 1},
+     {16, 16, 16, 16},
+     false},
+    {"\"head_dim\":16,\"num_key_value_heads\":2,\"per_layer_config\":{\"1\":{\"head_dim\":8},"
+     "\"3\":{\"head_dim\":8,\"num_key_value_heads\":2}}",
+     {2, 2, 2, 2},
+     {16, 8, 16, 8},
+     false},
+    /* a layer that reads another shape than its own; impossible numbers; names of no layers */
+    {"\"head_dim\":16,\"num_key_value_heads\":2,\"per_layer_config\":{\"3\":{\"head_dim\":8}}",
+     {0},
+     {0},
+     true},
+    {"\"head_dim\":16,\"num_key_value_heads\":0", {0}, {0}, true},
+    {"\"head_dim\":100000,\"num_key_value_heads\":1", {0}, {0}, true},
+    {"\"head_dim\":16,\"num_key_value_heads\":2,\"per_layer_config\":{\"4\":{}}", {0}, {0}, true},
+    {"\"head_dim\":16,\"num_key_value_heads\":2,\"per_layer_config\":{\"x\":{}}", {0}, {0}, true},
+    {"\"head_dim\":16,\"num_key_value_heads\":2,\"per_layer_config\":{\"\":{}}", {0}, {0}, true},
+};
+
+START_TEST(layers_of_gemma_4_have_heads_of_their_own)
+{
+    char config[1024];
+    snprintf(config, sizeof config, GEMMA "%s}}", gemmas[_i].members);
+    folder_write_text("config.json", config);
+    lckv_model *model = describe(folder);
+    lckv_model_info info = {.size = sizeof info};
+    ck_assert_ok(lckv_model_get_info(model, &info));
+    ck_assert_ptr_nonnull(strstr(info.problem, "model_type"));
+    ck_assert_str_eq(info.architecture, "gemma4");
+    ck_assert_int_eq(lckv_model_plan(model) == NULL, gemmas[_i].refused);
+    for (uint32_t i = 0; !gemmas[_i].refused && i < 4; i++) {
+        lckv_model_layer layer = {.size = sizeof layer};
+        ck_assert_ok(lckv_model_get_layer(model, i, &layer));
+        ck_assert_uint_eq(layer.kv_shape.n_kv_heads, gemmas[_i].heads[i]);
+        ck_assert_uint_eq(layer.kv_shape.head_dim, gemmas[_i].dims[i]);
+    }
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tests = tcase_create("plan keys");
@@ -264,6 +370,8 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tests, config_json_must_not_contradict_itself, 0, COUNT(refused));
     tcase_add_loop_test(tests, gguf_may_spell_a_plan_in_many_ways, 0, COUNT(keys));
     tcase_add_loop_test(tests, conversions_write_the_keys_of_others_too, 0, COUNT(written));
+    tcase_add_test(tests, the_caches_of_gemma_4_are_planned_before_it_runs);
+    tcase_add_loop_test(tests, layers_of_gemma_4_have_heads_of_their_own, 0, COUNT(gemmas));
     suite_add_tcase(suite, tests);
 }
 
