@@ -12,6 +12,7 @@
 #include "kernels/blas.h"
 #include "model/cache_shape.h"
 #include "model/check_tensors.h"
+#include "model/layers.h"
 #include "model/load_weights.h"
 
 #include <stdatomic.h>
@@ -62,38 +63,6 @@ static lckv_status config_to_metadata(struct lckv_model *model)
     return status;
 }
 
-static lckv_status make_ropes(struct lckv_model *model)
-{
-    const struct hparams *h = &model->hparams;
-    lckv_status status = LCKV_OK;
-    for (uint32_t r = 0; status == LCKV_OK && r < h->n_ropes; r++) {
-        const uint32_t n_pairs = h->ropes[r].n_rotated / 2;
-        double *frequencies;
-        status = arena_alloc(&model->arena, n_pairs, sizeof *frequencies, "rope frequencies",
-                             &frequencies);
-        if (status != LCKV_OK)
-            return status;
-        hparams_frequencies(&h->ropes[r], frequencies);
-        model->ropes[r] = (struct rope){n_pairs, model->n_pairs, frequencies};
-        model->n_pairs += n_pairs;
-    }
-    return status;
-}
-
-/* Makes the layers, which have no weights yet. */
-static lckv_status make_layers(struct lckv_model *model)
-{
-    const uint32_t n_layers = model->hparams.n_layers;
-    lckv_status status =
-        arena_alloc(&model->arena, n_layers, sizeof *model->layers, "the layers", &model->layers);
-    for (uint32_t i = 0; status == LCKV_OK && i < n_layers; i++) {
-        const struct layer_hparams *shape = &model->hparams.layers[i];
-        model->layers[i] = (struct model_layer){
-            .plan = &model->plan->layers[i], .shape = shape, .rope = &model->ropes[shape->rope]};
-    }
-    return status;
-}
-
 static lckv_status read_description(struct lckv_model *model, const lckv_model_options *options)
 {
     const struct remarks remarks = remarks_of(options);
@@ -112,9 +81,7 @@ static lckv_status read_description(struct lckv_model *model, const lckv_model_o
     if (status != LCKV_OK)
         return fail_in(status, model->checkpoint.kind == CHECKPOINT_GGUF ? "%s" : "%s: config.json",
                        model->checkpoint.name);
-    status = make_ropes(model);
-    if (status == LCKV_OK)
-        status = make_layers(model);
+    status = layers_create(model);
     if (status == LCKV_OK && model->checkpoint.kind == CHECKPOINT_HF)
         status = config_to_metadata(model);
     return status;
