@@ -15,7 +15,8 @@ enum key_rule {
     KEY_ON,       /* must be true */
     KEY_HEAD_DIM, /* must be the head dimension */
     KEY_SCALE,    /* must be the inverse of the square root of the head dimension */
-    KEY_SILU      /* must be "silu" */
+    KEY_SILU,     /* must be "silu" */
+    KEY_F8        /* must be a quantisation to F8_E4M3, which model/scales.h reads */
 };
 
 struct config_key {
