@@ -77,7 +77,14 @@ static void random_row(lckv_dtype dtype, uint8_t *row, size_t n_bytes, size_t bl
         step = 2, n = 1;
     else if (dtype == LCKV_DTYPE_Q6_K)
         at = 209, n = 1;
-    else if (dtype == LCKV_DTYPE_Q8_0 || dtype == LCKV_DTYPE_Q4_0)
+    else if (dtype == LCKV_DTYPE_Q3_K)
+        at = 109, n = 1;
+    else if (dtype == LCKV_DTYPE_Q2_K)
+        at = 81;
+    else if (dtype == LCKV_DTYPE_MXFP4)
+        at = 0, n = 1;
+    else if (dtype != LCKV_DTYPE_Q4_1 && dtype != LCKV_DTYPE_Q5_1 && dtype != LCKV_DTYPE_Q4_K &&
+             dtype != LCKV_DTYPE_Q5_K)
         n = 1;
     for (size_t block = 0; block < n_bytes; block += step) {
         for (size_t i = 0; i < n; i++)

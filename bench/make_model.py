@@ -24,10 +24,17 @@ TYPES = {  # name: GGUF number, elements and bytes of a block
     "bf16": (30, 1, 2),
     "q4_0": (2, 32, 18),
     "q4_1": (3, 32, 20),
+    "q5_0": (6, 32, 22),
+    "q5_1": (7, 32, 24),
     "q8_0": (8, 32, 34),
+    "q2_k": (10, 256, 84),
+    "q3_k": (11, 256, 110),
     "q4_k": (12, 256, 144),
     "q5_k": (13, 256, 176),
     "q6_k": (14, 256, 210),
+    "iq4_nl": (20, 32, 18),
+    "iq4_xs": (23, 256, 136),
+    "mxfp4": (39, 32, 17),
 }
 MIXES = {"q4_k_m": "q4_k", "q5_k_m": "q5_k"}  # the type of most tensors
 ALIGNMENT = 32
@@ -36,7 +43,8 @@ POOL_BLOCKS = 4096  # random blocks of which the weights are made
 
 def random_block(rng, kind):
     """One block of weights of about 0.02, as files store it."""
-    scale = struct.pack("<e", rng.uniform(0.5, 1.5) * 0.02 / {"q8_0": 64, "q6_k": 2000}.get(kind, 4))
+    parts = {"q8_0": 64, "q6_k": 2000, "q3_k": 32, "q5_0": 8, "iq4_nl": 64, "iq4_xs": 1000}
+    scale = struct.pack("<e", rng.uniform(0.5, 1.5) * 0.02 / parts.get(kind, 4))
     if kind == "f32":
         return struct.pack("<f", rng.gauss(0, 0.02))
     if kind == "f16":
@@ -45,8 +53,14 @@ def random_block(rng, kind):
         return struct.pack("<f", rng.gauss(0, 0.02))[2:]
     if kind == "q4_1":
         return scale + struct.pack("<e", -0.04) + rng.randbytes(16)
-    if kind == "q6_k":
-        return rng.randbytes(208) + scale
+    if kind == "q5_1":
+        return scale + struct.pack("<e", -0.08) + rng.randbytes(20)
+    if kind == "mxfp4":
+        return bytes([rng.randint(118, 120)]) + rng.randbytes(16)
+    if kind == "q2_k":
+        return rng.randbytes(80) + struct.pack("<2e", rng.uniform(0.5, 1.5) * 0.002, rng.uniform(0.5, 1.5) * 0.003)
+    if kind in ("q3_k", "q6_k"):
+        return rng.randbytes(TYPES[kind][2] - 2) + scale
     if kind in ("q4_k", "q5_k"):
         scales = struct.pack("<2e", rng.uniform(0.5, 1.5) * 0.0001, rng.uniform(0.5, 1.5) * 0.0008)
         return scales + rng.randbytes(TYPES[kind][2] - 4)

@@ -118,7 +118,16 @@ enum {
     LCKV_DTYPE_Q4_1 = 6,
     LCKV_DTYPE_Q6_K = 7,
     LCKV_DTYPE_Q4_K = 8,
-    LCKV_DTYPE_Q5_K = 9
+    LCKV_DTYPE_Q5_K = 9,
+    LCKV_DTYPE_Q2_K = 10,
+    LCKV_DTYPE_Q3_K = 11,
+    LCKV_DTYPE_Q5_0 = 12,
+    LCKV_DTYPE_Q5_1 = 13,
+    LCKV_DTYPE_IQ4_NL = 14,
+    LCKV_DTYPE_IQ4_XS = 15,
+    LCKV_DTYPE_MXFP4 = 16,
+    LCKV_DTYPE_F8_E4M3 =
+        17 /* of safetensors; such weights become BF16 in memory and in GGUF files */
 };
 
 /* "f32", "q4_0", ...; NULL for a type that this version does not know. */
@@ -646,7 +655,9 @@ enum {
 typedef struct lckv_convert_options {
     size_t size;
     const char *plan; /* NUL-terminated; NULL: the model's own */
-    lckv_dtype dtype; /* F32, F16, BF16, Q8_0 or Q4_0; 0: as the source has it */
+    lckv_dtype dtype; /* F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K; 0: as
+                         the source has it. Where rows are not whole blocks of a k-quant, the matrix
+                         becomes Q5_0, Q5_1 or Q8_0, and where they are none of these, F16 */
     lckv_convert_init init;
     const lckv_allocator *allocator;
     lckv_log_callback log; /* as in lckv_model_options, and one line for each tensor that could not
@@ -658,6 +669,9 @@ typedef struct lckv_convert_options {
     int32_t packed;          /* 1: write matrices in the packed form of a kernel set: opening the
                                 file then maps them; only lckv can read such files */
     const char *kernel_set;  /* the set to pack for; NULL: $LCKV_CPU, else the fastest here */
+    int32_t mixture;         /* 1: with dtype Q4_K or Q5_K, the usual mixture (q4_k_m, q5_k_m): the
+                                output matrix and about half of v and down are Q6_K */
+    uint32_t reserved;
 } lckv_convert_options;
 
 LCKV_API lckv_status lckv_convert_options_init(lckv_convert_options *options, size_t size);

@@ -15,7 +15,7 @@
 #include "folder.h"
 #include "json.h"
 
-#define SAFETENSORS_MAX_ARRAYS 64
+#define SAFETENSORS_MAX_ARRAYS 128
 
 struct safetensors_array {
     char name[64];

@@ -175,7 +175,7 @@ FOLLOWS(lckv_message, role_length, content);
 FOLLOWS(lckv_message, content, content_length);
 ENDS(lckv_message, content_length);
 
-SIZE(lckv_convert_options, 80);
+SIZE(lckv_convert_options, 88);
 BEGINS(lckv_convert_options, size);
 FOLLOWS(lckv_convert_options, size, plan);
 FOLLOWS(lckv_convert_options, plan, dtype);
@@ -188,7 +188,9 @@ FOLLOWS(lckv_convert_options, progress, progress_user);
 FOLLOWS(lckv_convert_options, progress_user, sliding_window);
 FOLLOWS(lckv_convert_options, sliding_window, packed);
 FOLLOWS(lckv_convert_options, packed, kernel_set);
-ENDS(lckv_convert_options, kernel_set);
+FOLLOWS(lckv_convert_options, kernel_set, mixture);
+FOLLOWS(lckv_convert_options, mixture, reserved);
+ENDS(lckv_convert_options, reserved);
 
 SIZE(lckv_convert_report, 32);
 BEGINS(lckv_convert_report, size);

@@ -8,8 +8,10 @@
 #include "convert/converter.h"
 #include "convert/output_metadata.h"
 #include "format/checkpoint_open.h"
+#include "kernels/blocks.h"
 #include "kernels/kernels.h"
 #include "model/check_tensors.h"
+#include "model/scales.h"
 
 #include <string.h>
 
@@ -45,9 +47,14 @@ static lckv_status write_file(struct converter *c, const char *path, uint64_t *f
 
 static lckv_status check_options(const lckv_convert_options *options)
 {
-    if (options->dtype != LCKV_DTYPE_DEFAULT && !rows_can_be(options->dtype))
-        return fail(LCKV_UNSUPPORTED, "dtype is %d; expected f32, f16, bf16, q8_0 or q4_0",
+    bool k_quants = options->dtype == LCKV_DTYPE_Q4_K || options->dtype == LCKV_DTYPE_Q5_K;
+    if (options->dtype != LCKV_DTYPE_DEFAULT && !blocks_can_quantize(options->dtype))
+        return fail(LCKV_UNSUPPORTED,
+                    "dtype is %d; expected f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, "
+                    "q5_K or q6_K",
                     (int)options->dtype);
+    if (options->mixture != 0 && !k_quants)
+        return fail(LCKV_INVALID_ARGUMENT, "mixture is set; expected dtype q4_K or q5_K with it");
     if (options->init != LCKV_CONVERT_MEAN && options->init != LCKV_CONVERT_COPY)
         return fail(LCKV_INVALID_ARGUMENT, "init is %d; expected mean or copy", (int)options->init);
     return LCKV_OK;
@@ -68,6 +75,8 @@ static lckv_status open_input(struct converter *c, const char *input)
 {
     const char *plan = c->options->plan;
     lckv_status status = checkpoint_check_weights(&c->in);
+    if (status == LCKV_OK)
+        status = scales_attach(&c->in);
     if (status == LCKV_OK)
         status = hparams_read(&c->in, &c->hparams, &c->remarks);
     const struct text *own = &c->hparams.plan;

@@ -10,29 +10,20 @@
 
 #include <string.h>
 
-/* The number that GGUF files give to the type of most of their weights. */
-static uint32_t file_type(lckv_dtype dtype)
+/*
+ * The number that GGUF files give to the type of most of their weights. With q4_K and q5_K it also
+ * says whether others are q6_K ("medium") or none ("small").
+ */
+static uint32_t file_type(lckv_dtype dtype, bool has_q6_k)
 {
-    switch (dtype) {
-    case LCKV_DTYPE_F16:
-        return 1;
-    case LCKV_DTYPE_Q4_0:
-        return 2;
-    case LCKV_DTYPE_Q4_1:
-        return 3;
-    case LCKV_DTYPE_Q8_0:
-        return 7;
-    case LCKV_DTYPE_Q4_K: /* in files whose other matrices are q6_K, "medium" */
-        return 15;
-    case LCKV_DTYPE_Q5_K:
-        return 17;
-    case LCKV_DTYPE_Q6_K:
-        return 18;
-    case LCKV_DTYPE_BF16:
-        return 32;
-    default:
-        return 0;
-    }
+    static const uint32_t numbers[DTYPE_COUNT] = {
+        [LCKV_DTYPE_F16] = 1,     [LCKV_DTYPE_Q4_0] = 2,  [LCKV_DTYPE_Q4_1] = 3,
+        [LCKV_DTYPE_Q8_0] = 7,    [LCKV_DTYPE_Q5_0] = 8,  [LCKV_DTYPE_Q5_1] = 9,
+        [LCKV_DTYPE_Q2_K] = 10,   [LCKV_DTYPE_Q3_K] = 12, [LCKV_DTYPE_Q4_K] = 14,
+        [LCKV_DTYPE_Q5_K] = 16,   [LCKV_DTYPE_Q6_K] = 18, [LCKV_DTYPE_IQ4_NL] = 25,
+        [LCKV_DTYPE_IQ4_XS] = 30, [LCKV_DTYPE_BF16] = 32, [LCKV_DTYPE_MXFP4] = 38};
+    bool has_mixture = dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K;
+    return numbers[dtype] + (has_mixture && has_q6_k);
 }
 
 /*
@@ -64,8 +55,8 @@ static lckv_status copy_metadata(const struct checkpoint *in, struct metadata *m
     return status;
 }
 
-/* The type that most elements of the matrices have. */
-static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors)
+/* The type that most elements of the matrices have, and the number that stands for it. */
+static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors, uint32_t *number)
 {
     uint64_t n_elements[DTYPE_COUNT] = {0};
     lckv_dtype most = LCKV_DTYPE_F32;
@@ -77,6 +68,7 @@ static lckv_dtype main_dtype(const struct gguf_tensor *tensors, size_t n_tensors
         if (n_elements[dtype] > n_elements[most])
             most = dtype;
     }
+    *number = file_type(most, n_elements[LCKV_DTYPE_Q6_K] > 0);
     return most;
 }
 
@@ -112,14 +104,15 @@ lckv_status output_metadata(const struct checkpoint *in, const struct hparams *h
                             size_t n_tensors, const struct remarks *remarks,
                             const lckv_allocator *allocator, struct metadata *metadata)
 {
-    lckv_dtype dtype = main_dtype(tensors, n_tensors);
+    uint32_t number;
+    lckv_dtype dtype = main_dtype(tensors, n_tensors, &number);
     lckv_status status = hparams_to_metadata(hparams, plan, metadata);
     if (status == LCKV_OK && in->kind == CHECKPOINT_GGUF)
         status = copy_metadata(in, metadata);
     else if (status == LCKV_OK)
         status = describe_text(in, hparams->n_vocab, remarks, allocator, metadata);
     if (status == LCKV_OK)
-        status = metadata_set_u32(metadata, "general.file_type", file_type(dtype));
+        status = metadata_set_u32(metadata, "general.file_type", number);
     if (status == LCKV_OK && dtype_info(dtype)->block_elements > 1)
         status = metadata_set_u32(metadata, "general.quantization_version", 2);
     return status;

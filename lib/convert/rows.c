@@ -7,17 +7,7 @@
 #include "kernels/blocks.h"
 #include "kernels/file_rows.h"
 #include "model/filling.h"
-
-bool rows_can_be(lckv_dtype dtype)
-{
-    static const lckv_dtype writable[] = {LCKV_DTYPE_F32, LCKV_DTYPE_F16, LCKV_DTYPE_BF16,
-                                          LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0};
-    for (size_t i = 0; i < sizeof writable / sizeof writable[0]; i++) {
-        if (writable[i] == dtype)
-            return true;
-    }
-    return false;
-}
+#include "model/scales.h"
 
 /* The source row that becomes row `row`. */
 static uint64_t source_row(const struct rows *rows, uint64_t row)
@@ -139,7 +129,7 @@ static lckv_status mean_row(const struct rows *rows, const struct checkpoint *in
         lckv_status status = read_row(rows, in, s, row, b, b->source);
         if (status != LCKV_OK)
             return status;
-        blocks_dequantize(source->dtype, b->source, b->n_columns, values);
+        scales_dequantize(source, row, b->source, b->n_columns, values);
         for (size_t i = 0; s > 0 && i < b->n_columns; i++)
             b->sum[i] += b->values[i];
     }

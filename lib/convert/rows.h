@@ -17,9 +17,6 @@ struct rows {
     const float *values;      /* not NULL: written instead of the sources, a float32 vector */
 };
 
-/* Whether floats can be converted to this type. Other types can only be copied. */
-CHECKED bool rows_can_be(lckv_dtype dtype);
-
 /* Is told how many bytes were written. If it returns anything but LCKV_OK, the work ends. */
 typedef lckv_status (*rows_progress)(void *user, size_t bytes);
 

@@ -7,11 +7,23 @@
 #include "base/memory.h"
 
 static const struct dtype_info dtypes[] = {
-    {LCKV_DTYPE_F32, "f32", 0, 1, 4},        {LCKV_DTYPE_F16, "f16", 1, 1, 2},
-    {LCKV_DTYPE_BF16, "bf16", 30, 1, 2},     {LCKV_DTYPE_Q8_0, "q8_0", 8, 32, 34},
-    {LCKV_DTYPE_Q4_0, "q4_0", 2, 32, 18},    {LCKV_DTYPE_Q4_1, "q4_1", 3, 32, 20},
-    {LCKV_DTYPE_Q6_K, "q6_K", 14, 256, 210}, {LCKV_DTYPE_Q4_K, "q4_K", 12, 256, 144},
+    {LCKV_DTYPE_F32, "f32", 0, 1, 4},
+    {LCKV_DTYPE_F16, "f16", 1, 1, 2},
+    {LCKV_DTYPE_BF16, "bf16", 30, 1, 2},
+    {LCKV_DTYPE_Q8_0, "q8_0", 8, 32, 34},
+    {LCKV_DTYPE_Q4_0, "q4_0", 2, 32, 18},
+    {LCKV_DTYPE_Q4_1, "q4_1", 3, 32, 20},
+    {LCKV_DTYPE_Q6_K, "q6_K", 14, 256, 210},
+    {LCKV_DTYPE_Q4_K, "q4_K", 12, 256, 144},
     {LCKV_DTYPE_Q5_K, "q5_K", 13, 256, 176},
+    {LCKV_DTYPE_Q2_K, "q2_K", 10, 256, 84},
+    {LCKV_DTYPE_Q3_K, "q3_K", 11, 256, 110},
+    {LCKV_DTYPE_Q5_0, "q5_0", 6, 32, 22},
+    {LCKV_DTYPE_Q5_1, "q5_1", 7, 32, 24},
+    {LCKV_DTYPE_IQ4_NL, "iq4_nl", 20, 32, 18},
+    {LCKV_DTYPE_IQ4_XS, "iq4_xs", 23, 256, 136},
+    {LCKV_DTYPE_MXFP4, "mxfp4", 39, 32, 17},
+    {LCKV_DTYPE_F8_E4M3, "f8_e4m3", DTYPE_NOT_IN_GGUF, 1, 1},
 };
 
 #define N_DTYPES (sizeof dtypes / sizeof dtypes[0])
@@ -39,7 +51,7 @@ const struct dtype_info *dtype_info(lckv_dtype dtype)
 const struct dtype_info *dtype_from_gguf(uint32_t gguf_type)
 {
     for (size_t i = 0; i < N_DTYPES; i++) {
-        if (dtypes[i].gguf_type == gguf_type)
+        if (dtypes[i].gguf_type == gguf_type && gguf_type != DTYPE_NOT_IN_GGUF)
             return &dtypes[i];
     }
     return NULL;

@@ -9,13 +9,15 @@
 
 #include <stdbool.h>
 
-#define DTYPE_COUNT (LCKV_DTYPE_Q5_K + 1) /* for tables by type */
-#define DTYPE_UNKNOWN LCKV_DTYPE_DEFAULT  /* for tensors of a type that lckv does not know */
+#define DTYPE_COUNT (LCKV_DTYPE_F8_E4M3 + 1) /* for tables by type */
+#define DTYPE_UNKNOWN LCKV_DTYPE_DEFAULT     /* for tensors of a type that lckv does not know */
+
+#define DTYPE_NOT_IN_GGUF UINT32_MAX
 
 struct dtype_info {
     lckv_dtype dtype;
     const char *name;        /* "q4_0" */
-    uint32_t gguf_type;      /* as GGUF tensor infos number it */
+    uint32_t gguf_type;      /* as GGUF tensor infos number it, or DTYPE_NOT_IN_GGUF */
     uint32_t block_elements; /* 1 for plain floats */
     uint32_t block_bytes;
 };

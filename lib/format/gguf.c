@@ -74,7 +74,7 @@ static lckv_status choose_dtype(struct tensor *tensor, struct arena *arena, uint
     if (type_name != NULL)
         return tensor_set_problem(tensor, arena,
                                   "type %s is not supported, expected f32, f16, bf16, q8_0, q4_0, "
-                                  "q4_1, q4_K, q5_K or q6_K",
+                                  "q4_1, q5_0, q5_1, q2_K to q6_K, iq4_nl, iq4_xs or mxfp4",
                                   type_name);
     if (packed_other_version(gguf_type))
         return tensor_set_problem(tensor, arena,

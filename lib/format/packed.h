@@ -59,6 +59,13 @@ static inline struct packed_form packed_form(lckv_dtype dtype)
         [LCKV_DTYPE_Q4_K] = {1, 256, 1, 2, 3, 0, 4, 32},
         [LCKV_DTYPE_Q5_K] = {1, 256, 1, 2, 3, 0, 4, 40},
         [LCKV_DTYPE_Q6_K] = {1, 256, 2, 1, 0, 16, 4, 48},
+        [LCKV_DTYPE_Q5_0] = {1, 32, 2, 1, 0, 0, 4, 5},
+        [LCKV_DTYPE_Q5_1] = {1, 32, 1, 2, 0, 0, 4, 5},
+        [LCKV_DTYPE_Q2_K] = {1, 256, 1, 2, 0, 16, 4, 16},
+        [LCKV_DTYPE_Q3_K] = {1, 256, 2, 1, 0, 12, 4, 24},
+        [LCKV_DTYPE_IQ4_NL] = {1, 32, 2, 1, 0, 0, 4, 4},
+        [LCKV_DTYPE_IQ4_XS] = {1, 256, 1, 1, 1, 2, 4, 32},
+        [LCKV_DTYPE_MXFP4] = {1, 32, 4, 0, 0, 1, 4, 4},
     };
     return forms[dtype];
 }

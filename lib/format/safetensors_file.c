@@ -100,7 +100,10 @@ static lckv_status read_dtype(const struct json_value *info, const struct place 
     static const struct {
         const char *name;
         lckv_dtype dtype;
-    } dtypes[] = {{"F32", LCKV_DTYPE_F32}, {"F16", LCKV_DTYPE_F16}, {"BF16", LCKV_DTYPE_BF16}};
+    } dtypes[] = {{"F32", LCKV_DTYPE_F32},
+                  {"F16", LCKV_DTYPE_F16},
+                  {"BF16", LCKV_DTYPE_BF16},
+                  {"F8_E4M3", LCKV_DTYPE_F8_E4M3}};
 
     const struct json_value *value = json_find(info, "dtype");
     if (!json_is(value, JSON_STRING))
@@ -113,7 +116,8 @@ static lckv_status read_dtype(const struct json_value *info, const struct place 
         }
     }
     tensor->dtype = DTYPE_UNKNOWN;
-    return tensor_set_problem(tensor, arena, "dtype %s is not supported, expected F32, F16 or BF16",
+    return tensor_set_problem(tensor, arena,
+                              "dtype %s is not supported, expected F32, F16, BF16 or F8_E4M3",
                               quoted(name.bytes, name.length).text);
 }
 

@@ -29,6 +29,11 @@ lckv_status tensor_check(const struct tensor *tensor, const char *file)
                 quoted(tensor->name.bytes, tensor->name.length).text, tensor->problem);
 }
 
+lckv_dtype tensor_matrix_dtype(const struct tensor *tensor)
+{
+    return tensor->dtype == LCKV_DTYPE_F8_E4M3 ? LCKV_DTYPE_BF16 : tensor->dtype;
+}
+
 static lckv_status measure_packed(struct tensor *tensor, struct arena *arena)
 {
     struct packed_size size;

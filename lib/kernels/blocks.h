@@ -12,7 +12,13 @@
 /* Turns `n` elements (whole blocks) of `dtype` from file bytes, at any alignment, into float32. */
 void blocks_dequantize(lckv_dtype dtype, const void *bytes, size_t n, float *values);
 
-/* The reverse, for F32, F16, BF16, Q8_0 and Q4_0. Every bit is that of the reference quantisers. */
+/* Whether the reverse is possible for a type. */
+CHECKED bool blocks_can_quantize(lckv_dtype dtype);
+
+/*
+ * The reverse. Every bit is that of the reference quantisers, except in k-quants, where a search of
+ * our own minimises the squared error.
+ */
 void blocks_quantize(lckv_dtype dtype, const float *values, size_t n, void *bytes);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "kernels/multiply_fast.inc.h"
 #include "kernels/multiply_full.inc.h"
+#include "kernels/multiply_unpacked.inc.h"
 
 #include "kernels/attend.inc.h"
 #include "kernels/kv_store.inc.h"

@@ -4,6 +4,7 @@
 #include "kernels/kquants.h"
 
 #include "kernels/halves.h"
+#include "kernels/number_tables.h"
 
 #include <string.h>
 
@@ -51,10 +52,61 @@ static void read_q6(const uint8_t *bytes, struct kquant *block)
     }
 }
 
+/* Pairs of bits of q2_K and q3_K: 128 columns share 32 bytes; the first 32 have the low bits. */
+static void read_pairs(const uint8_t *bytes, uint8_t numbers[256])
+{
+    for (size_t c = 0; c < 256; c++)
+        numbers[c] = bytes[c / 128 * 32 + c % 32] >> (c / 32 % 4 * 2) & 3;
+}
+
+/* q2_K holds 16 scales, 64 bytes of pairs of bits, d and d_min. */
+static void read_q2(const uint8_t *bytes, struct kquant *block)
+{
+    memcpy(block->scales, bytes, 16);
+    read_pairs(bytes + 16, block->numbers);
+    memcpy(&block->d, bytes + 80, 2);
+    memcpy(&block->d_min, bytes + 82, 2);
+}
+
+/* q3_K holds 32 bytes of third bits, 64 of pairs of lower bits, 12 of scales, and d. */
+static void read_q3(const uint8_t *bytes, struct kquant *block)
+{
+    const uint8_t *low = bytes + 96, *high = low + 8; /* four and two bits of the scales */
+    read_pairs(bytes + 32, block->numbers);
+    for (size_t c = 0; c < 256; c++)
+        block->numbers[c] |= (uint8_t)((bytes[c % 32] >> (c / 32) & 1) << 2);
+    for (size_t s = 0; s < 16; s++) {
+        unsigned scale = (low[s % 8] >> (s / 8 * 4) & 15u) | (high[s % 4] >> (s / 4 * 2) & 3u) << 4;
+        block->scales[s] = (uint8_t)(scale - 32);
+    }
+    memcpy(&block->d, bytes + 108, 2);
+}
+
+/* iq4_xs holds d, two bits and four bits of eight scales, and nibbles as q4_0 has them. */
+static void read_iq4_xs(const uint8_t *bytes, struct kquant *block)
+{
+    unsigned high = bytes[2] | (unsigned)bytes[3] << 8;
+    memcpy(&block->d, bytes, 2);
+    for (size_t s = 0; s < 8; s++) {
+        unsigned scale = (bytes[4 + s / 2] >> (s % 2 * 4) & 15u) | (high >> (2 * s) & 3) << 4;
+        block->scales[s] = (uint8_t)(scale - 32);
+        for (size_t i = 0; i < 32; i++) {
+            unsigned nibble = bytes[8 + 16 * s + i % 16] >> (i / 16 * 4) & 15u;
+            block->numbers[32 * s + i] = (uint8_t)iq4_numbers[nibble];
+        }
+    }
+}
+
 void kquant_read(lckv_dtype dtype, const uint8_t *bytes, struct kquant *block)
 {
     if (dtype == LCKV_DTYPE_Q6_K)
         read_q6(bytes, block);
+    else if (dtype == LCKV_DTYPE_Q2_K)
+        read_q2(bytes, block);
+    else if (dtype == LCKV_DTYPE_Q3_K)
+        read_q3(bytes, block);
+    else if (dtype == LCKV_DTYPE_IQ4_XS)
+        read_iq4_xs(bytes, block);
     else
         read_q45(dtype == LCKV_DTYPE_Q5_K, bytes, block);
 }
@@ -112,15 +164,21 @@ void kquant_write(lckv_dtype dtype, const struct kquant *block, uint8_t *bytes)
 
 void kquant_values(lckv_dtype dtype, const struct kquant *block, float values[256])
 {
-    float d = f16_to_f32(block->d), d_min = 0;
-    if (dtype != LCKV_DTYPE_Q6_K)
-        d_min = f16_to_f32(block->d_min);
+    bool has_minimums =
+        dtype == LCKV_DTYPE_Q2_K || dtype == LCKV_DTYPE_Q4_K || dtype == LCKV_DTYPE_Q5_K;
+    float d = f16_to_f32(block->d), d_min = has_minimums ? f16_to_f32(block->d_min) : 0;
     for (size_t c = 0; c < 256; c++) {
+        uint8_t number = block->numbers[c], scale = block->scales[c / 16];
         if (dtype == LCKV_DTYPE_Q6_K)
-            values[c] =
-                d * (float)(int8_t)block->scales[c / 16] * (float)((int32_t)block->numbers[c] - 32);
+            values[c] = d * (float)(int8_t)scale * (float)((int32_t)number - 32);
+        else if (dtype == LCKV_DTYPE_Q3_K)
+            values[c] = d * (float)(int8_t)scale * (float)((int32_t)number - 4);
+        else if (dtype == LCKV_DTYPE_Q2_K)
+            values[c] = d * (float)(scale & 15) * (float)number - d_min * (float)(scale >> 4);
+        else if (dtype == LCKV_DTYPE_IQ4_XS)
+            values[c] = d * (float)(int8_t)block->scales[c / 32] * (float)(int8_t)number;
         else
-            values[c] = d * (float)block->scales[c / 32] * (float)block->numbers[c] -
+            values[c] = d * (float)block->scales[c / 32] * (float)number -
                         d_min * (float)block->scales[8 + c / 32];
     }
 }

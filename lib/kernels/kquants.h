@@ -1,6 +1,6 @@
 /*
- * K-quants (q4_K, q5_K, q6_K): super-blocks of 256 numbers, whose sub-blocks have scales of their
- * own. kquant_read takes a block of a file apart, and kquant_values computes its values.
+ * Super-blocks of 256 numbers, whose sub-blocks have scales of their own: the k-quants (q2_K to
+ * q6_K) and iq4_xs. kquant_read takes a file's block apart, and kquant_values computes its values.
  */
 #ifndef LCKV_KERNELS_KQUANTS_H
 #define LCKV_KERNELS_KQUANTS_H
@@ -11,7 +11,9 @@
 
 /*
  * q4_K, q5_K: value = d scales[c / 32] number - d_min scales[8 + c / 32], six-bit scales.
- * q6_K: value = d (int8_t)scales[c / 16] (number - 32).
+ * q6_K, q3_K: value = d (int8_t)scales[c / 16] (number - 32), or number - 4.
+ * q2_K: value = d (scales[c / 16] & 15) number - d_min (scales[c / 16] >> 4).
+ * iq4_xs: value = d (int8_t)scales[c / 32] (int8_t)number.
  */
 struct kquant {
     uint16_t d, d_min; /* IEEE halves */

@@ -277,6 +277,24 @@ static inline vb vb_with_high(vb a, vb high, int left, uint8_t mask)
     return a;
 }
 
+/* The bits of each byte from bit `shift` up, as many as `mask` has. */
+static inline vb vb_bits(vb a, int shift, uint8_t mask)
+{
+    EACH_LANE a.v[l] = a.v[l] >> shift & mask * UINT32_C(0x01010101);
+    return a;
+}
+
+/* The bytes of the table that the nibbles in `a` number. */
+static inline vb vb_look_up(vb a, const int8_t table[16])
+{
+    uint8_t bytes[4 * LANES];
+    memcpy(bytes, a.v, sizeof bytes);
+    for (int i = 0; i < 4 * LANES; i++)
+        bytes[i] = (uint8_t)table[bytes[i]];
+    memcpy(a.v, bytes, sizeof bytes);
+    return a;
+}
+
 /* Byte i of each lane, signed. */
 static inline vf v_from_byte(vb a, int i)
 {
@@ -352,8 +370,8 @@ static inline vi vi_dot(vi sum, vb w, const int8_t *x)
 
 /*
  * vs: sums of signed bytes, which stand in the form in which this set stores q8_0. vs_plain turns
- * that form back into signed bytes. `offset` is -128 times the sum of all x that will be added, for
- * sets whose form is w + 128.
+ * that form into signed bytes, and these into that form. `offset` is -128 times the sum of all x
+ * that will be added, for sets whose form is w + 128.
  */
 static inline vi vs_begin(int32_t offset)
 {

@@ -17,8 +17,8 @@
 /* What a rule looks at. Null, an empty text and an empty list count as no value. */
 struct value {
     enum { ABSENT, NUMBER, TEXT, OTHER } kind;
-    double number; /* true is 1 */
-    struct text text;
+    double number;    /* true is 1 */
+    struct text text; /* of OTHER: its member quant_method */
 };
 
 /* As config.json has them. */
@@ -64,6 +64,14 @@ static lckv_status check_value(const struct config_key *key, struct value value,
         return fail(LCKV_UNSUPPORTED, "%s is %s; expected %s", key->name,
                     quoted(value.text.bytes, value.text.length).text,
                     activation_names[h->activation]);
+    case KEY_F8:
+        if (text_equals(value.text, "fp8") || text_equals(value.text, "fbgemm_fp8") ||
+            text_equals(value.text, "compressed-tensors"))
+            return LCKV_OK;
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: quant_method %s; expected fp8, fbgemm_fp8 or compressed-tensors, whose "
+                    "weights are F8_E4M3 with scales",
+                    key->name, quoted(value.text.bytes, value.text.length).text);
     case KEY_READ:
     case KEY_NOTHING:
     default:
@@ -89,7 +97,7 @@ static void count_unknown(const struct remarks *remarks, size_t n_unknown)
 
 static struct value value_of_json(const struct json_value *from)
 {
-    struct value value = {.kind = OTHER};
+    struct value value = {.kind = OTHER, .text = {"", 0}};
     if (json_is(from, JSON_NUMBER)) {
         value.kind = json_number(from, &value.number) ? NUMBER : OTHER;
     } else if (json_is(from, JSON_TRUE) || json_is(from, JSON_FALSE)) {
@@ -100,6 +108,10 @@ static struct value value_of_json(const struct json_value *from)
         value.kind = value.text.length > 0 ? TEXT : ABSENT;
     } else if (json_is(from, JSON_NULL) || json_first(from) == NULL) {
         value.kind = ABSENT;
+    } else if (json_is(from, JSON_OBJECT)) {
+        const struct json_value *method = json_find(from, "quant_method");
+        if (json_is(method, JSON_STRING))
+            value.text = json_text(method);
     }
     return value;
 }

@@ -82,7 +82,7 @@ static const struct config_key json_keys[] = {
     {"kv_source_layers", KEY_READ},
     {"parallel_attn", KEY_OFF},
     {"use_parallel_residual", KEY_OFF},
-    {"quantization_config", KEY_OFF},
+    {"quantization_config", KEY_F8},
     {"compression_config", KEY_OFF},
     {"add_cross_attention", KEY_OFF},
     {"is_encoder_decoder", KEY_OFF},

@@ -8,14 +8,15 @@
 #include "base/text.h"
 
 enum key_rule {
-    KEY_READ,      /* is read elsewhere in lib/ */
-    KEY_NOTHING,   /* has no effect on the logits of a text */
-    KEY_ONE,       /* must be 1: anything else is refused */
-    KEY_OFF,       /* must be 0, false, null or empty */
-    KEY_ON,        /* must be true */
-    KEY_HEAD_DIM,  /* must be the head dimension */
-    KEY_SCALE,     /* must be the inverse of the square root of the head dimension */
-    KEY_ACTIVATION /* must be the activation of the architecture */
+    KEY_READ,       /* is read elsewhere in lib/ */
+    KEY_NOTHING,    /* has no effect on the logits of a text */
+    KEY_ONE,        /* must be 1: anything else is refused */
+    KEY_OFF,        /* must be 0, false, null or empty */
+    KEY_ON,         /* must be true */
+    KEY_HEAD_DIM,   /* must be the head dimension */
+    KEY_SCALE,      /* must be the inverse of the square root of the head dimension */
+    KEY_ACTIVATION, /* must be the activation of the architecture */
+    KEY_F8          /* must be a quantisation to F8_E4M3, which model/scales.h reads */
 };
 
 struct config_key {

@@ -4,6 +4,8 @@
 #include "model/filling.h"
 
 #include "base/status.h"
+#include "kernels/blocks.h"
+#include "model/scales.h"
 
 #define PIECE_BYTES (1u << 20)
 
@@ -32,13 +34,37 @@ static uint64_t piece_bytes(const struct filling *filling)
            filling->from.strip_bytes;
 }
 
+/* Of the rows of a strip in the type of the matrix, and of a row of floats, which is aligned. */
+static uint64_t converted_bytes(const struct matrix *matrix)
+{
+    uint64_t row = (uint64_t)matrix->n_columns * dtype_info(matrix->dtype)->block_bytes;
+    return row * matrix->size.strip_rows + matrix->n_columns * sizeof(float) + sizeof(float);
+}
+
+/* Turns rows of another type into rows of that of the matrix, behind the piece in the buffer. */
+static void convert_rows(const struct filling *filling, uint32_t first, const uint8_t **rows,
+                         uint8_t *buffer)
+{
+    const struct matrix *matrix = filling->matrix;
+    size_t n = matrix->n_columns, row_bytes = n * dtype_info(matrix->dtype)->block_bytes;
+    uint8_t *end = buffer + filling->converted;
+    float *values = (float *)(void *)(end + -(uintptr_t)end % sizeof(float));
+    uint8_t *to = (uint8_t *)(values + n);
+    for (uint32_t lane = 0; lane < matrix->size.strip_rows && rows[lane] != NULL; lane++) {
+        scales_dequantize(filling->tensor, first + lane, rows[lane], n, values);
+        blocks_quantize(matrix->dtype, values, n, to + lane * row_bytes);
+        rows[lane] = to + lane * row_bytes;
+    }
+}
+
 lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
                          uint32_t paired_head_dim, struct matrix_layout layout,
                          struct matrix *matrix)
 {
     uint32_t n_rows = (uint32_t)tensor->shape[0], n_columns = (uint32_t)tensor->shape[1];
     struct filling made = {.tensor = tensor, .matrix = matrix};
-    lckv_status status = matrix_view(matrix, tensor->dtype, n_rows, n_columns, layout, NULL);
+    lckv_status status =
+        matrix_view(matrix, tensor_matrix_dtype(tensor), n_rows, n_columns, layout, NULL);
     if (status != LCKV_OK)
         return status;
     uint64_t strip_bytes = matrix->size.strip_bytes;
@@ -53,6 +79,10 @@ lckv_status filling_init(struct filling *filling, const struct tensor *tensor,
     made.strips_at_once = strip_bytes < PIECE_BYTES ? (uint32_t)(PIECE_BYTES / strip_bytes) : 1;
     made.n_pieces = (matrix->size.n_strips + made.strips_at_once - 1) / made.strips_at_once;
     made.piece_bytes = piece_bytes(&made);
+    if (matrix->dtype != tensor->dtype) {
+        made.converted = made.piece_bytes;
+        made.piece_bytes += converted_bytes(matrix);
+    }
     *filling = made;
     return LCKV_OK;
 }
@@ -79,6 +109,8 @@ static lckv_status pack_rows(const struct filling *filling, const struct checkpo
             uint32_t row = g * strip_rows + lane, source = filling_source_row(row, head);
             rows[lane] = row < n_rows ? buffer + (source - begin_row) * filling->row_bytes : NULL;
         }
+        if (filling->converted > 0)
+            convert_rows(filling, g * strip_rows, rows, buffer);
         matrix_pack_strip(matrix, rows, data + g * matrix->size.strip_bytes);
     }
     return status;

@@ -17,7 +17,8 @@ struct filling {
     struct packed_size from;  /* the file's strips, if it is packed */
     uint32_t paired_head_dim; /* as in filling_source_row */
     uint32_t strips_at_once;  /* strips in a piece */
-    uint64_t piece_bytes;     /* the most bytes of the file for a piece */
+    uint64_t piece_bytes;     /* the most bytes that a piece needs: of the file, and then: */
+    uint64_t converted;       /* where rows of another type go that are converted; 0: none */
     size_t n_pieces;
 };
 

@@ -14,6 +14,7 @@
 #include "model/check_tensors.h"
 #include "model/layers.h"
 #include "model/load_weights.h"
+#include "model/scales.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -143,7 +144,7 @@ static lckv_status summarize_tensors(struct lckv_model *model)
 {
     const struct checkpoint *checkpoint = &model->checkpoint;
     uint64_t bytes[DTYPE_COUNT] = {0};
-    char text[128] = "";
+    char text[192] = "";
     for (size_t i = 0; i < checkpoint->n_tensors; i++) {
         const struct tensor *tensor = &checkpoint->tensors[i];
         if (!is_used(model, tensor))
@@ -180,6 +181,8 @@ static lckv_status open_weights(struct lckv_model *model, const lckv_model_optio
 {
     const struct remarks remarks = remarks_of(options);
     lckv_status status = checkpoint_check_weights(&model->checkpoint);
+    if (status == LCKV_OK)
+        status = scales_attach(&model->checkpoint);
     if (status == LCKV_OK)
         status = read_description(model, options);
     if (status == LCKV_OK)
@@ -242,6 +245,8 @@ static lckv_status open_description(struct lckv_model *model, const lckv_model_o
         status = forget_description(model, options);
     if (status == LCKV_OK && is_known)
         status = keep_problem(model, checkpoint_check_weights(&model->checkpoint));
+    if (status == LCKV_OK && model->problem == NULL)
+        status = keep_problem(model, scales_attach(&model->checkpoint));
     if (status == LCKV_OK && model->problem == NULL)
         status = keep_problem(
             model, check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks));

@@ -83,8 +83,10 @@ END_TEST
 
 START_TEST(dtypes_have_names)
 {
-    static const char *const names[] = {NULL, "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q6_K"};
-    for (lckv_dtype dtype = LCKV_DTYPE_F32; dtype <= LCKV_DTYPE_Q6_K; dtype++) {
+    static const char *const names[] = {NULL,   "f32",  "f16",    "bf16",   "q8_0",  "q4_0",
+                                        "q4_1", "q6_K", "q4_K",   "q5_K",   "q2_K",  "q3_K",
+                                        "q5_0", "q5_1", "iq4_nl", "iq4_xs", "mxfp4", "f8_e4m3"};
+    for (lckv_dtype dtype = LCKV_DTYPE_F32; dtype <= LCKV_DTYPE_F8_E4M3; dtype++) {
         lckv_dtype back = 0;
         ck_assert_str_eq(lckv_dtype_name(dtype), names[dtype]);
         ck_assert_ok(lckv_dtype_from_name(names[dtype], &back));

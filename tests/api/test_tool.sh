@@ -278,7 +278,7 @@ done
 write_logits() { # MODEL NAME ARGUMENTS...
     "$tool" logits "$1" --tokens "$(seq -s, 1 40)" -o "$work/$2.npy" --gemm own "${@:3}" 2>"$work/err"
 }
-for type in q8_0 q4_0 q4_1 q4_k q5_k q6_k q4_k_m q5_k_m; do
+for type in q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 q4_k_m q5_k_m; do
     rm -f "$work"/small*.gguf "$work"/{exact,fast,packed,streamed,chunks}.npy # of the type before
     python3 bench/make_model.py --layers 2 --hidden 256 --heads 4 --kv-heads 2 --ffn 512 --vocab 96 --type $type "$work/small.gguf"
     "$tool" convert "$work/small.gguf" "$work/small-packed.gguf" --packed >"$work/out" 2>"$work/err"
@@ -307,6 +307,29 @@ run info "$work/small-packed.gguf" --stream-weights --stream-bytes 2MiB
 exits 2 "--stream-bytes belongs to --stream-weights" info "$work/small-packed.gguf" --stream-bytes 2MiB
 exits 1 "expected at least" info "$work/small-packed.gguf" --stream-weights --stream-bytes 4KiB
 exits 1 "lckv convert $work/small.gguf packed.gguf --packed" info "$work/small.gguf" --stream-weights
+
+# What lckv convert writes is near what it read: the fewer bits, the farther.
+python3 bench/make_model.py --layers 8 --hidden 256 --heads 4 --kv-heads 2 --ffn 512 --vocab 96 --type f32 "$work/small.gguf"
+write_logits "$work/small.gguf" exact --precision full
+for case in "q8_0 0.013 q8_0, f32" "q6_k 0.045 q6_K, f32" "q5_k_m 0.065 q5_K, q6_K, f32" "q5_k 0.095 q5_K, f32" \
+    "q5_1 0.095 q5_1, f32" "q5_0 0.12 q5_0, f32" "q4_k_m 0.14 q4_K, q6_K, f32" "q4_k 0.19 q4_K, f32" \
+    "q4_1 0.18 q4_1, f32" "q4_0 0.23 q4_0, f32"; do
+    read -r type bound types <<<"$case"
+    rm -f "$work/less.gguf" "$work/less.npy"
+    run convert "$work/small.gguf" "$work/less.gguf" --type "$type"
+    json "d['weight_types'] == '$types'" info "$work/less.gguf" --json
+    write_logits "$work/less.gguf" less --precision full
+    report "convert --type $type: the logits are within $bound" "$(python3 - "$work/exact.npy" "$work/less.npy" "$bound" 2>"$work/err" <<'END'
+import array, sys
+exact, less = (array.array("f", open(path, "rb").read()[-40 * 96 * 4 :]) for path in sys.argv[1:3])
+spread = sum(x * x for x in exact) ** 0.5
+off = sum((x - y) ** 2 for x, y in zip(exact, less)) ** 0.5
+sys.stderr.write(f"off by {off / spread:.4f} of the spread\n")
+print("true" if 0 < off < float(sys.argv[3]) * spread else "")
+END
+)"
+done
+
 golden=tests/data/goldens/standard-llama
 exits 1 "sliding_window" convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2
 run convert $golden "$work/w.gguf" --plan 0s_1s_2_2_2_2_2_2 --sliding-window 5

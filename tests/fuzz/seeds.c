@@ -93,6 +93,51 @@ static void write_shards(void)
     end_seed(seed);
 }
 
+/* Writes a model whose matrices have eight bits, each with scales of another kind. */
+static void write_f8(void)
+{
+    static const char *const vectors[] = {"norm", "layers.0.input_layernorm",
+                                          "layers.0.post_attention_layernorm"};
+    static const struct {
+        const char *name, *scale, *shape;
+        int n_scales;
+    } matrices[] = {{"self_attn.q", "_scale", "[]", 1},     {"self_attn.k", "_scale", "[1]", 1},
+                    {"self_attn.v", "_scale", "[4]", 4},    {"self_attn.o", "_scale", "[4,1]", 4},
+                    {"mlp.gate", "_scale_inv", "[1,1]", 1}, {"mlp.up", "_scale_inv", "[2,2]", 4},
+                    {"mlp.down", "_scale_inv", "[4,2]", 8}};
+    static char text[8192];
+    char header[64];
+    int at = 64, length = snprintf(text, sizeof text,
+                                   "{\"model.embed_tokens.weight\":{\"dtype\":\"F32\",\"shape\":"
+                                   "[4,4],\"data_offsets\":[0,64]}");
+    for (size_t i = 0; i < COUNT(vectors); i++, at += 16)
+        length += snprintf(text + length, sizeof text - (size_t)length,
+                           ",\"model.%s.weight\":{\"dtype\":\"F32\",\"shape\":[4],"
+                           "\"data_offsets\":[%d,%d]}",
+                           vectors[i], at, at + 16);
+    for (size_t i = 0; i < COUNT(matrices); i++) {
+        int scales = at + 16, end = scales + 4 * matrices[i].n_scales;
+        length += snprintf(text + length, sizeof text - (size_t)length,
+                           ",\"model.layers.0.%s_proj.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":"
+                           "[4,4],\"data_offsets\":[%d,%d]},"
+                           "\"model.layers.0.%s_proj.weight%s\":{\"dtype\":\"F32\",\"shape\":%s,"
+                           "\"data_offsets\":[%d,%d]}",
+                           matrices[i].name, at, scales, matrices[i].name, matrices[i].scale,
+                           matrices[i].shape, scales, end);
+        at = end;
+    }
+    snprintf(text + length, sizeof text - (size_t)length, "}");
+    FILE *seed = begin_seed("directory", "f8");
+    put_part(seed, "config.json",
+             "{\"model_type\":\"llama\",\"hidden_size\":4,\"intermediate_size\":4,"
+             "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"vocab_size\":4,"
+             "\"rms_norm_eps\":1e-6,\"tie_word_embeddings\":true,"
+             "\"quantization_config\":{\"quant_method\":\"fp8\"}}");
+    snprintf(header, sizeof header, "model.safetensors %d", at);
+    put_part(seed, header, text);
+    end_seed(seed);
+}
+
 static void write_models(void)
 {
     static const lckv_dtype dtypes[] = {LCKV_DTYPE_DEFAULT, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
@@ -125,8 +170,8 @@ static void write_models(void)
 
 /*
  * Writes files whose matrices are made of blocks, as they are and packed. lckv_convert does not
- * write Q4_1 and the types with 256 values in a block, so their files are Q8_0 files with another
- * type number; Q8_0 takes more bytes, so every matrix is long enough.
+ * write all types: files of the others are Q8_0 files with another type number. Q8_0 takes more
+ * bytes, so every matrix is long enough.
  */
 static void write_blocks(void)
 {
@@ -134,9 +179,13 @@ static void write_blocks(void)
         const char *name;
         lckv_dtype dtype;
         uint32_t number; /* the type in GGUF files */
-    } types[] = {{"q8_0", LCKV_DTYPE_Q8_0, 8},  {"q4_0", LCKV_DTYPE_Q4_0, 2},
-                 {"q4_1", LCKV_DTYPE_Q8_0, 3},  {"q4_K", LCKV_DTYPE_Q8_0, 12},
-                 {"q5_K", LCKV_DTYPE_Q8_0, 13}, {"q6_K", LCKV_DTYPE_Q8_0, 14}};
+    } types[] = {{"q8_0", LCKV_DTYPE_Q8_0, 8},    {"q4_0", LCKV_DTYPE_Q4_0, 2},
+                 {"q4_1", LCKV_DTYPE_Q4_1, 3},    {"q5_0", LCKV_DTYPE_Q5_0, 6},
+                 {"q5_1", LCKV_DTYPE_Q5_1, 7},    {"q4_K", LCKV_DTYPE_Q4_K, 12},
+                 {"q5_K", LCKV_DTYPE_Q5_K, 13},   {"q6_K", LCKV_DTYPE_Q6_K, 14},
+                 {"q2_K", LCKV_DTYPE_Q8_0, 10},   {"q3_K", LCKV_DTYPE_Q8_0, 11},
+                 {"iq4_nl", LCKV_DTYPE_Q8_0, 20}, {"iq4_xs", LCKV_DTYPE_Q8_0, 23},
+                 {"mxfp4", LCKV_DTYPE_Q8_0, 39}};
     static uint8_t bytes[65536];
     for (size_t i = 0; i < COUNT(types); i++) {
         const struct tiny tiny = {
@@ -449,6 +498,7 @@ int main(int argc, char **argv)
     mkdir(out, 0777);
     write_models();
     write_shards();
+    write_f8();
     write_blocks();
     write_splits();
     write_conversions();

@@ -132,7 +132,7 @@ static inline uint8_t *small_data(const struct gguf_tensor *tensor)
     if (tensor->dtype == LCKV_DTYPE_Q6_K) {
         for (size_t i = 0; i < n_bytes; i++)
             data[i] = i % 210 < 208 ? (uint8_t)random_bits() : i % 210 == 208 ? 0 : 0x10;
-    } else if (tensor->dtype <= LCKV_DTYPE_Q4_0) {
+    } else if (blocks_can_quantize(tensor->dtype)) {
         blocks_quantize(tensor->dtype, values, n, data);
     }
     free(values);

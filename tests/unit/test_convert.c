@@ -201,17 +201,20 @@ END_TEST
 
 START_TEST(rows_that_no_block_holds_stay_f16)
 {
-    lckv_convert_options options = {.size = sizeof options, .dtype = LCKV_DTYPE_Q8_0};
-    lckv_convert_report report = {.size = sizeof report};
-    ck_assert_ok(lckv_convert("tests/data/goldens/mixattention", first, &options, &report));
-    ck_assert_uint_gt(report.n_kept_f16, 0); /* rows of 72 and of 100 */
-    ck_assert_uint_gt(report.file_bytes, 0);
-    lckv_model_release(open_model(first, (lckv_model_options){0}));
+    static const lckv_dtype dtypes[] = {LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q5_1, LCKV_DTYPE_Q4_K};
+    for (size_t i = 0; i < COUNT(dtypes); i++) {
+        lckv_convert_options options = {.size = sizeof options, .dtype = dtypes[i]};
+        lckv_convert_report report = {.size = sizeof report};
+        ck_assert_ok(lckv_convert("tests/data/goldens/mixattention", first, &options, &report));
+        ck_assert_uint_gt(report.n_kept_f16, 0); /* rows of 72 and of 100 */
+        ck_assert_uint_gt(report.file_bytes, 0);
+        lckv_model_release(open_model(first, (lckv_model_options){0}));
+    }
 }
 END_TEST
 
 /*
- * Writes `first` again as a file of zeros: q8_0, with q4_1 keys and, last of all, one f16 matrix.
+ * Writes `first` again as a file of zeros: q8_0, with iq4_nl keys and, last of all, one f16 matrix.
  * It says something of an architecture that it does not have, and of one that nobody knows.
  */
 static void write_mixed(void)
@@ -236,7 +239,7 @@ static void write_mixed(void)
         if (from->n_dims == 1)
             tensors[i].dtype = LCKV_DTYPE_F32;
         else if (strstr(name, "attn_k") != NULL)
-            tensors[i].dtype = LCKV_DTYPE_Q4_1;
+            tensors[i].dtype = LCKV_DTYPE_IQ4_NL;
         else if (strcmp(name, "blk.7.ffn_down.weight") == 0)
             tensors[i].dtype = LCKV_DTYPE_F16;
     }
@@ -293,7 +296,7 @@ START_TEST(types_that_are_only_read_are_copied_but_not_averaged)
     ck_assert_ok(lckv_convert(second, first, &options, &report));
     ck_assert_uint_eq(report.n_kept_f16, 1); /* keys of layer 6; 0 and 7 read only themselves */
     ck_assert_uint_eq(remarks.n, 2 * 2 + 1); /* two keys of other architectures each time */
-    ck_assert_msg(strstr(remarks.last, "q4_1") != NULL && strstr(remarks.last, "mean") != NULL,
+    ck_assert_msg(strstr(remarks.last, "iq4_nl") != NULL && strstr(remarks.last, "mean") != NULL,
                   "%s", remarks.last);
     check_file_type("7"); /* most of it is q8_0, whatever the last matrix is */
 }
@@ -389,7 +392,11 @@ START_TEST(the_file_type_is_that_of_most_weights)
     } types[] = {{LCKV_DTYPE_F32, "0"},
                  {LCKV_DTYPE_F16, "1"},
                  {LCKV_DTYPE_Q4_0, "2"},
+                 {LCKV_DTYPE_Q4_1, "3"},
                  {LCKV_DTYPE_Q8_0, "7"},
+                 {LCKV_DTYPE_Q4_K, "8"}, /* rows of 64 and 128 cannot be that: q5_0 */
+                 {LCKV_DTYPE_Q5_K, "9"}, /* q5_1 */
+                 {LCKV_DTYPE_Q6_K, "7"}, /* q8_0 */
                  {LCKV_DTYPE_BF16, "32"}};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         lckv_convert_options options = {.size = sizeof options, .dtype = types[i].dtype};
@@ -520,7 +527,11 @@ START_TEST(failures_leave_the_old_file)
     check_failure("tests/data/goldens/lckv-w2", (lckv_convert_options){.plan = "0_1_2_3_4_5_6_7"},
                   LCKV_MISMATCH); /* keys that the model does not have */
     ck_assert_error_has("layer");
-    check_failure(STANDARD, (lckv_convert_options){.dtype = LCKV_DTYPE_Q6_K}, LCKV_UNSUPPORTED);
+    check_failure(STANDARD, (lckv_convert_options){.dtype = LCKV_DTYPE_Q2_K}, LCKV_UNSUPPORTED);
+    ck_assert_error_has("expected f32");
+    check_failure(STANDARD, (lckv_convert_options){.dtype = LCKV_DTYPE_Q4_0, .mixture = 1},
+                  LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("expected dtype q4_K or q5_K");
     ck_assert_status(lckv_convert(STANDARD, "/nonexistent/x.gguf", NULL, NULL), LCKV_IO);
 }
 END_TEST

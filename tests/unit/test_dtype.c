@@ -18,10 +18,10 @@ START_TEST(dtypes_have_names_and_sizes)
     ck_assert_int_eq(dtype_from_name("BF16")->dtype, LCKV_DTYPE_BF16);
     ck_assert_ptr_null(dtype_from_name("q4"));
     ck_assert_ptr_null(dtype_from_name("q4_01"));
-    ck_assert_ptr_null(dtype_from_gguf(11));
-    ck_assert_str_eq(dtype_gguf_name(11), "q3_K");
+    ck_assert_ptr_null(dtype_from_gguf(16));
+    ck_assert_str_eq(dtype_gguf_name(16), "iq2_xxs");
     ck_assert_ptr_null(dtype_gguf_name(100000));
-    for (lckv_dtype dtype = LCKV_DTYPE_F32; dtype <= LCKV_DTYPE_Q6_K; dtype++) {
+    for (lckv_dtype dtype = LCKV_DTYPE_F32; dtype <= LCKV_DTYPE_MXFP4; dtype++) {
         const struct dtype_info *info = dtype_info(dtype);
         ck_assert_ptr_nonnull(info);
         ck_assert_ptr_eq(dtype_from_gguf(info->gguf_type), info);

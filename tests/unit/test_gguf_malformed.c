@@ -112,10 +112,8 @@ static const struct {
 } unreadable[] = {
     {MARK_COLUMNS, 8, 0, "x.weight", "a dimension is 0"},
     {MARK_COLUMNS, 8, 48, "x.weight", "rows of 48 elements"},
-    {MARK_TYPE, 4, 11, "x.weight", "type q3_K is not supported, expected f32"},
-    {MARK_TYPE, 4, 16, "x.weight", "type iq2_xxs is not supported"},
+    {MARK_TYPE, 4, 16, "x.weight", "type iq2_xxs is not supported, expected f32"},
     {MARK_TYPE, 4, 34, "x.weight", "type tq1_0 is not supported"},
-    {MARK_TYPE, 4, 39, "x.weight", "type mxfp4 is not supported"},
     {MARK_TYPE, 4, 40, "x.weight", "type nvfp4 is not supported"},
     {MARK_TYPE, 4, 12345, "x.weight", "unknown tensor type 12345"},
     {MARK_TYPE, 4, 0x4c4b8f08, "x.weight", "unknown tensor type"}, /* packed, of 24 lanes */

@@ -13,9 +13,11 @@
 #include <math.h>
 #include <string.h>
 
-static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32,  LCKV_DTYPE_F16,  LCKV_DTYPE_BF16,
-                                    LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0, LCKV_DTYPE_Q4_1,
-                                    LCKV_DTYPE_Q4_K, LCKV_DTYPE_Q5_K, LCKV_DTYPE_Q6_K};
+static const lckv_dtype dtypes[] = {
+    LCKV_DTYPE_F32,  LCKV_DTYPE_F16,    LCKV_DTYPE_BF16,   LCKV_DTYPE_Q8_0,
+    LCKV_DTYPE_Q4_0, LCKV_DTYPE_Q4_1,   LCKV_DTYPE_Q4_K,   LCKV_DTYPE_Q5_K,
+    LCKV_DTYPE_Q6_K, LCKV_DTYPE_Q5_0,   LCKV_DTYPE_Q5_1,   LCKV_DTYPE_Q2_K,
+    LCKV_DTYPE_Q3_K, LCKV_DTYPE_IQ4_NL, LCKV_DTYPE_IQ4_XS, LCKV_DTYPE_MXFP4};
 #define N_DTYPES ((int)(sizeof dtypes / sizeof dtypes[0]))
 #define FIRST_INTEGER 3 /* q8_0 and all behind it are integers */
 
@@ -53,7 +55,19 @@ static void random_row(lckv_dtype dtype, size_t n, int byte, uint8_t *bytes)
         case LCKV_DTYPE_Q6_K:
             memcpy(block + 208, &half, 2);
             break;
+        case LCKV_DTYPE_Q3_K:
+            memcpy(block + 108, &half, 2);
+            break;
+        case LCKV_DTYPE_Q2_K:
+            memcpy(block + 80, &half, 2);
+            half = f32_to_f16((float)random_uniform());
+            memcpy(block + 82, &half, 2);
+            break;
+        case LCKV_DTYPE_MXFP4: /* 2^-5 to 2^2 */
+            block[0] = (uint8_t)(127 + 4 * random_uniform());
+            break;
         case LCKV_DTYPE_Q4_1:
+        case LCKV_DTYPE_Q5_1:
         case LCKV_DTYPE_Q4_K:
         case LCKV_DTYPE_Q5_K:
             memcpy(block, &half, 2);

@@ -10,9 +10,11 @@
 #include "random.h"
 #include "support.h"
 
-static const lckv_dtype dtypes[] = {LCKV_DTYPE_F32,  LCKV_DTYPE_F16,  LCKV_DTYPE_BF16,
-                                    LCKV_DTYPE_Q8_0, LCKV_DTYPE_Q4_0, LCKV_DTYPE_Q4_1,
-                                    LCKV_DTYPE_Q4_K, LCKV_DTYPE_Q5_K, LCKV_DTYPE_Q6_K};
+static const lckv_dtype dtypes[] = {
+    LCKV_DTYPE_F32,  LCKV_DTYPE_F16,    LCKV_DTYPE_BF16,   LCKV_DTYPE_Q8_0,
+    LCKV_DTYPE_Q4_0, LCKV_DTYPE_Q4_1,   LCKV_DTYPE_Q4_K,   LCKV_DTYPE_Q5_K,
+    LCKV_DTYPE_Q6_K, LCKV_DTYPE_Q5_0,   LCKV_DTYPE_Q5_1,   LCKV_DTYPE_Q2_K,
+    LCKV_DTYPE_Q3_K, LCKV_DTYPE_IQ4_NL, LCKV_DTYPE_IQ4_XS, LCKV_DTYPE_MXFP4};
 enum { N_DTYPES = sizeof dtypes / sizeof dtypes[0] };
 
 static const struct matrix_layout layouts[] = {{8, false}, {16, true}, {16, false}};
@@ -217,7 +219,14 @@ START_TEST(the_bytes_are_those_of_the_version)
         {UINT64_C(0x0c31e43c8b028022), UINT64_C(0xd7aee4aabc17e1ea), UINT64_C(0xd7aee4aabc17e1ea)},
         {UINT64_C(0x9086d24ff6625a4a), UINT64_C(0xab376e59ca1d648a), UINT64_C(0xab376e59ca1d648a)},
         {UINT64_C(0x087a3f9cb15d25cf), UINT64_C(0x05d57deb58da7707), UINT64_C(0x05d57deb58da7707)},
-        {UINT64_C(0xc7cc91f6a09e316a), UINT64_C(0x52c5d532e67c1d76), UINT64_C(0x52c5d532e67c1d76)}};
+        {UINT64_C(0xc7cc91f6a09e316a), UINT64_C(0x52c5d532e67c1d76), UINT64_C(0x52c5d532e67c1d76)},
+        {UINT64_C(0x710c46056841c336), UINT64_C(0x8a1a07872865ba7e), UINT64_C(0x8a1a07872865ba7e)},
+        {UINT64_C(0x4021c8440db6f68f), UINT64_C(0x94861d8e5b3d100f), UINT64_C(0x94861d8e5b3d100f)},
+        {UINT64_C(0x95c867034a22f3b9), UINT64_C(0x4ad7238c83108ef5), UINT64_C(0x4ad7238c83108ef5)},
+        {UINT64_C(0x239c9ffdc700d527), UINT64_C(0xaf5ce694455293b7), UINT64_C(0xaf5ce694455293b7)},
+        {UINT64_C(0x8921c88521ea4a82), UINT64_C(0x24c277770cc898e2), UINT64_C(0x24c277770cc898e2)},
+        {UINT64_C(0xc097e6e9fead493b), UINT64_C(0xa38666e48340bd77), UINT64_C(0xa38666e48340bd77)},
+        {UINT64_C(0xdb49c37c51722e7c), UINT64_C(0x8503c2d65017954c), UINT64_C(0x8503c2d65017954c)}};
     static uint8_t bytes[MOST_BYTES];
     random_seed = 5;
     for (size_t i = 0; i < sizeof bytes; i++)

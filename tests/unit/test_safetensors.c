@@ -192,10 +192,10 @@ static const struct {
     const char *json; /* with 16 bytes of data */
     const char *problem;
 } unreadable[] = {
-    {TENSOR("\"F64\"", "[2]", "[0,16]"), "dtype \"F64\" is not supported, expected F32, F16 or"},
+    {TENSOR("\"F64\"", "[2]", "[0,16]"), "dtype \"F64\" is not supported, expected F32, F16,"},
     {TENSOR("\"I64\"", "[1,2]", "[0,16]"), "dtype \"I64\" is not supported"},
     {TENSOR("\"BOOL\"", "[1,1,4,4]", "[0,16]"), "dtype \"BOOL\" is not supported"},
-    {TENSOR("\"F8_E4M3\"", "[16]", "[0,16]"), "dtype \"F8_E4M3\" is not supported"},
+    {TENSOR("\"F8_E5M2\"", "[16]", "[0,16]"), "dtype \"F8_E5M2\" is not supported"},
     {TENSOR("\"f32\"", "[4]", "[0,16]"), "dtype \"f32\" is not supported"},
     {TENSOR("\"F32\"", "[]", "[0,4]"), "0 dimensions, expected 1 to 4"},
     {TENSOR("\"F32\"", "[1,1,1,2,2]", "[0,16]"), "5 dimensions, expected 1 to 4"},

@@ -14,6 +14,7 @@
 
 #include "kernels/multiply_fast.inc.h"
 #include "kernels/multiply_full.inc.h"
+#include "kernels/multiply_unpacked.inc.h"
 #include "kernels/x86/multiply_amx.inc.h"
 #include "kernels/x86/multiply_bf16.inc.h"
 

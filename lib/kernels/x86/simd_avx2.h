@@ -199,6 +199,18 @@ static inline vb vb_with_high(vb a, vb high, int left, uint8_t mask)
     return _mm256_or_si256(a, _mm256_and_si256(high, _mm256_set1_epi8((char)mask)));
 }
 
+static inline vb vb_bits(vb a, int shift, uint8_t mask)
+{
+    a = _mm256_srl_epi32(a, _mm_cvtsi32_si128(shift));
+    return _mm256_and_si256(a, _mm256_set1_epi8((char)mask));
+}
+
+static inline vb vb_look_up(vb a, const int8_t table[16])
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), a);
+}
+
 static inline vf v_from_byte(vb a, int i)
 {
     return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(a, 24 - 8 * i), 24));

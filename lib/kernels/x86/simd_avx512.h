@@ -204,6 +204,18 @@ static inline vb vb_with_high(vb a, vb high, int left, uint8_t mask)
     return _mm512_or_si512(a, _mm512_and_si512(high, _mm512_set1_epi8((char)mask)));
 }
 
+static inline vb vb_bits(vb a, int shift, uint8_t mask)
+{
+    a = _mm512_srl_epi32(a, _mm_cvtsi32_si128(shift));
+    return _mm512_and_si512(a, _mm512_set1_epi8((char)mask));
+}
+
+static inline vb vb_look_up(vb a, const int8_t table[16])
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), a);
+}
+
 static inline vf v_from_byte(vb a, int i)
 {
     __m512i high = _mm512_sll_epi32(a, _mm_cvtsi32_si128(24 - 8 * i));
