@@ -152,7 +152,10 @@ static int estimate(const lckv_model *model, lckv_memory_request *request,
     return status == LCKV_OK ? EXIT_SUCCESS : fail_library();
 }
 
-/* Makes a memory request for this model, without the shapes of its layers. Complains and returns an exit status. */
+/*
+ * Makes a memory request for this model, without the shapes of its layers. Complains and returns an
+ * exit status.
+ */
 static int request_for(const lckv_model *model, const struct cache_settings *cache,
                        uint64_t context, lckv_memory_request *request)
 {
