@@ -106,6 +106,7 @@ STEPS = {
     "delimiter": {"pre_tokenizer": sequence({"type": "CharDelimiterSplit", "delimiter": "e"}, BYTE_LEVEL)},
     "delimiter.": {"pre_tokenizer": sequence({"type": "CharDelimiterSplit", "delimiter": "."}, BYTE_LEVEL)},
     "words": {"pre_tokenizer": sequence(split(r"\w+|[^\w\s]+"), BYTE_LEVEL)},
+    "words in sets": {"pre_tokenizer": sequence(split(r"[\w]|[^\w\s]{2}"), BYTE_LEVEL)},
     "not words": {"pre_tokenizer": sequence(split(r"\W+", "Removed"), BYTE_LEVEL)},
     "boundaries": {"pre_tokenizer": sequence(split(r"\b"), BYTE_LEVEL)},
     "boundary and more": {"pre_tokenizer": sequence(split(r"\d{1,3}(?=(?:\d{3})*\b)"), BYTE_LEVEL)},
