@@ -467,8 +467,8 @@ int main(int argc, char **argv)
     write_blocks();
     write_splits();
     write_conversions();
-    write_texts();
     write_pipelines();
+    write_texts();
     write_chats();
     write_plans();
     write_calls();
