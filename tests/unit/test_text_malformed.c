@@ -32,6 +32,8 @@ static const struct {
     {MODEL(SMALL_MODEL(",\"dropout\":0.1")), LCKV_UNSUPPORTED, "dropout"},
     {MODEL(SMALL_MODEL(",\"end_of_word_suffix\":\"</w>\"")), LCKV_UNSUPPORTED,
      "end_of_word_suffix"},
+    {MODEL(SMALL_MODEL(",\"continuing_subword_prefix\":\"##\"")), LCKV_UNSUPPORTED,
+     "continuing_subword_prefix"},
     {MODEL(SMALL_MODEL(",\"unk_token\":\"?\"")), LCKV_BAD_FORMAT, "unk_token \"?\""},
     {MODEL("{\"merges\":[]}"), LCKV_BAD_FORMAT, "vocab or merges is missing"},
     {MODEL("{\"vocab\":{},\"merges\":[]}"), LCKV_BAD_FORMAT, "0 tokens"},
