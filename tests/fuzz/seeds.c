@@ -345,6 +345,42 @@ static void write_unpackings(void)
     }
 }
 
+/* Normalisers, pre-tokenizers and added tokens with every kind of step. */
+static void write_pipelines(void)
+{
+    static const char *const pipelines[] = {
+        "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},"
+        "{\"type\":\"StripAccents\"},{\"type\":\"Lowercase\"},{\"type\":\"Strip\","
+        "\"strip_left\":true},{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\s+\"},"
+        "\"content\":\" a\"}]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}",
+        "\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":{\"type\":\"Sequence\","
+        "\"pretokenizers\":[{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"},"
+        "{\"type\":\"ByteLevel\",\"add_prefix_space\":true},{\"type\":\"Digits\"},"
+        "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[0-9]\"},\"behavior\":\"MergedWithNext\","
+        "\"invert\":false}]}",
+        "\"normalizer\":{\"type\":\"NFKD\"},\"pre_tokenizer\":{\"type\":\"Sequence\","
+        "\"pretokenizers\":[{\"type\":\"Whitespace\"},{\"type\":\"Split\","
+        "\"pattern\":{\"Regex\":\"\\\\b|\\\\s+$\"},\"behavior\":\"MergedWithPrevious\","
+        "\"invert\":true},{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a*\"},"
+        "\"behavior\":\"Removed\",\"invert\":true},{\"type\":\"ByteLevel\","
+        "\"add_prefix_space\":false}]}",
+    };
+    for (size_t i = 0; i < COUNT(pipelines); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "pipeline-%zu", i);
+        FILE *seed = begin_seed("tokenizer", name);
+        put_part(seed, "tokenizer.json",
+                 "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"1\":2,\"\xC4\xA0\":3,\"ab\":4},"
+                 "\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":5,\"content\":\"<A>\","
+                 "\"normalized\":true,\"special\":true,\"rstrip\":true}],");
+        fputs(pipelines[i], seed);
+        fputs("}", seed);
+        put_part(seed, "text", "  A<a> abAB. 12 \xEF\xAC\x81 e\xCC\x81 <\xC3\x81>  ");
+        put_part(seed, "text 1", "<A>b\xFF <a>");
+        end_seed(seed);
+    }
+}
+
 static void write_texts(void)
 {
     static const char *const files[] = {"gpt2", "llama3", "plain", "smollm", "steps"};
@@ -503,6 +539,7 @@ int main(int argc, char **argv)
     write_splits();
     write_conversions();
     write_unpackings();
+    write_pipelines();
     write_texts();
     write_chats();
     write_plans();

@@ -32,6 +32,8 @@ static const struct {
     {MODEL(SMALL_MODEL(",\"dropout\":0.1")), LCKV_UNSUPPORTED, "dropout"},
     {MODEL(SMALL_MODEL(",\"end_of_word_suffix\":\"</w>\"")), LCKV_UNSUPPORTED,
      "end_of_word_suffix"},
+    {MODEL(SMALL_MODEL(",\"continuing_subword_prefix\":\"##\"")), LCKV_UNSUPPORTED,
+     "continuing_subword_prefix"},
     {MODEL(SMALL_MODEL(",\"unk_token\":\"?\"")), LCKV_BAD_FORMAT, "unk_token \"?\""},
     {MODEL("{\"merges\":[]}"), LCKV_BAD_FORMAT, "vocab or merges is missing"},
     {MODEL("{\"vocab\":{},\"merges\":[]}"), LCKV_BAD_FORMAT, "0 tokens"},
@@ -79,7 +81,7 @@ static const struct {
     {PRE("null"), LCKV_UNSUPPORTED, "expected ByteLevel among its steps"},
     {PRE("{\"type\":\"Metaspace\"}"), LCKV_UNSUPPORTED, "\"Metaspace\""},
     {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL "," SMALL_BYTE_LEVEL "]}"),
-     LCKV_UNSUPPORTED, "two pre-tokenizer steps that spell bytes"},
+     LCKV_UNSUPPORTED, "behind one that spells its bytes"},
     {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[],\"mystery\":1}"), LCKV_UNSUPPORTED,
      "pre_tokenizer: member"},
     {PRE("{\"type\":\"UnicodeScripts\"}"), LCKV_UNSUPPORTED, "\"UnicodeScripts\""},
@@ -330,6 +332,8 @@ enum spoil {
     BAD_PATTERN,
     BAD_BEHAVIOR,
     FEW_BEHAVIORS,
+    SPELLED_BEFORE_PREFIX,
+    TWO_PREFIXES,
     BAD_NORMALIZER,
     NORMALIZER_IS_NUMBER,
     N_SPOILS
@@ -357,6 +361,8 @@ static const struct {
     [BAD_PATTERN] = {LCKV_BAD_FORMAT, "lckv.tokenizer.patterns"},
     [BAD_BEHAVIOR] = {LCKV_UNSUPPORTED, "lckv.tokenizer.behaviors: behavior \"ab\""},
     [FEW_BEHAVIORS] = {LCKV_BAD_FORMAT, "1 behaviors, expected one for each of 0 patterns"},
+    [SPELLED_BEFORE_PREFIX] = {LCKV_UNSUPPORTED, "behind one that spells its bytes"},
+    [TWO_PREFIXES] = {LCKV_UNSUPPORTED, "two pre-tokenizer steps that put a blank"},
     [BAD_NORMALIZER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: JSON: line 1"},
     [NORMALIZER_IS_NUMBER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: expected an object"},
 };
@@ -378,6 +384,8 @@ static lckv_status remove_key(struct metadata *metadata, const char *key)
 static lckv_status spoil(struct metadata *metadata, enum spoil what)
 {
     const struct text same[1] = {{"a", 1}}, merge = {"ab", 2}, one = {"a ", 2}, open = {"(", 1};
+    const struct text steps[2] = {{"Spell", 5}, {"Prefix", 6}};
+    const struct text prefixes[2] = {{"Prefix", 6}, {"Prefix", 6}};
     int32_t numbers[12] = {12};
     lckv_status status;
     for (int i = 0; i < 12; i++)
@@ -414,6 +422,13 @@ static lckv_status spoil(struct metadata *metadata, enum spoil what)
         return metadata_set_i32s(metadata, "lckv.tokenizer.lstrip_ids", numbers, 1);
     case FEW_BEHAVIORS:
         return metadata_set_texts(metadata, "lckv.tokenizer.behaviors", &merge, 1);
+    case SPELLED_BEFORE_PREFIX:
+    case TWO_PREFIXES:
+        status = metadata_set_texts(metadata, "lckv.tokenizer.behaviors",
+                                    what == TWO_PREFIXES ? prefixes : steps, 2);
+        return status == LCKV_OK
+                   ? metadata_set_texts(metadata, "lckv.tokenizer.patterns", prefixes, 2)
+                   : status;
     case BAD_NORMALIZER:
         return metadata_set_text(metadata, "lckv.tokenizer.normalizer", "{", 1);
     case NORMALIZER_IS_NUMBER:
