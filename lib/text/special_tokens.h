@@ -1,6 +1,6 @@
 /*
  * Special tokens in text. Before anything else looks at the text, control and user-defined tokens
- * are found where their text occurs: the leftmost first, and the longest of those that begin at one
+ * are found where their spelling occurs: the leftmost first, and the longest of those that begin at one
  * byte.
  *
  * An automaton (by Aho and Corasick, built from the reversed tokens) reads the text from its end.
