@@ -43,6 +43,8 @@ bool tokenizer_is_spaced_json(const struct json_value *root)
 {
     const struct json_value *normalizer = json_find(root, "normalizer");
     const struct json_value *pretokenizer = json_find(root, "pre_tokenizer");
+    if (has_step(pretokenizer, "pretokenizers", "ByteLevel"))
+        return false;
     return is_unigram(root) || has_step(pretokenizer, "pretokenizers", "Metaspace") ||
            has_step(normalizer, "normalizers", "Prepend") ||
            has_step(normalizer, "normalizers", "Replace");

@@ -244,7 +244,7 @@ static const struct {
 } not_understood[] = {
     {"{\"model\":", "tokenizer.json"},
     {TOKENIZER(",\"mystery\":1"), "\"mystery\""},
-    {TOKENIZER(",\"normalizer\":{\"type\":\"Lowercase\"}"), "\"Lowercase\""},
+    {TOKENIZER(",\"normalizer\":{\"type\":\"Nmt\"}"), "\"Nmt\""},
     {TOKENIZER(",\"decoder\":{\"type\":\"Fuse\"}"), "\"Fuse\""},
     {"{\"model\":{\"type\":\"WordLevel\"}}", "\"WordLevel\""},
     {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4194303},\"merges\":[]}}", "dense ids"},

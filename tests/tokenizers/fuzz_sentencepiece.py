@@ -8,20 +8,17 @@
 It trains a small vocabulary for each kind, makes random texts, and compares ids and detokenized texts. For each
 kind lckv also reads the tokenizer that it writes into GGUF metadata; it must give the same ids.
 """
-import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
 
-import kinds
-
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.join(HERE, "..", "..", "build", "tests", "unit", "round_trip")
 
 
-def lckv(path, flags, texts):
+def lckv_round_trip(path, flags, texts):
     """A pair of ids and bytes for each text, or a string that tells what went wrong."""
     data = b"".join(b"%d\n" % len(t) + t for t in texts)
     done = subprocess.run([PROGRAM, path, flags], input=data, capture_output=True)
@@ -38,13 +35,14 @@ def same_text(got, expected):
 
 
 def main(count=500, seed=1, *names):
+    import kinds  # needs the references; check_llama_cpp.py does not
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for name in names or kinds.ALL:
             path, flags, encode, decode = kinds.ALL[name](folder)
             rng = random.Random(f"{seed} {name}")
             texts = [kinds.random_text(rng) for _ in range(int(count))]
-            got = lckv(path, flags, [t.encode() for t in texts])
+            got = lckv_round_trip(path, flags, [t.encode() for t in texts])
             wrong = []
             for text, result in zip(texts, got):
                 ids = encode(text)
@@ -60,4 +58,5 @@ def main(count=500, seed=1, *names):
     return failed
 
 
-sys.exit(main(*sys.argv[1:]) != 0)
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]) != 0)
