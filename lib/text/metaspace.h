@@ -1,7 +1,7 @@
 /*
  * The spelling of SentencePiece: a space is written U+2581, so that " a" is "▁a", and a byte that
- * stands for itself is "<0x0A>". Its vocabularies, and those made from them, spell tokens like this;
- * byte_level.h has the other spelling.
+ * stands for itself is "<0x0A>". Spaced vocabularies, its own and those made from them, spell
+ * tokens like this; byte_level.h has the other spelling.
  */
 #ifndef LCKV_TEXT_METASPACE_H
 #define LCKV_TEXT_METASPACE_H

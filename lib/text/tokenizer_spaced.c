@@ -38,7 +38,7 @@ lckv_status tokenizer_read_spacing(struct tokenizer *tokenizer, const struct met
                                    struct text model)
 {
     const struct spaced_kind *kind = spaced_kind_find(model);
-    struct text words;
+    struct text words = {"", 0};
     bool found, space_prefix = kind->space_prefix, remove_spaces = false;
     uint32_t traits = 0;
     tokenizer->vocabulary.metaspace = true;
@@ -122,8 +122,8 @@ static bool has_word(struct text text, const char *word)
 }
 
 /*
- * The special tokens of Phi-3 take the white space behind them. Its GGUF files have no key that says
- * so; llama.cpp goes by the model's name.
+ * The special tokens of Phi-3 take the white space behind them. Its GGUF files have no key that
+ * says so; llama.cpp goes by the model's name.
  */
 static lckv_status strip_behind(struct tokenizer *tokenizer, const struct metadata *metadata)
 {

@@ -13,7 +13,7 @@
 
 #define UNREACHED UINT32_MAX
 
-/* SentencePiece subtracts what has been summed so far when single precision would get too coarse. */
+/* SentencePiece subtracts what has been summed so far when single precision gets too coarse. */
 #define RESET_THRESHOLD 100000.0f
 
 /* The best way to a place in the text. */
