@@ -6,8 +6,9 @@
  *
  * FLAGS are those of lckv_tokenize, as a number. CONFIG is a tokenizer_config.json. Each text is
  * preceded by its length in bytes and a line break. For each, a line is written: its ids, a tab,
- * and the bytes that they give back, in hexadecimal. The line begins with "error" if that fails, if the tokenizer that is read from the metadata of
- * this one gives other ids, or if the streaming detokenizer gives other bytes.
+ * and the bytes that they give back, in hexadecimal. The line begins with "error" if that fails, if
+ * the tokenizer that is read from the metadata of this one gives other ids, or if the streaming
+ * detokenizer gives other bytes.
  */
 #include "base/status.h"
 #include "format/checkpoint_open.h"
