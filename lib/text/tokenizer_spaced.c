@@ -88,14 +88,15 @@ static lckv_status read_score_array(struct tokenizer *tokenizer, const struct me
     return reader_status(&reader);
 }
 
-/* Special ids that the file does not name. */
-static void complete_ids(struct tokenizer *tokenizer, const struct spaced_kind *kind)
+/* Special ids of which the file says nothing. */
+static void complete_ids(struct tokenizer *tokenizer, const struct metadata *metadata,
+                         const struct spaced_kind *kind)
 {
-    for (size_t i = 0; i < N_SPECIALS; i++) {
-        lckv_token *id = &tokenizer->ids.special[i];
-        if (*id < 0 && kind->special[i] >= 0 &&
-            (uint32_t)kind->special[i] < tokenizer->vocabulary.n_tokens)
-            *id = kind->special[i];
+    for (lckv_special i = 0; i < N_SPECIALS; i++) {
+        bool exists =
+            kind->special[i] >= 0 && (uint32_t)kind->special[i] < tokenizer->vocabulary.n_tokens;
+        if (exists && metadata_find(metadata, special_ids_key(i)) == NULL)
+            tokenizer->ids.special[i] = kind->special[i];
     }
 }
 
@@ -174,7 +175,7 @@ lckv_status tokenizer_read_scores(struct tokenizer *tokenizer, const struct meta
 {
     const struct spaced_kind *kind = spaced_kind_find(model);
     lckv_status status = LCKV_OK;
-    complete_ids(tokenizer, kind);
+    complete_ids(tokenizer, metadata, kind);
     if (kind->always_bos) {
         tokenizer->add_bos = true; /* whatever the file says, as in llama.cpp */
         status = add_end(tokenizer);

@@ -34,6 +34,10 @@ lckv_status tokenizer_write_spacing(const struct tokenizer *tokenizer, struct me
                                              .as.elements = (const uint8_t *)charsmap.bytes};
         status = metadata_set_value(metadata, &value);
     }
+    for (lckv_special i = 0; status == LCKV_OK && i < N_SPECIALS; i++) {
+        if (tokenizer->ids.special[i] < 0 && kind->special[i] >= 0) /* there is none */
+            status = metadata_set_u32(metadata, special_ids_key(i), UINT32_MAX);
+    }
     if (status == LCKV_OK && traits != spaced_kind_traits(kind, space_prefix, remove_spaces))
         status = traits_write(traits, metadata);
     if (status == LCKV_OK && tokenizer->unigram.has_own_unknown_score) {
