@@ -122,10 +122,7 @@ static bool find_rank(const struct bpe *bpe, struct bpe_symbol *left,
                       const struct bpe_symbol *right)
 {
     const uint32_t pair[2] = {left->token, right->token};
-    if (!table_find(&bpe->ranks, pair, sizeof pair, &left->urgency))
-        return false;
-    left->result = bpe->merges[left->urgency].result;
-    return true;
+    return table_find(&bpe->ranks, pair, sizeof pair, &left->urgency);
 }
 
 /* Maps scores to integers in the opposite order, none of which is BPE_NONE. */
@@ -151,8 +148,7 @@ static bool find_score(const struct bpe *bpe, struct bpe_symbol *left, const cha
 }
 
 /* If the symbol `index` and the next one can be joined, puts that on the heap. */
-static lckv_status consider(const struct bpe *bpe, struct bpe_workspace *workspace,
-                            const char *word, size_t length, uint32_t index)
+static lckv_status consider(const struct bpe *bpe, struct bpe_workspace *workspace, uint32_t index)
 {
     struct bpe_symbol *symbols = workspace->symbols;
     if (index == BPE_NONE)
@@ -161,8 +157,8 @@ static lckv_status consider(const struct bpe *bpe, struct bpe_workspace *workspa
     uint32_t right = left->next;
     bool found = false;
     if (right != BPE_NONE && bpe->by_score)
-        found = find_score(bpe, left, word + left->begin,
-                           bpe_symbol_end(symbols, right, length) - left->begin);
+        found = find_score(bpe, left, workspace->word.bytes + left->begin,
+                           bpe_symbol_end(workspace, right) - left->begin);
     else if (right != BPE_NONE)
         found = find_rank(bpe, left, &symbols[right]);
     if (found)
@@ -171,8 +167,7 @@ static lckv_status consider(const struct bpe *bpe, struct bpe_workspace *workspa
     return LCKV_OK;
 }
 
-static lckv_status join_symbols(const struct bpe *bpe, struct bpe_workspace *workspace,
-                                const char *word, size_t length)
+static lckv_status join_symbols(const struct bpe *bpe, struct bpe_workspace *workspace)
 {
     struct bpe_symbol *symbols = workspace->symbols;
     lckv_status status = LCKV_OK;
@@ -184,14 +179,14 @@ static lckv_status join_symbols(const struct bpe *bpe, struct bpe_workspace *wor
         if (left->urgency != candidate >> 32)
             continue;
         struct bpe_symbol *right = &symbols[left->next];
-        left->token = left->result;
+        left->token = bpe->by_score ? left->result : bpe->merges[left->urgency].result;
         left->next = right->next;
         right->urgency = BPE_NONE;
         if (left->next != BPE_NONE)
             symbols[left->next].previous = index;
-        status = consider(bpe, workspace, word, length, left->previous);
+        status = consider(bpe, workspace, left->previous);
         if (status == LCKV_OK)
-            status = consider(bpe, workspace, word, length, index);
+            status = consider(bpe, workspace, index);
     }
     return status;
 }
@@ -245,11 +240,12 @@ lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace, c
         if (status != LCKV_OK || whole >= 0)
             return status != LCKV_OK ? status : token_list_add(list, whole);
     }
-    status = bpe_list_symbols(bpe, workspace, word, length);
+    workspace->word = (struct text){word, length};
+    status = bpe_list_symbols(bpe, workspace);
     workspace->n_candidates = 0;
     for (uint32_t i = 0; status == LCKV_OK && i < workspace->n_symbols; i++)
-        status = consider(bpe, workspace, word, length, i);
+        status = consider(bpe, workspace, i);
     if (status == LCKV_OK)
-        status = join_symbols(bpe, workspace, word, length);
-    return status == LCKV_OK ? bpe_give_tokens(bpe, workspace, word, length, list) : status;
+        status = join_symbols(bpe, workspace);
+    return status == LCKV_OK ? bpe_give_tokens(bpe, workspace, list) : status;
 }

@@ -41,6 +41,7 @@ struct bpe {
 /* The memory of one call, used again for each word. */
 struct bpe_workspace {
     const lckv_allocator *allocator;
+    struct text word;
     struct bpe_symbol *symbols; /* those that are left are linked in order, from the first on */
     size_t n_symbols, symbols_capacity;
     uint64_t *candidates; /* a binary heap; the urgency is in the upper half, the symbol below */

@@ -19,18 +19,25 @@ static void add(struct bpe_workspace *workspace, lckv_token token, size_t begin)
                             .begin = (uint32_t)begin};
 }
 
-static void list_bytes(const struct bpe *bpe, struct bpe_workspace *workspace, const char *word,
-                       size_t length)
+static void list_bytes(const struct bpe *bpe, struct bpe_workspace *workspace)
 {
-    for (size_t i = 0; i < length; i++) {
-        lckv_token token = bpe->vocabulary->bytes[(uint8_t)word[i]];
-        add(workspace, token >= 0 ? token : bpe->unknown, i);
+    const struct text word = workspace->word;
+    struct bpe_symbol *symbols = workspace->symbols;
+    workspace->n_symbols = word.length;
+    for (uint32_t i = 0; i < word.length; i++) {
+        lckv_token token = bpe->vocabulary->bytes[(uint8_t)word.bytes[i]];
+        token = token >= 0 ? token : bpe->unknown;
+        symbols[i].token = token >= 0 ? (uint32_t)token : BPE_NONE;
+        symbols[i].previous = i - 1;
+        symbols[i].next = i + 1;
+        symbols[i].begin = i;
     }
 }
 
-static void list_characters(const struct bpe *bpe, struct bpe_workspace *workspace,
-                            const char *word, size_t length)
+static void list_characters(const struct bpe *bpe, struct bpe_workspace *workspace)
 {
+    const char *word = workspace->word.bytes;
+    size_t length = workspace->word.length;
     const struct vocabulary *vocabulary = bpe->vocabulary;
     bool was_unknown = false;
     for (size_t at = 0, n; at < length; at += n) {
@@ -52,19 +59,18 @@ static void list_characters(const struct bpe *bpe, struct bpe_workspace *workspa
     }
 }
 
-lckv_status bpe_list_symbols(const struct bpe *bpe, struct bpe_workspace *workspace,
-                             const char *word, size_t length)
+lckv_status bpe_list_symbols(const struct bpe *bpe, struct bpe_workspace *workspace)
 {
     workspace->n_symbols = 0;
     lckv_status status =
-        memory_grow(workspace->allocator, &workspace->symbols, &workspace->symbols_capacity, length,
-                    sizeof workspace->symbols[0], "a word's symbols");
+        memory_grow(workspace->allocator, &workspace->symbols, &workspace->symbols_capacity,
+                    workspace->word.length, sizeof workspace->symbols[0], "a word's symbols");
     if (status != LCKV_OK)
         return status;
     if (bpe->characters)
-        list_characters(bpe, workspace, word, length);
+        list_characters(bpe, workspace);
     else
-        list_bytes(bpe, workspace, word, length);
+        list_bytes(bpe, workspace);
     if (workspace->n_symbols > 0) {
         workspace->symbols[0].previous = BPE_NONE;
         workspace->symbols[workspace->n_symbols - 1].next = BPE_NONE;
@@ -73,7 +79,7 @@ lckv_status bpe_list_symbols(const struct bpe *bpe, struct bpe_workspace *worksp
 }
 
 lckv_status bpe_give_tokens(const struct bpe *bpe, const struct bpe_workspace *workspace,
-                            const char *word, size_t length, struct token_list *list)
+                            struct token_list *list)
 {
     const struct bpe_symbol *symbols = workspace->symbols;
     lckv_status status = LCKV_OK;
@@ -84,8 +90,8 @@ lckv_status bpe_give_tokens(const struct bpe *bpe, const struct bpe_workspace *w
             status = token_list_add(list, (lckv_token)symbols[i].token);
             was_unknown = false;
         } else if (bpe->by_score) {
-            uint32_t begin = symbols[i].begin, end = bpe_symbol_end(symbols, i, length);
-            struct text character = {word + begin, end - begin};
+            uint32_t begin = symbols[i].begin, end = bpe_symbol_end(workspace, i);
+            struct text character = {workspace->word.bytes + begin, end - begin};
             status = vocabulary_give_unknown(bpe->vocabulary, character, bpe->unknown, &was_unknown,
                                              list);
         }

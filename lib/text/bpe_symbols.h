@@ -19,24 +19,22 @@ struct bpe_symbol {
     uint32_t token;
     uint32_t previous, next;
     uint32_t urgency; /* of joining it with the next symbol: the smaller the sooner, or BPE_NONE */
-    uint32_t result;  /* what joining gives */
+    uint32_t result;  /* what joining gives, if scores decide; otherwise the merge tells */
     uint32_t begin;   /* where its bytes begin in the word */
 };
 
-/* Makes the symbols of a word; of some words there are none. */
-CHECKED lckv_status bpe_list_symbols(const struct bpe *bpe, struct bpe_workspace *workspace,
-                                     const char *word, size_t length);
+/* Makes the symbols of workspace->word; of some words there are none. */
+CHECKED lckv_status bpe_list_symbols(const struct bpe *bpe, struct bpe_workspace *workspace);
 
 /* Appends the tokens of the symbols that are left. */
 CHECKED lckv_status bpe_give_tokens(const struct bpe *bpe, const struct bpe_workspace *workspace,
-                                    const char *word, size_t length, struct token_list *list);
+                                    struct token_list *list);
 
 /* Where the bytes of a symbol end. */
-static inline uint32_t bpe_symbol_end(const struct bpe_symbol *symbols, uint32_t index,
-                                      size_t length)
+static inline uint32_t bpe_symbol_end(const struct bpe_workspace *workspace, uint32_t index)
 {
-    uint32_t next = symbols[index].next;
-    return next == BPE_NONE ? (uint32_t)length : symbols[next].begin;
+    uint32_t next = workspace->symbols[index].next;
+    return next == BPE_NONE ? (uint32_t)workspace->word.length : workspace->symbols[next].begin;
 }
 
 #endif
