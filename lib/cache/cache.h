@@ -2,9 +2,9 @@
  * The cache: pages of keys and values within a fixed budget, the sessions whose positions they
  * hold, and who may work on it now.
  *
- * A page holds positions of one slot. All pages are equally large; where slots differ in KV heads or
- * head_dim, those with less of them have more positions in a page. Only this folder and plan/ know that there
- * are fewer slots than layers. engine/ computes what the pages hold.
+ * A page holds positions of one slot. All pages are equally large; where slots differ in KV heads
+ * or head_dim, those with less of them have more positions in a page. Only this folder and plan/
+ * know that there are fewer slots than layers. engine/ computes what the pages hold.
  */
 #ifndef LCKV_CACHE_CACHE_H
 #define LCKV_CACHE_CACHE_H

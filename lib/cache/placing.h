@@ -42,8 +42,8 @@ CHECKED lckv_status placing_name_part(struct placing *placing, uint32_t number, 
                                       uint64_t index, struct saved_span span);
 
 /*
- * Gives a slot of a session its next page: numbers[i], of most_parts, is part i of the page, 0 for none. The page
- * is counted in slot->kept, not in slot->count, before placing_take.
+ * Gives a slot of a session its next page: numbers[i], of most_parts, is part i of the page, 0 for
+ * none. The page is counted in slot->kept, not in slot->count, before placing_take.
  */
 CHECKED lckv_status placing_add_page(struct placing *placing, struct slot_pages *slot,
                                      const uint32_t *numbers);

@@ -34,7 +34,7 @@ struct attention_unit {
     float *partials;           /* the slice's, [rows, n_heads, n_partials, attend_partial_floats] */
 };
 
-/* The query heads that share a KV head in the layer, and how many of them a kernel takes at once. */
+/* The query heads that share a KV head in the layer, and how many of them one call takes. */
 static inline uint32_t attention_shared(const struct lckv_model *model,
                                         const struct model_layer *layer)
 {

@@ -66,7 +66,9 @@ static struct products products_begin(struct task *task, struct source source,
 {
     const struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
-    struct products products = {.source = source, .n_columns = matrices[0]->n_columns};
+    struct products products = {.source = source};
+    for (size_t i = 0; i < n_matrices; i++)
+        products.n_columns = matrices[i]->n_columns; /* the same for all */
     products.input = source.prepared != NULL ? source.prepared
                      : pass->few             ? &w->own[task->worker->index]
                                              : &w->shared;

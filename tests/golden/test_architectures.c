@@ -120,6 +120,36 @@ START_TEST(gguf_files_have_the_same_bits)
 }
 END_TEST
 
+/* Layers that lose their window rotate as before, which shows in texts shorter than the window. */
+START_TEST(rotation_stays_when_windows_go)
+{
+    const int i = N_FIXTURES - 1;
+    enum { N = 9 };
+    lckv_token tokens[N];
+    fill_tokens(tokens, N);
+    for (size_t t = 0; t < N; t++)
+        tokens[t] %= 97;
+    ck_assert_str_eq(fixtures[i].folder, "gemma3");
+    lckv_model *windowed = open_full(path_of(i, ""));
+    lckv_model *full = convert_and_open(
+        i, (lckv_convert_options){.plan = "0_1_2", .init = LCKV_CONVERT_COPY}, "gemma3");
+    lckv_model *moved = convert_and_open(
+        i,
+        (lckv_convert_options){.plan = "0_1s_2s", .sliding_window = N, .init = LCKV_CONVERT_COPY},
+        "lckv-gemma3");
+    float *expected = logits_of(windowed, tokens, N, N);
+    float *of_full = logits_of(full, tokens, N, 1), *of_moved = logits_of(moved, tokens, N, N);
+    ck_assert_mem_eq(of_full, expected, N * 97 * sizeof *expected);
+    ck_assert_mem_eq(of_moved, expected, N * 97 * sizeof *expected);
+    free(expected);
+    free(of_full);
+    free(of_moved);
+    lckv_model_release(windowed);
+    lckv_model_release(full);
+    lckv_model_release(moved);
+}
+END_TEST
+
 /* Copies a fixture with another config.json, and tries to open it. */
 static lckv_status open_changed(int i, const char *from, const char *to)
 {
@@ -182,6 +212,7 @@ static void add_architectures(Suite *suite)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, logits_are_those_of_transformers, 0, N_FIXTURES);
     tcase_add_loop_test(tcase, gguf_files_have_the_same_bits, 0, N_FIXTURES);
+    tcase_add_test(tcase, rotation_stays_when_windows_go);
     tcase_add_loop_test(tcase, configurations_that_do_not_fit_are_refused, 0, COUNT(bad_configs));
     suite_add_tcase(suite, tcase);
 }

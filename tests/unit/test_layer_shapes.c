@@ -183,7 +183,7 @@ static lckv_cache *small_pages(const lckv_model *model, uint32_t page_positions)
                                                   .max_rows = 32});
 }
 
-/* The logits of all tokens from `begin` on: those of the prompt in one call, the others one by one. */
+/* The logits of all tokens from `begin` on: the prompt in one call, the others one by one. */
 static void evaluate(lckv_cache *cache, lckv_session *session, size_t begin, float *logits)
 {
     if (begin < N) {
