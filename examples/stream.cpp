@@ -112,8 +112,9 @@ void stream(const char *path)
     options.temperature = 0.7f;
     options.seed = 3;
     auto sampler = make<Sampler>([&](auto **s) { return lckv_sampler_create(&options, s); });
-    auto detokenizer =
-        make<Detokenizer>([&](auto **d) { return lckv_detokenizer_create(model.get(), 0, d); });
+    auto detokenizer = make<Detokenizer>([&](auto **d) {
+        return lckv_detokenizer_create(model.get(), LCKV_DETOKENIZE_CONTINUES, d);
+    });
 
     const std::string_view prompt = "One day, a little girl";
     std::vector<lckv_token> next = tokenize(model.get(), prompt);

@@ -398,10 +398,10 @@ LCKV_API lckv_status lckv_model_options_init(lckv_model_options *options, size_t
 /*
  * Opens a GGUF file (of a split model the first part, "name-00001-of-00003.gguf", beside which the
  * others are), or a Hugging Face directory (config.json, model.safetensors or its sharded
- * index, tokenizer.json). The weights are read into memory once, in the layout of the kernel set;
- * the file is not needed afterwards, unless it is mapped or streamed (lckv_weights). Files that
- * another process truncates during the open can raise SIGBUS: read such a file yourself and use
- * lckv_model_open_memory.
+ * index, tokenizer.json or tokenizer.model). The weights are read into memory once, in the layout
+ * of the kernel set; the file is not needed afterwards, unless it is mapped or streamed
+ * (lckv_weights). Files that another process truncates during the open can raise SIGBUS: read such
+ * a file yourself and use lckv_model_open_memory.
  */
 LCKV_API lckv_status lckv_model_open(const char *path, const lckv_model_options *options,
                                      lckv_model **model);
@@ -529,7 +529,7 @@ enum {
  * Some vocabularies have no token for some bytes (SmolLM2 lacks 21: control characters and bytes
  * that rarely or never occur in UTF-8). In valid UTF-8 such a byte gives the unknown token or, if
  * there is none, no token; elsewhere it gives the tokens of U+FFFD. Detokenizing does not give such
- * bytes back.
+ * bytes back. Some tokenizers also change white space or characters first, as they were trained to.
  *
  * The time is proportional to the bytes of the text. LCKV_UNSUPPORTED if a pattern of the tokenizer
  * would take more on this text (over 256 steps for each byte; those of known models take 5 to 15).
@@ -540,12 +540,17 @@ LCKV_API lckv_status lckv_tokenize(const lckv_model *model, const char *text, si
 
 /* Flags of the detokenizers. */
 enum {
-    LCKV_DETOKENIZE_SPECIAL = 1 /* special tokens give their text; otherwise they give nothing */
+    LCKV_DETOKENIZE_SPECIAL = 1,  /* special tokens give their text; otherwise they give nothing */
+    LCKV_DETOKENIZE_CONTINUES = 2 /* the tokens continue a text, so a space at its start stays */
 };
 
 /*
  * Writes the bytes of tokens, not NUL-terminated. `length` gets their number, as above. Ids that
  * the model has and its tokenizer lacks have no text.
+ *
+ * Tokenizers made with SentencePiece (Llama 2, Mistral, Phi-3) put a space in front of a text. The
+ * first token shown loses it again, unless LCKV_DETOKENIZE_CONTINUES says that the tokens continue
+ * a text, as generated tokens continue their prompt.
  */
 LCKV_API lckv_status lckv_detokenize(const lckv_model *model, const lckv_token *tokens,
                                      size_t n_tokens, uint32_t flags, char *buffer, size_t capacity,

@@ -9,6 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* An answer continues its prompt, unless the prompt ends with a token that is no text. */
+static uint32_t answer_flags(const lckv_model *model, const struct token_list *prompt)
+{
+    const char *text;
+    size_t length;
+    lckv_token_type type = LCKV_TOKEN_NORMAL;
+    if (prompt->count > 0 &&
+        lckv_model_token(model, prompt->ids[prompt->count - 1], &text, &length, &type) != LCKV_OK)
+        return 0;
+    return type == LCKV_TOKEN_CONTROL ? 0u : LCKV_DETOKENIZE_CONTINUES;
+}
+
 struct batch_job *batch_job_begin(const struct batch_model *model, struct batch_request *request)
 {
     struct batch_job *job = calloc(1, sizeof *job);
@@ -24,7 +36,8 @@ struct batch_job *batch_job_begin(const struct batch_model *model, struct batch_
     if (status == EXIT_SUCCESS)
         status = create_sampler(&job->request.sampling, &job->sampler);
     if (status == EXIT_SUCCESS && model->has_text &&
-        lckv_detokenizer_create(model->model, 0, &job->detokenizer) != LCKV_OK)
+        lckv_detokenizer_create(model->model, answer_flags(model->model, &job->tokens),
+                                &job->detokenizer) != LCKV_OK)
         status = fail_library();
     if (status == EXIT_SUCCESS)
         return job;

@@ -9,7 +9,8 @@ static lckv_status create(const struct lckv_model *model, uint32_t flags,
                           struct lckv_detokenizer **result)
 {
     struct lckv_detokenizer *detokenizer;
-    lckv_status status = argument_flags("lckv_detokenizer_create", flags, LCKV_DETOKENIZE_SPECIAL);
+    lckv_status status = argument_flags("lckv_detokenizer_create", flags,
+                                        LCKV_DETOKENIZE_SPECIAL | LCKV_DETOKENIZE_CONTINUES);
     if (status == LCKV_OK)
         status = model_check_tokenizer(model);
     if (status == LCKV_OK)

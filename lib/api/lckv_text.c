@@ -42,7 +42,7 @@ static lckv_status detokenize(const struct lckv_model *model, const lckv_token *
     const char *call = "lckv_detokenize";
     lckv_status status = argument_array(call, "tokens", tokens, n_tokens);
     if (status == LCKV_OK)
-        status = argument_flags(call, flags, LCKV_DETOKENIZE_SPECIAL);
+        status = argument_flags(call, flags, LCKV_DETOKENIZE_SPECIAL | LCKV_DETOKENIZE_CONTINUES);
     if (status == LCKV_OK)
         status = argument_buffer(call, buffer, capacity, length);
     if (status == LCKV_OK)

@@ -24,6 +24,7 @@ struct checkpoint {
     struct metadata metadata;       /* of a GGUF file; otherwise empty */
     struct text config;             /* config.json of a Hugging Face directory; otherwise empty */
     struct text tokenizer;          /* tokenizer.json; length 0 where there is none */
+    struct text sentencepiece;      /* tokenizer.model, read where there is no tokenizer.json */
     struct text tokenizer_config;   /* tokenizer_config.json; length 0 where there is none */
     struct text special_tokens_map; /* special_tokens_map.json, the same */
     struct text generation_config;  /* generation_config.json, the same */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define CHAT_TEMPLATE "chat_template.jinja"
+#define SENTENCEPIECE "tokenizer.model"
 
 lckv_status hf_path(struct checkpoint *checkpoint, const char *directory, const char *name,
                     const char **path)
@@ -37,12 +38,13 @@ bool hf_has(const char *path)
     return lstat(path, &facts) == 0;
 }
 
-/* Templates are no JSON and may begin with any character, most often with that of a tag. */
+/* Some files are no JSON: a template begins with any character, most often with that of a tag. */
 static lckv_status refuse_stand_in(const char *name, const char *path, const char *bytes,
                                    size_t length)
 {
-    return strcmp(name, CHAT_TEMPLATE) == 0 ? stand_in_refuse_template(path, bytes, length)
-                                            : stand_in_refuse_text(path, bytes, length);
+    bool is_json = strcmp(name, CHAT_TEMPLATE) != 0 && strcmp(name, SENTENCEPIECE) != 0;
+    return !is_json ? stand_in_refuse_template(path, bytes, length)
+                    : stand_in_refuse_text(path, bytes, length);
 }
 
 /* Leaves `text` alone if there is no such file. */
@@ -73,7 +75,7 @@ static lckv_status read_text(struct checkpoint *checkpoint, const char *director
 /* Fails if the directory has a tokenizer in a file of another kind. */
 static lckv_status refuse_other_tokenizers(struct checkpoint *checkpoint, const char *directory)
 {
-    static const char *const names[] = {"tokenizer.model", "vocab.json", "tekken.json"};
+    static const char *const names[] = {"vocab.json", "tekken.json"};
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < sizeof names / sizeof names[0]; i++) {
         const char *path;
@@ -103,6 +105,9 @@ static lckv_status read_tokenizer(struct checkpoint *checkpoint, const char *dir
     for (size_t i = 0; status == LCKV_OK && i < sizeof files / sizeof files[0]; i++)
         status = read_text(checkpoint, directory, files[i].name, files[i].text);
     if (status == LCKV_OK && checkpoint->tokenizer.bytes == NULL)
+        status = read_text(checkpoint, directory, SENTENCEPIECE, &checkpoint->sentencepiece);
+    if (status == LCKV_OK && checkpoint->tokenizer.bytes == NULL &&
+        checkpoint->sentencepiece.bytes == NULL)
         status = refuse_other_tokenizers(checkpoint, directory);
     if (status == LCKV_OK || status == LCKV_OUT_OF_MEMORY)
         return status;

@@ -178,6 +178,8 @@ lckv_status config_check_gguf(const struct metadata *metadata, const struct hpar
         const struct metadata_value *value = &metadata->values[i];
         const struct config_key *key;
         struct text name = value->key;
+        if (strip(&name, "lckv.tokenizer"))
+            continue; /* text/ reads it */
         if (strip(&name, hparams->architecture_name))
             key = config_key_find(KEYS_OF_ARCHITECTURE, name);
         else if (strip(&name, "lckv"))

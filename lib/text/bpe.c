@@ -5,23 +5,12 @@
 #include "text/bpe.h"
 
 #include "base/status.h"
+#include "text/bpe_symbols.h"
 #include "text/byte_level.h"
 #include "text/tokenizer.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-/*
- * Stands for a neighbour that does not exist, and for the token of a symbol that has none: one that
- * was joined to its left neighbour, or a byte without a token, which gives nothing but keeps its
- * neighbours apart.
- */
-#define NONE UINT32_MAX
-
-struct bpe_symbol {
-    uint32_t token;
-    uint32_t previous, next;
-};
 
 lckv_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, uint64_t max_merges)
 {
@@ -79,23 +68,6 @@ bool bpe_uses_merge(const struct bpe *bpe, uint32_t index)
            rank == index;
 }
 
-lckv_status token_list_add(struct token_list *list, lckv_token token)
-{
-    if (list->count == list->capacity) {
-        lckv_status status = memory_grow(list->allocator, &list->tokens, &list->capacity,
-                                         list->count + 1, sizeof token, "tokens");
-        if (status != LCKV_OK)
-            return status;
-    }
-    list->tokens[list->count++] = token;
-    return LCKV_OK;
-}
-
-void token_list_release(struct token_list *list)
-{
-    memory_free(list->allocator, list->tokens, list->capacity, sizeof list->tokens[0]);
-}
-
 void bpe_workspace_release(struct bpe_workspace *workspace)
 {
     memory_free(workspace->allocator, workspace->symbols, workspace->symbols_capacity,
@@ -145,51 +117,91 @@ static uint64_t heap_pop(struct bpe_workspace *workspace)
 
 /* ---- A word ---- */
 
-/* If the symbol at `left` and its right neighbour can be merged, puts that merge on the heap. */
-static lckv_status consider(const struct bpe *bpe, struct bpe_workspace *workspace, uint32_t left)
+/* Looks a listed merge up. */
+static bool find_rank(const struct bpe *bpe, struct bpe_symbol *left,
+                      const struct bpe_symbol *right)
 {
-    const struct bpe_symbol *symbols = workspace->symbols;
-    if (left == NONE || symbols[left].next == NONE)
-        return LCKV_OK;
-    const uint32_t pair[2] = {symbols[left].token, symbols[symbols[left].next].token};
-    uint32_t rank;
-    if (!table_find(&bpe->ranks, pair, sizeof pair, &rank))
-        return LCKV_OK;
-    return heap_push(workspace, (uint64_t)rank << 32 | left);
+    const uint32_t pair[2] = {left->token, right->token};
+    if (!table_find(&bpe->ranks, pair, sizeof pair, &left->urgency))
+        return false;
+    left->result = bpe->merges[left->urgency].result;
+    return true;
 }
 
-static lckv_status merge_symbols(const struct bpe *bpe, struct bpe_workspace *workspace)
+/* Maps scores to integers in the opposite order, none of which is BPE_NONE. */
+static uint32_t urgency_of(float score)
+{
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    return (bits & 0x80000000u) != 0 ? bits : ~bits & 0x7FFFFFFFu;
+}
+
+/* Looks for the token that these bytes are. */
+static bool find_score(const struct bpe *bpe, struct bpe_symbol *left, const char *bytes,
+                       size_t length)
+{
+    if (length > VOCABULARY_MAX_PIECE)
+        return false;
+    lckv_token token = vocabulary_find_plain(bpe->vocabulary, (struct text){bytes, length});
+    if (token < 0)
+        return false;
+    left->urgency = urgency_of((float)bpe->vocabulary->scores[token]);
+    left->result = (uint32_t)token;
+    return true;
+}
+
+/* If the symbol `index` and the next one can be joined, puts that on the heap. */
+static lckv_status consider(const struct bpe *bpe, struct bpe_workspace *workspace,
+                            const char *word, size_t length, uint32_t index)
+{
+    struct bpe_symbol *symbols = workspace->symbols;
+    if (index == BPE_NONE)
+        return LCKV_OK;
+    struct bpe_symbol *left = &symbols[index];
+    uint32_t right = left->next;
+    bool found = false;
+    if (right != BPE_NONE && bpe->by_score)
+        found = find_score(bpe, left, word + left->begin,
+                           bpe_symbol_end(symbols, right, length) - left->begin);
+    else if (right != BPE_NONE)
+        found = find_rank(bpe, left, &symbols[right]);
+    if (found)
+        return heap_push(workspace, (uint64_t)left->urgency << 32 | index);
+    left->urgency = BPE_NONE;
+    return LCKV_OK;
+}
+
+static lckv_status join_symbols(const struct bpe *bpe, struct bpe_workspace *workspace,
+                                const char *word, size_t length)
 {
     struct bpe_symbol *symbols = workspace->symbols;
     lckv_status status = LCKV_OK;
     while (status == LCKV_OK && workspace->n_candidates > 0) {
         uint64_t candidate = heap_pop(workspace);
-        const struct bpe_merge *merge = &bpe->merges[candidate >> 32];
-        uint32_t left = (uint32_t)candidate;
-        uint32_t right = symbols[left].next;
+        uint32_t index = (uint32_t)candidate;
+        struct bpe_symbol *left = &symbols[index];
         /* The candidate is outdated if one of the two was joined to another symbol meanwhile. */
-        if (symbols[left].token != merge->left || right == NONE ||
-            symbols[right].token != merge->right)
+        if (left->urgency != candidate >> 32)
             continue;
-        symbols[left].token = merge->result;
-        symbols[left].next = symbols[right].next;
-        symbols[right].token = NONE;
-        if (symbols[left].next != NONE)
-            symbols[symbols[left].next].previous = left;
-        status = consider(bpe, workspace, symbols[left].previous);
+        struct bpe_symbol *right = &symbols[left->next];
+        left->token = left->result;
+        left->next = right->next;
+        right->urgency = BPE_NONE;
+        if (left->next != BPE_NONE)
+            symbols[left->next].previous = index;
+        status = consider(bpe, workspace, word, length, left->previous);
         if (status == LCKV_OK)
-            status = consider(bpe, workspace, left);
+            status = consider(bpe, workspace, word, length, index);
     }
     return status;
 }
 
-/* The normal token that is the whole word, or -1. */
-static lckv_status find_whole(const struct bpe *bpe, struct bpe_workspace *workspace,
-                              const char *word, size_t length, lckv_token *token)
+/* Puts the word as the vocabulary spells it into *spelling, which lives as long as the word. */
+static lckv_status spell(const struct bpe *bpe, struct bpe_workspace *workspace, const char *word,
+                         size_t length, struct text *spelling)
 {
-    const struct vocabulary *vocabulary = bpe->vocabulary;
-    *token = -1;
-    if (length > vocabulary->longest_spelling)
+    *spelling = (struct text){word, length};
+    if (bpe->characters)
         return LCKV_OK;
     lckv_status status =
         memory_grow(workspace->allocator, &workspace->spelling, &workspace->spelling_capacity,
@@ -199,7 +211,23 @@ static lckv_status find_whole(const struct bpe *bpe, struct bpe_workspace *works
     size_t spelled = 0;
     for (size_t i = 0; i < length; i++)
         spelled += byte_level_spell((uint8_t)word[i], workspace->spelling + spelled);
-    lckv_token found = vocabulary_find(vocabulary, (struct text){workspace->spelling, spelled});
+    *spelling = (struct text){workspace->spelling, spelled};
+    return LCKV_OK;
+}
+
+/* The normal token that is the whole word, or -1. */
+static lckv_status find_whole(const struct bpe *bpe, struct bpe_workspace *workspace,
+                              const char *word, size_t length, lckv_token *token)
+{
+    const struct vocabulary *vocabulary = bpe->vocabulary;
+    struct text spelling;
+    *token = -1;
+    if (length > vocabulary->longest_spelling)
+        return LCKV_OK;
+    lckv_status status = spell(bpe, workspace, word, length, &spelling);
+    if (status != LCKV_OK)
+        return status;
+    lckv_token found = vocabulary_find(vocabulary, spelling);
     if (found >= 0 && vocabulary->tokens[found].type == LCKV_TOKEN_NORMAL)
         *token = found;
     return LCKV_OK;
@@ -211,36 +239,17 @@ lckv_status bpe_encode(const struct bpe *bpe, struct bpe_workspace *workspace, c
     lckv_status status = LCKV_OK;
     if (length == 0)
         return status;
-    if (bpe->ignore_merges) {
+    if (bpe->ignore_merges || (bpe->whole_newlines && word[0] == '\n')) {
         lckv_token whole;
         status = find_whole(bpe, workspace, word, length, &whole);
         if (status != LCKV_OK || whole >= 0)
             return status != LCKV_OK ? status : token_list_add(list, whole);
     }
-    status = memory_grow(workspace->allocator, &workspace->symbols, &workspace->symbols_capacity,
-                         length, sizeof workspace->symbols[0], "a word's symbols");
-    if (status != LCKV_OK)
-        return status;
-    struct bpe_symbol *symbols = workspace->symbols;
-    uint32_t count = (uint32_t)length;
-    for (uint32_t i = 0; i < count; i++) {
-        lckv_token token = bpe->vocabulary->bytes[(uint8_t)word[i]];
-        uint32_t symbol = token >= 0 ? (uint32_t)token : NONE;
-        if (token < 0 && bpe->unknown >= 0)
-            symbol = (uint32_t)bpe->unknown;
-        symbols[i] = (struct bpe_symbol){symbol, i - 1, i + 1};
-    }
-    symbols[0].previous = NONE;
-    symbols[count - 1].next = NONE;
-
+    status = bpe_list_symbols(bpe, workspace, word, length);
     workspace->n_candidates = 0;
-    for (uint32_t i = 0; status == LCKV_OK && i < count; i++)
-        status = consider(bpe, workspace, i);
+    for (uint32_t i = 0; status == LCKV_OK && i < workspace->n_symbols; i++)
+        status = consider(bpe, workspace, word, length, i);
     if (status == LCKV_OK)
-        status = merge_symbols(bpe, workspace);
-    for (uint32_t i = 0; status == LCKV_OK && i != NONE; i = symbols[i].next) {
-        if (symbols[i].token != NONE)
-            status = token_list_add(list, (lckv_token)symbols[i].token);
-    }
-    return status;
+        status = join_symbols(bpe, workspace, word, length);
+    return status == LCKV_OK ? bpe_give_tokens(bpe, workspace, word, length, list) : status;
 }

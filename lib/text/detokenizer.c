@@ -6,15 +6,16 @@
 
 #include "base/status.h"
 #include "base/utf8.h"
-#include "text/vocabulary.h"
 
 #include <string.h>
 
 void detokenizer_init(struct lckv_detokenizer *detokenizer, const struct tokenizer *tokenizer,
                       uint32_t flags, const lckv_allocator *allocator)
 {
-    *detokenizer =
-        (struct lckv_detokenizer){.tokenizer = tokenizer, .allocator = *allocator, .flags = flags};
+    *detokenizer = (struct lckv_detokenizer){.tokenizer = tokenizer,
+                                             .allocator = *allocator,
+                                             .flags = flags,
+                                             .at_begin = (flags & LCKV_DETOKENIZE_CONTINUES) == 0};
 }
 
 void detokenizer_release(struct lckv_detokenizer *detokenizer)
@@ -37,12 +38,11 @@ lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token to
                              struct text *text)
 {
     struct text added;
-    lckv_token_type type;
-    lckv_status status = tokenizer_token(detokenizer->tokenizer, token, &added, &type);
+    bool at_begin = detokenizer->at_begin;
+    lckv_status status =
+        tokenizer_show(detokenizer->tokenizer, token, detokenizer->flags, &at_begin, &added);
     if (status != LCKV_OK)
         return status;
-    if (vocabulary_hides(type) && (detokenizer->flags & LCKV_DETOKENIZE_SPECIAL) == 0)
-        added.length = 0;
 
     /* Room for the text given last and its NUL, the waiting bytes, the new ones and their NUL. */
     size_t needed = detokenizer->given + detokenizer->waiting + 2;
@@ -53,6 +53,7 @@ lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token to
     if (status != LCKV_OK)
         return status;
     take_back(detokenizer);
+    detokenizer->at_begin = at_begin;
     char *buffer = detokenizer->buffer;
     memcpy(buffer + detokenizer->waiting, added.bytes, added.length);
     size_t length = detokenizer->waiting + added.length;
@@ -66,6 +67,7 @@ lckv_status detokenizer_push(struct lckv_detokenizer *detokenizer, lckv_token to
 
 struct text detokenizer_flush(struct lckv_detokenizer *detokenizer)
 {
+    detokenizer->at_begin = (detokenizer->flags & LCKV_DETOKENIZE_CONTINUES) == 0;
     if (detokenizer->buffer == NULL)
         return (struct text){"", 0};
     take_back(detokenizer);

@@ -16,6 +16,7 @@ struct lckv_detokenizer {
     char *buffer; /* the text given last, then the bytes that wait for the next one */
     size_t capacity;
     size_t given, waiting;
+    bool at_begin; /* of a text */
 };
 
 void detokenizer_init(struct lckv_detokenizer *detokenizer, const struct tokenizer *tokenizer,

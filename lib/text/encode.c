@@ -1,8 +1,8 @@
 /*
  * Turns bytes into tokens. Special tokens are found first; the text between them is normalised and
  * cut into words, and each word is encoded. Special tokens that are normalized are found in the
- * text that the normaliser gives. Bytes that are no UTF-8 become words of their own, so that no
- * byte is an error.
+ * text that the normaliser gives. Bytes that are no UTF-8 become words of their own, or characters
+ * of their own, so that no byte is an error.
  */
 #include "text/tokenizer_parts.h"
 
@@ -25,7 +25,9 @@ struct encoding {
     struct matcher matcher;
     struct normalizing normalizing;
     struct splitter splitter;
+    struct text_buffer prepared; /* by spacing_apply */
     struct bpe_workspace workspace;
+    struct unigram_workspace unigram_workspace;
     size_t *ends; /* of the parts of a stretch of text, in it and then in its normal form */
     size_t ends_capacity;
     struct token_list tokens;
@@ -34,6 +36,9 @@ struct encoding {
 static lckv_status encode_word(void *context, const char *word, size_t length)
 {
     struct encoding *encoding = context;
+    if (encoding->tokenizer->is_unigram)
+        return unigram_encode(&encoding->tokenizer->unigram, &encoding->unigram_workspace, word,
+                              length, &encoding->tokens);
     return bpe_encode(&encoding->tokenizer->bpe, &encoding->workspace, word, length,
                       &encoding->tokens);
 }
@@ -61,6 +66,59 @@ static lckv_status encode_invalid(struct encoding *encoding, const char *text, s
     return status;
 }
 
+/* Encodes what spacing_apply gave, word by word. */
+static lckv_status encode_prepared(struct encoding *encoding, const char *text, size_t length)
+{
+    const struct spacing *spacing = &encoding->tokenizer->spacing;
+    lckv_status status = LCKV_OK;
+    while (status == LCKV_OK && length > 0) {
+        size_t word = spacing_word(spacing, text, length);
+        status = encode_word(encoding, text, word);
+        text += word;
+        length -= word;
+    }
+    return status;
+}
+
+/* Encodes a stretch of text with a spaced vocabulary. */
+static lckv_status encode_spaced(struct encoding *encoding, const char *text, size_t length)
+{
+    const struct tokenizer *tokenizer = encoding->tokenizer;
+    struct special_finder finder;
+    struct special_match match;
+    lckv_status status = spacing_apply(&tokenizer->spacing, text, length, text == encoding->text,
+                                       &encoding->prepared);
+    struct text prepared = text_buffer_text(&encoding->prepared);
+    if (status != LCKV_OK || !tokenizer->spacing.before_added)
+        return status != LCKV_OK ? status
+                                 : encode_prepared(encoding, prepared.bytes, prepared.length);
+    status =
+        special_finder_init(&finder, &tokenizer->special_tokens[1], &tokenizer->arena.allocator,
+                            prepared.bytes, prepared.length, false);
+    if (status != LCKV_OK)
+        return status;
+    size_t plain = 0;
+    while (status == LCKV_OK && special_finder_next(&finder, &match)) {
+        if (match.begin > plain)
+            status = encode_prepared(encoding, prepared.bytes + plain, match.begin - plain);
+        if (status == LCKV_OK)
+            status = token_list_add(&encoding->tokens, match.id);
+        plain = match.end;
+    }
+    special_finder_release(&finder);
+    return status == LCKV_OK
+               ? encode_prepared(encoding, prepared.bytes + plain, prepared.length - plain)
+               : status;
+}
+
+/* Encodes a stretch of normalised text, in which there are no special tokens. */
+static lckv_status encode_between(struct encoding *encoding, const char *text, size_t length)
+{
+    return encoding->tokenizer->vocabulary.metaspace
+               ? encode_spaced(encoding, text, length)
+               : splitter_run(&encoding->splitter, text, length);
+}
+
 /* Finds the tokens of one part of a normalised text; *plain is the first byte not encoded yet. */
 static lckv_status encode_normalized(struct encoding *encoding, struct text text, size_t begin,
                                      size_t end, bool is_plain, size_t *plain)
@@ -76,7 +134,7 @@ static lckv_status encode_normalized(struct encoding *encoding, struct text text
     while (status == LCKV_OK && special_finder_next(&finder, &match)) {
         size_t gap_end = begin + match.begin;
         if (gap_end > *plain)
-            status = splitter_run(&encoding->splitter, text.bytes + *plain, gap_end - *plain);
+            status = encode_between(encoding, text.bytes + *plain, gap_end - *plain);
         if (status == LCKV_OK)
             status = token_list_add(&encoding->tokens, match.id);
         *plain = begin + match.end;
@@ -105,13 +163,16 @@ static lckv_status list_ends(struct encoding *encoding, size_t begin, size_t end
 }
 
 /*
- * Encodes the valid UTF-8 in [begin, end), in which there are no tokens but normalized ones. They
- * are looked for in each part of the text for itself.
+ * Encodes the text in [begin, end), in which there are no tokens but normalized ones. They are
+ * looked for in each part of the text for itself. The text must be valid UTF-8 unless the
+ * vocabulary is spaced, for then there is no normaliser.
  */
 static lckv_status encode_valid(struct encoding *encoding, size_t begin, size_t end)
 {
     struct text text = {encoding->text + begin, end - begin};
-    bool has_normalized = encoding->tokenizer->special_tokens[1].longest > 0;
+    const struct tokenizer *tokenizer = encoding->tokenizer;
+    bool has_normalized =
+        tokenizer->special_tokens[1].longest > 0 && !tokenizer->spacing.before_added;
     size_t n_ends = 0, plain = 0, from = 0;
     lckv_status status = has_normalized ? list_ends(encoding, begin, end, &n_ends) : LCKV_OK;
     if (status == LCKV_OK)
@@ -123,7 +184,7 @@ static lckv_status encode_valid(struct encoding *encoding, size_t begin, size_t 
         from = to;
     }
     if (status == LCKV_OK && plain < text.length)
-        status = splitter_run(&encoding->splitter, text.bytes + plain, text.length - plain);
+        status = encode_between(encoding, text.bytes + plain, text.length - plain);
     return status;
 }
 
@@ -132,6 +193,8 @@ static lckv_status encode_plain(struct encoding *encoding, size_t begin, size_t 
 {
     const char *text = encoding->text;
     lckv_status status = LCKV_OK;
+    if (encoding->tokenizer->vocabulary.metaspace)
+        return begin < end ? encode_valid(encoding, begin, end) : LCKV_OK;
     for (size_t at = begin; status == LCKV_OK && at < end;) {
         size_t valid = utf8_valid_run(text + at, end - at);
         if (valid > 0)
@@ -229,7 +292,9 @@ lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char
     struct encoding encoding = {.tokenizer = tokenizer,
                                 .text = text != NULL ? text : "", /* of no bytes */
                                 .parts = parts,
+                                .prepared.allocator = allocator,
                                 .workspace.allocator = allocator,
+                                .unigram_workspace.allocator = allocator,
                                 .tokens.allocator = allocator};
     lckv_status status = matcher_init(&encoding.matcher, tokenizer->pretokenizer.memory);
     if (status != LCKV_OK)
@@ -244,6 +309,8 @@ lckv_status tokenizer_encode_parts(const struct tokenizer *tokenizer, const char
     normalizing_release(&encoding.normalizing);
     matcher_release(&encoding.matcher);
     bpe_workspace_release(&encoding.workspace);
+    unigram_workspace_release(&encoding.unigram_workspace);
+    text_buffer_release(&encoding.prepared);
     memory_free(allocator, encoding.ends, encoding.ends_capacity, sizeof encoding.ends[0]);
     token_list_release(&encoding.tokens);
     return status;

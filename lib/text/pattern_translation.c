@@ -13,10 +13,11 @@
     "\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}" \
     "\\x{3000}"
 
-/* Oniguruma's \w, in which these fractions and superscripts are, but no joiners. */
-#define WORDS                                                                                  \
-    "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\x{24B6}-\\x{24E9}" \
-    "\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}"
+/* Oniguruma's \w: no joiners; but these superscripts and fractions outside of sets only. */
+#define SET_WORDS                                                                          \
+    "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-" \
+    "\\x{1F169}\\x{1F170}-\\x{1F189}"
+#define WORDS SET_WORDS "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
 #define BOUNDARY "(?:(?<=[" WORDS "])(?![" WORDS "])|(?<![" WORDS "])(?=[" WORDS "]))"
 
 struct translation {
@@ -94,8 +95,8 @@ static const struct {
     char letter;
     const char *outside, *in_class;
 } escapes[] = {
-    {'s', "[" SPACES "]", SPACES}, {'S', "[^" SPACES "]", "\\S\\x{180E}"},
-    {'w', "[" WORDS "]", WORDS},   {'W', "[^" WORDS "]", NULL},
+    {'s', "[" SPACES "]", SPACES},   {'S', "[^" SPACES "]", "\\S\\x{180E}"},
+    {'w', "[" WORDS "]", SET_WORDS}, {'W', "[^" WORDS "]", NULL},
     {'b', BOUNDARY, NULL},
 };
 #define N_ESCAPES (sizeof escapes / sizeof escapes[0])

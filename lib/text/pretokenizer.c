@@ -20,7 +20,6 @@ void pretokenizer_release(struct pretokenizer *pretokenizer)
     pcre2_general_context_free(pretokenizer->memory);
 }
 
-/* Two texts of one kind would need the same buffer. */
 static bool has_step(const struct pretokenizer *pretokenizer, enum pretokenizer_behavior behavior)
 {
     for (size_t i = 0; i < pretokenizer->n_steps; i++) {
@@ -36,10 +35,12 @@ lckv_status pretokenizer_add(struct pretokenizer *pretokenizer, struct text patt
     if (pretokenizer->n_steps == PRETOKENIZER_MAX_STEPS)
         return fail(LCKV_UNSUPPORTED, "more than %d pre-tokenizer steps", PRETOKENIZER_MAX_STEPS);
     bool changes_text = behavior == PRETOKENIZER_PREFIX || behavior == PRETOKENIZER_SPELL;
-    if (changes_text && has_step(pretokenizer, behavior))
-        return fail(LCKV_UNSUPPORTED, "two pre-tokenizer steps that %s, expected one",
-                    behavior == PRETOKENIZER_PREFIX ? "put a blank before the text"
-                                                    : "spell bytes as characters");
+    /* Each has one buffer, and a blank is no character of the alphabet. */
+    if (changes_text && has_step(pretokenizer, PRETOKENIZER_SPELL))
+        return fail(LCKV_UNSUPPORTED,
+                    "a pre-tokenizer step that changes the text behind one that spells its bytes");
+    if (behavior == PRETOKENIZER_PREFIX && has_step(pretokenizer, PRETOKENIZER_PREFIX))
+        return fail(LCKV_UNSUPPORTED, "two pre-tokenizer steps that put a blank before the text");
     struct pretokenizer_step *step = &pretokenizer->steps[pretokenizer->n_steps];
     *step = (struct pretokenizer_step){
         .behavior = behavior, .inverted = inverted, .pattern.text = {"", 0}};

@@ -16,7 +16,7 @@
 #define PRETOKENIZER_GPT2 \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-/* What becomes of matches and of the texts between them. All are pieces; empty ones vanish. */
+/* What becomes of matches and of the texts between them. All are fragments; empty ones vanish. */
 enum pretokenizer_behavior {
     PRETOKENIZER_ISOLATED,             /* each stays for itself */
     PRETOKENIZER_REMOVED,              /* matches vanish */

@@ -190,6 +190,11 @@ lckv_status special_ids_check(const struct special_ids *ids, uint32_t n_tokens)
     return LCKV_OK;
 }
 
+const char *special_ids_key(lckv_special special)
+{
+    return special_keys[special];
+}
+
 lckv_status special_ids_write(const struct special_ids *ids, struct metadata *metadata)
 {
     lckv_status status = LCKV_OK;

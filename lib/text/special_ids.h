@@ -38,6 +38,9 @@ CHECKED lckv_status special_ids_read_metadata(struct special_ids *ids,
 /* LCKV_BAD_FORMAT, with the key, if a special id of a GGUF file is not below `n_tokens`. */
 CHECKED lckv_status special_ids_check(const struct special_ids *ids, uint32_t n_tokens);
 
+/* The key of GGUF metadata that names the token. */
+const char *special_ids_key(lckv_special special);
+
 /* Writes keys from which special_ids_read_metadata reads the same ids. */
 CHECKED lckv_status special_ids_write(const struct special_ids *ids, struct metadata *metadata);
 

@@ -38,10 +38,9 @@ static int compare(const void *a, const void *b)
 
 static bool is_special(const struct special_tokens *specials, const struct vocabulary_token *token)
 {
-    return token->text.length > 0 &&
+    return token->spelling.length > 0 && (token->flags & TOKEN_WEIGHED) == 0 &&
            ((token->flags & TOKEN_NORMALIZED) != 0) == specials->normalized &&
-           (token->type == LCKV_TOKEN_CONTROL || token->type == LCKV_TOKEN_USER_DEFINED ||
-            token->type == LCKV_TOKEN_UNKNOWN);
+           vocabulary_is_special(token->type);
 }
 
 static lckv_status reverse(struct arena *scratch, struct text text, struct text *reversed)
@@ -76,7 +75,7 @@ static lckv_status list_endings(struct building *building, struct arena *scratch
     for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
         if (is_special(specials, &vocabulary->tokens[id])) {
             n_specials++;
-            length += vocabulary->tokens[id].text.length;
+            length += vocabulary->tokens[id].spelling.length;
         }
     }
     if (building->normalizing != NULL)
@@ -88,7 +87,7 @@ static lckv_status list_endings(struct building *building, struct arena *scratch
         const struct vocabulary_token *token = &vocabulary->tokens[id];
         if (!is_special(specials, token))
             continue;
-        struct text text = token->text;
+        struct text text = token->spelling;
         status = normalise(building, &text, &total);
         if (status != LCKV_OK || text.length == 0)
             continue;

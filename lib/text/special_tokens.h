@@ -1,7 +1,7 @@
 /*
  * Special tokens in text. Before anything else looks at the text, control and user-defined tokens
- * are found where their text occurs: the leftmost first, and the longest of those that begin at one
- * byte.
+ * are found where their spelling occurs: the leftmost first, and the longest of those that begin at
+ * one byte.
  *
  * An automaton (by Aho and Corasick, built from the reversed tokens) reads the text from its end.
  * So it knows at each byte the longest token that begins there. A byte costs a few steps, however

@@ -28,80 +28,80 @@ void splitter_release(struct splitter *splitter)
 
 static lckv_status run_steps(struct splitter *splitter, size_t n_done, struct text text);
 
-/* ---- Pieces of one text ---- */
+/* ---- Fragments of one text ---- */
 
 /* A match, or the text between two; or several of them that were merged. */
-struct piece {
+struct fragment {
     size_t begin, end;
     bool is_match;
 };
 
-/* The pieces that one step makes of a text. The last one may still be merged with the next. */
-struct pieces {
+/* The fragments that one step makes of a text. The last one may still be merged with the next. */
+struct fragments {
     struct splitter *splitter;
     size_t n_done; /* steps, with this one */
     enum pretokenizer_behavior behavior;
     struct text text;
-    struct piece waiting;
+    struct fragment waiting;
     bool is_waiting;
 };
 
-static lckv_status give(struct pieces *pieces, const struct piece *piece)
+static lckv_status give(struct fragments *fragments, const struct fragment *fragment)
 {
-    struct text text = {pieces->text.bytes + piece->begin, piece->end - piece->begin};
-    return text.length > 0 ? run_steps(pieces->splitter, pieces->n_done, text) : LCKV_OK;
+    struct text text = {fragments->text.bytes + fragment->begin, fragment->end - fragment->begin};
+    return text.length > 0 ? run_steps(fragments->splitter, fragments->n_done, text) : LCKV_OK;
 }
 
-/* Whether the piece joins the one that waits. */
-static bool merges(const struct pieces *pieces, const struct piece *piece)
+/* Whether the fragment joins the one that waits. */
+static bool merges(const struct fragments *fragments, const struct fragment *fragment)
 {
-    bool waits_match = pieces->waiting.is_match;
-    switch (pieces->behavior) {
+    bool waits_match = fragments->waiting.is_match;
+    switch (fragments->behavior) {
     case PRETOKENIZER_MERGED_WITH_PREVIOUS:
-        return piece->is_match && !waits_match;
+        return fragment->is_match && !waits_match;
     case PRETOKENIZER_MERGED_WITH_NEXT:
-        return !piece->is_match && waits_match;
+        return !fragment->is_match && waits_match;
     case PRETOKENIZER_CONTIGUOUS:
-        return piece->is_match == waits_match;
+        return fragment->is_match == waits_match;
     default:
         return false;
     }
 }
 
-static lckv_status add_piece(struct pieces *pieces, const struct piece *piece)
+static lckv_status add_fragment(struct fragments *fragments, const struct fragment *fragment)
 {
-    if (pieces->behavior == PRETOKENIZER_ISOLATED)
-        return give(pieces, piece);
-    if (pieces->behavior == PRETOKENIZER_REMOVED)
-        return piece->is_match ? LCKV_OK : give(pieces, piece);
-    if (pieces->is_waiting && merges(pieces, piece)) {
-        pieces->waiting.end = piece->end;
-        pieces->waiting.is_match = piece->is_match;
+    if (fragments->behavior == PRETOKENIZER_ISOLATED)
+        return give(fragments, fragment);
+    if (fragments->behavior == PRETOKENIZER_REMOVED)
+        return fragment->is_match ? LCKV_OK : give(fragments, fragment);
+    if (fragments->is_waiting && merges(fragments, fragment)) {
+        fragments->waiting.end = fragment->end;
+        fragments->waiting.is_match = fragment->is_match;
         return LCKV_OK;
     }
-    lckv_status status = pieces->is_waiting ? give(pieces, &pieces->waiting) : LCKV_OK;
-    pieces->waiting = *piece;
-    pieces->is_waiting = true;
+    lckv_status status = fragments->is_waiting ? give(fragments, &fragments->waiting) : LCKV_OK;
+    fragments->waiting = *fragment;
+    fragments->is_waiting = true;
     return status;
 }
 
 static lckv_status split(struct splitter *splitter, size_t n_done, struct text text)
 {
     const struct pretokenizer_step *step = &splitter->pretokenizer->steps[n_done];
-    struct pieces pieces = {splitter, n_done + 1, step->behavior, text, {0, 0, false}, false};
+    struct fragments fragments = {splitter, n_done + 1, step->behavior, text, {0, 0, false}, false};
     struct matcher_search search = matcher_search(&step->pattern, text);
     size_t end = 0; /* of the last match */
     for (;;) {
         bool found;
         lckv_status status = matcher_next(splitter->matcher, &search, &found);
-        const struct piece gap = {end, found ? search.begin : text.length, step->inverted};
+        const struct fragment gap = {end, found ? search.begin : text.length, step->inverted};
         if (status == LCKV_OK && gap.end > gap.begin)
-            status = add_piece(&pieces, &gap);
+            status = add_fragment(&fragments, &gap);
         if (status == LCKV_OK && !found)
-            return pieces.is_waiting ? give(&pieces, &pieces.waiting) : LCKV_OK;
-        const struct piece match = {search.begin, search.end, !step->inverted};
+            return fragments.is_waiting ? give(&fragments, &fragments.waiting) : LCKV_OK;
+        const struct fragment match = {search.begin, search.end, !step->inverted};
         if (status == LCKV_OK)
-            status = add_piece(&pieces, &match);
+            status = add_fragment(&fragments, &match);
         if (status != LCKV_OK)
             return status;
         end = search.end;

@@ -15,6 +15,7 @@ static const char *const end_texts[] = {
     "<|im_end|>",
     "<|end|>",
     "<end_of_turn>",
+    "<turn|>",
     "<|endoftext|>",
     "<|end_of_text|>",
     "<EOT>",
@@ -25,9 +26,10 @@ static const char *const end_texts[] = {
     "<|return|>",
     "<|call|>",
     "</s>",
+    "<eos>",
 };
 #define N_END_TEXTS (sizeof end_texts / sizeof end_texts[0])
-#define N_TURN_TEXTS 10 /* so many of them, from the first on, may be the end-of-turn token */
+#define N_TURN_TEXTS 11 /* so many of them, from the first on, may be the end-of-turn token */
 
 static lckv_status find_end_tokens(struct tokenizer *tokenizer)
 {
@@ -48,6 +50,15 @@ static lckv_status find_end_tokens(struct tokenizer *tokenizer)
     if (status == LCKV_OK)
         status = special_ids_add_end(ids, *eot);
     return status;
+}
+
+/* Whether bytes that are no UTF-8 have tokens. */
+static bool keeps_invalid(const struct vocabulary *vocabulary)
+{
+    bool keeps = true;
+    for (int byte = 0x80; byte < 256; byte++)
+        keeps = keeps && vocabulary->bytes[byte] >= 0;
+    return keeps;
 }
 
 /* The normalized tokens are looked for in normalised text, so their own is normalised, too. */
@@ -86,6 +97,7 @@ static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoi
     for (size_t i = 0; i < N_SPECIALS; i++)
         tokenizer->names_special[i] = tokenizer->ids.special[i] >= 0;
     tokenizer->n_ids = tokenizer->vocabulary.n_tokens;
+    tokenizer->spacing.keep_invalid = keeps_invalid(&tokenizer->vocabulary);
     if (status == LCKV_OK)
         status = find_end_tokens(tokenizer);
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
@@ -95,7 +107,7 @@ static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoi
 static lckv_status is_described(const struct checkpoint *checkpoint, bool *described)
 {
     struct text model = {"", 0};
-    *described = checkpoint->tokenizer.length > 0;
+    *described = checkpoint->tokenizer.length > 0 || checkpoint->sentencepiece.length > 0;
     if (checkpoint->no_tokenizer != NULL)
         return fail(LCKV_UNSUPPORTED, "%s", checkpoint->no_tokenizer);
     if (checkpoint->kind != CHECKPOINT_GGUF)
@@ -179,15 +191,32 @@ struct text tokenizer_chat_template(const struct tokenizer *tokenizer)
     return tokenizer->chat_template;
 }
 
-/* The text that a token adds when detokenized: none if the token is hidden. */
-static lckv_status shown_text(const struct tokenizer *tokenizer, lckv_token token, uint32_t flags,
-                              struct text *text)
+lckv_status tokenizer_show(const struct tokenizer *tokenizer, lckv_token token, uint32_t flags,
+                           bool *at_begin, struct text *text)
 {
-    lckv_token_type type;
+    const struct spacing *spacing = &tokenizer->spacing;
+    lckv_token_type type = LCKV_TOKEN_UNUSED;
     lckv_status status = tokenizer_token(tokenizer, token, text, &type);
-    if (status == LCKV_OK && (flags & LCKV_DETOKENIZE_SPECIAL) == 0 && vocabulary_hides(type))
+    if (status != LCKV_OK)
+        return status;
+    if ((flags & LCKV_DETOKENIZE_SPECIAL) == 0 && vocabulary_hides(type))
         text->length = 0;
-    return status;
+    if (!*at_begin || text->length == 0)
+        return LCKV_OK;
+    bool drop = spacing->drop_prefix && text->bytes[0] == ' ';
+    *text = (struct text){text->bytes + drop, text->length - drop};
+    *at_begin = drop && spacing->trim_begin && text->length == 0;
+    return LCKV_OK;
+}
+
+bool tokenizer_begins_after(const struct tokenizer *tokenizer, lckv_token previous)
+{
+    struct text text;
+    lckv_token_type type;
+    if (previous < 0 || previous == tokenizer->ids.special[LCKV_SPECIAL_BOS])
+        return true;
+    return tokenizer->spacing.prefix == SPACING_EACH_PREFIX &&
+           tokenizer_token(tokenizer, previous, &text, &type) == LCKV_OK && vocabulary_hides(type);
 }
 
 lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token *tokens,
@@ -196,8 +225,9 @@ lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token
 {
     struct text text;
     size_t needed = 0;
+    bool begins = (flags & LCKV_DETOKENIZE_CONTINUES) == 0, at_begin = begins;
     for (size_t i = 0; i < n_tokens; i++) {
-        lckv_status status = shown_text(tokenizer, tokens[i], flags, &text);
+        lckv_status status = tokenizer_show(tokenizer, tokens[i], flags, &at_begin, &text);
         if (status != LCKV_OK)
             return fail_in(status, "token %zu of %zu", i, n_tokens);
         if (!checked_add(needed, text.length, &needed))
@@ -207,8 +237,9 @@ lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lckv_token
     if (needed > capacity)
         return fail(LCKV_BUFFER_TOO_SMALL, "the text has %zu bytes, the buffer %zu", needed,
                     capacity);
+    at_begin = begins;
     for (size_t i = 0, at = 0; i < n_tokens; i++) {
-        lckv_status status = shown_text(tokenizer, tokens[i], flags, &text);
+        lckv_status status = tokenizer_show(tokenizer, tokens[i], flags, &at_begin, &text);
         if (status != LCKV_OK || text.length > capacity - at)
             return fail(LCKV_INVALID_ARGUMENT, "the tokens changed while they were read");
         if (text.length > 0)

@@ -58,6 +58,19 @@ CHECKED lckv_status tokenizer_decode(const struct tokenizer *tokenizer, const lc
 /* As lckv_model_token; LCKV_INVALID_ARGUMENT for an id out of range. */
 CHECKED lckv_status tokenizer_token(const struct tokenizer *tokenizer, lckv_token token,
                                     struct text *text, lckv_token_type *type);
+
+/*
+ * The text that a token adds when detokenized: none if the token is hidden. *at_begin is true while
+ * nothing of the text has been shown; a space that only stands for its begin is then left out.
+ */
+CHECKED lckv_status tokenizer_show(const struct tokenizer *tokenizer, lckv_token token,
+                                   uint32_t flags, bool *at_begin, struct text *text);
+
+/*
+ * Whether a text that follows this token (-1: none) is a text of its own, so that the space in
+ * front of it means nothing.
+ */
+CHECKED bool tokenizer_begins_after(const struct tokenizer *tokenizer, lckv_token previous);
 const struct special_ids *tokenizer_special_ids(const struct tokenizer *tokenizer);
 
 /* The source of the chat template, of length 0 if there is none. */

@@ -10,8 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-const char *const tokenizer_flag_keys[N_TOKEN_FLAGS] = {KEY_STRIP_LEFT, KEY_STRIP_RIGHT,
-                                                        KEY_SINGLE_WORD, KEY_NORMALIZED};
+const char *const tokenizer_flag_keys[N_TOKEN_FLAGS] = {
+    KEY_STRIP_LEFT, KEY_STRIP_RIGHT, KEY_SINGLE_WORD, KEY_NORMALIZED, KEY_WEIGHED};
 
 /* Finds the array with that key. *value becomes NULL if it is missing. */
 static lckv_status get_array(const struct metadata *metadata, const char *key, uint32_t type,
@@ -67,16 +67,22 @@ static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct met
     return status == LCKV_OK ? status : fail_in(status, "%s", KEY_TOKENS);
 }
 
-/* Reads merges, "left right". Those whose texts are no tokens can never happen, and are skipped. */
+/*
+ * Reads merges, "left right". Those whose texts are no tokens can never happen, and are skipped.
+ * Where scores decide there are none.
+ */
 static lckv_status read_merges(struct tokenizer *tokenizer, const struct metadata *metadata)
 {
     const struct metadata_value *merges;
+    if (tokenizer->is_unigram || tokenizer->bpe.by_score)
+        return bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, 0);
     lckv_status status = require_array(metadata, KEY_MERGES, METADATA_STRING, &merges);
     if (status == LCKV_OK)
         status = bpe_init(&tokenizer->bpe, &tokenizer->vocabulary, merges->count);
     for (uint64_t i = 0; status == LCKV_OK && i < merges->count; i++) {
         struct text merge = merges->as.strings[i];
-        const char *space = merge.length > 0 ? memchr(merge.bytes, ' ', merge.length) : NULL;
+        const char *space =
+            merge.length > 0 ? memchr(merge.bytes + 1, ' ', merge.length - 1) : NULL;
         size_t left = space != NULL ? (size_t)(space - merge.bytes) : 0;
         if (left == 0 || left + 1 == merge.length)
             return fail(LCKV_BAD_FORMAT,
@@ -220,17 +226,24 @@ lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer, const struct me
 {
     struct text model = {"", 0}, chat_template = {"", 0};
     lckv_status status = metadata_get_text(metadata, KEY_MODEL, &model, NULL);
-    if (status == LCKV_OK && !text_equals(model, "gpt2"))
-        return fail(LCKV_UNSUPPORTED, "%s: tokenizer %s is not supported, expected \"gpt2\"",
+    bool is_spaced = tokenizer_is_spaced(model);
+    if (status == LCKV_OK && !is_spaced && !text_equals(model, "gpt2"))
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: tokenizer %s is not supported, expected \"gpt2\", \"llama\", \"t5\" or "
+                    "\"gemma4\"",
                     KEY_MODEL, quoted(model.bytes, model.length).text);
+    if (status == LCKV_OK && is_spaced)
+        status = tokenizer_read_spacing(tokenizer, metadata, model);
     if (status == LCKV_OK)
         status = read_vocabulary(tokenizer, metadata);
     if (status == LCKV_OK)
         status = read_merges(tokenizer, metadata);
-    if (status == LCKV_OK)
+    if (status == LCKV_OK && !is_spaced)
         status = read_pretokenizer(tokenizer, metadata);
     if (status == LCKV_OK)
         status = read_rules(tokenizer, metadata);
+    if (status == LCKV_OK && is_spaced)
+        status = tokenizer_read_scores(tokenizer, metadata, model);
     if (status == LCKV_OK)
         status = metadata_get_text(metadata, KEY_CHAT_TEMPLATE, &chat_template, NULL);
     if (status != LCKV_OK)

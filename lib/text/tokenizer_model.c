@@ -1,23 +1,24 @@
 /*
- * Reads the model of tokenizer.json: vocabulary, added tokens and merges.
+ * Reads a BPE model of tokenizer.json: vocabulary and merges. tokenizer_unigram.c reads the other
+ * kind.
  */
 #include "text/tokenizer_parts.h"
 
 #include "base/status.h"
 #include "base/text.h"
+#include "text/metaspace.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #define TOKENIZER "tokenizer.json"
 #define MODEL TOKENIZER ": model"
-#define ADDED TOKENIZER ": added_tokens"
 
 /* Refuses options of the model that are not absent, null, false, 0 or "". */
 static lckv_status check_unused_options(const struct json_value *model)
 {
     static const char *const options[] = {"dropout", "continuing_subword_prefix",
-                                          "end_of_word_suffix", "byte_fallback"};
+                                          "end_of_word_suffix"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         const struct json_value *value = json_find(model, options[i]);
         double number = 1;
@@ -61,95 +62,22 @@ static lckv_status read_id(const struct json_value *value, int64_t *id)
 static lckv_status count_tokens(const struct json_value *vocab, const struct json_value *added,
                                 uint64_t *n_tokens)
 {
-    int64_t largest = -1;
-    size_t i = 0;
+    *n_tokens = 0;
     for (const struct json_value *value = json_first(vocab); value != NULL;
          value = json_next(vocab, value)) {
         int64_t id;
         lckv_status status = read_id(value, &id);
         if (status != LCKV_OK)
             return status;
-        if (id > largest)
-            largest = id;
+        if ((uint64_t)id >= *n_tokens)
+            *n_tokens = (uint64_t)id + 1;
     }
-    for (const struct json_value *entry = json_first(added); entry != NULL;
-         entry = json_next(added, entry), i++) {
-        uint32_t id = 0;
-        bool found;
-        lckv_status status = json_get_u32(entry, ADDED, "id", &id, &found);
-        if (status != LCKV_OK)
-            return status;
-        if (!found || id >= TOKENIZER_MAX_TOKENS)
-            return fail(LCKV_BAD_FORMAT, ADDED ": id of entry %zu: expected an integer below %u", i,
-                        TOKENIZER_MAX_TOKENS);
-        if (id > largest)
-            largest = id;
-    }
-    *n_tokens = (uint64_t)(largest + 1);
-    return LCKV_OK;
+    return tokenizer_count_added(added, n_tokens);
 }
 
-/*
- * Hugging Face's tokenizers numbers added tokens itself: from the size of the vocabulary on, in the
- * order of the list, unless the vocabulary has their text. Files that it wrote give the same ids;
- * in others it is not known which of the two ids a model was trained with.
- */
-static lckv_status check_added_id(struct text content, uint32_t id, uint32_t next)
-{
-    if (id == next)
-        return LCKV_OK;
-    return fail(LCKV_UNSUPPORTED,
-                ADDED ": %s has id %" PRIu32 "; expected %" PRIu32
-                      ", the next one, which other readers of the file give it",
-                quoted(content.bytes, content.length).text, id, next);
-}
-
-/* `next` is the id of the next token that the vocabulary does not have. */
-static lckv_status set_added_token(struct vocabulary *vocabulary, const struct json_value *entry,
-                                   uint32_t *next)
-{
-    static const char *const flag_names[N_TOKEN_FLAGS] = {"lstrip", "rstrip", "single_word",
-                                                          "normalized"};
-    uint32_t id = 0;
-    struct text content = {"", 0};
-    bool found = false, special = false, flags[N_TOKEN_FLAGS] = {false};
-    lckv_status status = json_get_u32(entry, ADDED, "id", &id, NULL);
-    if (status == LCKV_OK)
-        status = json_get_text(entry, ADDED, "content", &content, &found);
-    if (status == LCKV_OK && !found)
-        return fail(LCKV_BAD_FORMAT, ADDED ": content of id %" PRIu32 ": expected a string", id);
-    if (status == LCKV_OK)
-        status = tokenizer_check_members(entry, ADDED,
-                                         "id content single_word lstrip rstrip normalized special");
-    if (status == LCKV_OK)
-        status = json_get_bool(entry, ADDED, "special", &special, NULL);
-    for (size_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
-        status = json_get_bool(entry, ADDED, flag_names[i], &flags[i], NULL);
-    if (status != LCKV_OK)
-        return status;
-
-    /* Of a text that is listed already the id that it has counts, and of its flags the last. */
-    lckv_token listed = vocabulary_find(vocabulary, content);
-    if (listed < 0) {
-        status = vocabulary_set(vocabulary, id, content, LCKV_TOKEN_USER_DEFINED);
-        if (status == LCKV_OK)
-            status = check_added_id(content, id, *next);
-        if (status != LCKV_OK)
-            return status;
-        listed = (lckv_token)id;
-    }
-    if ((uint32_t)listed >= *next)
-        *next = (uint32_t)listed + 1;
-    struct vocabulary_token *token = &vocabulary->tokens[listed];
-    token->type = special ? LCKV_TOKEN_CONTROL : LCKV_TOKEN_USER_DEFINED;
-    token->flags = 0;
-    for (uint32_t i = 0; i < N_TOKEN_FLAGS; i++)
-        token->flags |= flags[i] ? 1u << i : 0;
-    return LCKV_OK;
-}
-
+/* With byte_fallback, tokens like "<0x0A>" stand for bytes. */
 static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct json_value *vocab,
-                                   const struct json_value *added)
+                                   const struct json_value *added, bool has_bytes)
 {
     struct vocabulary *vocabulary = &tokenizer->vocabulary;
     uint64_t n_tokens = 0;
@@ -162,12 +90,13 @@ static lckv_status read_vocabulary(struct tokenizer *tokenizer, const struct jso
         int64_t id = 0;
         status = read_id(value, &id);
         if (status == LCKV_OK)
-            status = vocabulary_set(vocabulary, (uint64_t)id, json_name(value), LCKV_TOKEN_NORMAL);
+            status = vocabulary_set(vocabulary, (uint64_t)id, json_name(value),
+                                    has_bytes && metaspace_byte(json_name(value)) >= 0
+                                        ? LCKV_TOKEN_BYTE
+                                        : LCKV_TOKEN_NORMAL);
     }
-    uint32_t next = (uint32_t)json_count(vocab);
-    for (const struct json_value *entry = json_first(added); status == LCKV_OK && entry != NULL;
-         entry = json_next(added, entry))
-        status = set_added_token(vocabulary, entry, &next);
+    if (status == LCKV_OK)
+        status = tokenizer_set_added(tokenizer, added, (uint32_t)json_count(vocab));
     if (status == LCKV_OK)
         status = vocabulary_finish(vocabulary);
     return status == LCKV_OK ? status : fail_in(status, TOKENIZER);
@@ -220,7 +149,7 @@ static lckv_status read_merges(struct tokenizer *tokenizer, const struct json_va
     return status == LCKV_OK ? status : fail_in(status, MODEL);
 }
 
-/* Reads model.unk_token, which stands for bytes that have no token. */
+/* Reads model.unk_token, which stands for bytes or characters that have no token. */
 static lckv_status read_unknown(struct tokenizer *tokenizer, const struct json_value *model)
 {
     struct text unknown = {"", 0};
@@ -232,8 +161,9 @@ static lckv_status read_unknown(struct tokenizer *tokenizer, const struct json_v
         complete = complete && tokenizer->vocabulary.bytes[byte] >= 0;
     if (status != LCKV_OK || !found || complete)
         return status;
-    if (fuse)
+    if (fuse && !tokenizer->bpe.characters)
         return fail(LCKV_UNSUPPORTED, MODEL ": fuse_unk is not supported");
+    tokenizer->bpe.fuse_unknown = fuse;
     tokenizer->bpe.unknown = vocabulary_find(&tokenizer->vocabulary, unknown);
     if (tokenizer->bpe.unknown < 0)
         return fail(LCKV_BAD_FORMAT, MODEL ": unk_token %s: expected a token",
@@ -241,14 +171,31 @@ static lckv_status read_unknown(struct tokenizer *tokenizer, const struct json_v
     return LCKV_OK;
 }
 
+static lckv_status read_byte_fallback(const struct tokenizer *tokenizer,
+                                      const struct json_value *model, bool *has_bytes)
+{
+    lckv_status status = json_get_bool(model, MODEL, "byte_fallback", has_bytes, NULL);
+    if (status == LCKV_OK && *has_bytes && !tokenizer->vocabulary.metaspace)
+        return fail(LCKV_UNSUPPORTED, MODEL ": byte_fallback together with ByteLevel is not "
+                                            "supported");
+    return status;
+}
+
 lckv_status tokenizer_read_model(struct tokenizer *tokenizer, const struct json_value *root)
 {
     const struct json_value *model = NULL, *vocab = NULL, *merges = NULL, *added = NULL;
+    bool has_bytes = false;
     lckv_status status = json_get_object(root, TOKENIZER, "model", &model);
     if (status == LCKV_OK && model == NULL)
         return fail(LCKV_BAD_FORMAT, TOKENIZER ": model is missing, expected an object");
     if (status == LCKV_OK)
+        status = json_get_array(root, TOKENIZER, "added_tokens", &added);
+    if (status == LCKV_OK && tokenizer->is_unigram)
+        return tokenizer_read_unigram(tokenizer, model, added);
+    if (status == LCKV_OK)
         status = check_model(model);
+    if (status == LCKV_OK)
+        status = read_byte_fallback(tokenizer, model, &has_bytes);
     if (status == LCKV_OK)
         status = json_get_object(model, MODEL, "vocab", &vocab);
     if (status == LCKV_OK)
@@ -256,9 +203,7 @@ lckv_status tokenizer_read_model(struct tokenizer *tokenizer, const struct json_
     if (status == LCKV_OK && (vocab == NULL || merges == NULL))
         return fail(LCKV_BAD_FORMAT, MODEL ": vocab or merges is missing");
     if (status == LCKV_OK)
-        status = json_get_array(root, TOKENIZER, "added_tokens", &added);
-    if (status == LCKV_OK)
-        status = read_vocabulary(tokenizer, vocab, added);
+        status = read_vocabulary(tokenizer, vocab, added, has_bytes);
     if (status == LCKV_OK)
         status = read_merges(tokenizer, merges);
     if (status == LCKV_OK)

@@ -10,8 +10,10 @@
 #include "text/bpe.h"
 #include "text/normalizer.h"
 #include "text/pretokenizer.h"
+#include "text/spacing.h"
 #include "text/special_tokens.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 
 struct tokenizer {
     struct arena arena; /* holds everything below */
@@ -21,7 +23,10 @@ struct tokenizer {
     struct normalizer normalizer;
     struct text normalizer_source; /* in JSON, as a file has it */
     struct pretokenizer pretokenizer;
+    struct spacing spacing; /* used instead if the vocabulary is spelled with U+2581 */
     struct bpe bpe;
+    bool is_unigram; /* the unigram model makes tokens of words; otherwise BPE does */
+    struct unigram unigram;
     struct special_ids ids;         /* from the tokenizer's own files, completed from the model's */
     bool names_special[N_SPECIALS]; /* whether the tokenizer's own files name the token */
     bool add_bos, add_eos;          /* the model's own rule */
@@ -37,6 +42,24 @@ CHECKED lckv_status tokenizer_read_json(struct tokenizer *tokenizer,
 /* Whether text of which no part is plain has special tokens. */
 CHECKED lckv_status tokenizer_has_special(const struct tokenizer *tokenizer, const char *text,
                                           size_t length, bool *found);
+
+/*
+ * GGUF metadata of tokenizers whose vocabulary is spelled with U+2581: whether the model is of that
+ * kind; what says how text is prepared, before the vocabulary is read; scores and what depends on
+ * them, when all else is read; and all of it written, except for the scores.
+ */
+CHECKED bool tokenizer_is_spaced(struct text model);
+CHECKED lckv_status tokenizer_read_spacing(struct tokenizer *tokenizer,
+                                           const struct metadata *metadata, struct text model);
+CHECKED lckv_status tokenizer_read_scores(struct tokenizer *tokenizer,
+                                          const struct metadata *metadata, struct text model);
+CHECKED lckv_status tokenizer_write_spacing(const struct tokenizer *tokenizer,
+                                            struct metadata *metadata);
+CHECKED lckv_status tokenizer_write_scores(const struct tokenizer *tokenizer,
+                                           struct metadata *metadata, struct arena *scratch);
+
+/* Makes what depends on the scores. The vocabulary and the unknown token must be known. */
+CHECKED lckv_status tokenizer_use_scores(struct tokenizer *tokenizer);
 
 /*
  * LCKV_UNSUPPORTED, with its name, if the object has a member that is not in `known`, a list of
@@ -70,9 +93,39 @@ CHECKED lckv_status tokenizer_read_pattern(struct tokenizer *tokenizer,
 CHECKED lckv_status tokenizer_escape(struct tokenizer *tokenizer, struct text string,
                                      const char *what, struct text *pattern);
 
-/* The model and the added tokens of tokenizer.json. */
+/*
+ * The model and the added tokens of tokenizer.json; the model if it is a unigram model; and the
+ * added tokens, of which the first that the vocabulary lacks has the id `next`. Counting them
+ * enlarges *n_tokens to one more than the largest id.
+ */
 CHECKED lckv_status tokenizer_read_model(struct tokenizer *tokenizer,
                                          const struct json_value *root);
+CHECKED lckv_status tokenizer_read_unigram(struct tokenizer *tokenizer,
+                                           const struct json_value *model,
+                                           const struct json_value *added);
+CHECKED lckv_status tokenizer_count_added(const struct json_value *added, uint64_t *n_tokens);
+CHECKED lckv_status tokenizer_set_added(struct tokenizer *tokenizer, const struct json_value *added,
+                                        uint32_t next);
+
+/*
+ * Sets one added token, whose id is as given unless the vocabulary has its text already. If `next`
+ * is not NULL, the id must be *next, which then becomes the id behind it.
+ */
+CHECKED lckv_status tokenizer_set_added_token(struct vocabulary *vocabulary,
+                                              const struct json_value *entry, uint32_t id,
+                                              uint32_t *next);
+
+/* tokenizer.model, of which tokenizer_config.json (or NULL) may say more. */
+CHECKED lckv_status tokenizer_read_sentencepiece(struct tokenizer *tokenizer, struct text file,
+                                                 const struct json_value *config);
+
+/*
+ * Whether a tokenizer.json has a vocabulary that is spelled with U+2581; and what it says about how
+ * text is prepared: normaliser, pre-tokenizer and decoder.
+ */
+CHECKED bool tokenizer_is_spaced_json(const struct json_value *root);
+CHECKED lckv_status tokenizer_read_spacing_json(struct tokenizer *tokenizer,
+                                                const struct json_value *root);
 
 /*
  * What GGUF metadata say of the normaliser: its description in JSON, or that it is NFC.
@@ -114,21 +167,28 @@ CHECKED lckv_status tokenizer_read_config_rules(struct tokenizer *tokenizer,
 #define KEY_ADD_EOS "tokenizer.ggml.add_eos_token"
 #define KEY_SPACE_PREFIX "tokenizer.ggml.add_space_prefix"
 #define KEY_CHAT_TEMPLATE "tokenizer.chat_template"
+#define KEY_SCORES "tokenizer.ggml.scores"
+#define KEY_REMOVE_SPACES "tokenizer.ggml.remove_extra_whitespaces"
+#define KEY_CHARSMAP "tokenizer.ggml.precompiled_charsmap"
 #define KEY_PATTERNS "lckv.tokenizer.patterns"   /* used if the pre-tokenizer is "lckv" */
 #define KEY_BEHAVIORS "lckv.tokenizer.behaviors" /* of the patterns: "Isolated" if it is missing */
 #define KEY_NFC "lckv.tokenizer.nfc"
 #define KEY_NORMALIZER "lckv.tokenizer.normalizer" /* as in tokenizer.json, unless it is only NFC */
 #define KEY_IGNORE_MERGES "lckv.tokenizer.ignore_merges"
 #define KEY_UNKNOWN_BYTE "lckv.tokenizer.unknown_byte_id" /* for bytes that have no token */
+#define KEY_SPACING "lckv.tokenizer.spacing"
+#define KEY_UNKNOWN_SCORE "lckv.tokenizer.unknown_score"
+#define KEY_EXACT_SCORES "lckv.tokenizer.scores" /* if single precision does not hold them */
 #define KEY_STRIP_LEFT "lckv.tokenizer.lstrip_ids"
 #define KEY_STRIP_RIGHT "lckv.tokenizer.rstrip_ids"
 #define KEY_SINGLE_WORD "lckv.tokenizer.single_word_ids"
 #define KEY_NORMALIZED "lckv.tokenizer.normalized_ids"
+#define KEY_WEIGHED "lckv.tokenizer.weighed_ids"
 #define PRE_OWN "lckv"
 #define INVERTED "!" /* before a behaviour */
 
 /* The keys of the tokens that have a flag, by bit. */
-#define N_TOKEN_FLAGS 4
+#define N_TOKEN_FLAGS 5
 extern const char *const tokenizer_flag_keys[N_TOKEN_FLAGS];
 
 #endif

@@ -106,7 +106,11 @@ static lckv_status write_pretokenizer(const struct tokenizer *tokenizer, struct 
     const char *name = kind != NULL ? kind->name : PRE_OWN;
     bool ignore_merges = kind != NULL && kind->ignore_merges;
     struct text normalizer = tokenizer->normalizer_source;
-    lckv_status status = metadata_set_text(metadata, KEY_PRE, name, strlen(name));
+    lckv_status status = metadata_set_text(metadata, KEY_MODEL, "gpt2", strlen("gpt2"));
+    if (status == LCKV_OK)
+        status = metadata_set_text(metadata, KEY_PRE, name, strlen(name));
+    if (status == LCKV_OK)
+        status = metadata_set_bool(metadata, KEY_SPACE_PREFIX, false);
     if (status == LCKV_OK && kind == NULL && pretokenizer->n_steps > 0)
         status = write_patterns(pretokenizer, metadata, scratch);
     if (status == LCKV_OK && normalizer_is_nfc(&tokenizer->normalizer))
@@ -147,8 +151,6 @@ static lckv_status write_rules(const struct tokenizer *tokenizer, struct metadat
         status = metadata_set_bool(metadata, KEY_ADD_BOS, tokenizer->add_bos);
     if (status == LCKV_OK)
         status = metadata_set_bool(metadata, KEY_ADD_EOS, tokenizer->add_eos);
-    if (status == LCKV_OK)
-        status = metadata_set_bool(metadata, KEY_SPACE_PREFIX, false);
     if (status == LCKV_OK && tokenizer->chat_template.length > 0)
         status = metadata_set_text(metadata, KEY_CHAT_TEMPLATE, tokenizer->chat_template.bytes,
                                    tokenizer->chat_template.length);
@@ -159,13 +161,15 @@ lckv_status tokenizer_to_metadata(const struct tokenizer *tokenizer, struct meta
 {
     struct arena scratch;
     arena_init(&scratch, &tokenizer->arena.allocator);
-    lckv_status status = metadata_set_text(metadata, KEY_MODEL, "gpt2", strlen("gpt2"));
+    bool is_spaced = tokenizer->vocabulary.metaspace;
+    lckv_status status = is_spaced ? tokenizer_write_spacing(tokenizer, metadata)
+                                   : write_pretokenizer(tokenizer, metadata, &scratch);
     if (status == LCKV_OK)
         status = write_vocabulary(tokenizer, metadata, &scratch);
-    if (status == LCKV_OK)
+    if (status == LCKV_OK && is_spaced)
+        status = tokenizer_write_scores(tokenizer, metadata, &scratch);
+    if (status == LCKV_OK && !tokenizer->is_unigram && !tokenizer->bpe.by_score)
         status = write_merges(&tokenizer->bpe, metadata, &scratch);
-    if (status == LCKV_OK)
-        status = write_pretokenizer(tokenizer, metadata, &scratch);
     for (uint32_t i = 0; status == LCKV_OK && i < N_TOKEN_FLAGS; i++)
         status =
             write_flag(&tokenizer->vocabulary, tokenizer_flag_keys[i], 1u << i, metadata, &scratch);

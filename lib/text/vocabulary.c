@@ -5,9 +5,11 @@
 
 #include "base/status.h"
 #include "text/byte_level.h"
+#include "text/metaspace.h"
 #include "text/tokenizer.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 lckv_status vocabulary_init(struct vocabulary *vocabulary, struct arena *arena, uint64_t n_tokens,
@@ -85,20 +87,54 @@ static lckv_status fill_holes(struct vocabulary *vocabulary)
     return status;
 }
 
+/*
+ * Writes the bytes that a spelling stands for, at most as many as it has; false if it stands for
+ * itself.
+ */
+static bool read_spelling(const struct vocabulary *vocabulary, const struct vocabulary_token *token,
+                          char *bytes, size_t *n_bytes)
+{
+    struct text spelling = token->spelling;
+    bool is_normal = token->type == LCKV_TOKEN_NORMAL, is_byte = token->type == LCKV_TOKEN_BYTE;
+    if (!vocabulary->metaspace)
+        return (is_normal || is_byte) &&
+               byte_level_bytes(spelling.bytes, spelling.length, bytes, n_bytes);
+    if (is_byte) {
+        int byte = metaspace_byte(spelling);
+        bytes[0] = (char)byte;
+        *n_bytes = 1;
+        return byte >= 0;
+    }
+    if (!is_normal && token->type != LCKV_TOKEN_USER_DEFINED)
+        return false;
+    *n_bytes = metaspace_text(spelling, bytes);
+    return true;
+}
+
 /* Makes the text of a token from its spelling. `bytes` has room for the longest spelling. */
 static lckv_status derive_text(struct vocabulary *vocabulary, struct vocabulary_token *token,
                                char *bytes)
 {
-    struct text spelling = token->spelling;
     size_t n_bytes = 0;
-    token->text = spelling;
-    bool spelled = token->type == LCKV_TOKEN_NORMAL || token->type == LCKV_TOKEN_BYTE;
-    if (!spelled || !byte_level_bytes(spelling.bytes, spelling.length, bytes, &n_bytes))
+    token->text = token->spelling;
+    if (!read_spelling(vocabulary, token, bytes, &n_bytes))
         return LCKV_OK;
-    if (n_bytes == spelling.length) /* all of it is ASCII, so spelling and text are the same */
+    if (n_bytes == token->spelling.length) /* then spelling and text are the same */
         return LCKV_OK;
     token->text.length = n_bytes;
     return arena_copy(vocabulary->arena, bytes, n_bytes, &token->text.bytes);
+}
+
+static lckv_token find_byte(const struct vocabulary *vocabulary, uint8_t byte)
+{
+    char spelling[METASPACE_BYTE_LENGTH];
+    if (!vocabulary->metaspace) {
+        size_t length = byte_level_spell(byte, spelling);
+        return vocabulary_find(vocabulary, (struct text){spelling, length});
+    }
+    metaspace_spell_byte(byte, spelling);
+    lckv_token token = vocabulary_find(vocabulary, (struct text){spelling, sizeof spelling});
+    return token >= 0 && vocabulary->tokens[token].type == LCKV_TOKEN_BYTE ? token : -1;
 }
 
 lckv_status vocabulary_finish(struct vocabulary *vocabulary)
@@ -110,12 +146,34 @@ lckv_status vocabulary_finish(struct vocabulary *vocabulary)
                              "a token's text", &bytes);
     for (uint32_t id = 0; status == LCKV_OK && id < vocabulary->n_tokens; id++)
         status = derive_text(vocabulary, &vocabulary->tokens[id], bytes);
-    if (status != LCKV_OK)
-        return status;
-    for (int byte = 0; byte < 256; byte++) {
-        char spelling[BYTE_LEVEL_MAX];
-        size_t length = byte_level_spell((uint8_t)byte, spelling);
-        vocabulary->bytes[byte] = vocabulary_find(vocabulary, (struct text){spelling, length});
+    for (int byte = 0; status == LCKV_OK && byte < 256; byte++)
+        vocabulary->bytes[byte] = find_byte(vocabulary, (uint8_t)byte);
+    return status;
+}
+
+lckv_status vocabulary_add_scores(struct vocabulary *vocabulary)
+{
+    return arena_alloc(vocabulary->arena, vocabulary->n_tokens, sizeof vocabulary->scores[0],
+                       "a vocabulary's scores", &vocabulary->scores);
+}
+
+lckv_status vocabulary_set_score(struct vocabulary *vocabulary, uint32_t id, double score)
+{
+    if (!isfinite(score))
+        return fail(LCKV_BAD_FORMAT, "the score of token %" PRIu32 ": expected a finite number",
+                    id);
+    vocabulary->scores[id] = score;
+    return LCKV_OK;
+}
+
+lckv_status vocabulary_check_pieces(const struct vocabulary *vocabulary)
+{
+    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
+        const struct vocabulary_token *token = &vocabulary->tokens[id];
+        bool counts = token->type == LCKV_TOKEN_NORMAL || (token->flags & TOKEN_WEIGHED) != 0;
+        if (counts && token->spelling.length > VOCABULARY_MAX_PIECE)
+            return fail(LCKV_UNSUPPORTED, "token %" PRIu32 " has %zu bytes, expected at most %d",
+                        id, token->spelling.length, VOCABULARY_MAX_PIECE);
     }
     return LCKV_OK;
 }
@@ -126,6 +184,46 @@ lckv_token vocabulary_find(const struct vocabulary *vocabulary, struct text spel
     if (!table_find(&vocabulary->ids, spelling.bytes, spelling.length, &id))
         return -1;
     return (lckv_token)id;
+}
+
+lckv_token vocabulary_find_plain(const struct vocabulary *vocabulary, struct text spelling)
+{
+    lckv_token token = vocabulary_find(vocabulary, spelling);
+    if (token < 0)
+        return -1;
+    lckv_token_type type = vocabulary->tokens[token].type;
+    return type == LCKV_TOKEN_NORMAL || type == LCKV_TOKEN_USER_DEFINED ? token : -1;
+}
+
+bool vocabulary_has_bytes(const struct vocabulary *vocabulary, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (vocabulary->bytes[(uint8_t)bytes[i]] < 0)
+            return false;
+    }
+    return true;
+}
+
+lckv_status vocabulary_give_unknown(const struct vocabulary *vocabulary, struct text text,
+                                    lckv_token unknown, bool *was_unknown, struct token_list *list)
+{
+    lckv_status status = LCKV_OK;
+    if (vocabulary_has_bytes(vocabulary, text.bytes, text.length)) {
+        *was_unknown = false;
+        for (size_t i = 0; status == LCKV_OK && i < text.length; i++)
+            status = token_list_add(list, vocabulary->bytes[(uint8_t)text.bytes[i]]);
+        return status;
+    }
+    if (unknown >= 0 && !*was_unknown)
+        status = token_list_add(list, unknown);
+    *was_unknown = true;
+    return status;
+}
+
+bool vocabulary_is_special(lckv_token_type type)
+{
+    return type == LCKV_TOKEN_CONTROL || type == LCKV_TOKEN_USER_DEFINED ||
+           type == LCKV_TOKEN_UNKNOWN;
 }
 
 bool vocabulary_hides(lckv_token_type type)

@@ -38,14 +38,17 @@ static void blank(char *json, const char *member)
     memset(at, ' ', length);
 }
 
-/* Writes the source's weights, and its configuration with `members` instead of its special ids. */
-static void put_model(const char *members)
+/* Writes the weights of a model, and its configuration with `members` instead of special ids. */
+static void put_model_of(const char *source, const char *members)
 {
     size_t length;
-    char *bytes = read_whole(SOURCE "/model.safetensors", &length);
+    char path[256];
+    snprintf(path, sizeof path, "%s/model.safetensors", source);
+    char *bytes = read_whole(path, &length);
     folder_write("model.safetensors", bytes, length);
     free(bytes);
-    bytes = read_whole(SOURCE "/config.json", &length);
+    snprintf(path, sizeof path, "%s/config.json", source);
+    bytes = read_whole(path, &length);
     blank(bytes, "\"bos_token_id\"");
     blank(bytes, "\"eos_token_id\"");
     const char *rest = strchr(bytes, '{') + 1;
@@ -55,6 +58,11 @@ static void put_model(const char *members)
     folder_write("config.json", config, length);
     free(config);
     free(bytes);
+}
+
+static void put_model(const char *members)
+{
+    put_model_of(SOURCE, members);
 }
 
 static char logged[1024];
@@ -204,14 +212,41 @@ START_TEST(a_tokenizer_may_have_more_tokens_than_the_model)
 }
 END_TEST
 
+/* Appends the pieces of generated text. */
+static int32_t keep_piece(void *user, lckv_token token, const char *text, size_t length)
+{
+    (void)token;
+    strncat(user, text, length);
+    return 0;
+}
+
+static void generate_text(lckv_model *model, const lckv_token *prompt, size_t n, char *text)
+{
+    lckv_cache *cache;
+    lckv_session *session;
+    text[0] = '\0';
+    lckv_generate_options options = {.size = sizeof options,
+                                     .max_tokens = 8,
+                                     .ignore_end = 1,
+                                     .callback = keep_piece,
+                                     .callback_user = text};
+    lckv_generate_report report = {.size = sizeof report};
+    ck_assert_ok(lckv_cache_create(model, NULL, &cache));
+    ck_assert_ok(lckv_session_create(cache, &session));
+    ck_assert_ok(lckv_generate(session, NULL, prompt, n, &options, &report));
+    ck_assert_uint_eq(report.n_generated, 8);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+}
+
 static const struct {
     const char *tokenizer, *reason;
 } not_understood[] = {
     {"{\"model\":", "tokenizer.json"},
     {TOKENIZER(",\"mystery\":1"), "\"mystery\""},
-    {TOKENIZER(",\"normalizer\":{\"type\":\"Lowercase\"}"), "\"Lowercase\""},
+    {TOKENIZER(",\"normalizer\":{\"type\":\"Nmt\"}"), "\"Nmt\""},
     {TOKENIZER(",\"decoder\":{\"type\":\"Fuse\"}"), "\"Fuse\""},
-    {"{\"model\":{\"type\":\"Unigram\"}}", "\"Unigram\""},
+    {"{\"model\":{\"type\":\"WordLevel\"}}", "\"WordLevel\""},
     {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4194303},\"merges\":[]}}", "dense ids"},
 };
 
@@ -238,6 +273,56 @@ START_TEST(a_model_opens_without_a_tokenizer_that_is_not_understood)
     model = open_path(path);
     ck_assert_int_eq(lckv_model_is_end_token(model, 40), 1);
     lckv_model_release(model);
+}
+END_TEST
+
+/* ---- SentencePiece ---- */
+
+/* A tokenizer.model: <unk>, <s>, </s>, U+2581, then the printable characters of ASCII. */
+static void put_sentencepiece(void)
+{
+    static const char *const first[] = {"<unk>", "<s>", "</s>", "\xE2\x96\x81"};
+    static const char types[] = {2, 3, 3, 1};
+    char bytes[2048], *at = bytes;
+    for (int i = 0; i < 4 + 94; i++) {
+        const char character[] = {(char)('!' + i - 4), '\0'};
+        const char *piece = i < 4 ? first[i] : character;
+        size_t length = strlen(piece);
+        at += sprintf(at, "%c%c%c%c%s%c%c", 0x0A, (int)length + 4, 0x0A, (int)length, piece, 0x18,
+                      i < 4 ? types[i] : 1);
+    }
+    memcpy(at, "\x12\x02\x18\x02\x1A\x02\x20\x00", 8);
+    folder_write("tokenizer.model", bytes, (size_t)(at + 8 - bytes));
+}
+
+/* The kind of the published TinyLlama checkpoints: SentencePiece, nobody attends to itself. */
+START_TEST(a_condensed_model_with_sentencepiece_goes_from_text_to_text)
+{
+    char answers[2][64];
+    put_model_of("tests/data/goldens/nodiag-w10like", "");
+    put_sentencepiece();
+    put("tokenizer_config.json", "{\"legacy\":false,\"bos_token\":\"<s>\"}");
+    for (int converted = 0; converted < 2; converted++) {
+        lckv_model *model = open_folder(converted);
+        lckv_token tokens[16];
+        char text[64];
+        size_t n = 0, length = 0;
+        ck_assert_str_eq(logged, "");
+        ck_assert_ok(lckv_tokenize(model, "a  b", 4, 0, tokens, 16, &n));
+        ck_assert_uint_eq(n, 6);
+        ck_assert_mem_eq(tokens, ((lckv_token[]){1, 3, 4 + 'a' - '!', 3, 3, 4 + 'b' - '!'}),
+                         6 * sizeof tokens[0]);
+        ck_assert_ok(lckv_detokenize(model, tokens, n, 0, text, sizeof text, &length));
+        ck_assert_uint_eq(length, 4);
+        ck_assert_mem_eq(text, "a  b", 4);
+        ck_assert_ok(lckv_detokenize(model, tokens, n, LCKV_DETOKENIZE_CONTINUES, text, sizeof text,
+                                     &length));
+        ck_assert_uint_eq(length, 5);
+        ck_assert_mem_eq(text, " a  b", 5);
+        generate_text(model, tokens, n, answers[converted]);
+        lckv_model_release(model);
+    }
+    ck_assert_str_eq(answers[0], answers[1]);
 }
 END_TEST
 
@@ -341,6 +426,7 @@ static void add_text_models(Suite *suite)
     tcase_add_test(tcase, a_tokenizer_may_have_more_tokens_than_the_model);
     tcase_add_loop_test(tcase, a_model_opens_without_a_tokenizer_that_is_not_understood, 0,
                         (int)(sizeof not_understood / sizeof not_understood[0]));
+    tcase_add_test(tcase, a_condensed_model_with_sentencepiece_goes_from_text_to_text);
     tcase_add_test(tcase, what_messages_say_is_never_structure);
     tcase_add_test(tcase, every_special_token_has_its_id);
     tcase_add_test(tcase, templates_see_the_special_tokens_of_the_tokenizer);

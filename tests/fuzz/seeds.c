@@ -345,6 +345,42 @@ static void write_unpackings(void)
     }
 }
 
+/* Normalisers, pre-tokenizers and added tokens with every kind of step. */
+static void write_pipelines(void)
+{
+    static const char *const pipelines[] = {
+        "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},"
+        "{\"type\":\"StripAccents\"},{\"type\":\"Lowercase\"},{\"type\":\"Strip\","
+        "\"strip_left\":true},{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\s+\"},"
+        "\"content\":\" a\"}]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}",
+        "\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":{\"type\":\"Sequence\","
+        "\"pretokenizers\":[{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"},"
+        "{\"type\":\"ByteLevel\",\"add_prefix_space\":true},{\"type\":\"Digits\"},"
+        "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[0-9]\"},\"behavior\":\"MergedWithNext\","
+        "\"invert\":false}]}",
+        "\"normalizer\":{\"type\":\"NFKD\"},\"pre_tokenizer\":{\"type\":\"Sequence\","
+        "\"pretokenizers\":[{\"type\":\"Whitespace\"},{\"type\":\"Split\","
+        "\"pattern\":{\"Regex\":\"\\\\b|\\\\s+$\"},\"behavior\":\"MergedWithPrevious\","
+        "\"invert\":true},{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a*\"},"
+        "\"behavior\":\"Removed\",\"invert\":true},{\"type\":\"ByteLevel\","
+        "\"add_prefix_space\":false}]}",
+    };
+    for (size_t i = 0; i < COUNT(pipelines); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "pipeline-%zu", i);
+        FILE *seed = begin_seed("tokenizer", name);
+        put_part(seed, "tokenizer.json",
+                 "{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"1\":2,\"\xC4\xA0\":3,\"ab\":4},"
+                 "\"merges\":[\"a b\"]},\"added_tokens\":[{\"id\":5,\"content\":\"<A>\","
+                 "\"normalized\":true,\"special\":true,\"rstrip\":true}],");
+        fputs(pipelines[i], seed);
+        fputs("}", seed);
+        put_part(seed, "text", "  A<a> abAB. 12 \xEF\xAC\x81 e\xCC\x81 <\xC3\x81>  ");
+        put_part(seed, "text 1", "<A>b\xFF <a>");
+        end_seed(seed);
+    }
+}
+
 static void write_texts(void)
 {
     static const char *const files[] = {"gpt2", "llama3", "plain", "smollm", "steps"};
@@ -360,6 +396,84 @@ static void write_texts(void)
         put_part(seed, "text", "Once upon a time, 1234 cats; it's caf\xC3\xA9!\n\n  <|im_start|>");
         put_part(seed, "text 1", "<s>abc<|eos|> \xF0\x9F\x98\x80\xFF\xE2\x80");
         put_part(seed, "text 2", "");
+        end_seed(seed);
+    }
+}
+
+/* The pieces of a small tokenizer.model; byte 1C, which separates parts, does not occur in it. */
+static size_t make_model(bool unigram, char *bytes)
+{
+    static const struct {
+        const char *text;
+        char type;
+    } pieces[] = {
+        {"<unk>", 2},
+        {"<s>", 3},
+        {"</s>", 3},
+        {"<0x00>", 6},
+        {"<0xFF>", 6},
+        {"<br>", 4},
+        {"a", 1},
+        {"b", 1},
+        {"\xE2\x96\x81", 1},
+        {"ab", 1},
+        {"\xE2\x96\x81"
+         "a",
+         1},
+        {"aab", 1},
+        {"x", 5},
+    };
+    char *at = bytes;
+    for (size_t i = 0; i < COUNT(pieces); i++) {
+        size_t length = strlen(pieces[i].text);
+        *at++ = '\x0A';
+        *at++ = (char)(length + 9);
+        *at++ = '\x0A';
+        *at++ = (char)length;
+        memcpy(at, pieces[i].text, length);
+        at += length;
+        memcpy(at, "\x15\0\0\0\xC0\x18", 6);
+        at[3] = (char)(8 * i); /* the scores differ */
+        at[6] = pieces[i].type;
+        at += 7;
+    }
+    memcpy(at, "\x12\x02\x18", 3);
+    at[3] = unigram ? 1 : 2;
+    memcpy(at + 4, "\x1A\x02\x20\x01", 4);
+    return (size_t)(at + 8 - bytes);
+}
+
+/* Vocabularies with U+2581 for a space, in tokenizer.json, tokenizer.model and GGUF files. */
+static void write_spaced(void)
+{
+    static const char *const files[] = {"llama", "gemma", "unknown", "unigram", "white"};
+    static const struct tiny tiny = {.n_layers = 1, .is_tied = true, .n_vocab = 16};
+    char name[64], bytes[512];
+    for (size_t i = 0; i < COUNT(files) + 2; i++) {
+        bool is_model = i >= COUNT(files), unigram = i == COUNT(files);
+        snprintf(name, sizeof name, "spaced-%s", is_model ? unigram ? "u" : "b" : files[i]);
+        FILE *seed = begin_seed("tokenizer", name);
+        put_part(seed, is_model ? "tokenizer.model" : "tokenizer.json", "");
+        size_t length = make_model(unigram, bytes);
+        if (is_model)
+            fwrite(bytes, 1, length, seed);
+        else
+            snprintf(name, sizeof name, "tests/data/text/spaced/%s.json", files[i]);
+        if (!is_model)
+            put_file(seed, name);
+        put_part(seed, "tokenizer_config.json",
+                 "{\"legacy\":false,\"added_tokens_decoder\":{\"13\":{\"content\":\"<t>\"}}}");
+        put_part(seed, "text", " Once  upon aab<br>a\n\xE2\x96\x81 <t> ");
+        put_part(seed, "text 1", "<s>abc</s> a\xF0\x9F\x98\x80\xFF\xE2\x80");
+        end_seed(seed);
+        if (!is_model)
+            continue;
+        folder_begin();
+        require(tiny_write_weights(&tiny, folder), "cannot write to %s", folder);
+        folder_write("tokenizer.model", bytes, length, 0);
+        require_ok(lckv_convert(folder, folder_path("m.gguf"), NULL, NULL));
+        seed = begin_seed("gguf", unigram ? "spaced-u" : "spaced-b");
+        put_file(seed, folder_path("m.gguf"));
         end_seed(seed);
     }
 }
@@ -503,7 +617,9 @@ int main(int argc, char **argv)
     write_splits();
     write_conversions();
     write_unpackings();
+    write_pipelines();
     write_texts();
+    write_spaced();
     write_chats();
     write_plans();
     write_calls();

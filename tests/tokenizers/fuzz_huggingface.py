@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Holds lckv's ids against those of Hugging Face's tokenizers, on random texts: for each pipeline of pipelines.py,
-and for GGUF files that name one.
+for mixtures of their steps, and for GGUF files that name one.
 
     pip install tokenizers==0.23.3 gguf
     make build/tests/unit/tokenize
@@ -50,8 +50,10 @@ def main(count=500, seed=1, *names):
     results = []
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "tokenizer.json")
-        for name in names or pipelines.ALL:
-            text = json.dumps(pipelines.tokenizer_json(base, pipelines.ALL[name]))
+        rng = random.Random(seed)
+        mixed = {f"mixture {i}": pipelines.random_pipeline(rng) for i in range(0 if names else 200)}
+        for name, members in {**{name: pipelines.ALL[name] for name in names or pipelines.ALL}, **mixed}.items():
+            text = json.dumps(pipelines.tokenizer_json(base, members))
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
             results.append(compare(name, path, Tokenizer.from_str(text), int(count), seed))

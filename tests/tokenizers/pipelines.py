@@ -106,6 +106,7 @@ STEPS = {
     "delimiter": {"pre_tokenizer": sequence({"type": "CharDelimiterSplit", "delimiter": "e"}, BYTE_LEVEL)},
     "delimiter.": {"pre_tokenizer": sequence({"type": "CharDelimiterSplit", "delimiter": "."}, BYTE_LEVEL)},
     "words": {"pre_tokenizer": sequence(split(r"\w+|[^\w\s]+"), BYTE_LEVEL)},
+    "words in sets": {"pre_tokenizer": sequence(split(r"[\w]|[^\w\s]{2}"), BYTE_LEVEL)},
     "not words": {"pre_tokenizer": sequence(split(r"\W+", "Removed"), BYTE_LEVEL)},
     "boundaries": {"pre_tokenizer": sequence(split(r"\b"), BYTE_LEVEL)},
     "boundary and more": {"pre_tokenizer": sequence(split(r"\d{1,3}(?=(?:\d{3})*\b)"), BYTE_LEVEL)},
@@ -134,7 +135,7 @@ NORMALIZERS.update({
     "strip right": {"normalizer": {"type": "Strip", "strip_left": False, "strip_right": True}},
     "replace string": {"normalizer": replace("e.", "<e>")},
     "replace regex": {"normalizer": replace(r"\s{2,}|\p{N}", " ", "Regex")},
-    "remove": {"normalizer": replace(r"\p{M}|e", "", "Regex")},
+    "remove": {"normalizer": replace(r"\p{M}|t", "", "Regex")},
     "search": {"normalizer": normalizers({"type": "NFD"}, {"type": "StripAccents"}, {"type": "Lowercase"},
                                          {"type": "Strip", "strip_left": True, "strip_right": True},
                                          replace(r"\s+", " ", "Regex")), "pre_tokenizer": GPT2},
@@ -168,6 +169,25 @@ QUADRATIC = {"boundary and more"}
 BASE = {"normalizer": None, "pre_tokenizer": BYTE_LEVEL, "added_tokens": [], "model": {}}
 ALL = {name: dict(BASE, **members)
        for group in (MODELS, STEPS, NORMALIZERS, ADDED) for name, members in group.items()}
+
+
+def steps_of(value, key):
+    """The steps of a sequence, or the only step."""
+    return value[key] if value["type"] == "Sequence" else [value]
+
+
+def random_pipeline(rng):
+    """Some steps of those above, in any order."""
+    changes = [step for members in NORMALIZERS.values() for step in steps_of(members["normalizer"], "normalizers")]
+    cuts = [step for group in (MODELS, STEPS) for members in group.values()
+            for step in steps_of(members["pre_tokenizer"], "pretokenizers") if step["type"] != "ByteLevel"]
+    before, behind = rng.sample(cuts, rng.randint(0, 3)), rng.sample(cuts, rng.choice((0, 0, 1, 2)))
+    byte_level = dict(BYTE_LEVEL, use_regex=rng.random() < 0.5, add_prefix_space=rng.random() < 0.2)
+    tokens = [added(content, **{flag: rng.random() < 0.3 for flag in
+                                ("lstrip", "rstrip", "single_word", "normalized", "special")})
+              for content in rng.sample(TOKENS, rng.choice((0, 3, len(TOKENS))))]
+    return {"normalizer": normalizers(*rng.sample(changes, rng.randint(0, 3))),
+            "pre_tokenizer": sequence(*before, byte_level, *behind), "added_tokens": tokens, "model": {}}
 
 
 def tokenizer_json(base, members):

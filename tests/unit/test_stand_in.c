@@ -131,7 +131,9 @@ START_TEST(a_tokenizer_that_is_not_there_does_not_stop_the_open)
     folder_write("model.safetensors", BYTES("\x02\0\0\0\0\0\0\0{}"));
     expect_no_tokenizer(NULL);
     folder_write_text("tokenizer.model", "\x0a\x0e");
-    expect_no_tokenizer("has a tokenizer.model but no tokenizer.json, which lckv reads");
+    expect_no_tokenizer(NULL);
+    folder_write_text("tokenizer.model", LFS);
+    expect_no_tokenizer("/tokenizer.model: is a Git LFS pointer");
     unlink(folder_path("tokenizer.model"));
     folder_write_text("vocab.json", "{}");
     expect_no_tokenizer("has a vocab.json but no tokenizer.json, which lckv reads");

@@ -26,12 +26,13 @@ static const struct {
     {"[]", LCKV_BAD_FORMAT, "expected an object"},
     {"{}", LCKV_BAD_FORMAT, "model is missing"},
     {"{\"model\":7}", LCKV_BAD_FORMAT, "model: expected an object"},
-    {MODEL("{\"type\":\"Unigram\"}"), LCKV_UNSUPPORTED, "\"Unigram\""},
     {MODEL("{\"type\":\"WordPiece\"}"), LCKV_UNSUPPORTED, "\"WordPiece\""},
     {MODEL(SMALL_MODEL(",\"byte_fallback\":true")), LCKV_UNSUPPORTED, "byte_fallback"},
     {MODEL(SMALL_MODEL(",\"dropout\":0.1")), LCKV_UNSUPPORTED, "dropout"},
     {MODEL(SMALL_MODEL(",\"end_of_word_suffix\":\"</w>\"")), LCKV_UNSUPPORTED,
      "end_of_word_suffix"},
+    {MODEL(SMALL_MODEL(",\"continuing_subword_prefix\":\"##\"")), LCKV_UNSUPPORTED,
+     "continuing_subword_prefix"},
     {MODEL(SMALL_MODEL(",\"unk_token\":\"?\"")), LCKV_BAD_FORMAT, "unk_token \"?\""},
     {MODEL("{\"merges\":[]}"), LCKV_BAD_FORMAT, "vocab or merges is missing"},
     {MODEL("{\"vocab\":{},\"merges\":[]}"), LCKV_BAD_FORMAT, "0 tokens"},
@@ -77,9 +78,8 @@ static const struct {
      LCKV_UNSUPPORTED, "more than 16 normalizer steps"},
     {SMALL_JSON(",\"normalizer\":{}"), LCKV_BAD_FORMAT, "normalizer: type is missing"},
     {PRE("null"), LCKV_UNSUPPORTED, "expected ByteLevel among its steps"},
-    {PRE("{\"type\":\"Metaspace\"}"), LCKV_UNSUPPORTED, "\"Metaspace\""},
     {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[" SMALL_BYTE_LEVEL "," SMALL_BYTE_LEVEL "]}"),
-     LCKV_UNSUPPORTED, "two pre-tokenizer steps that spell bytes"},
+     LCKV_UNSUPPORTED, "behind one that spells its bytes"},
     {PRE("{\"type\":\"Sequence\",\"pretokenizers\":[],\"mystery\":1}"), LCKV_UNSUPPORTED,
      "pre_tokenizer: member"},
     {PRE("{\"type\":\"UnicodeScripts\"}"), LCKV_UNSUPPORTED, "\"UnicodeScripts\""},
@@ -330,6 +330,8 @@ enum spoil {
     BAD_PATTERN,
     BAD_BEHAVIOR,
     FEW_BEHAVIORS,
+    SPELLED_BEFORE_PREFIX,
+    TWO_PREFIXES,
     BAD_NORMALIZER,
     NORMALIZER_IS_NUMBER,
     N_SPOILS
@@ -350,13 +352,15 @@ static const struct {
     [MERGE_WITH_ONE_SIDE] = {LCKV_BAD_FORMAT, "merge 0 is \"a \""},
     [UNKNOWN_PRE] = {LCKV_UNSUPPORTED, "\"mystery\""},
     [PRE_IS_NUMBER] = {LCKV_BAD_FORMAT, "tokenizer.ggml.pre"},
-    [OTHER_MODEL] = {LCKV_UNSUPPORTED, "\"llama\""},
+    [OTHER_MODEL] = {LCKV_UNSUPPORTED, "\"rwkv\""},
     [BOS_TOO_LARGE] = {LCKV_BAD_FORMAT, "tokenizer.ggml.bos_token_id is 12"},
     [ADD_BOS_IS_TEXT] = {LCKV_BAD_FORMAT, "tokenizer.ggml.add_bos_token"},
     [FLAG_TOO_LARGE] = {LCKV_BAD_FORMAT, "lckv.tokenizer.lstrip_ids has 12"},
     [BAD_PATTERN] = {LCKV_BAD_FORMAT, "lckv.tokenizer.patterns"},
     [BAD_BEHAVIOR] = {LCKV_UNSUPPORTED, "lckv.tokenizer.behaviors: behavior \"ab\""},
     [FEW_BEHAVIORS] = {LCKV_BAD_FORMAT, "1 behaviors, expected one for each of 0 patterns"},
+    [SPELLED_BEFORE_PREFIX] = {LCKV_UNSUPPORTED, "behind one that spells its bytes"},
+    [TWO_PREFIXES] = {LCKV_UNSUPPORTED, "two pre-tokenizer steps that put a blank"},
     [BAD_NORMALIZER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: JSON: line 1"},
     [NORMALIZER_IS_NUMBER] = {LCKV_BAD_FORMAT, "lckv.tokenizer.normalizer: expected an object"},
 };
@@ -378,6 +382,8 @@ static lckv_status remove_key(struct metadata *metadata, const char *key)
 static lckv_status spoil(struct metadata *metadata, enum spoil what)
 {
     const struct text same[1] = {{"a", 1}}, merge = {"ab", 2}, one = {"a ", 2}, open = {"(", 1};
+    const struct text steps[2] = {{"Spell", 5}, {"Prefix", 6}};
+    const struct text prefixes[2] = {{"Prefix", 6}, {"Prefix", 6}};
     int32_t numbers[12] = {12};
     lckv_status status;
     for (int i = 0; i < 12; i++)
@@ -405,7 +411,7 @@ static lckv_status spoil(struct metadata *metadata, enum spoil what)
     case PRE_IS_NUMBER:
         return metadata_set_u32(metadata, "tokenizer.ggml.pre", 7);
     case OTHER_MODEL:
-        return metadata_set_text(metadata, "tokenizer.ggml.model", "llama", 5);
+        return metadata_set_text(metadata, "tokenizer.ggml.model", "rwkv", 4);
     case BOS_TOO_LARGE:
         return metadata_set_u32(metadata, "tokenizer.ggml.bos_token_id", 12);
     case ADD_BOS_IS_TEXT:
@@ -414,6 +420,13 @@ static lckv_status spoil(struct metadata *metadata, enum spoil what)
         return metadata_set_i32s(metadata, "lckv.tokenizer.lstrip_ids", numbers, 1);
     case FEW_BEHAVIORS:
         return metadata_set_texts(metadata, "lckv.tokenizer.behaviors", &merge, 1);
+    case SPELLED_BEFORE_PREFIX:
+    case TWO_PREFIXES:
+        status = metadata_set_texts(metadata, "lckv.tokenizer.behaviors",
+                                    what == TWO_PREFIXES ? prefixes : steps, 2);
+        return status == LCKV_OK
+                   ? metadata_set_texts(metadata, "lckv.tokenizer.patterns", prefixes, 2)
+                   : status;
     case BAD_NORMALIZER:
         return metadata_set_text(metadata, "lckv.tokenizer.normalizer", "{", 1);
     case NORMALIZER_IS_NUMBER:

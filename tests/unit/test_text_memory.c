@@ -5,7 +5,7 @@
 #include "text/detokenizer.h"
 
 #include "allocator.h"
-#include "text_support.h"
+#include "spaced_support.h"
 
 static const char *const text = "Once upon e\xCC\x81 time <|bos|>\xFF 123";
 
@@ -70,9 +70,8 @@ static lckv_status use_with(const struct checkpoint *checkpoint, struct counting
 }
 
 /* Opens and uses the tokenizer with ever more allocations that succeed, until all do. */
-static void check_survival(const char *json, const char *config)
+static void check_survival(struct checkpoint checkpoint)
 {
-    struct checkpoint checkpoint = checkpoint_of_json(json, config);
     checkpoint.chat_template = (struct text){template, sizeof template - 1};
     lckv_status status = LCKV_OUT_OF_MEMORY;
     size_t n = 0;
@@ -89,7 +88,7 @@ static void check_survival(const char *json, const char *config)
 START_TEST(every_failed_allocation_is_survived)
 {
     char *json = read_data("llama3");
-    check_survival(json, "");
+    check_survival(checkpoint_of_json(json, ""));
     free(json);
 }
 END_TEST
@@ -97,7 +96,7 @@ END_TEST
 /* With all steps that have memory of their own. */
 START_TEST(every_failed_allocation_of_a_pipeline_is_survived)
 {
-    check_survival(
+    check_survival(checkpoint_of_json(
         "{\"model\":" SMALL_MODEL(
             "") ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},"
                 "{\"type\":\"StripAccents\"},{\"type\":\"Lowercase\"},{\"type\":\"Replace\","
@@ -109,7 +108,17 @@ START_TEST(every_failed_allocation_of_a_pipeline_is_survived)
                 "{\"type\":\"ByteLevel\",\"add_prefix_space\":true},{\"type\":\"Split\","
                 "\"pattern\":"
                 "{\"String\":\"\xC4\xA0\"},\"behavior\":\"Contiguous\"}]}}",
-        "{\"bos_token\":\"<|BOS|>\"}");
+        "{\"bos_token\":\"<|BOS|>\"}"));
+}
+END_TEST
+
+START_TEST(so_it_is_with_spaced_vocabularies)
+{
+    size_t length;
+    char *bytes = read_spaced(spaced_names[_i], &length);
+    check_survival(checkpoint_of_spaced(spaced_names[_i], (struct text){bytes, length},
+                                        "{\"bos_token\":\"<s>\"}"));
+    free(bytes);
 }
 END_TEST
 
@@ -119,6 +128,7 @@ static void add_memory(Suite *suite)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, every_failed_allocation_is_survived);
     tcase_add_test(tcase, every_failed_allocation_of_a_pipeline_is_survived);
+    tcase_add_loop_test(tcase, so_it_is_with_spaced_vocabularies, 0, N_SPACED);
     suite_add_tcase(suite, tcase);
 }
 

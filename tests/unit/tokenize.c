@@ -5,9 +5,9 @@
  *     tokenize FILE FLAGS [SECONDS] < TEXTS
  *
  * FLAGS are those of lckv_tokenize, as a number. Each text is preceded by its length in bytes and a
- * line break. For each, a line with its ids is written; or, if the tokenizer refuses it or the file,
- * a line that begins with "error". With SECONDS, only the number of ids is written, and a text that
- * takes longer is an error, too.
+ * line break. For each, a line with its ids is written; or, if the tokenizer refuses it or the
+ * file, a line that begins with "error". With SECONDS, only the number of ids is written, and a
+ * text that takes longer is an error, too.
  */
 #include "base/status.h"
 #include "format/checkpoint_open.h"
