@@ -36,6 +36,7 @@ mkdir "$work/examples"
 cp "$model" "$work/examples/model.gguf"
 "$tool" convert $golden "$work/examples/llama.gguf" >"$work/out"
 cp -r tests/data/goldens/lckv-w2 "$work/examples/stories-lckv"
+cp -r $golden "$work/examples/Llama-3.2-1B"
 for file in prompt story text; do
     for word in one two three four five six seven; do
         echo "Once upon a time there were $word small dogs. They liked to run and to play with $word big cats."

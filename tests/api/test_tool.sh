@@ -125,6 +125,10 @@ json "d['rms_norm_eps'] == 1e-5 and len(str(d['rms_norm_eps'])) < 9" info "$mode
 json "any(e['key'] == 'general.architecture' for e in d['metadata'])" info "$model" --json --metadata
 json "d['n_layers'] == len(d['layers']) and not d['is_shape_assumed']" plan --model "$model" --json
 json "d['problem'] is None and d['remarks'] == []" info "$model" --json
+sed 's/lckv.use_sequential/lckv.use_sequentiaX/' "$model" >"$work/novel.gguf"
+json "d['problem'] is None and len(d['remarks']) == 1 and 'lckv.use_sequentiaX' in d['remarks'][0]" \
+    info "$work/novel.gguf" --json
+exits 0 "not used, or not understood" info "$work/novel.gguf"
 
 # A file without tensors, whose number stands at byte 8, is a vocabulary; so is one of an unknown architecture.
 cp "$model" "$work/vocabulary.gguf"
