@@ -3,7 +3,7 @@
  * to it, for all workers, in every order; passes take turns; a file that does not answer is given
  * up.
  */
-#include "model/weight_ring.h"
+#include "model/ring_thread.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -361,6 +361,46 @@ START_TEST(passes_take_turns)
 }
 END_TEST
 
+static _Atomic bool had_turn;
+
+static void *take_a_turn(void *argument)
+{
+    (void)argument;
+    ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+    had_turn = true;
+    ck_assert_ok(weight_ring_end(trial.ring));
+    return NULL;
+}
+
+static uint32_t n_waiting(void)
+{
+    pthread_mutex_lock(&trial.ring->mutex);
+    const uint32_t n = trial.ring->n_waiting;
+    pthread_mutex_unlock(&trial.ring->mutex);
+    return n;
+}
+
+/* The next pass is not one that comes later, not even of the thread whose pass has just ended. */
+START_TEST(a_pass_that_waits_is_next)
+{
+    begin_trial(RING_LEAST_PLACES, RING_PATIENCE);
+    for (int i = 0; i < 20; i++) {
+        pthread_t thread;
+        had_turn = false;
+        ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+        ck_assert_int_eq(pthread_create(&thread, NULL, take_a_turn, NULL), 0);
+        while (n_waiting() == 0)
+            sched_yield();
+        ck_assert_ok(weight_ring_end(trial.ring));
+        ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+        ck_assert(had_turn);
+        ck_assert_ok(weight_ring_end(trial.ring));
+        pthread_join(thread, NULL);
+    }
+    end_trial();
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("ring");
@@ -374,6 +414,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, a_row_is_read_before_the_rest_of_a_portion);
     tcase_add_loop_test(tcase, waiting_ends_when_the_call_is_cancelled, 0, 2);
     tcase_add_test(tcase, passes_take_turns);
+    tcase_add_test(tcase, a_pass_that_waits_is_next);
     suite_add_tcase(suite, tcase);
 }
 
