@@ -25,8 +25,16 @@ INLINE struct panel_row rounded_query(const struct attend_job *job, struct atten
 
 static void round_queries(const struct attend_job *job, struct attend_scratch *scratch)
 {
-    for (size_t j = 0; j < job->n_queries; j++)
-        quantize(job->queries[j], job->layout->head_dim, rounded_query(job, scratch, j));
+    const size_t head_dim = job->layout->head_dim;
+    for (size_t j = 0; j < job->n_queries; j++) {
+        const float *query = job->queries[j];
+        if (kv_keys_are_rotated(job->layout->keys.type)) {
+            memcpy(scratch->floats, query, head_dim * sizeof *query);
+            kv_rotate(scratch->floats, head_dim);
+            query = scratch->floats;
+        }
+        quantize(query, head_dim, rounded_query(job, scratch, j));
+    }
 }
 
 /*

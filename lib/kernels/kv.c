@@ -40,6 +40,8 @@ static void load_key(enum kv_type type, const uint8_t *subtile, uint32_t lane, s
         k[d] = kv_is_quantised(type)
                    ? get_number(type, subtile, head_dim, lane, d, kv_key_byte(type, lane, d))
                    : get(type, subtile, kv_key_index(type == KV_BF16, lane, d));
+    if (kv_keys_are_rotated(type))
+        kv_rotate(k, head_dim);
 }
 
 static void load_value(enum kv_type type, const uint8_t *subtile, uint32_t lane, size_t head_dim,

@@ -1,5 +1,5 @@
 /*
- * Template: reads quantised keys and values (kv_blocks.h), and turns them into floats, exactly.
+ * Template: reads quantised keys and values (kv_blocks.h), and turns them into floats.
  */
 #include "kernels/kv_blocks.h"
 
@@ -8,6 +8,24 @@
 INLINE float byte_scale(enum kv_type type)
 {
     return type == KV_Q8_0 ? 1 : VQ_SCALE;
+}
+
+/* Undoes the rotation of a vector of keys, as kv_rotate does it, where they stand as floats. */
+INLINE void rotate_keys_back(float *floats, size_t head_dim)
+{
+    for (size_t half = 1; half < KV_BLOCK; half *= 2) {
+        for (size_t d = 0; d < head_dim; d++) {
+            if (d & half)
+                continue;
+            float *first = floats + d * KV_SUBTILE, *second = first + half * KV_SUBTILE;
+            const vf a = v_load(first), b = v_load(second);
+            v_store(first, v_add(a, b));
+            v_store(second, v_sub(a, b));
+        }
+    }
+    for (size_t d = 0; d < head_dim; d++)
+        v_store(floats + d * KV_SUBTILE,
+                v_mul(v_load(floats + d * KV_SUBTILE), v_set(KV_ROTATION)));
 }
 
 /* Turns the keys of a sub-tile into floats [head_dim][KV_SUBTILE]. */
@@ -25,6 +43,8 @@ INLINE void key_blocks_to_floats(enum kv_type type, const uint8_t *subtile, size
             UNROLL for (int i = 0; i < 4; i++) v_store(floats + (d + (size_t)i) * KV_SUBTILE + lane,
                                                        v_mul(v_from_byte(quads, i), scale));
         }
+        if (kv_keys_are_rotated(type))
+            rotate_keys_back(floats + lane, head_dim);
     }
 }
 

@@ -49,7 +49,7 @@ INLINE float most_extreme(const float *block)
  */
 INLINE uint16_t round_block(enum kv_type type, const float *block, float *rounded)
 {
-    static const float steps[] = {-8, -8.75f, -7.25f, -9.5f};
+    static const float steps[] = {-8, -8.5f, -7.5f, -9, -7, -9.5f, -10};
     const float extreme = most_extreme(block);
     if (type == KV_Q8_0) {
         const uint16_t half = f32_to_f16(fabsf(extreme) / 127.0f);
@@ -104,6 +104,10 @@ INLINE void store_key_blocks(enum kv_type type, uint8_t *subtile, uint32_t lane,
     for (size_t d = 0; d < head_dim; d += KV_BLOCK) {
         float block[KV_BLOCK], rounded[KV_BLOCK] = {0};
         const bool odd = copy_block(type, k + d, block) || is_nan;
+        if (kv_keys_are_rotated(type)) {
+            kv_rotate(block, KV_BLOCK);
+            copy_block(type, block, block); /* numbers may have become too large again */
+        }
         const uint16_t scale = odd ? f32_to_f16(NAN) : round_block(type, block, rounded);
         put_block(type, true, rounded, scale, d, head_dim, lane, subtile);
     }

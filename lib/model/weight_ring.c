@@ -172,10 +172,13 @@ static bool is_cancelled(const _Atomic int *cancelled)
 /* Takes the ring. A pass that ends hands it to one that waits, so that all of them get on. */
 static bool take(struct weight_ring *ring, const _Atomic int *cancelled)
 {
+    bool has_waited = false; /* a ring that is handed on is not for those who have just come */
     ring->n_waiting++;
-    while (ring->taken && !ring->handed && !is_cancelled(cancelled))
+    while (ring->taken && !(ring->handed && has_waited) && !is_cancelled(cancelled)) {
         wait_briefly(ring, &ring->turn);
-    const bool mine = !ring->taken || ring->handed;
+        has_waited = true;
+    }
+    const bool mine = !ring->taken || (ring->handed && has_waited);
     if (mine) {
         ring->taken = true;
         ring->handed = false;
