@@ -90,16 +90,14 @@ def conversations():
     return made
 
 
-def texts(source, tools_given):
+def texts(source):
     """What Jinja writes for each conversation; None where the template or Jinja refuses."""
 
     try:
         template = environment().from_string(source)
     except TemplateError:
         return [None] * 40
-    names = {"bos_token": "<s>", "eos_token": "</s>"}
-    if tools_given:
-        names |= {"tools": None, "documents": None}
+    names = {"bos_token": "<s>", "eos_token": "</s>", "tools": None, "documents": None}
     written = []
     for messages, answer in conversations():
         try:
