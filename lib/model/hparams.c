@@ -40,6 +40,7 @@ lckv_status layer_lists_begin(struct layer_lists *lists, const struct hparams *h
         lists->n_kv_heads[i] = h->n_heads;
         lists->intermediate_size[i] = 0;
         lists->rope[i] = 0;
+        lists->v_is_k[i] = 0;
     }
     return status;
 }
@@ -56,8 +57,11 @@ lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *
     lckv_status status =
         arena_alloc(&checkpoint->arena, h->n_layers, sizeof *layers, "the layers", &layers);
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
-        layers[i] = (struct layer_hparams){lists->head_dim[i], lists->n_kv_heads[i],
-                                           lists->intermediate_size[i], lists->rope[i], 0};
+        layers[i] = (struct layer_hparams){.head_dim = lists->head_dim[i],
+                                           .n_kv_heads = lists->n_kv_heads[i],
+                                           .intermediate_size = lists->intermediate_size[i],
+                                           .rope = lists->rope[i],
+                                           .v_is_k = lists->v_is_k[i]};
         widen(&h->widest.head_dim, layers[i].head_dim);
         widen(&h->widest.n_kv_heads, layers[i].n_kv_heads);
         widen(&h->widest.intermediate_size, layers[i].intermediate_size);
@@ -78,6 +82,8 @@ static lckv_status check_widths(const struct hparams *h, const struct layer_hpar
         {"the intermediate size", layer->intermediate_size, most},
         {"the number of attention heads times the head dimension", h->n_heads * layer->head_dim,
          most},
+        {"the number of layers times the size of their own embeddings",
+         h->n_layers * h->layer_input_size, most},
     };
     for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
         if (widths[i].value > widths[i].most)
@@ -104,6 +110,11 @@ static lckv_status check_layer(const struct hparams *h, const struct layer_hpara
         return fail(LCKV_BAD_FORMAT,
                     "%u attention heads; expected a multiple of the %u key-value heads", h->n_heads,
                     layer->n_kv_heads);
+    if (h->ropes[layer->rope].n_rotated != layer->head_dim)
+        return fail(LCKV_UNSUPPORTED,
+                    "%u elements of a head are rotated, which has %u; layers that rotate alike "
+                    "must have heads of one size",
+                    h->ropes[layer->rope].n_rotated, layer->head_dim);
     return check_widths(h, layer);
 }
 
@@ -113,6 +124,8 @@ static lckv_status check_counts(const struct hparams *h)
         {"the vocabulary size", h->n_vocab, HPARAMS_MAX_VOCAB},
         {"the hidden size", h->hidden_size, HPARAMS_MAX_HIDDEN},
         {"the number of attention heads", h->n_heads, HPARAMS_MAX_HEADS},
+        {"the size of the layers' own embeddings, and 1", h->layer_input_size + 1,
+         HPARAMS_MAX_HIDDEN},
     };
     lckv_status status = check_limits(limits, sizeof limits / sizeof limits[0]);
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
@@ -141,7 +154,11 @@ static lckv_status check_number(const char *name, double value)
 
 static lckv_status check_rope(const struct rope_hparams *rope)
 {
-    lckv_status status = check_number("rope theta", rope->theta);
+    const struct limit limit = {"the number of rotated elements of a head", rope->n_rotated,
+                                HPARAMS_MAX_HEAD_DIM};
+    lckv_status status = check_limits(&limit, 1);
+    if (status == LCKV_OK)
+        status = check_number("rope theta", rope->theta);
     if (status == LCKV_OK && rope->scaling != ROPE_SCALING_NONE)
         status = check_number("the rope scaling's factor", rope->factor);
     if (status != LCKV_OK || rope->scaling != ROPE_SCALING_LLAMA3)
@@ -251,6 +268,8 @@ void hparams_add_window_rope(struct hparams *h)
         return;
     h->ropes[1] = h->ropes[0];
     h->n_ropes = 2;
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        h->ropes[h->layers[i].rope].n_rotated = h->layers[i].head_dim;
 }
 
 /*
@@ -275,6 +294,8 @@ void hparams_frequencies(const struct rope_hparams *rope, double *frequencies)
 {
     for (uint32_t d = 0; d < rope->n_rotated / 2; d++) {
         double frequency = pow(rope->theta, -2.0 * d / rope->n_rotated);
+        if (d >= rope->n_rotated / 2 - rope->n_still)
+            frequency = 0;
         if (rope->scaling == ROPE_SCALING_LINEAR)
             frequency /= rope->factor;
         else if (rope->scaling == ROPE_SCALING_LLAMA3)

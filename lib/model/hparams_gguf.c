@@ -60,6 +60,34 @@ static lckv_status read_ropes(const struct checkpoint *checkpoint, const struct 
     return status;
 }
 
+/* Layers with a window have heads of another size. Where there is no W_v, values are keys. */
+static lckv_status read_window_heads(const struct checkpoint *checkpoint, const struct hparams *h,
+                                     struct layer_lists *lists)
+{
+    uint32_t keys = 0, values = 0, rotated = 0;
+    lckv_status status = read_u32(checkpoint, h, "attention.key_length_swa", false, &keys);
+    if (status == LCKV_OK)
+        status = read_u32(checkpoint, h, "attention.value_length_swa", false, &values);
+    if (status == LCKV_OK)
+        status = read_u32(checkpoint, h, "rope.dimension_count_swa", false, &rotated);
+    if (status == LCKV_OK && ((values != 0 && values != keys) || (rotated != 0 && rotated != keys)))
+        status = fail(LCKV_UNSUPPORTED,
+                      "layers with a window: keys of %u elements a head, values of %u, %u of them "
+                      "rotated; expected the same",
+                      keys, values, rotated);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
+        char name[WEIGHT_NAME_BYTES];
+        if (lists->rope[i] == 1 && keys != 0)
+            lists->head_dim[i] = keys;
+        weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_K, i, name);
+        const bool has_k = checkpoint_find(checkpoint, name) != NULL;
+        weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_V, i, name);
+        lists->v_is_k[i] =
+            lists->rope[i] == 0 && has_k && checkpoint_find(checkpoint, name) == NULL;
+    }
+    return status;
+}
+
 /* What layers may have in common, or each for itself. */
 static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim, struct hparams *h)
 {
@@ -71,6 +99,11 @@ static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim,
         status = read_list(checkpoint, h, "attention.head_count_kv", false, lists.n_kv_heads);
     if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = read_ropes(checkpoint, h, lists.rope);
+    if (status == LCKV_OK && h->architecture->heads_by_window)
+        status = read_window_heads(checkpoint, h, &lists);
+    if (status == LCKV_OK && h->architecture->inputs_by_layer)
+        status = read_u32(checkpoint, h, "embedding_length_per_layer_input", false,
+                          &h->layer_input_size);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 
@@ -266,6 +299,9 @@ lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hpar
                         "%s: tensor %s: element %u is %g; expected a positive number",
                         checkpoint->name, name, i, (double)factors[i]);
     }
-    h->ropes[0].factors = factors;
+    struct rope_hparams *rope = &h->ropes[0];
+    rope->factors = factors;
+    while (rope->n_still < n && factors[n - rope->n_still - 1] >= HPARAMS_STILL_FACTOR)
+        rope->n_still++;
     return LCKV_OK;
 }

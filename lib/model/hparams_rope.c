@@ -47,9 +47,7 @@ static lckv_status expect_one(const struct json_value *object, const char *what,
 static lckv_status check_members(const struct json_value *object, const char *what,
                                  const struct remarks *remarks)
 {
-    lckv_status status = expect_one(object, what, "partial_rotary_factor");
-    if (status == LCKV_OK)
-        status = expect_one(object, what, "attention_factor");
+    lckv_status status = expect_one(object, what, "attention_factor");
     for (const struct json_value *member = json_first(object); member != NULL;
          member = json_next(object, member)) {
         struct text name = json_name(member);
@@ -87,6 +85,27 @@ static lckv_status read_numbers(const struct json_value *scaling, const char *wh
     return status;
 }
 
+/*
+ * Only a share of the pairs turns, the first ones, with the frequencies that they have if all turn.
+ */
+static lckv_status read_share(const struct json_value *object, const char *what, double factor,
+                              struct rope_hparams *rope)
+{
+    double share = 1;
+    lckv_status status = json_get_f64(object, what, "partial_rotary_factor", &share, NULL);
+    if (status != LCKV_OK)
+        return status;
+    if (factor != 1)
+        return fail(LCKV_UNSUPPORTED, "%s: factor is %g; expected 1, as without it", what, factor);
+    if (!(share > 0 && share <= 1))
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: partial_rotary_factor is %g; expected more than 0 and at most 1", what,
+                    share);
+    const uint32_t n_pairs = rope->n_rotated / 2;
+    rope->n_still = n_pairs - (uint32_t)(share * rope->n_rotated / 2);
+    return LCKV_OK;
+}
+
 static lckv_status read_scaling(const struct json_value *scaling, const char *what,
                                 struct rope_hparams *rope, const struct remarks *remarks)
 {
@@ -102,6 +121,10 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
         status = fail(LCKV_BAD_FORMAT, "%s: factor is %g, but rope_type is missing", what, factor);
     if (status == LCKV_OK)
         status = check_members(scaling, what, remarks);
+    if (status == LCKV_OK && text_equals(kind, "proportional"))
+        return read_share(scaling, what, factor, rope);
+    if (status == LCKV_OK)
+        status = expect_one(scaling, what, "partial_rotary_factor");
     if (status != LCKV_OK || text_equals(kind, "default"))
         return status;
     if (text_equals(kind, "linear"))
@@ -109,15 +132,15 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     else if (text_equals(kind, "llama3"))
         rope->scaling = ROPE_SCALING_LLAMA3;
     else
-        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear or llama3", what,
-                    quoted(kind.bytes, kind.length).text);
+        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear, llama3 or proportional",
+                    what, quoted(kind.bytes, kind.length).text);
     return read_numbers(scaling, what, rope);
 }
 
 static bool same_rope(const struct rope_hparams *a, const struct rope_hparams *b)
 {
     bool llama3 = a->scaling == ROPE_SCALING_LLAMA3;
-    return a->theta == b->theta && a->scaling == b->scaling &&
+    return a->theta == b->theta && a->scaling == b->scaling && a->n_still == b->n_still &&
            (a->scaling == ROPE_SCALING_NONE || a->factor == b->factor) &&
            (!llama3 || (a->low_freq_factor == b->low_freq_factor &&
                         a->high_freq_factor == b->high_freq_factor &&
