@@ -99,10 +99,9 @@ static lckv_status condition(struct run *run, struct expression *e, bool *holds)
 static lckv_status run_if(struct run *run, struct expression *e, bool active)
 {
     struct ending ending = {.expression = *e};
-    bool done = !active, holds = false;
+    bool done = !active, holds = false, is_else = false;
     for (;;) {
         lckv_status status = LCKV_OK;
-        bool is_else = expression_is(&ending.expression, "else");
         if (!done && !is_else)
             status = condition(run, &ending.expression, &holds);
         bool runs = !done && (is_else || holds);
@@ -113,10 +112,10 @@ static lckv_status run_if(struct run *run, struct expression *e, bool active)
             return status;
         if (expression_is(&ending.expression, "endif"))
             return LCKV_OK;
-        bool is_elif = expression_is(&ending.expression, "elif");
-        if (!is_elif && !expression_is(&ending.expression, "else"))
+        is_else = expression_is(&ending.expression, "else");
+        if (!is_else && !expression_is(&ending.expression, "elif"))
             return template_refuse(&run->reader, ending.tag.begin, "expected endif");
-        if (is_elif)
+        if (!is_else)
             status = expression_next(&ending.expression);
         if (status != LCKV_OK)
             return status;
