@@ -166,6 +166,7 @@ static const struct {
      "or messages[-1].role != 'user' %}long{% endif %}{{ messages[5] or (messages and "
      "messages[0].content.strip()) }}",
      " Hi !Hi"},
+    {"{% if false %}{% elif else %}q{% else %}r{% endif %}", "r"},
     {"{{ bos_token }}{{- '  ' -}}\n  a {#- c -#} b {%- set x = 'q' %}\n{{ x }}{% if none is none "
      "and x is not none and y is undefined %}n{% endif %}",
      "<s>  abqn"},
