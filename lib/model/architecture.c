@@ -71,6 +71,7 @@ static const struct architecture architectures[] = {
         .values_normed = true,
         .scores_unscaled = true,
         .heads_by_window = true,
+        .plans_are_common = true,
         .inputs_by_layer = true,
     },
 };

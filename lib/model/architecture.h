@@ -44,7 +44,8 @@ struct architecture {
     bool scores_unscaled;    /* scores are not multiplied by 1 / sqrt(head_dim) */
     /* Layers with a window, and without, have heads of different sizes, or numbers of them. */
     bool heads_by_window;
-    bool inputs_by_layer; /* each layer has an embedding of the token of its own */
+    bool plans_are_common; /* other programs run plans that hparams_plan_is_common knows */
+    bool inputs_by_layer;  /* each layer has an embedding of the token of its own */
 };
 
 /* They give NULL if there is no architecture of that name. */

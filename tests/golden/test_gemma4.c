@@ -1,6 +1,6 @@
 /*
- * What only models like Gemma 4 have: a table of embeddings for each layer, which stays in the file,
- * layers that compute no keys and values of their own, and others whose values are keys.
+ * What only models like Gemma 4 have: a table of embeddings for each layer, which stays in the
+ * file, layers that compute no keys and values of their own, and others whose values are keys.
  */
 #include "architectures.h"
 
@@ -79,7 +79,7 @@ START_TEST(a_table_in_memory_gives_the_same_logits)
     struct golden golden = open_golden_logits("gemma4-inputs");
     const int i = fixture_of("gemma4-inputs");
     char path[FOLDER_PATH];
-    lckv_model *mapped = convert_and_open(i, (lckv_convert_options){.packed = 1}, "lckv-gemma4");
+    lckv_model *mapped = convert_and_open(i, (lckv_convert_options){.packed = 1}, "gemma4");
     const lckv_model_options copied = {
         .precision = LCKV_PRECISION_FULL, .gemm = LCKV_GEMM_OWN, .weights = LCKV_WEIGHTS_COPIED};
     lckv_model *in_memory = open_model(folder_join(path, "model.gguf"), copied);
