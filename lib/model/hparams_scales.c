@@ -95,8 +95,8 @@ static lckv_status read_scale(const struct json_value *config, const struct meta
 }
 
 /*
- * The scale of scores where files do not give it but what is in the place of head_dim. GGUF files of
- * Gemma 3 27B, the one with 62 layers, give neither; there it is hidden_size / n_heads.
+ * The scale of scores where files do not give it but what is in the place of head_dim. GGUF files
+ * of Gemma 3 27B, the one with 62 layers, give neither; there it is hidden_size / n_heads.
  */
 static lckv_status read_query_scale(const struct json_value *config, struct hparams *h)
 {
