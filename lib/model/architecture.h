@@ -41,10 +41,14 @@ struct architecture {
     bool ropes_by_window;    /* layers that have a window of their own rotate in another way */
     bool norms_plus_one;     /* Hugging Face files hold the weights of norms less 1 */
     bool values_normed;      /* values go through an RMS norm without weight, head by head */
+    bool scores_by_query;    /* scores are multiplied by 1 / sqrt(query_pre_attn_scalar) */
     bool scores_unscaled;    /* scores are not multiplied by 1 / sqrt(head_dim) */
     /* Layers with a window, and without, have heads of different sizes, or numbers of them. */
     bool heads_by_window;
-    bool inputs_by_layer; /* each layer has an embedding of the token of its own */
+    /* Of so many layers in turn the last has no window, where a GGUF file does not list them. */
+    uint32_t window_period;
+    bool plans_are_common; /* other programs run plans that hparams_plan_is_common knows */
+    bool inputs_by_layer;  /* each layer has an embedding of the token of its own */
 };
 
 /* They give NULL if there is no architecture of that name. */

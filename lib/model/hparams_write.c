@@ -10,11 +10,17 @@
 
 #define KEY_BYTES 128
 
+/* Whether only lckv's own keys can say how the model runs. */
+static bool needs_own_keys(const struct hparams *h, const struct lckv_plan *plan)
+{
+    return h->force_nodiag || !(plan->standard || hparams_plan_is_common(h, plan));
+}
+
 /* A model that other programs would run wrongly gets an architecture name of its own. */
 static const char *written_name(const struct hparams *h, const struct lckv_plan *plan)
 {
     const struct architecture *architecture = h->architecture;
-    return plan->standard && !h->force_nodiag ? architecture->gguf_name : architecture->lckv_name;
+    return needs_own_keys(h, plan) ? architecture->lckv_name : architecture->gguf_name;
 }
 
 /* A number that layers have in common is written once, others as an array. */
@@ -72,7 +78,7 @@ static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *pla
 {
     char *text;
     size_t length = 0;
-    if (plan->standard && !h->force_nodiag)
+    if (!needs_own_keys(h, plan))
         return LCKV_OK;
     lckv_status status = plan_text(plan, NULL, 0, &length);
     if (status != LCKV_OK && status != LCKV_BUFFER_TOO_SMALL)

@@ -23,8 +23,8 @@ static const struct {
     {"qwen3-biased", "qwen3", "0s_0s_2"},
     {"granite", "granite", "0s_0s_2"},
     {"gemma3", "lckv-gemma3", "0s_0s_2"},
-    {"gemma4-inputs", "lckv-gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
-    {"gemma4-keys", "lckv-gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
+    {"gemma4-inputs", "gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
+    {"gemma4-keys", "gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 
