@@ -102,7 +102,9 @@ CHECKED lckv_status value_text(struct scope *scope, struct text text, bool is_me
 /* Whether the value is true for `if`. */
 CHECKED lckv_status value_truth(const struct scope *scope, const struct value *value, bool *holds);
 
-/* How many messages there are, and the one at an index, which is undefined if it is out of range. */
+/*
+ * How many messages there are, and the one at an index, which is undefined if it is out of range.
+ */
 size_t value_count(const struct scope *scope, const struct value *messages);
 struct value value_element(const struct scope *scope, const struct value *messages, int64_t index);
 
