@@ -629,7 +629,8 @@ enum { LCKV_CHAT_ANSWER = 1 /* end with the opening of the assistant's answer */
  * of one ("<|im_end|>") cannot end its turn or begin another. No BOS or EOS is added to what the
  * template writes. `stride` is sizeof(lckv_message) or more, if the messages lie in larger structs.
  * `n_tokens` gets the number of tokens, also with LCKV_BUFFER_TOO_SMALL (capacity 0 and tokens NULL
- * ask for it). Any number of threads may call it for one model.
+ * ask for it). Any number of threads may call it for one model. A template that tells the model
+ * today's date gets the one in UTC.
  *
  * LCKV_UNSUPPORTED if there is no chat template, or if it does something that this version does not
  * understand: the message says what, and where in the template. LCKV_INVALID_ARGUMENT for a role

@@ -163,7 +163,7 @@ static lckv_status negation(struct expression *e, struct value *value)
 {
     if (!expression_is(e, "not"))
         return comparison(e, value);
-    if (++e->depth > MAX_DEPTH)
+    if (++e->scope->depth > MAX_DEPTH)
         return fail(LCKV_UNSUPPORTED, "an expression nested more than %d deep", MAX_DEPTH);
     lckv_status status = expression_next(e);
     if (status == LCKV_OK)
@@ -171,7 +171,7 @@ static lckv_status negation(struct expression *e, struct value *value)
     bool holds = false;
     if (status == LCKV_OK)
         status = value_truth(e->scope, value, &holds);
-    e->depth--;
+    e->scope->depth--;
     *value = value_bool(!holds);
     return status;
 }
@@ -242,9 +242,9 @@ static lckv_status conditional(struct expression *e, struct value *value)
 lckv_status expression_value(struct expression *e, struct value *value)
 {
     *value = (struct value){.kind = VALUE_UNDEFINED};
-    if (++e->depth > MAX_DEPTH)
+    if (++e->scope->depth > MAX_DEPTH)
         return fail(LCKV_UNSUPPORTED, "an expression nested more than %d deep", MAX_DEPTH);
     lckv_status status = conditional(e, value);
-    e->depth--;
+    e->scope->depth--;
     return status;
 }

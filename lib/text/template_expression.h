@@ -17,7 +17,6 @@ struct expression {
     struct text source;
     size_t at;    /* the offset behind the token */
     int skipping; /* above 0: what is read has no effect, as behind a false operand of `and` */
-    int depth;    /* of parentheses and the like */
     enum token_kind kind;
     struct text token; /* a string without its quotes */
 };

@@ -79,6 +79,7 @@ struct scope {
     size_t first_local;              /* variables from here on belong to the outermost loop */
     size_t hidden_begin, hidden_end; /* variables that a macro does not see: its caller's */
     struct loop loop;
+    int depth; /* of parentheses, macros and the like */
     struct run *run;
 };
 

@@ -75,7 +75,8 @@ static void write_conversation(struct text source, struct template_input *input)
     const char *bytes = status == LCKV_OK ? output.bytes : lckv_last_error();
     size_t length = status == LCKV_OK ? output.length : strlen(bytes);
     printf("%d %zu\n", (int)status, length);
-    fwrite(bytes, 1, length, stdout);
+    if (length > 0)
+        fwrite(bytes, 1, length, stdout);
     free(output.bytes);
 }
 

@@ -343,6 +343,7 @@ static const struct {
     {"", "no chat template"},
     {"a{{ messages | tojson }}", "at byte 1, \"{{ messages | tojson }}\": \"tojson\""},
     {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "more than 4 deep"},
+    {"{% macro f() %}{{ (((((f()))))) }}{% endmacro %}{{ f() }}", "nested more than 16 deep"},
     {"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "more than its 1 arguments"},
     {"{% for m in messages %}{% macro f() %}{% endmacro %}{% endfor %}", "a macro within"},
     {"{% for i in 'abc' %}{% endfor %}", "a loop over this value"},
