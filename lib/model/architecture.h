@@ -41,9 +41,14 @@ struct architecture {
     bool ropes_by_window;    /* layers that have a window of their own rotate in another way */
     bool norms_plus_one;     /* Hugging Face files hold the weights of norms less 1 */
     bool values_normed;      /* values go through an RMS norm without weight, head by head */
+    bool windows_all;        /* sliding_window, where there is one, is that of all layers */
+    uint32_t default_window; /* what sliding_window is if config.json does not have that key */
 };
 
-/* They give NULL if there is no architecture of that name. */
+/*
+ * They give NULL if there is no architecture of that name. What config.json calls by several names
+ * may be one architecture in GGUF files; the first in the table is that.
+ */
 const struct architecture *architecture_from_gguf(struct text name);
 const struct architecture *architecture_from_hf(struct text model_type);
 

@@ -14,8 +14,9 @@
 static const struct {
     const char *folder, *architecture;
 } fixtures[] = {
-    {"qwen2", "qwen2"},     {"qwen3", "qwen3"},        {"qwen3-biased", "qwen3"},
-    {"granite", "granite"}, {"gemma3", "lckv-gemma3"},
+    {"qwen2", "qwen2"},        {"qwen3", "qwen3"},        {"qwen3-biased", "qwen3"},
+    {"granite", "granite"},    {"mistral", "lckv-llama"}, {"mistral-full", "llama"},
+    {"gemma3", "lckv-gemma3"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 
@@ -150,8 +151,16 @@ START_TEST(rotation_stays_when_windows_go)
 }
 END_TEST
 
-/* Copies a fixture with another config.json, and tries to open it. */
-static lckv_status open_changed(int i, const char *from, const char *to)
+static int fixture(const char *name)
+{
+    int i = 0;
+    while (strcmp(fixtures[i].folder, name) != 0)
+        i++;
+    return i;
+}
+
+/* Copies a fixture with another config.json, and tries to open it; *model is NULL then. */
+static lckv_status open_changed(int i, const char *from, const char *to, lckv_model **model)
 {
     char path[FOLDER_PATH], *config = read_whole(path_of(i, "/config.json"), NULL);
     size_t length;
@@ -166,9 +175,8 @@ static lckv_status open_changed(int i, const char *from, const char *to)
     folder_write_text("config.json", changed);
     folder_write("model.safetensors", weights, length);
     folder_join(path, "");
-    lckv_model *model = NULL;
-    const lckv_status status = lckv_model_open(path, NULL, &model);
-    lckv_model_release(model);
+    *model = NULL;
+    const lckv_status status = lckv_model_open(path, NULL, model);
     free(config);
     free(weights);
     free(changed);
@@ -196,12 +204,34 @@ static const struct {
 
 START_TEST(configurations_that_do_not_fit_are_refused)
 {
-    int i = 0;
-    while (strcmp(fixtures[i].folder, bad_configs[_i].folder) != 0)
-        i++;
-    ck_assert_int_eq(open_changed(i, bad_configs[_i].from, bad_configs[_i].to),
+    lckv_model *model;
+    ck_assert_int_eq(open_changed(fixture(bad_configs[_i].folder), bad_configs[_i].from,
+                                  bad_configs[_i].to, &model),
                      bad_configs[_i].status);
     ck_assert_error_has(bad_configs[_i].message);
+}
+END_TEST
+
+static const struct {
+    const char *from, *to;
+    uint32_t window;
+} mistral_windows[] = {
+    {"\"sliding_window\": 11", "\"sliding_window\": 11", 11},
+    {"\"sliding_window\": 11", "\"sliding_window\": 255", 255},
+    {"\"sliding_window\": 11", "\"sliding_window\": 256", 0}, /* max_position_embeddings */
+    {"\"sliding_window\": 11", "\"sliding_window\": null", 0},
+    {"\"sliding_window\": 11,\n", "\n", 0}, /* 4096, which is longer than 256 */
+    {"\"max_position_embeddings\": 256", "\"max_position_embeddings\": 8192", 11},
+    {"\"max_position_embeddings\": 256", "\"layer_types\": \"0_1_2\"", 0},
+};
+
+START_TEST(all_layers_of_mistral_have_its_window)
+{
+    lckv_model *model;
+    ck_assert_ok(
+        open_changed(fixture("mistral"), mistral_windows[_i].from, mistral_windows[_i].to, &model));
+    ck_assert_uint_eq(info_of(model).sliding_window, mistral_windows[_i].window);
+    lckv_model_release(model);
 }
 END_TEST
 
@@ -213,6 +243,7 @@ static void add_architectures(Suite *suite)
     tcase_add_loop_test(tcase, logits_are_those_of_transformers, 0, N_FIXTURES);
     tcase_add_loop_test(tcase, gguf_files_have_the_same_bits, 0, N_FIXTURES);
     tcase_add_test(tcase, rotation_stays_when_windows_go);
+    tcase_add_loop_test(tcase, all_layers_of_mistral_have_its_window, 0, COUNT(mistral_windows));
     tcase_add_loop_test(tcase, configurations_that_do_not_fit_are_refused, 0, COUNT(bad_configs));
     suite_add_tcase(suite, tcase);
 }
