@@ -42,6 +42,15 @@ static const struct architecture architectures[] = {
         .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM),
     },
     {
+        .gguf_name = "smollm3",
+        .hf_model_type = "smollm3",
+        .lckv_name = "lckv-smollm3",
+        .gguf_rope_adjacent = true,
+        .unrotated_interval = 4,
+        .default_theta = 2e6,
+        .default_tied = true,
+    },
+    {
         .gguf_name = "granite",
         .hf_model_type = "granite",
         .lckv_name = "lckv-granite",

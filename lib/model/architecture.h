@@ -37,12 +37,16 @@ struct architecture {
     uint32_t n_names;
     uint32_t scales; /* SCALE_BITs of those that it reads */
     enum activation activation;
-    bool embedding_by_width; /* embeddings are multiplied by sqrt(hidden_size) */
-    bool ropes_by_window;    /* layers that have a window of their own rotate in another way */
-    bool norms_plus_one;     /* Hugging Face files hold the weights of norms less 1 */
-    bool values_normed;      /* values go through an RMS norm without weight, head by head */
-    bool windows_all;        /* sliding_window, where there is one, is that of all layers */
-    uint32_t default_window; /* what sliding_window is if config.json does not have that key */
+    bool embedding_by_width;     /* embeddings are multiplied by sqrt(hidden_size) */
+    bool ropes_by_window;        /* layers that have a window of their own rotate in another way */
+    uint32_t unrotated_interval; /* every so many layers one does not rotate heads, if a file does
+                                    not list these layers; 0: all layers rotate */
+    double default_theta;        /* rope_theta if config.json has none; 0: 10000 */
+    bool default_tied;           /* tie_word_embeddings, if config.json does not have that key */
+    bool norms_plus_one;         /* Hugging Face files hold the weights of norms less 1 */
+    bool values_normed;          /* values go through an RMS norm without weight, head by head */
+    bool windows_all;            /* sliding_window, where there is one, is that of all layers */
+    uint32_t default_window;     /* what sliding_window is if config.json does not have that key */
 };
 
 /*

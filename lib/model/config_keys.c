@@ -207,9 +207,9 @@ static const struct config_key gguf_keys[] = {
 };
 
 static const struct config_key lckv_keys[] = {
-    {"layer_types", KEY_READ},    {"forward_passes", KEY_READ}, {"backward_passes", KEY_READ},
-    {"window_ropes", KEY_READ},   {"sliding_window", KEY_READ}, {"force_nodiag", KEY_READ},
-    {"use_sequential", KEY_READ},
+    {"layer_types", KEY_READ},    {"forward_passes", KEY_READ},   {"backward_passes", KEY_READ},
+    {"window_ropes", KEY_READ},   {"sliding_window", KEY_READ},   {"force_nodiag", KEY_READ},
+    {"use_sequential", KEY_READ}, {"unrotated_layers", KEY_READ},
 };
 
 #define TABLE(keys)                          \

@@ -245,12 +245,14 @@ lckv_status hparams_check_plan(const struct hparams *h, const struct lckv_plan *
 
 /* ---- Rotation ---- */
 
-void hparams_add_window_rope(struct hparams *h)
+void hparams_add_rope(struct hparams *h)
 {
-    if (!h->architecture->ropes_by_window)
+    if (!h->architecture->ropes_by_window && h->architecture->unrotated_interval == 0)
         return;
     h->ropes[1] = h->ropes[0];
     h->n_ropes = 2;
+    if (!h->architecture->ropes_by_window)
+        h->ropes[1].n_rotated = 0;
 }
 
 /*

@@ -32,7 +32,10 @@
 
 enum rope_scaling { ROPE_SCALING_NONE, ROPE_SCALING_LINEAR, ROPE_SCALING_LLAMA3 };
 
-/* The most ways of rotating heads that a model has: layers with and without a window may differ. */
+/*
+ * The most ways of rotating heads that a model has: layers with and without a window may differ,
+ * and some layers may not rotate at all, which is to rotate 0 elements.
+ */
 #define HPARAMS_MAX_ROPES 2
 
 /* A way of rotating heads. */

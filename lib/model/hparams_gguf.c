@@ -60,6 +60,18 @@ static lckv_status read_ropes(const struct checkpoint *checkpoint, const struct 
     return status;
 }
 
+/* Which layers do not rotate: one in each interval, if no key of lckv's own tells. */
+static lckv_status read_unrotated(const struct checkpoint *checkpoint, const struct hparams *h,
+                                  uint32_t *ropes)
+{
+    bool found;
+    lckv_status status = metadata_get_u32s(&checkpoint->metadata, "lckv.unrotated_layers", ropes,
+                                           h->n_layers, &found);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
+        ropes[i] = found ? ropes[i] != 0 : (i + 1) % h->architecture->unrotated_interval == 0;
+    return status;
+}
+
 /* What layers may have in common, or each for itself. */
 static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim, struct hparams *h)
 {
@@ -71,6 +83,8 @@ static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim,
         status = read_list(checkpoint, h, "attention.head_count_kv", false, lists.n_kv_heads);
     if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = read_ropes(checkpoint, h, lists.rope);
+    if (status == LCKV_OK && h->architecture->unrotated_interval != 0)
+        status = read_unrotated(checkpoint, h, lists.rope);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 
@@ -165,12 +179,12 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
     if (!linear && !text_equals(kind, "none"))
         return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
                     quoted(kind.bytes, kind.length).text);
-    hparams_add_window_rope(h); /* which is not scaled */
+    hparams_add_rope(h); /* which is not scaled */
     if (linear && factor != 1) {
         rope->factor = (double)factor;
         rope->scaling = ROPE_SCALING_LINEAR;
     }
-    if (h->n_ropes == 1)
+    if (!h->architecture->ropes_by_window)
         return LCKV_OK;
     theta = 10000;
     make_key(h, "rope.freq_base_swa", key);

@@ -228,7 +228,9 @@ static lckv_status read_both(const struct json_value *config, struct rope_hparam
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
                                      const struct remarks *remarks)
 {
-    hparams_add_window_rope(h);
-    return h->n_ropes > 1 ? read_both(config, h->ropes, remarks)
-                          : read_rope(config, &h->ropes[0], remarks);
+    if (h->architecture->default_theta != 0)
+        h->ropes[0].theta = h->architecture->default_theta;
+    hparams_add_rope(h);
+    return h->architecture->ropes_by_window ? read_both(config, h->ropes, remarks)
+                                            : read_rope(config, &h->ropes[0], remarks);
 }

@@ -35,12 +35,25 @@ static const char *const window_ropes[] = {
     "attention.sliding_window_pattern",
 };
 
+/* The keys of layers that do not rotate. */
+static const char *const unrotated[] = {"no_rope_layers", "no_rope_layer_interval"};
+
+static bool is_one_of(struct text key, const char *const *keys, size_t n)
+{
+    size_t i = 0;
+    while (i < n && !text_equals(key, keys[i]))
+        i++;
+    return i < n;
+}
+
 bool architecture_reads(const struct architecture *architecture, struct text key)
 {
-    for (size_t i = 0; i < sizeof window_ropes / sizeof window_ropes[0]; i++) {
-        if (architecture->ropes_by_window && text_equals(key, window_ropes[i]))
-            return true;
-    }
+    if (architecture->ropes_by_window &&
+        is_one_of(key, window_ropes, sizeof window_ropes / sizeof window_ropes[0]))
+        return true;
+    if (architecture->unrotated_interval != 0 &&
+        is_one_of(key, unrotated, sizeof unrotated / sizeof unrotated[0]))
+        return true;
     for (int i = 0; i < SCALES; i++) {
         if ((architecture->scales & SCALE_BIT(i)) != 0 &&
             (text_equals(key, scales[i].json) || text_equals(key, scales[i].gguf)))

@@ -38,8 +38,11 @@ CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,
                                              struct hparams *hparams,
                                              const struct remarks *remarks);
 
-/* If layers with a window rotate in another way: adds a rope for them, the usual one for now. */
-void hparams_add_window_rope(struct hparams *hparams);
+/*
+ * If layers with a window rotate in another way: adds a rope for them, the usual one for now. If
+ * some layers do not rotate: adds one for those.
+ */
+void hparams_add_rope(struct hparams *hparams);
 
 /* Whether it computes with this key of a configuration, which other architectures do not know. */
 CHECKED bool architecture_reads(const struct architecture *architecture, struct text key);

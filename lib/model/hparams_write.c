@@ -10,11 +10,30 @@
 
 #define KEY_BYTES 128
 
+/* Whether other layers do not rotate than those of which readers of GGUF expect it. */
+static bool rotates_otherwise(const struct hparams *h)
+{
+    const uint32_t interval = h->architecture->unrotated_interval;
+    bool differs = false;
+    for (uint32_t i = 0; interval != 0 && i < h->n_layers; i++)
+        differs = differs || (h->layers[i].rope == 1) != ((i + 1) % interval == 0);
+    return differs;
+}
+
 /* A model that other programs would run wrongly gets an architecture name of its own. */
 static const char *written_name(const struct hparams *h, const struct lckv_plan *plan)
 {
     const struct architecture *architecture = h->architecture;
-    return plan->standard && !h->force_nodiag ? architecture->gguf_name : architecture->lckv_name;
+    return plan->standard && !h->force_nodiag && !rotates_otherwise(h) ? architecture->gguf_name
+                                                                       : architecture->lckv_name;
+}
+
+static lckv_status set_unrotated(const struct hparams *h, struct metadata *metadata)
+{
+    bool unrotated[PLAN_MAX_LAYERS];
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        unrotated[i] = h->layers[i].rope == 1;
+    return metadata_set_bools(metadata, "lckv.unrotated_layers", unrotated, h->n_layers);
 }
 
 /* A number that layers have in common is written once, others as an array. */
@@ -128,8 +147,10 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         if (status == LCKV_OK)
             status = metadata_set_f32(metadata, key, (float)h->ropes[0].factor);
     }
-    if (status == LCKV_OK && h->n_ropes > 1)
+    if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = set_window_rope(h, plan, architecture, metadata);
+    if (status == LCKV_OK && rotates_otherwise(h))
+        status = set_unrotated(h, metadata);
     if (status == LCKV_OK)
         status = hparams_write_scales(h, architecture, metadata);
     if (status == LCKV_OK)

@@ -14,8 +14,10 @@
 static const struct {
     const char *folder, *architecture;
 } fixtures[] = {
-    {"qwen2", "qwen2"},        {"qwen3", "qwen3"},        {"qwen3-biased", "qwen3"},
-    {"granite", "granite"},    {"mistral", "lckv-llama"}, {"mistral-full", "llama"},
+    {"qwen2", "qwen2"},        {"qwen3", "qwen3"},
+    {"qwen3-biased", "qwen3"}, {"granite", "granite"},
+    {"mistral", "lckv-llama"}, {"mistral-full", "llama"},
+    {"smollm3", "smollm3"},    {"smollm3-listed", "lckv-smollm3"},
     {"gemma3", "lckv-gemma3"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
@@ -107,6 +109,7 @@ START_TEST(gguf_files_have_the_same_bits)
         ck_assert_ok(lckv_model_fingerprint(models[m], &fingerprints[m]));
     ck_assert(fingerprints[0] == fingerprints[1]);
     float *expected = logits_of(models[0], tokens->data, n, n);
+    const uint32_t n_layers = info_of(models[0]).n_layers;
     for (size_t m = 0; m < COUNT(models); m++) {
         const size_t n_bytes = n * info_of(models[m]).n_vocab * sizeof *expected;
         float *logits = logits_of(models[m], tokens->data, n, n);
@@ -114,8 +117,9 @@ START_TEST(gguf_files_have_the_same_bits)
         free(logits);
         lckv_model_release(models[m]);
     }
-    lckv_model_release(convert_and_open(
-        _i, (lckv_convert_options){.plan = "0s_0s_2", .sliding_window = 9}, own_name));
+    const char *plan = n_layers == 3 ? "0s_0s_2" : "0s_0s_2_3_4";
+    lckv_model_release(
+        convert_and_open(_i, (lckv_convert_options){.plan = plan, .sliding_window = 9}, own_name));
     free(expected);
     safetensors_close(&golden);
 }
@@ -198,6 +202,11 @@ static const struct {
      "a scale of the configuration is -6", LCKV_BAD_FORMAT},
     {"granite", "\"residual_multiplier\": 0.7", "\"residual_multiplier\": \"0.7\"",
      "residual_multiplier", LCKV_BAD_FORMAT},
+    {"smollm3", "\"no_rope_layers\": [\n    1", "\"no_rope_layers\": [\n    1, 1", "no_rope_layers",
+     LCKV_BAD_FORMAT},
+    {"smollm3", "\"smollm3\"", "\"llama\"", "no_rope_layer_interval is given", LCKV_UNSUPPORTED},
+    {"smollm3", "\"use_sliding_window\": false", "\"use_sliding_window\": true",
+     "use_sliding_window is given", LCKV_UNSUPPORTED},
     {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
      LCKV_UNSUPPORTED},
 };
