@@ -1,6 +1,5 @@
 /*
- * Hyperparameters: their layers, the checks that hold for every source, and the rotation
- * frequencies.
+ * Hyperparameters: their layers, and the checks that hold for every source.
  * hparams_gguf.c reads GGUF metadata, hparams_config.c reads config.json, hparams_write.c writes.
  */
 #include "model/hparams.h"
@@ -139,20 +138,42 @@ static lckv_status check_number(const char *name, double value)
                 LEAST_NUMBER, MOST_NUMBER);
 }
 
-static lckv_status check_rope(const struct rope_hparams *rope)
+static lckv_status check_llama3(const struct rope_hparams *rope)
 {
-    lckv_status status = check_number("rope theta", rope->theta);
-    if (status == LCKV_OK && rope->scaling != ROPE_SCALING_NONE)
-        status = check_number("the rope scaling's factor", rope->factor);
-    if (status != LCKV_OK || rope->scaling != ROPE_SCALING_LLAMA3)
-        return status;
-    status = check_number("low_freq_factor", rope->low_freq_factor);
+    lckv_status status = check_number("low_freq_factor", rope->low_freq_factor);
     if (status == LCKV_OK)
         status = check_number("high_freq_factor", rope->high_freq_factor);
-    if (status == LCKV_OK)
-        status = check_number("original_max_position_embeddings", rope->original_context);
     if (status == LCKV_OK && rope->high_freq_factor <= rope->low_freq_factor)
         status = fail(LCKV_BAD_FORMAT, "high_freq_factor must be greater than low_freq_factor");
+    return status;
+}
+
+static lckv_status check_yarn(const struct rope_hparams *rope)
+{
+    lckv_status status = check_number("beta_fast", rope->beta_fast);
+    if (status == LCKV_OK)
+        status = check_number("beta_slow", rope->beta_slow);
+    if (status == LCKV_OK && rope->theta <= 1)
+        status =
+            fail(LCKV_BAD_FORMAT, "rope theta is %g; expected more than 1 with yarn", rope->theta);
+    return status;
+}
+
+static lckv_status check_rope(const struct rope_hparams *rope)
+{
+    const bool llama3 = rope->scaling == ROPE_SCALING_LLAMA3;
+    const bool yarn = rope->scaling == ROPE_SCALING_YARN;
+    lckv_status status = check_number("rope theta", rope->theta);
+    if (status == LCKV_OK)
+        status = check_number("the rope scaling's attention factor", rope->attention_factor);
+    if (status == LCKV_OK && rope->scaling != ROPE_SCALING_NONE)
+        status = check_number("the rope scaling's factor", rope->factor);
+    if (status == LCKV_OK && llama3)
+        status = check_llama3(rope);
+    if (status == LCKV_OK && yarn)
+        status = check_yarn(rope);
+    if (status == LCKV_OK && (llama3 || yarn))
+        status = check_number("original_max_position_embeddings", rope->original_context);
     return status;
 }
 
@@ -198,7 +219,10 @@ static void round_numbers(struct hparams *h)
     for (uint32_t r = 0; r < h->n_ropes; r++) {
         struct rope_hparams *rope = &h->ropes[r];
         rope->theta = (double)(float)rope->theta;
-        if (rope->scaling == ROPE_SCALING_LINEAR)
+        rope->attention_factor = (double)(float)rope->attention_factor;
+        rope->beta_fast = (double)(float)rope->beta_fast;
+        rope->beta_slow = (double)(float)rope->beta_slow;
+        if (rope->scaling != ROPE_SCALING_LLAMA3)
             rope->factor = (double)(float)rope->factor;
     }
 }
@@ -206,11 +230,13 @@ static void round_numbers(struct hparams *h)
 lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                          const struct remarks *remarks)
 {
-    *h = (struct hparams){.rms_norm_eps = 1e-6f,
-                          .ropes = {{.theta = 10000, .factor = 1}},
-                          .n_ropes = 1,
-                          .forward_passes = HPARAMS_FORWARD_PASSES,
-                          .backward_passes = HPARAMS_BACKWARD_PASSES};
+    *h = (struct hparams){
+        .rms_norm_eps = 1e-6f,
+        .ropes =
+            {{.theta = 10000, .factor = 1, .beta_fast = 32, .beta_slow = 1, .attention_factor = 1}},
+        .n_ropes = 1,
+        .forward_passes = HPARAMS_FORWARD_PASSES,
+        .backward_passes = HPARAMS_BACKWARD_PASSES};
     for (int i = 0; i < SCALES; i++)
         h->scales[i] = scale_default((enum scale)i);
     lckv_status status = checkpoint->kind == CHECKPOINT_GGUF
@@ -243,7 +269,7 @@ lckv_status hparams_check_plan(const struct hparams *h, const struct lckv_plan *
     return LCKV_OK;
 }
 
-/* ---- Rotation ---- */
+/* ---- Ropes ---- */
 
 void hparams_add_rope(struct hparams *h)
 {
@@ -253,36 +279,4 @@ void hparams_add_rope(struct hparams *h)
     h->n_ropes = 2;
     if (!h->architecture->ropes_by_window)
         h->ropes[1].n_rotated = 0;
-}
-
-/*
- * Frequencies far below one turn in the trained context are divided by the factor, those far above
- * are kept, and those between are interpolated.
- */
-static double llama3_frequency(const struct rope_hparams *rope, double frequency)
-{
-    const double two_pi = 6.283185307179586477;
-    double turns = rope->original_context * frequency / two_pi; /* in the trained context */
-    double low = rope->low_freq_factor, high = rope->high_freq_factor;
-    if (turns < low)
-        return frequency / rope->factor;
-    if (turns > high)
-        return frequency;
-    double smooth = (turns - low) / (high - low);
-    return (1 - smooth) * frequency / rope->factor + smooth * frequency;
-}
-
-/* GGUF keeps llama3's scaling as float32 divisors (rope_freqs), so it is rounded to that here. */
-void hparams_frequencies(const struct rope_hparams *rope, double *frequencies)
-{
-    for (uint32_t d = 0; d < rope->n_rotated / 2; d++) {
-        double frequency = pow(rope->theta, -2.0 * d / rope->n_rotated);
-        if (rope->scaling == ROPE_SCALING_LINEAR)
-            frequency /= rope->factor;
-        else if (rope->scaling == ROPE_SCALING_LLAMA3)
-            frequency /= (double)(float)(frequency / llama3_frequency(rope, frequency));
-        if (rope->factors != NULL)
-            frequency /= (double)rope->factors[d];
-        frequencies[d] = frequency;
-    }
 }

@@ -30,7 +30,12 @@
 /* The most iterations that a model may ask for; the published models ask for 7 + 2. */
 #define HPARAMS_MAX_PASSES 64
 
-enum rope_scaling { ROPE_SCALING_NONE, ROPE_SCALING_LINEAR, ROPE_SCALING_LLAMA3 };
+enum rope_scaling {
+    ROPE_SCALING_NONE,
+    ROPE_SCALING_LINEAR,
+    ROPE_SCALING_LLAMA3,
+    ROPE_SCALING_YARN
+};
 
 /*
  * The most ways of rotating heads that a model has: layers with and without a window may differ,
@@ -43,10 +48,12 @@ struct rope_hparams {
     uint32_t n_rotated; /* elements of a head: pairs (d, d + n_rotated / 2); the others stay */
     double theta;
     enum rope_scaling scaling;
-    double factor;                            /* linear and llama3 */
+    double factor;                            /* unless the scaling is none */
     double low_freq_factor, high_freq_factor; /* llama3 */
-    double original_context;                  /* llama3 */
-    const float *factors; /* [n_rotated / 2] divisors of the frequencies, or NULL */
+    double beta_fast, beta_slow;              /* yarn */
+    double original_context;                  /* llama3 and yarn */
+    double attention_factor; /* rotated elements are multiplied by it, and as the scaling says */
+    const float *factors;    /* [n_rotated / 2] divisors of the frequencies, or NULL */
 };
 
 /* What may differ between the layers of a model. The plan tells which of them have a window. */
@@ -99,5 +106,8 @@ CHECKED lckv_status hparams_to_metadata(const struct hparams *hparams, const str
 
 /* The scaled rotation frequencies, in radians per position for each pair, [n_rotated / 2]. */
 void hparams_frequencies(const struct rope_hparams *rope, double *frequencies);
+
+/* What rotated elements are multiplied by. */
+double hparams_magnitude(const struct rope_hparams *rope);
 
 #endif

@@ -153,6 +153,32 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
     return LCKV_OK;
 }
 
+/* What some types of scaling compute with, and the factor for rotated elements. */
+static lckv_status read_rope_numbers(const struct checkpoint *checkpoint, struct hparams *h)
+{
+    struct rope_hparams *rope = &h->ropes[0];
+    uint32_t original_context = h->context_length;
+    const struct {
+        const char *suffix;
+        double *value;
+    } keys[] = {
+        {"rope.scaling.attn_factor", &rope->attention_factor},
+        {"rope.scaling.yarn_beta_fast", &rope->beta_fast},
+        {"rope.scaling.yarn_beta_slow", &rope->beta_slow},
+    };
+    lckv_status status =
+        read_u32(checkpoint, h, "rope.scaling.original_context_length", false, &original_context);
+    rope->original_context = original_context;
+    for (size_t i = 0; status == LCKV_OK && i < sizeof keys / sizeof keys[0]; i++) {
+        char key[KEY_BYTES];
+        float value = (float)*keys[i].value;
+        make_key(h, keys[i].suffix, key);
+        status = metadata_get_f32(&checkpoint->metadata, key, &value, NULL);
+        *keys[i].value = (double)value;
+    }
+    return status;
+}
+
 /* Scaling without a type is linear, as in other readers of GGUF. */
 static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
 {
@@ -175,15 +201,19 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
         status = metadata_get_f32(&checkpoint->metadata, key, &factor, NULL);
     if (status != LCKV_OK)
         return status;
-    bool linear = text_equals(kind, "linear");
-    if (!linear && !text_equals(kind, "none"))
-        return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
+    const bool linear = text_equals(kind, "linear"), yarn = text_equals(kind, "yarn");
+    if (!linear && !yarn && !text_equals(kind, "none"))
+        return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none, linear or yarn",
                     quoted(kind.bytes, kind.length).text);
+    status = read_rope_numbers(checkpoint, h);
+    if (status != LCKV_OK)
+        return status;
     hparams_add_rope(h); /* which is not scaled */
-    if (linear && factor != 1) {
-        rope->factor = (double)factor;
+    rope->factor = (double)factor;
+    if (yarn)
+        rope->scaling = ROPE_SCALING_YARN;
+    else if (linear && factor != 1)
         rope->scaling = ROPE_SCALING_LINEAR;
-    }
     if (!h->architecture->ropes_by_window)
         return LCKV_OK;
     theta = 10000;

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "format/json.h"
 
+#include <math.h>
+
 #define CONFIG "config.json"
 #define SCALING CONFIG ": rope scaling"
 
@@ -48,8 +50,6 @@ static lckv_status check_members(const struct json_value *object, const char *wh
                                  const struct remarks *remarks)
 {
     lckv_status status = expect_one(object, what, "partial_rotary_factor");
-    if (status == LCKV_OK)
-        status = expect_one(object, what, "attention_factor");
     for (const struct json_value *member = json_first(object); member != NULL;
          member = json_next(object, member)) {
         struct text name = json_name(member);
@@ -61,6 +61,56 @@ static lckv_status check_members(const struct json_value *object, const char *wh
                    quoted(name.bytes, name.length).text);
     }
     return status;
+}
+
+/* What yarn multiplies rotated elements by, if no member tells. */
+static double yarn_magnitude(double factor, double scale)
+{
+    return factor > 1 ? 0.1 * scale * log(factor) + 1 : 1;
+}
+
+/* Reads what multiplies rotated elements, and leaves out what yarn multiplies them by anyway. */
+static lckv_status read_yarn_attention(const struct json_value *scaling, const char *what,
+                                       struct rope_hparams *rope)
+{
+    double scale = 0, all_scale = 0;
+    bool found = false;
+    lckv_status status =
+        json_get_f64(scaling, what, "attention_factor", &rope->attention_factor, &found);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "mscale", &scale, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "mscale_all_dim", &all_scale, NULL);
+    if (status != LCKV_OK)
+        return status;
+    if (found)
+        rope->attention_factor /= yarn_magnitude(rope->factor, 1);
+    else if (scale != 0 && all_scale != 0)
+        rope->attention_factor = yarn_magnitude(rope->factor, scale) /
+                                 yarn_magnitude(rope->factor, all_scale) /
+                                 yarn_magnitude(rope->factor, 1);
+    return LCKV_OK;
+}
+
+static lckv_status read_yarn(const struct json_value *scaling, const char *what,
+                             struct rope_hparams *rope)
+{
+    bool found = false, truncate = true;
+    lckv_status status = json_get_f64(scaling, what, "factor", &rope->factor, &found);
+    if (status == LCKV_OK && !found)
+        status = fail(LCKV_BAD_FORMAT, "%s: factor is missing, expected a number", what);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "beta_fast", &rope->beta_fast, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "beta_slow", &rope->beta_slow, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "original_max_position_embeddings",
+                              &rope->original_context, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(scaling, what, "truncate", &truncate, NULL);
+    if (status == LCKV_OK && !truncate)
+        status = fail(LCKV_UNSUPPORTED, "%s: truncate is false; expected true", what);
+    return status == LCKV_OK ? read_yarn_attention(scaling, what, rope) : status;
 }
 
 static lckv_status read_numbers(const struct json_value *scaling, const char *what,
@@ -102,6 +152,12 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
         status = fail(LCKV_BAD_FORMAT, "%s: factor is %g, but rope_type is missing", what, factor);
     if (status == LCKV_OK)
         status = check_members(scaling, what, remarks);
+    if (status == LCKV_OK && text_equals(kind, "yarn")) {
+        rope->scaling = ROPE_SCALING_YARN;
+        return read_yarn(scaling, what, rope);
+    }
+    if (status == LCKV_OK)
+        status = expect_one(scaling, what, "attention_factor");
     if (status != LCKV_OK || text_equals(kind, "default"))
         return status;
     if (text_equals(kind, "linear"))
@@ -109,19 +165,24 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     else if (text_equals(kind, "llama3"))
         rope->scaling = ROPE_SCALING_LLAMA3;
     else
-        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear or llama3", what,
-                    quoted(kind.bytes, kind.length).text);
+        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear, llama3 or yarn%s", what,
+                    quoted(kind.bytes, kind.length).text,
+                    text_equals(kind, "dynamic") ? ", which do not depend on the text's length"
+                                                 : "");
     return read_numbers(scaling, what, rope);
 }
 
 static bool same_rope(const struct rope_hparams *a, const struct rope_hparams *b)
 {
-    bool llama3 = a->scaling == ROPE_SCALING_LLAMA3;
+    bool llama3 = a->scaling == ROPE_SCALING_LLAMA3, yarn = a->scaling == ROPE_SCALING_YARN;
     return a->theta == b->theta && a->scaling == b->scaling &&
            (a->scaling == ROPE_SCALING_NONE || a->factor == b->factor) &&
            (!llama3 || (a->low_freq_factor == b->low_freq_factor &&
                         a->high_freq_factor == b->high_freq_factor &&
-                        a->original_context == b->original_context));
+                        a->original_context == b->original_context)) &&
+           (!yarn || (a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow &&
+                      a->original_context == b->original_context &&
+                      a->attention_factor == b->attention_factor));
 }
 
 /* Reads one object over what `rope` has so far. */
@@ -225,12 +286,32 @@ static lckv_status read_both(const struct json_value *config, struct rope_hparam
     return status;
 }
 
+/* The trained context may stand beside the scaling, too, where it would count first. */
+static lckv_status check_original_context(const struct json_value *config,
+                                          const struct rope_hparams *rope)
+{
+    double outside = 0;
+    bool found = false;
+    lckv_status status =
+        json_get_f64(config, CONFIG, "original_max_position_embeddings", &outside, &found);
+    const bool scaled = rope->scaling == ROPE_SCALING_LLAMA3 || rope->scaling == ROPE_SCALING_YARN;
+    if (status == LCKV_OK && found && scaled && outside != rope->original_context)
+        status = fail(LCKV_UNSUPPORTED,
+                      CONFIG ": original_max_position_embeddings is %g, and %g in the rope "
+                             "scaling; expected the same",
+                      outside, rope->original_context);
+    return status;
+}
+
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
                                      const struct remarks *remarks)
 {
     if (h->architecture->default_theta != 0)
         h->ropes[0].theta = h->architecture->default_theta;
+    h->ropes[0].original_context = h->context_length;
     hparams_add_rope(h);
-    return h->architecture->ropes_by_window ? read_both(config, h->ropes, remarks)
-                                            : read_rope(config, &h->ropes[0], remarks);
+    lckv_status status = h->architecture->ropes_by_window
+                             ? read_both(config, h->ropes, remarks)
+                             : read_rope(config, &h->ropes[0], remarks);
+    return status == LCKV_OK ? check_original_context(config, &h->ropes[0]) : status;
 }

@@ -69,6 +69,38 @@ static lckv_status set_window_rope(const struct hparams *h, const struct lckv_pl
                : status;
 }
 
+/* The scaling of a rope, but llama3's, which is written as a tensor. */
+static lckv_status set_scaling(const struct rope_hparams *rope, const char *architecture,
+                               struct metadata *metadata)
+{
+    const bool yarn = rope->scaling == ROPE_SCALING_YARN;
+    const char *type = yarn ? "yarn" : "linear";
+    const struct {
+        const char *suffix;
+        double value;
+        bool written;
+    } numbers[] = {
+        {"rope.scaling.factor", rope->factor, yarn || rope->scaling == ROPE_SCALING_LINEAR},
+        {"rope.scaling.yarn_beta_fast", rope->beta_fast, yarn && rope->beta_fast != 32},
+        {"rope.scaling.yarn_beta_slow", rope->beta_slow, yarn && rope->beta_slow != 1},
+        {"rope.scaling.attn_factor", rope->attention_factor, rope->attention_factor != 1},
+    };
+    char key[KEY_BYTES];
+    lckv_status status = LCKV_OK;
+    snprintf(key, sizeof key, "%s.rope.scaling.type", architecture);
+    if (numbers[0].written)
+        status = metadata_set_text(metadata, key, type, strlen(type));
+    for (size_t i = 0; status == LCKV_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
+        snprintf(key, sizeof key, "%s.%s", architecture, numbers[i].suffix);
+        if (numbers[i].written)
+            status = metadata_set_f32(metadata, key, (float)numbers[i].value);
+    }
+    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", architecture);
+    return status == LCKV_OK && yarn
+               ? metadata_set_u32(metadata, key, (uint32_t)rope->original_context)
+               : status;
+}
+
 static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *plan,
                             struct metadata *metadata)
 {
@@ -140,13 +172,8 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
     snprintf(key, sizeof key, "%s.rope.freq_base", architecture);
     if (status == LCKV_OK)
         status = metadata_set_f32(metadata, key, (float)h->ropes[0].theta);
-    if (status == LCKV_OK && h->ropes[0].scaling == ROPE_SCALING_LINEAR) {
-        snprintf(key, sizeof key, "%s.rope.scaling.type", architecture);
-        status = metadata_set_text(metadata, key, "linear", strlen("linear"));
-        snprintf(key, sizeof key, "%s.rope.scaling.factor", architecture);
-        if (status == LCKV_OK)
-            status = metadata_set_f32(metadata, key, (float)h->ropes[0].factor);
-    }
+    if (status == LCKV_OK)
+        status = set_scaling(&h->ropes[0], architecture, metadata);
     if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = set_window_rope(h, plan, architecture, metadata);
     if (status == LCKV_OK && rotates_otherwise(h))

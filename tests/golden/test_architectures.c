@@ -18,6 +18,8 @@ static const struct {
     {"qwen3-biased", "qwen3"}, {"granite", "granite"},
     {"mistral", "lckv-llama"}, {"mistral-full", "llama"},
     {"smollm3", "smollm3"},    {"smollm3-listed", "lckv-smollm3"},
+    {"llama-linear", "llama"}, {"llama-llama3", "llama"},
+    {"qwen2-yarn", "qwen2"},   {"qwen3-yarn", "qwen3"},
     {"gemma3", "lckv-gemma3"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
@@ -207,6 +209,15 @@ static const struct {
     {"smollm3", "\"smollm3\"", "\"llama\"", "no_rope_layer_interval is given", LCKV_UNSUPPORTED},
     {"smollm3", "\"use_sliding_window\": false", "\"use_sliding_window\": true",
      "use_sliding_window is given", LCKV_UNSUPPORTED},
+    {"qwen3-yarn", "\"rope_type\"", "\"truncate\": false, \"rope_type\"", "truncate is false",
+     LCKV_UNSUPPORTED},
+    {"qwen3-yarn", "\"rope_parameters\"",
+     "\"original_max_position_embeddings\": 64, \"rope_parameters\"", "is 64, and 32 in",
+     LCKV_UNSUPPORTED},
+    {"qwen3-yarn", "\"attention_factor\": 1.3", "\"attention_factor\": 0", "attention factor is 0",
+     LCKV_BAD_FORMAT},
+    {"qwen3-yarn", "\"factor\": 8.0", "\"fact\": 8.0", "factor is missing", LCKV_BAD_FORMAT},
+    {"llama-linear", "\"linear\"", "\"dynamic\"", "do not depend on the text", LCKV_UNSUPPORTED},
     {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
      LCKV_UNSUPPORTED},
 };

@@ -316,12 +316,14 @@ static const struct {
     lckv_status status;
     const char *message;
 } keys[] = {
-    {"llama.rope.scaling.type", TEXT("yarn"), LCKV_UNSUPPORTED, "rope.scaling.type is \"yarn\""},
+    {"llama.rope.scaling.type", TEXT("dynamic"), LCKV_UNSUPPORTED, "type is \"dynamic\""},
+    {"llama.rope.scaling.yarn_ext_factor", FLOAT(0.5f), LCKV_UNSUPPORTED, "ext_factor is 0.5"},
+    {"llama.rope.scaling.yarn_log_multiplier", FLOAT(0.1f), LCKV_UNSUPPORTED, "log_multiplier"},
     {"llama.rope.scaling.type", TEXT("linear\0x"), LCKV_UNSUPPORTED, "rope.scaling.type is"},
     {"llama.rope.scaling.factor", FLOAT(0), LCKV_BAD_FORMAT, "factor is 0"},
     {"llama.rope.scaling.factor", FLOAT(-2), LCKV_BAD_FORMAT, "factor is -2"},
     {"llama.rope.scale_linear", FLOAT(-2), LCKV_BAD_FORMAT, "factor is -2"},
-    {"llama.rope.scaling.attn_factor", FLOAT(1.5f), LCKV_UNSUPPORTED, "attn_factor is 1.5"},
+    {"llama.rope.scaling.attn_factor", FLOAT(0), LCKV_BAD_FORMAT, "attention factor is 0"},
     {"llama.attention.scale", FLOAT(0.125f), LCKV_UNSUPPORTED, "attention.scale is 0.125"},
     {"llama.attention.scale", FLOAT(0.0625f), LCKV_OK, NULL}, /* 1 / sqrt(256) */
     {"llama.logit_scale", FLOAT(0.5f), LCKV_UNSUPPORTED, "logit_scale is 0.5; expected 1"},
