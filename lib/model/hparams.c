@@ -159,6 +159,17 @@ static lckv_status check_yarn(const struct rope_hparams *rope)
     return status;
 }
 
+/* GGUF keeps it as an integer. */
+static lckv_status check_original_context(const struct rope_hparams *rope)
+{
+    const double context = rope->original_context;
+    if (context >= 1 && context <= UINT32_MAX && context == floor(context))
+        return LCKV_OK;
+    return fail(LCKV_BAD_FORMAT,
+                "original_max_position_embeddings is %g; expected a whole number of tokens",
+                context);
+}
+
 static lckv_status check_rope(const struct rope_hparams *rope)
 {
     const bool llama3 = rope->scaling == ROPE_SCALING_LLAMA3;
@@ -172,8 +183,10 @@ static lckv_status check_rope(const struct rope_hparams *rope)
         status = check_llama3(rope);
     if (status == LCKV_OK && yarn)
         status = check_yarn(rope);
-    if (status == LCKV_OK && (llama3 || yarn))
+    if (status == LCKV_OK && llama3)
         status = check_number("original_max_position_embeddings", rope->original_context);
+    if (status == LCKV_OK && (yarn || rope->scaling == ROPE_SCALING_LONGROPE))
+        status = check_original_context(rope);
     return status;
 }
 
@@ -250,7 +263,7 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                        checkpoint->name);
     round_numbers(h);
     if (checkpoint->kind == CHECKPOINT_GGUF)
-        status = hparams_read_rope_factors(checkpoint, h);
+        status = hparams_factors_from_gguf(checkpoint, h, remarks);
     return status;
 }
 

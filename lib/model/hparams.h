@@ -34,7 +34,8 @@ enum rope_scaling {
     ROPE_SCALING_NONE,
     ROPE_SCALING_LINEAR,
     ROPE_SCALING_LLAMA3,
-    ROPE_SCALING_YARN
+    ROPE_SCALING_YARN,
+    ROPE_SCALING_LONGROPE
 };
 
 /*
@@ -51,9 +52,15 @@ struct rope_hparams {
     double factor;                            /* unless the scaling is none */
     double low_freq_factor, high_freq_factor; /* llama3 */
     double beta_fast, beta_slow;              /* yarn */
-    double original_context;                  /* llama3 and yarn */
+    double original_context;                  /* llama3, yarn and longrope */
     double attention_factor; /* rotated elements are multiplied by it, and as the scaling says */
     const float *factors;    /* [n_rotated / 2] divisors of the frequencies, or NULL */
+    /*
+     * Of longrope, the divisors for texts that are longer than original_context. Keys in the cache
+     * would have to be rotated again where a text gets that long, so lckv does not compute with
+     * them.
+     */
+    const float *long_factors;
 };
 
 /* What may differ between the layers of a model. The plan tells which of them have a window. */
@@ -71,6 +78,7 @@ struct hparams {
     struct layer_hparams widest;        /* the largest numbers of any layer; indices are 0 */
     struct kv_shapes kv_shapes;
     uint32_t context_length;
+    uint32_t long_context; /* with long_factors; 0: the model has none */
     float rms_norm_eps;
     enum activation activation;
     float scales[SCALES]; /* see scale_default */

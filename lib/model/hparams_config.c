@@ -210,6 +210,8 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
     if (status == LCKV_OK)
         status = hparams_plan_from_config(checkpoint, config, h);
     if (status == LCKV_OK)
+        status = hparams_factors_from_config(checkpoint, config, h, remarks);
+    if (status == LCKV_OK)
         status = read_window(config, h);
     if (status == LCKV_OK)
         status = read_rest(config, h);

@@ -5,13 +5,11 @@
 
 #include "base/status.h"
 #include "base/text.h"
-#include "kernels/blocks.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
 #include "model/hparams_plan.h"
 #include "model/roles.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #define KEY_BYTES 128
@@ -202,9 +200,14 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
     if (status != LCKV_OK)
         return status;
     const bool linear = text_equals(kind, "linear"), yarn = text_equals(kind, "yarn");
-    if (!linear && !yarn && !text_equals(kind, "none"))
-        return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none, linear or yarn",
+    const bool longrope = text_equals(kind, "longrope");
+    if (!linear && !yarn && !longrope && !text_equals(kind, "none"))
+        return fail(LCKV_UNSUPPORTED,
+                    "rope.scaling.type is %s; expected none, linear, yarn or longrope",
                     quoted(kind.bytes, kind.length).text);
+    if (longrope && factor != 1)
+        return fail(LCKV_UNSUPPORTED, "rope.scaling.factor is %g; expected 1 with longrope",
+                    (double)factor);
     status = read_rope_numbers(checkpoint, h);
     if (status != LCKV_OK)
         return status;
@@ -212,6 +215,8 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
     rope->factor = (double)factor;
     if (yarn)
         rope->scaling = ROPE_SCALING_YARN;
+    else if (longrope)
+        rope->scaling = ROPE_SCALING_LONGROPE;
     else if (linear && factor != 1)
         rope->scaling = ROPE_SCALING_LINEAR;
     if (!h->architecture->ropes_by_window)
@@ -283,33 +288,4 @@ lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *h,
     if (status == LCKV_OK)
         status = config_check_gguf(&checkpoint->metadata, h, remarks);
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
-}
-
-lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hparams *h)
-{
-    char name[WEIGHT_NAME_BYTES];
-    uint32_t n = h->ropes[0].n_rotated / 2;
-    float *factors;
-    uint8_t bytes[4 * HPARAMS_MAX_HEAD_DIM / 2];
-    weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_ROPE_FACTORS, 0, name);
-    const struct tensor *tensor = checkpoint_find(checkpoint, name);
-    if (tensor == NULL)
-        return LCKV_OK;
-    if (tensor->dtype != LCKV_DTYPE_F32 || tensor->n_dims != 1 || tensor->shape[0] != n)
-        return fail(LCKV_BAD_FORMAT, "%s: tensor %s; expected f32 [%u]", checkpoint->name, name, n);
-    lckv_status status =
-        arena_alloc(&checkpoint->arena, n, sizeof *factors, "rope factors", &factors);
-    if (status == LCKV_OK)
-        status = checkpoint_read(checkpoint, tensor, 0, bytes, n * sizeof *factors);
-    if (status != LCKV_OK)
-        return status;
-    blocks_dequantize(LCKV_DTYPE_F32, bytes, n, factors);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!isfinite(factors[i]) || factors[i] <= 0)
-            return fail(LCKV_BAD_FORMAT,
-                        "%s: tensor %s: element %u is %g; expected a positive number",
-                        checkpoint->name, name, i, (double)factors[i]);
-    }
-    h->ropes[0].factors = factors;
-    return LCKV_OK;
 }

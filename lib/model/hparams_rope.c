@@ -152,6 +152,13 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
         status = fail(LCKV_BAD_FORMAT, "%s: factor is %g, but rope_type is missing", what, factor);
     if (status == LCKV_OK)
         status = check_members(scaling, what, remarks);
+    const bool has_lists = json_find(scaling, "short_factor") != NULL;
+    if (status == LCKV_OK && (text_equals(kind, "longrope") || text_equals(kind, "su") ||
+                              (text_equals(kind, "yarn") && has_lists))) {
+        rope->scaling = ROPE_SCALING_LONGROPE; /* hparams_factors.c reads the lists */
+        return json_get_f64(scaling, what, "original_max_position_embeddings",
+                            &rope->original_context, NULL);
+    }
     if (status == LCKV_OK && text_equals(kind, "yarn")) {
         rope->scaling = ROPE_SCALING_YARN;
         return read_yarn(scaling, what, rope);
@@ -165,10 +172,10 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     else if (text_equals(kind, "llama3"))
         rope->scaling = ROPE_SCALING_LLAMA3;
     else
-        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear, llama3 or yarn%s", what,
-                    quoted(kind.bytes, kind.length).text,
-                    text_equals(kind, "dynamic") ? ", which do not depend on the text's length"
-                                                 : "");
+        return fail(
+            LCKV_UNSUPPORTED, "%s is %s; expected default, linear, llama3, yarn or longrope%s",
+            what, quoted(kind.bytes, kind.length).text,
+            text_equals(kind, "dynamic") ? ", which do not depend on the text's length" : "");
     return read_numbers(scaling, what, rope);
 }
 
@@ -286,32 +293,34 @@ static lckv_status read_both(const struct json_value *config, struct rope_hparam
     return status;
 }
 
-/* The trained context may stand beside the scaling, too, where it would count first. */
-static lckv_status check_original_context(const struct json_value *config,
-                                          const struct rope_hparams *rope)
+/*
+ * The trained context may stand beside the scaling, and in it. The scaling has what is there,
+ * where it says nothing.
+ */
+static lckv_status check_original_context(double outside, const struct rope_hparams *rope)
 {
-    double outside = 0;
-    bool found = false;
-    lckv_status status =
-        json_get_f64(config, CONFIG, "original_max_position_embeddings", &outside, &found);
-    const bool scaled = rope->scaling == ROPE_SCALING_LLAMA3 || rope->scaling == ROPE_SCALING_YARN;
-    if (status == LCKV_OK && found && scaled && outside != rope->original_context)
-        status = fail(LCKV_UNSUPPORTED,
-                      CONFIG ": original_max_position_embeddings is %g, and %g in the rope "
-                             "scaling; expected the same",
-                      outside, rope->original_context);
-    return status;
+    const bool scaled = rope->scaling != ROPE_SCALING_NONE && rope->scaling != ROPE_SCALING_LINEAR;
+    if (scaled && outside != 0 && outside != rope->original_context)
+        return fail(LCKV_UNSUPPORTED,
+                    CONFIG ": original_max_position_embeddings is %g, and %g in the rope scaling; "
+                           "expected the same",
+                    outside, rope->original_context);
+    return LCKV_OK;
 }
 
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
                                      const struct remarks *remarks)
 {
+    double outside = 0;
     if (h->architecture->default_theta != 0)
         h->ropes[0].theta = h->architecture->default_theta;
-    h->ropes[0].original_context = h->context_length;
+    lckv_status status =
+        json_get_f64(config, CONFIG, "original_max_position_embeddings", &outside, NULL);
+    if (status != LCKV_OK)
+        return status;
+    h->ropes[0].original_context = outside != 0 ? outside : h->context_length;
     hparams_add_rope(h);
-    lckv_status status = h->architecture->ropes_by_window
-                             ? read_both(config, h->ropes, remarks)
-                             : read_rope(config, &h->ropes[0], remarks);
-    return status == LCKV_OK ? check_original_context(config, &h->ropes[0]) : status;
+    status = h->architecture->ropes_by_window ? read_both(config, h->ropes, remarks)
+                                              : read_rope(config, &h->ropes[0], remarks);
+    return status == LCKV_OK ? check_original_context(outside, &h->ropes[0]) : status;
 }

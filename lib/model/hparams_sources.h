@@ -54,8 +54,16 @@ CHECKED lckv_status hparams_read_scales(const struct json_value *config,
 CHECKED lckv_status hparams_write_scales(const struct hparams *hparams, const char *architecture,
                                          struct metadata *metadata);
 
-/* Reads the tensor rope_freqs.weight, if there is one. */
-CHECKED lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint,
-                                              struct hparams *hparams);
+/*
+ * Read the divisors of frequencies. In config.json these are longrope's lists, and the head is
+ * rotated by as many elements as hparams_rope_from_config said. In GGUF files they are tensors.
+ */
+CHECKED lckv_status hparams_factors_from_config(struct checkpoint *checkpoint,
+                                                const struct json_value *config,
+                                                struct hparams *hparams,
+                                                const struct remarks *remarks);
+CHECKED lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint,
+                                              struct hparams *hparams,
+                                              const struct remarks *remarks);
 
 #endif

@@ -69,7 +69,7 @@ static lckv_status set_window_rope(const struct hparams *h, const struct lckv_pl
                : status;
 }
 
-/* The scaling of a rope, but llama3's, which is written as a tensor. */
+/* The scaling of a rope, but divisors, which are written as tensors. */
 static lckv_status set_scaling(const struct rope_hparams *rope, const char *architecture,
                                struct metadata *metadata)
 {
@@ -96,7 +96,7 @@ static lckv_status set_scaling(const struct rope_hparams *rope, const char *arch
             status = metadata_set_f32(metadata, key, (float)numbers[i].value);
     }
     snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", architecture);
-    return status == LCKV_OK && yarn
+    return status == LCKV_OK && (yarn || rope->scaling == ROPE_SCALING_LONGROPE)
                ? metadata_set_u32(metadata, key, (uint32_t)rope->original_context)
                : status;
 }
@@ -139,7 +139,7 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         uint32_t value;
     } counts[] = {
         {"block_count", h->n_layers},
-        {"context_length", h->context_length},
+        {"context_length", h->long_context != 0 ? h->long_context : h->context_length},
         {"embedding_length", h->hidden_size},
         {"attention.head_count", h->n_heads},
         {"attention.key_length", h->layers[0].head_dim},

@@ -41,6 +41,8 @@ static const struct role {
                             IN_MODEL(output_norm)},
     [WEIGHT_OUTPUT] = {"output.weight", "lm_head.weight", VOCABULARY, HIDDEN, 0, ELSEWHERE},
     [WEIGHT_ROPE_FACTORS] = {"rope_freqs.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
+    [WEIGHT_ROPE_SHORT] = {"rope_factors_short.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
+    [WEIGHT_ROPE_LONG] = {"rope_factors_long.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
     [WEIGHT_ATTENTION_NORM] = {"attn_norm.weight", "input_layernorm.weight", HIDDEN, NONE,
                                PER_LAYER | NORM, IN_LAYER(attention_norm)},
     [WEIGHT_Q] = {"attn_q.weight", "self_attn.q_proj.weight", QUERIES, HIDDEN, PER_LAYER | ROTATED,

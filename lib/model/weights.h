@@ -11,6 +11,8 @@ enum weight {
     WEIGHT_OUTPUT_NORM,
     WEIGHT_OUTPUT,
     WEIGHT_ROPE_FACTORS,
+    WEIGHT_ROPE_SHORT,
+    WEIGHT_ROPE_LONG,
     /* the weights of a layer */
     WEIGHT_ATTENTION_NORM,
     WEIGHT_Q,

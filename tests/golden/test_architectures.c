@@ -14,13 +14,13 @@
 static const struct {
     const char *folder, *architecture;
 } fixtures[] = {
-    {"qwen2", "qwen2"},        {"qwen3", "qwen3"},
-    {"qwen3-biased", "qwen3"}, {"granite", "granite"},
-    {"mistral", "lckv-llama"}, {"mistral-full", "llama"},
-    {"smollm3", "smollm3"},    {"smollm3-listed", "lckv-smollm3"},
-    {"llama-linear", "llama"}, {"llama-llama3", "llama"},
-    {"qwen2-yarn", "qwen2"},   {"qwen3-yarn", "qwen3"},
-    {"gemma3", "lckv-gemma3"},
+    {"qwen2", "qwen2"},          {"qwen3", "qwen3"},
+    {"qwen3-biased", "qwen3"},   {"granite", "granite"},
+    {"mistral", "lckv-llama"},   {"mistral-full", "llama"},
+    {"smollm3", "smollm3"},      {"smollm3-listed", "lckv-smollm3"},
+    {"llama-linear", "llama"},   {"llama-llama3", "llama"},
+    {"qwen2-yarn", "qwen2"},     {"qwen3-yarn", "qwen3"},
+    {"llama-longrope", "llama"}, {"gemma3", "lckv-gemma3"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 
@@ -218,6 +218,15 @@ static const struct {
      LCKV_BAD_FORMAT},
     {"qwen3-yarn", "\"factor\": 8.0", "\"fact\": 8.0", "factor is missing", LCKV_BAD_FORMAT},
     {"llama-linear", "\"linear\"", "\"dynamic\"", "do not depend on the text", LCKV_UNSUPPORTED},
+    {"llama-longrope", "\"short_factor\": [", "\"short_factor\": [1, ", "list of 8 numbers",
+     LCKV_BAD_FORMAT},
+    {"llama-longrope", "\"long_factor\": [", "\"long_factor\": [0, ", "list of 8 numbers",
+     LCKV_BAD_FORMAT},
+    {"llama-longrope", "1.25", "-1", "short_factor: entry 1", LCKV_BAD_FORMAT},
+    {"llama-longrope", "\"original_max_position_embeddings\": 64",
+     "\"original_max_position_embeddings\": 1e12", "is 1e+12", LCKV_BAD_FORMAT},
+    {"llama-longrope", "\"original_max_position_embeddings\": 64",
+     "\"original_max_position_embeddings\": 64.5", "whole number", LCKV_BAD_FORMAT},
     {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
      LCKV_UNSUPPORTED},
 };

@@ -190,8 +190,8 @@ START_TEST(keys_and_values_that_a_layer_reads_must_be_there)
 END_TEST
 
 static const char *const foreign[] = {
-    "blk.1.attn_q_norm.weight", "blk.0.attn_norm.bias",     "output_norm.bias",
-    "blk.1.attn_q.scale",       "rope_factors_long.weight", "blk.0.ffn_gate_inp.weight",
+    "blk.1.attn_q_norm.weight", "blk.0.attn_norm.bias", "output_norm.bias",
+    "blk.1.attn_q.scale",       "position_embd.weight", "blk.0.ffn_gate_inp.weight",
     "token_embd_norm.weight",   "blk.0.attn_v.lora_a",
 };
 
@@ -201,6 +201,18 @@ START_TEST(parts_of_other_models_are_refused)
     small_begin(&model);
     small_add(&model, foreign[_i], LCKV_DTYPE_F32, 4, 0);
     check_refused(&model, LCKV_UNSUPPORTED, foreign[_i]);
+}
+END_TEST
+
+START_TEST(factors_for_long_texts_need_those_for_short_ones)
+{
+    struct small_model model;
+    small_begin(&model);
+    small_add(&model, "rope_factors_long.weight", LCKV_DTYPE_F32, 4, 0);
+    check_refused(&model, LCKV_BAD_FORMAT, "rope_factors_long.weight; expected f32 [128]");
+    small_begin(&model);
+    small_add(&model, "rope_factors_long.weight", LCKV_DTYPE_F32, SMALL_HEAD_DIM / 2, 0);
+    check_refused(&model, LCKV_BAD_FORMAT, "");
 }
 END_TEST
 
@@ -456,6 +468,7 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, many_skipped_tensors_are_counted);
     tcase_add_test(tcase, keys_and_values_that_no_layer_reads_are_skipped);
     tcase_add_test(tcase, keys_and_values_that_a_layer_reads_must_be_there);
+    tcase_add_test(tcase, factors_for_long_texts_need_those_for_short_ones);
     tcase_add_loop_test(tcase, parts_of_other_models_are_refused, 0, COUNT(foreign));
     tcase_add_test(tcase, needed_tensors_of_unknown_types_are_refused);
     tcase_add_test(tcase, names_are_compared_whole);
