@@ -51,6 +51,14 @@ static const struct architecture architectures[] = {
         .default_tied = true,
     },
     {
+        .gguf_name = "phi3", /* what lckv writes is not fused, so it is "lckv-phi3" */
+        .hf_model_type = "phi3",
+        .lckv_name = "lckv-phi3",
+        .partial_rotation = true,
+        .fused = true,
+        .windows_all = true,
+    },
+    {
         .gguf_name = "granite",
         .hf_model_type = "granite",
         .lckv_name = "lckv-granite",

@@ -45,6 +45,8 @@ struct architecture {
     bool default_tied;           /* tie_word_embeddings, if config.json does not have that key */
     bool norms_plus_one;         /* Hugging Face files hold the weights of norms less 1 */
     bool values_normed;          /* values go through an RMS norm without weight, head by head */
+    bool partial_rotation;       /* partial_rotary_factor tells how much of a head is rotated */
+    bool fused;                  /* q, k and v are one tensor in files, as well as gate and up */
     bool windows_all;            /* sliding_window, where there is one, is that of all layers */
     uint32_t default_window;     /* what sliding_window is if config.json does not have that key */
 };

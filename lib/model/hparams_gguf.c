@@ -115,11 +115,14 @@ static lckv_status read_shape(struct checkpoint *checkpoint, struct hparams *h)
         return fail(LCKV_UNSUPPORTED,
                     "values of %u elements a head and keys of %u; expected the same", value_length,
                     head_dim);
-    if (rope_dimensions != 0 && rope_dimensions != head_dim)
+    const bool partial =
+        h->architecture->partial_rotation && rope_dimensions < head_dim && rope_dimensions % 2 == 0;
+    if (rope_dimensions != 0 && rope_dimensions != head_dim && !partial)
         return fail(LCKV_UNSUPPORTED,
-                    "rope.dimension_count is %u and a head has %u elements; expected the same",
-                    rope_dimensions, head_dim);
-    h->ropes[0].n_rotated = head_dim;
+                    "rope.dimension_count is %u and a head has %u elements; expected the same%s",
+                    rope_dimensions, head_dim,
+                    h->architecture->partial_rotation ? ", or a smaller even number" : "");
+    h->ropes[0].n_rotated = rope_dimensions != 0 ? rope_dimensions : head_dim;
     return read_layers(checkpoint, head_dim, h);
 }
 

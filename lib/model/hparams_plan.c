@@ -282,7 +282,7 @@ static lckv_status read_pattern(const struct metadata *metadata, const struct hp
 }
 
 /* lckv's own key counts first. A window that no layer has would be a window of another model. */
-static lckv_status read_window(const struct metadata *metadata, const struct words *words,
+static lckv_status read_window(const struct metadata *metadata, struct words *words,
                                struct hparams *h)
 {
     char key[KEY_BYTES];
@@ -292,7 +292,9 @@ static lckv_status read_window(const struct metadata *metadata, const struct wor
     if (status != LCKV_OK || window == 0)
         return status;
     const bool in_plan = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
-    if (!words->has_kinds && !in_plan)
+    if (!in_plan)
+        read_common_window(h, window, words);
+    if (!words->has_kinds && !in_plan && !h->architecture->windows_all)
         return fail(LCKV_UNSUPPORTED, "%s is %u, but no key says which layers have that window",
                     key, window);
     if (h->sliding_window == 0)

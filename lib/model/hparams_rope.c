@@ -46,10 +46,9 @@ static lckv_status expect_one(const struct json_value *object, const char *what,
     return status;
 }
 
-static lckv_status check_members(const struct json_value *object, const char *what,
-                                 const struct remarks *remarks)
+static void name_members(const struct json_value *object, const char *what,
+                         const struct remarks *remarks)
 {
-    lckv_status status = expect_one(object, what, "partial_rotary_factor");
     for (const struct json_value *member = json_first(object); member != NULL;
          member = json_next(object, member)) {
         struct text name = json_name(member);
@@ -60,7 +59,6 @@ static lckv_status check_members(const struct json_value *object, const char *wh
             remark(remarks, "%s: %s is not known and not used", what,
                    quoted(name.bytes, name.length).text);
     }
-    return status;
 }
 
 /* What yarn multiplies rotated elements by, if no member tells. */
@@ -151,7 +149,7 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     if (status == LCKV_OK && !found && factor != 1)
         status = fail(LCKV_BAD_FORMAT, "%s: factor is %g, but rope_type is missing", what, factor);
     if (status == LCKV_OK)
-        status = check_members(scaling, what, remarks);
+        name_members(scaling, what, remarks);
     const bool has_lists = json_find(scaling, "short_factor") != NULL;
     if (status == LCKV_OK && (text_equals(kind, "longrope") || text_equals(kind, "su") ||
                               (text_equals(kind, "yarn") && has_lists))) {
@@ -308,6 +306,54 @@ static lckv_status check_original_context(double outside, const struct rope_hpar
     return LCKV_OK;
 }
 
+/*
+ * How much of a head is rotated: 1 or, for all layers, what the configuration or the rotation's
+ * object says.
+ */
+static lckv_status read_partial(const struct json_value *config, struct hparams *h)
+{
+    static const char *const objects[] = {"rope_scaling", "rope_parameters"};
+    const uint32_t head_dim = h->ropes[0].n_rotated;
+    double factor = 1;
+    bool found = false;
+    lckv_status status = json_get_f64(config, CONFIG, "partial_rotary_factor", &factor, &found);
+    for (int i = 0; status == LCKV_OK && i < 2; i++) {
+        const struct json_value *object = NULL;
+        double inside = factor;
+        bool is_inside = false;
+        status = json_get_object(config, CONFIG, objects[i], &object);
+        if (status == LCKV_OK && object != NULL)
+            status = json_get_f64(object, CONFIG, "partial_rotary_factor", &inside, &is_inside);
+        if (status == LCKV_OK && found && inside != factor)
+            status = fail(LCKV_UNSUPPORTED,
+                          CONFIG ": partial_rotary_factor is %g, and %g in %s; expected the same",
+                          factor, inside, objects[i]);
+        factor = inside;
+        found = found || is_inside;
+        for (const struct json_value *member = object != NULL ? json_first(object) : NULL;
+             status == LCKV_OK && member != NULL; member = json_next(object, member)) {
+            if (json_is(member, JSON_OBJECT))
+                status = expect_one(member, SCALING, "partial_rotary_factor");
+        }
+    }
+    if (status == LCKV_OK && factor != 1 && !h->architecture->partial_rotation)
+        return fail(LCKV_UNSUPPORTED,
+                    CONFIG ": partial_rotary_factor is %g; expected 1, as without it", factor);
+    if (status == LCKV_OK && !(factor > 0 && factor <= 1))
+        return fail(LCKV_BAD_FORMAT,
+                    CONFIG ": partial_rotary_factor is %g; expected more than 0 and at most 1",
+                    factor);
+    if (status != LCKV_OK)
+        return status;
+    h->ropes[0].n_rotated = (uint32_t)(head_dim * factor);
+    if (factor != 1 && (h->ropes[0].n_rotated == 0 || h->ropes[0].n_rotated % 2 != 0))
+        return fail(LCKV_BAD_FORMAT,
+                    CONFIG ": partial_rotary_factor is %g, which are %u of %u elements; expected "
+                           "an even number",
+                    factor, h->ropes[0].n_rotated, head_dim);
+    return LCKV_OK;
+}
+
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
                                      const struct remarks *remarks)
 {
@@ -316,6 +362,9 @@ lckv_status hparams_rope_from_config(const struct json_value *config, struct hpa
         h->ropes[0].theta = h->architecture->default_theta;
     lckv_status status =
         json_get_f64(config, CONFIG, "original_max_position_embeddings", &outside, NULL);
+    if (status != LCKV_OK)
+        return status;
+    status = read_partial(config, h);
     if (status != LCKV_OK)
         return status;
     h->ropes[0].original_context = outside != 0 ? outside : h->context_length;

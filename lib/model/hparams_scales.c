@@ -51,6 +51,8 @@ bool architecture_reads(const struct architecture *architecture, struct text key
     if (architecture->ropes_by_window &&
         is_one_of(key, window_ropes, sizeof window_ropes / sizeof window_ropes[0]))
         return true;
+    if (architecture->partial_rotation && text_equals(key, "partial_rotary_factor"))
+        return true;
     if (architecture->unrotated_interval != 0 &&
         is_one_of(key, unrotated, sizeof unrotated / sizeof unrotated[0]))
         return true;

@@ -24,8 +24,9 @@ static bool rotates_otherwise(const struct hparams *h)
 static const char *written_name(const struct hparams *h, const struct lckv_plan *plan)
 {
     const struct architecture *architecture = h->architecture;
-    return plan->standard && !h->force_nodiag && !rotates_otherwise(h) ? architecture->gguf_name
-                                                                       : architecture->lckv_name;
+    const bool own =
+        !plan->standard || h->force_nodiag || rotates_otherwise(h) || architecture->fused;
+    return own ? architecture->lckv_name : architecture->gguf_name;
 }
 
 static lckv_status set_unrotated(const struct hparams *h, struct metadata *metadata)

@@ -14,13 +14,22 @@
 static const struct {
     const char *folder, *architecture;
 } fixtures[] = {
-    {"qwen2", "qwen2"},          {"qwen3", "qwen3"},
-    {"qwen3-biased", "qwen3"},   {"granite", "granite"},
-    {"mistral", "lckv-llama"},   {"mistral-full", "llama"},
-    {"smollm3", "smollm3"},      {"smollm3-listed", "lckv-smollm3"},
-    {"llama-linear", "llama"},   {"llama-llama3", "llama"},
-    {"qwen2-yarn", "qwen2"},     {"qwen3-yarn", "qwen3"},
-    {"llama-longrope", "llama"}, {"gemma3", "lckv-gemma3"},
+    {"qwen2", "qwen2"},
+    {"qwen3", "qwen3"},
+    {"qwen3-biased", "qwen3"},
+    {"granite", "granite"},
+    {"mistral", "lckv-llama"},
+    {"mistral-full", "llama"},
+    {"smollm3", "smollm3"},
+    {"smollm3-listed", "lckv-smollm3"},
+    {"llama-linear", "llama"},
+    {"llama-llama3", "llama"},
+    {"qwen2-yarn", "qwen2"},
+    {"qwen3-yarn", "qwen3"},
+    {"llama-longrope", "llama"},
+    {"phi3", "lckv-phi3"},
+    {"phi3-longrope", "lckv-phi3"},
+    {"gemma3", "lckv-gemma3"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 
@@ -75,6 +84,31 @@ START_TEST(logits_are_those_of_transformers)
         free(logits);
     }
     lckv_model_release(model);
+    safetensors_close(&golden);
+}
+END_TEST
+
+/* Files as llama.cpp writes them, in which q, k and v are one tensor, and gate and up. */
+START_TEST(fused_gguf_files_have_the_same_bits)
+{
+    struct safetensors golden;
+    safetensors_open(&golden, "tests/data/architectures/phi3-longrope/golden.safetensors");
+    const struct safetensors_array *tokens = safetensors_find(&golden, "tokens");
+    const size_t n = tokens->n_elements;
+    lckv_model *models[] = {
+        open_full("tests/data/architectures/phi3-longrope"),
+        open_full("tests/data/architectures/phi3-longrope/fused.gguf"),
+    };
+    ck_assert_str_eq(info_of(models[1]).architecture, "phi3");
+    ck_assert_uint_eq(info_of(models[0]).context_length, 64);
+    ck_assert_uint_eq(info_of(models[1]).context_length, 64);
+    float *expected = logits_of(models[0], tokens->data, n, n);
+    float *logits = logits_of(models[1], tokens->data, n, n);
+    ck_assert_mem_eq(logits, expected, n * info_of(models[0]).n_vocab * sizeof *logits);
+    free(expected);
+    free(logits);
+    lckv_model_release(models[0]);
+    lckv_model_release(models[1]);
     safetensors_close(&golden);
 }
 END_TEST
@@ -227,6 +261,13 @@ static const struct {
      "\"original_max_position_embeddings\": 1e12", "is 1e+12", LCKV_BAD_FORMAT},
     {"llama-longrope", "\"original_max_position_embeddings\": 64",
      "\"original_max_position_embeddings\": 64.5", "whole number", LCKV_BAD_FORMAT},
+    {"phi3", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4",
+     "qkv_proj.weight\" has 64 rows; expected 96", LCKV_BAD_FORMAT},
+    {"phi3", "\"phi3\"", "\"llama\"", "k_proj.weight is missing", LCKV_BAD_PLAN},
+    {"phi3-longrope", "\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 0.7",
+     "11 of 16 elements", LCKV_BAD_FORMAT},
+    {"phi3-longrope", "\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 2",
+     "at most 1", LCKV_BAD_FORMAT},
     {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
      LCKV_UNSUPPORTED},
 };
@@ -271,6 +312,7 @@ static void add_architectures(Suite *suite)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, logits_are_those_of_transformers, 0, N_FIXTURES);
     tcase_add_loop_test(tcase, gguf_files_have_the_same_bits, 0, N_FIXTURES);
+    tcase_add_test(tcase, fused_gguf_files_have_the_same_bits);
     tcase_add_test(tcase, rotation_stays_when_windows_go);
     tcase_add_loop_test(tcase, all_layers_of_mistral_have_its_window, 0, COUNT(mistral_windows));
     tcase_add_loop_test(tcase, configurations_that_do_not_fit_are_refused, 0, COUNT(bad_configs));

@@ -53,6 +53,12 @@ MODELS = {
         "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 64,
         "short_factor": [1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5],
         "long_factor": [1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]})),
+    "phi3": ("phi3", dict(rms_norm_eps=1e-5, tie_word_embeddings=False, sliding_window=11, rope_theta=1e4)),
+    "phi3-longrope": ("phi3", dict(rms_norm_eps=1e-5, tie_word_embeddings=True, num_attention_heads=2,
+                                   num_key_value_heads=1, sliding_window=262144, original_max_position_embeddings=64,
+                                   rope_parameters={
+        "rope_type": "longrope", "rope_theta": 1e4, "partial_rotary_factor": 0.75,
+        "short_factor": [1.0, 1.25, 1.5, 1.75, 2.0, 2.5], "long_factor": [1.5, 2.0, 3.0, 4.0, 6.0, 8.0]})),
     "gemma3": ("gemma3_text", dict(head_dim=16, query_pre_attn_scalar=16, num_key_value_heads=1, sliding_window=9,
                                    layer_types=["sliding_attention", "sliding_attention", "full_attention"],
                                    rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 1e6},
