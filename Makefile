@@ -166,8 +166,8 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 API_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/test_*.c))
 GOLDEN_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/test_*.c))
 tests: $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS)
-# For the scripts in tests/tokenizers, which are run by hand.
-tests: $(BUILD)/tests/unit/tokenize
+# For the scripts in tests/tokenizers and tests/chat, which are run by hand.
+tests: $(BUILD)/tests/unit/tokenize $(BUILD)/tests/unit/render
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)

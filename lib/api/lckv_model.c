@@ -106,7 +106,7 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .rms_norm_eps = hparams->rms_norm_eps,
         .n_parameters = model->n_parameters,
         .weight_bytes = model->weight_bytes,
-        .decode_bytes = model->weight_bytes -
+        .decode_bytes = model->weight_bytes - input_table_bytes(&model->input_table) -
                         (hparams->tie_embeddings ? 0 : model->token_embedding.size.n_bytes),
         .architecture = shown_architecture(model),
         .name = hparams->name.length > 0 ? hparams->name.bytes : "",

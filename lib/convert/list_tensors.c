@@ -100,7 +100,7 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
     to->dtype = choose_dtype(c, sources, n_sources, weight, layer, name);
     to->n_dims = sources[0]->n_dims;
     memcpy(to->shape, sources[0]->shape, sizeof to->shape);
-    if (to->n_dims == 2)
+    if (to->n_dims == 2 && weight != WEIGHT_INPUT_TABLE) /* whose rows stay as they are */
         to->layout = c->layout;
     if (weight_is_norm(weight))
         rows->added = architecture_norm_offset(c->hparams.architecture, c->in.kind);
@@ -136,7 +136,8 @@ static lckv_status find(const struct converter *c, enum weight weight, uint32_t 
 static lckv_status add_weight(struct converter *c, enum weight weight, uint32_t layer)
 {
     const struct tensor *tensor = NULL;
-    if (weight == WEIGHT_OUTPUT && c->hparams.tie_embeddings)
+    if (!weight_belongs(&c->hparams, weight, layer) ||
+        (weight == WEIGHT_OUTPUT && c->hparams.tie_embeddings))
         return LCKV_OK;
     lckv_status status = find(c, weight, layer, !weight_is_optional(&c->hparams, weight), &tensor);
     if (status != LCKV_OK || tensor == NULL)
@@ -198,8 +199,11 @@ static lckv_status add_divisors(struct converter *c, enum weight weight, const f
     return status;
 }
 
-/* In GGUF files, rope scaling of the llama3 kind is a tensor of divisors. */
-static lckv_status add_llama3(struct converter *c)
+/*
+ * In GGUF files, rope scaling of the llama3 kind is a tensor of divisors, as is the rotation of
+ * some pairs only.
+ */
+static lckv_status add_computed_divisors(struct converter *c)
 {
     const struct rope_hparams *rope = &c->hparams.ropes[0];
     uint32_t n = rope->n_rotated / 2;
@@ -207,6 +211,7 @@ static lckv_status add_llama3(struct converter *c)
     double *scaled, *unscaled;
     float *factors;
     plain.scaling = ROPE_SCALING_NONE;
+    plain.n_still = 0;
     lckv_status status = arena_alloc(&c->arena, n, sizeof *scaled, "rope factors", &scaled);
     if (status == LCKV_OK)
         status = arena_alloc(&c->arena, n, sizeof *unscaled, "rope factors", &unscaled);
@@ -217,7 +222,7 @@ static lckv_status add_llama3(struct converter *c)
     hparams_frequencies(rope, scaled);
     hparams_frequencies(&plain, unscaled);
     for (uint32_t d = 0; d < n; d++)
-        factors[d] = (float)(unscaled[d] / scaled[d]);
+        factors[d] = scaled[d] > 0 ? (float)(unscaled[d] / scaled[d]) : HPARAMS_STILL_FACTOR;
     return add_divisors(c, WEIGHT_ROPE_FACTORS, factors);
 }
 
@@ -225,8 +230,8 @@ static lckv_status add_llama3(struct converter *c)
 static lckv_status add_rope_factors(struct converter *c)
 {
     const struct rope_hparams *rope = &c->hparams.ropes[0];
-    if (rope->scaling == ROPE_SCALING_LLAMA3)
-        return add_llama3(c);
+    if (rope->scaling == ROPE_SCALING_LLAMA3 || (rope->n_still > 0 && rope->factors == NULL))
+        return add_computed_divisors(c);
     if (rope->scaling != ROPE_SCALING_LONGROPE)
         return add_weight(c, WEIGHT_ROPE_FACTORS, 0);
     lckv_status status = add_divisors(c, WEIGHT_ROPE_SHORT, rope->factors);
@@ -256,7 +261,7 @@ lckv_status converter_list_tensors(struct converter *c)
         for (int w = 0; status == LCKV_OK && w < WEIGHT_COUNT; w++) {
             bool kv = weight_is_kv((enum weight)w);
             if (!weight_is_per_layer((enum weight)w) ||
-                !weight_belongs(c->hparams.architecture, (enum weight)w) ||
+                !weight_belongs(&c->hparams, (enum weight)w, i) ||
                 (kv && c->plan->layers[i].slot < 0))
                 continue;
             status = kv ? add_kv(c, (enum weight)w, i) : add_weight(c, (enum weight)w, i);

@@ -9,6 +9,7 @@
 
 #include "engine/attention.h"
 #include "engine/attention_units.h"
+#include "engine/layer_inputs.h"
 #include "engine/layer_weights.h"
 #include "engine/linear.h"
 #include "engine/row_steps.h"
@@ -54,6 +55,7 @@ static void compute_layer(struct task *task, uint32_t i, bool last_slot)
     add_back(task, (struct source){.buffer = &w->attended}, &layer->o);
     gated(task, (struct source){.buffer = &w->hidden, .norm = layer->mlp_norm}, layer);
     add_back(task, (struct source){.buffer = &w->gate, .prepared = &w->activated}, &layer->down);
+    finish_layer(task, layer, i);
 }
 
 /*
@@ -108,6 +110,7 @@ static void forward_worker(const struct worker *worker, void *context)
     const struct lckv_model *model = pass->model;
     struct task task = task_begin(worker, pass);
     embed(&task);
+    layer_inputs(&task);
     if (pass->iterated)
         iterated_layers(&task);
     else

@@ -33,7 +33,13 @@ void embed(struct task *task)
     step_end(&step);
 }
 
-/* Moves the hidden states and rotations of the wanted rows to the front, in their order. */
+static void move_row(const struct buffer *rows, size_t from, size_t to)
+{
+    memcpy(rows->values + to * rows->stride, rows->values + from * rows->stride,
+           rows->stride * sizeof(float));
+}
+
+/* Moves what belongs to the wanted rows to the front, in their order. */
 static void move_wanted_rows(const struct pass *pass)
 {
     struct workspace *w = pass->workspace;
@@ -46,8 +52,9 @@ static void move_wanted_rows(const struct pass *pass)
             const struct rotation to = workspace_rotation(w, kept), from = workspace_rotation(w, m);
             memcpy(to.cosines, from.cosines, w->n_pairs * sizeof(float));
             memcpy(to.sines, from.sines, w->n_pairs * sizeof(float));
-            memcpy(hidden->values + kept * hidden->stride, hidden->values + m * hidden->stride,
-                   hidden->stride * sizeof(float));
+            move_row(hidden, m, kept);
+            if (pass->model->hparams.layer_input_size > 0)
+                move_row(&w->inputs, m, kept);
         }
         kept++;
     }

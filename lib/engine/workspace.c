@@ -60,7 +60,9 @@ static void carve_input(struct carver *carver, const struct lckv_model *model, s
     const struct hparams *h = &model->hparams;
     input->x = carve_buffer(carver, rows, h->hidden_size);
     carve_panels(carver, model, rows,
-                 larger((size_t)h->n_heads * h->widest.head_dim, h->hidden_size), input);
+                 larger((size_t)h->n_heads * h->widest.head_dim,
+                        larger(h->hidden_size, h->layer_input_size)),
+                 input);
 }
 
 static struct rotation carve_rotations(struct carver *carver, const struct lckv_model *model,
@@ -111,8 +113,12 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     w->v = carve_buffer(carver, max_rows, n_kv);
     w->attended = carve_buffer(carver, max_rows, n_query);
     w->delta = carve_buffer(carver, max_rows, h->hidden_size);
-    w->gate = carve_buffer(carver, max_rows, intermediate_size);
+    w->gate = carve_buffer(carver, max_rows, larger(intermediate_size, h->layer_input_size));
     w->up = carve_buffer(carver, max_rows, intermediate_size);
+    if (h->layer_input_size > 0) {
+        w->inputs = carve_buffer(carver, max_rows, (size_t)h->n_layers * h->layer_input_size);
+        w->input_row = carve(carver, w->inputs.stride * n_threads, sizeof(float));
+    }
     carve_panels(carver, model, max_rows, intermediate_size, &w->activated);
     w->n_pairs = model->n_pairs;
     w->rotations = carve_rotations(carver, model, max_rows);

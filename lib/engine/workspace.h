@@ -69,6 +69,8 @@ struct workspace {
     struct input *own;               /* of each thread, [FEW_ROWS] */
     struct buffer q, k, v, attended; /* [max_rows] */
     struct buffer delta, gate, up;
+    struct buffer inputs;      /* the embeddings of all layers, if they have some of their own */
+    float *input_row;          /* of each thread: a row of their table, [inputs.stride] */
     struct input activated;    /* other forms of `gate`; it has no floats of its own */
     struct rotation rotations; /* [max_rows] */
     size_t n_pairs;            /* of a row of them */

@@ -80,6 +80,24 @@ static const struct architecture architectures[] = {
         .ropes_by_window = true,
         .norms_plus_one = true,
     },
+    {
+        .gguf_name = "gemma4",
+        .hf_model_type = "gemma4_text",
+        .lckv_name = "lckv-gemma4",
+        .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) |
+                   WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM) |
+                   WEIGHT_BIT(WEIGHT_LAYER_SCALE),
+        .names = between_norms,
+        .n_names = sizeof between_norms / sizeof between_norms[0],
+        .scales = SCALE_BIT(SCALE_SOFTCAP),
+        .activation = ACTIVATION_GELU_TANH,
+        .embedding_by_width = true,
+        .ropes_by_window = true,
+        .values_normed = true,
+        .scores_unscaled = true,
+        .heads_by_window = true,
+        .inputs_by_layer = true,
+    },
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])
 

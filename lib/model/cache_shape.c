@@ -46,64 +46,6 @@ static lckv_status read_counts(const struct json_value *config, struct hparams *
     return LCKV_OK;
 }
 
-/* Full layers may have heads of their own size and, if v is k, of their own number. */
-static lckv_status read_kinds(const struct json_value *config, const struct lckv_plan *plan,
-                              struct layer_lists *lists)
-{
-    uint32_t n_kv_heads = 0, head_dim = 0, n_full = 0, full_dim = 0;
-    bool v_is_k = false;
-    lckv_status status = json_get_u32(config, CONFIG, "num_key_value_heads", &n_kv_heads, NULL);
-    if (status == LCKV_OK)
-        status = json_get_u32(config, CONFIG, "head_dim", &head_dim, NULL);
-    if (status == LCKV_OK)
-        status = json_get_bool(config, CONFIG, "attention_k_eq_v", &v_is_k, NULL);
-    if (status == LCKV_OK && v_is_k)
-        status = json_get_u32(config, CONFIG, "num_global_key_value_heads", &n_full, NULL);
-    if (status == LCKV_OK)
-        status = json_get_u32(config, CONFIG, "global_head_dim", &full_dim, NULL);
-    for (uint32_t i = 0; i < plan->n_layers; i++) {
-        const bool full = !plan->layers[i].windowed;
-        lists->n_kv_heads[i] = full && n_full != 0 ? n_full : n_kv_heads;
-        lists->head_dim[i] = full && full_dim != 0 ? full_dim : head_dim;
-    }
-    return status;
-}
-
-/* The number that a member of per_layer_config has for a name; `limit` if it is none below that. */
-static uint32_t layer_of(struct text name, uint32_t limit)
-{
-    uint32_t layer = 0;
-    for (size_t i = 0; i < name.length && layer < limit; i++) {
-        if (name.bytes[i] < '0' || name.bytes[i] > '9')
-            return limit;
-        layer = layer * 10 + (uint32_t)(name.bytes[i] - '0');
-    }
-    return name.length > 0 && layer < limit ? layer : limit;
-}
-
-/* Newer files say it layer by layer. */
-static lckv_status read_layers(const struct json_value *config, uint32_t n_layers,
-                               struct layer_lists *lists)
-{
-    const struct json_value *layers = NULL;
-    lckv_status status = json_get_object(config, CONFIG, "per_layer_config", &layers);
-    const struct json_value *layer =
-        status == LCKV_OK && layers != NULL ? json_first(layers) : NULL;
-    for (; status == LCKV_OK && layer != NULL; layer = json_next(layers, layer)) {
-        const uint32_t i = layer_of(json_name(layer), n_layers);
-        if (i == n_layers || !json_is(layer, JSON_OBJECT))
-            return fail(LCKV_BAD_FORMAT,
-                        CONFIG ": per_layer_config: %s: expected the number of a layer, and an "
-                               "object",
-                        quoted(json_name(layer).bytes, json_name(layer).length).text);
-        status = json_get_u32(layer, CONFIG, "head_dim", &lists->head_dim[i], NULL);
-        if (status == LCKV_OK)
-            status =
-                json_get_u32(layer, CONFIG, "num_key_value_heads", &lists->n_kv_heads[i], NULL);
-    }
-    return status;
-}
-
 static lckv_status check_layers(const struct layer_lists *lists, uint32_t n_layers)
 {
     for (uint32_t i = 0; i < n_layers; i++) {
@@ -126,10 +68,12 @@ static lckv_status read_heads(struct checkpoint *checkpoint, const struct json_v
     if (status == LCKV_OK)
         status = json_get_u32s(config, CONFIG, "intermediate_size", lists.intermediate_size,
                                h->n_layers, NULL);
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        lists.rope[i] = plan->layers[i].windowed;
     if (status == LCKV_OK)
-        status = read_kinds(config, plan, &lists);
-    if (status == LCKV_OK)
-        status = read_layers(config, h->n_layers, &lists);
+        status = hparams_heads_from_config(config, h, &lists);
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        lists.rope[i] = 0;
     if (status == LCKV_OK)
         status = check_layers(&lists, h->n_layers);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;

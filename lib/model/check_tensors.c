@@ -62,6 +62,10 @@ enum tensor_use tensor_use(const struct checkpoint *checkpoint, const struct hpa
                        : "the model has no such part";
         return foreign ? TENSOR_REFUSED : TENSOR_SKIPPED;
     }
+    if (!weight_belongs(hparams, named.weight, named.layer)) {
+        *why = "the configuration says that the model has no such part";
+        return TENSOR_SKIPPED;
+    }
     if (weight_is_kv(named.weight) && plan->layers[named.layer].slot < 0) {
         *why = "no layer of the plan reads the keys and values of its layer";
         return TENSOR_SKIPPED;
@@ -103,7 +107,7 @@ static lckv_status check_kv(const struct checkpoint *checkpoint, const struct hp
         char name[WEIGHT_NAME_BYTES];
         for (size_t w = 0; plan->layers[i].slot >= 0 && w < 2; w++) {
             weight_name(hparams->architecture, checkpoint->kind, both[w], i, name);
-            if (checkpoint_find(checkpoint, name) == NULL)
+            if (weight_belongs(hparams, both[w], i) && checkpoint_find(checkpoint, name) == NULL)
                 return fail(LCKV_BAD_PLAN,
                             "%s: tensor %s is missing, but the plan reads the keys and values of "
                             "layer %u",

@@ -38,6 +38,13 @@ static lckv_status expect_number(const char *name, struct value value, double ne
                 neutral);
 }
 
+static lckv_status check_off(const char *name, struct value value)
+{
+    if (value.kind == NUMBER && value.number == 0)
+        return LCKV_OK;
+    return fail(LCKV_UNSUPPORTED, "%s is given, which lckv does not know", name);
+}
+
 static lckv_status check_value(const struct config_key *key, struct value value,
                                const struct hparams *h)
 {
@@ -52,10 +59,12 @@ static lckv_status check_value(const struct config_key *key, struct value value,
         return expect_number(key->name, value, (double)h->widest.head_dim);
     case KEY_SCALE:
         return expect_number(key->name, value, 1 / sqrt((double)h->widest.head_dim));
-    case KEY_OFF:
-        if (value.kind == NUMBER && value.number == 0)
+    case KEY_IMAGES:
+        if (value.kind == TEXT && text_equals(value.text, "vision"))
             return LCKV_OK;
-        return fail(LCKV_UNSUPPORTED, "%s is given, which lckv does not know", key->name);
+        return check_off(key->name, value);
+    case KEY_OFF:
+        return check_off(key->name, value);
     case KEY_ACTIVATION:
         if (value.kind != TEXT)
             return fail(LCKV_BAD_FORMAT, "%s: expected a string", key->name);

@@ -15,6 +15,7 @@ enum key_rule {
     KEY_ON,         /* must be true */
     KEY_HEAD_DIM,   /* must be the head dimension */
     KEY_SCALE,      /* must be the inverse of the square root of the head dimension */
+    KEY_IMAGES,     /* must be 0, false, null or "vision", which concerns images alone */
     KEY_ACTIVATION, /* must be the activation of the architecture */
     KEY_F8          /* must be a quantisation to F8_E4M3, which model/scales.h reads */
 };

@@ -99,6 +99,24 @@ static void add_layer(struct sum *sum, uint32_t i)
     add_linear(sum, &layer->gate, 0, shift);
     add_linear(sum, &layer->up, 0, shift);
     add_linear(sum, &layer->down, hidden_size, shift);
+    if (layer->scale != NULL)
+        add_vector(sum, layer->scale, 1);
+    if (sum->model->hparams.layer_input_size > 0) {
+        add_linear(sum, &layer->input_gate, 0, shift);
+        add_linear(sum, &layer->input_out, hidden_size, shift);
+    }
+}
+
+static void add_layer_inputs(struct sum *sum)
+{
+    const struct lckv_model *model = sum->model;
+    const struct input_table *table = &model->input_table;
+    if (model->hparams.layer_input_size == 0)
+        return;
+    add_linear(sum, &model->input_mix, model->hparams.layer_input_size, 0);
+    for (uint32_t i = 0; i < FINGERPRINT_ROWS; i++)
+        add(sum, table->rows + sampled_row(model->hparams.n_vocab, i) * table->row_bytes,
+            table->row_bytes);
 }
 
 static void add_embedding(struct sum *sum)
@@ -165,8 +183,11 @@ static void add_description(struct sum *sum, const struct lckv_model *model)
         const struct model_layer *layer = &model->layers[i];
         const uint32_t plan[] = {layer->plan->source, layer->plan->windowed};
         add(sum, plan, sizeof plan);
+        const uint32_t shape[] = {layer->shape->head_dim, layer->shape->n_kv_heads,
+                                  layer->shape->intermediate_size, layer->shape->rope,
+                                  layer->shape->kv_shape};
         if (!is_widest(&h->widest, layer->shape)) /* what all layers have has been added */
-            add(sum, layer->shape, sizeof *layer->shape);
+            add(sum, shape, sizeof shape);
     }
 }
 
@@ -174,6 +195,7 @@ static void add_weights(struct sum *sum)
 {
     const struct lckv_model *model = sum->model;
     add_embedding(sum);
+    add_layer_inputs(sum);
     for (uint32_t i = 0; i < model->hparams.n_layers; i++)
         add_layer(sum, i);
     add_vector(sum, model->output_norm, model->hparams.hidden_size);

@@ -62,6 +62,8 @@ void hparams_frequencies(const struct rope_hparams *rope, double *frequencies)
 {
     for (uint32_t d = 0; d < rope->n_rotated / 2; d++) {
         double frequency = pow(rope->theta, -2.0 * d / rope->n_rotated);
+        if (d >= rope->n_rotated / 2 - rope->n_still)
+            frequency = 0;
         if (rope->scaling == ROPE_SCALING_LINEAR)
             frequency /= rope->factor;
         else if (rope->scaling == ROPE_SCALING_LLAMA3)

@@ -39,6 +39,7 @@ lckv_status layer_lists_begin(struct layer_lists *lists, const struct hparams *h
         lists->n_kv_heads[i] = h->n_heads;
         lists->intermediate_size[i] = 0;
         lists->rope[i] = 0;
+        lists->v_is_k[i] = 0;
     }
     return status;
 }
@@ -55,8 +56,11 @@ lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *
     lckv_status status =
         arena_alloc(&checkpoint->arena, h->n_layers, sizeof *layers, "the layers", &layers);
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
-        layers[i] = (struct layer_hparams){lists->head_dim[i], lists->n_kv_heads[i],
-                                           lists->intermediate_size[i], lists->rope[i], 0};
+        layers[i] = (struct layer_hparams){.head_dim = lists->head_dim[i],
+                                           .n_kv_heads = lists->n_kv_heads[i],
+                                           .intermediate_size = lists->intermediate_size[i],
+                                           .rope = lists->rope[i],
+                                           .v_is_k = lists->v_is_k[i]};
         widen(&h->widest.head_dim, layers[i].head_dim);
         widen(&h->widest.n_kv_heads, layers[i].n_kv_heads);
         widen(&h->widest.intermediate_size, layers[i].intermediate_size);
@@ -77,6 +81,8 @@ static lckv_status check_widths(const struct hparams *h, const struct layer_hpar
         {"the intermediate size", layer->intermediate_size, most},
         {"the number of attention heads times the head dimension", h->n_heads * layer->head_dim,
          most},
+        {"the number of layers times the size of their own embeddings",
+         h->n_layers * h->layer_input_size, most},
     };
     for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
         if (widths[i].value > widths[i].most)
@@ -103,6 +109,13 @@ static lckv_status check_layer(const struct hparams *h, const struct layer_hpara
         return fail(LCKV_BAD_FORMAT,
                     "%u attention heads; expected a multiple of the %u key-value heads", h->n_heads,
                     layer->n_kv_heads);
+    const uint32_t n_rotated = h->ropes[layer->rope].n_rotated;
+    if (h->architecture->heads_by_window ? n_rotated != layer->head_dim
+                                         : n_rotated > layer->head_dim)
+        return fail(LCKV_UNSUPPORTED,
+                    "%u elements of a head are rotated, which has %u; layers that rotate alike "
+                    "must have heads of one size",
+                    n_rotated, layer->head_dim);
     return check_widths(h, layer);
 }
 
@@ -112,6 +125,8 @@ static lckv_status check_counts(const struct hparams *h)
         {"the vocabulary size", h->n_vocab, HPARAMS_MAX_VOCAB},
         {"the hidden size", h->hidden_size, HPARAMS_MAX_HIDDEN},
         {"the number of attention heads", h->n_heads, HPARAMS_MAX_HEADS},
+        {"the size of the layers' own embeddings, and 1", h->layer_input_size + 1,
+         HPARAMS_MAX_HIDDEN},
     };
     lckv_status status = check_limits(limits, sizeof limits / sizeof limits[0]);
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
@@ -175,6 +190,10 @@ static lckv_status check_rope(const struct rope_hparams *rope)
     const bool llama3 = rope->scaling == ROPE_SCALING_LLAMA3;
     const bool yarn = rope->scaling == ROPE_SCALING_YARN;
     lckv_status status = check_number("rope theta", rope->theta);
+    if (status == LCKV_OK && rope->n_rotated > HPARAMS_MAX_HEAD_DIM)
+        status = fail(LCKV_BAD_FORMAT,
+                      "the number of rotated elements of a head is %u; expected at most %u",
+                      rope->n_rotated, HPARAMS_MAX_HEAD_DIM);
     if (status == LCKV_OK)
         status = check_number("the rope scaling's attention factor", rope->attention_factor);
     if (status == LCKV_OK && rope->scaling != ROPE_SCALING_NONE)
@@ -292,4 +311,6 @@ void hparams_add_rope(struct hparams *h)
     h->n_ropes = 2;
     if (!h->architecture->ropes_by_window)
         h->ropes[1].n_rotated = 0;
+    for (uint32_t i = 0; h->architecture->ropes_by_window && i < h->n_layers; i++)
+        h->ropes[h->layers[i].rope].n_rotated = h->layers[i].head_dim;
 }

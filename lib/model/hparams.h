@@ -44,9 +44,13 @@ enum rope_scaling {
  */
 #define HPARAMS_MAX_ROPES 2
 
+/* From this divisor on, files mean that a pair does not turn. */
+#define HPARAMS_STILL_FACTOR 1e30f
+
 /* A way of rotating heads. */
 struct rope_hparams {
     uint32_t n_rotated; /* elements of a head: pairs (d, d + n_rotated / 2); the others stay */
+    uint32_t n_still;   /* of the pairs, the last ones, which stay, too: their frequency is 0 */
     double theta;
     enum rope_scaling scaling;
     double factor;                            /* unless the scaling is none */
@@ -68,6 +72,7 @@ struct layer_hparams {
     uint32_t head_dim, n_kv_heads, intermediate_size;
     uint32_t rope;     /* index of its way of rotating */
     uint32_t kv_shape; /* index of n_kv_heads and head_dim in the model's kv_shapes */
+    uint32_t v_is_k;   /* 1: there is no W_v; values are the keys before norm and rotation */
 };
 
 struct hparams {
@@ -77,6 +82,7 @@ struct hparams {
     const struct layer_hparams *layers; /* [n_layers] */
     struct layer_hparams widest;        /* the largest numbers of any layer; indices are 0 */
     struct kv_shapes kv_shapes;
+    uint32_t layer_input_size; /* of the embedding that each layer has for itself; 0: none has */
     uint32_t context_length;
     uint32_t long_context; /* with long_factors; 0: the model has none */
     float rms_norm_eps;

@@ -56,6 +56,38 @@ static lckv_status list_unrotated(const struct json_value *config, const struct 
     return status;
 }
 
+/* Layers that share keys and values may have an MLP twice as wide. */
+static lckv_status widen_sharing_layers(const struct json_value *config, const struct hparams *h,
+                                        uint32_t *intermediate_size)
+{
+    bool widens = false;
+    uint32_t n_sharing = 0;
+    lckv_status status = json_get_bool(config, CONFIG, "use_double_wide_mlp", &widens, NULL);
+    if (status == LCKV_OK)
+        status = json_get_u32(config, CONFIG, "num_kv_shared_layers", &n_sharing, NULL);
+    if (!widens || n_sharing >= h->n_layers) /* the latter is refused as a plan */
+        return status;
+    for (uint32_t i = h->n_layers - n_sharing; i < h->n_layers; i++) {
+        if (intermediate_size[i] <= HPARAMS_MAX_INTERMEDIATE) /* else it is refused */
+            intermediate_size[i] *= 2;
+    }
+    return status;
+}
+
+static lckv_status read_layer_inputs(const struct json_value *config, struct hparams *h)
+{
+    uint32_t n_vocab = h->n_vocab;
+    lckv_status status =
+        json_get_u32(config, CONFIG, "hidden_size_per_layer_input", &h->layer_input_size, NULL);
+    if (status == LCKV_OK && h->layer_input_size > 0)
+        status = json_get_u32(config, CONFIG, "vocab_size_per_layer_input", &n_vocab, NULL);
+    if (status == LCKV_OK && n_vocab != h->n_vocab)
+        status = fail(LCKV_UNSUPPORTED,
+                      CONFIG ": vocab_size_per_layer_input is %u; expected vocab_size, %u", n_vocab,
+                      h->n_vocab);
+    return status;
+}
+
 /* What layers may have in common, or each for itself. */
 static lckv_status read_layers(struct checkpoint *checkpoint, const struct json_value *config,
                                uint32_t head_dim, struct hparams *h)
@@ -76,6 +108,12 @@ static lckv_status read_layers(struct checkpoint *checkpoint, const struct json_
         status = list_ropes(config, h, lists.rope);
     if (status == LCKV_OK && h->architecture->unrotated_interval != 0)
         status = list_unrotated(config, h, lists.rope);
+    if (status == LCKV_OK && h->architecture->heads_by_window)
+        status = hparams_heads_from_config(config, h, &lists);
+    if (status == LCKV_OK && h->architecture->heads_by_window)
+        status = widen_sharing_layers(config, h, lists.intermediate_size);
+    if (status == LCKV_OK && h->architecture->inputs_by_layer)
+        status = read_layer_inputs(config, h);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 

@@ -155,6 +155,10 @@ lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint, struct hpar
     const bool has_any = short_factors != NULL || rope->long_factors != NULL;
     const bool longrope = rope->scaling == ROPE_SCALING_LONGROPE;
     rope->factors = has_any ? short_factors : factors;
+    const uint32_t n = rope->n_rotated / 2;
+    while (factors != NULL && rope->n_still < n &&
+           factors[n - rope->n_still - 1] >= HPARAMS_STILL_FACTOR)
+        rope->n_still++;
     /* A file may lie about what it has, but not if only its headers are read. */
     if (checkpoint->n_tensors == 0 || (!has_any && !longrope))
         return LCKV_OK;

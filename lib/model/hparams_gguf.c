@@ -70,6 +70,34 @@ static lckv_status read_unrotated(const struct checkpoint *checkpoint, const str
     return status;
 }
 
+/* Layers with a window have heads of another size. Where there is no W_v, values are keys. */
+static lckv_status read_window_heads(const struct checkpoint *checkpoint, const struct hparams *h,
+                                     struct layer_lists *lists)
+{
+    uint32_t keys = 0, values = 0, rotated = 0;
+    lckv_status status = read_u32(checkpoint, h, "attention.key_length_swa", false, &keys);
+    if (status == LCKV_OK)
+        status = read_u32(checkpoint, h, "attention.value_length_swa", false, &values);
+    if (status == LCKV_OK)
+        status = read_u32(checkpoint, h, "rope.dimension_count_swa", false, &rotated);
+    if (status == LCKV_OK && ((values != 0 && values != keys) || (rotated != 0 && rotated != keys)))
+        status = fail(LCKV_UNSUPPORTED,
+                      "layers with a window: keys of %u elements a head, values of %u, %u of them "
+                      "rotated; expected the same",
+                      keys, values, rotated);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
+        char name[WEIGHT_NAME_BYTES];
+        if (lists->rope[i] == 1 && keys != 0)
+            lists->head_dim[i] = keys;
+        weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_K, i, name);
+        const bool has_k = checkpoint_find(checkpoint, name) != NULL;
+        weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_V, i, name);
+        lists->v_is_k[i] =
+            lists->rope[i] == 0 && has_k && checkpoint_find(checkpoint, name) == NULL;
+    }
+    return status;
+}
+
 /* What layers may have in common, or each for itself. */
 static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim, struct hparams *h)
 {
@@ -83,6 +111,11 @@ static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim,
         status = read_ropes(checkpoint, h, lists.rope);
     if (status == LCKV_OK && h->architecture->unrotated_interval != 0)
         status = read_unrotated(checkpoint, h, lists.rope);
+    if (status == LCKV_OK && h->architecture->heads_by_window)
+        status = read_window_heads(checkpoint, h, &lists);
+    if (status == LCKV_OK && h->architecture->inputs_by_layer)
+        status = read_u32(checkpoint, h, "embedding_length_per_layer_input", false,
+                          &h->layer_input_size);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 

@@ -49,6 +49,7 @@ static lckv_status expect_one(const struct json_value *object, const char *what,
 static void name_members(const struct json_value *object, const char *what,
                          const struct remarks *remarks)
 {
+
     for (const struct json_value *member = json_first(object); member != NULL;
          member = json_next(object, member)) {
         struct text name = json_name(member);
@@ -135,6 +136,27 @@ static lckv_status read_numbers(const struct json_value *scaling, const char *wh
     return status;
 }
 
+/*
+ * Only a share of the pairs turns, the first ones, with the frequencies that they have if all turn.
+ */
+static lckv_status read_share(const struct json_value *object, const char *what, double factor,
+                              struct rope_hparams *rope)
+{
+    double share = 1;
+    lckv_status status = json_get_f64(object, what, "partial_rotary_factor", &share, NULL);
+    if (status != LCKV_OK)
+        return status;
+    if (factor != 1)
+        return fail(LCKV_UNSUPPORTED, "%s: factor is %g; expected 1, as without it", what, factor);
+    if (!(share > 0 && share <= 1))
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: partial_rotary_factor is %g; expected more than 0 and at most 1", what,
+                    share);
+    const uint32_t n_pairs = rope->n_rotated / 2;
+    rope->n_still = n_pairs - (uint32_t)(share * rope->n_rotated / 2);
+    return LCKV_OK;
+}
+
 static lckv_status read_scaling(const struct json_value *scaling, const char *what,
                                 struct rope_hparams *rope, const struct remarks *remarks)
 {
@@ -163,6 +185,8 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     }
     if (status == LCKV_OK)
         status = expect_one(scaling, what, "attention_factor");
+    if (status == LCKV_OK && text_equals(kind, "proportional"))
+        return read_share(scaling, what, factor, rope);
     if (status != LCKV_OK || text_equals(kind, "default"))
         return status;
     if (text_equals(kind, "linear"))
@@ -170,17 +194,19 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     else if (text_equals(kind, "llama3"))
         rope->scaling = ROPE_SCALING_LLAMA3;
     else
-        return fail(
-            LCKV_UNSUPPORTED, "%s is %s; expected default, linear, llama3, yarn or longrope%s",
-            what, quoted(kind.bytes, kind.length).text,
-            text_equals(kind, "dynamic") ? ", which do not depend on the text's length" : "");
+        return fail(LCKV_UNSUPPORTED,
+                    "%s is %s; expected default, linear, llama3, yarn, longrope or "
+                    "proportional%s",
+                    what, quoted(kind.bytes, kind.length).text,
+                    text_equals(kind, "dynamic") ? ", which do not depend on the text's length"
+                                                 : "");
     return read_numbers(scaling, what, rope);
 }
 
 static bool same_rope(const struct rope_hparams *a, const struct rope_hparams *b)
 {
     bool llama3 = a->scaling == ROPE_SCALING_LLAMA3, yarn = a->scaling == ROPE_SCALING_YARN;
-    return a->theta == b->theta && a->scaling == b->scaling &&
+    return a->theta == b->theta && a->scaling == b->scaling && a->n_still == b->n_still &&
            (a->scaling == ROPE_SCALING_NONE || a->factor == b->factor) &&
            (!llama3 || (a->low_freq_factor == b->low_freq_factor &&
                         a->high_freq_factor == b->high_freq_factor &&
@@ -306,6 +332,13 @@ static lckv_status check_original_context(double outside, const struct rope_hpar
     return LCKV_OK;
 }
 
+/* This kind of rotation reads partial_rotary_factor in its own way. */
+static bool is_proportional(const struct json_value *object)
+{
+    const struct json_value *kind = json_find(object, "rope_type");
+    return json_is(kind, JSON_STRING) && text_equals(json_text(kind), "proportional");
+}
+
 /*
  * How much of a head is rotated: 1 or, for all layers, what the configuration or the rotation's
  * object says.
@@ -322,7 +355,7 @@ static lckv_status read_partial(const struct json_value *config, struct hparams 
         double inside = factor;
         bool is_inside = false;
         status = json_get_object(config, CONFIG, objects[i], &object);
-        if (status == LCKV_OK && object != NULL)
+        if (status == LCKV_OK && object != NULL && !is_proportional(object))
             status = json_get_f64(object, CONFIG, "partial_rotary_factor", &inside, &is_inside);
         if (status == LCKV_OK && found && inside != factor)
             status = fail(LCKV_UNSUPPORTED,
@@ -332,7 +365,7 @@ static lckv_status read_partial(const struct json_value *config, struct hparams 
         found = found || is_inside;
         for (const struct json_value *member = object != NULL ? json_first(object) : NULL;
              status == LCKV_OK && member != NULL; member = json_next(object, member)) {
-            if (json_is(member, JSON_OBJECT))
+            if (json_is(member, JSON_OBJECT) && !is_proportional(member))
                 status = expect_one(member, SCALING, "partial_rotary_factor");
         }
     }
@@ -345,7 +378,8 @@ static lckv_status read_partial(const struct json_value *config, struct hparams 
                     factor);
     if (status != LCKV_OK)
         return status;
-    h->ropes[0].n_rotated = (uint32_t)(head_dim * factor);
+    if (factor != 1)
+        h->ropes[0].n_rotated = (uint32_t)(head_dim * factor);
     if (factor != 1 && (h->ropes[0].n_rotated == 0 || h->ropes[0].n_rotated % 2 != 0))
         return fail(LCKV_BAD_FORMAT,
                     CONFIG ": partial_rotary_factor is %g, which are %u of %u elements; expected "

@@ -35,26 +35,45 @@ static const char *const window_ropes[] = {
     "attention.sliding_window_pattern",
 };
 
+/* The keys of layers whose heads differ, with a window and without. */
+static const char *const window_heads[] = {
+    "global_head_dim",
+    "num_global_key_value_heads",
+    "attention_k_eq_v",
+    "per_layer_config",
+    "use_double_wide_mlp",
+    "attention.key_length_swa",
+    "attention.value_length_swa",
+    "rope.dimension_count_swa",
+};
+
+/* The keys of layers with embeddings of their own. */
+static const char *const layer_inputs[] = {
+    "hidden_size_per_layer_input",
+    "vocab_size_per_layer_input",
+    "embedding_length_per_layer_input",
+};
+
 /* The keys of layers that do not rotate. */
 static const char *const unrotated[] = {"no_rope_layers", "no_rope_layer_interval"};
 
-static bool is_one_of(struct text key, const char *const *keys, size_t n)
+static bool is_among(struct text key, const char *const *keys, size_t n)
 {
-    size_t i = 0;
-    while (i < n && !text_equals(key, keys[i]))
-        i++;
-    return i < n;
+    for (size_t i = 0; i < n; i++) {
+        if (text_equals(key, keys[i]))
+            return true;
+    }
+    return false;
 }
+#define IS_AMONG(key, keys) is_among(key, keys, sizeof(keys) / sizeof(keys)[0])
 
 bool architecture_reads(const struct architecture *architecture, struct text key)
 {
-    if (architecture->ropes_by_window &&
-        is_one_of(key, window_ropes, sizeof window_ropes / sizeof window_ropes[0]))
-        return true;
-    if (architecture->partial_rotation && text_equals(key, "partial_rotary_factor"))
-        return true;
-    if (architecture->unrotated_interval != 0 &&
-        is_one_of(key, unrotated, sizeof unrotated / sizeof unrotated[0]))
+    if ((architecture->ropes_by_window && IS_AMONG(key, window_ropes)) ||
+        (architecture->heads_by_window && IS_AMONG(key, window_heads)) ||
+        (architecture->inputs_by_layer && IS_AMONG(key, layer_inputs)) ||
+        (architecture->unrotated_interval != 0 && IS_AMONG(key, unrotated)) ||
+        (architecture->partial_rotation && text_equals(key, "partial_rotary_factor")))
         return true;
     for (int i = 0; i < SCALES; i++) {
         if ((architecture->scales & SCALE_BIT(i)) != 0 &&
@@ -85,6 +104,8 @@ lckv_status hparams_read_scales(const struct json_value *config, const struct me
     h->activation = h->architecture->activation;
     if (h->architecture->embedding_by_width)
         h->scales[SCALE_EMBEDDING] = sqrtf((float)h->hidden_size);
+    if (h->architecture->scores_unscaled)
+        h->scales[SCALE_ATTENTION] = 1;
     for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
         if ((h->architecture->scales & SCALE_BIT(i)) != 0)
             status = read_scale(config, metadata, h, i, &h->scales[i]);

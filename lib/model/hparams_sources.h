@@ -22,7 +22,7 @@ CHECKED lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hp
 /* The numbers of each layer, as files list them. */
 struct layer_lists {
     uint32_t head_dim[PLAN_MAX_LAYERS], n_kv_heads[PLAN_MAX_LAYERS];
-    uint32_t intermediate_size[PLAN_MAX_LAYERS], rope[PLAN_MAX_LAYERS];
+    uint32_t intermediate_size[PLAN_MAX_LAYERS], rope[PLAN_MAX_LAYERS], v_is_k[PLAN_MAX_LAYERS];
 };
 
 /* Starts lists for all layers with the same head_dim, as many KV heads as others, and rope 0. */
@@ -32,6 +32,14 @@ CHECKED lckv_status layer_lists_begin(struct layer_lists *lists, const struct hp
 /* Sets the layers of the model, and the largest numbers of any. */
 CHECKED lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *checkpoint,
                                     struct hparams *hparams);
+
+/*
+ * Reads the heads of layers that have a window, those whose rope is 1, and of the others, which may
+ * differ.
+ */
+CHECKED lckv_status hparams_heads_from_config(const struct json_value *config,
+                                              const struct hparams *hparams,
+                                              struct layer_lists *lists);
 
 /* Reads theta and scaling of all ropes; called by hparams_config.c. */
 CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,

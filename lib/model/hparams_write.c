@@ -50,6 +50,21 @@ static lckv_status set_layers(struct metadata *metadata, const char *architectur
                 : metadata_set_u32s(metadata, key, values, n);
 }
 
+/* The size of heads in layers with a window. */
+static lckv_status set_window_heads(const struct hparams *h, const char *architecture,
+                                    struct metadata *metadata)
+{
+    static const char *const suffixes[] = {"attention.key_length_swa", "attention.value_length_swa",
+                                           "rope.dimension_count_swa"};
+    lckv_status status = LCKV_OK;
+    for (size_t i = 0; status == LCKV_OK && i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char key[KEY_BYTES];
+        snprintf(key, sizeof key, "%s.%s", architecture, suffixes[i]);
+        status = metadata_set_u32(metadata, key, h->ropes[1].n_rotated);
+    }
+    return status;
+}
+
 /*
  * Layers with a window rotate in another way. Those that lost their window to another plan, or got
  * one, rotate as before, which a key of lckv's own tells then.
@@ -65,6 +80,8 @@ static lckv_status set_window_rope(const struct hparams *h, const struct lckv_pl
     }
     snprintf(key, sizeof key, "%s.rope.freq_base_swa", architecture);
     lckv_status status = metadata_set_f32(metadata, key, (float)h->ropes[1].theta);
+    if (status == LCKV_OK && h->architecture->heads_by_window)
+        status = set_window_heads(h, architecture, metadata);
     return status == LCKV_OK && differ
                ? metadata_set_bools(metadata, "lckv.window_ropes", ropes, h->n_layers)
                : status;
@@ -134,6 +151,9 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
                                 struct metadata *metadata)
 {
     const char *architecture = written_name(h, plan);
+    /* Where heads differ, whole heads are rotated, and this is the size of those without a window. */
+    const uint32_t head_dim =
+        h->architecture->heads_by_window ? h->ropes[0].n_rotated : h->layers[0].head_dim;
     char key[KEY_BYTES];
     const struct {
         const char *suffix;
@@ -143,8 +163,8 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         {"context_length", h->long_context != 0 ? h->long_context : h->context_length},
         {"embedding_length", h->hidden_size},
         {"attention.head_count", h->n_heads},
-        {"attention.key_length", h->layers[0].head_dim},
-        {"attention.value_length", h->layers[0].head_dim},
+        {"attention.key_length", head_dim},
+        {"attention.value_length", head_dim},
         {"rope.dimension_count", h->ropes[0].n_rotated},
         {"vocab_size", h->n_vocab},
     };
@@ -175,6 +195,10 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         status = metadata_set_f32(metadata, key, (float)h->ropes[0].theta);
     if (status == LCKV_OK)
         status = set_scaling(&h->ropes[0], architecture, metadata);
+    if (status == LCKV_OK && h->architecture->inputs_by_layer) {
+        snprintf(key, sizeof key, "%s.embedding_length_per_layer_input", architecture);
+        status = metadata_set_u32(metadata, key, h->layer_input_size);
+    }
     if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = set_window_rope(h, plan, architecture, metadata);
     if (status == LCKV_OK && rotates_otherwise(h))

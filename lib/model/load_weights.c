@@ -4,8 +4,10 @@
 #include "model/load_weights.h"
 
 #include "base/pool.h"
+#include "base/status.h"
 #include "kernels/blocks.h"
 #include "model/architecture.h"
+#include "model/input_table.h"
 #include "model/packer.h"
 #include "model/roles.h"
 #include "model/streaming.h"
@@ -78,7 +80,7 @@ static bool has_weight(const struct lckv_model *model, enum weight weight, uint3
     const struct hparams *h = &model->hparams;
     if (weight == WEIGHT_OUTPUT)
         return !h->tie_embeddings;
-    return weight_belongs(h->architecture, weight) &&
+    return weight_belongs(h, weight, layer) &&
            (!weight_is_kv(weight) || model->plan->layers[layer].slot >= 0);
 }
 
@@ -95,10 +97,40 @@ static lckv_status add_value_norms(struct lckv_model *model)
     return status;
 }
 
+/* Where there is no W_v, W_k computes values, too. */
+static void use_keys_as_values(struct lckv_model *model)
+{
+    for (uint32_t i = 0; i < model->hparams.n_layers; i++) {
+        if (model->hparams.layers[i].v_is_k)
+            model->layers[i].v.matrix = model->layers[i].k.matrix;
+    }
+}
+
+static lckv_status pack_input_table(struct packer *packer)
+{
+    struct lckv_model *model = packer->model;
+    const struct tensor *tensor = NULL;
+    if (model->hparams.layer_input_size == 0)
+        return LCKV_OK;
+    if (packer->streaming != NULL)
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: layers have embeddings of their own, and such models cannot be streamed; "
+                    "their largest tensor stays in the file anyway",
+                    model->checkpoint.name);
+    lckv_status status =
+        weight_find(&model->checkpoint, &model->hparams, WEIGHT_INPUT_TABLE, 0, true, &tensor);
+    if (status == LCKV_OK)
+        status = input_table_open(&model->input_table, &model->checkpoint, tensor,
+                                  packer->options->weights, &model->allocator);
+    if (status == LCKV_OK)
+        model->weight_bytes += tensor->n_bytes;
+    return status;
+}
+
 static lckv_status pack_all(struct packer *packer)
 {
     const struct lckv_model *model = packer->model;
-    lckv_status status = LCKV_OK;
+    lckv_status status = pack_input_table(packer);
     for (int w = 0; status == LCKV_OK && w < WEIGHT_COUNT; w++) {
         if (!weight_is_per_layer((enum weight)w) && has_weight(model, (enum weight)w, 0))
             status = pack_weight(packer, (enum weight)w, 0);
@@ -127,6 +159,8 @@ lckv_status measure_weights(struct lckv_model *model, const lckv_model_options *
         status = pack_all(&packer);
     if (status == LCKV_OK && model->hparams.tie_embeddings)
         model->outputs[0].matrix = model->token_embedding;
+    if (status == LCKV_OK)
+        use_keys_as_values(model);
     packer_release(&packer);
     return status;
 }
@@ -157,6 +191,8 @@ lckv_status load_weights(struct lckv_model *model, const lckv_model_options *opt
         status = streaming_end(&streaming, options->stream_bytes);
     else if (status == LCKV_OK && model->hparams.tie_embeddings)
         model->outputs[0].matrix = model->token_embedding;
+    if (status == LCKV_OK)
+        use_keys_as_values(model);
     packer_release(&packer);
     pool_release(pool);
     return status;
@@ -164,5 +200,6 @@ lckv_status load_weights(struct lckv_model *model, const lckv_model_options *opt
 
 void release_weights(struct lckv_model *model)
 {
+    input_table_close(&model->input_table, &model->allocator);
     memory_free(&model->allocator, model->memory, model->memory_bytes, 1);
 }

@@ -9,6 +9,7 @@
 #include "base/failure.h"
 #include "kernels/kernels.h"
 #include "model/hparams.h"
+#include "model/input_table.h"
 #include "model/weight_ring.h"
 #include "text/tokenizer.h"
 
@@ -39,6 +40,9 @@ struct model_layer {
     const float *mlp_norm;
     struct linear q, k, v, o; /* k and v only if the layer computes them */
     struct linear gate, up, down;
+    struct linear input_gate, input_out; /* [layer_input_size, hidden_size] and its transpose; only
+                                            if layers have embeddings of their own */
+    const float *scale; /* [1] multiplies the hidden state behind the layer; NULL: nothing does */
 };
 
 /* Rows of the output matrix, from `first_row` on; of a model that is not streamed, all of them. */
@@ -78,6 +82,13 @@ struct lckv_model {
     struct output_part *outputs; /* the same data as token_embedding if tied */
     uint32_t n_outputs;
     const float *output_norm;
+    /*
+     * The embeddings that layers have for themselves: a row of the table for the token, and what
+     * this makes of the embedding that all layers share, [n_layers * layer_input_size,
+     * hidden_size]. Its norm is that of one layer's part, [layer_input_size].
+     */
+    struct input_table input_table;
+    struct linear input_mix;
     struct model_layer *layers;
     struct weight_ring *ring; /* NULL: the weights are not streamed. Else the data of layers and
                                   outputs are where they are when the first place has them

@@ -12,7 +12,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum dimension { NONE, VOCABULARY, HIDDEN, QUERIES, KEYS, HEAD, INTERMEDIATE, PAIRS };
+enum dimension {
+    NONE,
+    ONE,
+    VOCABULARY,
+    HIDDEN,
+    QUERIES,
+    KEYS,
+    HEAD,
+    INTERMEDIATE,
+    PAIRS,
+    INPUT,     /* the embedding of one layer */
+    ALL_INPUTS /* the embeddings of all layers */
+};
 
 enum flags {
     PER_LAYER = 1,
@@ -21,6 +33,7 @@ enum flags {
     OPTIONAL = 8, /* models may lack it, unless the architecture says that they must have it */
     SPECIAL = 16, /* only architectures that say so have it */
     NORM = 32,
+    OF_INPUTS = 64, /* only where layers have embeddings of their own */
 };
 
 /* Where a weight goes: into a member of struct lckv_model, or of struct model_layer. */
@@ -43,6 +56,13 @@ static const struct role {
     [WEIGHT_ROPE_FACTORS] = {"rope_freqs.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
     [WEIGHT_ROPE_SHORT] = {"rope_factors_short.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
     [WEIGHT_ROPE_LONG] = {"rope_factors_long.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
+    [WEIGHT_INPUT_TABLE] = {"per_layer_token_embd.weight", "model.embed_tokens_per_layer.weight",
+                            VOCABULARY, ALL_INPUTS, OF_INPUTS, ELSEWHERE},
+    [WEIGHT_INPUT_MIX] = {"per_layer_model_proj.weight", "model.per_layer_model_projection.weight",
+                          ALL_INPUTS, HIDDEN, OF_INPUTS, IN_MODEL(input_mix.matrix)},
+    [WEIGHT_INPUT_MIX_NORM] = {"per_layer_proj_norm.weight",
+                               "model.per_layer_projection_norm.weight", INPUT, NONE,
+                               OF_INPUTS | NORM, IN_MODEL(input_mix.norm)},
     [WEIGHT_ATTENTION_NORM] = {"attn_norm.weight", "input_layernorm.weight", HIDDEN, NONE,
                                PER_LAYER | NORM, IN_LAYER(attention_norm)},
     [WEIGHT_Q] = {"attn_q.weight", "self_attn.q_proj.weight", QUERIES, HIDDEN, PER_LAYER | ROTATED,
@@ -83,6 +103,14 @@ static const struct role {
                           IN_LAYER(down.bias)},
     [WEIGHT_DOWN_NORM] = {"post_ffw_norm.weight", "post_feedforward_layernorm.weight", HIDDEN, NONE,
                           PER_LAYER | SPECIAL | NORM, IN_LAYER(down.norm)},
+    [WEIGHT_INPUT_GATE] = {"inp_gate.weight", "per_layer_input_gate.weight", INPUT, HIDDEN,
+                           PER_LAYER | OF_INPUTS, IN_LAYER(input_gate.matrix)},
+    [WEIGHT_INPUT_OUT] = {"proj.weight", "per_layer_projection.weight", HIDDEN, INPUT,
+                          PER_LAYER | OF_INPUTS, IN_LAYER(input_out.matrix)},
+    [WEIGHT_INPUT_OUT_NORM] = {"post_norm.weight", "post_per_layer_input_norm.weight", HIDDEN, NONE,
+                               PER_LAYER | OF_INPUTS | NORM, IN_LAYER(input_out.norm)},
+    [WEIGHT_LAYER_SCALE] = {"layer_output_scale.weight", "layer_scalar", ONE, NONE,
+                            PER_LAYER | SPECIAL | OPTIONAL, IN_LAYER(scale)},
 };
 
 static bool has_flag(enum weight weight, enum flags flag)
@@ -115,14 +143,24 @@ static bool is_named(const struct architecture *architecture, enum weight weight
     return (architecture->weights >> weight & 1) != 0;
 }
 
-bool weight_belongs(const struct architecture *architecture, enum weight weight)
+/* Whether models of this architecture may have the weight. */
+static bool may_have(const struct architecture *architecture, enum weight weight)
 {
-    return !has_flag(weight, SPECIAL) || is_named(architecture, weight);
+    return (!has_flag(weight, SPECIAL) || is_named(architecture, weight)) &&
+           (!has_flag(weight, OF_INPUTS) || architecture->inputs_by_layer);
+}
+
+bool weight_belongs(const struct hparams *h, enum weight weight, uint32_t layer)
+{
+    return may_have(h->architecture, weight) &&
+           (!has_flag(weight, OF_INPUTS) || h->layer_input_size > 0) &&
+           !(weight == WEIGHT_V && h->layers[layer].v_is_k);
 }
 
 bool weight_is_optional(const struct hparams *h, enum weight weight)
 {
-    return (has_flag(weight, OPTIONAL) && !is_named(h->architecture, weight)) ||
+    return (has_flag(weight, OPTIONAL) &&
+            (has_flag(weight, SPECIAL) || !is_named(h->architecture, weight))) ||
            (weight == WEIGHT_OUTPUT && h->tie_embeddings);
 }
 
@@ -133,6 +171,7 @@ static uint64_t size_of(const struct hparams *h, enum dimension dimension, uint3
     const struct layer_hparams *l = &h->layers[layer];
     const uint64_t sizes[] = {
         [NONE] = 0,
+        [ONE] = 1,
         [VOCABULARY] = h->n_vocab,
         [HIDDEN] = h->hidden_size,
         [QUERIES] = (uint64_t)h->n_heads * l->head_dim,
@@ -140,6 +179,8 @@ static uint64_t size_of(const struct hparams *h, enum dimension dimension, uint3
         [HEAD] = l->head_dim,
         [INTERMEDIATE] = l->intermediate_size,
         [PAIRS] = h->ropes[0].n_rotated / 2,
+        [INPUT] = h->layer_input_size,
+        [ALL_INPUTS] = (uint64_t)h->n_layers * h->layer_input_size,
     };
     return sizes[dimension];
 }
@@ -220,9 +261,11 @@ static bool take_layer(struct text *name, uint32_t n_layers, uint32_t *layer)
     return true;
 }
 
-/* Whether `part` is "attn_q.something" for the role "attn_q.weight". */
+/* Whether `part` is the name of a role, or "attn_q.something" for the role "attn_q.weight". */
 static bool is_beside(struct text part, const char *role)
 {
+    if (text_equals(part, role))
+        return true;
     const char *dot = strrchr(role, '.');
     size_t length = dot != NULL ? (size_t)(dot - role) + 1 : 0;
     return length > 0 && part.length >= length && memcmp(part.bytes, role, length) == 0;
@@ -244,7 +287,7 @@ struct named weight_of_name(const struct architecture *architecture, enum checkp
     for (int w = 0; w < WEIGHT_COUNT; w++) {
         enum weight weight = (enum weight)w;
         const char *role = name_of(architecture, kind, weight);
-        if (weight_is_per_layer(weight) != per_layer || !weight_belongs(architecture, weight) ||
+        if (weight_is_per_layer(weight) != per_layer || !may_have(architecture, weight) ||
             !is_beside(named.part, role))
             continue;
         named.naming = NAMES_ADDITION;

@@ -12,8 +12,8 @@
 
 #define WEIGHT_NAME_BYTES 96
 
-/* Whether models of this architecture may have the weight. */
-CHECKED bool weight_belongs(const struct architecture *architecture, enum weight weight);
+/* Whether models with these hyperparameters may have the weight, in layer `layer` if per layer. */
+CHECKED bool weight_belongs(const struct hparams *hparams, enum weight weight, uint32_t layer);
 
 CHECKED bool weight_is_per_layer(enum weight weight);
 

@@ -85,8 +85,9 @@ static struct text special_text(const struct tokenizer *tokenizer, lckv_special 
     return text;
 }
 
-static lckv_status write_conversation(const struct tokenizer *tokenizer, const struct chat *chat,
-                                      struct written *written)
+/* Runs the template. */
+static lckv_status run(const struct tokenizer *tokenizer, const struct chat *chat,
+                       struct written *written)
 {
     struct text source = tokenizer_chat_template(tokenizer);
     if (source.length == 0)
@@ -106,8 +107,21 @@ static lckv_status write_conversation(const struct tokenizer *tokenizer, const s
         .bos = special_text(tokenizer, LCKV_SPECIAL_BOS),
         .eos = special_text(tokenizer, LCKV_SPECIAL_EOS),
         .pad = special_text(tokenizer, LCKV_SPECIAL_PADDING),
+        .date = template_today(),
     };
     return template_run(source, &input, written->allocator, write, written);
+}
+
+static lckv_status write_conversation(const struct tokenizer *tokenizer, const struct chat *chat,
+                                      struct written *written)
+{
+    char reason[512];
+    lckv_status status = run(tokenizer, chat, written);
+    if (status != LCKV_UNSUPPORTED)
+        return status;
+    status_message_copy(reason, sizeof reason);
+    return fail(status, "%s; write the conversation yourself and pass its text to lckv_tokenize",
+                reason);
 }
 
 lckv_status chat_format(const struct tokenizer *tokenizer, const struct chat *chat, char *buffer,

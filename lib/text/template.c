@@ -67,13 +67,25 @@ static lckv_status set_variable(struct scope *scope, struct text name, const str
     return LCKV_OK;
 }
 
-/* Runs set name = value. */
+/* Runs set name = value, or set name.member = value. */
 static lckv_status run_set(struct run *run, struct expression *e)
 {
     struct text name = e->token;
-    struct value value = {.kind = VALUE_UNDEFINED};
+    struct value value = {.kind = VALUE_UNDEFINED}, owner = {.kind = VALUE_UNDEFINED};
     bool is_name = e->kind == TOKEN_NAME;
     lckv_status status = expression_next(e);
+    bool is_member = status == LCKV_OK && is_name && expression_is(e, ".");
+    if (is_member) {
+        status = value_of_name(&run->scope, name, &owner);
+        if (status == LCKV_OK && owner.kind != VALUE_NAMESPACE)
+            return fail(LCKV_UNSUPPORTED, "setting a member of this value is not supported");
+        if (status == LCKV_OK)
+            status = expression_next(e);
+        name = e->token;
+        is_name = e->kind == TOKEN_NAME;
+        if (status == LCKV_OK)
+            status = expression_next(e);
+    }
     if (status == LCKV_OK && (!is_name || !expression_is(e, "=")))
         return fail(LCKV_UNSUPPORTED, "this kind of set is not supported");
     if (status == LCKV_OK)
@@ -82,7 +94,10 @@ static lckv_status run_set(struct run *run, struct expression *e)
         status = expression_value(e, &value);
     if (status == LCKV_OK)
         status = expression_end(e);
-    return status == LCKV_OK ? set_variable(&run->scope, name, &value) : status;
+    if (status != LCKV_OK)
+        return status;
+    return is_member ? namespace_set(owner.members, name, &value)
+                     : set_variable(&run->scope, name, &value);
 }
 
 static lckv_status condition(struct run *run, struct expression *e, bool *holds)
@@ -91,8 +106,7 @@ static lckv_status condition(struct run *run, struct expression *e, bool *holds)
     lckv_status status = expression_unconditional(e, &value);
     if (status == LCKV_OK)
         status = expression_end(e);
-    *holds = status == LCKV_OK && value_is_true(&run->scope, &value);
-    return status;
+    return status == LCKV_OK ? value_truth(&run->scope, &value, holds) : status;
 }
 
 /* Runs if, elif and else. At most one of the bodies is active. */
@@ -161,9 +175,10 @@ static lckv_status run_for(struct run *run, struct expression *e, bool active)
         if (count > 0) {
             scope->loop_index = i;
             scope->loop_count = count;
+            scope->loop_messages = messages;
             scope->in_loop = true;
         }
-        struct value message = {.kind = VALUE_MESSAGE, .number = messages.number + (int64_t)i};
+        struct value message = value_element(scope, &messages, (int64_t)i);
         if (count > 0)
             status = set_variable(scope, name, &message);
         if (status == LCKV_OK)
@@ -178,6 +193,21 @@ static lckv_status run_for(struct run *run, struct expression *e, bool active)
     return LCKV_OK;
 }
 
+/* Moves over a macro. Its name is known from here on, but what it would write is not. */
+static lckv_status skip_macro(struct run *run, struct expression *e, bool active)
+{
+    const struct value macro = {.kind = VALUE_UNKNOWN};
+    struct ending ending;
+    lckv_status status = LCKV_OK;
+    if (active)
+        status = set_variable(&run->scope, e->token, &macro);
+    if (status == LCKV_OK)
+        status = run_body(run, false, &ending);
+    if (status == LCKV_OK && !expression_is(&ending.expression, "endmacro"))
+        return template_refuse(&run->reader, ending.tag.begin, "expected endmacro");
+    return status;
+}
+
 /* Runs a block tag. *ended becomes true if the tag belongs to the if or for around it. */
 static lckv_status run_block(struct run *run, bool active, struct ending *ending, bool *ended)
 {
@@ -186,23 +216,26 @@ static lckv_status run_block(struct run *run, bool active, struct ending *ending
     if (status != LCKV_OK)
         return status;
     *ended = expression_is(e, "endif") || expression_is(e, "elif") || expression_is(e, "else") ||
-             expression_is(e, "endfor");
+             expression_is(e, "endfor") || expression_is(e, "endmacro");
     bool is_if = expression_is(e, "if"), is_for = expression_is(e, "for");
-    bool is_set = expression_is(e, "set");
+    bool is_set = expression_is(e, "set"), is_macro = expression_is(e, "macro");
+    bool has_body = is_if || is_for || is_macro;
     /* These tags mark, for training, what the model said. They write nothing. */
     bool is_mark = expression_is(e, "generation") || expression_is(e, "endgeneration");
     if (*ended || is_mark)
         return LCKV_OK;
-    if (expression_is(e, "raw") || (active && !is_if && !is_for && !is_set))
+    if (expression_is(e, "raw") || (active && !has_body && !is_set))
         return fail(LCKV_UNSUPPORTED, "this statement is not supported");
-    if (!is_if && !is_for && !active)
+    if (!has_body && !active)
         return LCKV_OK;
     status = expression_next(e);
     if (status != LCKV_OK || is_set)
         return status == LCKV_OK ? run_set(run, e) : status;
     if (++run->nesting > MAX_NESTING)
         return fail(LCKV_UNSUPPORTED, "if and for nested more than %d deep", MAX_NESTING);
-    status = is_if ? run_if(run, e, active) : run_for(run, e, active);
+    status = is_if    ? run_if(run, e, active)
+             : is_for ? run_for(run, e, active)
+                      : skip_macro(run, e, active);
     run->nesting--;
     return status;
 }
@@ -218,7 +251,7 @@ static lckv_status run_body(struct run *run, bool active, struct ending *ending)
             return status;
         if (ending->tag.kind == TAG_END) {
             if (run->nesting > 0)
-                return template_refuse(&run->reader, begin, "an if or for does not end");
+                return template_refuse(&run->reader, begin, "an if, for or macro does not end");
             return LCKV_OK;
         }
         if (ending->tag.kind == TAG_OUTPUT && active)
@@ -278,7 +311,7 @@ lckv_status template_run(struct text source, const struct template_input *input,
     if (status == LCKV_OK)
         status = run_body(run, true, &ending);
     if (status == LCKV_OK && ending.tag.kind != TAG_END)
-        status = template_refuse(&run->reader, ending.tag.begin, "it ends no if or for");
+        status = template_refuse(&run->reader, ending.tag.begin, "it ends no if, for or macro");
     arena_release(&run->scope.arena);
     memory_free(allocator, run, 1, sizeof *run);
     return status;

@@ -11,6 +11,7 @@
 
 #include "base/checked.h"
 #include "format/metadata.h"
+#include "text/template_date.h"
 
 #define TEMPLATE_MAX_LENGTH ((size_t)1 << 20)
 
@@ -20,7 +21,13 @@ struct template_input {
     size_t stride, n_messages;
     bool answer;               /* add_generation_prompt */
     struct text bos, eos, pad; /* the texts of special tokens; bytes NULL: undefined */
+    struct template_date date; /* today */
 };
+
+static inline const lckv_message *template_message(const struct template_input *input, size_t index)
+{
+    return (const void *)((const unsigned char *)input->messages + index * input->stride);
+}
 
 /* Takes the next part of the text; `is_message` if it comes from a message's role or content. */
 typedef lckv_status (*template_sink)(void *context, struct text text, bool is_message);

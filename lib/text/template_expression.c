@@ -76,21 +76,49 @@ static lckv_status sum(struct expression *e, struct value *value)
     return join(e, "+-", concatenation, value);
 }
 
-/* 'name' in message: whether the message has that member. */
-static lckv_status contains(const struct value *name, const struct value *message, bool *result)
+/* a in [b, c]: whether it equals one of them. */
+static lckv_status is_element(struct scope *scope, const struct value *what,
+                              const struct value *list, bool *result)
 {
-    if (name->kind != VALUE_TEXT || name->n_pieces != 1 || message->kind != VALUE_MESSAGE)
+    lckv_status status = LCKV_OK;
+    for (int64_t i = 0; status == LCKV_OK && !*result && i < list->number; i++)
+        status = value_equals(scope, what, &list->elements[i], result);
+    return status;
+}
+
+/*
+ * Whether a list or a text contains a value, or a message a member. Nothing is in what is
+ * undefined. *result is false before.
+ */
+static lckv_status contains(struct scope *scope, const struct value *what, const struct value *in,
+                            bool *result)
+{
+    if (in->kind == VALUE_LIST)
+        return is_element(scope, what, in, result);
+    if (in->kind == VALUE_UNDEFINED)
+        return LCKV_OK;
+    struct text part;
+    struct piece whole;
+    if (what->kind != VALUE_TEXT || (in->kind != VALUE_MESSAGE && in->kind != VALUE_TEXT))
         return fail(LCKV_UNSUPPORTED, "\"in\" for these values is not supported");
-    *result =
-        text_equals(name->pieces[0].text, "role") || text_equals(name->pieces[0].text, "content");
-    return LCKV_OK;
+    lckv_status status = value_part(scope, what, &part);
+    if (status == LCKV_OK && in->kind == VALUE_MESSAGE) {
+        *result = text_equals(part, "role") || text_equals(part, "content");
+        return LCKV_OK;
+    }
+    if (status == LCKV_OK)
+        status = value_flat(scope, in, &whole);
+    if (status == LCKV_OK)
+        status = scope_spend(scope, whole.text.length);
+    *result = status == LCKV_OK && template_find(whole.text, part, 0) != SIZE_MAX;
+    return status;
 }
 
 static lckv_status compare(struct scope *scope, const struct value *left, const struct value *right,
                            struct text operator, bool * result)
 {
     if (text_equals(operator, "in"))
-        return contains(left, right, result);
+        return contains(scope, left, right, result);
     if (text_equals(operator, "==") || text_equals(operator, "!=")) {
         lckv_status status = value_equals(scope, left, right, result);
         *result = *result == text_equals(operator, "==");
@@ -140,8 +168,11 @@ static lckv_status negation(struct expression *e, struct value *value)
     lckv_status status = expression_next(e);
     if (status == LCKV_OK)
         status = negation(e, value);
+    bool holds = false;
+    if (status == LCKV_OK)
+        status = value_truth(e->scope, value, &holds);
     e->depth--;
-    *value = value_bool(!value_is_true(e->scope, value));
+    *value = value_bool(!holds);
     return status;
 }
 
@@ -153,7 +184,11 @@ static lckv_status chain(struct expression *e, const char *word, bool deciding,
     lckv_status status = operand(e, value);
     while (status == LCKV_OK && expression_is(e, word)) {
         struct value next = {.kind = VALUE_UNDEFINED};
-        bool decided = value_is_true(e->scope, value) == deciding;
+        bool holds;
+        status = value_truth(e->scope, value, &holds);
+        if (status != LCKV_OK)
+            return status;
+        bool decided = holds == deciding;
         e->skipping += decided;
         status = expression_next(e);
         if (status == LCKV_OK)
@@ -188,7 +223,8 @@ static lckv_status conditional(struct expression *e, struct value *value)
         status = expression_next(e);
         if (status == LCKV_OK)
             status = expression_unconditional(e, &condition);
-        holds = status == LCKV_OK && value_is_true(e->scope, &condition);
+        if (status == LCKV_OK)
+            status = value_truth(e->scope, &condition, &holds);
         if (status == LCKV_OK && expression_is(e, "else")) {
             e->skipping += holds;
             status = expression_next(e);

@@ -1,6 +1,7 @@
 /*
- * The expressions of chat templates. template_lexer.c reads their tokens, template_operand.c the
- * operands, and template_expression.c the operators.
+ * The expressions of chat templates. template_lexer.c reads their tokens, template_primary.c names,
+ * strings and calls, template_operand.c what is written behind them, and template_expression.c the
+ * operators. template_method.c computes methods and filters.
  */
 #ifndef LCKV_TEXT_TEMPLATE_EXPRESSION_H
 #define LCKV_TEXT_TEMPLATE_EXPRESSION_H
@@ -37,6 +38,9 @@ CHECKED lckv_status expression_refuse(const struct expression *expression);
 /* Reads the next token if this one is that word, and refuses it otherwise. */
 CHECKED lckv_status expression_expect(struct expression *expression, const char *word);
 
+/* Reads a name, a string, a number, a call or an expression in parentheses. */
+CHECKED lckv_status expression_primary(struct expression *expression, struct value *value);
+
 /* Reads an operand, with the members, filters and tests behind it. */
 CHECKED lckv_status expression_operand(struct expression *expression, struct value *value);
 
@@ -46,6 +50,28 @@ CHECKED lckv_status expression_operand(struct expression *expression, struct val
  */
 CHECKED lckv_status expression_value(struct expression *expression, struct value *value);
 CHECKED lckv_status expression_unconditional(struct expression *expression, struct value *value);
+
+/*
+ * Reads (a, b) behind a name and gives the values. What stands behind the last place of `arguments`
+ * is refused.
+ */
+#define TEMPLATE_MAX_ARGUMENTS 3
+struct arguments {
+    struct value values[TEMPLATE_MAX_ARGUMENTS];
+    size_t count;
+};
+CHECKED lckv_status expression_arguments(struct expression *expression,
+                                         struct arguments *arguments);
+
+/* Calls a method of a text or a message, or applies a filter to a value. */
+CHECKED lckv_status expression_method(struct expression *expression, struct text name,
+                                      const struct arguments *arguments, struct value *value);
+CHECKED lckv_status expression_filter(struct expression *expression, struct text name,
+                                      const struct arguments *arguments, struct value *value);
+
+/* Gives the part of a text that was split, as [index] behind split() does. */
+CHECKED lckv_status expression_part_at(struct expression *expression, int64_t index,
+                                       struct value *value);
 
 /* LCKV_UNSUPPORTED unless everything has been read. */
 CHECKED lckv_status expression_end(const struct expression *expression);

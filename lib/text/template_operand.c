@@ -1,6 +1,6 @@
 /*
- * Reads the operands in expressions of chat templates: names, strings and numbers, with the
- * members, filters and tests that are written behind them.
+ * Reads what is written behind the operands in expressions of chat templates: members, subscripts,
+ * methods, filters and tests. See template_expression.h.
  */
 #include "text/template_expression.h"
 
@@ -8,99 +8,6 @@
 #include "base/text.h"
 
 #include <string.h>
-
-/* ---- Values ---- */
-
-/* Replaces the escapes of a string by the characters that they stand for. */
-static lckv_status unescape(struct scope *scope, struct text source, struct text *text)
-{
-    static const char letters[] = "ntr\\'\"", characters[] = "\n\t\r\\'\"";
-    char *bytes;
-    lckv_status status =
-        arena_alloc(&scope->arena, source.length + 1, 1, "a string of a chat template", &bytes);
-    if (status != LCKV_OK)
-        return status;
-    *text = (struct text){bytes, 0};
-    for (size_t i = 0; i < source.length; i++) {
-        char c = source.bytes[i];
-        if (c == '\\' && i + 1 < source.length) {
-            const char *letter = memchr(letters, source.bytes[++i], sizeof letters - 1);
-            if (letter == NULL)
-                return fail(LCKV_UNSUPPORTED, "escape %s is not supported",
-                            quoted(source.bytes + i - 1, 2).text);
-            c = characters[letter - letters];
-        }
-        bytes[text->length++] = c;
-    }
-    return LCKV_OK;
-}
-
-static lckv_status string_value(struct expression *e, struct value *value)
-{
-    struct text text = e->token;
-    if (e->skipping > 0)
-        return LCKV_OK;
-    lckv_status status = LCKV_OK;
-    if (memchr(text.bytes, '\\', text.length) != NULL)
-        status = unescape(e->scope, text, &text);
-    return status == LCKV_OK ? value_text(e->scope, text, false, value) : status;
-}
-
-static lckv_status integer_value(const struct expression *e, struct value *value)
-{
-    int64_t number = 0;
-    for (size_t i = 0; i < e->token.length; i++) {
-        number = number * 10 + (e->token.bytes[i] - '0');
-        if (number > TEMPLATE_MAX_INTEGER)
-            return fail(LCKV_UNSUPPORTED, "a number above %d", TEMPLATE_MAX_INTEGER);
-    }
-    *value = value_integer(number);
-    return LCKV_OK;
-}
-
-/* raise_exception('why'): how a template refuses a conversation. */
-static lckv_status raise_exception(struct expression *e)
-{
-    struct value value = {.kind = VALUE_UNDEFINED};
-    lckv_status status = expression_next(e);
-    if (status == LCKV_OK)
-        status = expression_expect(e, "(");
-    if (status == LCKV_OK)
-        status = expression_value(e, &value);
-    if (status == LCKV_OK)
-        status = expression_expect(e, ")");
-    if (status != LCKV_OK || e->skipping > 0)
-        return status;
-    struct text why = value.n_pieces > 0 ? value.pieces[0].text : (struct text){"", 0};
-    return fail(LCKV_INVALID_ARGUMENT, "the model's chat template refuses these messages: %s",
-                quoted(why.bytes, why.length).text);
-}
-
-static lckv_status primary(struct expression *e, struct value *value)
-{
-    lckv_status status = LCKV_OK;
-    *value = (struct value){.kind = VALUE_UNDEFINED};
-    if (e->kind == TOKEN_STRING) {
-        status = string_value(e, value);
-    } else if (e->kind == TOKEN_INTEGER) {
-        status = integer_value(e, value);
-    } else if (expression_is(e, "(")) {
-        status = expression_next(e);
-        if (status == LCKV_OK)
-            status = expression_value(e, value);
-        if (status == LCKV_OK && !expression_is(e, ")"))
-            return expression_refuse(e);
-    } else if (expression_is(e, "raise_exception")) {
-        return raise_exception(e);
-    } else if (e->kind == TOKEN_NAME && !expression_is(e, "not") && !expression_is(e, "is")) {
-        status = e->skipping > 0 ? LCKV_OK : value_of_name(e->scope, e->token, value);
-    } else {
-        return expression_refuse(e);
-    }
-    return status == LCKV_OK ? expression_next(e) : status;
-}
-
-/* ---- Members, filters and tests ---- */
 
 static bool is_method(struct text name)
 {
@@ -112,6 +19,12 @@ static bool is_method(struct text name)
             return true;
     }
     return false;
+}
+
+static struct value loop_neighbour(const struct scope *scope, int64_t index)
+{
+    return index < 0 ? (struct value){.kind = VALUE_UNDEFINED}
+                     : value_element(scope, &scope->loop_messages, index);
 }
 
 static lckv_status loop_member(const struct scope *scope, struct text name, struct value *value)
@@ -126,6 +39,10 @@ static lckv_status loop_member(const struct scope *scope, struct text name, stru
         *value = value_integer((int64_t)scope->loop_index + 1);
     else if (text_equals(name, "length"))
         *value = value_integer((int64_t)scope->loop_count);
+    else if (text_equals(name, "previtem"))
+        *value = loop_neighbour(scope, (int64_t)scope->loop_index - 1);
+    else if (text_equals(name, "nextitem"))
+        *value = loop_neighbour(scope, (int64_t)scope->loop_index + 1);
     else
         return fail(LCKV_UNSUPPORTED, "loop.%s is not supported",
                     quoted(name.bytes, name.length).text);
@@ -138,93 +55,127 @@ static lckv_status member(struct expression *e, struct text name, bool by_index,
 {
     if (e->skipping > 0)
         return LCKV_OK;
-    if (value->kind == VALUE_MESSAGE && (by_index || !is_method(name)))
+    if (value->kind == VALUE_NAMESPACE ||
+        (value->kind == VALUE_MESSAGE && (by_index || !is_method(name))))
         return value_of_member(e->scope, value, name, value);
+    if (value->kind == VALUE_TEXT && text_equals(name, "content")) {
+        *value = (struct value){.kind = VALUE_UNDEFINED};
+        return LCKV_OK;
+    }
     if (value->kind == VALUE_LOOP)
         return loop_member(e->scope, name, value);
     return fail(LCKV_UNSUPPORTED, "there is no member %s here",
                 quoted(name.bytes, name.length).text);
 }
 
-/* messages[i], or undefined if there is no such message. */
-static lckv_status element(const struct expression *e, const struct value *index,
-                           struct value *value)
+/* [begin:end:step]: what is left out is undefined. */
+struct slice {
+    bool is_slice; /* or an index, which is `bounds[0]` */
+    struct value bounds[3];
+};
+
+static lckv_status read_slice(struct expression *e, struct slice *slice)
 {
-    int64_t count = (int64_t)value_count(e->scope, value), i = index->number;
-    i = i < 0 ? i + count : i;
-    if (i < 0 || i >= count)
-        *value = (struct value){.kind = VALUE_UNDEFINED};
-    else
-        *value = (struct value){.kind = VALUE_MESSAGE, .number = value->number + i};
+    lckv_status status = LCKV_OK;
+    size_t at = 0;
+    *slice = (struct slice){0};
+    while (status == LCKV_OK && !expression_is(e, "]")) {
+        bool is_colon = expression_is(e, ":");
+        if (is_colon ? ++at > 2 : slice->is_slice && slice->bounds[at].kind != VALUE_UNDEFINED)
+            return expression_refuse(e);
+        slice->is_slice = slice->is_slice || is_colon;
+        status = is_colon ? expression_next(e) : expression_value(e, &slice->bounds[at]);
+        if (status == LCKV_OK && !is_colon && !expression_is(e, ":") && !expression_is(e, "]"))
+            return expression_refuse(e);
+    }
+    return status == LCKV_OK ? expression_next(e) : status;
+}
+
+/* Takes messages[begin:] or messages[::-1]. */
+static lckv_status take_slice(const struct slice *slice, struct value *value)
+{
+    const struct value *begin = &slice->bounds[0], *end = &slice->bounds[1],
+                       *step = &slice->bounds[2];
+    bool is_end =
+        begin->kind == VALUE_INTEGER && begin->number >= 0 && step->kind == VALUE_UNDEFINED;
+    bool is_reverse =
+        begin->kind == VALUE_UNDEFINED && step->kind == VALUE_INTEGER && step->number == -1;
+    if (value->kind != VALUE_MESSAGES || value->is_reversed || end->kind != VALUE_UNDEFINED ||
+        (!is_end && !is_reverse))
+        return fail(LCKV_UNSUPPORTED, "this subscript is not supported");
+    if (is_end)
+        value->number += begin->number;
+    value->is_reversed = is_reverse;
     return LCKV_OK;
 }
 
-/* Reads [index], or [begin:] behind messages. */
 static lckv_status subscript(struct expression *e, struct value *value)
 {
-    struct value index;
-    lckv_status status = expression_value(e, &index);
-    bool is_slice = status == LCKV_OK && expression_is(e, ":");
-    if (is_slice)
-        status = expression_next(e);
-    if (status == LCKV_OK)
-        status = expression_expect(e, "]");
+    struct slice slice;
+    lckv_status status = read_slice(e, &slice);
     if (status != LCKV_OK || e->skipping > 0)
         return status;
-    if (index.kind == VALUE_TEXT && index.n_pieces == 1 && !is_slice)
-        return member(e, index.pieces[0].text, true, value);
-    if (value->kind != VALUE_MESSAGES || index.kind != VALUE_INTEGER ||
-        (is_slice && index.number < 0))
+    const struct value *index = &slice.bounds[0];
+    if (slice.is_slice)
+        return take_slice(&slice, value);
+    if (index->kind == VALUE_TEXT && index->n_pieces == 1)
+        return member(e, index->pieces[0].text, true, value);
+    if (index->kind != VALUE_INTEGER ||
+        (value->kind != VALUE_MESSAGES && value->kind != VALUE_PARTS))
         return fail(LCKV_UNSUPPORTED, "this subscript is not supported");
-    if (!is_slice)
-        return element(e, &index, value);
-    value->number += index.number;
+    if (value->kind == VALUE_PARTS)
+        return expression_part_at(e, index->number, value);
+    *value = value_element(e->scope, value, index->number);
     return LCKV_OK;
 }
 
-static lckv_status trim(struct expression *e, struct value *value)
-{
-    return e->skipping == 0 ? value_trim(e->scope, value) : LCKV_OK;
-}
-
-/* Reads .name or .strip(). */
+/* Reads .name or .name(arguments). */
 static lckv_status dotted(struct expression *e, struct value *value)
 {
     struct text name = e->token;
+    struct arguments arguments;
     if (e->kind != TOKEN_NAME)
         return expression_refuse(e);
-    bool is_strip = text_equals(name, "strip");
     lckv_status status = expression_next(e);
-    if (status != LCKV_OK || !is_strip)
+    if (status != LCKV_OK || !expression_is(e, "("))
         return status == LCKV_OK ? member(e, name, false, value) : status;
-    status = expression_expect(e, "(");
-    if (status == LCKV_OK)
-        status = expression_expect(e, ")");
-    return status == LCKV_OK ? trim(e, value) : status;
+    status = expression_arguments(e, &arguments);
+    if (status != LCKV_OK || e->skipping > 0)
+        return status;
+    return expression_method(e, name, &arguments, value);
 }
 
+/* Reads | name or | name(arguments). */
 static lckv_status filter(struct expression *e, struct value *value)
 {
-    bool is_trim = expression_is(e, "trim");
-    bool is_length = expression_is(e, "length") || expression_is(e, "count");
-    if (!is_trim && !is_length)
+    struct text name = e->token;
+    struct arguments arguments = {.count = 0};
+    if (e->kind != TOKEN_NAME)
         return expression_refuse(e);
     lckv_status status = expression_next(e);
-    if (status != LCKV_OK || is_trim)
-        return status == LCKV_OK ? trim(e, value) : status;
-    if (e->skipping == 0 && value->kind != VALUE_MESSAGES)
-        return fail(LCKV_UNSUPPORTED, "the length of this value is not supported");
-    *value = value_integer((int64_t)value_count(e->scope, value));
-    return LCKV_OK;
+    if (status == LCKV_OK && expression_is(e, "("))
+        status = expression_arguments(e, &arguments);
+    if (status != LCKV_OK || e->skipping > 0)
+        return status;
+    return expression_filter(e, name, &arguments, value);
 }
 
-/* Reads is [not] defined, undefined, none or string. */
+/* Whether a value can be looped over, which holds for texts, too. */
+static bool is_iterable(const struct value *value)
+{
+    return value->kind == VALUE_TEXT || value->kind == VALUE_MESSAGES ||
+           value->kind == VALUE_MESSAGE || value->kind == VALUE_PARTS;
+}
+
+/* Reads is [not] defined, undefined, none, string, true, false, mapping, iterable or sequence. */
 static lckv_status test(struct expression *e, struct value *value)
 {
     bool negated = expression_is(e, "not"), holds;
     lckv_status status = negated ? expression_next(e) : LCKV_OK;
     if (status != LCKV_OK)
         return status;
+    bool is_shape =
+        expression_is(e, "mapping") || expression_is(e, "iterable") || expression_is(e, "sequence");
     if (expression_is(e, "defined"))
         holds = value->kind != VALUE_UNDEFINED;
     else if (expression_is(e, "undefined"))
@@ -235,14 +186,41 @@ static lckv_status test(struct expression *e, struct value *value)
         holds = value->kind == VALUE_TEXT;
     else if (expression_is(e, "true") || expression_is(e, "false"))
         holds = value->kind == VALUE_BOOL && value->number == expression_is(e, "true");
+    else if (is_shape)
+        holds = expression_is(e, "mapping") ? value->kind == VALUE_MESSAGE : is_iterable(value);
     else
         return expression_refuse(e);
-    if (e->skipping == 0 && value->kind == VALUE_ABSENT)
-        return fail(LCKV_UNSUPPORTED,
-                    "asking whether there are tools or documents is not supported");
+    if (is_shape && e->skipping == 0 &&
+        (value->kind == VALUE_UNDEFINED || value->kind >= VALUE_LOOP))
+        return fail(LCKV_UNSUPPORTED, "this test of the value is not supported");
     *value = value_bool(holds != negated);
     status = expression_next(e);
     return status == LCKV_OK && expression_is(e, "is") ? expression_refuse(e) : status;
+}
+
+/* Reads strftime_now(format). */
+static lckv_status call(struct expression *e, struct value *value)
+{
+    struct arguments arguments;
+    struct text format;
+    char *bytes;
+    size_t length;
+    if (value->kind == VALUE_UNKNOWN)
+        return fail(LCKV_UNSUPPORTED, "calling a macro is not supported");
+    if (e->skipping == 0 && value->kind != VALUE_CLOCK)
+        return expression_refuse(e);
+    lckv_status status = expression_arguments(e, &arguments);
+    if (status != LCKV_OK || e->skipping > 0)
+        return status;
+    if (arguments.count != 1)
+        return fail(LCKV_UNSUPPORTED, "strftime_now takes one argument");
+    status = value_part(e->scope, &arguments.values[0], &format);
+    if (status == LCKV_OK)
+        status = arena_alloc(&e->scope->arena, TEMPLATE_MAX_DATE, 1, "a date", &bytes);
+    if (status == LCKV_OK)
+        status = template_format_date(&e->scope->input->date, format, bytes, &length);
+    return status == LCKV_OK ? value_text(e->scope, (struct text){bytes, length}, false, value)
+                             : status;
 }
 
 typedef lckv_status suffix_reader(struct expression *e, struct value *value);
@@ -271,9 +249,11 @@ lckv_status expression_operand(struct expression *e, struct value *value)
     if (negative && e->kind != TOKEN_INTEGER)
         return expression_refuse(e);
     if (status == LCKV_OK)
-        status = primary(e, value);
+        status = expression_primary(e, value);
     if (negative)
         value->number = -value->number;
+    if (status == LCKV_OK && expression_is(e, "("))
+        status = call(e, value);
     if (status == LCKV_OK)
         status = suffixes(e, member_words, member_readers, value);
     return status == LCKV_OK ? suffixes(e, filter_words, filter_readers, value) : status;

@@ -13,11 +13,6 @@
 #define FREE_PIECES ((size_t)1 << 16)
 #define PIECES_PER_MESSAGE 256
 
-static const lckv_message *message_at(const struct template_input *input, size_t index)
-{
-    return (const void *)((const unsigned char *)input->messages + index * input->stride);
-}
-
 /*
  * A template writes most of its own text once for each message, and each message a few times. One
  * that repeats more than that would take time and memory out of proportion.
@@ -30,7 +25,7 @@ void scope_allow(struct scope *scope, size_t template_length)
     const struct template_input *input = scope->input;
     uint64_t bytes = FREE_BYTES + (uint64_t)template_length * (input->n_messages + 1);
     for (size_t i = 0; i < input->n_messages; i++) {
-        const lckv_message *message = message_at(input, i);
+        const lckv_message *message = template_message(input, i);
         bytes += REPEATS * ((uint64_t)message->role_length + message->content_length);
     }
     scope->bytes_left = bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
@@ -80,26 +75,48 @@ size_t value_count(const struct scope *scope, const struct value *messages)
     return begin < n_messages ? n_messages - begin : 0;
 }
 
-bool value_is_true(const struct scope *scope, const struct value *value)
+static bool text_is_empty(const struct value *value)
+{
+    for (size_t i = 0; i < value->n_pieces; i++) {
+        if (value->pieces[i].text.length > 0)
+            return false;
+    }
+    return true;
+}
+
+lckv_status value_truth(const struct scope *scope, const struct value *value, bool *holds)
 {
     switch (value->kind) {
     case VALUE_BOOL:
     case VALUE_INTEGER:
-        return value->number != 0;
+        *holds = value->number != 0;
+        return LCKV_OK;
     case VALUE_TEXT:
-        for (size_t i = 0; i < value->n_pieces; i++) {
-            if (value->pieces[i].text.length > 0)
-                return true;
-        }
-        return false;
+        *holds = !text_is_empty(value);
+        return LCKV_OK;
     case VALUE_MESSAGES:
-        return value_count(scope, value) > 0;
-    case VALUE_MESSAGE:
-    case VALUE_LOOP:
-        return true;
+        *holds = value_count(scope, value) > 0;
+        return LCKV_OK;
+    case VALUE_LIST:
+        *holds = value->number > 0;
+        return LCKV_OK;
+    case VALUE_UNKNOWN:
+        return fail(LCKV_UNSUPPORTED, "a condition on a macro or a selection is not supported");
     default:
-        return false;
+        *holds = value->kind != VALUE_UNDEFINED && value->kind != VALUE_NONE;
+        return LCKV_OK;
     }
+}
+
+struct value value_element(const struct scope *scope, const struct value *messages, int64_t index)
+{
+    int64_t count = (int64_t)value_count(scope, messages);
+    index = index < 0 ? index + count : index;
+    if (index < 0 || index >= count)
+        return (struct value){.kind = VALUE_UNDEFINED};
+    if (messages->is_reversed)
+        index = count - 1 - index;
+    return (struct value){.kind = VALUE_MESSAGE, .number = messages->number + index};
 }
 
 /* Compares byte by byte, because the pieces of equal texts may end at different offsets. */
@@ -133,8 +150,7 @@ lckv_status value_equals(struct scope *scope, const struct value *a, const struc
                          bool *equal)
 {
     size_t n_compared = 0;
-    if (a->kind == VALUE_ABSENT || b->kind == VALUE_ABSENT || a->kind >= VALUE_MESSAGES ||
-        b->kind >= VALUE_MESSAGES)
+    if (a->kind >= VALUE_MESSAGES || b->kind >= VALUE_MESSAGES)
         return fail(LCKV_UNSUPPORTED, "comparing these values is not supported");
     if (is_number(a) && is_number(b))
         *equal = a->number == b->number;
@@ -183,7 +199,7 @@ size_t template_space_at_end(struct text text)
     return text.length - left;
 }
 
-lckv_status value_trim(struct scope *scope, struct value *value)
+lckv_status value_trim(struct scope *scope, struct value *value, bool start, bool end)
 {
     struct piece *pieces;
     size_t n = value->n_pieces, n_removed = 0;
@@ -193,13 +209,13 @@ lckv_status value_trim(struct scope *scope, struct value *value)
     if (status != LCKV_OK)
         return status;
     memcpy(pieces, value->pieces, n * sizeof *pieces);
-    for (size_t i = 0; i < n && (i == 0 || pieces[i - 1].text.length == 0); i++) {
+    for (size_t i = 0; start && i < n && (i == 0 || pieces[i - 1].text.length == 0); i++) {
         size_t space = template_space_at_start(pieces[i].text);
         pieces[i].text.bytes += space;
         pieces[i].text.length -= space;
         n_removed += space;
     }
-    for (size_t i = n; i-- > 0 && (i + 1 == n || pieces[i + 1].text.length == 0);) {
+    for (size_t i = n; end && i-- > 0 && (i + 1 == n || pieces[i + 1].text.length == 0);) {
         size_t space = template_space_at_end(pieces[i].text);
         pieces[i].text.length -= space;
         n_removed += space;
@@ -208,71 +224,55 @@ lckv_status value_trim(struct scope *scope, struct value *value)
     return scope_spend(scope, n_removed);
 }
 
-static lckv_status special_token(struct scope *scope, struct text text, struct value *value)
+lckv_status value_flat(struct scope *scope, const struct value *value, struct piece *flat)
 {
-    return text.bytes != NULL ? value_text(scope, text, false, value) : LCKV_OK;
-}
-
-/* Refuses names that the field's tools define, but lckv does not. */
-static lckv_status check_known(struct text name)
-{
-    static const char *const others[] = {
-        "unk_token",    "sep_token",       "cls_token", "mask_token", "additional_special_tokens",
-        "strftime_now", "raise_exception", "namespace", "range",      "dict",
-        "lipsum",       "cycler",          "joiner"};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        if (text_equals(name, others[i]))
-            return fail(LCKV_UNSUPPORTED, "%s is not supported", others[i]);
+    size_t length = 0, n_full = 0;
+    char *bytes;
+    *flat = (struct piece){{"", 0}, false};
+    for (size_t i = 0; i < value->n_pieces; i++) {
+        const struct piece *piece = &value->pieces[i];
+        if (piece->text.length == 0)
+            continue;
+        if (n_full++ > 0 && piece->is_message != flat->is_message)
+            return fail(LCKV_UNSUPPORTED, "this use of a text that is joined from a message and "
+                                          "the template is not supported");
+        *flat = *piece;
+        length += piece->text.length;
     }
-    return LCKV_OK;
-}
-
-lckv_status value_of_name(struct scope *scope, struct text name, struct value *value)
-{
-    const struct template_input *input = scope->input;
-    *value = (struct value){.kind = VALUE_UNDEFINED};
-    for (size_t i = scope->n_variables; i-- > 0;) {
-        if (text_compare(scope->variables[i].name, name) == 0) {
-            *value = scope->variables[i].value;
-            return LCKV_OK;
-        }
-    }
-    if (text_equals(name, "messages"))
-        *value = (struct value){.kind = VALUE_MESSAGES};
-    else if (text_equals(name, "add_generation_prompt"))
-        *value = value_bool(input->answer);
-    else if (text_equals(name, "true") || text_equals(name, "True"))
-        *value = value_bool(true);
-    else if (text_equals(name, "false") || text_equals(name, "False"))
-        *value = value_bool(false);
-    else if (text_equals(name, "none") || text_equals(name, "None"))
-        value->kind = VALUE_NONE;
-    else if (text_equals(name, "tools") || text_equals(name, "documents"))
-        value->kind = VALUE_ABSENT;
-    else if (text_equals(name, "loop") && scope->in_loop)
-        value->kind = VALUE_LOOP;
-    else if (text_equals(name, "bos_token"))
-        return special_token(scope, input->bos, value);
-    else if (text_equals(name, "eos_token"))
-        return special_token(scope, input->eos, value);
-    else if (text_equals(name, "pad_token"))
-        return special_token(scope, input->pad, value);
-    else
-        return check_known(name);
-    return LCKV_OK;
-}
-
-lckv_status value_of_member(struct scope *scope, const struct value *message, struct text name,
-                            struct value *value)
-{
-    const lckv_message *m = message_at(scope->input, (size_t)message->number);
-    bool is_role = text_equals(name, "role");
-    *value = (struct value){.kind = VALUE_UNDEFINED};
-    if (!is_role && !text_equals(name, "content"))
+    if (n_full < 2)
         return LCKV_OK;
-    struct text text = is_role ? (struct text){m->role, m->role_length}
-                               : (struct text){m->content, m->content_length};
-    if (text.length == 0)
-        text.bytes = ""; /* the caller's may be NULL */
-    return value_text(scope, text, true, value);
+    lckv_status status = scope_spend(scope, length);
+    if (status == LCKV_OK)
+        status = arena_alloc(&scope->arena, length, 1, "a conversation", &bytes);
+    if (status != LCKV_OK)
+        return status;
+    flat->text = (struct text){bytes, length};
+    for (size_t i = 0; i < value->n_pieces; i++) {
+        memcpy(bytes, value->pieces[i].text.bytes, value->pieces[i].text.length);
+        bytes += value->pieces[i].text.length;
+    }
+    return LCKV_OK;
+}
+
+lckv_status value_part(struct scope *scope, const struct value *value, struct text *part)
+{
+    struct piece flat;
+    lckv_status status = value->kind == VALUE_TEXT
+                             ? value_flat(scope, value, &flat)
+                             : fail(LCKV_UNSUPPORTED, "looking for this value is not supported");
+    if (status == LCKV_OK && flat.text.length > TEMPLATE_MAX_PART)
+        return fail(LCKV_UNSUPPORTED, "looking for a text of more than %d bytes is not supported",
+                    TEMPLATE_MAX_PART);
+    if (status == LCKV_OK)
+        *part = flat.text;
+    return status;
+}
+
+size_t template_find(struct text whole, struct text part, size_t from)
+{
+    for (size_t at = from; at + part.length <= whole.length; at++) {
+        if (memcmp(whole.bytes + at, part.bytes, part.length) == 0)
+            return at;
+    }
+    return SIZE_MAX;
 }

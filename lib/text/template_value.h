@@ -9,14 +9,18 @@
 
 enum value_kind {
     VALUE_UNDEFINED,
-    VALUE_ABSENT, /* None for some programs, undefined for others, and false for all of them */
     VALUE_NONE,
     VALUE_BOOL,
     VALUE_INTEGER,
     VALUE_TEXT,
     VALUE_MESSAGES, /* the messages from index `number` on */
     VALUE_MESSAGE,  /* the message at index `number` */
-    VALUE_LOOP
+    VALUE_LOOP,
+    VALUE_NAMESPACE,
+    VALUE_LIST,   /* of `number` values */
+    VALUE_PARTS,  /* of a text, as split() gives them: at most `number` splits, if it is not 0 */
+    VALUE_CLOCK,  /* strftime_now, which is called for the date */
+    VALUE_UNKNOWN /* what lckv cannot tell, such as a macro: whatever depends on it is refused */
 };
 
 struct piece {
@@ -29,11 +33,23 @@ struct value {
     int64_t number;
     const struct piece *pieces; /* of a text; they are never changed */
     size_t n_pieces;
+    bool is_reversed;          /* messages, from the last one back to `number` */
+    struct text separator;     /* of parts */
+    struct namespace *members; /* of a namespace */
+    struct value *elements;    /* of a list */
 };
 
 struct variable {
     struct text name;
     struct value value;
+};
+
+/* A namespace: variables that can be set from within a loop. */
+#define TEMPLATE_MAX_MEMBERS 12
+struct namespace
+{
+    struct variable members[TEMPLATE_MAX_MEMBERS];
+    size_t n_members;
 };
 
 #define TEMPLATE_MAX_VARIABLES 64 /* each name looks at all of them */
@@ -49,6 +65,7 @@ struct scope {
     size_t n_variables;
     bool in_loop;
     size_t loop_index, loop_count;
+    struct value loop_messages;
 };
 
 /*
@@ -65,8 +82,12 @@ struct value value_integer(int64_t value);
 CHECKED lckv_status value_text(struct scope *scope, struct text text, bool is_message,
                                struct value *value);
 
-CHECKED bool value_is_true(const struct scope *scope, const struct value *value);
+/* Whether the value is true for `if`. */
+CHECKED lckv_status value_truth(const struct scope *scope, const struct value *value, bool *holds);
+
+/* How many messages there are, and the one at an index, which is undefined if it is out of range. */
 size_t value_count(const struct scope *scope, const struct value *messages);
+struct value value_element(const struct scope *scope, const struct value *messages, int64_t index);
 
 CHECKED lckv_status value_equals(struct scope *scope, const struct value *a, const struct value *b,
                                  bool *equal);
@@ -79,14 +100,28 @@ CHECKED lckv_status value_join(struct scope *scope, const struct value *a, const
 size_t template_space_at_start(struct text text);
 size_t template_space_at_end(struct text text);
 
-/* Removes the white space from both ends of a text. */
-CHECKED lckv_status value_trim(struct scope *scope, struct value *value);
+/* Removes the white space from the start and the end of a text, or from one of them. */
+CHECKED lckv_status value_trim(struct scope *scope, struct value *value, bool start, bool end);
+
+/* The bytes of a text in one piece, if all of them come from messages, or none. */
+CHECKED lckv_status value_flat(struct scope *scope, const struct value *value, struct piece *flat);
+
+/* The same for a text that is searched for, which is at most TEMPLATE_MAX_PART bytes long. */
+#define TEMPLATE_MAX_PART 256
+CHECKED lckv_status value_part(struct scope *scope, const struct value *value, struct text *part);
+
+/* The offset of `part` in `whole`, looked for from an offset on; SIZE_MAX if it is not there. */
+CHECKED size_t template_find(struct text whole, struct text part, size_t from);
+
+CHECKED lckv_status value_namespace(struct scope *scope, struct value *value);
+CHECKED lckv_status namespace_set(struct namespace *members, struct text name,
+                                  const struct value *value);
 
 /* The value of a name. */
 CHECKED lckv_status value_of_name(struct scope *scope, struct text name, struct value *value);
 
-/* The role or the content of a message. Other members are undefined. */
-CHECKED lckv_status value_of_member(struct scope *scope, const struct value *message,
+/* A member of a message, which has a role and a content, or of a namespace; or undefined. */
+CHECKED lckv_status value_of_member(struct scope *scope, const struct value *owner,
                                     struct text name, struct value *value);
 
 #endif

@@ -94,7 +94,9 @@ static void look_on(struct side *sides, lckv_model *model, lckv_pool *pool)
     }
 }
 
-/* _i / 2: the model; _i % 2: whether the caches have threads of their own or take turns on a pool */
+/*
+ * _i / 2: the model; _i % 2: whether the caches have threads of their own or take turns on a pool
+ */
 START_TEST(caches_share_nothing_that_changes)
 {
     static struct side sides[N_THREADS];

@@ -1,70 +1,8 @@
 /*
  * Models of other architectures than llama give the logits of transformers, from a Hugging Face
- * directory and from a GGUF file (tests/data/architectures/README.md). They run under the kernel
- * set that LCKV_CPU names. Uses the public header only.
+ * directory and from a GGUF file. They run under the kernel set that LCKV_CPU names.
  */
-#include "safetensors.h"
-#include "sessions.h"
-
-#include <math.h>
-#include <stdio.h>
-
-#define TOLERANCE 1e-3
-
-static const struct {
-    const char *folder, *architecture;
-} fixtures[] = {
-    {"qwen2", "qwen2"},
-    {"qwen3", "qwen3"},
-    {"qwen3-biased", "qwen3"},
-    {"granite", "granite"},
-    {"mistral", "lckv-llama"},
-    {"mistral-full", "llama"},
-    {"smollm3", "smollm3"},
-    {"smollm3-listed", "lckv-smollm3"},
-    {"llama-linear", "llama"},
-    {"llama-llama3", "llama"},
-    {"qwen2-yarn", "qwen2"},
-    {"qwen3-yarn", "qwen3"},
-    {"llama-longrope", "llama"},
-    {"phi3", "lckv-phi3"},
-    {"phi3-longrope", "lckv-phi3"},
-    {"gemma3", "lckv-gemma3"},
-};
-#define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
-
-static const char *path_of(int i, const char *file)
-{
-    static char path[128];
-    snprintf(path, sizeof path, "tests/data/architectures/%s%s", fixtures[i].folder, file);
-    return path;
-}
-
-static lckv_model *open_full(const char *path)
-{
-    return open_model(
-        path, (lckv_model_options){.precision = LCKV_PRECISION_FULL, .gemm = LCKV_GEMM_OWN});
-}
-
-/* The logits of all tokens, `chunk` of which are evaluated in one call. */
-static float *logits_of(const lckv_model *model, const lckv_token *tokens, size_t n, size_t chunk)
-{
-    const size_t n_vocab = info_of(model).n_vocab;
-    float *logits = calloc(n * n_vocab, sizeof *logits);
-    ck_assert_ptr_nonnull(logits);
-    lckv_cache *cache =
-        make_cache(model, (lckv_cache_options){.kv_dtype = LCKV_DTYPE_F32, .n_threads = 2});
-    lckv_session *session = make_session(cache);
-    for (size_t begin = 0; begin < n; begin += chunk) {
-        const size_t some = n - begin < chunk ? n - begin : chunk;
-        const lckv_item item =
-            make_item(session, tokens + begin, some, logits + begin * n_vocab, n_vocab);
-        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
-    }
-    lckv_session_release(session);
-    lckv_cache_release(cache);
-    return logits;
-}
+#include "architectures.h"
 
 START_TEST(logits_are_those_of_transformers)
 {
@@ -113,17 +51,6 @@ START_TEST(fused_gguf_files_have_the_same_bits)
 }
 END_TEST
 
-/* Converts the model as `options` say, opens the result and checks its architecture. */
-static lckv_model *convert_and_open(int i, lckv_convert_options options, const char *architecture)
-{
-    char path[FOLDER_PATH];
-    options.size = sizeof options;
-    ck_assert_ok(lckv_convert(path_of(i, ""), folder_join(path, "model.gguf"), &options, NULL));
-    lckv_model *model = open_full(path);
-    ck_assert_str_eq(info_of(model).architecture, architecture);
-    return model;
-}
-
 START_TEST(gguf_files_have_the_same_bits)
 {
     struct safetensors golden;
@@ -145,7 +72,6 @@ START_TEST(gguf_files_have_the_same_bits)
         ck_assert_ok(lckv_model_fingerprint(models[m], &fingerprints[m]));
     ck_assert(fingerprints[0] == fingerprints[1]);
     float *expected = logits_of(models[0], tokens->data, n, n);
-    const uint32_t n_layers = info_of(models[0]).n_layers;
     for (size_t m = 0; m < COUNT(models); m++) {
         const size_t n_bytes = n * info_of(models[m]).n_vocab * sizeof *expected;
         float *logits = logits_of(models[m], tokens->data, n, n);
@@ -153,9 +79,11 @@ START_TEST(gguf_files_have_the_same_bits)
         free(logits);
         lckv_model_release(models[m]);
     }
-    const char *plan = n_layers == 3 ? "0s_0s_2" : "0s_0s_2_3_4";
-    lckv_model_release(
-        convert_and_open(_i, (lckv_convert_options){.plan = plan, .sliding_window = 9}, own_name));
+    lckv_model_release(convert_and_open(_i,
+                                        (lckv_convert_options){.plan = fixtures[_i].plan,
+                                                               .init = LCKV_CONVERT_COPY,
+                                                               .sliding_window = 9},
+                                        own_name));
     free(expected);
     safetensors_close(&golden);
 }
@@ -164,13 +92,12 @@ END_TEST
 /* Layers that lose their window rotate as before, which shows in texts shorter than the window. */
 START_TEST(rotation_stays_when_windows_go)
 {
-    const int i = N_FIXTURES - 1;
+    const int i = fixture_of("gemma3");
     enum { N = 9 };
     lckv_token tokens[N];
     fill_tokens(tokens, N);
     for (size_t t = 0; t < N; t++)
         tokens[t] %= 97;
-    ck_assert_str_eq(fixtures[i].folder, "gemma3");
     lckv_model *windowed = open_full(path_of(i, ""));
     lckv_model *full = convert_and_open(
         i, (lckv_convert_options){.plan = "0_1_2", .init = LCKV_CONVERT_COPY}, "gemma3");
@@ -190,38 +117,6 @@ START_TEST(rotation_stays_when_windows_go)
     lckv_model_release(moved);
 }
 END_TEST
-
-static int fixture(const char *name)
-{
-    int i = 0;
-    while (strcmp(fixtures[i].folder, name) != 0)
-        i++;
-    return i;
-}
-
-/* Copies a fixture with another config.json, and tries to open it; *model is NULL then. */
-static lckv_status open_changed(int i, const char *from, const char *to, lckv_model **model)
-{
-    char path[FOLDER_PATH], *config = read_whole(path_of(i, "/config.json"), NULL);
-    size_t length;
-    char *weights = read_whole(path_of(i, "/model.safetensors"), &length);
-    char *at = strstr(config, from);
-    ck_assert_ptr_nonnull(at);
-    char *changed = calloc(strlen(config) + strlen(to) + 1, 1);
-    ck_assert_ptr_nonnull(changed);
-    memcpy(changed, config, (size_t)(at - config));
-    strcat(changed, to);
-    strcat(changed, at + strlen(from));
-    folder_write_text("config.json", changed);
-    folder_write("model.safetensors", weights, length);
-    folder_join(path, "");
-    *model = NULL;
-    const lckv_status status = lckv_model_open(path, NULL, model);
-    free(config);
-    free(weights);
-    free(changed);
-    return status;
-}
 
 static const struct {
     const char *folder, *from, *to, *message;
@@ -270,12 +165,35 @@ static const struct {
      "at most 1", LCKV_BAD_FORMAT},
     {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
      LCKV_UNSUPPORTED},
+    {"gemma4-keys", "\"enable_moe_block\": false", "\"enable_moe_block\": true",
+     "enable_moe_block is given", LCKV_UNSUPPORTED},
+    {"gemma4-keys", "\"global_head_dim\": 32", "\"global_head_dim\": 64", "q_proj.weight has shape",
+     LCKV_BAD_FORMAT},
+    {"gemma4-keys", "\"attention_k_eq_v\": true", "\"attention_k_eq_v\": false",
+     "layers.4.self_attn.v_proj.weight is missing", LCKV_BAD_PLAN},
+    {"gemma4-keys", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 2",
+     "partial_rotary_factor is 2", LCKV_BAD_FORMAT},
+    {"gemma4-keys", "\"rope_type\": \"proportional\"", "\"rope_type\": \"default\"",
+     "partial_rotary_factor is 0.25", LCKV_UNSUPPORTED},
+    {"gemma4-keys", "\"attention_dropout\"",
+     "\"use_bidirectional_attention\": \"all\", \"attention_dropout\"",
+     "use_bidirectional_attention is given", LCKV_UNSUPPORTED},
+    {"gemma4-inputs", "\"use_double_wide_mlp\": true", "\"use_double_wide_mlp\": false",
+     "layers.5.mlp.gate_proj.weight has shape [160, 48]; expected [80, 48]", LCKV_BAD_FORMAT},
+    {"gemma4-inputs", "\"vocab_size_per_layer_input\": 97", "\"vocab_size_per_layer_input\": 98",
+     "vocab_size_per_layer_input is 98; expected vocab_size, 97", LCKV_UNSUPPORTED},
+    {"gemma4-inputs", "\"hidden_size_per_layer_input\": 8", "\"hidden_size_per_layer_input\": 16",
+     "has shape [97, 80]; expected [97, 160]", LCKV_BAD_FORMAT},
+    {"gemma3", "\"head_dim\": ", "\"global_head_dim\": 8, \"head_dim\": ",
+     "global_head_dim is given", LCKV_UNSUPPORTED},
+    {"qwen3", "\"head_dim\": ", "\"hidden_size_per_layer_input\": 8, \"head_dim\": ",
+     "hidden_size_per_layer_input is given", LCKV_UNSUPPORTED},
 };
 
 START_TEST(configurations_that_do_not_fit_are_refused)
 {
     lckv_model *model;
-    ck_assert_int_eq(open_changed(fixture(bad_configs[_i].folder), bad_configs[_i].from,
+    ck_assert_int_eq(open_changed(fixture_of(bad_configs[_i].folder), bad_configs[_i].from,
                                   bad_configs[_i].to, &model),
                      bad_configs[_i].status);
     ck_assert_error_has(bad_configs[_i].message);
@@ -298,8 +216,8 @@ static const struct {
 START_TEST(all_layers_of_mistral_have_its_window)
 {
     lckv_model *model;
-    ck_assert_ok(
-        open_changed(fixture("mistral"), mistral_windows[_i].from, mistral_windows[_i].to, &model));
+    ck_assert_ok(open_changed(fixture_of("mistral"), mistral_windows[_i].from,
+                              mistral_windows[_i].to, &model));
     ck_assert_uint_eq(info_of(model).sliding_window, mistral_windows[_i].window);
     lckv_model_release(model);
 }

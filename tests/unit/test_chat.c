@@ -4,7 +4,11 @@
  */
 #include "text/chat.h"
 
+#include "text/template_date.h"
+
 #include "text_support.h"
+
+#include <time.h>
 
 #define LOOP \
     "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
@@ -165,6 +169,39 @@ static const struct {
     {"{{ bos_token }}{{- '  ' -}}\n  a {#- c -#} b {%- set x = 'q' %}\n{{ x }}{% if none is none "
      "and x is not none and y is undefined %}n{% endif %}",
      "<s>  abqn"},
+    {"{% macro f(x) %}{% if x %}{{ f(none) }}{% endif %}{% endmacro %}{% if f is defined and tools "
+     "is "
+     "none and documents is none and tools is defined %}{{ other | default('d') }}{{ '' | "
+     "default('e', true) }}{% endif %}",
+     "de"},
+    {"{% set ns = namespace(a='x', n=0) %}{% for m in messages %}{% set ns.a = ns.a + m.content %}"
+     "{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.a }}{% if ns.n == 1 and ns.b is not defined %}!{% "
+     "endif %}",
+     "x Hi !"},
+    {"{% if ' H' in messages[0].content and 'h' not in messages[0].content and messages[0].role in "
+     "['a', 'user'] and messages[0].role not in [] and 'x' not in controls %}{{ "
+     "messages[0].content.startswith(' H') and messages[0].content.endswith('i ') and 'y' }}{% "
+     "endif %}",
+     "y"},
+    {"[{{ messages[0].content.lstrip() }}][{{ messages[0].content.rstrip(' i') }}][{{ "
+     "messages[0].content.strip('x') }}][{{ (' ' ~ messages[0].content).rstrip() }}]",
+     "[Hi ][ H][ Hi ][  Hi]"},
+    {"{% set x = 'a,b,,c' %}[{{ x.split(',')[0] }}][{{ x.split(',')[-1] }}][{{ x.split(',')[2] "
+     "}}][{{ x.split(',', 1)[1] }}][{{ x.split(',', 1)[-1] }}][{{ x.split(';')[-1] }}][{{ "
+     "x.split(',')[9] }}][{{ x.replace(',', '') }}]",
+     "[a][c][][b,,c][b,,c][a,b,,c][][abc]"},
+    {"{{ messages[0].get('content') }}{{ messages[0].get('name', 'n') }}{% if "
+     "messages[0].get('name') is none %}!{% endif %}{% if messages[0].content is iterable and "
+     "messages[0].content is not mapping and messages[0] is mapping and messages is sequence %}s{% "
+     "endif %}{% if messages[0].content.content is not defined and messages[0].content|length == 4 "
+     "%}4{% endif %}",
+     " Hi n!s4"},
+    {"{{ 'a\"\\\\b\\n\\t' | tojson }}{{ messages[0].content | string | tojson }}",
+     "\"a\\\"\\\\b\\n\\t\"\" Hi \""},
+    {"{% for m in messages[::-1] %}{% if loop.previtem is not defined and loop.nextitem is not "
+     "defined %}{{ m.content }}{% endif %}{% endfor %}{% set us = messages | selectattr('role', "
+     "'equalto', 'user') | list %}{% if tools and us[-1] == 1 %}x{% endif %}",
+     " Hi "},
 };
 
 START_TEST(templates_write_what_jinja_writes)
@@ -188,6 +225,72 @@ START_TEST(a_default_system_message_gives_way_to_another)
                                      message("system", "So")};
     check_format(tokenizer, messages, 3, 0, "Be|HiSo");
     check_format(tokenizer, messages + 1, 2, 0, "default|HiSo");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* Templates of models that think leave the thoughts of earlier answers out. */
+START_TEST(thoughts_before_the_last_question_are_left_out)
+{
+    struct tokenizer *tokenizer = tokenizer_with(
+        "{% set ns = namespace(last=-1) %}{% for m in messages[::-1] %}{% if ns.last < 0 and "
+        "m.role "
+        "== 'user' %}{% set ns.last = messages|length - 1 - loop.index0 %}{% endif %}{% endfor "
+        "%}{% "
+        "for m in messages %}[{% if '</think>' in m.content and loop.index0 < ns.last %}{{ "
+        "m.content.split('</think>')[-1].lstrip('\\n') }}{% else %}{{ m.content }}{% endif %}]{% "
+        "endfor %}");
+    const lckv_message messages[] = {
+        message("user", "Q"), message("assistant", "<think>\nhm\n</think>\n\nA"),
+        message("user", "R"), message("assistant", "<think>\nhm\n</think>\n\nB")};
+    check_format(tokenizer, messages, 4, 0, "[Q][A][R][<think>\nhm\n</think>\n\nB]");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(dates_are_written_as_strftime_writes_them)
+{
+    static const struct {
+        struct template_date date;
+        const char *format, *expected;
+    } dates[] = {{{2026, 2, 9}, "%d %b %Y", "09 Feb 2026"},
+                 {{2024, 12, 31}, "%B %d, %Y (%m%%)", "December 31, 2024 (12%)"},
+                 {{987, 5, 1}, "%Y", "0987"}};
+    char buffer[TEMPLATE_MAX_DATE];
+    size_t length;
+    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++) {
+        const struct text format = {dates[i].format, strlen(dates[i].format)};
+        ck_assert_ok(template_format_date(&dates[i].date, format, buffer, &length));
+        ck_assert_uint_eq(length, strlen(dates[i].expected));
+        ck_assert_mem_eq(buffer, dates[i].expected, length);
+    }
+    ck_assert_status(template_format_date(&dates[0].date, (struct text){"%", 1}, buffer, &length),
+                     LCKV_UNSUPPORTED);
+}
+END_TEST
+
+START_TEST(today_is_the_date_of_the_system)
+{
+    struct tokenizer *tokenizer = tokenizer_with("{{ strftime_now('%Y-%m-%d') }}");
+    const struct chat chat = {NULL, sizeof(lckv_message), 0, 0};
+    char buffer[16], before[16], after[16];
+    size_t length = 0;
+    time_t now = time(NULL);
+    strftime(before, sizeof before, "%Y-%m-%d", gmtime(&now));
+    ck_assert_ok(chat_format(tokenizer, &chat, buffer, sizeof buffer, &length));
+    now = time(NULL);
+    strftime(after, sizeof after, "%Y-%m-%d", gmtime(&now));
+    ck_assert_uint_eq(length, 10);
+    ck_assert(memcmp(buffer, before, 10) == 0 || memcmp(buffer, after, 10) == 0);
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+START_TEST(refusals_say_what_to_do_instead)
+{
+    struct tokenizer *tokenizer = tokenizer_with("{{ 7 }}");
+    const lckv_message user = message("user", "Hi");
+    check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, "pass its text to lckv_tokenize");
     tokenizer_release(tokenizer);
 }
 END_TEST
@@ -225,18 +328,24 @@ static const struct {
 } refused[] = {
     {"", "no chat template"},
     {"a{{ messages | tojson }}", "at byte 1, \"{{ messages | tojson }}\": \"tojson\""},
-    {"{% macro f() %}{% endmacro %}", "this statement"},
-    {"{% set ns = namespace(x=1) %}", "namespace"},
-    {"{{ strftime_now('%d') }}", "strftime_now"},
+    {"{% macro f() %}{% endmacro %}{{ f() }}", "macro"},
+    {"{% set x = 'a' %}{% set x.y = 1 %}", "setting a member"},
+    {"{{ strftime_now('%H') }}", "the date format \"%H\""},
     {"{{ unk_token }}", "unk_token"},
     {"{% set x %}a{% endset %}", "this kind of set"},
     {"{% for a, b in messages %}{% endfor %}", "this kind of for"},
     {"{% for m in messages if m.role %}{% endfor %}", "\"if\""},
     {"{% for m in messages %}{% for n in messages %}{% endfor %}{% endfor %}", "only one for"},
-    {"{{ messages[0].get('role') }}", "\"get\""},
+    {"{{ messages[0].items() }}", "\"items\""},
     {"{{ messages[0].content | upper }}", "\"upper\""},
     {"{{ messages[0].content[0] }}", "this subscript"},
-    {"{{ messages[0].content.split('x') }}", "\"split\""},
+    {"{{ messages[0].content.split() }}", "\"split\""},
+    {"{{ messages[0].content.replace('a', 'b') }}", "this kind of replace"},
+    {"{{ (messages[0].content ~ 'a').lstrip('a') }}", "joined from a message"},
+    {"{{ messages[0].content.strip('\xc3\xa4') }}", "beyond ASCII"},
+    {"{{ messages[::2] }}", "this subscript"},
+    {"{% if messages | selectattr('role', 'equalto', 'user') | list %}{% endif %}", "a selection"},
+    {"{{ [1, 2, 3, 4, 5, 6, 7, 8, 9] }}", "more than 8 values"},
     {"{{ 'a\\x41' }}", "escape"},
     {"{{ 7 }}", "output of a value that is not text"},
     {"{{ 'a' + 7 }}", "of these"},
@@ -248,13 +357,13 @@ static const struct {
     {"{{ messages|trim }}", "trimming this"},
     {"{% if 1000000000 + 1 > 0 %}{% endif %}", "a number above"},
     {"{% if -1000000000 - 1 < 0 %}{% endif %}", "a number above"},
-    {"{% if tools is defined %}{% endif %}", "tools"},
+    {"{% if loop is mapping %}{% endif %}", "this test"},
     {"{% if 1.5 %}{% endif %}", "number"},
     {"{% raw %}{{ x }}{% endraw %}", "this statement"},
     {"{% if false %}{% raw %}{% endraw %}{% endif %}", "this statement"},
     {"{% if true %}", "does not end"},
     {"{% if true %}{% endfor %}", "expected endif"},
-    {"{% endif %}", "ends no if or for"},
+    {"{% endif %}", "ends no if, for or macro"},
     {"{{ 'a ", "does not end"},
     {"{{ (((((((((((((((('a')))))))))))))))) }}", "nested"},
 };
@@ -405,6 +514,10 @@ static void add_chat(Suite *suite)
     tcase_add_loop_test(tcase, templates_write_what_jinja_writes, 0,
                         (int)(sizeof written / sizeof written[0]));
     tcase_add_test(tcase, a_default_system_message_gives_way_to_another);
+    tcase_add_test(tcase, thoughts_before_the_last_question_are_left_out);
+    tcase_add_test(tcase, dates_are_written_as_strftime_writes_them);
+    tcase_add_test(tcase, today_is_the_date_of_the_system);
+    tcase_add_test(tcase, refusals_say_what_to_do_instead);
     tcase_add_test(tcase, variables_of_a_loop_end_with_its_turn);
     tcase_add_test(tcase, named_templates_use_the_default);
     tcase_add_loop_test(tcase, what_is_not_understood_is_refused_by_name, 0,

@@ -1,0 +1,89 @@
+/*
+ * Embeddings that belong to single layers. See layer_inputs.h.
+ */
+#include "engine/layer_inputs.h"
+
+#include "engine/linear.h"
+
+#include <math.h>
+
+/* inputs = (table row * sqrt(size) + rmsnorm(mix / sqrt(hidden_size))) / sqrt(2), layer by layer. */
+static void make_inputs(const struct lckv_model *model, lckv_token token, float *row, float *inputs)
+{
+    const struct hparams *h = &model->hparams;
+    const size_t size = h->layer_input_size, n = size * h->n_layers;
+    const float before = 1.0f / sqrtf((float)h->hidden_size), of_row = sqrtf((float)size);
+    const float after = 1.0f / sqrtf(2.0f);
+    input_table_row(&model->input_table, token, row);
+    for (size_t k = 0; k < n; k++)
+        inputs[k] *= before;
+    for (size_t k = 0; k < n; k += size)
+        model->kernels->rms_norm(inputs + k, model->input_mix.norm, h->rms_norm_eps, size,
+                                 inputs + k);
+    for (size_t k = 0; k < n; k++)
+        inputs[k] = (row[k] * of_row + inputs[k]) * after;
+}
+
+void layer_inputs(struct task *task)
+{
+    const struct lckv_model *model = task->pass->model;
+    const struct workspace *w = task->pass->workspace;
+    const struct product mix = {&model->input_mix, &w->inputs};
+    if (model->hparams.layer_input_size == 0)
+        return;
+    linear(task, (struct source){.buffer = &w->hidden}, &mix, 1);
+    float *row = w->input_row + task->worker->index * w->inputs.stride;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows)) {
+        for (size_t m = rows.begin; m < rows.end; m++)
+            make_inputs(model, task->batch->rows[m].token, row,
+                        w->inputs.values + m * w->inputs.stride);
+    }
+    step_end(&step);
+}
+
+/* gate = f(gate) * the layer's part of the inputs */
+static void multiply_inputs(struct task *task, uint32_t i)
+{
+    const struct lckv_model *model = task->pass->model;
+    const struct workspace *w = task->pass->workspace;
+    const size_t size = model->hparams.layer_input_size;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows)) {
+        for (size_t m = rows.begin; m < rows.end; m++)
+            model->kernels->gate[model->hparams.activation](
+                w->gate.values + m * w->gate.stride,
+                w->inputs.values + m * w->inputs.stride + i * size, size);
+    }
+    step_end(&step);
+}
+
+static void scale_hidden(struct task *task, float scale)
+{
+    const struct buffer *hidden = &task->pass->workspace->hidden;
+    const size_t n = task->pass->model->hparams.hidden_size;
+    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
+    struct range rows;
+    while (step_claim(&step, &rows)) {
+        for (size_t m = rows.begin; m < rows.end; m++) {
+            for (size_t k = 0; k < n; k++)
+                hidden->values[m * hidden->stride + k] *= scale;
+        }
+    }
+    step_end(&step);
+}
+
+void finish_layer(struct task *task, const struct model_layer *layer, uint32_t i)
+{
+    const struct workspace *w = task->pass->workspace;
+    const struct product gate = {&layer->input_gate, &w->gate};
+    if (task->pass->model->hparams.layer_input_size > 0) {
+        linear(task, (struct source){.buffer = &w->hidden}, &gate, 1);
+        multiply_inputs(task, i);
+        add_back(task, (struct source){.buffer = &w->gate}, &layer->input_out);
+    }
+    if (layer->scale != NULL)
+        scale_hidden(task, *layer->scale);
+}

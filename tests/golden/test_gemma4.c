@@ -1,0 +1,120 @@
+/*
+ * What only models like Gemma 4 have: a table of embeddings for each layer, which stays in the file,
+ * layers that compute no keys and values of their own, and others whose values are keys.
+ */
+#include "architectures.h"
+
+#define N_TOKENS 23
+#define N_VOCAB 97
+
+struct golden {
+    struct safetensors file;
+    const lckv_token *tokens;
+    const float *logits;
+};
+
+static struct golden open_golden_logits(const char *name)
+{
+    struct golden golden;
+    safetensors_open(&golden.file, path_of(fixture_of(name), "/golden.safetensors"));
+    golden.tokens = safetensors_find(&golden.file, "tokens")->data;
+    golden.logits = safetensors_find(&golden.file, "logits")->data;
+    return golden;
+}
+
+static const char *const folders[] = {"gemma4-inputs", "gemma4-keys"};
+
+/* The layers above the last slot compute only the rows of which something is wanted. */
+START_TEST(the_last_logits_alone_are_the_same)
+{
+    struct golden golden = open_golden_logits(folders[_i]);
+    lckv_model *model = open_full(path_of(fixture_of(folders[_i]), ""));
+    float *all = logits_of(model, golden.tokens, N_TOKENS, N_TOKENS);
+    float last[N_VOCAB];
+    lckv_cache *cache =
+        make_cache(model, (lckv_cache_options){.kv_dtype = LCKV_DTYPE_F32, .n_threads = 2});
+    lckv_session *session = make_session(cache);
+    lckv_item item = make_item(session, golden.tokens, N_TOKENS, last, N_VOCAB);
+    item.want = LCKV_WANT_LAST;
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    ck_assert_mem_eq(last, all + (size_t)(N_TOKENS - 1) * N_VOCAB, sizeof last);
+    free(all);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    safetensors_close(&golden.file);
+}
+END_TEST
+
+/* The root of the mean square of the error of a model that is converted to another type. */
+static double error_in(int i, lckv_dtype dtype, const struct golden *golden)
+{
+    lckv_model *model =
+        convert_and_open(i, (lckv_convert_options){.dtype = dtype}, fixtures[i].architecture);
+    float *logits = logits_of(model, golden->tokens, N_TOKENS, N_TOKENS);
+    double sum = 0;
+    for (size_t k = 0; k < (size_t)N_TOKENS * N_VOCAB; k++)
+        sum += pow((double)logits[k] - (double)golden->logits[k], 2);
+    free(logits);
+    lckv_model_release(model);
+    return sqrt(sum / (N_TOKENS * N_VOCAB));
+}
+
+/* Eight bits with a scale for 32 numbers cost about as much as the eight bits of bfloat16. */
+START_TEST(eight_bits_cost_little)
+{
+    const int i = fixture_of(folders[_i]);
+    struct golden golden = open_golden_logits(folders[_i]);
+    const double in_q8_0 = error_in(i, LCKV_DTYPE_Q8_0, &golden);
+    ck_assert_double_lt(error_in(i, LCKV_DTYPE_F32, &golden), 1e-4);
+    ck_assert_double_lt(in_q8_0, 1.5 * error_in(i, LCKV_DTYPE_BF16, &golden));
+    ck_assert_double_lt(in_q8_0, 0.15);
+    safetensors_close(&golden.file);
+}
+END_TEST
+
+/* The table is used in the file, or from memory, with the same result. */
+START_TEST(a_table_in_memory_gives_the_same_logits)
+{
+    struct golden golden = open_golden_logits("gemma4-inputs");
+    const int i = fixture_of("gemma4-inputs");
+    char path[FOLDER_PATH];
+    lckv_model *mapped = convert_and_open(i, (lckv_convert_options){.packed = 1}, "lckv-gemma4");
+    const lckv_model_options copied = {
+        .precision = LCKV_PRECISION_FULL, .gemm = LCKV_GEMM_OWN, .weights = LCKV_WEIGHTS_COPIED};
+    lckv_model *in_memory = open_model(folder_join(path, "model.gguf"), copied);
+    float *expected = logits_of(mapped, golden.tokens, N_TOKENS, N_TOKENS);
+    float *logits = logits_of(in_memory, golden.tokens, N_TOKENS, N_TOKENS);
+    ck_assert_mem_eq(logits, expected, (size_t)N_TOKENS * N_VOCAB * sizeof *logits);
+    ck_assert_uint_eq(info_of(mapped).weight_bytes, info_of(in_memory).weight_bytes);
+    ck_assert_uint_lt(info_of(mapped).decode_bytes + 97 * 80 * sizeof(float),
+                      info_of(mapped).weight_bytes + 1);
+    lckv_model_options without = {.size = sizeof without, .weights = LCKV_WEIGHTS_NONE};
+    lckv_model *described = open_model(path, without);
+    ck_assert_ptr_null(info_of(described).problem);
+    ck_assert_uint_eq(info_of(described).weight_bytes, info_of(mapped).weight_bytes);
+    lckv_model_options streamed = {.size = sizeof streamed, .weights = LCKV_WEIGHTS_STREAMED};
+    lckv_model *model = NULL;
+    ck_assert_int_eq(lckv_model_open(path, &streamed, &model), LCKV_UNSUPPORTED);
+    ck_assert_error_has("cannot be streamed");
+    free(expected);
+    free(logits);
+    lckv_model_release(described);
+    lckv_model_release(mapped);
+    lckv_model_release(in_memory);
+    safetensors_close(&golden.file);
+}
+END_TEST
+
+static void add_gemma4(Suite *suite)
+{
+    TCase *tcase = tcase_create("gemma4");
+    tcase_add_checked_fixture(tcase, folder_make, folder_remove);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, the_last_logits_alone_are_the_same, 0, COUNT(folders));
+    tcase_add_loop_test(tcase, eight_bits_cost_little, 0, COUNT(folders));
+    tcase_add_test(tcase, a_table_in_memory_gives_the_same_logits);
+    suite_add_tcase(suite, tcase);
+}
+
+TEST_MAIN("gemma4", add_gemma4)
