@@ -7,7 +7,10 @@
 
 #include <math.h>
 
-/* inputs = (table row * sqrt(size) + rmsnorm(mix / sqrt(hidden_size))) / sqrt(2), layer by layer. */
+/*
+ * `inputs` holds the products of the mix. They become, layer by layer, (table row * sqrt(size) +
+ * rmsnorm(products / sqrt(hidden_size))) / sqrt(2).
+ */
 static void make_inputs(const struct lckv_model *model, lckv_token token, float *row, float *inputs)
 {
     const struct hparams *h = &model->hparams;

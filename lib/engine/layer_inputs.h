@@ -1,6 +1,6 @@
 /*
- * What some architectures add around the layers: embeddings of its own for each layer, which come in
- * at its end, and a number that multiplies the hidden state there. docs/semantics.md, section 2,
+ * What some architectures add around the layers: embeddings of its own for each layer, which come
+ * in at its end, and a number that multiplies the hidden state there. docs/semantics.md, section 2,
  * has the formulas.
  */
 #ifndef LCKV_ENGINE_LAYER_INPUTS_H

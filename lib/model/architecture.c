@@ -74,11 +74,13 @@ static const struct architecture architectures[] = {
                    WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM),
         .names = between_norms,
         .n_names = sizeof between_norms / sizeof between_norms[0],
-        .scales = SCALE_BIT(SCALE_SOFTCAP),
+        .scales = SCALE_BIT(SCALE_ATTENTION) | SCALE_BIT(SCALE_SOFTCAP),
         .activation = ACTIVATION_GELU_TANH,
         .embedding_by_width = true,
         .ropes_by_window = true,
         .norms_plus_one = true,
+        .scores_by_query = true,
+        .window_period = 6,
     },
     {
         .gguf_name = "gemma4",
@@ -96,6 +98,7 @@ static const struct architecture architectures[] = {
         .values_normed = true,
         .scores_unscaled = true,
         .heads_by_window = true,
+        .plans_are_common = true,
         .inputs_by_layer = true,
     },
 };

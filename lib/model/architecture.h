@@ -49,10 +49,14 @@ struct architecture {
     bool fused;                  /* q, k and v are one tensor in files, as well as gate and up */
     bool windows_all;            /* sliding_window, where there is one, is that of all layers */
     uint32_t default_window;     /* what sliding_window is if config.json does not have that key */
+    bool scores_by_query;        /* scores are multiplied by 1 / sqrt(query_pre_attn_scalar) */
     bool scores_unscaled;        /* scores are not multiplied by 1 / sqrt(head_dim) */
     /* Layers with a window, and without, have heads of different sizes, or numbers of them. */
     bool heads_by_window;
-    bool inputs_by_layer; /* each layer has an embedding of the token of its own */
+    /* Of so many layers in turn the last has no window, where a GGUF file does not list them. */
+    uint32_t window_period;
+    bool plans_are_common; /* other programs run plans that hparams_plan_is_common knows */
+    bool inputs_by_layer;  /* each layer has an embedding of the token of its own */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "format/json.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
+#include "model/hparams_kinds.h"
 #include "model/hparams_plan.h"
 
 #include <limits.h>
@@ -22,18 +23,18 @@ static lckv_status keep_text(struct checkpoint *checkpoint, struct text *text)
     return arena_copy(&checkpoint->arena, text->bytes, text->length, &text->bytes);
 }
 
-/* Which layers rotate as layers with a window do: their kinds must be listed. */
+/* Which layers rotate as layers with a window do: their kinds must be told. */
 static lckv_status list_ropes(const struct json_value *config, const struct hparams *h,
                               uint32_t *ropes)
 {
-    const struct json_value *types = json_find(config, "layer_types");
-    if (!json_is(types, JSON_ARRAY) || json_count(types) != h->n_layers)
-        return fail(LCKV_BAD_FORMAT, CONFIG ": layer_types; expected a list of %u kinds of layers",
-                    h->n_layers);
-    const struct json_value *entry = json_first(types);
-    for (uint32_t i = 0; i < h->n_layers; i++, entry = json_next(types, entry))
-        ropes[i] = text_equals(json_text(entry), "sliding_attention");
-    return LCKV_OK;
+    bool found = false, sliding[PLAN_MAX_LAYERS] = {false};
+    lckv_status status = hparams_kinds_from_config(config, h, sliding, &found);
+    if (status == LCKV_OK && !found)
+        status = fail(LCKV_BAD_FORMAT,
+                      CONFIG ": layer_types; expected a list of %u kinds of layers", h->n_layers);
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        ropes[i] = sliding[i];
+    return status;
 }
 
 /* Which layers do not rotate: those that have 0 in a list, or one in each interval. */

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
+#include "model/hparams_kinds.h"
 #include "model/hparams_plan.h"
 #include "model/roles.h"
 
@@ -48,13 +49,19 @@ static lckv_status read_list(const struct checkpoint *checkpoint, const struct h
 static lckv_status read_ropes(const struct checkpoint *checkpoint, const struct hparams *h,
                               uint32_t *ropes)
 {
-    bool found;
+    bool found, sliding[PLAN_MAX_LAYERS] = {false};
     lckv_status status =
         metadata_get_u32s(&checkpoint->metadata, "lckv.window_ropes", ropes, h->n_layers, &found);
-    if (status == LCKV_OK && !found)
-        status = read_list(checkpoint, h, "attention.sliding_window_pattern", true, ropes);
-    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
+    for (uint32_t i = 0; status == LCKV_OK && found && i < h->n_layers; i++)
         ropes[i] = ropes[i] != 0;
+    if (status != LCKV_OK || found)
+        return status;
+    status = hparams_kinds_from_gguf(&checkpoint->metadata, h, sliding, &found);
+    if (status == LCKV_OK && !found)
+        status = fail(LCKV_BAD_FORMAT, "no key %s.attention.sliding_window_pattern",
+                      h->architecture_name);
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        ropes[i] = sliding[i];
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "format/json.h"
 #include "model/architecture.h"
+#include "model/hparams_kinds.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -150,41 +151,13 @@ static lckv_status in_config(lckv_status status)
     return status == LCKV_OK ? status : fail_in(status, CONFIG);
 }
 
-/* The kind of each layer: "full_attention" or "sliding_attention". */
-static lckv_status read_kinds(const struct json_value *list, struct words *words)
-{
-    size_t i = 0;
-    for (const struct json_value *entry = json_first(list); entry != NULL;
-         entry = json_next(list, entry), i++) {
-        struct text kind = json_text(entry);
-        const bool sliding = text_equals(kind, "sliding_attention");
-        if (!json_is(entry, JSON_STRING) || (!sliding && !text_equals(kind, "full_attention")))
-            return fail(LCKV_UNSUPPORTED,
-                        CONFIG ": layer_types entry %zu is %s; expected full_attention or "
-                               "sliding_attention",
-                        i,
-                        json_is(entry, JSON_STRING) ? quoted(kind.bytes, kind.length).text
-                                                    : "no string");
-        if (i < words->n_layers)
-            words->sliding[i] = sliding;
-    }
-    if (i != words->n_layers)
-        return fail(LCKV_BAD_FORMAT,
-                    CONFIG ": layer_types has %zu entries; expected %u, one for each layer", i,
-                    words->n_layers);
-    words->has_kinds = true;
-    return LCKV_OK;
-}
-
 /* layer_types is a plan if it is a string, and the kinds of layers if it is a list. */
 static lckv_status read_layer_types(struct checkpoint *checkpoint, const struct json_value *config,
-                                    struct words *words, struct text *plan)
+                                    const struct hparams *h, struct words *words, struct text *plan)
 {
     const struct json_value *types = json_find(config, "layer_types");
-    if (types == NULL || json_is(types, JSON_NULL))
-        return LCKV_OK;
-    if (json_is(types, JSON_ARRAY))
-        return read_kinds(types, words);
+    if (types == NULL || json_is(types, JSON_NULL) || json_is(types, JSON_ARRAY))
+        return hparams_kinds_from_config(config, h, words->sliding, &words->has_kinds);
     lckv_status status = json_get_text(config, CONFIG, "layer_types", plan, NULL);
     if (status == LCKV_OK && plan->length == 0)
         status = fail(LCKV_BAD_PLAN, CONFIG ": layer_types is empty");
@@ -242,7 +215,7 @@ lckv_status hparams_plan_from_config(struct checkpoint *checkpoint, const struct
     struct words words = {.n_layers = h->n_layers};
     if (!can_have_plan(h))
         return LCKV_OK;
-    lckv_status status = read_layer_types(checkpoint, config, &words, &h->plan);
+    lckv_status status = read_layer_types(checkpoint, config, h, &words, &h->plan);
     if (status == LCKV_OK && h->plan.length == 0)
         status = read_config_window(config, h, &words);
     if (status == LCKV_OK)
@@ -262,23 +235,10 @@ static const char *key_of(const struct hparams *h, const char *suffix, char key[
     return key;
 }
 
-/* The kinds of layers, as one bool for each: whether it is sliding. */
 static lckv_status read_pattern(const struct metadata *metadata, const struct hparams *h,
                                 struct words *words)
 {
-    char key[KEY_BYTES];
-    const struct metadata_value *pattern =
-        metadata_find(metadata, key_of(h, "attention.sliding_window_pattern", key));
-    if (pattern == NULL)
-        return LCKV_OK;
-    if (pattern->type != METADATA_ARRAY || pattern->element_type != METADATA_BOOL ||
-        pattern->count != words->n_layers)
-        return fail(LCKV_BAD_FORMAT, "metadata %s: expected an array of %u bools", key,
-                    words->n_layers);
-    for (uint32_t i = 0; i < words->n_layers; i++)
-        words->sliding[i] = pattern->as.elements[i] != 0;
-    words->has_kinds = true;
-    return LCKV_OK;
+    return hparams_kinds_from_gguf(metadata, h, words->sliding, &words->has_kinds);
 }
 
 /* lckv's own key counts first. A window that no layer has would be a window of another model. */

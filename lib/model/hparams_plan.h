@@ -28,4 +28,7 @@ CHECKED lckv_status hparams_plan_to_metadata(const struct hparams *hparams,
                                              const struct lckv_plan *plan, const char *architecture,
                                              struct metadata *metadata);
 
+/* Whether the keys that other programs read say all of a plan, to those that read them. */
+CHECKED bool hparams_plan_is_common(const struct hparams *hparams, const struct lckv_plan *plan);
+
 #endif

@@ -29,6 +29,25 @@ static uint32_t count_shared(const struct lckv_plan *plan)
     return plan->n_layers - n_own;
 }
 
+/*
+ * Other programs know neither plans that share otherwise nor layers that lost their window, and
+ * take it that the last two layers that do not share are one with a window and one without.
+ */
+bool hparams_plan_is_common(const struct hparams *h, const struct lckv_plan *plan)
+{
+    const uint32_t n_shared = count_shared(plan), n_own = plan->n_layers - n_shared;
+    bool shares = false;
+    if (!h->architecture->plans_are_common)
+        return false;
+    for (uint32_t i = 0; i < plan->n_layers; i++) {
+        shares |= plan->layers[i].source != i;
+        if (plan->layers[i].windowed != (h->layers[i].rope == 1))
+            return false;
+    }
+    return !shares || (n_shared > 0 && n_own >= 2 && plan->layers[n_own - 2].windowed &&
+                       !plan->layers[n_own - 1].windowed);
+}
+
 lckv_status hparams_plan_to_metadata(const struct hparams *h, const struct lckv_plan *plan,
                                      const char *architecture, struct metadata *metadata)
 {

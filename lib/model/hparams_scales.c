@@ -33,6 +33,7 @@ static const char *const window_ropes[] = {
     "rope_local_base_freq",
     "rope.freq_base_swa",
     "attention.sliding_window_pattern",
+    "sliding_window_pattern",
 };
 
 /* The keys of layers whose heads differ, with a window and without. */
@@ -70,6 +71,7 @@ static bool is_among(struct text key, const char *const *keys, size_t n)
 bool architecture_reads(const struct architecture *architecture, struct text key)
 {
     if ((architecture->ropes_by_window && IS_AMONG(key, window_ropes)) ||
+        (architecture->scores_by_query && text_equals(key, "query_pre_attn_scalar")) ||
         (architecture->heads_by_window && IS_AMONG(key, window_heads)) ||
         (architecture->inputs_by_layer && IS_AMONG(key, layer_inputs)) ||
         (architecture->unrotated_interval != 0 && IS_AMONG(key, unrotated)) ||
@@ -97,6 +99,26 @@ static lckv_status read_scale(const struct json_value *config, const struct meta
     return status;
 }
 
+/*
+ * The scale of scores where files do not give it but what is in the place of head_dim. GGUF files
+ * of Gemma 3 27B, the one with 62 layers, give neither; there it is hidden_size / n_heads.
+ */
+static lckv_status read_query_scale(const struct json_value *config, struct hparams *h)
+{
+    double divisor = (double)h->widest.head_dim;
+    lckv_status status = LCKV_OK;
+    if (config != NULL)
+        status = json_get_f64(config, "config.json", "query_pre_attn_scalar", &divisor, NULL);
+    else if (h->n_layers == 62 && h->n_heads > 0)
+        divisor = (double)h->hidden_size / h->n_heads;
+    if (status == LCKV_OK && !(divisor > 0))
+        return fail(LCKV_BAD_FORMAT, "query_pre_attn_scalar is %g; expected a positive number",
+                    divisor);
+    if (status == LCKV_OK && divisor != (double)h->widest.head_dim)
+        h->scales[SCALE_ATTENTION] = (float)(1 / sqrt(divisor));
+    return status;
+}
+
 lckv_status hparams_read_scales(const struct json_value *config, const struct metadata *metadata,
                                 struct hparams *h)
 {
@@ -104,6 +126,8 @@ lckv_status hparams_read_scales(const struct json_value *config, const struct me
     h->activation = h->architecture->activation;
     if (h->architecture->embedding_by_width)
         h->scales[SCALE_EMBEDDING] = sqrtf((float)h->hidden_size);
+    if (h->architecture->scores_by_query)
+        status = read_query_scale(config, h);
     if (h->architecture->scores_unscaled)
         h->scales[SCALE_ATTENTION] = 1;
     for (int i = 0; status == LCKV_OK && i < SCALES; i++) {

@@ -20,12 +20,17 @@ static bool rotates_otherwise(const struct hparams *h)
     return differs;
 }
 
+/* Whether only lckv's own keys can say how the model runs. */
+static bool needs_own_keys(const struct hparams *h, const struct lckv_plan *plan)
+{
+    return h->force_nodiag || !(plan->standard || hparams_plan_is_common(h, plan));
+}
+
 /* A model that other programs would run wrongly gets an architecture name of its own. */
 static const char *written_name(const struct hparams *h, const struct lckv_plan *plan)
 {
     const struct architecture *architecture = h->architecture;
-    const bool own =
-        !plan->standard || h->force_nodiag || rotates_otherwise(h) || architecture->fused;
+    const bool own = needs_own_keys(h, plan) || rotates_otherwise(h) || architecture->fused;
     return own ? architecture->lckv_name : architecture->gguf_name;
 }
 
@@ -124,7 +129,7 @@ static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *pla
 {
     char *text;
     size_t length = 0;
-    if (plan->standard && !h->force_nodiag)
+    if (!needs_own_keys(h, plan))
         return LCKV_OK;
     lckv_status status = plan_text(plan, NULL, 0, &length);
     if (status != LCKV_OK && status != LCKV_BUFFER_TOO_SMALL)

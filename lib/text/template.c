@@ -1,30 +1,16 @@
 /*
- * Runs a chat template: output, if, for and set.
+ * Runs a chat template: output, if and set. See template_run.h.
  */
 #include "text/template.h"
 
 #include "base/status.h"
 #include "base/text.h"
 #include "text/template_expression.h"
-#include "text/template_tags.h"
+#include "text/template_run.h"
 
 #include <string.h>
 
-#define MAX_NESTING 32 /* of if and for */
-
-struct run {
-    struct template_reader reader;
-    struct scope scope;
-    int nesting;
-};
-
-/* The block tag that ended a body. Its keyword has been read. */
-struct ending {
-    struct tag tag;
-    struct expression expression;
-};
-
-static lckv_status run_body(struct run *run, bool active, struct ending *ending);
+#define MAX_NESTING 32 /* of if, for and macro */
 
 static lckv_status write_value(struct run *run, const struct value *value)
 {
@@ -54,7 +40,7 @@ static lckv_status run_output(struct run *run, struct text inside)
     return status == LCKV_OK ? write_value(run, &value) : status;
 }
 
-static lckv_status set_variable(struct scope *scope, struct text name, const struct value *value)
+lckv_status scope_set(struct scope *scope, struct text name, const struct value *value)
 {
     static const char *const fixed[] = {"true", "false", "none", "True", "False", "None", "loop"};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
@@ -97,7 +83,7 @@ static lckv_status run_set(struct run *run, struct expression *e)
     if (status != LCKV_OK)
         return status;
     return is_member ? namespace_set(owner.members, name, &value)
-                     : set_variable(&run->scope, name, &value);
+                     : scope_set(&run->scope, name, &value);
 }
 
 static lckv_status condition(struct run *run, struct expression *e, bool *holds)
@@ -113,99 +99,27 @@ static lckv_status condition(struct run *run, struct expression *e, bool *holds)
 static lckv_status run_if(struct run *run, struct expression *e, bool active)
 {
     struct ending ending = {.expression = *e};
-    bool done = !active, holds = false;
+    bool done = !active, holds = false, is_else = false;
     for (;;) {
         lckv_status status = LCKV_OK;
-        bool is_else = expression_is(&ending.expression, "else");
         if (!done && !is_else)
             status = condition(run, &ending.expression, &holds);
         bool runs = !done && (is_else || holds);
         done = done || runs;
         if (status == LCKV_OK)
-            status = run_body(run, runs, &ending);
+            status = template_run_body(run, runs, &ending);
         if (status != LCKV_OK)
             return status;
         if (expression_is(&ending.expression, "endif"))
             return LCKV_OK;
-        bool is_elif = expression_is(&ending.expression, "elif");
-        if (!is_elif && !expression_is(&ending.expression, "else"))
+        is_else = expression_is(&ending.expression, "else");
+        if (!is_else && !expression_is(&ending.expression, "elif"))
             return template_refuse(&run->reader, ending.tag.begin, "expected endif");
-        if (is_elif)
+        if (!is_else)
             status = expression_next(&ending.expression);
         if (status != LCKV_OK)
             return status;
     }
-}
-
-/* Reads `for name in messages`. */
-static lckv_status read_for(struct run *run, struct expression *e, struct text *name,
-                            struct value *messages)
-{
-    *name = e->token;
-    bool is_name = e->kind == TOKEN_NAME;
-    lckv_status status = expression_next(e);
-    if (status == LCKV_OK && (!is_name || !expression_is(e, "in")))
-        return fail(LCKV_UNSUPPORTED, "this kind of for is not supported");
-    if (status == LCKV_OK)
-        status = expression_next(e);
-    if (status == LCKV_OK)
-        status = expression_unconditional(e, messages);
-    if (status == LCKV_OK)
-        status = expression_end(e);
-    if (status == LCKV_OK && (messages->kind != VALUE_MESSAGES || run->scope.in_loop))
-        return fail(LCKV_UNSUPPORTED, "only one for over the messages is supported");
-    return status;
-}
-
-static lckv_status run_for(struct run *run, struct expression *e, bool active)
-{
-    struct scope *scope = &run->scope;
-    struct text name = {"", 0};
-    struct value messages = {.kind = VALUE_MESSAGES};
-    struct ending ending;
-    lckv_status status = active ? read_for(run, e, &name, &messages) : LCKV_OK;
-    if (status != LCKV_OK)
-        return status;
-    size_t count = active ? value_count(scope, &messages) : 0, n_outside = scope->n_variables;
-    const struct place body = run->reader.place;
-    bool was_in_loop = scope->in_loop;
-    for (size_t i = 0; i == 0 || i < count; i++) {
-        run->reader.place = body;
-        scope->n_variables = n_outside;
-        if (count > 0) {
-            scope->loop_index = i;
-            scope->loop_count = count;
-            scope->loop_messages = messages;
-            scope->in_loop = true;
-        }
-        struct value message = value_element(scope, &messages, (int64_t)i);
-        if (count > 0)
-            status = set_variable(scope, name, &message);
-        if (status == LCKV_OK)
-            status = run_body(run, count > 0, &ending);
-        if (status != LCKV_OK)
-            return status;
-        if (!expression_is(&ending.expression, "endfor"))
-            return template_refuse(&run->reader, ending.tag.begin, "expected endfor");
-    }
-    scope->n_variables = n_outside;
-    scope->in_loop = was_in_loop;
-    return LCKV_OK;
-}
-
-/* Moves over a macro. Its name is known from here on, but what it would write is not. */
-static lckv_status skip_macro(struct run *run, struct expression *e, bool active)
-{
-    const struct value macro = {.kind = VALUE_UNKNOWN};
-    struct ending ending;
-    lckv_status status = LCKV_OK;
-    if (active)
-        status = set_variable(&run->scope, e->token, &macro);
-    if (status == LCKV_OK)
-        status = run_body(run, false, &ending);
-    if (status == LCKV_OK && !expression_is(&ending.expression, "endmacro"))
-        return template_refuse(&run->reader, ending.tag.begin, "expected endmacro");
-    return status;
 }
 
 /* Runs a block tag. *ended becomes true if the tag belongs to the if or for around it. */
@@ -234,14 +148,14 @@ static lckv_status run_block(struct run *run, bool active, struct ending *ending
     if (++run->nesting > MAX_NESTING)
         return fail(LCKV_UNSUPPORTED, "if and for nested more than %d deep", MAX_NESTING);
     status = is_if    ? run_if(run, e, active)
-             : is_for ? run_for(run, e, active)
-                      : skip_macro(run, e, active);
+             : is_for ? template_run_for(run, e, active)
+                      : template_define_macro(run, e, active);
     run->nesting--;
     return status;
 }
 
 /* Runs a body up to the tag that ends it, or the whole template up to the end of its source. */
-static lckv_status run_body(struct run *run, bool active, struct ending *ending)
+lckv_status template_run_body(struct run *run, bool active, struct ending *ending)
 {
     bool ended = false;
     while (!ended) {
@@ -305,11 +219,12 @@ lckv_status template_run(struct text source, const struct template_input *input,
     run->reader.context = context;
     run->reader.place.at_line_start = true;
     run->scope.input = input;
+    run->scope.run = run;
     arena_init(&run->scope.arena, allocator);
     scope_allow(&run->scope, source.length);
     status = normalise(source, &run->scope.arena, &run->reader.source);
     if (status == LCKV_OK)
-        status = run_body(run, true, &ending);
+        status = template_run_body(run, true, &ending);
     if (status == LCKV_OK && ending.tag.kind != TAG_END)
         status = template_refuse(&run->reader, ending.tag.begin, "it ends no if, for or macro");
     arena_release(&run->scope.arena);

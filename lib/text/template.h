@@ -1,10 +1,10 @@
 /*
  * Chat templates: Jinja programs that write a conversation as text.
  *
- * This runs what most of them consist of: text, output of concatenated strings, if, for over the
- * messages, and set. If a template does anything else, it is refused by name when a conversation
- * gets there. So the text is the one that Jinja would write with the settings of Hugging Face's
- * transformers (trim_blocks and lstrip_blocks).
+ * This runs what most of them consist of: text, output of texts, if, for, set and macros. If a
+ * template does anything else, it is refused by name when a conversation gets there. So the text is
+ * the one that Jinja would write with the settings of Hugging Face's transformers (trim_blocks and
+ * lstrip_blocks; tools and documents are none).
  */
 #ifndef LCKV_TEXT_TEMPLATE_H
 #define LCKV_TEXT_TEMPLATE_H

@@ -69,6 +69,10 @@ CHECKED lckv_status expression_method(struct expression *expression, struct text
 CHECKED lckv_status expression_filter(struct expression *expression, struct text name,
                                       const struct arguments *arguments, struct value *value);
 
+/* Gives what a macro writes. */
+CHECKED lckv_status template_call(struct run *run, const struct macro *macro,
+                                  const struct arguments *arguments, struct value *value);
+
 /* Gives the part of a text that was split, as [index] behind split() does. */
 CHECKED lckv_status expression_part_at(struct expression *expression, int64_t index,
                                        struct value *value);

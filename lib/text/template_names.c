@@ -18,7 +18,7 @@ static lckv_status check_known(struct text name)
     static const char *const others[] = {
         "unk_token",       "sep_token", "cls_token", "mask_token", "additional_special_tokens",
         "raise_exception", "namespace", "range",     "dict",       "lipsum",
-        "cycler",          "joiner"};
+        "cycler",          "joiner",    "caller",    "varargs",    "kwargs"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (text_equals(name, others[i]))
             return fail(LCKV_UNSUPPORTED, "%s is not supported", others[i]);
@@ -31,6 +31,8 @@ lckv_status value_of_name(struct scope *scope, struct text name, struct value *v
     const struct template_input *input = scope->input;
     *value = (struct value){.kind = VALUE_UNDEFINED};
     for (size_t i = scope->n_variables; i-- > 0;) {
+        if (i >= scope->hidden_begin && i < scope->hidden_end)
+            continue;
         if (text_compare(scope->variables[i].name, name) == 0) {
             *value = scope->variables[i].value;
             return LCKV_OK;
@@ -49,7 +51,7 @@ lckv_status value_of_name(struct scope *scope, struct text name, struct value *v
         value->kind = VALUE_NONE;
     else if (text_equals(name, "strftime_now"))
         value->kind = VALUE_CLOCK;
-    else if (text_equals(name, "loop") && scope->in_loop)
+    else if (text_equals(name, "loop") && scope->loop.is_running)
         value->kind = VALUE_LOOP;
     else if (text_equals(name, "bos_token"))
         return special_token(scope, input->bos, value);

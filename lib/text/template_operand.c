@@ -21,28 +21,32 @@ static bool is_method(struct text name)
     return false;
 }
 
-static struct value loop_neighbour(const struct scope *scope, int64_t index)
+static lckv_status loop_neighbour(const struct scope *scope, int64_t index, struct value *value)
 {
-    return index < 0 ? (struct value){.kind = VALUE_UNDEFINED}
-                     : value_element(scope, &scope->loop_messages, index);
+    if (scope->loop.sequence.kind != VALUE_MESSAGES)
+        return fail(LCKV_UNSUPPORTED, "the neighbour in this loop is not supported");
+    *value = (struct value){.kind = VALUE_UNDEFINED};
+    if (index >= 0)
+        *value = value_element(scope, &scope->loop.sequence, index);
+    return LCKV_OK;
 }
 
 static lckv_status loop_member(const struct scope *scope, struct text name, struct value *value)
 {
     if (text_equals(name, "first"))
-        *value = value_bool(scope->loop_index == 0);
+        *value = value_bool(scope->loop.index == 0);
     else if (text_equals(name, "last"))
-        *value = value_bool(scope->loop_index + 1 == scope->loop_count);
+        *value = value_bool(scope->loop.index + 1 == scope->loop.count);
     else if (text_equals(name, "index0"))
-        *value = value_integer((int64_t)scope->loop_index);
+        *value = value_integer((int64_t)scope->loop.index);
     else if (text_equals(name, "index"))
-        *value = value_integer((int64_t)scope->loop_index + 1);
+        *value = value_integer((int64_t)scope->loop.index + 1);
     else if (text_equals(name, "length"))
-        *value = value_integer((int64_t)scope->loop_count);
+        *value = value_integer((int64_t)scope->loop.count);
     else if (text_equals(name, "previtem"))
-        *value = loop_neighbour(scope, (int64_t)scope->loop_index - 1);
+        return loop_neighbour(scope, (int64_t)scope->loop.index - 1, value);
     else if (text_equals(name, "nextitem"))
-        *value = loop_neighbour(scope, (int64_t)scope->loop_index + 1);
+        return loop_neighbour(scope, (int64_t)scope->loop.index + 1, value);
     else
         return fail(LCKV_UNSUPPORTED, "loop.%s is not supported",
                     quoted(name.bytes, name.length).text);
@@ -198,20 +202,20 @@ static lckv_status test(struct expression *e, struct value *value)
     return status == LCKV_OK && expression_is(e, "is") ? expression_refuse(e) : status;
 }
 
-/* Reads strftime_now(format). */
+/* Reads the arguments of a macro or of strftime_now(format), and calls it. */
 static lckv_status call(struct expression *e, struct value *value)
 {
     struct arguments arguments;
     struct text format;
     char *bytes;
     size_t length;
-    if (value->kind == VALUE_UNKNOWN)
-        return fail(LCKV_UNSUPPORTED, "calling a macro is not supported");
-    if (e->skipping == 0 && value->kind != VALUE_CLOCK)
+    if (e->skipping == 0 && value->kind != VALUE_CLOCK && value->kind != VALUE_MACRO)
         return expression_refuse(e);
     lckv_status status = expression_arguments(e, &arguments);
     if (status != LCKV_OK || e->skipping > 0)
         return status;
+    if (value->kind == VALUE_MACRO)
+        return template_call(e->scope->run, value->macro, &arguments, value);
     if (arguments.count != 1)
         return fail(LCKV_UNSUPPORTED, "strftime_now takes one argument");
     status = value_part(e->scope, &arguments.values[0], &format);

@@ -81,12 +81,38 @@ static lckv_status raise_exception(struct expression *e)
         status = expression_arguments(e, &arguments);
     if (status != LCKV_OK || e->skipping > 0)
         return status;
-    if (arguments.count != 1)
-        return fail(LCKV_UNSUPPORTED, "raise_exception takes one argument");
+    if (arguments.count != 1 || arguments.values[0].kind != VALUE_TEXT)
+        return fail(LCKV_UNSUPPORTED, "raise_exception takes a text");
     const struct value *value = &arguments.values[0];
     struct text why = value->n_pieces > 0 ? value->pieces[0].text : (struct text){"", 0};
     return fail(LCKV_INVALID_ARGUMENT, "the model's chat template refuses these messages: %s",
                 quoted(why.bytes, why.length).text);
+}
+
+/* range(end), range(begin, end) or range(begin, end, step), where the step is 1 or -1 */
+static lckv_status range(struct expression *e, struct value *value)
+{
+    struct arguments arguments;
+    lckv_status status = expression_next(e);
+    if (status == LCKV_OK)
+        status = expression_arguments(e, &arguments);
+    if (status != LCKV_OK || e->skipping > 0)
+        return status;
+    size_t n = arguments.count;
+    const struct value *values = arguments.values;
+    bool are_integers = n > 0;
+    for (size_t i = 0; i < n; i++)
+        are_integers = are_integers && values[i].kind == VALUE_INTEGER;
+    if (!are_integers || (n == 3 && values[2].number != 1 && values[2].number != -1))
+        return fail(LCKV_UNSUPPORTED, "this kind of range is not supported");
+    bool is_down = n == 3 && values[2].number == -1;
+    int64_t begin = n == 1 ? 0 : values[0].number, end = values[n > 1].number;
+    int64_t count = is_down ? begin - end : end - begin;
+    *value = (struct value){.kind = VALUE_RANGE,
+                            .number = begin,
+                            .n_pieces = count > 0 ? (size_t)count : 0,
+                            .is_reversed = is_down};
+    return LCKV_OK;
 }
 
 /* [a, b] */
@@ -155,6 +181,8 @@ lckv_status expression_primary(struct expression *e, struct value *value)
         return raise_exception(e);
     } else if (expression_is(e, "namespace")) {
         return new_namespace(e, value);
+    } else if (expression_is(e, "range")) {
+        return range(e, value);
     } else if (expression_is(e, "[")) {
         return list(e, value);
     } else if (e->kind == TOKEN_NAME && !expression_is(e, "not") && !expression_is(e, "is")) {

@@ -19,11 +19,12 @@
  */
 #define FREE_BYTES ((size_t)1 << 16)
 #define REPEATS 8
+#define READINGS 4 /* of the template for each message */
 
 void scope_allow(struct scope *scope, size_t template_length)
 {
     const struct template_input *input = scope->input;
-    uint64_t bytes = FREE_BYTES + (uint64_t)template_length * (input->n_messages + 1);
+    uint64_t bytes = FREE_BYTES + (uint64_t)template_length * READINGS * (input->n_messages + 1);
     for (size_t i = 0; i < input->n_messages; i++) {
         const lckv_message *message = template_message(input, i);
         bytes += REPEATS * ((uint64_t)message->role_length + message->content_length);
@@ -97,11 +98,14 @@ lckv_status value_truth(const struct scope *scope, const struct value *value, bo
     case VALUE_MESSAGES:
         *holds = value_count(scope, value) > 0;
         return LCKV_OK;
+    case VALUE_RANGE:
+        *holds = value->n_pieces > 0;
+        return LCKV_OK;
     case VALUE_LIST:
         *holds = value->number > 0;
         return LCKV_OK;
     case VALUE_UNKNOWN:
-        return fail(LCKV_UNSUPPORTED, "a condition on a macro or a selection is not supported");
+        return fail(LCKV_UNSUPPORTED, "a condition on a selection is not supported");
     default:
         *holds = value->kind != VALUE_UNDEFINED && value->kind != VALUE_NONE;
         return LCKV_OK;

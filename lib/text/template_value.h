@@ -17,11 +17,16 @@ enum value_kind {
     VALUE_MESSAGE,  /* the message at index `number` */
     VALUE_LOOP,
     VALUE_NAMESPACE,
-    VALUE_LIST,   /* of `number` values */
+    VALUE_LIST,  /* of `number` values */
+    VALUE_RANGE, /* `n_pieces` numbers from `number` up, or down if it is reversed */
+    VALUE_MACRO,
     VALUE_PARTS,  /* of a text, as split() gives them: at most `number` splits, if it is not 0 */
     VALUE_CLOCK,  /* strftime_now, which is called for the date */
-    VALUE_UNKNOWN /* what lckv cannot tell, such as a macro: whatever depends on it is refused */
+    VALUE_UNKNOWN /* what lckv does not compute: whatever depends on it is refused */
 };
+
+struct macro;
+struct run;
 
 struct piece {
     struct text text;
@@ -37,11 +42,19 @@ struct value {
     struct text separator;     /* of parts */
     struct namespace *members; /* of a namespace */
     struct value *elements;    /* of a list */
+    const struct macro *macro;
 };
 
 struct variable {
     struct text name;
     struct value value;
+};
+
+/* The innermost loop. */
+struct loop {
+    bool is_running;
+    size_t index, count;
+    struct value sequence;
 };
 
 /* A namespace: variables that can be set from within a loop. */
@@ -63,9 +76,10 @@ struct scope {
     size_t bytes_left;  /* how many may yet be written or compared, which bounds its time */
     struct variable variables[TEMPLATE_MAX_VARIABLES]; /* the last one with a name counts */
     size_t n_variables;
-    bool in_loop;
-    size_t loop_index, loop_count;
-    struct value loop_messages;
+    size_t first_local;              /* variables from here on belong to the outermost loop */
+    size_t hidden_begin, hidden_end; /* variables that a macro does not see: its caller's */
+    struct loop loop;
+    struct run *run;
 };
 
 /*
@@ -74,6 +88,9 @@ struct scope {
  */
 void scope_allow(struct scope *scope, size_t template_length);
 CHECKED lckv_status scope_spend(struct scope *scope, size_t bytes);
+
+/* Gives a name a value. */
+CHECKED lckv_status scope_set(struct scope *scope, struct text name, const struct value *value);
 
 struct value value_bool(bool value);
 struct value value_integer(int64_t value);

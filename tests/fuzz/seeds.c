@@ -514,6 +514,16 @@ static void write_chats(void)
         "if m.role == 'assistant' else m.role }}\n{{ m.content | trim }}<|im_end|>\n"
         "{%+ if loop.last and m.role is defined and m.name is not defined %} {{ eos_token }}"
         "{%- endif %}\n{% endfor %}{{ '<|im_start|>model\n' if add_generation_prompt }}",
+        "{%- set ns = namespace(last=-1, s='') %}{%- macro plain(text, n=0) %}{%- for part in "
+        "text.split('</think>') %}{%- if loop.last or n %}{{- part.lstrip('\\n') }}{%- endif %}"
+        "{%- endfor %}{%- endmacro %}{%- for m in messages[::-1] %}{%- if ns.last < 0 and m.role "
+        "in ['user', 'system'] and not m.content.startswith('<tool') %}{%- set ns.last = "
+        "messages|length - 1 - loop.index0 %}{%- endif %}{%- endfor %}{%- for i in "
+        "range(messages|length) %}{%- set m = messages[i] %}{{- '<|im_start|>' ~ m.role ~ '\\n' ~ "
+        "plain(m.content)|trim|default('', true) ~ '<|im_end|>' }}{%- set ns.s = ns.s + "
+        "m.content.replace('/think', '') %}{%- endfor %}{{ ns.s.rstrip() | tojson }}{{ "
+        "strftime_now('%d %B %Y') }}{% for j in range(3, -1, -1) %}{{ messages[j].get('content', "
+        "'x').split('a', 1)[-1] }}{% endfor %}",
     };
     for (size_t i = 0; i < 2 * COUNT(templates); i++) {
         const char name[] = {(char)('a' + i), '\0'};

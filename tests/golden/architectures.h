@@ -34,8 +34,8 @@ static const struct {
     {"phi3", "lckv-phi3", "0s_0s_2"},
     {"phi3-longrope", "lckv-phi3", "0s_0s_2"},
     {"gemma3", "lckv-gemma3", "0s_0s_2"},
-    {"gemma4-inputs", "lckv-gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
-    {"gemma4-keys", "lckv-gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
+    {"gemma4-inputs", "gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
+    {"gemma4-keys", "gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 
@@ -94,8 +94,8 @@ static inline lckv_model *convert_and_open(int i, lckv_convert_options options,
     return model;
 }
 
-/* Copies a fixture with another config.json, and tries to open it; *model is NULL if that fails. */
-static inline lckv_status open_changed(int i, const char *from, const char *to, lckv_model **model)
+/* Copies a fixture with another config.json, and tries to open it. */
+static inline lckv_status open_changed(int i, const char *from, const char *to)
 {
     char path[FOLDER_PATH], *config = read_whole(path_of(i, "/config.json"), NULL);
     size_t length;
@@ -110,8 +110,9 @@ static inline lckv_status open_changed(int i, const char *from, const char *to, 
     folder_write_text("config.json", changed);
     folder_write("model.safetensors", weights, length);
     folder_join(path, "");
-    *model = NULL;
-    const lckv_status status = lckv_model_open(path, NULL, model);
+    lckv_model *model = NULL;
+    const lckv_status status = lckv_model_open(path, NULL, &model);
+    lckv_model_release(model);
     free(config);
     free(weights);
     free(changed);

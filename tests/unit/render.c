@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MESSAGES 64
+#define MAX_MESSAGES 4096
 
 struct output {
     char *bytes;
@@ -81,7 +81,7 @@ static void write_conversation(struct text source, struct template_input *input)
 
 int main(int argc, char **argv)
 {
-    lckv_message messages[MAX_MESSAGES];
+    static lckv_message messages[MAX_MESSAGES];
     struct template_input input = {
         .messages = messages, .stride = sizeof messages[0], .bos = {"<s>", 3}, .eos = {"</s>", 4}};
     struct arena arena;

@@ -166,6 +166,7 @@ static const struct {
      "or messages[-1].role != 'user' %}long{% endif %}{{ messages[5] or (messages and "
      "messages[0].content.strip()) }}",
      " Hi !Hi"},
+    {"{% if false %}{% elif else %}q{% else %}r{% endif %}", "r"},
     {"{{ bos_token }}{{- '  ' -}}\n  a {#- c -#} b {%- set x = 'q' %}\n{{ x }}{% if none is none "
      "and x is not none and y is undefined %}n{% endif %}",
      "<s>  abqn"},
@@ -174,6 +175,19 @@ static const struct {
      "none and documents is none and tools is defined %}{{ other | default('d') }}{{ '' | "
      "default('e', true) }}{% endif %}",
      "de"},
+    {"{% set g = 'g' %}{% macro f(x, y='d') -%}\n  {% set z = 'z' %}{{ x ~ y ~ g ~ z }}{% if h is "
+     "defined or loop is defined or m is defined %}!{% endif %}\n{%- endmacro %}{% for m in "
+     "messages "
+     "%}{% set h = 1 %}[{{ f(m.content) }}{{ f('a', f('b', 'c') | trim) }}]{% if loop.index == 1 "
+     "%}1{% endif %}{% "
+     "endfor "
+     "%}{{ f('') }}{% if z is not defined %}n{% endif %}",
+     "[ Hi dgzabcgzgz]1dgzn"},
+    {"{% for i in range(3) %}{% for j in range(i, -1, -1) %}{{ 'ij' if i == j else '.' }}{% if "
+     "loop.last %}{{ messages[j].content }}{% endif %}{% endfor %}{% if loop.last %}!{% endif %}{% "
+     "endfor %}{% for p in 'a,b,,c'.split(',') %}({{ p }}){% if loop.last %}{{ 'e' }}{% endif %}{% "
+     "endfor %}{% for w in ['x', 'y'] %}{{ w }}{% endfor %}{% for u in nothing %}u{% endfor %}",
+     "ij Hi ij. Hi ij.. Hi !(a)(b)()(c)exy"},
     {"{% set ns = namespace(a='x', n=0) %}{% for m in messages %}{% set ns.a = ns.a + m.content %}"
      "{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.a }}{% if ns.n == 1 and ns.b is not defined %}!{% "
      "endif %}",
@@ -328,14 +342,18 @@ static const struct {
 } refused[] = {
     {"", "no chat template"},
     {"a{{ messages | tojson }}", "at byte 1, \"{{ messages | tojson }}\": \"tojson\""},
-    {"{% macro f() %}{% endmacro %}{{ f() }}", "macro"},
+    {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "more than 4 deep"},
+    {"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "more than its 1 arguments"},
+    {"{% for m in messages %}{% macro f() %}{% endmacro %}{% endfor %}", "a macro within"},
+    {"{% for i in 'abc' %}{% endfor %}", "a loop over this value"},
+    {"{{ raise_exception(range(3)) }}", "raise_exception takes a text"},
+    {"{% for i in range(0, 4, 2) %}{% endfor %}", "this kind of range"},
     {"{% set x = 'a' %}{% set x.y = 1 %}", "setting a member"},
     {"{{ strftime_now('%H') }}", "the date format \"%H\""},
     {"{{ unk_token }}", "unk_token"},
     {"{% set x %}a{% endset %}", "this kind of set"},
     {"{% for a, b in messages %}{% endfor %}", "this kind of for"},
     {"{% for m in messages if m.role %}{% endfor %}", "\"if\""},
-    {"{% for m in messages %}{% for n in messages %}{% endfor %}{% endfor %}", "only one for"},
     {"{{ messages[0].items() }}", "\"items\""},
     {"{{ messages[0].content | upper }}", "\"upper\""},
     {"{{ messages[0].content[0] }}", "this subscript"},
@@ -421,7 +439,8 @@ END_TEST
 START_TEST(texts_repeated_too_often_are_refused)
 {
     static const char *const repeated[] = {"{{ x }}", "{% if x == x %}{% endif %}",
-                                           "{% if x|trim %}{% endif %}"};
+                                           "{% if x|trim %}{% endif %}",
+                                           "{% for i in range(99999999) %}{% endfor %}"};
     static char content[30000], template[32768];
     memset(content, ' ', sizeof content - 1);
     for (size_t i = 0; i < sizeof repeated / sizeof repeated[0]; i++) {

@@ -1,6 +1,6 @@
 /*
- * What only models like Gemma 4 have: a table of embeddings for each layer, which stays in the file,
- * layers that compute no keys and values of their own, and others whose values are keys.
+ * What only models like Gemma have: a table of embeddings for each layer, which stays in the
+ * file, layers that compute no keys and values of their own, and others whose values are keys.
  */
 #include "architectures.h"
 
@@ -79,7 +79,7 @@ START_TEST(a_table_in_memory_gives_the_same_logits)
     struct golden golden = open_golden_logits("gemma4-inputs");
     const int i = fixture_of("gemma4-inputs");
     char path[FOLDER_PATH];
-    lckv_model *mapped = convert_and_open(i, (lckv_convert_options){.packed = 1}, "lckv-gemma4");
+    lckv_model *mapped = convert_and_open(i, (lckv_convert_options){.packed = 1}, "gemma4");
     const lckv_model_options copied = {
         .precision = LCKV_PRECISION_FULL, .gemm = LCKV_GEMM_OWN, .weights = LCKV_WEIGHTS_COPIED};
     lckv_model *in_memory = open_model(folder_join(path, "model.gguf"), copied);
@@ -106,15 +106,58 @@ START_TEST(a_table_in_memory_gives_the_same_logits)
 }
 END_TEST
 
-static void add_gemma4(Suite *suite)
+/* Older files of Gemma 3 do not list the kinds of layers. */
+START_TEST(a_pattern_of_windows_says_the_same_as_a_list)
 {
-    TCase *tcase = tcase_create("gemma4");
+    static const char kinds[] = "\"layer_types\": [\n    \"sliding_attention\",\n    "
+                                "\"sliding_attention\",\n    \"full_attention\"\n  ]";
+    struct golden golden = open_golden_logits("gemma3");
+    char path[FOLDER_PATH];
+    ck_assert_ok(open_changed(fixture_of("gemma3"), kinds, "\"sliding_window_pattern\": 3"));
+    lckv_model *model = open_full(folder_join(path, ""));
+    float *logits = logits_of(model, golden.tokens, 64, 64);
+    for (size_t i = 0; i < (size_t)64 * N_VOCAB; i++)
+        ck_assert_float_eq_tol(logits[i], golden.logits[i], 1e-3f);
+    free(logits);
+    lckv_model_release(model);
+    safetensors_close(&golden.file);
+}
+END_TEST
+
+/* Scores of some models are not scaled by head_dim; conversion keeps their scale. */
+START_TEST(a_scale_of_queries_is_kept)
+{
+    struct golden golden = open_golden_logits("gemma3");
+    char path[FOLDER_PATH], converted[FOLDER_PATH];
+    ck_assert_ok(open_changed(fixture_of("gemma3"), "\"query_pre_attn_scalar\": 16",
+                              "\"query_pre_attn_scalar\": 4"));
+    lckv_model *scaled = open_full(folder_join(path, ""));
+    lckv_convert_options options = {.size = sizeof options};
+    ck_assert_ok(lckv_convert(path, folder_join(converted, "model.gguf"), &options, NULL));
+    lckv_model *again = open_full(converted);
+    float *logits = logits_of(scaled, golden.tokens, 64, 64);
+    float *of_again = logits_of(again, golden.tokens, 64, 64);
+    ck_assert_mem_eq(of_again, logits, sizeof *logits * 64 * N_VOCAB);
+    ck_assert_float_gt(fabsf(logits[5 * N_VOCAB] - golden.logits[5 * N_VOCAB]), 1e-3f);
+    free(logits);
+    free(of_again);
+    lckv_model_release(scaled);
+    lckv_model_release(again);
+    safetensors_close(&golden.file);
+}
+END_TEST
+
+static void add_gemma(Suite *suite)
+{
+    TCase *tcase = tcase_create("gemma");
     tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, the_last_logits_alone_are_the_same, 0, COUNT(folders));
     tcase_add_loop_test(tcase, eight_bits_cost_little, 0, COUNT(folders));
     tcase_add_test(tcase, a_table_in_memory_gives_the_same_logits);
+    tcase_add_test(tcase, a_pattern_of_windows_says_the_same_as_a_list);
+    tcase_add_test(tcase, a_scale_of_queries_is_kept);
     suite_add_tcase(suite, tcase);
 }
 
-TEST_MAIN("gemma4", add_gemma4)
+TEST_MAIN("gemma", add_gemma)
