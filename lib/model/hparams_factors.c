@@ -159,7 +159,7 @@ lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint, struct hpar
     while (factors != NULL && rope->n_still < n &&
            factors[n - rope->n_still - 1] >= HPARAMS_STILL_FACTOR)
         rope->n_still++;
-    /* A file may lie about what it has, but not if only its headers are read. */
+    /* A file that has no tensors at all is opened for its text. */
     if (checkpoint->n_tensors == 0 || (!has_any && !longrope))
         return LCKV_OK;
     if (!has_both)

@@ -156,7 +156,7 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
                                 struct metadata *metadata)
 {
     const char *architecture = written_name(h, plan);
-    /* Where heads differ, whole heads are rotated, and this is the size of those without a window. */
+    /* Where heads differ, all of a head is rotated; this is the size of those without a window. */
     const uint32_t head_dim =
         h->architecture->heads_by_window ? h->ropes[0].n_rotated : h->layers[0].head_dim;
     char key[KEY_BYTES];
