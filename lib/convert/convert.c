@@ -11,6 +11,7 @@
 #include "kernels/blocks.h"
 #include "kernels/kernels.h"
 #include "model/check_tensors.h"
+#include "model/fused.h"
 #include "model/scales.h"
 
 #include <string.h>
@@ -79,6 +80,8 @@ static lckv_status open_input(struct converter *c, const char *input)
         status = scales_attach(&c->in);
     if (status == LCKV_OK)
         status = hparams_read(&c->in, &c->hparams, &c->remarks);
+    if (status == LCKV_OK)
+        status = fused_split(&c->in, &c->hparams);
     const struct text *own = &c->hparams.plan;
     if (status == LCKV_OK)
         status = plan_parse(own->length > 0 ? own->bytes : NULL, own->length, c->hparams.n_layers,

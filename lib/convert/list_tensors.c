@@ -185,15 +185,27 @@ static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t laye
     return n > 0 ? add_tensor(c, weight, layer, sources, n) : LCKV_OK;
 }
 
+/* Adds a vector of divisors of the frequencies. */
+static lckv_status add_divisors(struct converter *c, enum weight weight, const float *values)
+{
+    struct gguf_tensor *to = &c->tensors[c->n_tensors];
+    const uint32_t n = c->hparams.ropes[0].n_rotated / 2;
+    char name[WEIGHT_NAME_BYTES];
+    weight_name(c->hparams.architecture, CHECKPOINT_GGUF, weight, 0, name);
+    *to = (struct gguf_tensor){.dtype = LCKV_DTYPE_F32, .n_dims = 1, .shape = {n, 1, 1, 1}};
+    lckv_status status = arena_copy(&c->arena, name, strlen(name), &to->name);
+    c->rows[c->n_tensors++].values = values;
+    c->total += n * sizeof *values;
+    return status;
+}
+
 /*
  * In GGUF files, rope scaling of the llama3 kind is a tensor of divisors, as is the rotation of
  * some pairs only.
  */
-static lckv_status add_rope_factors(struct converter *c)
+static lckv_status add_computed_divisors(struct converter *c)
 {
     const struct rope_hparams *rope = &c->hparams.ropes[0];
-    if (rope->scaling != ROPE_SCALING_LLAMA3 && (rope->n_still == 0 || rope->factors != NULL))
-        return add_weight(c, WEIGHT_ROPE_FACTORS, 0);
     uint32_t n = rope->n_rotated / 2;
     struct rope_hparams plain = *rope;
     double *scaled, *unscaled;
@@ -211,12 +223,25 @@ static lckv_status add_rope_factors(struct converter *c)
     hparams_frequencies(&plain, unscaled);
     for (uint32_t d = 0; d < n; d++)
         factors[d] = scaled[d] > 0 ? (float)(unscaled[d] / scaled[d]) : HPARAMS_STILL_FACTOR;
-    struct gguf_tensor *to = &c->tensors[c->n_tensors];
-    *to = (struct gguf_tensor){
-        .name = "rope_freqs.weight", .dtype = LCKV_DTYPE_F32, .n_dims = 1, .shape = {n, 1, 1, 1}};
-    c->rows[c->n_tensors++].values = factors;
-    c->total += n * sizeof *factors;
-    return LCKV_OK;
+    return add_divisors(c, WEIGHT_ROPE_FACTORS, factors);
+}
+
+/* The divisors of frequencies, wherever the source has them; longrope has two sets. */
+static lckv_status add_rope_factors(struct converter *c)
+{
+    const struct rope_hparams *rope = &c->hparams.ropes[0];
+    if (rope->scaling == ROPE_SCALING_LLAMA3 || (rope->n_still > 0 && rope->factors == NULL))
+        return add_computed_divisors(c);
+    if (rope->scaling != ROPE_SCALING_LONGROPE)
+        return add_weight(c, WEIGHT_ROPE_FACTORS, 0);
+    lckv_status status = add_divisors(c, WEIGHT_ROPE_SHORT, rope->factors);
+    return status == LCKV_OK ? add_divisors(c, WEIGHT_ROPE_LONG, rope->long_factors) : status;
+}
+
+static bool is_divisors(enum weight weight)
+{
+    return weight == WEIGHT_ROPE_FACTORS || weight == WEIGHT_ROPE_SHORT ||
+           weight == WEIGHT_ROPE_LONG;
 }
 
 lckv_status converter_list_tensors(struct converter *c)
@@ -226,8 +251,12 @@ lckv_status converter_list_tensors(struct converter *c)
         arena_alloc(&c->arena, most, sizeof *c->tensors, "the tensors", &c->tensors);
     if (status == LCKV_OK)
         status = arena_alloc(&c->arena, most, sizeof *c->rows, "the tensors", &c->rows);
-    for (int w = 0; status == LCKV_OK && w < WEIGHT_COUNT && !weight_is_per_layer(w); w++)
-        status = w == WEIGHT_ROPE_FACTORS ? add_rope_factors(c) : add_weight(c, (enum weight)w, 0);
+    if (status == LCKV_OK)
+        status = add_rope_factors(c);
+    for (int w = 0; status == LCKV_OK && w < WEIGHT_COUNT && !weight_is_per_layer(w); w++) {
+        if (!is_divisors((enum weight)w))
+            status = add_weight(c, (enum weight)w, 0);
+    }
     for (uint32_t i = 0; i < c->hparams.n_layers; i++) {
         for (int w = 0; status == LCKV_OK && w < WEIGHT_COUNT; w++) {
             bool kv = weight_is_kv((enum weight)w);

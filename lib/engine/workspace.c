@@ -167,8 +167,8 @@ void rotation_compute(const struct lckv_model *model, uint64_t position, struct 
         const struct rope *rope = &model->ropes[r];
         for (size_t d = 0; d < rope->n_pairs; d++) {
             double angle = (double)position * rope->frequencies[d];
-            rotation.cosines[rope->first + d] = (float)cos(angle);
-            rotation.sines[rope->first + d] = (float)sin(angle);
+            rotation.cosines[rope->first + d] = (float)(cos(angle) * rope->magnitude);
+            rotation.sines[rope->first + d] = (float)(sin(angle) * rope->magnitude);
         }
     }
 }

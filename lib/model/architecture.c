@@ -21,6 +21,14 @@ static const struct architecture architectures[] = {
         .gguf_rope_adjacent = true,
     },
     {
+        .gguf_name = "llama", /* with windows, "lckv-llama" */
+        .hf_model_type = "mistral",
+        .lckv_name = "lckv-llama",
+        .gguf_rope_adjacent = true,
+        .windows_all = true,
+        .default_window = 4096,
+    },
+    {
         .gguf_name = "qwen2",
         .hf_model_type = "qwen2",
         .lckv_name = "lckv-qwen2",
@@ -32,6 +40,23 @@ static const struct architecture architectures[] = {
         .hf_model_type = "qwen3",
         .lckv_name = "lckv-qwen3",
         .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM),
+    },
+    {
+        .gguf_name = "smollm3",
+        .hf_model_type = "smollm3",
+        .lckv_name = "lckv-smollm3",
+        .gguf_rope_adjacent = true,
+        .unrotated_interval = 4,
+        .default_theta = 2e6,
+        .default_tied = true,
+    },
+    {
+        .gguf_name = "phi3", /* what lckv writes is not fused, so it is "lckv-phi3" */
+        .hf_model_type = "phi3",
+        .lckv_name = "lckv-phi3",
+        .partial_rotation = true,
+        .fused = true,
+        .windows_all = true,
     },
     {
         .gguf_name = "granite",
@@ -110,14 +135,23 @@ float architecture_norm_offset(const struct architecture *architecture, enum che
     return architecture->norms_plus_one && kind == CHECKPOINT_HF ? 1 : 0;
 }
 
+static void add_name(struct architecture_names *names, const char *name)
+{
+    const size_t used = strlen(names->text);
+    snprintf(names->text + used, sizeof names->text - used, "%s%s", used > 0 ? ", " : "", name);
+}
+
 struct architecture_names architecture_names(bool gguf)
 {
     struct architecture_names names = {""};
     for (size_t i = 0; i < N_ARCHITECTURES; i++) {
         const struct architecture *a = &architectures[i];
-        const size_t used = strlen(names.text);
-        snprintf(names.text + used, sizeof names.text - used, "%s%s, %s", i > 0 ? ", " : "",
-                 gguf ? a->gguf_name : a->hf_model_type, a->lckv_name);
+        const struct text own = {a->lckv_name, strlen(a->lckv_name)};
+        const bool is_first = architecture_from_gguf(own) == a;
+        if (is_first || !gguf)
+            add_name(&names, gguf ? a->gguf_name : a->hf_model_type);
+        if (is_first)
+            add_name(&names, a->lckv_name);
     }
     return names;
 }

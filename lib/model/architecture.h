@@ -37,12 +37,20 @@ struct architecture {
     uint32_t n_names;
     uint32_t scales; /* SCALE_BITs of those that it reads */
     enum activation activation;
-    bool embedding_by_width; /* embeddings are multiplied by sqrt(hidden_size) */
-    bool ropes_by_window;    /* layers that have a window of their own rotate in another way */
-    bool norms_plus_one;     /* Hugging Face files hold the weights of norms less 1 */
-    bool values_normed;      /* values go through an RMS norm without weight, head by head */
-    bool scores_by_query;    /* scores are multiplied by 1 / sqrt(query_pre_attn_scalar) */
-    bool scores_unscaled;    /* scores are not multiplied by 1 / sqrt(head_dim) */
+    bool embedding_by_width;     /* embeddings are multiplied by sqrt(hidden_size) */
+    bool ropes_by_window;        /* layers that have a window of their own rotate in another way */
+    uint32_t unrotated_interval; /* every so many layers one does not rotate heads, if a file does
+                                    not list these layers; 0: all layers rotate */
+    double default_theta;        /* rope_theta if config.json has none; 0: 10000 */
+    bool default_tied;           /* tie_word_embeddings, if config.json does not have that key */
+    bool norms_plus_one;         /* Hugging Face files hold the weights of norms less 1 */
+    bool values_normed;          /* values go through an RMS norm without weight, head by head */
+    bool partial_rotation;       /* partial_rotary_factor tells how much of a head is rotated */
+    bool fused;                  /* q, k and v are one tensor in files, as well as gate and up */
+    bool windows_all;            /* sliding_window, where there is one, is that of all layers */
+    uint32_t default_window;     /* what sliding_window is if config.json does not have that key */
+    bool scores_by_query;        /* scores are multiplied by 1 / sqrt(query_pre_attn_scalar) */
+    bool scores_unscaled;        /* scores are not multiplied by 1 / sqrt(head_dim) */
     /* Layers with a window, and without, have heads of different sizes, or numbers of them. */
     bool heads_by_window;
     /* Of so many layers in turn the last has no window, where a GGUF file does not list them. */
@@ -51,7 +59,10 @@ struct architecture {
     bool inputs_by_layer;  /* each layer has an embedding of the token of its own */
 };
 
-/* They give NULL if there is no architecture of that name. */
+/*
+ * They give NULL if there is no architecture of that name. What config.json calls by several names
+ * may be one architecture in GGUF files; the first in the table is that.
+ */
 const struct architecture *architecture_from_gguf(struct text name);
 const struct architecture *architecture_from_hf(struct text model_type);
 

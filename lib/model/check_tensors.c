@@ -32,8 +32,6 @@ static const struct {
     {"ffn_down_exps", "block_sparse_moe"},
     {"token_embd_norm", "model.embed_norm"},
     {"position_embd", "model.embed_positions"},
-    {"rope_factors_long", ""},
-    {"rope_factors_short", ""},
 };
 
 /* Whether `part` is `foreign` or "foreign.something". */

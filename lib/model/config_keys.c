@@ -22,6 +22,7 @@ static const struct config_key json_keys[] = {
     {"rope_theta", KEY_READ},
     {"rope_scaling", KEY_READ},
     {"rope_parameters", KEY_READ},
+    {"original_max_position_embeddings", KEY_READ},
     {"layer_types", KEY_READ},
     {"sliding_window", KEY_READ},
     {"forward_passes", KEY_READ},
@@ -110,8 +111,7 @@ static const struct config_key json_keys[] = {
     {"attn_implementation", KEY_NOTHING},
     {"initializer_range", KEY_NOTHING},
     {"pretraining_tp", KEY_NOTHING},
-    {"max_window_layers", KEY_NOTHING}, /* matters only with use_sliding_window */
-    {"original_max_position_embeddings", KEY_NOTHING},
+    {"max_window_layers", KEY_NOTHING},   /* matters only with use_sliding_window */
     {"num_experts_per_tok", KEY_NOTHING}, /* only with experts */
     {"top_k_experts", KEY_NOTHING},
     {"moe_intermediate_size", KEY_NOTHING},
@@ -188,13 +188,18 @@ static const struct config_key gguf_keys[] = {
     {"rope.scaling.type", KEY_READ},
     {"rope.scaling.factor", KEY_READ},
     {"rope.scale_linear", KEY_READ},
-    {"attention.layer_norm_epsilon", KEY_NOTHING},         /* of a norm that no llama has */
-    {"rope.scaling.original_context_length", KEY_NOTHING}, /* only with other types of scaling */
+    {"attention.layer_norm_epsilon", KEY_NOTHING}, /* of a norm that no llama has */
+    {"rope.scaling.original_context_length", KEY_READ},
+    {"rope.scaling.attn_factor", KEY_READ},
+    {"rope.scaling.yarn_beta_fast", KEY_READ},
+    {"rope.scaling.yarn_beta_slow", KEY_READ},
+    {"rope.scaling.yarn_ext_factor", KEY_ONE},
+    {"rope.scaling.yarn_attn_factor", KEY_ONE},
+    {"rope.scaling.yarn_log_multiplier", KEY_OFF},
     {"rope.scaling.finetuned", KEY_NOTHING},
     {"tensor_data_layout", KEY_NOTHING},
     {"expert_used_count", KEY_NOTHING}, /* only with experts */
     {"expert_feed_forward_length", KEY_NOTHING},
-    {"rope.scaling.attn_factor", KEY_ONE},
     {"rope.freq_base_swa", KEY_OFF},
     {"rope.dimension_count_swa", KEY_OFF},
     {"attention.key_length_swa", KEY_OFF},
@@ -222,9 +227,9 @@ static const struct config_key gguf_keys[] = {
 };
 
 static const struct config_key lckv_keys[] = {
-    {"layer_types", KEY_READ},    {"forward_passes", KEY_READ}, {"backward_passes", KEY_READ},
-    {"window_ropes", KEY_READ},   {"sliding_window", KEY_READ}, {"force_nodiag", KEY_READ},
-    {"use_sequential", KEY_READ},
+    {"layer_types", KEY_READ},    {"forward_passes", KEY_READ},   {"backward_passes", KEY_READ},
+    {"window_ropes", KEY_READ},   {"sliding_window", KEY_READ},   {"force_nodiag", KEY_READ},
+    {"use_sequential", KEY_READ}, {"unrotated_layers", KEY_READ},
 };
 
 #define TABLE(keys)                          \

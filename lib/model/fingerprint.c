@@ -173,9 +173,12 @@ static void add_description(struct sum *sum, const struct lckv_model *model)
         if (h->scales[i] != scale_default((enum scale)i))
             add(sum, &h->scales[i], sizeof h->scales[i]);
     }
-    for (uint32_t r = 0; r < h->n_ropes; r++)
-        add(sum, model->ropes[r].frequencies,
-            model->ropes[r].n_pairs * sizeof *model->ropes[r].frequencies);
+    for (uint32_t r = 0; r < h->n_ropes; r++) {
+        const struct rope *rope = &model->ropes[r];
+        add(sum, rope->frequencies, rope->n_pairs * sizeof *rope->frequencies);
+        if (rope->magnitude != 1)
+            add(sum, &rope->magnitude, sizeof rope->magnitude);
+    }
     for (uint32_t i = 0; i < h->n_layers; i++) {
         const struct model_layer *layer = &model->layers[i];
         const uint32_t plan[] = {layer->plan->source, layer->plan->windowed};

@@ -1,6 +1,5 @@
 /*
- * Hyperparameters: their layers, the checks that hold for every source, and the rotation
- * frequencies.
+ * Hyperparameters: their layers, and the checks that hold for every source.
  * hparams_gguf.c reads GGUF metadata, hparams_config.c reads config.json, hparams_write.c writes.
  */
 #include "model/hparams.h"
@@ -110,11 +109,13 @@ static lckv_status check_layer(const struct hparams *h, const struct layer_hpara
         return fail(LCKV_BAD_FORMAT,
                     "%u attention heads; expected a multiple of the %u key-value heads", h->n_heads,
                     layer->n_kv_heads);
-    if (h->ropes[layer->rope].n_rotated != layer->head_dim)
+    const uint32_t n_rotated = h->ropes[layer->rope].n_rotated;
+    if (h->architecture->heads_by_window ? n_rotated != layer->head_dim
+                                         : n_rotated > layer->head_dim)
         return fail(LCKV_UNSUPPORTED,
                     "%u elements of a head are rotated, which has %u; layers that rotate alike "
                     "must have heads of one size",
-                    h->ropes[layer->rope].n_rotated, layer->head_dim);
+                    n_rotated, layer->head_dim);
     return check_widths(h, layer);
 }
 
@@ -152,24 +153,59 @@ static lckv_status check_number(const char *name, double value)
                 LEAST_NUMBER, MOST_NUMBER);
 }
 
-static lckv_status check_rope(const struct rope_hparams *rope)
+static lckv_status check_llama3(const struct rope_hparams *rope)
 {
-    const struct limit limit = {"the number of rotated elements of a head", rope->n_rotated,
-                                HPARAMS_MAX_HEAD_DIM};
-    lckv_status status = check_limits(&limit, 1);
-    if (status == LCKV_OK)
-        status = check_number("rope theta", rope->theta);
-    if (status == LCKV_OK && rope->scaling != ROPE_SCALING_NONE)
-        status = check_number("the rope scaling's factor", rope->factor);
-    if (status != LCKV_OK || rope->scaling != ROPE_SCALING_LLAMA3)
-        return status;
-    status = check_number("low_freq_factor", rope->low_freq_factor);
+    lckv_status status = check_number("low_freq_factor", rope->low_freq_factor);
     if (status == LCKV_OK)
         status = check_number("high_freq_factor", rope->high_freq_factor);
-    if (status == LCKV_OK)
-        status = check_number("original_max_position_embeddings", rope->original_context);
     if (status == LCKV_OK && rope->high_freq_factor <= rope->low_freq_factor)
         status = fail(LCKV_BAD_FORMAT, "high_freq_factor must be greater than low_freq_factor");
+    return status;
+}
+
+static lckv_status check_yarn(const struct rope_hparams *rope)
+{
+    lckv_status status = check_number("beta_fast", rope->beta_fast);
+    if (status == LCKV_OK)
+        status = check_number("beta_slow", rope->beta_slow);
+    if (status == LCKV_OK && rope->theta <= 1)
+        status =
+            fail(LCKV_BAD_FORMAT, "rope theta is %g; expected more than 1 with yarn", rope->theta);
+    return status;
+}
+
+/* GGUF keeps it as an integer. */
+static lckv_status check_original_context(const struct rope_hparams *rope)
+{
+    const double context = rope->original_context;
+    if (context >= 1 && context <= UINT32_MAX && context == floor(context))
+        return LCKV_OK;
+    return fail(LCKV_BAD_FORMAT,
+                "original_max_position_embeddings is %g; expected a whole number of tokens",
+                context);
+}
+
+static lckv_status check_rope(const struct rope_hparams *rope)
+{
+    const bool llama3 = rope->scaling == ROPE_SCALING_LLAMA3;
+    const bool yarn = rope->scaling == ROPE_SCALING_YARN;
+    lckv_status status = check_number("rope theta", rope->theta);
+    if (status == LCKV_OK && rope->n_rotated > HPARAMS_MAX_HEAD_DIM)
+        status = fail(LCKV_BAD_FORMAT,
+                      "the number of rotated elements of a head is %u; expected at most %u",
+                      rope->n_rotated, HPARAMS_MAX_HEAD_DIM);
+    if (status == LCKV_OK)
+        status = check_number("the rope scaling's attention factor", rope->attention_factor);
+    if (status == LCKV_OK && rope->scaling != ROPE_SCALING_NONE)
+        status = check_number("the rope scaling's factor", rope->factor);
+    if (status == LCKV_OK && llama3)
+        status = check_llama3(rope);
+    if (status == LCKV_OK && yarn)
+        status = check_yarn(rope);
+    if (status == LCKV_OK && llama3)
+        status = check_number("original_max_position_embeddings", rope->original_context);
+    if (status == LCKV_OK && (yarn || rope->scaling == ROPE_SCALING_LONGROPE))
+        status = check_original_context(rope);
     return status;
 }
 
@@ -215,7 +251,10 @@ static void round_numbers(struct hparams *h)
     for (uint32_t r = 0; r < h->n_ropes; r++) {
         struct rope_hparams *rope = &h->ropes[r];
         rope->theta = (double)(float)rope->theta;
-        if (rope->scaling == ROPE_SCALING_LINEAR)
+        rope->attention_factor = (double)(float)rope->attention_factor;
+        rope->beta_fast = (double)(float)rope->beta_fast;
+        rope->beta_slow = (double)(float)rope->beta_slow;
+        if (rope->scaling != ROPE_SCALING_LLAMA3)
             rope->factor = (double)(float)rope->factor;
     }
 }
@@ -223,11 +262,13 @@ static void round_numbers(struct hparams *h)
 lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                          const struct remarks *remarks)
 {
-    *h = (struct hparams){.rms_norm_eps = 1e-6f,
-                          .ropes = {{.theta = 10000, .factor = 1}},
-                          .n_ropes = 1,
-                          .forward_passes = HPARAMS_FORWARD_PASSES,
-                          .backward_passes = HPARAMS_BACKWARD_PASSES};
+    *h = (struct hparams){
+        .rms_norm_eps = 1e-6f,
+        .ropes =
+            {{.theta = 10000, .factor = 1, .beta_fast = 32, .beta_slow = 1, .attention_factor = 1}},
+        .n_ropes = 1,
+        .forward_passes = HPARAMS_FORWARD_PASSES,
+        .backward_passes = HPARAMS_BACKWARD_PASSES};
     for (int i = 0; i < SCALES; i++)
         h->scales[i] = scale_default((enum scale)i);
     lckv_status status = checkpoint->kind == CHECKPOINT_GGUF
@@ -241,7 +282,7 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                        checkpoint->name);
     round_numbers(h);
     if (checkpoint->kind == CHECKPOINT_GGUF)
-        status = hparams_read_rope_factors(checkpoint, h);
+        status = hparams_factors_from_gguf(checkpoint, h, remarks);
     return status;
 }
 
@@ -260,48 +301,16 @@ lckv_status hparams_check_plan(const struct hparams *h, const struct lckv_plan *
     return LCKV_OK;
 }
 
-/* ---- Rotation ---- */
+/* ---- Ropes ---- */
 
-void hparams_add_window_rope(struct hparams *h)
+void hparams_add_rope(struct hparams *h)
 {
-    if (!h->architecture->ropes_by_window)
+    if (!h->architecture->ropes_by_window && h->architecture->unrotated_interval == 0)
         return;
     h->ropes[1] = h->ropes[0];
     h->n_ropes = 2;
-    for (uint32_t i = 0; i < h->n_layers; i++)
+    if (!h->architecture->ropes_by_window)
+        h->ropes[1].n_rotated = 0;
+    for (uint32_t i = 0; h->architecture->ropes_by_window && i < h->n_layers; i++)
         h->ropes[h->layers[i].rope].n_rotated = h->layers[i].head_dim;
-}
-
-/*
- * Frequencies far below one turn in the trained context are divided by the factor, those far above
- * are kept, and those between are interpolated.
- */
-static double llama3_frequency(const struct rope_hparams *rope, double frequency)
-{
-    const double two_pi = 6.283185307179586477;
-    double turns = rope->original_context * frequency / two_pi; /* in the trained context */
-    double low = rope->low_freq_factor, high = rope->high_freq_factor;
-    if (turns < low)
-        return frequency / rope->factor;
-    if (turns > high)
-        return frequency;
-    double smooth = (turns - low) / (high - low);
-    return (1 - smooth) * frequency / rope->factor + smooth * frequency;
-}
-
-/* GGUF keeps llama3's scaling as float32 divisors (rope_freqs), so it is rounded to that here. */
-void hparams_frequencies(const struct rope_hparams *rope, double *frequencies)
-{
-    for (uint32_t d = 0; d < rope->n_rotated / 2; d++) {
-        double frequency = pow(rope->theta, -2.0 * d / rope->n_rotated);
-        if (d >= rope->n_rotated / 2 - rope->n_still)
-            frequency = 0;
-        if (rope->scaling == ROPE_SCALING_LINEAR)
-            frequency /= rope->factor;
-        else if (rope->scaling == ROPE_SCALING_LLAMA3)
-            frequency /= (double)(float)(frequency / llama3_frequency(rope, frequency));
-        if (rope->factors != NULL)
-            frequency /= (double)rope->factors[d];
-        frequencies[d] = frequency;
-    }
 }

@@ -30,9 +30,18 @@
 /* The most iterations that a model may ask for; the published models ask for 7 + 2. */
 #define HPARAMS_MAX_PASSES 64
 
-enum rope_scaling { ROPE_SCALING_NONE, ROPE_SCALING_LINEAR, ROPE_SCALING_LLAMA3 };
+enum rope_scaling {
+    ROPE_SCALING_NONE,
+    ROPE_SCALING_LINEAR,
+    ROPE_SCALING_LLAMA3,
+    ROPE_SCALING_YARN,
+    ROPE_SCALING_LONGROPE
+};
 
-/* The most ways of rotating heads that a model has: layers with and without a window may differ. */
+/*
+ * The most ways of rotating heads that a model has: layers with and without a window may differ,
+ * and some layers may not rotate at all, which is to rotate 0 elements.
+ */
 #define HPARAMS_MAX_ROPES 2
 
 /* From this divisor on, files mean that a pair does not turn. */
@@ -44,10 +53,18 @@ struct rope_hparams {
     uint32_t n_still;   /* of the pairs, the last ones, which stay, too: their frequency is 0 */
     double theta;
     enum rope_scaling scaling;
-    double factor;                            /* linear and llama3 */
+    double factor;                            /* unless the scaling is none */
     double low_freq_factor, high_freq_factor; /* llama3 */
-    double original_context;                  /* llama3 */
-    const float *factors; /* [n_rotated / 2] divisors of the frequencies, or NULL */
+    double beta_fast, beta_slow;              /* yarn */
+    double original_context;                  /* llama3, yarn and longrope */
+    double attention_factor; /* rotated elements are multiplied by it, and as the scaling says */
+    const float *factors;    /* [n_rotated / 2] divisors of the frequencies, or NULL */
+    /*
+     * Of longrope, the divisors for texts that are longer than original_context. Keys in the cache
+     * would have to be rotated again where a text gets that long, so lckv does not compute with
+     * them.
+     */
+    const float *long_factors;
 };
 
 /* What may differ between the layers of a model. The plan tells which of them have a window. */
@@ -67,6 +84,7 @@ struct hparams {
     struct kv_shapes kv_shapes;
     uint32_t layer_input_size; /* of the embedding that each layer has for itself; 0: none has */
     uint32_t context_length;
+    uint32_t long_context; /* with long_factors; 0: the model has none */
     float rms_norm_eps;
     enum activation activation;
     float scales[SCALES]; /* see scale_default */
@@ -102,5 +120,8 @@ CHECKED lckv_status hparams_to_metadata(const struct hparams *hparams, const str
 
 /* The scaled rotation frequencies, in radians per position for each pair, [n_rotated / 2]. */
 void hparams_frequencies(const struct rope_hparams *rope, double *frequencies);
+
+/* What rotated elements are multiplied by. */
+double hparams_magnitude(const struct rope_hparams *rope);
 
 #endif

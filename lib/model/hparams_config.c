@@ -37,6 +37,26 @@ static lckv_status list_ropes(const struct json_value *config, const struct hpar
     return status;
 }
 
+/* Which layers do not rotate: those that have 0 in a list, or one in each interval. */
+static lckv_status list_unrotated(const struct json_value *config, const struct hparams *h,
+                                  uint32_t *ropes)
+{
+    uint32_t rotates[PLAN_MAX_LAYERS], interval = h->architecture->unrotated_interval;
+    bool found = false;
+    const struct json_value *list = NULL;
+    lckv_status status = json_get_array(config, CONFIG, "no_rope_layers", &list);
+    if (status == LCKV_OK && list != NULL)
+        status = json_get_u32s(config, CONFIG, "no_rope_layers", rotates, h->n_layers, &found);
+    if (status == LCKV_OK)
+        status = json_get_u32(config, CONFIG, "no_rope_layer_interval", &interval, NULL);
+    if (status == LCKV_OK && !found && interval == 0)
+        status = fail(LCKV_BAD_FORMAT, CONFIG ": no_rope_layer_interval is 0; expected a number of "
+                                              "layers");
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
+        ropes[i] = found ? rotates[i] == 0 : (i + 1) % interval == 0;
+    return status;
+}
+
 /* Layers that share keys and values may have an MLP twice as wide. */
 static lckv_status widen_sharing_layers(const struct json_value *config, const struct hparams *h,
                                         uint32_t *intermediate_size)
@@ -87,6 +107,8 @@ static lckv_status read_layers(struct checkpoint *checkpoint, const struct json_
                                NULL);
     if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = list_ropes(config, h, lists.rope);
+    if (status == LCKV_OK && h->architecture->unrotated_interval != 0)
+        status = list_unrotated(config, h, lists.rope);
     if (status == LCKV_OK && h->architecture->heads_by_window)
         status = hparams_heads_from_config(config, h, &lists);
     if (status == LCKV_OK && h->architecture->heads_by_window)
@@ -149,6 +171,7 @@ static lckv_status read_rest(const struct json_value *config, struct hparams *h)
     double epsilon = (double)h->rms_norm_eps;
     lckv_status status = json_get_f64(config, what, "rms_norm_eps", &epsilon, NULL);
     h->rms_norm_eps = (float)epsilon;
+    h->tie_embeddings = h->architecture->default_tied;
     if (status == LCKV_OK)
         status = json_get_bool(config, what, "tie_word_embeddings", &h->tie_embeddings, NULL);
     if (status == LCKV_OK)
@@ -225,6 +248,8 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
         status = hparams_rope_from_config(config, h, remarks);
     if (status == LCKV_OK)
         status = hparams_plan_from_config(checkpoint, config, h);
+    if (status == LCKV_OK)
+        status = hparams_factors_from_config(checkpoint, config, h, remarks);
     if (status == LCKV_OK)
         status = read_window(config, h);
     if (status == LCKV_OK)

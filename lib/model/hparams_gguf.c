@@ -5,14 +5,12 @@
 
 #include "base/status.h"
 #include "base/text.h"
-#include "kernels/blocks.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
 #include "model/hparams_kinds.h"
 #include "model/hparams_plan.h"
 #include "model/roles.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #define KEY_BYTES 128
@@ -67,6 +65,18 @@ static lckv_status read_ropes(const struct checkpoint *checkpoint, const struct 
     return status;
 }
 
+/* Which layers do not rotate: one in each interval, if no key of lckv's own tells. */
+static lckv_status read_unrotated(const struct checkpoint *checkpoint, const struct hparams *h,
+                                  uint32_t *ropes)
+{
+    bool found;
+    lckv_status status = metadata_get_u32s(&checkpoint->metadata, "lckv.unrotated_layers", ropes,
+                                           h->n_layers, &found);
+    for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++)
+        ropes[i] = found ? ropes[i] != 0 : (i + 1) % h->architecture->unrotated_interval == 0;
+    return status;
+}
+
 /* Layers with a window have heads of another size. Where there is no W_v, values are keys. */
 static lckv_status read_window_heads(const struct checkpoint *checkpoint, const struct hparams *h,
                                      struct layer_lists *lists)
@@ -106,6 +116,8 @@ static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim,
         status = read_list(checkpoint, h, "attention.head_count_kv", false, lists.n_kv_heads);
     if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = read_ropes(checkpoint, h, lists.rope);
+    if (status == LCKV_OK && h->architecture->unrotated_interval != 0)
+        status = read_unrotated(checkpoint, h, lists.rope);
     if (status == LCKV_OK && h->architecture->heads_by_window)
         status = read_window_heads(checkpoint, h, &lists);
     if (status == LCKV_OK && h->architecture->inputs_by_layer)
@@ -143,11 +155,14 @@ static lckv_status read_shape(struct checkpoint *checkpoint, struct hparams *h)
         return fail(LCKV_UNSUPPORTED,
                     "values of %u elements a head and keys of %u; expected the same", value_length,
                     head_dim);
-    if (rope_dimensions != 0 && rope_dimensions != head_dim)
+    const bool partial =
+        h->architecture->partial_rotation && rope_dimensions < head_dim && rope_dimensions % 2 == 0;
+    if (rope_dimensions != 0 && rope_dimensions != head_dim && !partial)
         return fail(LCKV_UNSUPPORTED,
-                    "rope.dimension_count is %u and a head has %u elements; expected the same",
-                    rope_dimensions, head_dim);
-    h->ropes[0].n_rotated = head_dim;
+                    "rope.dimension_count is %u and a head has %u elements; expected the same%s",
+                    rope_dimensions, head_dim,
+                    h->architecture->partial_rotation ? ", or a smaller even number" : "");
+    h->ropes[0].n_rotated = rope_dimensions != 0 ? rope_dimensions : head_dim;
     return read_layers(checkpoint, head_dim, h);
 }
 
@@ -179,6 +194,32 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
     return LCKV_OK;
 }
 
+/* What some types of scaling compute with, and the factor for rotated elements. */
+static lckv_status read_rope_numbers(const struct checkpoint *checkpoint, struct hparams *h)
+{
+    struct rope_hparams *rope = &h->ropes[0];
+    uint32_t original_context = h->context_length;
+    const struct {
+        const char *suffix;
+        double *value;
+    } keys[] = {
+        {"rope.scaling.attn_factor", &rope->attention_factor},
+        {"rope.scaling.yarn_beta_fast", &rope->beta_fast},
+        {"rope.scaling.yarn_beta_slow", &rope->beta_slow},
+    };
+    lckv_status status =
+        read_u32(checkpoint, h, "rope.scaling.original_context_length", false, &original_context);
+    rope->original_context = original_context;
+    for (size_t i = 0; status == LCKV_OK && i < sizeof keys / sizeof keys[0]; i++) {
+        char key[KEY_BYTES];
+        float value = (float)*keys[i].value;
+        make_key(h, keys[i].suffix, key);
+        status = metadata_get_f32(&checkpoint->metadata, key, &value, NULL);
+        *keys[i].value = (double)value;
+    }
+    return status;
+}
+
 /* Scaling without a type is linear, as in other readers of GGUF. */
 static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
 {
@@ -201,16 +242,27 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
         status = metadata_get_f32(&checkpoint->metadata, key, &factor, NULL);
     if (status != LCKV_OK)
         return status;
-    bool linear = text_equals(kind, "linear");
-    if (!linear && !text_equals(kind, "none"))
-        return fail(LCKV_UNSUPPORTED, "rope.scaling.type is %s; expected none or linear",
+    const bool linear = text_equals(kind, "linear"), yarn = text_equals(kind, "yarn");
+    const bool longrope = text_equals(kind, "longrope");
+    if (!linear && !yarn && !longrope && !text_equals(kind, "none"))
+        return fail(LCKV_UNSUPPORTED,
+                    "rope.scaling.type is %s; expected none, linear, yarn or longrope",
                     quoted(kind.bytes, kind.length).text);
-    hparams_add_window_rope(h); /* which is not scaled */
-    if (linear && factor != 1) {
-        rope->factor = (double)factor;
+    if (longrope && factor != 1)
+        return fail(LCKV_UNSUPPORTED, "rope.scaling.factor is %g; expected 1 with longrope",
+                    (double)factor);
+    status = read_rope_numbers(checkpoint, h);
+    if (status != LCKV_OK)
+        return status;
+    hparams_add_rope(h); /* which is not scaled */
+    rope->factor = (double)factor;
+    if (yarn)
+        rope->scaling = ROPE_SCALING_YARN;
+    else if (longrope)
+        rope->scaling = ROPE_SCALING_LONGROPE;
+    else if (linear && factor != 1)
         rope->scaling = ROPE_SCALING_LINEAR;
-    }
-    if (h->n_ropes == 1)
+    if (!h->architecture->ropes_by_window)
         return LCKV_OK;
     theta = 10000;
     make_key(h, "rope.freq_base_swa", key);
@@ -279,36 +331,4 @@ lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *h,
     if (status == LCKV_OK)
         status = config_check_gguf(&checkpoint->metadata, h, remarks);
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
-}
-
-lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint, struct hparams *h)
-{
-    char name[WEIGHT_NAME_BYTES];
-    uint32_t n = h->ropes[0].n_rotated / 2;
-    float *factors;
-    uint8_t bytes[4 * HPARAMS_MAX_HEAD_DIM / 2];
-    weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_ROPE_FACTORS, 0, name);
-    const struct tensor *tensor = checkpoint_find(checkpoint, name);
-    if (tensor == NULL)
-        return LCKV_OK;
-    if (tensor->dtype != LCKV_DTYPE_F32 || tensor->n_dims != 1 || tensor->shape[0] != n)
-        return fail(LCKV_BAD_FORMAT, "%s: tensor %s; expected f32 [%u]", checkpoint->name, name, n);
-    lckv_status status =
-        arena_alloc(&checkpoint->arena, n, sizeof *factors, "rope factors", &factors);
-    if (status == LCKV_OK)
-        status = checkpoint_read(checkpoint, tensor, 0, bytes, n * sizeof *factors);
-    if (status != LCKV_OK)
-        return status;
-    blocks_dequantize(LCKV_DTYPE_F32, bytes, n, factors);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!isfinite(factors[i]) || factors[i] <= 0)
-            return fail(LCKV_BAD_FORMAT,
-                        "%s: tensor %s: element %u is %g; expected a positive number",
-                        checkpoint->name, name, i, (double)factors[i]);
-    }
-    struct rope_hparams *rope = &h->ropes[0];
-    rope->factors = factors;
-    while (rope->n_still < n && factors[n - rope->n_still - 1] >= HPARAMS_STILL_FACTOR)
-        rope->n_still++;
-    return LCKV_OK;
 }

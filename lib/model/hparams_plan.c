@@ -123,6 +123,20 @@ static lckv_status write_plan(const struct words *words, struct arena *arena, st
     return LCKV_OK;
 }
 
+/*
+ * A window that all layers have. One that is no shorter than the text that a model is made for
+ * leaves nothing out, so these layers are full.
+ */
+static void read_common_window(const struct hparams *h, uint32_t window, struct words *words)
+{
+    const bool is_long = h->context_length != 0 && window >= h->context_length;
+    if (!h->architecture->windows_all || words->has_kinds || is_long)
+        return;
+    for (uint32_t i = 0; i < words->n_layers; i++)
+        words->sliding[i] = true;
+    words->has_kinds = true;
+}
+
 /* Numbers of layers beyond the limit are refused elsewhere. */
 static bool can_have_plan(const struct hparams *h)
 {
@@ -152,6 +166,19 @@ static lckv_status read_layer_types(struct checkpoint *checkpoint, const struct 
     return status == LCKV_OK
                ? in_config(state_plan(words, "layer_types", *plan, &checkpoint->arena.allocator))
                : status;
+}
+
+/* Null means no window. */
+static lckv_status read_config_window(const struct json_value *config, const struct hparams *h,
+                                      struct words *words)
+{
+    const struct architecture *architecture = h->architecture; /* NULL: only a shape is read */
+    uint32_t window = architecture != NULL ? architecture->default_window : 0;
+    const bool is_null = json_is(json_find(config, "sliding_window"), JSON_NULL);
+    lckv_status status = json_get_u32(config, CONFIG, "sliding_window", &window, NULL);
+    if (status == LCKV_OK && !is_null && window != 0 && architecture != NULL)
+        read_common_window(h, window, words);
+    return status;
 }
 
 static lckv_status read_config_statements(const struct json_value *config, struct words *words)
@@ -189,6 +216,8 @@ lckv_status hparams_plan_from_config(struct checkpoint *checkpoint, const struct
     if (!can_have_plan(h))
         return LCKV_OK;
     lckv_status status = read_layer_types(checkpoint, config, h, &words, &h->plan);
+    if (status == LCKV_OK && h->plan.length == 0)
+        status = read_config_window(config, h, &words);
     if (status == LCKV_OK)
         status = read_config_statements(config, &words);
     return status == LCKV_OK && h->plan.length == 0
@@ -213,7 +242,7 @@ static lckv_status read_pattern(const struct metadata *metadata, const struct hp
 }
 
 /* lckv's own key counts first. A window that no layer has would be a window of another model. */
-static lckv_status read_window(const struct metadata *metadata, const struct words *words,
+static lckv_status read_window(const struct metadata *metadata, struct words *words,
                                struct hparams *h)
 {
     char key[KEY_BYTES];
@@ -223,7 +252,9 @@ static lckv_status read_window(const struct metadata *metadata, const struct wor
     if (status != LCKV_OK || window == 0)
         return status;
     const bool in_plan = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
-    if (!words->has_kinds && !in_plan)
+    if (!in_plan)
+        read_common_window(h, window, words);
+    if (!words->has_kinds && !in_plan && !h->architecture->windows_all)
         return fail(LCKV_UNSUPPORTED, "%s is %u, but no key says which layers have that window",
                     key, window);
     if (h->sliding_window == 0)

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "format/json.h"
 
+#include <math.h>
+
 #define CONFIG "config.json"
 #define SCALING CONFIG ": rope scaling"
 
@@ -44,10 +46,10 @@ static lckv_status expect_one(const struct json_value *object, const char *what,
     return status;
 }
 
-static lckv_status check_members(const struct json_value *object, const char *what,
-                                 const struct remarks *remarks)
+static void name_members(const struct json_value *object, const char *what,
+                         const struct remarks *remarks)
 {
-    lckv_status status = expect_one(object, what, "attention_factor");
+
     for (const struct json_value *member = json_first(object); member != NULL;
          member = json_next(object, member)) {
         struct text name = json_name(member);
@@ -58,7 +60,56 @@ static lckv_status check_members(const struct json_value *object, const char *wh
             remark(remarks, "%s: %s is not known and not used", what,
                    quoted(name.bytes, name.length).text);
     }
-    return status;
+}
+
+/* What yarn multiplies rotated elements by, if no member tells. */
+static double yarn_magnitude(double factor, double scale)
+{
+    return factor > 1 ? 0.1 * scale * log(factor) + 1 : 1;
+}
+
+/* Reads what multiplies rotated elements, and leaves out what yarn multiplies them by anyway. */
+static lckv_status read_yarn_attention(const struct json_value *scaling, const char *what,
+                                       struct rope_hparams *rope)
+{
+    double scale = 0, all_scale = 0;
+    bool found = false;
+    lckv_status status =
+        json_get_f64(scaling, what, "attention_factor", &rope->attention_factor, &found);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "mscale", &scale, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "mscale_all_dim", &all_scale, NULL);
+    if (status != LCKV_OK)
+        return status;
+    if (found)
+        rope->attention_factor /= yarn_magnitude(rope->factor, 1);
+    else if (scale != 0 && all_scale != 0)
+        rope->attention_factor = yarn_magnitude(rope->factor, scale) /
+                                 yarn_magnitude(rope->factor, all_scale) /
+                                 yarn_magnitude(rope->factor, 1);
+    return LCKV_OK;
+}
+
+static lckv_status read_yarn(const struct json_value *scaling, const char *what,
+                             struct rope_hparams *rope)
+{
+    bool found = false, truncate = true;
+    lckv_status status = json_get_f64(scaling, what, "factor", &rope->factor, &found);
+    if (status == LCKV_OK && !found)
+        status = fail(LCKV_BAD_FORMAT, "%s: factor is missing, expected a number", what);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "beta_fast", &rope->beta_fast, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "beta_slow", &rope->beta_slow, NULL);
+    if (status == LCKV_OK)
+        status = json_get_f64(scaling, what, "original_max_position_embeddings",
+                              &rope->original_context, NULL);
+    if (status == LCKV_OK)
+        status = json_get_bool(scaling, what, "truncate", &truncate, NULL);
+    if (status == LCKV_OK && !truncate)
+        status = fail(LCKV_UNSUPPORTED, "%s: truncate is false; expected true", what);
+    return status == LCKV_OK ? read_yarn_attention(scaling, what, rope) : status;
 }
 
 static lckv_status read_numbers(const struct json_value *scaling, const char *what,
@@ -120,11 +171,22 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     if (status == LCKV_OK && !found && factor != 1)
         status = fail(LCKV_BAD_FORMAT, "%s: factor is %g, but rope_type is missing", what, factor);
     if (status == LCKV_OK)
-        status = check_members(scaling, what, remarks);
+        name_members(scaling, what, remarks);
+    const bool has_lists = json_find(scaling, "short_factor") != NULL;
+    if (status == LCKV_OK && (text_equals(kind, "longrope") || text_equals(kind, "su") ||
+                              (text_equals(kind, "yarn") && has_lists))) {
+        rope->scaling = ROPE_SCALING_LONGROPE; /* hparams_factors.c reads the lists */
+        return json_get_f64(scaling, what, "original_max_position_embeddings",
+                            &rope->original_context, NULL);
+    }
+    if (status == LCKV_OK && text_equals(kind, "yarn")) {
+        rope->scaling = ROPE_SCALING_YARN;
+        return read_yarn(scaling, what, rope);
+    }
+    if (status == LCKV_OK)
+        status = expect_one(scaling, what, "attention_factor");
     if (status == LCKV_OK && text_equals(kind, "proportional"))
         return read_share(scaling, what, factor, rope);
-    if (status == LCKV_OK)
-        status = expect_one(scaling, what, "partial_rotary_factor");
     if (status != LCKV_OK || text_equals(kind, "default"))
         return status;
     if (text_equals(kind, "linear"))
@@ -132,19 +194,26 @@ static lckv_status read_scaling(const struct json_value *scaling, const char *wh
     else if (text_equals(kind, "llama3"))
         rope->scaling = ROPE_SCALING_LLAMA3;
     else
-        return fail(LCKV_UNSUPPORTED, "%s is %s; expected default, linear, llama3 or proportional",
-                    what, quoted(kind.bytes, kind.length).text);
+        return fail(LCKV_UNSUPPORTED,
+                    "%s is %s; expected default, linear, llama3, yarn, longrope or "
+                    "proportional%s",
+                    what, quoted(kind.bytes, kind.length).text,
+                    text_equals(kind, "dynamic") ? ", which do not depend on the text's length"
+                                                 : "");
     return read_numbers(scaling, what, rope);
 }
 
 static bool same_rope(const struct rope_hparams *a, const struct rope_hparams *b)
 {
-    bool llama3 = a->scaling == ROPE_SCALING_LLAMA3;
+    bool llama3 = a->scaling == ROPE_SCALING_LLAMA3, yarn = a->scaling == ROPE_SCALING_YARN;
     return a->theta == b->theta && a->scaling == b->scaling && a->n_still == b->n_still &&
            (a->scaling == ROPE_SCALING_NONE || a->factor == b->factor) &&
            (!llama3 || (a->low_freq_factor == b->low_freq_factor &&
                         a->high_freq_factor == b->high_freq_factor &&
-                        a->original_context == b->original_context));
+                        a->original_context == b->original_context)) &&
+           (!yarn || (a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow &&
+                      a->original_context == b->original_context &&
+                      a->attention_factor == b->attention_factor));
 }
 
 /* Reads one object over what `rope` has so far. */
@@ -248,10 +317,93 @@ static lckv_status read_both(const struct json_value *config, struct rope_hparam
     return status;
 }
 
+/*
+ * The trained context may stand beside the scaling, and in it. The scaling has what is there,
+ * where it says nothing.
+ */
+static lckv_status check_original_context(double outside, const struct rope_hparams *rope)
+{
+    const bool scaled = rope->scaling != ROPE_SCALING_NONE && rope->scaling != ROPE_SCALING_LINEAR;
+    if (scaled && outside != 0 && outside != rope->original_context)
+        return fail(LCKV_UNSUPPORTED,
+                    CONFIG ": original_max_position_embeddings is %g, and %g in the rope scaling; "
+                           "expected the same",
+                    outside, rope->original_context);
+    return LCKV_OK;
+}
+
+/* This kind of rotation reads partial_rotary_factor in its own way. */
+static bool is_proportional(const struct json_value *object)
+{
+    const struct json_value *kind = json_find(object, "rope_type");
+    return json_is(kind, JSON_STRING) && text_equals(json_text(kind), "proportional");
+}
+
+/*
+ * How much of a head is rotated: 1 or, for all layers, what the configuration or the rotation's
+ * object says.
+ */
+static lckv_status read_partial(const struct json_value *config, struct hparams *h)
+{
+    static const char *const objects[] = {"rope_scaling", "rope_parameters"};
+    const uint32_t head_dim = h->ropes[0].n_rotated;
+    double factor = 1;
+    bool found = false;
+    lckv_status status = json_get_f64(config, CONFIG, "partial_rotary_factor", &factor, &found);
+    for (int i = 0; status == LCKV_OK && i < 2; i++) {
+        const struct json_value *object = NULL;
+        double inside = factor;
+        bool is_inside = false;
+        status = json_get_object(config, CONFIG, objects[i], &object);
+        if (status == LCKV_OK && object != NULL && !is_proportional(object))
+            status = json_get_f64(object, CONFIG, "partial_rotary_factor", &inside, &is_inside);
+        if (status == LCKV_OK && found && inside != factor)
+            status = fail(LCKV_UNSUPPORTED,
+                          CONFIG ": partial_rotary_factor is %g, and %g in %s; expected the same",
+                          factor, inside, objects[i]);
+        factor = inside;
+        found = found || is_inside;
+        for (const struct json_value *member = object != NULL ? json_first(object) : NULL;
+             status == LCKV_OK && member != NULL; member = json_next(object, member)) {
+            if (json_is(member, JSON_OBJECT) && !is_proportional(member))
+                status = expect_one(member, SCALING, "partial_rotary_factor");
+        }
+    }
+    if (status == LCKV_OK && factor != 1 && !h->architecture->partial_rotation)
+        return fail(LCKV_UNSUPPORTED,
+                    CONFIG ": partial_rotary_factor is %g; expected 1, as without it", factor);
+    if (status == LCKV_OK && !(factor > 0 && factor <= 1))
+        return fail(LCKV_BAD_FORMAT,
+                    CONFIG ": partial_rotary_factor is %g; expected more than 0 and at most 1",
+                    factor);
+    if (status != LCKV_OK)
+        return status;
+    if (factor != 1)
+        h->ropes[0].n_rotated = (uint32_t)(head_dim * factor);
+    if (factor != 1 && (h->ropes[0].n_rotated == 0 || h->ropes[0].n_rotated % 2 != 0))
+        return fail(LCKV_BAD_FORMAT,
+                    CONFIG ": partial_rotary_factor is %g, which are %u of %u elements; expected "
+                           "an even number",
+                    factor, h->ropes[0].n_rotated, head_dim);
+    return LCKV_OK;
+}
+
 lckv_status hparams_rope_from_config(const struct json_value *config, struct hparams *h,
                                      const struct remarks *remarks)
 {
-    hparams_add_window_rope(h);
-    return h->n_ropes > 1 ? read_both(config, h->ropes, remarks)
-                          : read_rope(config, &h->ropes[0], remarks);
+    double outside = 0;
+    if (h->architecture->default_theta != 0)
+        h->ropes[0].theta = h->architecture->default_theta;
+    lckv_status status =
+        json_get_f64(config, CONFIG, "original_max_position_embeddings", &outside, NULL);
+    if (status != LCKV_OK)
+        return status;
+    status = read_partial(config, h);
+    if (status != LCKV_OK)
+        return status;
+    h->ropes[0].original_context = outside != 0 ? outside : h->context_length;
+    hparams_add_rope(h);
+    status = h->architecture->ropes_by_window ? read_both(config, h->ropes, remarks)
+                                              : read_rope(config, &h->ropes[0], remarks);
+    return status == LCKV_OK ? check_original_context(outside, &h->ropes[0]) : status;
 }

@@ -55,6 +55,9 @@ static const char *const layer_inputs[] = {
     "embedding_length_per_layer_input",
 };
 
+/* The keys of layers that do not rotate. */
+static const char *const unrotated[] = {"no_rope_layers", "no_rope_layer_interval"};
+
 static bool is_among(struct text key, const char *const *keys, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -70,7 +73,9 @@ bool architecture_reads(const struct architecture *architecture, struct text key
     if ((architecture->ropes_by_window && IS_AMONG(key, window_ropes)) ||
         (architecture->scores_by_query && text_equals(key, "query_pre_attn_scalar")) ||
         (architecture->heads_by_window && IS_AMONG(key, window_heads)) ||
-        (architecture->inputs_by_layer && IS_AMONG(key, layer_inputs)))
+        (architecture->inputs_by_layer && IS_AMONG(key, layer_inputs)) ||
+        (architecture->unrotated_interval != 0 && IS_AMONG(key, unrotated)) ||
+        (architecture->partial_rotation && text_equals(key, "partial_rotary_factor")))
         return true;
     for (int i = 0; i < SCALES; i++) {
         if ((architecture->scales & SCALE_BIT(i)) != 0 &&

@@ -46,8 +46,11 @@ CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,
                                              struct hparams *hparams,
                                              const struct remarks *remarks);
 
-/* If layers with a window rotate in another way: adds a rope for them, the usual one for now. */
-void hparams_add_window_rope(struct hparams *hparams);
+/*
+ * If layers with a window rotate in another way: adds a rope for them, the usual one for now. If
+ * some layers do not rotate: adds one for those.
+ */
+void hparams_add_rope(struct hparams *hparams);
 
 /* Whether it computes with this key of a configuration, which other architectures do not know. */
 CHECKED bool architecture_reads(const struct architecture *architecture, struct text key);
@@ -59,8 +62,16 @@ CHECKED lckv_status hparams_read_scales(const struct json_value *config,
 CHECKED lckv_status hparams_write_scales(const struct hparams *hparams, const char *architecture,
                                          struct metadata *metadata);
 
-/* Reads the tensor rope_freqs.weight, if there is one. */
-CHECKED lckv_status hparams_read_rope_factors(struct checkpoint *checkpoint,
-                                              struct hparams *hparams);
+/*
+ * Read the divisors of frequencies. In config.json these are longrope's lists, and the head is
+ * rotated by as many elements as hparams_rope_from_config said. In GGUF files they are tensors.
+ */
+CHECKED lckv_status hparams_factors_from_config(struct checkpoint *checkpoint,
+                                                const struct json_value *config,
+                                                struct hparams *hparams,
+                                                const struct remarks *remarks);
+CHECKED lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint,
+                                              struct hparams *hparams,
+                                              const struct remarks *remarks);
 
 #endif

@@ -10,6 +10,16 @@
 
 #define KEY_BYTES 128
 
+/* Whether other layers do not rotate than those of which readers of GGUF expect it. */
+static bool rotates_otherwise(const struct hparams *h)
+{
+    const uint32_t interval = h->architecture->unrotated_interval;
+    bool differs = false;
+    for (uint32_t i = 0; interval != 0 && i < h->n_layers; i++)
+        differs = differs || (h->layers[i].rope == 1) != ((i + 1) % interval == 0);
+    return differs;
+}
+
 /* Whether only lckv's own keys can say how the model runs. */
 static bool needs_own_keys(const struct hparams *h, const struct lckv_plan *plan)
 {
@@ -20,7 +30,16 @@ static bool needs_own_keys(const struct hparams *h, const struct lckv_plan *plan
 static const char *written_name(const struct hparams *h, const struct lckv_plan *plan)
 {
     const struct architecture *architecture = h->architecture;
-    return needs_own_keys(h, plan) ? architecture->lckv_name : architecture->gguf_name;
+    const bool own = needs_own_keys(h, plan) || rotates_otherwise(h) || architecture->fused;
+    return own ? architecture->lckv_name : architecture->gguf_name;
+}
+
+static lckv_status set_unrotated(const struct hparams *h, struct metadata *metadata)
+{
+    bool unrotated[PLAN_MAX_LAYERS];
+    for (uint32_t i = 0; i < h->n_layers; i++)
+        unrotated[i] = h->layers[i].rope == 1;
+    return metadata_set_bools(metadata, "lckv.unrotated_layers", unrotated, h->n_layers);
 }
 
 /* A number that layers have in common is written once, others as an array. */
@@ -73,6 +92,38 @@ static lckv_status set_window_rope(const struct hparams *h, const struct lckv_pl
                : status;
 }
 
+/* The scaling of a rope, but divisors, which are written as tensors. */
+static lckv_status set_scaling(const struct rope_hparams *rope, const char *architecture,
+                               struct metadata *metadata)
+{
+    const bool yarn = rope->scaling == ROPE_SCALING_YARN;
+    const char *type = yarn ? "yarn" : "linear";
+    const struct {
+        const char *suffix;
+        double value;
+        bool written;
+    } numbers[] = {
+        {"rope.scaling.factor", rope->factor, yarn || rope->scaling == ROPE_SCALING_LINEAR},
+        {"rope.scaling.yarn_beta_fast", rope->beta_fast, yarn && rope->beta_fast != 32},
+        {"rope.scaling.yarn_beta_slow", rope->beta_slow, yarn && rope->beta_slow != 1},
+        {"rope.scaling.attn_factor", rope->attention_factor, rope->attention_factor != 1},
+    };
+    char key[KEY_BYTES];
+    lckv_status status = LCKV_OK;
+    snprintf(key, sizeof key, "%s.rope.scaling.type", architecture);
+    if (numbers[0].written)
+        status = metadata_set_text(metadata, key, type, strlen(type));
+    for (size_t i = 0; status == LCKV_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
+        snprintf(key, sizeof key, "%s.%s", architecture, numbers[i].suffix);
+        if (numbers[i].written)
+            status = metadata_set_f32(metadata, key, (float)numbers[i].value);
+    }
+    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", architecture);
+    return status == LCKV_OK && (yarn || rope->scaling == ROPE_SCALING_LONGROPE)
+               ? metadata_set_u32(metadata, key, (uint32_t)rope->original_context)
+               : status;
+}
+
 static lckv_status set_plan(const struct hparams *h, const struct lckv_plan *plan,
                             struct metadata *metadata)
 {
@@ -105,17 +156,20 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
                                 struct metadata *metadata)
 {
     const char *architecture = written_name(h, plan);
+    /* Where heads differ, all of a head is rotated; this is the size of those without a window. */
+    const uint32_t head_dim =
+        h->architecture->heads_by_window ? h->ropes[0].n_rotated : h->layers[0].head_dim;
     char key[KEY_BYTES];
     const struct {
         const char *suffix;
         uint32_t value;
     } counts[] = {
         {"block_count", h->n_layers},
-        {"context_length", h->context_length},
+        {"context_length", h->long_context != 0 ? h->long_context : h->context_length},
         {"embedding_length", h->hidden_size},
         {"attention.head_count", h->n_heads},
-        {"attention.key_length", h->ropes[0].n_rotated}, /* whole heads are rotated */
-        {"attention.value_length", h->ropes[0].n_rotated},
+        {"attention.key_length", head_dim},
+        {"attention.value_length", head_dim},
         {"rope.dimension_count", h->ropes[0].n_rotated},
         {"vocab_size", h->n_vocab},
     };
@@ -144,19 +198,16 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
     snprintf(key, sizeof key, "%s.rope.freq_base", architecture);
     if (status == LCKV_OK)
         status = metadata_set_f32(metadata, key, (float)h->ropes[0].theta);
-    if (status == LCKV_OK && h->ropes[0].scaling == ROPE_SCALING_LINEAR) {
-        snprintf(key, sizeof key, "%s.rope.scaling.type", architecture);
-        status = metadata_set_text(metadata, key, "linear", strlen("linear"));
-        snprintf(key, sizeof key, "%s.rope.scaling.factor", architecture);
-        if (status == LCKV_OK)
-            status = metadata_set_f32(metadata, key, (float)h->ropes[0].factor);
-    }
+    if (status == LCKV_OK)
+        status = set_scaling(&h->ropes[0], architecture, metadata);
     if (status == LCKV_OK && h->architecture->inputs_by_layer) {
         snprintf(key, sizeof key, "%s.embedding_length_per_layer_input", architecture);
         status = metadata_set_u32(metadata, key, h->layer_input_size);
     }
-    if (status == LCKV_OK && h->n_ropes > 1)
+    if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = set_window_rope(h, plan, architecture, metadata);
+    if (status == LCKV_OK && rotates_otherwise(h))
+        status = set_unrotated(h, metadata);
     if (status == LCKV_OK)
         status = hparams_write_scales(h, architecture, metadata);
     if (status == LCKV_OK)

@@ -15,7 +15,8 @@ static lckv_status make_ropes(struct lckv_model *model)
         if (status != LCKV_OK)
             return status;
         hparams_frequencies(&h->ropes[r], frequencies);
-        model->ropes[r] = (struct rope){n_pairs, model->n_pairs, frequencies};
+        model->ropes[r] =
+            (struct rope){n_pairs, model->n_pairs, frequencies, hparams_magnitude(&h->ropes[r])};
         model->n_pairs += n_pairs;
     }
     return status;

@@ -12,6 +12,7 @@
 #include "kernels/blas.h"
 #include "model/cache_shape.h"
 #include "model/check_tensors.h"
+#include "model/fused.h"
 #include "model/layers.h"
 #include "model/load_weights.h"
 #include "model/scales.h"
@@ -186,6 +187,8 @@ static lckv_status open_weights(struct lckv_model *model, const lckv_model_optio
     if (status == LCKV_OK)
         status = read_description(model, options);
     if (status == LCKV_OK)
+        status = fused_split(&model->checkpoint, &model->hparams);
+    if (status == LCKV_OK)
         status = check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks);
     return status == LCKV_OK ? load_weights(model, options, read_tokenizer) : status;
 }
@@ -247,6 +250,8 @@ static lckv_status open_description(struct lckv_model *model, const lckv_model_o
         status = keep_problem(model, checkpoint_check_weights(&model->checkpoint));
     if (status == LCKV_OK && model->problem == NULL)
         status = keep_problem(model, scales_attach(&model->checkpoint));
+    if (status == LCKV_OK && model->problem == NULL)
+        status = keep_problem(model, fused_split(&model->checkpoint, &model->hparams));
     if (status == LCKV_OK && model->problem == NULL)
         status = keep_problem(
             model, check_tensors(&model->checkpoint, &model->hparams, model->plan, &remarks));

@@ -29,6 +29,7 @@ struct rope {
     uint32_t n_pairs;
     uint32_t first; /* where its pairs begin in a row of rotations, which has those of all ropes */
     const double *frequencies; /* [n_pairs] radians per position */
+    double magnitude;          /* the elements of pairs are multiplied by it */
 };
 
 struct model_layer {

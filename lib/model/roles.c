@@ -54,6 +54,8 @@ static const struct role {
                             IN_MODEL(output_norm)},
     [WEIGHT_OUTPUT] = {"output.weight", "lm_head.weight", VOCABULARY, HIDDEN, 0, ELSEWHERE},
     [WEIGHT_ROPE_FACTORS] = {"rope_freqs.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
+    [WEIGHT_ROPE_SHORT] = {"rope_factors_short.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
+    [WEIGHT_ROPE_LONG] = {"rope_factors_long.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
     [WEIGHT_INPUT_TABLE] = {"per_layer_token_embd.weight", "model.embed_tokens_per_layer.weight",
                             VOCABULARY, ALL_INPUTS, OF_INPUTS, ELSEWHERE},
     [WEIGHT_INPUT_MIX] = {"per_layer_model_proj.weight", "model.per_layer_model_projection.weight",

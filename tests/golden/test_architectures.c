@@ -26,6 +26,31 @@ START_TEST(logits_are_those_of_transformers)
 }
 END_TEST
 
+/* Files as llama.cpp writes them, in which q, k and v are one tensor, and gate and up. */
+START_TEST(fused_gguf_files_have_the_same_bits)
+{
+    struct safetensors golden;
+    safetensors_open(&golden, "tests/data/architectures/phi3-longrope/golden.safetensors");
+    const struct safetensors_array *tokens = safetensors_find(&golden, "tokens");
+    const size_t n = tokens->n_elements;
+    lckv_model *models[] = {
+        open_full("tests/data/architectures/phi3-longrope"),
+        open_full("tests/data/architectures/phi3-longrope/fused.gguf"),
+    };
+    ck_assert_str_eq(info_of(models[1]).architecture, "phi3");
+    ck_assert_uint_eq(info_of(models[0]).context_length, 64);
+    ck_assert_uint_eq(info_of(models[1]).context_length, 64);
+    float *expected = logits_of(models[0], tokens->data, n, n);
+    float *logits = logits_of(models[1], tokens->data, n, n);
+    ck_assert_mem_eq(logits, expected, n * info_of(models[0]).n_vocab * sizeof *logits);
+    free(expected);
+    free(logits);
+    lckv_model_release(models[0]);
+    lckv_model_release(models[1]);
+    safetensors_close(&golden);
+}
+END_TEST
+
 START_TEST(gguf_files_have_the_same_bits)
 {
     struct safetensors golden;
@@ -108,6 +133,36 @@ static const struct {
      "a scale of the configuration is -6", LCKV_BAD_FORMAT},
     {"granite", "\"residual_multiplier\": 0.7", "\"residual_multiplier\": \"0.7\"",
      "residual_multiplier", LCKV_BAD_FORMAT},
+    {"smollm3", "\"no_rope_layers\": [\n    1", "\"no_rope_layers\": [\n    1, 1", "no_rope_layers",
+     LCKV_BAD_FORMAT},
+    {"smollm3", "\"smollm3\"", "\"llama\"", "no_rope_layer_interval is given", LCKV_UNSUPPORTED},
+    {"smollm3", "\"use_sliding_window\": false", "\"use_sliding_window\": true",
+     "use_sliding_window is given", LCKV_UNSUPPORTED},
+    {"qwen3-yarn", "\"rope_type\"", "\"truncate\": false, \"rope_type\"", "truncate is false",
+     LCKV_UNSUPPORTED},
+    {"qwen3-yarn", "\"rope_parameters\"",
+     "\"original_max_position_embeddings\": 64, \"rope_parameters\"", "is 64, and 32 in",
+     LCKV_UNSUPPORTED},
+    {"qwen3-yarn", "\"attention_factor\": 1.3", "\"attention_factor\": 0", "attention factor is 0",
+     LCKV_BAD_FORMAT},
+    {"qwen3-yarn", "\"factor\": 8.0", "\"fact\": 8.0", "factor is missing", LCKV_BAD_FORMAT},
+    {"llama-linear", "\"linear\"", "\"dynamic\"", "do not depend on the text", LCKV_UNSUPPORTED},
+    {"llama-longrope", "\"short_factor\": [", "\"short_factor\": [1, ", "list of 8 numbers",
+     LCKV_BAD_FORMAT},
+    {"llama-longrope", "\"long_factor\": [", "\"long_factor\": [0, ", "list of 8 numbers",
+     LCKV_BAD_FORMAT},
+    {"llama-longrope", "1.25", "-1", "short_factor: entry 1", LCKV_BAD_FORMAT},
+    {"llama-longrope", "\"original_max_position_embeddings\": 64",
+     "\"original_max_position_embeddings\": 1e12", "is 1e+12", LCKV_BAD_FORMAT},
+    {"llama-longrope", "\"original_max_position_embeddings\": 64",
+     "\"original_max_position_embeddings\": 64.5", "whole number", LCKV_BAD_FORMAT},
+    {"phi3", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4",
+     "qkv_proj.weight\" has 64 rows; expected 96", LCKV_BAD_FORMAT},
+    {"phi3", "\"phi3\"", "\"llama\"", "k_proj.weight is missing", LCKV_BAD_PLAN},
+    {"phi3-longrope", "\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 0.7",
+     "11 of 16 elements", LCKV_BAD_FORMAT},
+    {"phi3-longrope", "\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 2",
+     "at most 1", LCKV_BAD_FORMAT},
     {"granite", "\"granite\"", "\"llama\"", "attention_multiplier is 0.5; expected",
      LCKV_UNSUPPORTED},
     {"gemma4-keys", "\"enable_moe_block\": false", "\"enable_moe_block\": true",
@@ -137,10 +192,34 @@ static const struct {
 
 START_TEST(configurations_that_do_not_fit_are_refused)
 {
-    const int i = fixture_of(bad_configs[_i].folder);
-    ck_assert_int_eq(open_changed(i, bad_configs[_i].from, bad_configs[_i].to),
-                     bad_configs[_i].status);
+    ck_assert_int_eq(
+        open_changed(fixture_of(bad_configs[_i].folder), bad_configs[_i].from, bad_configs[_i].to),
+        bad_configs[_i].status);
     ck_assert_error_has(bad_configs[_i].message);
+}
+END_TEST
+
+static const struct {
+    const char *from, *to;
+    uint32_t window;
+} mistral_windows[] = {
+    {"\"sliding_window\": 11", "\"sliding_window\": 11", 11},
+    {"\"sliding_window\": 11", "\"sliding_window\": 255", 255},
+    {"\"sliding_window\": 11", "\"sliding_window\": 256", 0}, /* max_position_embeddings */
+    {"\"sliding_window\": 11", "\"sliding_window\": null", 0},
+    {"\"sliding_window\": 11,\n", "\n", 0}, /* 4096, which is longer than 256 */
+    {"\"max_position_embeddings\": 256", "\"max_position_embeddings\": 8192", 11},
+    {"\"max_position_embeddings\": 256", "\"layer_types\": \"0_1_2\"", 0},
+};
+
+START_TEST(all_layers_of_mistral_have_its_window)
+{
+    char path[FOLDER_PATH];
+    ck_assert_ok(
+        open_changed(fixture_of("mistral"), mistral_windows[_i].from, mistral_windows[_i].to));
+    lckv_model *model = open_full(folder_join(path, ""));
+    ck_assert_uint_eq(info_of(model).sliding_window, mistral_windows[_i].window);
+    lckv_model_release(model);
 }
 END_TEST
 
@@ -151,7 +230,9 @@ static void add_architectures(Suite *suite)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, logits_are_those_of_transformers, 0, N_FIXTURES);
     tcase_add_loop_test(tcase, gguf_files_have_the_same_bits, 0, N_FIXTURES);
+    tcase_add_test(tcase, fused_gguf_files_have_the_same_bits);
     tcase_add_test(tcase, rotation_stays_when_windows_go);
+    tcase_add_loop_test(tcase, all_layers_of_mistral_have_its_window, 0, COUNT(mistral_windows));
     tcase_add_loop_test(tcase, configurations_that_do_not_fit_are_refused, 0, COUNT(bad_configs));
     suite_add_tcase(suite, tcase);
 }

@@ -190,8 +190,8 @@ START_TEST(keys_and_values_that_a_layer_reads_must_be_there)
 END_TEST
 
 static const char *const foreign[] = {
-    "blk.1.attn_q_norm.weight", "blk.0.attn_norm.bias",     "output_norm.bias",
-    "blk.1.attn_q.scale",       "rope_factors_long.weight", "blk.0.ffn_gate_inp.weight",
+    "blk.1.attn_q_norm.weight", "blk.0.attn_norm.bias", "output_norm.bias",
+    "blk.1.attn_q.scale",       "position_embd.weight", "blk.0.ffn_gate_inp.weight",
     "token_embd_norm.weight",   "blk.0.attn_v.lora_a",
 };
 
@@ -201,6 +201,18 @@ START_TEST(parts_of_other_models_are_refused)
     small_begin(&model);
     small_add(&model, foreign[_i], LCKV_DTYPE_F32, 4, 0);
     check_refused(&model, LCKV_UNSUPPORTED, foreign[_i]);
+}
+END_TEST
+
+START_TEST(factors_for_long_texts_need_those_for_short_ones)
+{
+    struct small_model model;
+    small_begin(&model);
+    small_add(&model, "rope_factors_long.weight", LCKV_DTYPE_F32, 4, 0);
+    check_refused(&model, LCKV_BAD_FORMAT, "rope_factors_long.weight; expected f32 [128]");
+    small_begin(&model);
+    small_add(&model, "rope_factors_long.weight", LCKV_DTYPE_F32, SMALL_HEAD_DIM / 2, 0);
+    check_refused(&model, LCKV_BAD_FORMAT, "");
 }
 END_TEST
 
@@ -316,12 +328,14 @@ static const struct {
     lckv_status status;
     const char *message;
 } keys[] = {
-    {"llama.rope.scaling.type", TEXT("yarn"), LCKV_UNSUPPORTED, "rope.scaling.type is \"yarn\""},
+    {"llama.rope.scaling.type", TEXT("dynamic"), LCKV_UNSUPPORTED, "type is \"dynamic\""},
+    {"llama.rope.scaling.yarn_ext_factor", FLOAT(0.5f), LCKV_UNSUPPORTED, "ext_factor is 0.5"},
+    {"llama.rope.scaling.yarn_log_multiplier", FLOAT(0.1f), LCKV_UNSUPPORTED, "log_multiplier"},
     {"llama.rope.scaling.type", TEXT("linear\0x"), LCKV_UNSUPPORTED, "rope.scaling.type is"},
     {"llama.rope.scaling.factor", FLOAT(0), LCKV_BAD_FORMAT, "factor is 0"},
     {"llama.rope.scaling.factor", FLOAT(-2), LCKV_BAD_FORMAT, "factor is -2"},
     {"llama.rope.scale_linear", FLOAT(-2), LCKV_BAD_FORMAT, "factor is -2"},
-    {"llama.rope.scaling.attn_factor", FLOAT(1.5f), LCKV_UNSUPPORTED, "attn_factor is 1.5"},
+    {"llama.rope.scaling.attn_factor", FLOAT(0), LCKV_BAD_FORMAT, "attention factor is 0"},
     {"llama.attention.scale", FLOAT(0.125f), LCKV_UNSUPPORTED, "attention.scale is 0.125"},
     {"llama.attention.scale", FLOAT(0.0625f), LCKV_OK, NULL}, /* 1 / sqrt(256) */
     {"llama.logit_scale", FLOAT(0.5f), LCKV_UNSUPPORTED, "logit_scale is 0.5; expected 1"},
@@ -454,6 +468,7 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, many_skipped_tensors_are_counted);
     tcase_add_test(tcase, keys_and_values_that_no_layer_reads_are_skipped);
     tcase_add_test(tcase, keys_and_values_that_a_layer_reads_must_be_there);
+    tcase_add_test(tcase, factors_for_long_texts_need_those_for_short_ones);
     tcase_add_loop_test(tcase, parts_of_other_models_are_refused, 0, COUNT(foreign));
     tcase_add_test(tcase, needed_tensors_of_unknown_types_are_refused);
     tcase_add_test(tcase, names_are_compared_whole);

@@ -29,6 +29,36 @@ MODELS = {
                                    attention_bias=True, num_key_value_heads=1, use_sliding_window=False)),
     "granite": ("granite", dict(rope_theta=10000.0, rms_norm_eps=1e-5, tie_word_embeddings=True, embedding_multiplier=3.0,
                                 attention_multiplier=0.5, residual_multiplier=0.7, logits_scaling=0.5)),
+    "mistral": ("mistral", dict(rope_theta=10000.0, rms_norm_eps=1e-5, tie_word_embeddings=False, head_dim=16,
+                                sliding_window=11)),
+    "mistral-full": ("mistral", dict(rope_theta=1000000.0, rms_norm_eps=1e-5, tie_word_embeddings=False,
+                                     sliding_window=None)),
+    "smollm3": ("smollm3", dict(rope_theta=10000.0, rms_norm_eps=1e-6, num_hidden_layers=5)),
+    "smollm3-listed": ("smollm3", dict(rope_theta=10000.0, rms_norm_eps=1e-6, tie_word_embeddings=False,
+                                       no_rope_layers=[0, 1, 1])),
+    "llama-linear": ("llama", dict(rms_norm_eps=1e-5, tie_word_embeddings=True, attention_bias=True, rope_parameters={
+        "rope_type": "linear", "rope_theta": 1e4, "factor": 2.5})),
+    "llama-llama3": ("llama", dict(rms_norm_eps=1e-5, tie_word_embeddings=True, head_dim=32, rope_parameters={
+        "rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 48})),
+    "qwen2-yarn": ("qwen2", dict(rms_norm_eps=1e-6, tie_word_embeddings=True, num_attention_heads=2,
+                                 num_key_value_heads=1, use_sliding_window=False, rope_parameters={
+        "rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 64,
+        "beta_fast": 8.0, "beta_slow": 2.0})),
+    "qwen3-yarn": ("qwen3", dict(rms_norm_eps=1e-6, tie_word_embeddings=True, head_dim=32, use_sliding_window=False,
+                                 rope_parameters={
+        "rope_type": "yarn", "rope_theta": 1e4, "factor": 8.0, "original_max_position_embeddings": 32,
+        "attention_factor": 1.3})),
+    "llama-longrope": ("llama", dict(rms_norm_eps=1e-5, tie_word_embeddings=True, head_dim=16, rope_parameters={
+        "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 64,
+        "short_factor": [1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5],
+        "long_factor": [1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]})),
+    "phi3": ("phi3", dict(rms_norm_eps=1e-5, tie_word_embeddings=False, sliding_window=11, rope_theta=1e4)),
+    "phi3-longrope": ("phi3", dict(rms_norm_eps=1e-5, tie_word_embeddings=True, num_attention_heads=2,
+                                   num_key_value_heads=1, sliding_window=262144, original_max_position_embeddings=64,
+                                   rope_parameters={
+        "rope_type": "longrope", "rope_theta": 1e4, "partial_rotary_factor": 0.75,
+        "short_factor": [1.0, 1.25, 1.5, 1.75, 2.0, 2.5], "long_factor": [1.5, 2.0, 3.0, 4.0, 6.0, 8.0]})),
     "gemma3": ("gemma3_text", dict(head_dim=16, query_pre_attn_scalar=16, num_key_value_heads=1, sliding_window=9,
                                    layer_types=["sliding_attention", "sliding_attention", "full_attention"],
                                    rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 1e6},

@@ -1,0 +1,122 @@
+/*
+ * Splits tensors that hold several weights. See fused.h.
+ */
+#include "model/fused.h"
+
+#include "base/status.h"
+#include "format/order.h"
+#include "model/roles.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MOST_PARTS 3
+
+/* In GGUF files, gate and up have the name of up. */
+static const struct fused {
+    const char *gguf, *hf;
+    enum weight parts[MOST_PARTS];
+    uint32_t n_parts;
+} all_fused[] = {
+    {"attn_qkv.weight", "self_attn.qkv_proj.weight", {WEIGHT_Q, WEIGHT_K, WEIGHT_V}, 3},
+    {"ffn_up.weight", "mlp.gate_up_proj.weight", {WEIGHT_GATE, WEIGHT_UP}, 2},
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct tensor *x = a, *y = b;
+    return text_compare(x->name, y->name);
+}
+
+static lckv_status check_rows(const struct checkpoint *checkpoint, const struct tensor *tensor,
+                              uint64_t n_rows)
+{
+    const char *name = quoted(tensor->name.bytes, tensor->name.length).text;
+    if (tensor->n_dims != 2 || tensor->shape[0] != n_rows)
+        return fail(LCKV_BAD_FORMAT,
+                    "%s: tensor %s has %" PRIu64 " rows; expected %" PRIu64
+                    ", those of the weights that it holds",
+                    checkpoint->name, name, tensor->shape[0], n_rows);
+    if (tensor->layout.lanes > 0 || tensor->scales != NULL)
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: tensor %s holds several weights; expected that it is neither packed nor "
+                    "f8_e4m3",
+                    checkpoint->name, name);
+    return LCKV_OK;
+}
+
+/* Splits the tensor of one layer. The first part takes its place, the others go to the end. */
+static lckv_status split(struct checkpoint *checkpoint, const struct hparams *h,
+                         const struct fused *fused, uint32_t layer, size_t place)
+{
+    const struct tensor whole = checkpoint->tensors[place];
+    uint64_t n_rows[MOST_PARTS], sum = 0, columns, offset = whole.offset;
+    for (uint32_t p = 0; p < fused->n_parts; p++) {
+        weight_shape(h, fused->parts[p], layer, &n_rows[p], &columns);
+        sum += n_rows[p];
+    }
+    lckv_status status = checkpoint_check(checkpoint, &whole);
+    if (status == LCKV_OK)
+        status = check_rows(checkpoint, &whole, sum);
+    for (uint32_t p = 0; status == LCKV_OK && p < fused->n_parts; p++) {
+        struct tensor *part = &checkpoint->tensors[p == 0 ? place : checkpoint->n_tensors++];
+        char name[WEIGHT_NAME_BYTES];
+        weight_name(h->architecture, checkpoint->kind, fused->parts[p], layer, name);
+        *part = whole;
+        part->name.length = strlen(name);
+        status = arena_copy(&checkpoint->arena, name, part->name.length, &part->name.bytes);
+        part->shape[0] = n_rows[p];
+        part->n_bytes = whole.n_bytes / sum * n_rows[p];
+        part->offset = offset;
+        offset += part->n_bytes;
+    }
+    return status;
+}
+
+/* The fused tensor of a layer, or NULL if its weights stand alone. */
+static const struct tensor *find(const struct checkpoint *checkpoint, const struct hparams *h,
+                                 const struct fused *fused, uint32_t layer)
+{
+    const bool gguf = checkpoint->kind == CHECKPOINT_GGUF;
+    char name[WEIGHT_NAME_BYTES], first[WEIGHT_NAME_BYTES];
+    snprintf(name, sizeof name, "%s%" PRIu32 ".%s", gguf ? "blk." : "model.layers.", layer,
+             gguf ? fused->gguf : fused->hf);
+    weight_name(h->architecture, checkpoint->kind, fused->parts[0], layer, first);
+    return checkpoint_find(checkpoint, first) == NULL ? checkpoint_find(checkpoint, name) : NULL;
+}
+
+lckv_status fused_split(struct checkpoint *checkpoint, const struct hparams *h)
+{
+    const size_t n_fused = sizeof all_fused / sizeof all_fused[0];
+    const size_t n_tensors = checkpoint->n_tensors;
+    struct tensor *tensors;
+    size_t *places, n_places = 0;
+    if (!h->architecture->fused || n_tensors == 0)
+        return LCKV_OK;
+    lckv_status status =
+        arena_alloc(&checkpoint->arena, n_tensors + n_fused * (MOST_PARTS - 1) * h->n_layers,
+                    sizeof *tensors, "the list of tensors", &tensors);
+    if (status == LCKV_OK)
+        status = arena_alloc(&checkpoint->arena, n_fused * h->n_layers, sizeof *places,
+                             "the list of tensors", &places);
+    if (status != LCKV_OK)
+        return status;
+    for (size_t i = 0; i < n_fused * h->n_layers; i++) {
+        const struct tensor *found =
+            find(checkpoint, h, &all_fused[i % n_fused], (uint32_t)(i / n_fused));
+        places[i] = found != NULL ? (size_t)(found - checkpoint->tensors) : n_tensors;
+        n_places += found != NULL;
+    }
+    if (n_places == 0)
+        return LCKV_OK;
+    memcpy(tensors, checkpoint->tensors, n_tensors * sizeof *tensors);
+    checkpoint->tensors = tensors;
+    for (size_t i = 0; status == LCKV_OK && i < n_fused * h->n_layers; i++) {
+        if (places[i] < n_tensors)
+            status =
+                split(checkpoint, h, &all_fused[i % n_fused], (uint32_t)(i / n_fused), places[i]);
+    }
+    order_sort(tensors, checkpoint->n_tensors, sizeof *tensors, by_name);
+    return status;
+}

@@ -1,0 +1,16 @@
+/*
+ * Tensors that hold several weights, row behind row: q, k and v, or gate and up.
+ */
+#ifndef LCKV_MODEL_FUSED_H
+#define LCKV_MODEL_FUSED_H
+
+#include "model/hparams.h"
+
+/*
+ * If the architecture has such tensors: puts each of their weights into the table in their place,
+ * under the name that it has where it stands alone. No bytes are read or moved. LCKV_BAD_FORMAT if
+ * a tensor does not have the rows of its weights.
+ */
+CHECKED lckv_status fused_split(struct checkpoint *checkpoint, const struct hparams *hparams);
+
+#endif
