@@ -333,8 +333,10 @@ typedef int32_t lckv_weights;
 enum {
     /*
      * Weights of a file that is packed for the kernel set (lckv_convert) are mapped and used in
-     * place; others are read into memory. A mapped file must stay as it is while the model is open:
-     * if it is truncated, or cannot be read any more, the next evaluate may raise SIGBUS.
+     * place; others are read into memory. Of models whose layers have embeddings of their own
+     * (Gemma 4), the table of these is mapped in any file, since a token reads one row of it. A
+     * mapped file must stay as it is while the model is open: if it is truncated, or cannot be read
+     * any more, the next evaluate may raise SIGBUS.
      */
     LCKV_WEIGHTS_DEFAULT = 0,
     LCKV_WEIGHTS_COPIED = 1, /* weights are always read into memory */
@@ -441,7 +443,8 @@ typedef struct lckv_model_info {
     int32_t is_mapped;         /* the weights lie in the file, packed for this kernel set */
     int32_t is_repacked;       /* the file is packed for another one, so opening takes longer */
     uint64_t decode_bytes;     /* bytes of weights that decoding one token reads: all but those of
-                                  the embedding, which count only if it is the output matrix, too */
+                                  the embedding, which count only if it is the output matrix, too,
+                                  and the table of the layers' own embeddings */
     uint64_t resident_bytes;   /* of weight_bytes: those that are never read again, all but those of
                                   streamed matrices */
     uint64_t ring_bytes;       /* the memory in which matrices are streamed; 0: they are not */
