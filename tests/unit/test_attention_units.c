@@ -164,8 +164,8 @@ START_TEST(rotations_are_right_at_any_position)
     float cosines[3], sines[3];
     memset(&s.model, 0, sizeof s.model);
     s.model.hparams.n_ropes = 2; /* the second one stands behind the first */
-    s.model.ropes[0] = (struct rope){2, 0, frequencies};
-    s.model.ropes[1] = (struct rope){1, 2, &frequencies[1]};
+    s.model.ropes[0] = (struct rope){2, 0, frequencies, 1};
+    s.model.ropes[1] = (struct rope){1, 2, &frequencies[1], 1};
     for (size_t i = 0; i < COUNT(positions); i++) {
         rotation_compute(&s.model, positions[i], (struct rotation){cosines, sines});
         for (size_t d = 0; d < 3; d++) {
