@@ -25,21 +25,26 @@ batch() { # OUTPUT; call it in a shell of its own
     exec "$tool" batch "$model" -f "$work/prompts" -o "$1" --memory 6MiB --sessions 12 >"$work/out" 2>"$work/err"
 }
 
+begin=$(date +%s%N)
 (batch "$work/undisturbed")
-report "undisturbed: exit 1, because some lines have errors" "$([ $? -eq 1 ] && echo true)"
+status=$?
+# The longest wait before a kill: so short that the answers last for all of them, however fast the machine is.
+wait_ms=$((($(date +%s%N) - begin) / 2000000 / kills + 1))
+report "undisturbed: exit 1, because some lines have errors" "$([ $status -eq 1 ] && echo true)"
 n_killed=0
 for ((i = 0; i < kills; i++)); do
     touch "$work/killed"
     before=$(wc -l <"$work/killed")
     (batch "$work/killed") &
     process=$!
-    # In most cases wait for some more answers, so that each run has done something; then for up to 0.3 seconds.
+    # In most cases wait for some more answers, so that each run has done something; then for up to wait_ms.
     for _ in $(seq 1 400); do
         [ "$(wc -l <"$work/killed")" -gt $((before + RANDOM % 12)) ] && break
         kill -0 $process 2>/dev/null || break
         sleep 0.01
     done
-    sleep "0.$(printf '%03d' $((RANDOM % 300)))"
+    pause=$((RANDOM % wait_ms))
+    sleep "$((pause / 1000)).$(printf '%03d' $((pause % 1000)))"
     kill -KILL $process 2>/dev/null
     wait $process 2>/dev/null
     [ $? -eq 137 ] && n_killed=$((n_killed + 1))
