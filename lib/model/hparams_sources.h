@@ -47,6 +47,18 @@ CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,
                                              const struct remarks *remarks);
 
 /*
+ * Reads how a rotation is scaled out of one object, over what `rope` has so far. `what` names the
+ * object in messages.
+ */
+CHECKED lckv_status hparams_read_rope_scaling(const struct json_value *scaling, const char *what,
+                                              struct rope_hparams *rope,
+                                              const struct remarks *remarks);
+
+/* Checks a member that has no effect if it is 1. */
+CHECKED lckv_status hparams_expect_one(const struct json_value *object, const char *what,
+                                       const char *name);
+
+/*
  * If layers with a window rotate in another way: adds a rope for them, the usual one for now. If
  * some layers do not rotate: adds one for those.
  */
