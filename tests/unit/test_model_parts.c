@@ -392,6 +392,30 @@ START_TEST(unknown_keys_get_a_remark)
 }
 END_TEST
 
+/* Gemma 3's rope_parameters hold all of the rotation; older keys beside them are not read. */
+START_TEST(older_keys_of_ropes_get_a_remark)
+{
+    const lckv_model_options none = {
+        .size = sizeof none, .weights = LCKV_WEIGHTS_NONE, .log = keep_remark};
+    char *config = read_whole("tests/data/architectures/gemma3/config.json", NULL);
+    char file[FOLDER_PATH];
+    ck_assert_ptr_nonnull(strchr(config, '{'));
+    FILE *both = fopen(folder_join(file, "config.json"), "w");
+    ck_assert_ptr_nonnull(both);
+    fprintf(both, "{\"rope_theta\": 5.0, \"rope_local_base_freq\": 7.0, %s",
+            strchr(config, '{') + 1);
+    ck_assert_int_eq(fclose(both), 0);
+    free(config);
+    lckv_model *model;
+    said.n = 0;
+    ck_assert_ok(lckv_model_open(folder, &none, &model));
+    ck_assert_said("rope_theta is not used beside rope_parameters");
+    ck_assert_said("rope_local_base_freq is not used beside rope_parameters");
+    lckv_model_release(model);
+    ck_assert_int_eq(remove(file), 0);
+}
+END_TEST
+
 /* With weights there are 16 remarks of each kind and one for the rest; without them, all. */
 START_TEST(without_weights_all_that_is_not_used_is_named)
 {
@@ -477,6 +501,7 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, a_norm_needs_its_epsilon);
     tcase_add_loop_test(tcase, keys_that_change_the_computation_are_refused, 0, COUNT(keys));
     tcase_add_test(tcase, unknown_keys_get_a_remark);
+    tcase_add_test(tcase, older_keys_of_ropes_get_a_remark);
     tcase_add_test(tcase, without_weights_all_that_is_not_used_is_named);
     tcase_add_test(tcase, more_tokens_than_rows_open_with_a_remark);
     suite_add_tcase(suite, tcase);
