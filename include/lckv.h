@@ -737,12 +737,14 @@ typedef struct lckv_cache_options {
     /*
      * 0: sessions remember everything. Otherwise they have no end: a token attends to the first
      * n_sinks tokens and to the last context_window - n_sinks, its own included, and slots keep no
-     * more than these and `rollback`. No longer than the context that the model was trained for
-     * (lckv_model_info.context_length). docs/semantics.md, section 7, defines the result. Until a
-     * session has context_window tokens, it is the ordinary one.
+     * more than these and `rollback`. At least 2; choose at most the context that the model was
+     * trained for (lckv_model_info.context_length), which is not checked. docs/semantics.md,
+     * section 7, defines the result. Until a session has context_window tokens, it is the ordinary
+     * one.
      */
     uint32_t context_window;
-    uint32_t n_sinks; /* less than context_window, at most 1024; 0: 4 */
+    uint32_t n_sinks; /* less than context_window, at most 1024; 0: 4, or all but one of a shorter
+                         context_window; must be 0 without one */
 } lckv_cache_options;
 
 LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size);
@@ -864,9 +866,11 @@ LCKV_API lckv_status lckv_session_tokens(lckv_session *session, lckv_token *toke
                                          size_t *n_tokens);
 
 /*
- * The encoded tokens at positions [begin, end), into an array with room for them. A cache with a
- * context window has those of the sinks and those from position lckv_session_min_length -
- * (context_window - n_sinks) on, the last one always; LCKV_OUT_OF_WINDOW for others.
+ * The encoded tokens at positions [begin, end), into an array with room for end - begin.
+ * LCKV_INVALID_ARGUMENT unless begin <= end <= the session's length. Without a context window a
+ * session has all of its tokens. With one, once lckv_session_min_length is above context_window, it
+ * has those of the sinks and those from position lckv_session_min_length - (context_window -
+ * n_sinks) on: LCKV_OUT_OF_WINDOW if others are among those asked for.
  */
 LCKV_API lckv_status lckv_session_read_tokens(lckv_session *session, uint64_t begin, uint64_t end,
                                               lckv_token *tokens);
@@ -905,8 +909,8 @@ LCKV_API lckv_status lckv_session_reuse(lckv_session *session, const lckv_token 
 /*
  * Writes the keys (after rotation, in which elements d and d + head_dim/2 are a pair) and the
  * values of slot `slot` at positions [begin, end) to the caller's arrays, each float32 [end -
- * begin, n_kv_heads, head_dim]. Either array may be NULL. LCKV_OUT_OF_WINDOW for positions that the
- * slot no longer keeps.
+ * begin, n_kv_heads, head_dim] with the numbers of the slot's layer (lckv_model_get_layer). Either
+ * array may be NULL. LCKV_OUT_OF_WINDOW for positions that the slot no longer keeps.
  */
 LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, uint64_t begin,
                                           uint64_t end, float *keys, float *values);

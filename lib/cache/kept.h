@@ -15,8 +15,8 @@
 void keep_or_destroy(struct lckv_session *session);
 
 /*
- * Gives up the last page of each slot, if the pages of all slots have as many positions, of the
- * session that was used longest ago; else of one slot at least. Needs one.
+ * Shortens the kept session that was used longest ago by one page of positions, or ends it, which
+ * gives back one page at least. There must be a kept session.
  */
 void give_up_kept(struct lckv_cache *cache);
 

@@ -19,8 +19,8 @@
 enum page_holder { PAGE_LIVE, PAGE_KEPT, PAGE_HOLDERS }; /* a session; a kept one */
 
 struct page {
-    uint32_t held[PAGE_HOLDERS]; /* by so many */
-    uint32_t writers;            /* by so many claimed */
+    uint32_t held[PAGE_HOLDERS]; /* how many hold the page */
+    uint32_t writers;            /* how many have claimed it */
     union {
         uint32_t next_free; /* while nobody holds the page: the next such page */
         uint32_t last;      /* else, while it is claimed: where the last claim begins; 0: granted */

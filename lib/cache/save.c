@@ -110,12 +110,11 @@ static lckv_status write_part(struct saving *saving, const struct place *place)
     if (part->number != saving->n_written + 1)
         return LCKV_OK;
     saving->n_written++;
-    const uint64_t first = place->index * SAVED_PART;
-    const uint8_t *page = session_page(place->session, place->slot, first);
+    const uint32_t first = saved_first_position(saving->cache, place->slot, place->index);
+    const uint8_t *page = session_page(place->session, place->slot, place->index * SAVED_PART);
     for (uint32_t p = part->span.begin; status == LCKV_OK && p < part->span.end; p++) {
         for (uint32_t head = 0; status == LCKV_OK && head < layout->n_kv_heads; head++) {
-            kv_export(layout, page, (uint32_t)(first % layout->page_positions) + p, head,
-                      saving->plain);
+            kv_export(layout, page, first + p, head, saving->plain);
             status = frame_put(&saving->writer, saving->plain, n_bytes);
         }
     }

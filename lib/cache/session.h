@@ -85,7 +85,7 @@ struct held_positions {
     uint64_t n_sinks, begin, end;
 };
 
-/* In a slot that is windowed or not; its tokens are held like a slot that is not. */
+/* Those of a slot, which may be windowed. Tokens are held like a slot that is not. */
 struct held_positions session_held(const struct lckv_session *session, bool windowed);
 
 /* Whether all positions [begin, end) are among them. */

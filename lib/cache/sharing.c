@@ -117,8 +117,8 @@ static void count_reuse(struct lckv_session *session)
 }
 
 /*
- * The same with a kept session, which lives on in the other one if nothing of it would be left, or
- * if there is no room for both.
+ * Shares the pages of a kept session. If `to` takes all that it has, or if there is no room for the
+ * tables of both, `to` takes over its tables, too, and the kept session ends.
  */
 static lckv_status share_kept(struct lckv_session *kept, struct lckv_session *to, uint64_t length)
 {

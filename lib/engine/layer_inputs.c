@@ -46,23 +46,6 @@ void layer_inputs(struct task *task)
     step_end(&step);
 }
 
-/* gate = f(gate) * the layer's part of the inputs */
-static void multiply_inputs(struct task *task, uint32_t i)
-{
-    const struct lckv_model *model = task->pass->model;
-    const struct workspace *w = task->pass->workspace;
-    const size_t size = model->hparams.layer_input_size;
-    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
-    struct range rows;
-    while (step_claim(&step, &rows)) {
-        for (size_t m = rows.begin; m < rows.end; m++)
-            model->kernels->gate[model->hparams.activation](
-                w->gate.values + m * w->gate.stride,
-                w->inputs.values + m * w->inputs.stride + i * size, size);
-    }
-    step_end(&step);
-}
-
 static void scale_hidden(struct task *task, float scale)
 {
     const struct buffer *hidden = &task->pass->workspace->hidden;
@@ -81,11 +64,12 @@ static void scale_hidden(struct task *task, float scale)
 void finish_layer(struct task *task, const struct model_layer *layer, uint32_t i)
 {
     const struct workspace *w = task->pass->workspace;
-    const struct product gate = {&layer->input_gate, &w->gate};
-    if (task->pass->model->hparams.layer_input_size > 0) {
-        linear(task, (struct source){.buffer = &w->hidden}, &gate, 1);
-        multiply_inputs(task, i);
-        add_back(task, (struct source){.buffer = &w->gate}, &layer->input_out);
+    const size_t size = task->pass->model->hparams.layer_input_size;
+    const struct product gate = {&layer->input_gate, &w->input_gate};
+    if (size > 0) {
+        const struct buffer of_layer = {w->inputs.values + i * size, w->inputs.stride};
+        linear_gate(task, (struct source){.buffer = &w->hidden}, &gate, &of_layer);
+        add_back(task, (struct source){.buffer = &w->input_gate}, &layer->input_out);
     }
     if (layer->scale != NULL)
         scale_hidden(task, *layer->scale);

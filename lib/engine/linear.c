@@ -174,6 +174,25 @@ void linear(struct task *task, struct source source, const struct product *produ
     step_end(&step.step);
 }
 
+void linear_gate(struct task *task, struct source source, const struct product *product,
+                 const struct buffer *factors)
+{
+    const struct lckv_model *model = task->pass->model;
+    const struct matrix *matrix = &product->linear->matrix;
+    const struct buffer *out = product->out;
+    struct products step =
+        products_begin(task, source, &matrix, 1, matrix->n_rows, column_step(task), matrix->n_rows);
+    struct range columns;
+    while (products_claim(&step, &columns)) {
+        multiply_columns(task, product->linear, &step.x, columns, out);
+        for (size_t m = 0; m < step.x.n_rows; m++)
+            model->kernels->gate[model->hparams.architecture->activation](
+                out->values + m * out->stride + columns.begin,
+                factors->values + m * factors->stride + columns.begin, columns.end - columns.begin);
+    }
+    step_end(&step.step);
+}
+
 /* Adds numbers of `delta` to row m of the residual stream. */
 static void add_delta(const struct task *task, size_t m, size_t begin, size_t end)
 {
@@ -228,7 +247,7 @@ void gated(struct task *task, struct source source, const struct model_layer *we
     const struct workspace *w = task->pass->workspace;
     const struct buffer *gate = &w->gate, *up = &w->up;
     void (*gate_function)(float *, const float *, size_t) =
-        kernels->gate[task->pass->model->hparams.activation];
+        kernels->gate[task->pass->model->hparams.architecture->activation];
     const struct matrix *matrices[] = {&weights->gate.matrix, &weights->up.matrix};
     const struct matrix *next = &weights->down.matrix;
     const struct activations activated =

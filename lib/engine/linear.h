@@ -27,6 +27,10 @@ struct product {
 void linear(struct task *task, struct source source, const struct product *products,
             size_t n_products);
 
+/* out = f(linear(source)) * factors, with the function of `gated` */
+void linear_gate(struct task *task, struct source source, const struct product *product,
+                 const struct buffer *factors);
+
 /*
  * hidden += linear(source): adds a result of the layer to the residual stream, after the norm and
  * the scale that the recipe may have for it.

@@ -90,7 +90,8 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     const struct hparams *h = &model->hparams;
     const uint32_t head_dim = h->widest.head_dim, intermediate_size = h->widest.intermediate_size;
     size_t n_query = (size_t)h->n_heads * head_dim, n_kv = widest_kv(h);
-    size_t widest = larger(intermediate_size, larger(n_query, h->hidden_size));
+    size_t widest =
+        larger(larger(intermediate_size, n_query), larger(h->hidden_size, h->layer_input_size));
     w->rows = carve(carver, max_rows, sizeof *w->rows);
     w->wanted_rows = carve(carver, max_rows, sizeof *w->wanted_rows);
     w->slices = carve(carver, max_rows, sizeof *w->slices);
@@ -113,10 +114,11 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     w->v = carve_buffer(carver, max_rows, n_kv);
     w->attended = carve_buffer(carver, max_rows, n_query);
     w->delta = carve_buffer(carver, max_rows, h->hidden_size);
-    w->gate = carve_buffer(carver, max_rows, larger(intermediate_size, h->layer_input_size));
+    w->gate = carve_buffer(carver, max_rows, intermediate_size);
     w->up = carve_buffer(carver, max_rows, intermediate_size);
     if (h->layer_input_size > 0) {
         w->inputs = carve_buffer(carver, max_rows, (size_t)h->n_layers * h->layer_input_size);
+        w->input_gate = carve_buffer(carver, max_rows, h->layer_input_size);
         w->input_row = carve(carver, w->inputs.stride * n_threads, sizeof(float));
     }
     carve_panels(carver, model, max_rows, intermediate_size, &w->activated);

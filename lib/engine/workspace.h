@@ -70,6 +70,7 @@ struct workspace {
     struct buffer q, k, v, attended; /* [max_rows] */
     struct buffer delta, gate, up;
     struct buffer inputs;      /* the embeddings of all layers, if they have some of their own */
+    struct buffer input_gate;  /* what of them a layer brings in */
     float *input_row;          /* of each thread: a row of their table, [inputs.stride] */
     struct input activated;    /* other forms of `gate`; it has no floats of its own */
     struct rotation rotations; /* [max_rows] */

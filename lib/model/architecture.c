@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where there is a norm after attention, Hugging Face's name for the norm before the MLP is its. */
+/*
+ * In most Hugging Face files, "post_attention_layernorm" is the norm before the MLP. Where there is
+ * a norm behind attention, that one has this name, and the norm before the MLP has another.
+ */
 static const struct weight_names between_norms[] = {
     {WEIGHT_FFN_NORM, "ffn_norm.weight", "pre_feedforward_layernorm.weight"},
 };

@@ -29,7 +29,7 @@ enum scale {
 struct architecture {
     const char *gguf_name;     /* general.architecture */
     const char *hf_model_type; /* config.json model_type */
-    /* Either name, if other programs would run the model wrongly: their plans have no sharing. */
+    /* Stands for either name if other programs would run the model wrongly, as with a plan. */
     const char *lckv_name;
     bool gguf_rope_adjacent; /* GGUF files rotate elements 2d and 2d + 1 as a pair */
     uint64_t weights;        /* WEIGHT_BITs of what other architectures may lack, and this has */

@@ -46,10 +46,10 @@ static lckv_status check_off(const char *name, struct value value)
 }
 
 static lckv_status check_value(const struct config_key *key, struct value value,
-                               const struct hparams *h)
+                               const struct hparams *h, enum checkpoint_kind kind)
 {
     const struct text name = {key->name, strlen(key->name)};
-    if (value.kind == ABSENT || architecture_reads(h->architecture, name))
+    if (value.kind == ABSENT || architecture_reads(h->architecture, kind, name))
         return LCKV_OK;
     switch (key->rule) {
     case KEY_ONE:
@@ -68,11 +68,11 @@ static lckv_status check_value(const struct config_key *key, struct value value,
     case KEY_ACTIVATION:
         if (value.kind != TEXT)
             return fail(LCKV_BAD_FORMAT, "%s: expected a string", key->name);
-        if (text_equals(value.text, activation_names[h->activation]))
+        if (text_equals(value.text, activation_names[h->architecture->activation]))
             return LCKV_OK;
         return fail(LCKV_UNSUPPORTED, "%s is %s; expected %s", key->name,
                     quoted(value.text.bytes, value.text.length).text,
-                    activation_names[h->activation]);
+                    activation_names[h->architecture->activation]);
     case KEY_F8:
         if (text_equals(value.text, "fp8") || text_equals(value.text, "fbgemm_fp8") ||
             text_equals(value.text, "compressed-tensors"))
@@ -135,7 +135,7 @@ lckv_status config_check_json(const struct json_value *config, const struct hpar
         const struct config_key *key = config_key_find(KEYS_OF_JSON, name);
         lckv_status status = LCKV_OK;
         if (key != NULL)
-            status = check_value(key, value_of_json(member), hparams);
+            status = check_value(key, value_of_json(member), hparams, CHECKPOINT_HF);
         else
             name_unknown(remarks, name, &n_unknown);
         if (status != LCKV_OK)
@@ -200,7 +200,7 @@ lckv_status config_check_gguf(const struct metadata *metadata, const struct hpar
             key = NULL;
         lckv_status status = LCKV_OK;
         if (key != NULL)
-            status = check_value(key, value_of_metadata(value), hparams);
+            status = check_value(key, value_of_metadata(value), hparams, CHECKPOINT_GGUF);
         else
             name_unknown(remarks, value->key, &n_unknown);
         if (status != LCKV_OK)

@@ -167,11 +167,14 @@ static void add_description(struct sum *sum, const struct lckv_model *model)
         h->tie_embeddings};
     add(sum, facts, sizeof facts);
     add(sum, &h->rms_norm_eps, sizeof h->rms_norm_eps);
-    if (h->activation != ACTIVATION_SILU)
-        add(sum, &h->activation, sizeof h->activation);
+    const enum activation activation = h->architecture->activation;
+    if (activation != ACTIVATION_SILU)
+        add(sum, &activation, sizeof activation);
     for (uint32_t i = 0; i < SCALES; i++) {
-        if (h->scales[i] != scale_default((enum scale)i))
+        if (h->scales[i] != scale_default((enum scale)i)) {
+            add(sum, &i, sizeof i); /* which one it is */
             add(sum, &h->scales[i], sizeof h->scales[i]);
+        }
     }
     for (uint32_t r = 0; r < h->n_ropes; r++) {
         const struct rope *rope = &model->ropes[r];
@@ -220,8 +223,10 @@ static lckv_status compute(const struct lckv_model *model, uint64_t *fingerprint
 {
     const struct hparams *h = &model->hparams;
     const uint32_t query = h->n_heads * h->widest.head_dim, mlp = h->widest.intermediate_size;
-    size_t most = h->hidden_size > mlp ? h->hidden_size : mlp;
-    most = query > most ? query : most;
+    const uint32_t columns[] = {h->hidden_size, query, mlp, h->layer_input_size};
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        most = columns[i] > most ? columns[i] : most;
     struct sum sum = {.model = model};
     lckv_status status =
         memory_alloc(&model->allocator, most, sizeof *sum.row, "a row of weights", &sum.row);

@@ -4,7 +4,7 @@
 #include "model/fused.h"
 
 #include "base/status.h"
-#include "format/order.h"
+#include "format/tensor_table.h"
 #include "model/roles.h"
 
 #include <inttypes.h>
@@ -22,12 +22,6 @@ static const struct fused {
     {"attn_qkv.weight", "self_attn.qkv_proj.weight", {WEIGHT_Q, WEIGHT_K, WEIGHT_V}, 3},
     {"ffn_up.weight", "mlp.gate_up_proj.weight", {WEIGHT_GATE, WEIGHT_UP}, 2},
 };
-
-static int by_name(const void *a, const void *b)
-{
-    const struct tensor *x = a, *y = b;
-    return text_compare(x->name, y->name);
-}
 
 static lckv_status check_rows(const struct checkpoint *checkpoint, const struct tensor *tensor,
                               uint64_t n_rows)
@@ -117,6 +111,5 @@ lckv_status fused_split(struct checkpoint *checkpoint, const struct hparams *h)
             status =
                 split(checkpoint, h, &all_fused[i % n_fused], (uint32_t)(i / n_fused), places[i]);
     }
-    order_sort(tensors, checkpoint->n_tensors, sizeof *tensors, by_name);
-    return status;
+    return status == LCKV_OK ? tensor_table_finish(checkpoint) : status;
 }

@@ -9,7 +9,7 @@
 /*
  * If the architecture has such tensors: puts each of their weights into the table in their place,
  * under the name that it has where it stands alone. No bytes are read or moved. LCKV_BAD_FORMAT if
- * a tensor does not have the rows of its weights.
+ * a tensor does not have the rows of its weights, or one of these stands alone as well.
  */
 CHECKED lckv_status fused_split(struct checkpoint *checkpoint, const struct hparams *hparams);
 

@@ -5,6 +5,7 @@
 #include "model/hparams.h"
 
 #include "base/status.h"
+#include "model/hparams_plan.h"
 #include "model/hparams_sources.h"
 
 #include <math.h>
@@ -125,10 +126,12 @@ static lckv_status check_counts(const struct hparams *h)
         {"the vocabulary size", h->n_vocab, HPARAMS_MAX_VOCAB},
         {"the hidden size", h->hidden_size, HPARAMS_MAX_HIDDEN},
         {"the number of attention heads", h->n_heads, HPARAMS_MAX_HEADS},
-        {"the size of the layers' own embeddings, and 1", h->layer_input_size + 1,
-         HPARAMS_MAX_HIDDEN},
     };
     lckv_status status = check_limits(limits, sizeof limits / sizeof limits[0]);
+    if (status == LCKV_OK && h->layer_input_size >= HPARAMS_MAX_HIDDEN)
+        status = fail(LCKV_BAD_FORMAT,
+                      "the size of the layers' own embeddings is %u; expected less than %u",
+                      h->layer_input_size, HPARAMS_MAX_HIDDEN);
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
         status = check_layer(h, &h->layers[i]);
         if (status != LCKV_OK && i > 0) /* what all layers have fails in the first one */
@@ -221,22 +224,12 @@ static lckv_status check_numbers(const struct hparams *h)
     return status;
 }
 
-/* Whether an entry of the plan has the window flag; the plan itself is checked later. */
-static bool plan_has_windows(struct text plan)
-{
-    for (size_t i = 0; i < plan.length; i++) {
-        if (plan.bytes[i] == 's')
-            return true;
-    }
-    return false;
-}
-
 static lckv_status check(const struct hparams *h)
 {
     lckv_status status = check_counts(h);
     if (status == LCKV_OK)
         status = check_numbers(h);
-    if (status == LCKV_OK && plan_has_windows(h->plan) && h->sliding_window == 0)
+    if (status == LCKV_OK && hparams_has_windows(h) && h->sliding_window == 0)
         status =
             fail(LCKV_BAD_FORMAT, "the plan has sliding windows but no sliding_window is given");
     return status;

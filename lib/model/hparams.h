@@ -86,7 +86,6 @@ struct hparams {
     uint32_t context_length;
     uint32_t long_context; /* with long_factors; 0: the model has none */
     float rms_norm_eps;
-    enum activation activation;
     float scales[SCALES]; /* see scale_default */
     struct rope_hparams ropes[HPARAMS_MAX_ROPES];
     uint32_t n_ropes;

@@ -158,8 +158,7 @@ static lckv_status read_shape(struct checkpoint *checkpoint, const struct json_v
 static lckv_status read_window(const struct json_value *config, struct hparams *h)
 {
     if (json_find(config, "sliding_window") == NULL) {
-        bool has_windows = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
-        h->sliding_window = has_windows ? HPARAMS_SLIDING_WINDOW : 0;
+        h->sliding_window = hparams_has_windows(h) ? HPARAMS_SLIDING_WINDOW : 0;
         return LCKV_OK;
     }
     return json_get_u32(config, CONFIG, "sliding_window", &h->sliding_window, NULL);

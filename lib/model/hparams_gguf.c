@@ -11,22 +11,12 @@
 #include "model/hparams_plan.h"
 #include "model/roles.h"
 
-#include <stdio.h>
-
-#define KEY_BYTES 128
-
-/* "<architecture>.<suffix>" */
-static void make_key(const struct hparams *h, const char *suffix, char key[KEY_BYTES])
-{
-    snprintf(key, KEY_BYTES, "%s.%s", h->architecture_name, suffix);
-}
-
 static lckv_status read_u32(const struct checkpoint *checkpoint, const struct hparams *h,
                             const char *suffix, bool required, uint32_t *value)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     bool found;
-    make_key(h, suffix, key);
+    hparams_key(h->architecture_name, suffix, key);
     lckv_status status = metadata_get_u32(&checkpoint->metadata, key, value, &found);
     if (status == LCKV_OK && required && !found)
         status = fail(LCKV_BAD_FORMAT, "no key %s", key);
@@ -36,9 +26,9 @@ static lckv_status read_u32(const struct checkpoint *checkpoint, const struct hp
 static lckv_status read_list(const struct checkpoint *checkpoint, const struct hparams *h,
                              const char *suffix, bool required, uint32_t *values)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     bool found;
-    make_key(h, suffix, key);
+    hparams_key(h->architecture_name, suffix, key);
     lckv_status status = metadata_get_u32s(&checkpoint->metadata, key, values, h->n_layers, &found);
     if (status == LCKV_OK && required && !found)
         status = fail(LCKV_BAD_FORMAT, "no key %s", key);
@@ -211,9 +201,9 @@ static lckv_status read_rope_numbers(const struct checkpoint *checkpoint, struct
         read_u32(checkpoint, h, "rope.scaling.original_context_length", false, &original_context);
     rope->original_context = original_context;
     for (size_t i = 0; status == LCKV_OK && i < sizeof keys / sizeof keys[0]; i++) {
-        char key[KEY_BYTES];
+        char key[HPARAMS_KEY_BYTES];
         float value = (float)*keys[i].value;
-        make_key(h, keys[i].suffix, key);
+        hparams_key(h->architecture_name, keys[i].suffix, key);
         status = metadata_get_f32(&checkpoint->metadata, key, &value, NULL);
         *keys[i].value = (double)value;
     }
@@ -223,21 +213,21 @@ static lckv_status read_rope_numbers(const struct checkpoint *checkpoint, struct
 /* Scaling without a type is linear, as in other readers of GGUF. */
 static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     struct rope_hparams *rope = &h->ropes[0];
     float theta = (float)rope->theta, factor = 1;
     struct text kind = {"linear", 6};
     bool found = false;
-    make_key(h, "rope.freq_base", key);
+    hparams_key(h->architecture_name, "rope.freq_base", key);
     lckv_status status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
     rope->theta = (double)theta;
-    make_key(h, "rope.scaling.type", key);
+    hparams_key(h->architecture_name, "rope.scaling.type", key);
     if (status == LCKV_OK)
         status = metadata_get_text(&checkpoint->metadata, key, &kind, NULL);
-    make_key(h, "rope.scaling.factor", key);
+    hparams_key(h->architecture_name, "rope.scaling.factor", key);
     if (status == LCKV_OK)
         status = metadata_get_f32(&checkpoint->metadata, key, &factor, &found);
-    make_key(h, "rope.scale_linear", key); /* the key's old name */
+    hparams_key(h->architecture_name, "rope.scale_linear", key); /* the key's old name */
     if (status == LCKV_OK && !found)
         status = metadata_get_f32(&checkpoint->metadata, key, &factor, NULL);
     if (status != LCKV_OK)
@@ -265,7 +255,7 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
     if (!h->architecture->ropes_by_window)
         return LCKV_OK;
     theta = 10000;
-    make_key(h, "rope.freq_base_swa", key);
+    hparams_key(h->architecture_name, "rope.freq_base_swa", key);
     status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
     h->ropes[1].theta = (double)theta;
     return status;
@@ -290,7 +280,7 @@ static lckv_status read_condensed(const struct checkpoint *checkpoint, struct hp
 
 static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     struct text name = {"", 0};
     bool found;
     lckv_status status =
@@ -308,7 +298,7 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = read_shape(checkpoint, h);
     if (status == LCKV_OK)
         status = read_vocabulary(checkpoint, h);
-    make_key(h, "attention.layer_norm_rms_epsilon", key);
+    hparams_key(h->architecture_name, "attention.layer_norm_rms_epsilon", key);
     if (status == LCKV_OK)
         status = metadata_get_f32(&checkpoint->metadata, key, &h->rms_norm_eps, &found);
     if (status == LCKV_OK && !found)

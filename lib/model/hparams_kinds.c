@@ -7,11 +7,9 @@
 #include "base/text.h"
 #include "format/json.h"
 #include "model/architecture.h"
-
-#include <stdio.h>
+#include "model/hparams_sources.h"
 
 #define CONFIG "config.json"
-#define KEY_BYTES 128
 
 /* Of `period` layers in turn the last does not slide; if that is 0, all do. */
 static void repeat(uint32_t period, uint32_t n_layers, bool *sliding)
@@ -73,10 +71,10 @@ lckv_status hparams_kinds_from_config(const struct json_value *config, const str
 lckv_status hparams_kinds_from_gguf(const struct metadata *metadata, const struct hparams *h,
                                     bool *sliding, bool *found)
 {
-    char key[KEY_BYTES], window_key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES], window_key[HPARAMS_KEY_BYTES];
     uint32_t period = h->architecture->window_period, window = 0;
-    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", h->architecture_name);
-    snprintf(window_key, sizeof window_key, "%s.attention.sliding_window", h->architecture_name);
+    hparams_key(h->architecture_name, "attention.sliding_window_pattern", key);
+    hparams_key(h->architecture_name, "attention.sliding_window", window_key);
     const struct metadata_value *pattern = metadata_find(metadata, key);
     if (pattern == NULL || (period != 0 && pattern->type != METADATA_ARRAY)) {
         lckv_status status = metadata_get_u32(metadata, window_key, &window, NULL);

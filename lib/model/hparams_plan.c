@@ -10,6 +10,7 @@
 #include "format/json.h"
 #include "model/architecture.h"
 #include "model/hparams_kinds.h"
+#include "model/hparams_sources.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -137,6 +138,11 @@ static void read_common_window(const struct hparams *h, uint32_t window, struct 
     words->has_kinds = true;
 }
 
+bool hparams_has_windows(const struct hparams *h)
+{
+    return h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
+}
+
 /* Numbers of layers beyond the limit are refused elsewhere. */
 static bool can_have_plan(const struct hparams *h)
 {
@@ -227,31 +233,21 @@ lckv_status hparams_plan_from_config(struct checkpoint *checkpoint, const struct
 
 /* ---- GGUF ---- */
 
-#define KEY_BYTES 128
-
-static const char *key_of(const struct hparams *h, const char *suffix, char key[KEY_BYTES])
-{
-    snprintf(key, KEY_BYTES, "%s.%s", h->architecture_name, suffix);
-    return key;
-}
-
-static lckv_status read_pattern(const struct metadata *metadata, const struct hparams *h,
-                                struct words *words)
-{
-    return hparams_kinds_from_gguf(metadata, h, words->sliding, &words->has_kinds);
-}
-
-/* lckv's own key counts first. A window that no layer has would be a window of another model. */
+/*
+ * lckv's own key comes first. A window without a key that says which layers have it is refused,
+ * because the model would compute something else without it.
+ */
 static lckv_status read_window(const struct metadata *metadata, struct words *words,
                                struct hparams *h)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     uint32_t window = 0;
-    lckv_status status =
-        metadata_get_u32(metadata, key_of(h, "attention.sliding_window", key), &window, NULL);
+    lckv_status status = metadata_get_u32(
+        metadata, hparams_key(h->architecture_name, "attention.sliding_window", key), &window,
+        NULL);
     if (status != LCKV_OK || window == 0)
         return status;
-    const bool in_plan = h->plan.length > 0 && memchr(h->plan.bytes, 's', h->plan.length) != NULL;
+    const bool in_plan = hparams_has_windows(h);
     if (!in_plan)
         read_common_window(h, window, words);
     if (!words->has_kinds && !in_plan && !h->architecture->windows_all)
@@ -266,23 +262,24 @@ lckv_status hparams_plan_from_gguf(struct checkpoint *checkpoint, struct hparams
 {
     const struct metadata *metadata = &checkpoint->metadata;
     struct words words = {.n_layers = h->n_layers};
-    char shared[KEY_BYTES], listed[KEY_BYTES];
+    char shared[HPARAMS_KEY_BYTES], listed[HPARAMS_KEY_BYTES];
     uint32_t n_shared = 0, sources[PLAN_MAX_LAYERS];
     bool found = false;
     if (!can_have_plan(h))
         return LCKV_OK;
-    lckv_status status = read_pattern(metadata, h, &words);
+    lckv_status status = hparams_kinds_from_gguf(metadata, h, words.sliding, &words.has_kinds);
     if (status == LCKV_OK)
         status = read_window(metadata, &words, h);
     if (status == LCKV_OK && h->plan.length > 0)
         status = state_plan(&words, "lckv.layer_types", h->plan, &checkpoint->arena.allocator);
     if (status == LCKV_OK)
-        status = metadata_get_u32(metadata, key_of(h, "attention.shared_kv_layers", shared),
-                                  &n_shared, NULL);
+        status = metadata_get_u32(
+            metadata, hparams_key(h->architecture_name, "attention.shared_kv_layers", shared),
+            &n_shared, NULL);
     if (status == LCKV_OK)
         status = state_shared(&words, shared, n_shared, true);
-    const struct metadata_value *list =
-        metadata_find(metadata, key_of(h, "attention.kv_source_layers", listed));
+    const struct metadata_value *list = metadata_find(
+        metadata, hparams_key(h->architecture_name, "attention.kv_source_layers", listed));
     if (status == LCKV_OK && list != NULL && list->type != METADATA_ARRAY)
         status = fail(LCKV_BAD_FORMAT, "metadata %s: expected an array of integers", listed);
     if (status == LCKV_OK)

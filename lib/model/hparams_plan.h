@@ -20,6 +20,9 @@ CHECKED lckv_status hparams_plan_from_config(struct checkpoint *checkpoint,
                                              struct hparams *hparams);
 CHECKED lckv_status hparams_plan_from_gguf(struct checkpoint *checkpoint, struct hparams *hparams);
 
+/* Whether an entry of the text of the plan has the window flag; the text may not be a plan yet. */
+CHECKED bool hparams_has_windows(const struct hparams *hparams);
+
 /*
  * Writes the sources and the windows of a plan in the keys of an architecture that others read.
  * Nothing is written of what the plan does not have.

@@ -2,17 +2,9 @@
  * Writes a plan in the keys of GGUF that other programs read. hparams_write.c writes lckv's own.
  */
 #include "model/hparams_plan.h"
+#include "model/hparams_sources.h"
 
-#include <stdio.h>
-
-#define KEY_BYTES 128
 #define NO_LAYER UINT32_MAX
-
-static const char *key_of(const char *architecture, const char *suffix, char key[KEY_BYTES])
-{
-    snprintf(key, KEY_BYTES, "%s.%s", architecture, suffix);
-    return key;
-}
 
 /* How many layers share with the last own layer of their kind; 0 if any shares otherwise. */
 static uint32_t count_shared(const struct lckv_plan *plan)
@@ -53,7 +45,7 @@ lckv_status hparams_plan_to_metadata(const struct hparams *h, const struct lckv_
 {
     int32_t sources[PLAN_MAX_LAYERS];
     bool sliding[PLAN_MAX_LAYERS], shares = false, slides = false;
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     lckv_status status = LCKV_OK;
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         sources[i] = (int32_t)plan->layers[i].source;
@@ -62,18 +54,20 @@ lckv_status hparams_plan_to_metadata(const struct hparams *h, const struct lckv_
         slides |= plan->layers[i].windowed;
     }
     if (shares)
-        status =
-            metadata_set_i32s(metadata, key_of(architecture, "attention.kv_source_layers", key),
-                              sources, plan->n_layers);
+        status = metadata_set_i32s(metadata,
+                                   hparams_key(architecture, "attention.kv_source_layers", key),
+                                   sources, plan->n_layers);
     if (status == LCKV_OK && shares && count_shared(plan) > 0)
-        status = metadata_set_u32(metadata, key_of(architecture, "attention.shared_kv_layers", key),
-                                  count_shared(plan));
+        status =
+            metadata_set_u32(metadata, hparams_key(architecture, "attention.shared_kv_layers", key),
+                             count_shared(plan));
     if (status == LCKV_OK && slides)
-        status = metadata_set_u32(metadata, key_of(architecture, "attention.sliding_window", key),
-                                  h->sliding_window);
+        status =
+            metadata_set_u32(metadata, hparams_key(architecture, "attention.sliding_window", key),
+                             h->sliding_window);
     if (status == LCKV_OK && slides)
-        status = metadata_set_bools(metadata,
-                                    key_of(architecture, "attention.sliding_window_pattern", key),
-                                    sliding, plan->n_layers);
+        status = metadata_set_bools(
+            metadata, hparams_key(architecture, "attention.sliding_window_pattern", key), sliding,
+            plan->n_layers);
     return status;
 }

@@ -1,6 +1,6 @@
 /*
- * Reads an object of config.json that tells how a rotation is scaled: rope_scaling, rope_parameters,
- * or a part of them.
+ * Reads an object of config.json that tells how a rotation is scaled: rope_scaling,
+ * rope_parameters, or a part of them.
  */
 #include "model/hparams_sources.h"
 

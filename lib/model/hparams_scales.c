@@ -1,5 +1,6 @@
 /*
- * The scales of an architecture's recipe: under which keys files have them.
+ * The scales of an architecture's recipe: under which keys files have them. Also which other keys
+ * an architecture reads.
  */
 #include "model/hparams_sources.h"
 
@@ -9,8 +10,6 @@
 
 #include <math.h>
 #include <stdio.h>
-
-#define KEY_BYTES 128
 
 static const struct {
     const char *json, *gguf; /* the latter behind "<architecture>." */
@@ -22,6 +21,12 @@ static const struct {
     [SCALE_LOGITS] = {"logits_scaling", "logit_scale", 1},
     [SCALE_SOFTCAP] = {"final_logit_softcapping", "final_logit_softcapping", 0},
 };
+
+const char *hparams_key(const char *architecture, const char *suffix, char key[HPARAMS_KEY_BYTES])
+{
+    snprintf(key, HPARAMS_KEY_BYTES, "%s.%s", architecture, suffix);
+    return key;
+}
 
 float scale_default(enum scale scale)
 {
@@ -68,7 +73,8 @@ static bool is_among(struct text key, const char *const *keys, size_t n)
 }
 #define IS_AMONG(key, keys) is_among(key, keys, sizeof(keys) / sizeof(keys)[0])
 
-bool architecture_reads(const struct architecture *architecture, struct text key)
+bool architecture_reads(const struct architecture *architecture, enum checkpoint_kind kind,
+                        struct text key)
 {
     if ((architecture->ropes_by_window && IS_AMONG(key, window_ropes)) ||
         (architecture->scores_by_query && text_equals(key, "query_pre_attn_scalar")) ||
@@ -79,7 +85,7 @@ bool architecture_reads(const struct architecture *architecture, struct text key
         return true;
     for (int i = 0; i < SCALES; i++) {
         if ((architecture->scales & SCALE_BIT(i)) != 0 &&
-            (text_equals(key, scales[i].json) || text_equals(key, scales[i].gguf)))
+            text_equals(key, kind == CHECKPOINT_GGUF ? scales[i].gguf : scales[i].json))
             return true;
     }
     return false;
@@ -88,10 +94,10 @@ bool architecture_reads(const struct architecture *architecture, struct text key
 static lckv_status read_scale(const struct json_value *config, const struct metadata *metadata,
                               const struct hparams *h, int i, float *value)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     double number = (double)*value;
     if (config == NULL) {
-        snprintf(key, sizeof key, "%s.%s", h->architecture_name, scales[i].gguf);
+        hparams_key(h->architecture_name, scales[i].gguf, key);
         return metadata_get_f32(metadata, key, value, NULL);
     }
     lckv_status status = json_get_f64(config, "config.json", scales[i].json, &number, NULL);
@@ -100,8 +106,9 @@ static lckv_status read_scale(const struct json_value *config, const struct meta
 }
 
 /*
- * The scale of scores where files do not give it but what is in the place of head_dim. GGUF files
- * of Gemma 3 27B, the one with 62 layers, give neither; there it is hidden_size / n_heads.
+ * The scale of scores is 1 / sqrt(divisor). The divisor is query_pre_attn_scalar, or head_dim if a
+ * file does not give it; in GGUF files of Gemma 3 27B, the one with 62 layers, it is
+ * hidden_size / n_heads.
  */
 static lckv_status read_query_scale(const struct json_value *config, struct hparams *h)
 {
@@ -123,7 +130,6 @@ lckv_status hparams_read_scales(const struct json_value *config, const struct me
                                 struct hparams *h)
 {
     lckv_status status = LCKV_OK;
-    h->activation = h->architecture->activation;
     if (h->architecture->embedding_by_width)
         h->scales[SCALE_EMBEDDING] = sqrtf((float)h->hidden_size);
     if (h->architecture->scores_by_query)
@@ -142,8 +148,8 @@ lckv_status hparams_write_scales(const struct hparams *h, const char *architectu
 {
     lckv_status status = LCKV_OK;
     for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
-        char key[KEY_BYTES];
-        snprintf(key, sizeof key, "%s.%s", architecture, scales[i].gguf);
+        char key[HPARAMS_KEY_BYTES];
+        hparams_key(architecture, scales[i].gguf, key);
         if ((h->architecture->scales & SCALE_BIT(i)) != 0 &&
             h->scales[i] != scale_default((enum scale)i))
             status = metadata_set_f32(metadata, key, h->scales[i]);

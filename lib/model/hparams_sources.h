@@ -19,6 +19,11 @@ CHECKED lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hpar
 CHECKED lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *hparams,
                                         const struct remarks *remarks);
 
+#define HPARAMS_KEY_BYTES 128
+
+/* Makes the key of GGUF metadata that is "<architecture>.<suffix>", and returns it. */
+const char *hparams_key(const char *architecture, const char *suffix, char key[HPARAMS_KEY_BYTES]);
+
 /* The numbers of each layer, as files list them. */
 struct layer_lists {
     uint32_t head_dim[PLAN_MAX_LAYERS], n_kv_heads[PLAN_MAX_LAYERS];
@@ -64,8 +69,9 @@ CHECKED lckv_status hparams_expect_one(const struct json_value *object, const ch
  */
 void hparams_add_rope(struct hparams *hparams);
 
-/* Whether it computes with this key of a configuration, which other architectures do not know. */
-CHECKED bool architecture_reads(const struct architecture *architecture, struct text key);
+/* Whether it computes with this key of such a file, which other architectures do not know. */
+CHECKED bool architecture_reads(const struct architecture *architecture, enum checkpoint_kind kind,
+                                struct text key);
 
 /* Reads the scales that the architecture knows; the one or the other is NULL. */
 CHECKED lckv_status hparams_read_scales(const struct json_value *config,

@@ -5,12 +5,9 @@
 #include "model/hparams_plan.h"
 #include "model/hparams_sources.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#define KEY_BYTES 128
-
-/* Whether other layers do not rotate than those of which readers of GGUF expect it. */
+/* Whether the layers that do not rotate are others than readers of GGUF take them to be. */
 static bool rotates_otherwise(const struct hparams *h)
 {
     const uint32_t interval = h->architecture->unrotated_interval;
@@ -46,9 +43,9 @@ static lckv_status set_unrotated(const struct hparams *h, struct metadata *metad
 static lckv_status set_layers(struct metadata *metadata, const char *architecture,
                               const char *suffix, const uint32_t *values, size_t n)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     bool same = true;
-    snprintf(key, sizeof key, "%s.%s", architecture, suffix);
+    hparams_key(architecture, suffix, key);
     for (size_t i = 1; i < n; i++)
         same = same && values[i] == values[0];
     return same ? metadata_set_u32(metadata, key, values[0])
@@ -63,8 +60,8 @@ static lckv_status set_window_heads(const struct hparams *h, const char *archite
                                            "rope.dimension_count_swa"};
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char key[KEY_BYTES];
-        snprintf(key, sizeof key, "%s.%s", architecture, suffixes[i]);
+        char key[HPARAMS_KEY_BYTES];
+        hparams_key(architecture, suffixes[i], key);
         status = metadata_set_u32(metadata, key, h->ropes[1].n_rotated);
     }
     return status;
@@ -77,13 +74,13 @@ static lckv_status set_window_heads(const struct hparams *h, const char *archite
 static lckv_status set_window_rope(const struct hparams *h, const struct lckv_plan *plan,
                                    const char *architecture, struct metadata *metadata)
 {
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     bool ropes[PLAN_MAX_LAYERS], differ = false;
     for (uint32_t i = 0; i < h->n_layers; i++) {
         ropes[i] = h->layers[i].rope == 1;
         differ = differ || ropes[i] != plan->layers[i].windowed;
     }
-    snprintf(key, sizeof key, "%s.rope.freq_base_swa", architecture);
+    hparams_key(architecture, "rope.freq_base_swa", key);
     lckv_status status = metadata_set_f32(metadata, key, (float)h->ropes[1].theta);
     if (status == LCKV_OK && h->architecture->heads_by_window)
         status = set_window_heads(h, architecture, metadata);
@@ -108,17 +105,17 @@ static lckv_status set_scaling(const struct rope_hparams *rope, const char *arch
         {"rope.scaling.yarn_beta_slow", rope->beta_slow, yarn && rope->beta_slow != 1},
         {"rope.scaling.attn_factor", rope->attention_factor, rope->attention_factor != 1},
     };
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     lckv_status status = LCKV_OK;
-    snprintf(key, sizeof key, "%s.rope.scaling.type", architecture);
+    hparams_key(architecture, "rope.scaling.type", key);
     if (numbers[0].written)
         status = metadata_set_text(metadata, key, type, strlen(type));
     for (size_t i = 0; status == LCKV_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
-        snprintf(key, sizeof key, "%s.%s", architecture, numbers[i].suffix);
+        hparams_key(architecture, numbers[i].suffix, key);
         if (numbers[i].written)
             status = metadata_set_f32(metadata, key, (float)numbers[i].value);
     }
-    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", architecture);
+    hparams_key(architecture, "rope.scaling.original_context_length", key);
     return status == LCKV_OK && (yarn || rope->scaling == ROPE_SCALING_LONGROPE)
                ? metadata_set_u32(metadata, key, (uint32_t)rope->original_context)
                : status;
@@ -159,7 +156,7 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
     /* Where heads differ, all of a head is rotated; this is the size of those without a window. */
     const uint32_t head_dim =
         h->architecture->heads_by_window ? h->ropes[0].n_rotated : h->layers[0].head_dim;
-    char key[KEY_BYTES];
+    char key[HPARAMS_KEY_BYTES];
     const struct {
         const char *suffix;
         uint32_t value;
@@ -183,7 +180,7 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
     if (status == LCKV_OK && h->name.length > 0)
         status = metadata_set_text(metadata, "general.name", h->name.bytes, h->name.length);
     for (size_t i = 0; status == LCKV_OK && i < sizeof counts / sizeof counts[0]; i++) {
-        snprintf(key, sizeof key, "%s.%s", architecture, counts[i].suffix);
+        hparams_key(architecture, counts[i].suffix, key);
         status = metadata_set_u32(metadata, key, counts[i].value);
     }
     if (status == LCKV_OK)
@@ -192,16 +189,16 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
     if (status == LCKV_OK)
         status =
             set_layers(metadata, architecture, "attention.head_count_kv", n_kv_heads, h->n_layers);
-    snprintf(key, sizeof key, "%s.attention.layer_norm_rms_epsilon", architecture);
+    hparams_key(architecture, "attention.layer_norm_rms_epsilon", key);
     if (status == LCKV_OK)
         status = metadata_set_f32(metadata, key, h->rms_norm_eps);
-    snprintf(key, sizeof key, "%s.rope.freq_base", architecture);
+    hparams_key(architecture, "rope.freq_base", key);
     if (status == LCKV_OK)
         status = metadata_set_f32(metadata, key, (float)h->ropes[0].theta);
     if (status == LCKV_OK)
         status = set_scaling(&h->ropes[0], architecture, metadata);
     if (status == LCKV_OK && h->architecture->inputs_by_layer) {
-        snprintf(key, sizeof key, "%s.embedding_length_per_layer_input", architecture);
+        hparams_key(architecture, "embedding_length_per_layer_input", key);
         status = metadata_set_u32(metadata, key, h->layer_input_size);
     }
     if (status == LCKV_OK && h->architecture->ropes_by_window)

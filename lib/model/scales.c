@@ -3,8 +3,8 @@
  *
  * A scale belongs to a whole matrix, to a row, or to a block of rows and columns, whose sides are
  * powers of two (mostly 128 x 128). The shape of the scales tells which. Weights are multiplied by
- * their scales. So they are where the name says that these are inverses: it is named by whoever
- * divided by them.
+ * their scales under either name: "_scale_inv" means the inverse of what the program that made the
+ * file multiplied by.
  */
 #include "model/scales.h"
 
@@ -123,8 +123,13 @@ static lckv_status attach_beside(struct checkpoint *checkpoint, struct tensor *w
         if (beside == NULL)
             continue;
         is_scale[beside - checkpoint->tensors] = true;
-        if (names[i].role[0] == '\0')
-            found = beside;
+        if (names[i].role[0] != '\0')
+            continue;
+        if (found != NULL)
+            return tensor_set_problem(weight, &checkpoint->arena,
+                                      "F8_E4M3 with two tensors of scales, expected _scale or "
+                                      "_scale_inv, not both");
+        found = beside;
     }
     if (found != NULL)
         return attach(checkpoint, weight, found);

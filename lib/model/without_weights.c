@@ -1,5 +1,6 @@
 /*
- * Opens a model without its weights: it takes over what can be known, and keeps why the rest cannot.
+ * Opens a model without its weights: it takes over what can be known, and keeps why the rest
+ * cannot.
  */
 #include "model/without_weights.h"
 

@@ -12,7 +12,7 @@ lckv_status windows_complete(struct windows *windows)
     if (windows->context == 0) {
         if (windows->n_sinks != 0)
             return fail(LCKV_INVALID_ARGUMENT,
-                        "n_sinks is %u, but there is no context_window; give both or neither",
+                        "n_sinks is %u, but there is no context_window; give it, too",
                         windows->n_sinks);
         return LCKV_OK;
     }

@@ -180,19 +180,10 @@ static lckv_status prepare(struct generation *generation, struct lckv_sampler *s
 }
 
 /* What is generated continues a text, unless it begins one: then the space in front goes. */
-static uint32_t detokenizer_flags(const struct lckv_session *session, const lckv_token *prompt,
-                                  size_t n_prompt)
+static uint32_t detokenizer_flags(const struct tokenizer *tokenizer, lckv_token last)
 {
-    const struct lckv_model *model = session_model(session);
-    uint64_t n_held = session_n_held(session);
-    lckv_token previous = -1;
-    if (n_prompt > 0)
-        previous = prompt[n_prompt - 1];
-    else if (n_held > 0)
-        previous = session->tokens[n_held - 1];
-    return model->tokenizer != NULL && tokenizer_begins_after(model->tokenizer, previous)
-               ? 0
-               : LCKV_DETOKENIZE_CONTINUES;
+    return tokenizer != NULL && tokenizer_begins_after(tokenizer, last) ? 0
+                                                                        : LCKV_DETOKENIZE_CONTINUES;
 }
 
 lckv_status generate(struct lckv_session *session, struct lckv_sampler *sampler,
@@ -206,7 +197,7 @@ lckv_status generate(struct lckv_session *session, struct lckv_sampler *sampler,
     const struct lckv_model *model = generation.model;
     stops_init(&generation.stops, options->stops, options->n_stops, &model->allocator);
     detokenizer_init(&generation.detokenizer, model->tokenizer,
-                     detokenizer_flags(session, prompt, n_prompt), &model->allocator);
+                     detokenizer_flags(model->tokenizer, prompt[n_prompt - 1]), &model->allocator);
     lckv_status status = prepare(&generation, sampler);
     if (status == LCKV_OK)
         status = run(&generation, prompt, n_prompt);

@@ -129,6 +129,7 @@ static bool find_rank(const struct bpe *bpe, struct bpe_symbol *left,
 static uint32_t urgency_of(float score)
 {
     uint32_t bits;
+    score += 0.0f; /* makes -0, the first score that SentencePiece gives, equal to 0 */
     memcpy(&bits, &score, sizeof bits);
     return (bits & 0x80000000u) != 0 ? bits : ~bits & 0x7FFFFFFFu;
 }

@@ -12,9 +12,7 @@
 
 /* The text of a conversation, as far as it has been written. */
 struct written {
-    const lckv_allocator *allocator;
-    char *bytes;
-    size_t length, capacity;
+    struct text_buffer text;
     struct text_part *parts;
     size_t n_parts, parts_capacity;
 };
@@ -22,20 +20,14 @@ struct written {
 static lckv_status write(void *context, struct text text, bool is_message)
 {
     struct written *written = context;
-    size_t length;
-    if (!checked_add(written->length, text.length, &length))
-        return fail(LCKV_INVALID_ARGUMENT, "the messages are longer than memory");
-    lckv_status status = memory_grow(written->allocator, &written->bytes, &written->capacity,
-                                     length, 1, "a conversation");
+    lckv_status status = text_buffer_append(&written->text, text.bytes, text.length);
     size_t n_parts = written->n_parts;
     bool is_new = n_parts == 0 || written->parts[n_parts - 1].is_plain != is_message;
     if (status == LCKV_OK && is_new)
-        status = memory_grow(written->allocator, &written->parts, &written->parts_capacity,
+        status = memory_grow(written->text.allocator, &written->parts, &written->parts_capacity,
                              n_parts + 1, sizeof written->parts[0], "a conversation");
     if (status != LCKV_OK)
         return status;
-    memcpy(written->bytes + written->length, text.bytes, text.length);
-    written->length = length;
     if (is_new)
         written->parts[written->n_parts++] = (struct text_part){0, is_message};
     written->parts[written->n_parts - 1].length += text.length;
@@ -44,9 +36,9 @@ static lckv_status write(void *context, struct text text, bool is_message)
 
 static void written_release(struct written *written)
 {
-    memory_free(written->allocator, written->bytes, written->capacity, 1);
-    memory_free(written->allocator, written->parts, written->parts_capacity,
+    memory_free(written->text.allocator, written->parts, written->parts_capacity,
                 sizeof written->parts[0]);
+    text_buffer_release(&written->text);
 }
 
 /*
@@ -92,13 +84,6 @@ static lckv_status run(const struct tokenizer *tokenizer, const struct chat *cha
     struct text source = tokenizer_chat_template(tokenizer);
     if (source.length == 0)
         return fail(LCKV_UNSUPPORTED, "the model has no chat template");
-    for (size_t i = 0; i < chat->n_messages; i++) {
-        size_t offset = i * chat->stride;
-        lckv_status status = check_role(
-            tokenizer, (const void *)((const unsigned char *)chat->messages + offset), i);
-        if (status != LCKV_OK)
-            return status;
-    }
     const struct template_input input = {
         .messages = chat->messages,
         .stride = chat->stride,
@@ -109,7 +94,12 @@ static lckv_status run(const struct tokenizer *tokenizer, const struct chat *cha
         .pad = special_text(tokenizer, LCKV_SPECIAL_PADDING),
         .date = template_today(),
     };
-    return template_run(source, &input, written->allocator, write, written);
+    for (size_t i = 0; i < chat->n_messages; i++) {
+        lckv_status status = check_role(tokenizer, template_message(&input, i), i);
+        if (status != LCKV_OK)
+            return status;
+    }
+    return template_run(source, &input, written->text.allocator, write, written);
 }
 
 static lckv_status write_conversation(const struct tokenizer *tokenizer, const struct chat *chat,
@@ -127,15 +117,15 @@ static lckv_status write_conversation(const struct tokenizer *tokenizer, const s
 lckv_status chat_format(const struct tokenizer *tokenizer, const struct chat *chat, char *buffer,
                         size_t capacity, size_t *length)
 {
-    struct written written = {.allocator = &tokenizer->arena.allocator};
+    struct written written = {.text.allocator = &tokenizer->arena.allocator};
     lckv_status status = write_conversation(tokenizer, chat, &written);
     if (status == LCKV_OK) {
-        *length = written.length;
-        if (written.length > capacity)
+        *length = written.text.length;
+        if (*length > capacity)
             status = fail(LCKV_BUFFER_TOO_SMALL, "the conversation has %zu bytes, the buffer %zu",
-                          written.length, capacity);
-        else if (written.length > 0)
-            memcpy(buffer, written.bytes, written.length);
+                          *length, capacity);
+        else if (*length > 0)
+            memcpy(buffer, written.text.bytes, *length);
     }
     written_release(&written);
     return status;
@@ -144,11 +134,12 @@ lckv_status chat_format(const struct tokenizer *tokenizer, const struct chat *ch
 lckv_status chat_tokenize(const struct tokenizer *tokenizer, const struct chat *chat,
                           lckv_token *tokens, size_t capacity, size_t *n_tokens)
 {
-    struct written written = {.allocator = &tokenizer->arena.allocator};
+    struct written written = {.text.allocator = &tokenizer->arena.allocator};
     lckv_status status = write_conversation(tokenizer, chat, &written);
     if (status == LCKV_OK)
-        status = tokenizer_encode_parts(tokenizer, written.bytes, written.parts, written.n_parts,
-                                        LCKV_TOKENIZE_NO_BOS, tokens, capacity, n_tokens);
+        status =
+            tokenizer_encode_parts(tokenizer, written.text.bytes, written.parts, written.n_parts,
+                                   LCKV_TOKENIZE_NO_BOS, tokens, capacity, n_tokens);
     written_release(&written);
     return status;
 }

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-/* Offsets in a word have 32 bits, and so have PCRE2's step counts. */
+/* Offsets in a word have 32 bits, and spacing_apply may make a text three times as long. */
 #define MAX_TEXT (1u << 30)
 
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */

@@ -27,13 +27,28 @@ void code_points_release(struct code_points *points)
                 sizeof points->characters[0]);
 }
 
+/*
+ * Whether the normal form of a character may begin with a combining mark. A few characters that are
+ * no such marks by themselves, such as U+0F73, decompose into some.
+ */
+static bool gives_marks(int32_t character)
+{
+    const utf8proc_property_t *property = utf8proc_get_property(character);
+    int32_t first;
+    if (property->combining_class != 0 || property->decomp_seqindex == UINT16_MAX)
+        return property->combining_class != 0;
+    utf8proc_ssize_t n =
+        utf8proc_decompose_char(character, &first, 1, options[NORMAL_FORM_KD], NULL);
+    return n > 0 && utf8proc_get_property(first)->combining_class != 0;
+}
+
 /* ASCII characters never compose with what is before them, so a part ends before one. */
 size_t normal_form_part(const char *text, size_t length)
 {
     size_t at = 0, n_marks = 0, n;
     while (at < length && (at == 0 || (uint8_t)text[at] >= 0x80)) {
         int32_t character = unicode_character(text + at, length - at, &n);
-        n_marks = utf8proc_get_property(character)->combining_class != 0 ? n_marks + 1 : 0;
+        n_marks = gives_marks(character) ? n_marks + 1 : 0;
         if (n_marks > MAX_MARKS)
             break;
         at += n;

@@ -32,7 +32,7 @@ static int compare(const void *a, const void *b)
 }
 
 static lckv_status list_entries(struct building *building, const struct vocabulary *vocabulary,
-                                prefix_tree_choice choice, struct arena *scratch, size_t *count)
+                                struct arena *scratch, size_t *count)
 {
     lckv_status status = arena_alloc(scratch, vocabulary->n_tokens, sizeof building->entries[0],
                                      "the spellings of a vocabulary", &building->entries);
@@ -41,7 +41,7 @@ static lckv_status list_entries(struct building *building, const struct vocabula
     *count = 0;
     for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
         const struct vocabulary_token *token = &vocabulary->tokens[id];
-        if (choice(token) && token->spelling.length > 0)
+        if (vocabulary_weighs(token) && token->spelling.length > 0)
             building->entries[(*count)++] = (struct entry){token->spelling, (lckv_token)id};
     }
     order_sort(building->entries, *count, sizeof building->entries[0], compare);
@@ -88,10 +88,10 @@ static void finish_node(struct building *building, uint32_t node)
 }
 
 static lckv_status build(struct building *building, const struct vocabulary *vocabulary,
-                         prefix_tree_choice choice, struct arena *scratch)
+                         struct arena *scratch)
 {
     size_t count = 0;
-    lckv_status status = list_entries(building, vocabulary, choice, scratch, &count);
+    lckv_status status = list_entries(building, vocabulary, scratch, &count);
     if (status != LCKV_OK)
         return status;
     size_t n_nodes = count_nodes(building->entries, count);
@@ -111,14 +111,13 @@ static lckv_status build(struct building *building, const struct vocabulary *voc
     return LCKV_OK;
 }
 
-lckv_status prefix_tree_init(struct prefix_tree *tree, const struct vocabulary *vocabulary,
-                             prefix_tree_choice choice)
+lckv_status prefix_tree_init(struct prefix_tree *tree, const struct vocabulary *vocabulary)
 {
     struct arena scratch;
     *tree = (struct prefix_tree){.nodes = NULL};
     arena_init(&scratch, &vocabulary->arena->allocator);
     struct building building = {.tree = tree};
-    lckv_status status = build(&building, vocabulary, choice, &scratch);
+    lckv_status status = build(&building, vocabulary, &scratch);
     arena_release(&scratch);
     return status;
 }

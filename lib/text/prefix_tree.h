@@ -1,6 +1,6 @@
 /*
- * A prefix tree over the spellings of a vocabulary: it tells which tokens begin at a place in a
- * text, a byte at a time.
+ * A prefix tree over the spellings of the tokens that are weighed (vocabulary.h): it tells which of
+ * them begin at a place in a text, a byte at a time.
  */
 #ifndef LCKV_TEXT_PREFIX_TREE_H
 #define LCKV_TEXT_PREFIX_TREE_H
@@ -19,12 +19,8 @@ struct prefix_tree {
     uint32_t roots[256];       /* the node after one byte; 0: none */
 };
 
-/* Whether a token is to be in the tree. */
-typedef bool (*prefix_tree_choice)(const struct vocabulary_token *token);
-
 /* Of tokens with one spelling the first counts. The tree lies in the vocabulary's arena. */
-CHECKED lckv_status prefix_tree_init(struct prefix_tree *tree, const struct vocabulary *vocabulary,
-                                     prefix_tree_choice choice);
+CHECKED lckv_status prefix_tree_init(struct prefix_tree *tree, const struct vocabulary *vocabulary);
 
 /* The node that a byte leads to from `node`, or 0. From the root take roots[byte]. */
 static inline uint32_t prefix_tree_next(const struct prefix_tree *tree, uint32_t node, uint8_t byte)

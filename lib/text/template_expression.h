@@ -51,8 +51,8 @@ CHECKED lckv_status expression_value(struct expression *expression, struct value
 CHECKED lckv_status expression_unconditional(struct expression *expression, struct value *value);
 
 /*
- * Reads (a, b) behind a name and gives the values. What stands behind the last place of `arguments`
- * is refused.
+ * Reads (a, b) behind a name and gives the values. More than TEMPLATE_MAX_ARGUMENTS of them are
+ * refused.
  */
 #define TEMPLATE_MAX_ARGUMENTS 3
 struct arguments {

@@ -168,7 +168,7 @@ static lckv_status filter(struct expression *e, struct value *value)
 static bool is_iterable(const struct value *value)
 {
     return value->kind == VALUE_TEXT || value->kind == VALUE_MESSAGES ||
-           value->kind == VALUE_MESSAGE || value->kind == VALUE_PARTS;
+           value->kind == VALUE_MESSAGE;
 }
 
 /* Reads is [not] defined, undefined, none, string, true, false, mapping, iterable or sequence. */

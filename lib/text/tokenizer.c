@@ -92,7 +92,9 @@ static lckv_status read_parts(struct tokenizer *tokenizer, const struct checkpoi
     if (status == LCKV_OK) {
         status = list_special_tokens(tokenizer);
         if (status != LCKV_OK && checkpoint->kind != CHECKPOINT_GGUF)
-            fail_in(status, "tokenizer.json: added_tokens");
+            fail_in(status, "%s",
+                    checkpoint->tokenizer.length > 0 ? "tokenizer.json: added_tokens"
+                                                     : "tokenizer.model");
     }
     for (size_t i = 0; i < N_SPECIALS; i++)
         tokenizer->names_special[i] = tokenizer->ids.special[i] >= 0;

@@ -246,9 +246,5 @@ lckv_status tokenizer_read_metadata(struct tokenizer *tokenizer, const struct me
         status = tokenizer_read_scores(tokenizer, metadata, model);
     if (status == LCKV_OK)
         status = metadata_get_text(metadata, KEY_CHAT_TEMPLATE, &chat_template, NULL);
-    if (status != LCKV_OK)
-        return status;
-    tokenizer->chat_template.length = chat_template.length;
-    return arena_copy(&tokenizer->arena, chat_template.bytes, chat_template.length,
-                      &tokenizer->chat_template.bytes);
+    return status == LCKV_OK ? tokenizer_set_chat_template(tokenizer, chat_template) : status;
 }

@@ -144,19 +144,6 @@ static lckv_status strip_behind(struct tokenizer *tokenizer, const struct metada
     return LCKV_OK;
 }
 
-static lckv_status read_unknown(struct tokenizer *tokenizer, const struct metadata *metadata)
-{
-    uint32_t id = (uint32_t)tokenizer->ids.special[LCKV_SPECIAL_UNKNOWN];
-    lckv_status status = metadata_get_u32(metadata, KEY_UNKNOWN_BYTE, &id, NULL);
-    if (status != LCKV_OK)
-        return status;
-    if (id != UINT32_MAX && id >= tokenizer->vocabulary.n_tokens)
-        return fail(LCKV_BAD_FORMAT, "%s is %" PRIu32 ", expected less than %" PRIu32,
-                    KEY_UNKNOWN_BYTE, id, tokenizer->vocabulary.n_tokens);
-    tokenizer->bpe.unknown = (lckv_token)id;
-    return LCKV_OK;
-}
-
 static lckv_status read_unknown_score(struct tokenizer *tokenizer, const struct metadata *metadata)
 {
     const struct metadata_value *value = metadata_find(metadata, KEY_UNKNOWN_SCORE);
@@ -182,8 +169,8 @@ lckv_status tokenizer_read_scores(struct tokenizer *tokenizer, const struct meta
     }
     if (status == LCKV_OK)
         status = strip_behind(tokenizer, metadata);
-    if (status == LCKV_OK)
-        status = read_unknown(tokenizer, metadata);
+    if (metadata_find(metadata, KEY_UNKNOWN_BYTE) == NULL)
+        tokenizer->bpe.unknown = tokenizer->ids.special[LCKV_SPECIAL_UNKNOWN];
     if (status == LCKV_OK && (tokenizer->is_unigram || tokenizer->bpe.by_score)) {
         status = vocabulary_add_scores(&tokenizer->vocabulary);
         if (status == LCKV_OK)

@@ -147,10 +147,14 @@ static lckv_status read_prepend(struct steps *steps, const struct json_value *st
 typedef lckv_status (*step_function)(struct steps *steps, const struct json_value *step);
 
 static lckv_status read_list(struct steps *steps, const struct json_value *step, const char *what,
-                             const char *list, step_function read)
+                             const char *known, const char *list, step_function read)
 {
     const struct json_value *items = NULL;
-    lckv_status status = json_get_array(step, what, list, &items);
+    lckv_status status = tokenizer_check_members(step, what, known);
+    if (status == LCKV_OK)
+        status = json_get_array(step, what, list, &items);
+    if (status == LCKV_OK && items == NULL)
+        return fail(LCKV_BAD_FORMAT, "%s: %s is missing, expected an array", what, list);
     for (const struct json_value *item = json_first(items); status == LCKV_OK && item != NULL;
          item = json_next(items, item))
         status = read(steps, item);
@@ -164,7 +168,8 @@ static lckv_status read_normalizer(struct steps *steps, const struct json_value 
     if (status != LCKV_OK)
         return status;
     if (text_equals(type, "Sequence"))
-        return read_list(steps, step, NORMALIZER, "normalizers", read_normalizer);
+        return read_list(steps, step, NORMALIZER, "type normalizers", "normalizers",
+                         read_normalizer);
     if (text_equals(type, "Replace"))
         return read_replace(steps, step, type);
     if (text_equals(type, "Prepend"))
@@ -249,16 +254,18 @@ static lckv_status read_pretokenizer(struct steps *steps, const struct json_valu
     if (status != LCKV_OK)
         return status;
     if (text_equals(type, "Sequence"))
-        return read_list(steps, step, PRETOKENIZER, "pretokenizers", read_pretokenizer);
+        return read_list(steps, step, PRETOKENIZER, "type pretokenizers", "pretokenizers",
+                         read_pretokenizer);
     if (text_equals(type, "Metaspace"))
         return read_metaspace(steps, step);
     if (text_equals(type, "WhitespaceSplit") && !steps->marked) {
         steps->white = steps->tokenizer->spacing.white = true;
-        return LCKV_OK;
+        return tokenizer_check_members(step, PRETOKENIZER ": WhitespaceSplit", "type");
     }
     /* Gemma's files split at spaces when there are none any more. */
     if (text_equals(type, "Split") && steps->marked && pattern_is(step, "String", " "))
-        return LCKV_OK;
+        return tokenizer_check_members(step, PRETOKENIZER ": Split",
+                                       "type pattern behavior invert");
     return tokenizer_refuse_kind(PRETOKENIZER ": together with U+2581", type);
 }
 
@@ -291,9 +298,9 @@ static lckv_status read_decoder(struct steps *steps, const struct json_value *st
     if (status != LCKV_OK)
         return status;
     if (text_equals(type, "Sequence"))
-        return read_list(steps, step, DECODER, "decoders", read_decoder);
+        return read_list(steps, step, DECODER, "type decoders", "decoders", read_decoder);
     if (text_equals(type, "ByteFallback") || text_equals(type, "Fuse"))
-        return LCKV_OK;
+        return tokenizer_check_members(step, DECODER, "type");
     if (text_equals(type, "Strip"))
         return read_strip_decoder(steps, step);
     if (text_equals(type, "Metaspace")) {
@@ -306,7 +313,7 @@ static lckv_status read_decoder(struct steps *steps, const struct json_value *st
     const struct json_value *content = json_find(step, "content");
     if (text_equals(type, "Replace") && pattern_is(step, "String", METASPACE) &&
         json_is(content, JSON_STRING) && text_equals(json_text(content), " "))
-        return LCKV_OK;
+        return tokenizer_check_members(step, DECODER ": Replace", "type pattern content");
     return tokenizer_refuse_kind(DECODER ": together with U+2581", type);
 }
 

@@ -23,11 +23,6 @@ struct unigram_node {
     lckv_token token; /* -1: a character without one */
 };
 
-static bool is_weighed(const struct vocabulary_token *token)
-{
-    return token->type == LCKV_TOKEN_NORMAL || (token->flags & TOKEN_WEIGHED) != 0;
-}
-
 static double add(const struct unigram *unigram, double a, double b)
 {
     return unigram->single ? (float)a + (float)b : a + b;
@@ -45,7 +40,7 @@ lckv_status unigram_init(struct unigram *unigram, const struct vocabulary *vocab
     }
     unigram->unknown_score = add(unigram, isinf(smallest) ? 0 : smallest, -UNIGRAM_UNKNOWN_PENALTY);
     lckv_status status = vocabulary_check_pieces(vocabulary);
-    return status == LCKV_OK ? prefix_tree_init(&unigram->tree, vocabulary, is_weighed) : status;
+    return status == LCKV_OK ? prefix_tree_init(&unigram->tree, vocabulary) : status;
 }
 
 void unigram_workspace_release(struct unigram_workspace *workspace)

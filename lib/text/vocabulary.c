@@ -166,12 +166,16 @@ lckv_status vocabulary_set_score(struct vocabulary *vocabulary, uint32_t id, dou
     return LCKV_OK;
 }
 
+bool vocabulary_weighs(const struct vocabulary_token *token)
+{
+    return token->type == LCKV_TOKEN_NORMAL || (token->flags & TOKEN_WEIGHED) != 0;
+}
+
 lckv_status vocabulary_check_pieces(const struct vocabulary *vocabulary)
 {
     for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
         const struct vocabulary_token *token = &vocabulary->tokens[id];
-        bool counts = token->type == LCKV_TOKEN_NORMAL || (token->flags & TOKEN_WEIGHED) != 0;
-        if (counts && token->spelling.length > VOCABULARY_MAX_PIECE)
+        if (vocabulary_weighs(token) && token->spelling.length > VOCABULARY_MAX_PIECE)
             return fail(LCKV_UNSUPPORTED, "token %" PRIu32 " has %zu bytes, expected at most %d",
                         id, token->spelling.length, VOCABULARY_MAX_PIECE);
     }

@@ -66,9 +66,12 @@ CHECKED lckv_status vocabulary_spell_hole(struct arena *arena, uint32_t id, stru
 CHECKED lckv_status vocabulary_add_scores(struct vocabulary *vocabulary);
 CHECKED lckv_status vocabulary_set_score(struct vocabulary *vocabulary, uint32_t id, double score);
 
+/* Whether the score of a token is weighed against those of others. */
+CHECKED bool vocabulary_weighs(const struct vocabulary_token *token);
+
 /*
- * LCKV_UNSUPPORTED if a normal token has more than VOCABULARY_MAX_PIECE bytes, for vocabularies
- * whose scores decide.
+ * LCKV_UNSUPPORTED if a token that is weighed has more than VOCABULARY_MAX_PIECE bytes, for
+ * vocabularies whose scores decide.
  */
 CHECKED lckv_status vocabulary_check_pieces(const struct vocabulary *vocabulary);
 

@@ -56,10 +56,45 @@ static inline void assert_alike(lckv_session *a, lckv_cache *cache_a, lckv_sessi
     ck_assert_ok(lckv_session_truncate(b, n_a));
 }
 
+static inline uint64_t pages_in_use(lckv_cache *cache)
+{
+    lckv_cache_stats stats = stats_of(cache);
+    return stats.n_pages - stats.n_pages_free;
+}
+
 static inline void release_all(lckv_session **sessions, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         lckv_session_release(sessions[i]);
+}
+
+/* Saves n sessions and restores them, with as many pages in use if these are of the same size. */
+static inline void save_and_restore(lckv_session **sessions, lckv_cache *from,
+                                    lckv_session **restored, lckv_cache *to, size_t n)
+{
+    struct bytes bytes = save(sessions, n);
+    restore(to, &bytes, restored, n);
+    if (stats_of(from).page_positions == stats_of(to).page_positions)
+        ck_assert_uint_eq(pages_in_use(from), pages_in_use(to));
+    free(bytes.data);
+}
+
+/*
+ * Each of the restored sessions goes on as its original does, twice, so that it writes to pages
+ * that others hold, and harms none. Then all are released, and so are all pages that they shared.
+ */
+static inline void go_on_and_release(lckv_session **sessions, lckv_cache *from,
+                                     lckv_session **restored, lckv_cache *to, size_t n,
+                                     void (*assert_on_alike)(lckv_session *, lckv_cache *,
+                                                             lckv_session *, lckv_cache *))
+{
+    for (size_t i = 0; i < 2 * n; i++)
+        assert_on_alike(sessions[i % n], from, restored[i % n], to);
+    release_all(sessions, n);
+    release_all(restored, n);
+    ck_assert_uint_eq(pages_in_use(to), 0);
+    lckv_cache_release(from);
+    lckv_cache_release(to);
 }
 
 #endif

@@ -6,12 +6,6 @@
 
 static const uint32_t page_sizes[] = {16, 64, 48, 1024};
 
-static uint64_t pages_in_use(lckv_cache *cache)
-{
-    lckv_cache_stats stats = stats_of(cache);
-    return stats.n_pages - stats.n_pages_free;
-}
-
 /* _i: a model and two page sizes. */
 START_TEST(a_restored_session_goes_on_bit_for_bit)
 {
@@ -139,23 +133,11 @@ START_TEST(sessions_share_again_what_they_shared)
     lckv_model *model = open_golden(UPWARD, 0);
     lckv_cache *from = make_paged(model, size_from), *to = make_paged(model, size_to);
     make_family(from, family);
-    struct bytes bytes = save(family, FAMILY);
-    restore(to, &bytes, restored, FAMILY);
-    if (size_from == size_to)
-        ck_assert_uint_eq(pages_in_use(from), pages_in_use(to));
+    save_and_restore(family, from, restored, to, FAMILY);
     if (size_from == 64 && size_to == 16) /* four small pages for each, but no empty ones */
         ck_assert_uint_le(pages_in_use(to), 4 * pages_in_use(from));
-    for (int i = 0; i < FAMILY; i++) /* each writes to pages that others hold, and harms none */
-        assert_alike(family[i], from, restored[i], to);
-    for (int i = 0; i < FAMILY; i++)
-        assert_alike(family[i], from, restored[i], to);
-    release_all(family, FAMILY);
-    release_all(restored, FAMILY);
-    ck_assert_uint_eq(pages_in_use(to), 0);
-    lckv_cache_release(from);
-    lckv_cache_release(to);
+    go_on_and_release(family, from, restored, to, FAMILY, assert_alike);
     lckv_model_release(model);
-    free(bytes.data);
 }
 END_TEST
 

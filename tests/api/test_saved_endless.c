@@ -60,12 +60,6 @@ static uint64_t min_length_of(lckv_session *session)
     return length;
 }
 
-static uint64_t pages_in_use(lckv_cache *cache)
-{
-    lckv_cache_stats stats = stats_of(cache);
-    return stats.n_pages - stats.n_pages_free;
-}
-
 /* Both sessions hold these tokens, or both have forgotten one of them. */
 static void assert_same_tokens(lckv_session *a, lckv_session *b, uint64_t begin, uint64_t end)
 {
@@ -184,23 +178,11 @@ START_TEST(sessions_share_again_what_they_shared)
     lckv_cache *from = make_endless(model, size_from, ROLLBACK),
                *to = make_endless(model, size_to, ROLLBACK);
     make_family(from, family);
-    struct bytes bytes = save(family, FAMILY);
-    restore(to, &bytes, restored, FAMILY);
-    if (size_from == size_to)
-        ck_assert_uint_eq(pages_in_use(from), pages_in_use(to));
+    save_and_restore(family, from, restored, to, FAMILY);
     for (int i = 0; i < FAMILY; i++)
         assert_same(family[i], restored[i]);
-    for (int i = 0; i < FAMILY; i++) /* each writes to pages that others hold, and harms none */
-        assert_go_on_alike(family[i], from, restored[i], to);
-    for (int i = 0; i < FAMILY; i++)
-        assert_go_on_alike(family[i], from, restored[i], to);
-    release_all(family, FAMILY);
-    release_all(restored, FAMILY);
-    ck_assert_uint_eq(pages_in_use(to), 0);
-    lckv_cache_release(from);
-    lckv_cache_release(to);
+    go_on_and_release(family, from, restored, to, FAMILY, assert_go_on_alike);
     lckv_model_release(model);
-    free(bytes.data);
 }
 END_TEST
 

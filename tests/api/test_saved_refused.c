@@ -142,6 +142,51 @@ START_TEST(fingerprints_belong_to_the_numbers)
 }
 END_TEST
 
+static const char *const scales[] = {"\"logits_scaling\"", "\"residual_multiplier\"",
+                                     "\"embedding_multiplier\""};
+
+static void set_number(char *config, const char *key, char digit)
+{
+    char *value = strstr(config, key);
+    ck_assert_ptr_nonnull(value);
+    value = strchr(value, ':') + 1;
+    memset(value, ' ', strcspn(value, ","));
+    *value = digit;
+}
+
+/* The fingerprint of the granite model if one of its scales is that digit, and the others are 1. */
+static uint64_t fingerprint_with(size_t scale, char digit)
+{
+    char *config = read_whole("tests/data/architectures/granite/config.json", NULL);
+    size_t length;
+    char *weights = read_whole("tests/data/architectures/granite/model.safetensors", &length);
+    for (size_t i = 0; i < COUNT(scales); i++)
+        set_number(config, scales[i], i == scale ? digit : '1');
+    folder_write_text("config.json", config);
+    folder_write("model.safetensors", weights, length);
+    lckv_model *model;
+    const lckv_model_options options = {.size = sizeof options};
+    ck_assert_ok(lckv_model_open(folder, &options, &model));
+    const uint64_t fingerprint = fingerprint_of(model);
+    lckv_model_release(model);
+    free(weights);
+    free(config);
+    return fingerprint;
+}
+
+/* The same number means something else in the place of another scale. */
+START_TEST(fingerprints_tell_scales_apart)
+{
+    uint64_t of_two[COUNT(scales)];
+    for (size_t i = 0; i < COUNT(scales); i++) {
+        of_two[i] = fingerprint_with(i, '2');
+        ck_assert_uint_ne(fingerprint_with(i, '4'), of_two[i]);
+        for (size_t j = 0; j < i; j++)
+            ck_assert_uint_ne(of_two[i], of_two[j]);
+    }
+}
+END_TEST
+
 /* ---- Damage ---- */
 
 /* Two sessions that share pages, and a note. */
@@ -309,6 +354,7 @@ static void add_all(Suite *suite)
     tcase = tcase_create("fingerprints");
     tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_add_test(tcase, fingerprints_belong_to_the_numbers);
+    tcase_add_test(tcase, fingerprints_tell_scales_apart);
     suite_add_tcase(suite, tcase);
 }
 

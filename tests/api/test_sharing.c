@@ -415,22 +415,38 @@ START_TEST(many_sessions_share_one_copy_of_a_prefix)
 }
 END_TEST
 
+/*
+ * A cache whose budget pays for the pages of options->n_tokens tokens and for `beyond` bytes of
+ * tables; the options get the budget.
+ */
+static lckv_cache *budgeted(const lckv_model *model, lckv_cache_options *options, uint64_t beyond)
+{
+    lckv_cache *cache = paged(model, *options);
+    const lckv_cache_stats stats = stats_of(cache);
+    lckv_cache_release(cache);
+    options->n_tokens = 0;
+    options->budget_bytes = stats.scratch_bytes + stats.page_bytes_total + beyond;
+    return paged(model, *options);
+}
+
+static lckv_session *begin_text(lckv_cache *cache, const lckv_token *text, size_t n)
+{
+    lckv_session *session = make_session(cache);
+    const lckv_item item = {.session = session, .tokens = text, .n_tokens = n};
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    return session;
+}
+
 /* Tables of sessions that share pages are paid for with pages that nobody holds. */
 START_TEST(tables_of_forks_stay_in_the_budget)
 {
     enum { N = 200 };
     lckv_model *model = open_one(0);
     lckv_cache_options options = {.n_tokens = 4096, .max_sessions = N, .max_rows = 16};
-    lckv_cache *cache = paged(model, options);
-    lckv_cache_stats stats = stats_of(cache);
-    lckv_cache_release(cache);
-    options.n_tokens = 0;
-    options.budget_bytes = stats.scratch_bytes + stats.page_bytes_total + 100000;
-    cache = paged(model, options);
-    lckv_session *sessions[N] = {make_session(cache)};
-    static lckv_token text[2000];
-    lckv_item item = {.session = sessions[0], .tokens = text, .n_tokens = COUNT(text)};
-    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    lckv_cache *cache = budgeted(model, &options, 100000);
+    static const lckv_token text[2000];
+    lckv_session *sessions[N] = {begin_text(cache, text, COUNT(text))};
+    lckv_cache_stats stats;
     const uint64_t before = free_pages(cache);
     size_t n = 1;
     for (lckv_status status = LCKV_OK; status == LCKV_OK && n < N; n += status == LCKV_OK) {
@@ -460,18 +476,11 @@ START_TEST(sessions_without_tokens_stay_in_the_budget)
     enum { MOST = 4000 };
     lckv_model *model = open_one(0);
     lckv_cache_options options = {.n_tokens = 4096, .max_sessions = MOST, .max_rows = 16};
-    lckv_cache *cache = paged(model, options);
-    lckv_cache_stats stats = stats_of(cache);
-    lckv_cache_release(cache);
-    options.n_tokens = 0;
-    options.budget_bytes = stats.scratch_bytes + stats.page_bytes_total + 2000000;
-    cache = paged(model, options);
+    lckv_cache *cache = budgeted(model, &options, 2000000);
     static lckv_session *sessions[MOST];
-    static lckv_token text[2000];
-    sessions[0] = make_session(cache);
-    lckv_item item = {.session = sessions[0], .tokens = text, .n_tokens = COUNT(text)};
-    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
-    stats = stats_of(cache);
+    static const lckv_token text[2000];
+    sessions[0] = begin_text(cache, text, COUNT(text));
+    lckv_cache_stats stats = stats_of(cache);
     const uint64_t pages_in_use = stats.n_pages - stats.n_pages_free;
     size_t n = 1;
     while (lckv_session_fork(sessions[0], &sessions[n]) == LCKV_OK)
@@ -503,21 +512,14 @@ START_TEST(a_kept_session_lives_on_where_there_is_no_room_for_two)
         open_model("tests/data/goldens/" UPWARD,
                    (lckv_model_options){.gemm = LCKV_GEMM_OWN, .allocator = &allocator});
     lckv_cache_options options = {.n_tokens = 2 * LONG, .max_sessions = N, .max_rows = 16};
-    lckv_cache *cache = paged(model, options);
-    lckv_cache_stats stats = stats_of(cache);
-    lckv_cache_release(cache);
-    options.n_tokens = 0;
-    options.budget_bytes = stats.scratch_bytes + stats.page_bytes_total + 400000;
-    cache = paged(model, options);
+    lckv_cache *cache = budgeted(model, &options, 400000);
     static lckv_token text[2][LONG];
     lckv_session *sessions[N];
     size_t n, n_reused = 0;
     for (size_t i = 0; i < LONG; i++)
         text[1][i] = 7;
     for (size_t i = 0; i < 2; i++) { /* one to be kept, and one to be forked */
-        sessions[0] = make_session(cache);
-        lckv_item item = {.session = sessions[0], .tokens = text[i], .n_tokens = LONG};
-        ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+        sessions[0] = begin_text(cache, text[i], LONG);
         if (i == 0)
             lckv_session_release(sessions[0]);
     }
@@ -534,7 +536,7 @@ START_TEST(a_kept_session_lives_on_where_there_is_no_room_for_two)
     lckv_item item = {.session = sessions[n], .tokens = text[0], .n_tokens = 1};
     ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
     lckv_session_release(sessions[n]);
-    stats = stats_of(cache);
+    const lckv_cache_stats stats = stats_of(cache);
     ck_assert_uint_eq(stats.n_pages_free, stats.n_pages);
     lckv_cache_release(cache);
     lckv_model_release(model);

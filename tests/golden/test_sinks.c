@@ -4,13 +4,8 @@
  * (tests/data/goldens/make_sinks.py). The tests run under the kernel set that LCKV_CPU names. Uses
  * the public header only.
  */
-#include "safetensors.h"
-#include "sessions.h"
+#include "feeding.h"
 
-#include <math.h>
-#include <stdio.h>
-
-#define TOLERANCE 5e-4
 #define N_TOKENS 160
 #define MOST_VOCAB 160
 
@@ -25,13 +20,6 @@ struct text {
     const int32_t (*windows)[2]; /* pairs of context_window and n_sinks */
     size_t n_windows, n_vocab;
     lckv_model *model;
-};
-
-/* How the text is fed, in calls of `chunk` tokens. */
-struct feeding {
-    size_t chunk;
-    lckv_prefill prefill;
-    uint32_t page_positions, rollback, max_rows, n_threads; /* 0: the default */
 };
 
 static struct text open_text(int i, lckv_precision precision)
@@ -58,55 +46,25 @@ static void close_text(struct text *text)
 
 /*
  * Computes the logits of all tokens, [N_TOKENS, n_vocab], in context window number `window`, or
- * without one if that is n_windows. The cache has room for no more than the text.
+ * without one if that is n_windows.
  */
 static void feed(const struct text *text, size_t window, struct feeding feeding, float *logits)
 {
-    lckv_cache_options cache_options = {.n_tokens = N_TOKENS,
-                                        .max_sessions = 1,
-                                        .kv_dtype = LCKV_DTYPE_F32,
-                                        .page_positions = feeding.page_positions,
-                                        .n_threads = feeding.n_threads,
-                                        .max_rows = feeding.max_rows,
-                                        .rollback = feeding.rollback};
     if (window < text->n_windows) {
-        cache_options.context_window = (uint32_t)text->windows[window][0];
-        cache_options.n_sinks = (uint32_t)text->windows[window][1];
+        feeding.context_window = (uint32_t)text->windows[window][0];
+        feeding.n_sinks = (uint32_t)text->windows[window][1];
     }
-    lckv_evaluate_options options = {.size = sizeof options, .prefill = feeding.prefill};
-    if (feeding.prefill == LCKV_PREFILL_ITERATED)
-        options.forward_passes = 3, options.backward_passes = 2;
-    lckv_cache *cache = make_cache(text->model, cache_options);
-    lckv_session *session = make_session(cache);
-    for (size_t at = 0; at < N_TOKENS; at += feeding.chunk) {
-        size_t n = at + feeding.chunk < N_TOKENS ? feeding.chunk : N_TOKENS - at;
-        lckv_item item =
-            make_item(session, text->tokens + at, n, logits + at * text->n_vocab, text->n_vocab);
-        ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
-    }
-    lckv_session_release(session);
-    lckv_cache_release(cache);
+    feed_tokens(text->model, feeding, text->tokens, N_TOKENS, logits);
 }
 
 /* Compares the rows of the oracle's array `name`.<window>, which `rows`.<window> lists. */
 static void check_rows(const struct text *text, const char *name, size_t window,
                        const float *logits)
 {
-    char array[64];
-    snprintf(array, sizeof array, "rows.%zu", window);
-    const struct safetensors_array *rows = safetensors_find(&text->file, array);
-    snprintf(array, sizeof array, "%s.%zu", name, window);
-    const struct safetensors_array *expected = safetensors_find(&text->file, array);
-    ck_assert_uint_eq(expected->n_elements, rows->n_elements * text->n_vocab);
-    for (size_t i = 0; i < rows->n_elements; i++) {
-        size_t row = (size_t)((const int32_t *)rows->data)[i];
-        const float *ours = logits + row * text->n_vocab;
-        const float *theirs = (const float *)expected->data + i * text->n_vocab;
-        for (size_t v = 0; v < text->n_vocab; v++)
-            if (!(fabs((double)ours[v] - theirs[v]) < TOLERANCE))
-                ck_abort_msg("%s: %s: token %zu, logit %zu is %g, expected %g", text->name, array,
-                             row, v, (double)ours[v], (double)theirs[v]);
-    }
+    char rows[64], expected[64];
+    snprintf(rows, sizeof rows, "rows.%zu", window);
+    snprintf(expected, sizeof expected, "%s.%zu", name, window);
+    check_listed_rows(text->name, &text->file, rows, expected, text->n_vocab, logits);
 }
 
 static float first[N_TOKENS * MOST_VOCAB], again[N_TOKENS * MOST_VOCAB];

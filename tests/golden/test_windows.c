@@ -4,13 +4,8 @@
  * oracle gave the logits (tests/data/goldens/make_windows.py). The tests run under the kernel set
  * that LCKV_CPU names. Uses the public header only.
  */
-#include "safetensors.h"
-#include "sessions.h"
+#include "feeding.h"
 
-#include <math.h>
-#include <stdio.h>
-
-#define TOLERANCE 5e-4
 #define N_TOKENS 330
 #define MOST_VOCAB 160
 
@@ -23,13 +18,6 @@ struct prompt {
     const lckv_token *tokens;
     size_t n_vocab;
     lckv_model *model;
-};
-
-/* How the prompt is fed: in calls of `chunk` tokens to a cache that has room for no more. */
-struct feeding {
-    size_t chunk;
-    lckv_prefill prefill;
-    uint32_t page_positions, rollback, max_rows, n_threads; /* 0: the default */
 };
 
 static struct prompt open_prompt(int i, lckv_precision precision)
@@ -56,46 +44,14 @@ static void close_prompt(struct prompt *prompt)
 /* Computes the logits of all tokens, [N_TOKENS, n_vocab]. */
 static void feed(const struct prompt *prompt, struct feeding feeding, float *logits)
 {
-    lckv_cache_options cache_options = {.n_tokens = N_TOKENS,
-                                        .max_sessions = 1,
-                                        .kv_dtype = LCKV_DTYPE_F32,
-                                        .page_positions = feeding.page_positions,
-                                        .n_threads = feeding.n_threads,
-                                        .max_rows = feeding.max_rows,
-                                        .rollback = feeding.rollback};
-    lckv_evaluate_options options = {.size = sizeof options, .prefill = feeding.prefill};
-    if (feeding.prefill == LCKV_PREFILL_ITERATED)
-        options.forward_passes = 3, options.backward_passes = 2;
-    lckv_cache *cache = make_cache(prompt->model, cache_options);
-    lckv_session *session = make_session(cache);
-    for (size_t at = 0; at < N_TOKENS; at += feeding.chunk) {
-        size_t n = at + feeding.chunk < N_TOKENS ? feeding.chunk : N_TOKENS - at;
-        lckv_item item = make_item(session, prompt->tokens + at, n, logits + at * prompt->n_vocab,
-                                   prompt->n_vocab);
-        ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
-    }
-    uint64_t least;
-    ck_assert_ok(lckv_session_min_length(session, &least));
+    const uint64_t least = feed_tokens(prompt->model, feeding, prompt->tokens, N_TOKENS, logits);
     ck_assert_uint_gt(least, 0); /* some tokens are forgotten, or this tests nothing */
-    lckv_session_release(session);
-    lckv_cache_release(cache);
 }
 
 /* Compares the rows that are stored of the oracle's `array`. */
 static void check_rows(const struct prompt *prompt, const char *array, const float *logits)
 {
-    const struct safetensors_array *rows = safetensors_find(&prompt->file, "rows");
-    const struct safetensors_array *expected = safetensors_find(&prompt->file, array);
-    ck_assert_uint_eq(expected->n_elements, rows->n_elements * prompt->n_vocab);
-    for (size_t i = 0; i < rows->n_elements; i++) {
-        size_t row = (size_t)((const int32_t *)rows->data)[i];
-        const float *ours = logits + row * prompt->n_vocab;
-        const float *theirs = (const float *)expected->data + i * prompt->n_vocab;
-        for (size_t v = 0; v < prompt->n_vocab; v++)
-            ck_assert_msg(fabs((double)ours[v] - theirs[v]) < TOLERANCE,
-                          "%s: %s: token %zu, logit %zu is %g, expected %g", prompt->name, array,
-                          row, v, (double)ours[v], (double)theirs[v]);
-    }
+    check_listed_rows(prompt->name, &prompt->file, "rows", array, prompt->n_vocab, logits);
 }
 
 static float first[N_TOKENS * MOST_VOCAB], again[N_TOKENS * MOST_VOCAB];

@@ -216,9 +216,8 @@ static void grow(lckv_cache *cache, struct growth *growths, size_t n, bool succe
             ck_assert_ok(session_extend(growth->session, begin, begin + step));
             growth->done += step;
             going = true;
-            least_free = cache_available(cache, cache->table_bytes) < least_free
-                             ? cache_available(cache, 0)
-                             : least_free;
+            const uint64_t available = cache_available(cache, cache->table_bytes);
+            least_free = available < least_free ? available : least_free;
         }
     }
     ck_assert_uint_le(n_free - least_free, needed);

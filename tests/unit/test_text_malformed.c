@@ -139,23 +139,10 @@ static const struct {
      LCKV_UNSUPPORTED, "other than BOS and EOS"},
 };
 
-/* No tokenizer comes of it, and all memory is given back. */
-static void check_refused(const struct checkpoint *checkpoint, lckv_status status,
-                          const char *message)
-{
-    struct counting counting = {.n_allowed = SIZE_MAX};
-    const lckv_allocator allocator = counting_allocator(&counting);
-    struct tokenizer *tokenizer = NULL;
-    ck_assert_status(tokenizer_create(checkpoint, &allocator, &tokenizer), status);
-    ck_assert_error_has(message);
-    ck_assert_ptr_null(tokenizer);
-    ck_assert_uint_eq(counting.out, 0);
-}
-
 START_TEST(bad_json_is_refused_by_name)
 {
     struct checkpoint checkpoint = checkpoint_of_json(bad_json[_i].json, "");
-    check_refused(&checkpoint, bad_json[_i].status, bad_json[_i].message);
+    check_tokenizer_refused(&checkpoint, bad_json[_i].status, bad_json[_i].message);
     ck_assert_error_has("directory: tokenizer.json: ");
 }
 END_TEST
@@ -167,7 +154,7 @@ START_TEST(bad_config_is_refused_by_name)
                                           "{\"eos_token\":{\"content\":7}}"};
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
         struct checkpoint checkpoint = checkpoint_of_json(SMALL_JSON(""), configs[i]);
-        check_refused(&checkpoint, LCKV_BAD_FORMAT, "tokenizer_config.json");
+        check_tokenizer_refused(&checkpoint, LCKV_BAD_FORMAT, "tokenizer_config.json");
     }
 }
 END_TEST
@@ -285,6 +272,26 @@ START_TEST(normalizers_may_not_take_more_than_linear_time)
 }
 END_TEST
 
+/*
+ * Marks that follow each other are put in order. U+0F73 has no class itself, but becomes two marks.
+ * If a run of them were put in order as a whole, this would take minutes.
+ */
+START_TEST(runs_of_marks_take_linear_time)
+{
+    enum { MARKS = 200000 };
+    static const char mark[] = "\xE0\xBD\xB3";
+    char *text = malloc(3 * MARKS);
+    size_t n_tokens = 0;
+    ck_assert_ptr_nonnull(text);
+    for (size_t i = 0; i < MARKS; i++)
+        memcpy(text + 3 * i, mark, 3);
+    struct tokenizer *tokenizer = tokenizer_of_json(NORMALIZER("{\"type\":\"NFC\"}"), "");
+    ck_assert_ok(tokenizer_encode(tokenizer, text, 3 * MARKS, 0, NULL, 0, &n_tokens));
+    tokenizer_release(tokenizer);
+    free(text);
+}
+END_TEST
+
 /* The text of an added token is normalised when the file is opened, within the same limits. */
 START_TEST(normalized_tokens_are_made_within_limits)
 {
@@ -303,7 +310,7 @@ START_TEST(normalized_tokens_are_made_within_limits)
                                                "\"pre_tokenizer\":" SMALL_BYTE_LEVEL "}",
                  cases[i].normalizer);
         struct checkpoint checkpoint = checkpoint_of_json(json, "");
-        check_refused(&checkpoint, LCKV_UNSUPPORTED, cases[i].message);
+        check_tokenizer_refused(&checkpoint, LCKV_UNSUPPORTED, cases[i].message);
     }
 }
 END_TEST
@@ -451,7 +458,7 @@ START_TEST(bad_metadata_are_refused_by_name)
     ck_assert_ok(spoil(&checkpoint.metadata, (enum spoil)_i));
     if (_i == EMPTY_TOKENS)
         ck_assert_ok(remove_key(&checkpoint.metadata, "tokenizer.ggml.token_type"));
-    check_refused(&checkpoint, bad_metadata[_i].status, bad_metadata[_i].message);
+    check_tokenizer_refused(&checkpoint, bad_metadata[_i].status, bad_metadata[_i].message);
     arena_release(&arena);
     tokenizer_release(small);
 }
@@ -469,6 +476,7 @@ static void add_malformed(Suite *suite)
     tcase_add_test(tcase, patterns_may_not_take_memory_that_grows_with_the_text);
     tcase_add_test(tcase, normalizers_may_not_make_texts_grow_without_end);
     tcase_add_test(tcase, normalizers_may_not_take_more_than_linear_time);
+    tcase_add_test(tcase, runs_of_marks_take_linear_time);
     tcase_add_test(tcase, normalized_tokens_are_made_within_limits);
     tcase_add_loop_test(tcase, bad_metadata_are_refused_by_name, 0, N_SPOILS);
     suite_add_tcase(suite, tcase);

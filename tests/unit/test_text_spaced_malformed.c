@@ -11,19 +11,6 @@
 
 #define M METASPACE
 
-/* No tokenizer comes of it, and all memory is given back. */
-static void check_refused(const struct checkpoint *checkpoint, lckv_status status,
-                          const char *message)
-{
-    struct counting counting = {.n_allowed = SIZE_MAX};
-    const lckv_allocator allocator = counting_allocator(&counting);
-    struct tokenizer *tokenizer = NULL;
-    ck_assert_status(tokenizer_create(checkpoint, &allocator, &tokenizer), status);
-    ck_assert_error_has(message);
-    ck_assert_ptr_null(tokenizer);
-    ck_assert_uint_eq(counting.out, 0);
-}
-
 /* ---- tokenizer.model ---- */
 
 /* Fields and pieces by hand: "<unk>" of type 2, then a normal "a". */
@@ -68,7 +55,7 @@ START_TEST(bad_models_are_refused_by_name)
 {
     struct text bytes = {bad_models[_i].bytes, bad_models[_i].length};
     struct checkpoint checkpoint = checkpoint_of_spaced("x.model", bytes, "");
-    check_refused(&checkpoint, bad_models[_i].status, bad_models[_i].message);
+    check_tokenizer_refused(&checkpoint, bad_models[_i].status, bad_models[_i].message);
 }
 END_TEST
 
@@ -133,7 +120,7 @@ START_TEST(bad_configurations_of_models_are_refused_by_name)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct checkpoint checkpoint =
             checkpoint_of_spaced("bpe.model", (struct text){bytes, length}, cases[i].config);
-        check_refused(&checkpoint, LCKV_BAD_FORMAT, cases[i].message);
+        check_tokenizer_refused(&checkpoint, LCKV_BAD_FORMAT, cases[i].message);
     }
     free(bytes);
 }
@@ -238,7 +225,7 @@ static const struct {
 START_TEST(bad_json_is_refused_by_name)
 {
     struct checkpoint checkpoint = checkpoint_of_json(bad_json[_i].json, "");
-    check_refused(&checkpoint, bad_json[_i].status, bad_json[_i].message);
+    check_tokenizer_refused(&checkpoint, bad_json[_i].status, bad_json[_i].message);
 }
 END_TEST
 
@@ -331,7 +318,7 @@ START_TEST(bad_metadata_are_refused_by_name)
         ck_assert_ok(metadata_set_text(&checkpoint.metadata, "lckv.tokenizer.spacing",
                                        "words-at-newlines", 17));
     ck_assert_ok(spoil(&checkpoint.metadata, (enum spoil)_i));
-    check_refused(&checkpoint, bad_metadata[_i].status, bad_metadata[_i].message);
+    check_tokenizer_refused(&checkpoint, bad_metadata[_i].status, bad_metadata[_i].message);
     arena_release(&arena);
     tokenizer_release(tokenizer);
 }
@@ -382,7 +369,8 @@ START_TEST(tokens_that_begin_alike_take_no_quadratic_time)
     memset(long_token, 'b', sizeof long_token);
     tokens[2] = (struct text){long_token, sizeof long_token};
     ck_assert_ok(metadata_set_texts(&checkpoint.metadata, "tokenizer.ggml.tokens", tokens, N + 1));
-    check_refused(&checkpoint, LCKV_UNSUPPORTED, "token 2 has 600 bytes, expected at most 512");
+    check_tokenizer_refused(&checkpoint, LCKV_UNSUPPORTED,
+                            "token 2 has 600 bytes, expected at most 512");
     free(ids);
     free(text);
     arena_release(&arena);

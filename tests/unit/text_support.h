@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "allocator.h"
 #include "folder.h"
 #include "support.h"
 
@@ -64,6 +65,19 @@ static inline struct tokenizer *tokenizer_rewritten(const struct tokenizer *toke
     ck_assert_ptr_nonnull(second);
     arena_release(&arena);
     return second;
+}
+
+/* No tokenizer comes of it, and all memory is given back. */
+static inline void check_tokenizer_refused(const struct checkpoint *checkpoint, lckv_status status,
+                                           const char *message)
+{
+    struct counting counting = {.n_allowed = SIZE_MAX};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    struct tokenizer *tokenizer = NULL;
+    ck_assert_status(tokenizer_create(checkpoint, &allocator, &tokenizer), status);
+    ck_assert_error_has(message);
+    ck_assert_ptr_null(tokenizer);
+    ck_assert_uint_eq(counting.out, 0);
 }
 
 static inline size_t encode(const struct tokenizer *tokenizer, const char *text, size_t length,
