@@ -146,7 +146,7 @@ INLINE void score_blocks(enum kv_type type, const struct attend_job *job,
         float *scores = scratch->scores + (p - tile->begin);
         for (uint32_t lane = 0; lane < KV_SUBTILE; lane += LANES) {
             size_t j = 0;
-            FOR_TILES(TILE_ROWS, j, n,
+            FOR_TILES(j, n,
                       score_lanes(type, at.keys, lane, head_dim, rounded_query(job, scratch, j),
                                   rows, fetch_once(fetch, j + lane), scores + j * KV_TILE));
         }
@@ -288,7 +288,7 @@ INLINE void add_blocks(enum kv_type type, const struct attend_job *job,
                         v_load_f16(values.subtiles[t] + kv_scale_at(lane, block)));
         }
         size_t j = 0;
-        FOR_TILES(TILE_ROWS, j, n,
+        FOR_TILES(j, n,
                   add_weighted(type, &values, head_dim, block, scales,
                                scratch->scores + j * KV_TILE, scratch->segment + j, rows, j == 0));
     }

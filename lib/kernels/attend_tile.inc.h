@@ -96,18 +96,18 @@ INLINE void score_positions(enum kv_type type, bool paired, const struct attend_
     }
 #ifdef HAS_DOT_BF16
     if (paired) {
-        FOR_TILES(TILE_ROWS, j, n,
+        FOR_TILES(j, n,
                   score_pairs(keys, n_vectors, scratch->rounded_queries + j * head_dim / 2, rows,
                               head_dim / 2, fetch_once(fetch, j), scores + j * KV_TILE));
         return;
     }
 #endif
     if (convert)
-        FOR_TILES(TILE_ROWS, j, n,
+        FOR_TILES(j, n,
                   score_queries(KV_F32, keys, n_vectors, job->queries + j, rows, head_dim,
                                 fetch_once(fetch, j), scores + j * KV_TILE));
     else
-        FOR_TILES(TILE_ROWS, j, n,
+        FOR_TILES(j, n,
                   score_queries(type, keys, n_vectors, job->queries + j, rows, head_dim,
                                 fetch_once(fetch, j), scores + j * KV_TILE));
 }
@@ -145,7 +145,7 @@ INLINE void add_positions(enum kv_type type, bool paired, const struct attend_jo
 #ifdef HAS_DOT_BF16
     if (paired) {
         const float *pairs = scratch->scores + in_tile / 2;
-        FOR_TILES(TILE_ROWS, j, n,
+        FOR_TILES(j, n,
                   add_value_pairs(values, n_positions, head_dim, pairs + j * KV_TILE,
                                   scratch->segment + j, rows, fetch_once(fetch, j)));
         return;
@@ -154,7 +154,7 @@ INLINE void add_positions(enum kv_type type, bool paired, const struct attend_jo
     (void)paired; /* for sets without that form */
     const float *scores = scratch->scores + in_tile;
     if (!kv_is_quantised(type) && (type == KV_F32 || n <= TILE_ROWS)) {
-        FOR_TILES(TILE_ROWS, j, n,
+        FOR_TILES(j, n,
                   add_values(type, values, n_positions, head_dim, n_floats, scores + j * KV_TILE,
                              scratch->segment + j, rows, fetch_once(fetch, j)));
         return;
@@ -165,7 +165,7 @@ INLINE void add_positions(enum kv_type type, bool paired, const struct attend_jo
     else
         values_to_floats(type, values, n_positions, head_dim, n_floats, scratch->floats);
     values = (const uint8_t *)scratch->floats;
-    FOR_TILES(TILE_ROWS, j, n,
+    FOR_TILES(j, n,
               add_values(KV_F32, values, n_positions, n_floats, n_floats, scores + j * KV_TILE,
                          scratch->segment + j, rows, fetch_once(fetch, j)));
 }

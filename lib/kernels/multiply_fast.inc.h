@@ -262,10 +262,10 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                 struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
                 float *to = out + m * stride;
                 if (is_ready)
-                    FOR_TILES(TILE_ROWS, at.row, at.height,
+                    FOR_TILES(at.row, at.height,
                               fast_tile(dtype, strip, &ready, b, last, at, rows, to, stride));
                 else
-                    FOR_TILES(TILE_ROWS, at.row, at.height,
+                    FOR_TILES(at.row, at.height,
                               fast_tile(dtype, strip, NULL, b, last, at, rows, to, stride));
             }
         }

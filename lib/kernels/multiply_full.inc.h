@@ -166,7 +166,7 @@ INLINE void full_product(lckv_dtype dtype, const struct matrix *matrix, const st
         strip_at(dtype, matrix, first + v * LANES);
     if (x->n_rows <= FULL_FEW_ROWS) {
         size_t m = 0;
-        FOR_TILES(TILE_ROWS, m, x->n_rows,
+        FOR_TILES(m, x->n_rows,
                   full_tile(dtype, strips, NULL, n_vectors, 0, n_columns, at, m, rows));
         return;
     }
@@ -177,8 +177,7 @@ INLINE void full_product(lckv_dtype dtype, const struct matrix *matrix, const st
             stretch = body_at(dtype, strips[0], begin / 32);
         else
             full_floats(dtype, strips, n_vectors, begin, n, floats);
-        FOR_TILES(TILE_ROWS, m, x->n_rows,
-                  full_tile(dtype, NULL, stretch, n_vectors, begin, n, at, m, rows));
+        FOR_TILES(m, x->n_rows, full_tile(dtype, NULL, stretch, n_vectors, begin, n, at, m, rows));
     }
 }
 

@@ -92,7 +92,7 @@ INLINE void unpacked_multiply(lckv_dtype form, const struct matrix *matrix,
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
                 struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
                 float *to = out + m * stride;
-                FOR_TILES(TILE_ROWS, at.row, at.height,
+                FOR_TILES(at.row, at.height,
                           fast_tile(form, strip, &ready, b, last, at, rows, to, stride));
             }
         }
@@ -141,7 +141,7 @@ INLINE void unpacked_full_product(const struct matrix *matrix, const struct acti
             for (size_t b = 0; b < n / 32; b++)
                 unpacked_floats(form, &ready, b, floats + b * 32 * FLOAT_STRIP + v * LANES);
         }
-        FOR_TILES(TILE_ROWS, m, x->n_rows,
+        FOR_TILES(m, x->n_rows,
                   full_tile(form, NULL, (const uint8_t *)floats, n_vectors, begin, n, at, m, rows));
     }
 }

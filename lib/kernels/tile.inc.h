@@ -44,30 +44,38 @@ INLINE void prefetch_floats_ahead(const uint8_t *now, size_t n_rows)
 
 /*
  * Runs `tile` for rows `m` to `n`. It takes `rows` of them at a time, a constant, so that compilers
- * unroll. `most` is the largest number of rows, 4 or 8.
+ * unroll: TILE_ROWS (4 or 8) while there are as many, and then all that are left at once, because
+ * every tile reads the weights again.
  */
-#define FOR_TILES(most, m, n, tile)                \
-    do {                                           \
-        if ((most) == 8) {                         \
-            enum { rows = (most) };                \
-            for (; (m) + rows <= (n); (m) += rows) \
-                tile;                              \
-        }                                          \
-        for (; (m) + 4 <= (n); (m) += 4) {         \
-            enum { rows = 4 };                     \
-            tile;                                  \
-        }                                          \
-        if ((m) + 2 <= (n)) {                      \
-            enum { rows = 2 };                     \
-            tile;                                  \
-            (m) += rows;                           \
-        }                                          \
-        if ((m) < (n)) {                           \
-            enum { rows = 1 };                     \
-            tile;                                  \
-            (m)++;                                 \
-        }                                          \
+#define FOR_TILES(m, n, tile)                            \
+    do {                                                 \
+        for (; (m) + TILE_ROWS <= (n); (m) += TILE_ROWS) \
+            TILE_OF(TILE_ROWS, tile)                     \
+        switch ((n) - (m)) {                             \
+            CASES_TO_7(tile)                             \
+            TILE_CASE(3, tile)                           \
+            TILE_CASE(2, tile)                           \
+            TILE_CASE(1, tile)                           \
+        }                                                \
+        (m) = (n);                                       \
     } while (0)
+
+#define TILE_OF(number, tile)     \
+    {                             \
+        enum { rows = (number) }; \
+        tile;                     \
+    }
+
+#define TILE_CASE(number, tile) \
+    case number:                \
+        TILE_OF(number, tile);  \
+        break;
+
+#if TILE_ROWS == 8
+#define CASES_TO_7(tile) TILE_CASE(7, tile) TILE_CASE(6, tile) TILE_CASE(5, tile) TILE_CASE(4, tile)
+#else
+#define CASES_TO_7(tile)
+#endif
 
 /* The rows of activations, and of weights, that the second-level cache holds at once. */
 #define ROWS_AT_ONCE 128
