@@ -4,6 +4,7 @@
     bench/make_model.py --preset tinyllama --type q4_0 tinyllama-q4_0.gguf
     bench/make_model.py --layers 12 --hidden 768 --heads 12 --kv-heads 12 --ffn 2048 --vocab 32000 \\
         --plan 0_10_10_10_10_10_10_10_10_10_10_11 --type q8_0 small.gguf
+    bench/make_model.py --preset gemma4-e2b --type q4_0 e2b-q4_0.gguf
 
 It needs only Python's standard library. The weights make no sense, but their size and layout do, so
 the files serve to measure speed and memory. The same arguments give the same file.
@@ -17,6 +18,12 @@ PRESETS = {  # layers, hidden, heads, kv heads, ffn, vocabulary
     "tinyllama": (22, 2048, 32, 4, 5632, 32000),
     "110m": (12, 768, 12, 12, 2048, 32000),
     "smollm2": (30, 576, 9, 3, 1536, 49152),
+    "gemma4-e2b": (35, 1536, 8, 1, 6144, 262144),
+    "gemma4-e4b": (42, 2560, 8, 2, 10240, 262144),
+}
+GEMMA4 = {  # of --preset: own layers, layers of a period, of which the last has no window, and what more the MLP has
+    "gemma4-e2b": (15, 5, 2),
+    "gemma4-e4b": (24, 6, 1),
 }
 TYPES = {  # name: GGUF number, elements and bytes of a block
     "f32": (0, 1, 4),
@@ -74,12 +81,81 @@ def type_of(name, n_dims, layer, layers, kind):
     eighth = layers // 8
     more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
     larger = name == "output.weight" or (("attn_v" in name or "ffn_down" in name) and more)
+    if name == "per_layer_token_embd.weight" and kind not in ("f32", "f16", "bf16"):
+        return "q8_0"
     return "q6_k" if larger and kind in MIXES else MIXES.get(kind, kind)
 
 
 def text(value):
     value = value.encode()
     return struct.pack("<Q", len(value)) + value
+
+
+def entry(key, value):
+    """A key of the metadata with its value: a text, a float, a whole number, or a list of numbers or of yes and no."""
+
+    def number(value):
+        return (7, "<B") if isinstance(value, bool) else (6, "<f") if isinstance(value, float) else (4, "<I")
+
+    if isinstance(value, str):
+        return text(key) + struct.pack("<I", 8) + text(value)
+    if isinstance(value, list):
+        kind, form = number(value[0])
+        return text(key) + struct.pack("<IIQ", 9, kind, len(value)) + b"".join(struct.pack(form, v) for v in value)
+    kind, form = number(value)
+    return text(key) + struct.pack("<I", kind) + struct.pack(form, value)
+
+
+def llama(shape, plan):
+    """The name of the architecture, its keys and its tensors (names and dimensions)."""
+    layers, hidden, ffn = shape["layers"], shape["hidden"], shape["ffn"]
+    key = shape["kv_heads"] * (hidden // shape["heads"])
+    sources = {int(entry.rstrip("s")) for entry in plan.split("_")} if plan else range(layers)
+    tensors = [("token_embd.weight", (shape["vocab"], hidden)), ("output_norm.weight", (hidden,)),
+               ("output.weight", (shape["vocab"], hidden))]
+    for i in range(layers):
+        tensors += [(f"blk.{i}.attn_norm.weight", (hidden,)), (f"blk.{i}.attn_q.weight", (hidden, hidden))]
+        if i in sources:
+            tensors += [(f"blk.{i}.attn_k.weight", (key, hidden)), (f"blk.{i}.attn_v.weight", (key, hidden))]
+        tensors += [(f"blk.{i}.attn_output.weight", (hidden, hidden)), (f"blk.{i}.ffn_norm.weight", (hidden,)),
+                    (f"blk.{i}.ffn_gate.weight", (ffn, hidden)), (f"blk.{i}.ffn_up.weight", (ffn, hidden)),
+                    (f"blk.{i}.ffn_down.weight", (hidden, ffn))]
+    keys = {"context_length": 32768, "attention.layer_norm_rms_epsilon": 1e-5}
+    return ("lckv-llama" if plan else "llama"), keys, tensors
+
+
+def gemma4(shape, own_layers, period, wider):
+    """The same for Gemma 4, where layers read the last own layer that has a window, or has none, as they do."""
+    layers, hidden, inputs = shape["layers"], shape["hidden"], 256
+    windows = [i % period != period - 1 for i in range(layers)]
+    widths = [shape["ffn"] * (wider if i >= own_layers else 1) for i in range(layers)]
+    tensors = [("token_embd.weight", (shape["vocab"], hidden)), ("output_norm.weight", (hidden,)),
+               ("rope_freqs.weight", (256,)), ("per_layer_token_embd.weight", (shape["vocab"], inputs * layers)),
+               ("per_layer_model_proj.weight", (inputs * layers, hidden)), ("per_layer_proj_norm.weight", (inputs,))]
+    for i, (has_window, width) in enumerate(zip(windows, widths)):
+        head = 256 if has_window else 512
+        query, key = shape["heads"] * head, shape["kv_heads"] * head
+        layer = {"attn_norm": (hidden,), "attn_q": (query, hidden), "attn_q_norm": (head,)}
+        if i < own_layers:
+            layer |= {"attn_k": (key, hidden), "attn_v": (key, hidden), "attn_k_norm": (head,)}
+        layer |= {"attn_output": (hidden, query), "post_attention_norm": (hidden,), "ffn_norm": (hidden,),
+                  "ffn_gate": (width, hidden), "ffn_up": (width, hidden), "ffn_down": (hidden, width),
+                  "post_ffw_norm": (hidden,), "inp_gate": (inputs, hidden), "proj": (hidden, inputs),
+                  "post_norm": (hidden,), "layer_output_scale": (1,)}
+        tensors += [(f"blk.{i}.{name}.weight", dims) for name, dims in layer.items()]
+    return "gemma4", {
+        "context_length": 131072, "attention.layer_norm_rms_epsilon": 1e-6, "feed_forward_length": widths,
+        "attention.key_length": 512, "attention.value_length": 512, "attention.key_length_swa": 256,
+        "attention.value_length_swa": 256, "attention.sliding_window": 512,
+        "attention.sliding_window_pattern": windows, "attention.shared_kv_layers": layers - own_layers,
+        "embedding_length_per_layer_input": inputs, "rope.freq_base": 1e6, "rope.freq_base_swa": 1e4,
+        "rope.dimension_count": 512, "rope.dimension_count_swa": 256, "final_logit_softcapping": 30.0}, tensors
+
+
+def values_of(name, n):
+    """Vectors are all ones, but three of four pairs of a head of Gemma 4's do not rotate."""
+    values = [1.0 if name != "rope_freqs.weight" or i < n // 4 else 1e30 for i in range(n)]
+    return struct.pack(f"<{n}f", *values)
 
 
 def main():
@@ -100,42 +176,28 @@ def main():
     missing = [n for n in names if shape[n] is None]
     if missing:
         parser.error("give --preset, or also: " + ", ".join("--" + n.replace("_", "-") for n in missing))
+    if options.preset in GEMMA4 and options.plan:
+        parser.error(f"{options.preset} has a plan of its own")
 
-    layers, hidden, ffn = shape["layers"], shape["hidden"], shape["ffn"]
-    head_dim = hidden // shape["heads"]
-    key = shape["kv_heads"] * head_dim
-    plan = options.plan or "_".join(map(str, range(layers)))
-    sources = {int(entry.rstrip("s")) for entry in plan.split("_")}
-
-    tensors = [("token_embd.weight", (shape["vocab"], hidden)), ("output_norm.weight", (hidden,)),
-               ("output.weight", (shape["vocab"], hidden))]
-    for i in range(layers):
-        tensors += [(f"blk.{i}.attn_norm.weight", (hidden,)), (f"blk.{i}.attn_q.weight", (hidden, hidden))]
-        if i in sources:
-            tensors += [(f"blk.{i}.attn_k.weight", (key, hidden)), (f"blk.{i}.attn_v.weight", (key, hidden))]
-        tensors += [(f"blk.{i}.attn_output.weight", (hidden, hidden)), (f"blk.{i}.ffn_norm.weight", (hidden,)),
-                    (f"blk.{i}.ffn_gate.weight", (ffn, hidden)), (f"blk.{i}.ffn_up.weight", (ffn, hidden)),
-                    (f"blk.{i}.ffn_down.weight", (hidden, ffn))]
-
-    architecture = "lckv-llama" if options.plan else "llama"
-    metadata = [("general.architecture", 8, architecture), ("general.name", 8, "random weights")]
-    metadata += [(f"{architecture}.{k}", 4, v) for k, v in {
-        "block_count": layers, "context_length": 32768, "embedding_length": hidden,
-        "feed_forward_length": ffn, "attention.head_count": shape["heads"],
-        "attention.head_count_kv": shape["kv_heads"], "vocab_size": shape["vocab"]}.items()]
-    metadata += [(f"{architecture}.attention.layer_norm_rms_epsilon", 6, 1e-5)]
-    metadata += [("tokenizer.ggml.model", 8, "no_vocab")]  # other engines want this key in files without a tokenizer
+    if options.preset in GEMMA4:
+        architecture, keys, tensors = gemma4(shape, *GEMMA4[options.preset])
+    else:
+        architecture, keys, tensors = llama(shape, options.plan)
+    keys = {"block_count": shape["layers"], "embedding_length": shape["hidden"], "feed_forward_length": shape["ffn"],
+            "attention.head_count": shape["heads"], "attention.head_count_kv": shape["kv_heads"],
+            "vocab_size": shape["vocab"]} | keys
+    metadata = {"general.architecture": architecture, "general.name": "random weights"}
+    metadata |= {f"{architecture}.{key}": value for key, value in keys.items()}
+    metadata["tokenizer.ggml.model"] = "no_vocab"  # other engines want this key in files without a tokenizer
     if options.plan:
-        metadata += [("lckv.layer_types", 8, plan), ("lckv.sliding_window", 4, 1024)]
+        metadata |= {"lckv.layer_types": options.plan, "lckv.sliding_window": 1024}
 
     header = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(metadata))
-    for name, kind, value in metadata:
-        header += text(name) + struct.pack("<I", kind)
-        header += text(value) if kind == 8 else struct.pack("<f" if kind == 6 else "<I", value)
+    header += b"".join(entry(key, value) for key, value in metadata.items())
     offset, sizes, kinds = 0, [], []
     for name, dims in tensors:
         layer = int(name.split(".")[1]) if name.startswith("blk.") else -1
-        kinds.append(type_of(name, len(dims), layer, layers, options.type))
+        kinds.append(type_of(name, len(dims), layer, shape["layers"], options.type))
         number, elements, size = TYPES[kinds[-1]]
         if dims[-1] % elements:
             parser.error(f"{name}: rows of {dims[-1]} elements cannot be {kinds[-1]}")
@@ -154,10 +216,9 @@ def main():
     }
     with open(options.output, "wb") as file:
         file.write(header + b"\0" * (-len(header) % ALIGNMENT))
-        for (_, dims), size, kind in zip(tensors, sizes, kinds):
+        for (name, dims), size, kind in zip(tensors, sizes, kinds):
             if len(dims) == 1:
-                data = struct.pack("<f", 1.0) * dims[0]
-                file.write(data + b"\0" * (-size % ALIGNMENT))
+                file.write(values_of(name, dims[0]) + b"\0" * (-size % ALIGNMENT))
                 continue
             left, pool = size, pools[kind]
             while left > 0:

@@ -18,6 +18,8 @@ struct run {
     lckv_item *items;
     lckv_token *tokens; /* [n_sessions, the greater of depth and n_tokens] */
     size_t per_session;
+    float *hidden; /* [n_tokens, hidden_size] if a prompt wants its hidden states, else NULL */
+    size_t hidden_capacity;
     double step_bytes; /* as in struct bench_figures */
     double *speeds, *rates,
         *shares; /* of each repeat: tokens per second; the probe's rate; share */
@@ -42,7 +44,9 @@ static int append(const struct run *run, size_t begin, size_t n, size_t n_togeth
         run->items[i] = (lckv_item){.session = run->sessions[i],
                                     .tokens = run->tokens + i * run->per_session + begin,
                                     .n_tokens = n,
-                                    .want = want};
+                                    .want = want,
+                                    .hidden = run->hidden,
+                                    .hidden_capacity = run->hidden_capacity};
     for (size_t i = 0; i < n_sessions; i += n_together) {
         if (lckv_evaluate(run->cache, run->items + i, sizeof *run->items, n_together, &options,
                           NULL) != LCKV_OK)
@@ -76,9 +80,10 @@ static int time_once(const struct run *run, size_t n_tokens, double *speed)
     const struct bench_test *test = run->test;
     size_t per_call = test->is_decode ? 1 : n_tokens;
     int status = to_depth(run);
+    uint32_t want = test->is_decode ? LCKV_WANT_LAST : test->want;
     double begin = now_seconds();
     for (size_t at = 0; at < n_tokens && status == EXIT_SUCCESS; at += per_call)
-        status = append(run, at, per_call, (size_t)test->n_sessions, LCKV_WANT_LAST);
+        status = append(run, at, per_call, (size_t)test->n_sessions, want);
     *speed = per_second((double)(n_tokens * test->n_sessions), now_seconds() - begin);
     return status;
 }
@@ -177,6 +182,8 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_f
     at_once = at_once > test->n_sessions ? at_once : test->n_sessions;
     if (at_once > DEFAULT_ROWS) /* so that a call takes one pass, not several */
         options.max_rows = (uint32_t)at_once;
+    if (!test->is_decode && (test->want & LCKV_WANT_ALL) != 0)
+        options.max_logit_rows = (uint32_t)test->n_tokens;
     int status = create_cache(model, &options, "a smaller --depth or --batch", &run->cache);
     if (status != EXIT_SUCCESS)
         return status;
@@ -185,6 +192,12 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_f
         lckv_plan_get_info(lckv_model_plan(model), &plan) != LCKV_OK)
         return fail_library();
     fill_tokens(run->tokens, (size_t)test->n_sessions * run->per_session, info.n_vocab);
+    if (!test->is_decode && (test->want & LCKV_WANT_HIDDEN_ALL) != 0) {
+        run->hidden_capacity = (size_t)test->n_tokens * info.hidden_size;
+        run->hidden = malloc(run->hidden_capacity * sizeof *run->hidden);
+        if (run->hidden == NULL)
+            return fail_memory();
+    }
     if (test->is_decode)
         run->step_bytes = (double)info.decode_bytes + (double)stats.bytes_per_token / plan.n_slots *
                                                           positions_read(model, &info, test) *
@@ -215,6 +228,7 @@ int bench_run(const lckv_model *model, const struct bench_test *test, struct ben
     free(run.sessions);
     free(run.items);
     free(run.tokens);
+    free(run.hidden);
     free(run.speeds);
     free(run.rates);
     free(run.shares);

@@ -13,6 +13,7 @@ struct bench_test {
     uint64_t depth;      /* tokens that each session holds before the test */
     uint64_t n_tokens;   /* tokens that each session appends during the test */
     uint64_t n_repeats;
+    uint32_t want; /* of a prompt, as in struct lckv_item; decoding wants logits */
     struct kv_types kv_types;
     struct prefill prefill;
 };

@@ -18,10 +18,27 @@ struct settings {
     uint64_t n_decode;
     struct number_list threads, depths, batches;
     uint64_t n_repeats;
+    int32_t want;
     struct prefill prefill;
     struct kv_types kv_types;
     bool as_json;
 };
+
+/* What a prompt may want: the words of --want. */
+static const struct choice wants[] = {
+    {"last", LCKV_WANT_LAST},
+    {"hidden", LCKV_WANT_LAST | LCKV_WANT_HIDDEN_ALL},
+    {"all", LCKV_WANT_ALL},
+    {NULL, 0},
+};
+
+static const char *want_name(int32_t want)
+{
+    const struct choice *choice = wants;
+    while (choice->name != NULL && choice->value != want)
+        choice++;
+    return choice->name;
+}
 
 /* What all tests share. */
 struct bench {
@@ -90,6 +107,7 @@ static int run_threads(struct bench *bench, uint32_t n_threads)
     const struct settings *settings = bench->settings;
     struct bench_test test = {.n_threads = n_threads,
                               .n_repeats = settings->n_repeats,
+                              .want = (uint32_t)settings->want,
                               .kv_types = settings->kv_types,
                               .prefill = settings->prefill};
     int status = EXIT_SUCCESS;
@@ -142,6 +160,7 @@ static int run_all(struct bench *bench)
         json_add_string(&json, "precision", precision);
         json_add_string(&json, "kv_type", kv_types_text(settings->kv_types).text);
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
+        json_add_string(&json, "want", want_name(settings->want));
         json_add_unsigned(&json, "weight_bytes_per_step", info->decode_bytes);
         json_add_unsigned(&json, "ring_bytes", info->ring_bytes);
         json_add_unsigned(&json, "n_repeats", settings->n_repeats);
@@ -187,7 +206,12 @@ int cmd_bench(int argc, char **argv)
 {
     enum { MAX_TOKENS = 1 << 24 };
     struct settings settings = {
-        .n_prompt = 512, .n_decode = 64, .n_repeats = 5, .kv_types = KV_TYPES_DEFAULT};
+        .n_prompt = 512,
+        .n_decode = 64,
+        .n_repeats = 5,
+        .want = LCKV_WANT_LAST,
+        .kv_types = KV_TYPES_DEFAULT,
+    };
     struct command_line line = {
         .command = "bench",
         .description =
@@ -212,6 +236,11 @@ int cmd_bench(int argc, char **argv)
                 "numbers of threads: 1,2 (default: the physical\ncores)");
     add_number(&line, "-r, --repeats N", &settings.n_repeats, 1, 100000,
                "runs of each test, beside those that warm up\n(default 5)");
+    add_choice(&line, "--want last|hidden|all", &settings.want, wants,
+               "what a prompt gives: logits of its last token\n"
+               "(default), also hidden states of all its tokens, or\n"
+               "logits of all; tokens that give nothing stop at the\n"
+               "last layer that computes keys and values");
     add_prefill_mode(&line, &settings.prefill);
     add_model_options(&line, &settings.model);
     add_kv_type(&line, &settings.kv_types);
