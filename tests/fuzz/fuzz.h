@@ -211,6 +211,8 @@ static inline void folder_write(const char *name, const void *bytes, size_t leng
     fclose(file);
 }
 
+#define MOST_DATA ((size_t)2 << 20) /* the most bytes that a part adds to a file */
+
 /* Whether a part may be a file of the folder. */
 static inline bool is_file_name(const char *name)
 {
@@ -226,7 +228,7 @@ static inline void folder_write_part(const struct part *part)
     size_t n_more = strtoul(part->argument, NULL, 10), name_length = strlen(part->name);
     if (!is_file_name(part->name))
         return;
-    n_more = n_more < 65536 ? n_more : 65536;
+    n_more = n_more < MOST_DATA ? n_more : MOST_DATA;
     bool tensors = name_length > 12 && strcmp(part->name + name_length - 12, ".safetensors") == 0;
     uint64_t header = part->length;
     char *bytes = malloc(sizeof header + part->length);

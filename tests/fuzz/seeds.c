@@ -73,6 +73,49 @@ static void put_directory(FILE *seed, const struct tiny *tiny)
     put_part(seed, "special_tokens_map.json", "{\"eos_token\":\"</s>\"}");
 }
 
+/* Writes the header of a safetensors file, and the number of bytes behind it. */
+static void put_tensors(FILE *seed, const char *path)
+{
+    static char text[65536];
+    char header[64];
+    uint8_t prefix[8];
+    size_t n_header = 0;
+    FILE *file = fopen(path, "rb");
+    require(file != NULL && fread(prefix, 1, sizeof prefix, file) == sizeof prefix,
+            "cannot read %s", path);
+    for (size_t i = sizeof prefix; i > 0; i--)
+        n_header = n_header << 8 | prefix[i - 1];
+    require(n_header < sizeof text && fread(text, 1, n_header, file) == n_header, "%s: header",
+            path);
+    text[n_header] = '\0';
+    fseek(file, 0, SEEK_END);
+    snprintf(header, sizeof header, "model.safetensors %zu",
+             (size_t)ftell(file) - sizeof prefix - n_header);
+    fclose(file);
+    put_part(seed, header, text);
+}
+
+/* Writes the small models of tests/data/architectures. */
+static void write_architectures(void)
+{
+    static const char root[] = "tests/data/architectures";
+    char path[512];
+    DIR *folders = opendir(root);
+    require(folders != NULL, "cannot open %s; seeds run from the root of the repository", root);
+    for (struct dirent *entry; (entry = readdir(folders)) != NULL;) {
+        snprintf(path, sizeof path, "%s/%s/config.json", root, entry->d_name);
+        if (access(path, R_OK) != 0)
+            continue;
+        FILE *seed = begin_seed("directory", entry->d_name);
+        put_part(seed, "config.json", "");
+        put_file(seed, path);
+        snprintf(path, sizeof path, "%s/%s/model.safetensors", root, entry->d_name);
+        put_tensors(seed, path);
+        end_seed(seed);
+    }
+    closedir(folders);
+}
+
 /* Writes two shards and their index. */
 static void write_shards(void)
 {
@@ -621,6 +664,7 @@ int main(int argc, char **argv)
     out = argv[1];
     mkdir(out, 0777);
     write_models();
+    write_architectures();
     write_shards();
     write_f8();
     write_blocks();
