@@ -41,14 +41,31 @@ static void print_row(const char *label, const char *mine, const char *standard,
     putchar('\n');
 }
 
-static bool shapes_differ(const lckv_memory_request *request)
+static bool same_shape(const lckv_kv_shape *a, const lckv_kv_shape *b)
 {
-    for (size_t i = 1; i < request->n_kv_shapes; i++) {
-        if (request->kv_shapes[i].n_kv_heads != request->kv_shapes[0].n_kv_heads ||
-            request->kv_shapes[i].head_dim != request->kv_shapes[0].head_dim)
-            return true;
+    return a->n_kv_heads == b->n_kv_heads && a->head_dim == b->head_dim;
+}
+
+static void print_shape(const char *before, uint32_t n_kv_heads, uint32_t head_dim)
+{
+    printf("%s%" PRIu32 " KV head%s of %" PRIu32, before, n_kv_heads, n_kv_heads == 1 ? "" : "s",
+           head_dim);
+}
+
+/* Each shape that layers have, once. */
+static void print_shapes(const lckv_memory_request *request)
+{
+    printf("shape            ");
+    if (request->n_kv_shapes == 0)
+        print_shape("", request->n_kv_heads, request->head_dim);
+    for (size_t i = 0; i < request->n_kv_shapes; i++) {
+        const lckv_kv_shape *shape = &request->kv_shapes[i];
+        size_t first = 0;
+        while (!same_shape(shape, &request->kv_shapes[first]))
+            first++;
+        if (first == i)
+            print_shape(i == 0 ? "" : " or ", shape->n_kv_heads, shape->head_dim);
     }
-    return false;
 }
 
 static void print_memory(const struct plan_answer *answer)
@@ -113,9 +130,8 @@ int plan_print_text(const struct plan_answer *answer)
     int status = print_groups(answer);
     if (status != EXIT_SUCCESS)
         return status;
-    const char *up_to = shapes_differ(&answer->request) ? "up to " : "";
-    printf("shape            %s%" PRIu32 " KV heads of %s%" PRIu32 " in %s%s\n\n", up_to,
-           answer->request.n_kv_heads, up_to, answer->request.head_dim,
+    print_shapes(&answer->request);
+    printf(" in %s%s\n\n",
            kv_types_text((struct kv_types){answer->request.kv_dtype, answer->request.v_dtype}).text,
            answer->is_assumed ? " (assumed; see --kv-heads, --head-dim)" : "");
     print_memory(answer);

@@ -154,6 +154,7 @@ json "d['full_bytes_per_token'] == 6 * 1024 and d['sliding_window'] == 512 and d
 json "d['full_bytes_per_token'] == 16 * 1024 and d['sliding_window'] == 512 and d['n_windowed_slots'] == 20" \
     plan --model tests/data/gemma4-e4b --kv-type bf16 --json
 exits 0 "in windows of 512" plan --model tests/data/gemma4-e2b
+exits 0 "1 KV head of 256 or 1 KV head of 512" plan --model tests/data/gemma4-e2b
 exits 1 "lckv-other" plan --model "$work/other.gguf"
 json "d['architecture'] == 'lckv-other' and 'lckv-other' in d['problem'] and 'plan' not in d and d['n_vocab'] > 0" \
     info "$work/other.gguf" --json
@@ -176,6 +177,10 @@ json "all(t['bytes_per_step'] > d['weight_bytes_per_step'] for t in d['tests'])"
 json "all(abs(t['share_of_bandwidth'] * t['probe_gigabytes_per_second'] / t['gigabytes_per_second'] - 1) < 1e-4 for t in d['tests'])" \
     bench "$model" -p 0 -n 2 -t 1,2 -r 1 --json
 json "[t['test'] for t in d['tests']] == ['prompt', 'decode']" bench "$model" -p 4 -n 2 -t 1 -r 1 --json
+for want in last hidden all; do
+    json "d['want'] == '$want' and d['tests'][0]['median'] > 0" bench "$model" -p 4 -n 0 -d 3 -t 1 -r 1 --want $want --json
+done
+exits 2 "--want" bench "$model" --want some
 json "all(0 < t['min'] < t['median'] < t['max'] for t in d['tests'])" bench "$model" -p 4 -n 2 -t 1 -r 3 --json
 
 # Text and tokens come back as they went in.
