@@ -320,9 +320,30 @@ START_TEST(a_condensed_model_with_sentencepiece_goes_from_text_to_text)
         ck_assert_uint_eq(length, 5);
         ck_assert_mem_eq(text, " a  b", 5);
         generate_text(model, tokens, n, answers[converted]);
+        ck_assert_uint_gt(strlen(answers[converted]), 0);
         lckv_model_release(model);
     }
     ck_assert_str_eq(answers[0], answers[1]);
+}
+END_TEST
+
+/* Those that follow each other become one. */
+START_TEST(characters_without_pieces_are_unknown)
+{
+    static const char text[] = "a\xC3\xA9\xC3\xBC\xC3\xA9!\xC3\xA9";
+    static const lckv_token expected[] = {1, 3, 4 + 'a' - '!', 0, 4, 0};
+    put_model("");
+    put_sentencepiece();
+    put("tokenizer_config.json", "{\"legacy\":false,\"bos_token\":\"<s>\"}");
+    for (int converted = 0; converted < 2; converted++) {
+        lckv_model *model = open_folder(converted);
+        lckv_token tokens[16];
+        size_t n = 0;
+        ck_assert_ok(lckv_tokenize(model, text, sizeof text - 1, 0, tokens, 16, &n));
+        ck_assert_uint_eq(n, 6);
+        ck_assert_mem_eq(tokens, expected, sizeof expected);
+        lckv_model_release(model);
+    }
 }
 END_TEST
 
@@ -427,6 +448,7 @@ static void add_text_models(Suite *suite)
     tcase_add_loop_test(tcase, a_model_opens_without_a_tokenizer_that_is_not_understood, 0,
                         (int)(sizeof not_understood / sizeof not_understood[0]));
     tcase_add_test(tcase, a_condensed_model_with_sentencepiece_goes_from_text_to_text);
+    tcase_add_test(tcase, characters_without_pieces_are_unknown);
     tcase_add_test(tcase, what_messages_say_is_never_structure);
     tcase_add_test(tcase, every_special_token_has_its_id);
     tcase_add_test(tcase, templates_see_the_special_tokens_of_the_tokenizer);
