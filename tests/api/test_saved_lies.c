@@ -115,12 +115,48 @@ START_TEST(a_session_without_end_goes_back_no_further_than_its_window_allows)
 }
 END_TEST
 
+/* Values that are not finite would spread to all that attend to them: zero times infinity is NaN. */
+START_TEST(values_are_finite)
+{
+    static const struct {
+        lckv_dtype dtype;
+        size_t size;
+        uint32_t bits[2]; /* infinity, and a number that is none */
+    } types[] = {{LCKV_DTYPE_F32, 4, {0x7F800000, 0xFFC00000}},
+                 {LCKV_DTYPE_F16, 2, {0x7C00, 0xFE00}},
+                 {LCKV_DTYPE_BF16, 2, {0x7F80, 0xFFC0}}};
+    float logits[N_VOCAB];
+    lckv_model *model = open_golden(UPWARD, 0);
+    lckv_cache *cache =
+        make_cache(model, (lckv_cache_options){.kv_dtype = types[_i].dtype, .n_threads = 1});
+    lckv_session *session = make_session(cache), *restored = NULL;
+    append(session, cache, 0, 60, logits);
+    for (int k = 0; k < 2; k++) {
+        struct bytes bytes = save(&session, 1);
+        size_t n = 0;
+        /* The last number of the frame is that of the last value. */
+        change(&bytes, FRAME + frame_length(&bytes) - types[_i].size, &types[_i].bits[k],
+               types[_i].size);
+        const lckv_cache_stats before = stats_of(cache);
+        ck_assert_status(restore_some(cache, &bytes, &restored, 1, &n), LCKV_BAD_FORMAT);
+        ck_assert_error_has("a value in slot ");
+        const lckv_cache_stats after = stats_of(cache);
+        ck_assert_mem_eq(&before, &after, sizeof before);
+        free(bytes.data);
+    }
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("lies");
     tcase_add_test(tcase, an_ordinary_session_can_go_back_to_its_beginning);
     tcase_add_test(tcase, a_windowed_session_goes_back_no_further_than_its_window_allows);
     tcase_add_test(tcase, a_session_without_end_goes_back_no_further_than_its_window_allows);
+    tcase_add_loop_test(tcase, values_are_finite, 0, 3);
     suite_add_tcase(suite, tcase);
 }
 
