@@ -96,18 +96,22 @@ START_TEST(what_is_not_there_is_no_limit)
 }
 END_TEST
 
-/* A line longer than the buffer is passed over; the next one is read. */
+/* A line longer than the buffer is passed over, its end, too; the next one is read. */
 START_TEST(long_lines)
 {
-    static char text[10000];
+    static char text[20000];
     folder_make();
-    memset(text, 'x', sizeof text - 1);
     put("cpu.max", "500000 100000\n");
+    put_folder("other");
+    put("other/cpu.max", "200000 100000\n");
     put("mountinfo", "41 31 0:38 / %s rw - cgroup2 cgroup2 rw\n");
-    for (size_t length = 4090; length < 4100; length++) {
-        strcpy(text + length, "\n0::/\n");
-        put("cgroup", text);
-        ck_assert_uint_eq(quota_processors(folder), 5);
+    for (size_t length = 4080; length < 4100; length++) {
+        for (size_t more = 0; more <= 8192; more += 4096) {
+            memset(text, 'x', length + more);
+            strcpy(text + length + more, "0::/other\n0::/\n");
+            put("cgroup", text);
+            ck_assert_uint_eq(quota_processors(folder), 5);
+        }
     }
     folder_remove();
 }

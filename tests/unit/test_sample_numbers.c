@@ -129,6 +129,19 @@ START_TEST(log_probabilities_are_those_of_the_softmax)
 }
 END_TEST
 
+/* Infinite logits share all of the probability. */
+START_TEST(log_probabilities_of_infinite_logits)
+{
+    float logits[300], result[300];
+    fill_logits(logits, 300, 5);
+    logits[3] = logits[299] = HUGE_VALF;
+    ck_assert_ok(log_probabilities(logits, 300, result));
+    for (int i = 0; i < 300; i++)
+        ck_assert(i == 3 || i == 299 ? fabs((double)result[i] + log(2.0)) < 1e-6
+                                     : result[i] == -HUGE_VALF);
+}
+END_TEST
+
 START_TEST(log_probabilities_refuse_what_is_no_distribution)
 {
     const float nan_logit[] = {1, NAN}, none[] = {-HUGE_VALF, -HUGE_VALF};
@@ -150,6 +163,7 @@ static void add_numbers(Suite *suite)
 static void add_log_probabilities(Suite *suite)
 {
     const TTest *const tests[] = {log_probabilities_are_those_of_the_softmax,
+                                  log_probabilities_of_infinite_logits,
                                   log_probabilities_refuse_what_is_no_distribution};
     add_tests(suite, "log probabilities", tests, COUNT(tests));
 }
