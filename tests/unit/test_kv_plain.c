@@ -4,6 +4,7 @@
 #include "kernels/halves.h"
 #include "kernels/kernels.h"
 
+#include "kernel_sets.h"
 #include "support.h"
 
 #include <math.h>
@@ -159,12 +160,52 @@ START_TEST(quantised_rows_come_back)
 }
 END_TEST
 
+static float rounded(enum kv_type type, float x)
+{
+    return type == KV_F32   ? x
+           : type == KV_F16 ? f16_to_f32(f32_to_f16(x))
+                            : bf16_to_f32(f32_to_bf16(x));
+}
+
+/*
+ * _i: the types. Keys and values are rounded to the nearest number, a tie to the even one, alike in
+ * every kernel set.
+ */
+START_TEST(keys_and_values_are_rounded_to_even)
+{
+    static const float beside[] = {0, -0x1p-20f, 0, 0x1p-20f};
+    const struct kv_layout layout = layout_of(types[_i], types[_i], 16);
+    uint8_t *page = make_page(&layout);
+    FOR_KERNEL_SETS(kernels)
+    {
+        float stored[HEAD_DIM], k[HEADS * HEAD_DIM], v[HEADS * HEAD_DIM];
+        for (uint32_t d = 0; d < HEAD_DIM; d++) {
+            /* Halfway between two numbers of bfloat16 or of f16, or beside that. */
+            const float step = d / 4 % 2 == 0 ? 0x1p-7f : 0x1p-10f;
+            stored[d] = 1 + ((float)(d / 8) + 0.5f) * step + beside[d % 4];
+            stored[d] = d % 3 == 0 ? -stored[d] : stored[d];
+        }
+        kernels->kv_store(&layout, page, 5, 1, stored, stored);
+        kv_load(&layout, page, 5, k, v);
+        for (uint32_t d = 0; d < HEAD_DIM; d++) {
+            const float expected = rounded(layout.keys.type, stored[d]);
+            const float key = k[HEAD_DIM + d], value = v[HEAD_DIM + d];
+            ck_assert_msg(key == expected && value == expected,
+                          "%s: %a becomes %a and %a, expected %a", kernels->name, (double)stored[d],
+                          (double)key, (double)value, (double)expected);
+        }
+    }
+    free(page);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("plain bytes");
     tcase_add_loop_test(tcase, plain_bytes_are_the_elements_in_order, 0, 9);
     tcase_add_loop_test(tcase, values_must_be_finite, 0, COUNT(kinds) * COUNT(kinds));
     tcase_add_loop_test(tcase, quantised_rows_come_back, 0, 9);
+    tcase_add_loop_test(tcase, keys_and_values_are_rounded_to_even, 0, COUNT(types));
     suite_add_tcase(suite, tcase);
 }
 
