@@ -89,6 +89,37 @@ START_TEST(gguf_files_have_the_same_bits)
 }
 END_TEST
 
+/* Which layers do not rotate: a list says it, or an interval, or what is usual. */
+static const struct {
+    const char *from, *to;
+} unrotated[] = {
+    {"\"no_rope_layers\": [\n    1,\n    1,\n    1,\n    0,\n    1\n  ],\n", ""},
+    {"\"no_rope_layer_interval\": 4,\n  \"no_rope_layers\": [\n    1,\n    1,\n    1,\n    0,\n"
+     "    1\n  ],\n",
+     ""},
+};
+
+START_TEST(an_interval_says_the_same_as_a_list)
+{
+    char path[FOLDER_PATH];
+    struct safetensors golden;
+    const int i = fixture_of("smollm3");
+    ck_assert_ok(open_changed(i, unrotated[_i].from, unrotated[_i].to));
+    safetensors_open(&golden, path_of(i, "/golden.safetensors"));
+    const struct safetensors_array *tokens = safetensors_find(&golden, "tokens");
+    lckv_model *listed = open_full(path_of(i, "")), *model = open_full(folder_join(path, ""));
+    float *expected = logits_of(listed, tokens->data, tokens->n_elements, tokens->n_elements);
+    float *logits = logits_of(model, tokens->data, tokens->n_elements, tokens->n_elements);
+    ck_assert_mem_eq(logits, expected,
+                     tokens->n_elements * info_of(model).n_vocab * sizeof *logits);
+    free(expected);
+    free(logits);
+    lckv_model_release(listed);
+    lckv_model_release(model);
+    safetensors_close(&golden);
+}
+END_TEST
+
 /* Layers that lose their window rotate as before, which shows in texts shorter than the window. */
 START_TEST(rotation_stays_when_windows_go)
 {
@@ -231,6 +262,7 @@ static void add_architectures(Suite *suite)
     tcase_add_loop_test(tcase, logits_are_those_of_transformers, 0, N_FIXTURES);
     tcase_add_loop_test(tcase, gguf_files_have_the_same_bits, 0, N_FIXTURES);
     tcase_add_test(tcase, fused_gguf_files_have_the_same_bits);
+    tcase_add_loop_test(tcase, an_interval_says_the_same_as_a_list, 0, COUNT(unrotated));
     tcase_add_test(tcase, rotation_stays_when_windows_go);
     tcase_add_loop_test(tcase, all_layers_of_mistral_have_its_window, 0, COUNT(mistral_windows));
     tcase_add_loop_test(tcase, configurations_that_do_not_fit_are_refused, 0, COUNT(bad_configs));
