@@ -340,12 +340,19 @@ START_TEST(any_kernel_set_reads_what_is_packed_for_another)
 }
 END_TEST
 
-/* Converts both files of a fixture in the same way, which must give the same bytes. */
-static void check_same_conversion(const lckv_convert_options *options)
+/*
+ * Converts both files of a fixture in the same way, which must give the same bytes, and gives all
+ * memory back.
+ */
+static void check_same_conversion(lckv_convert_options options)
 {
     size_t length, length_of_packed;
-    ck_assert_ok(lckv_convert(plain, folder_path("a.gguf"), options, NULL));
-    ck_assert_ok(lckv_convert(packed, folder_path("b.gguf"), options, NULL));
+    struct counting counting = {.n_allowed = SIZE_MAX};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    options.allocator = &allocator;
+    ck_assert_ok(lckv_convert(plain, folder_path("a.gguf"), &options, NULL));
+    ck_assert_ok(lckv_convert(packed, folder_path("b.gguf"), &options, NULL));
+    ck_assert_uint_eq(counting.out, 0);
     char *of_plain = read_whole(folder_path("a.gguf"), &length);
     char *of_packed = read_whole(folder_path("b.gguf"), &length_of_packed);
     ck_assert_uint_eq(length, length_of_packed);
@@ -369,9 +376,9 @@ START_TEST(a_packed_file_is_converted_as_what_it_was_packed_from)
     for (size_t s = 0; s < COUNT(sets); s++) {
         convert_both("standard-llama", types[_i], sets[s]);
         for (size_t i = 0; i < COUNT(conversions); i++)
-            check_same_conversion(&conversions[i]);
+            check_same_conversion(conversions[i]);
         convert_both("mixattention", types[_i], sets[s]); /* rows of odd lengths */
-        check_same_conversion(&conversions[0]);
+        check_same_conversion(conversions[0]);
     }
 }
 END_TEST
