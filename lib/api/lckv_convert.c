@@ -27,6 +27,10 @@ lckv_status lckv_convert(const char *input, const char *output, const lckv_conve
         return argument_range("lckv_convert_options.init", full.init, "an LCKV_CONVERT_... value");
     if (full.packed != 0 && full.packed != 1)
         return argument_range("lckv_convert_options.packed", full.packed, "0 or 1");
+    if (full.mixture != 0 && full.mixture != 1)
+        return argument_range("lckv_convert_options.mixture", full.mixture, "0 or 1");
+    if (full.reserved != 0)
+        return fail(LCKV_INVALID_ARGUMENT, "lckv_convert_options: reserved must be 0");
     if (full.kernel_set != NULL && full.packed == 0)
         return fail(LCKV_INVALID_ARGUMENT, "lckv_convert_options.kernel_set needs packed");
     lckv_convert_report written = {.size = sizeof written};

@@ -47,6 +47,69 @@ START_TEST(reserved_members_of_items_are_named)
 }
 END_TEST
 
+/* What is asked for twice, or by half, is refused before anything is done. */
+START_TEST(requests_that_contradict_themselves_are_named)
+{
+    lckv_model *model = open_model(MODEL, (lckv_model_options){0}), *none = NULL;
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
+    lckv_token token = 1;
+    size_t n = 0;
+    const lckv_model_options bytes = {.size = sizeof bytes, .stream_bytes = 1 << 20};
+    ck_assert_status(lckv_model_open(MODEL, &bytes, &none), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("stream_bytes is set");
+    const uint32_t both = LCKV_TOKENIZE_BOS | LCKV_TOKENIZE_NO_BOS;
+    ck_assert_status(lckv_tokenize(model, "a", 1, both, &token, 1, &n), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("asks for BOS and for no BOS");
+    const lckv_evaluate_options reserved = {.size = sizeof reserved, .reserved = 1};
+    lckv_item item = {.session = session, .tokens = &token, .n_tokens = 1};
+    ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, &reserved, NULL),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("lckv_evaluate_options: reserved must be 0");
+    item.want = LCKV_WANT_HIDDEN;
+    item.hidden_capacity = 64;
+    ck_assert_status(lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("item 0: HIDDEN needs an array");
+    lckv_generate_options generate = {.size = sizeof generate, .n_stops = 1};
+    ck_assert_status(lckv_generate(session, NULL, &token, 1, &generate, NULL),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("stops is NULL, but n_stops is 1");
+    const lckv_string stops[] = {{"a", 1}, {"b", 0}};
+    generate.stops = stops;
+    generate.n_stops = 2;
+    ck_assert_status(lckv_generate(session, NULL, &token, 1, &generate, NULL),
+                     LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("stops[1] is empty");
+    ck_assert_uint_eq(length_of(session), 0);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
+START_TEST(options_of_conversion_are_checked)
+{
+    static const struct {
+        lckv_convert_options options;
+        const char *message;
+    } wrong[] = {
+        {{.packed = 2}, "lckv_convert_options.packed"},
+        {{.mixture = 2, .dtype = LCKV_DTYPE_Q4_K}, "lckv_convert_options.mixture"},
+        {{.mixture = -1, .dtype = LCKV_DTYPE_Q4_K}, "lckv_convert_options.mixture"},
+        {{.init = 2}, "lckv_convert_options.init"},
+        {{.kernel_set = "portable"}, "kernel_set needs packed"},
+        {{.reserved = 1}, "lckv_convert_options: reserved must be 0"},
+    };
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        lckv_convert_options options = wrong[i].options;
+        options.size = sizeof options;
+        ck_assert_status(lckv_convert(MODEL, "never.gguf", &options, NULL), LCKV_INVALID_ARGUMENT);
+        ck_assert_error_has(wrong[i].message);
+    }
+}
+END_TEST
+
 /* A stride is a whole item at least, and keeps all of them aligned. */
 START_TEST(strides_of_items_are_checked)
 {
@@ -96,6 +159,8 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, an_empty_path_is_called_empty);
     tcase_add_test(tcase, a_plan_of_no_text_has_no_length);
     tcase_add_test(tcase, reserved_members_of_items_are_named);
+    tcase_add_test(tcase, requests_that_contradict_themselves_are_named);
+    tcase_add_test(tcase, options_of_conversion_are_checked);
     tcase_add_test(tcase, strides_of_items_are_checked);
     tcase_add_test(tcase, many_sessions_need_no_other_option);
     suite_add_tcase(suite, tcase);
