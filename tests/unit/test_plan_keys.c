@@ -362,6 +362,25 @@ START_TEST(layers_of_gemma_4_have_heads_of_their_own)
 }
 END_TEST
 
+/* With or without weights, and whether the model can run or not. */
+START_TEST(the_option_sliding_window_takes_the_place_of_the_files)
+{
+    lckv_model_options options = {.size = sizeof options, .weights = LCKV_WEIGHTS_NONE};
+    lckv_model_info info = {.size = sizeof info};
+    char config[1024];
+    snprintf(config, sizeof config, GEMMA "%s}}", gemmas[0].members);
+    folder_write_text("config.json", config);
+    for (options.sliding_window = 0; options.sliding_window < 3; options.sliding_window++) {
+        lckv_model *model;
+        ck_assert_ok(lckv_model_open(folder, &options, &model));
+        ck_assert_ok(lckv_model_get_info(model, &info));
+        ck_assert_uint_eq(info.sliding_window,
+                          options.sliding_window != 0 ? options.sliding_window : 4);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tests = tcase_create("plan keys");
@@ -372,6 +391,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tests, conversions_write_the_keys_of_others_too, 0, COUNT(written));
     tcase_add_test(tests, the_caches_of_gemma_4_are_planned_before_it_runs);
     tcase_add_loop_test(tests, layers_of_gemma_4_have_heads_of_their_own, 0, COUNT(gemmas));
+    tcase_add_test(tests, the_option_sliding_window_takes_the_place_of_the_files);
     suite_add_tcase(suite, tests);
 }
 

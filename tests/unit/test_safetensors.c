@@ -175,6 +175,9 @@ static const struct {
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
      "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
      LCKV_BAD_FORMAT, "tensors \"a\" and \"b\" overlap"},
+    {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[0,4]},"
+     "\"b\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[3,7]}}",
+     LCKV_BAD_FORMAT, "tensors \"a\" and \"b\" overlap at byte"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}garbage", LCKV_BAD_FORMAT,
      "not valid JSON"},
 };

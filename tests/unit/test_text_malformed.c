@@ -134,6 +134,10 @@ static const struct {
      "special_tokens: \"B\""},
     {TEMPLATE("[{\"SpecialToken\":{\"id\":\"B\"}}]", "{\"B\":{\"ids\":[99]}}"), LCKV_BAD_FORMAT,
      "\"B\""},
+    {TEMPLATE("[{\"SpecialToken\":{\"id\":\"B\"}}]", "{\"B\":{\"ids\":[12]}}"), LCKV_BAD_FORMAT,
+     "\"B\": expected one id of a token"}, /* there are 12 */
+    {TEMPLATE("[{\"SpecialToken\":{\"id\":\"B\"}}]", "{\"B\":{\"ids\":[11]}}"), LCKV_BAD_FORMAT,
+     "0 sequences"},
     {TEMPLATE("[{\"SpecialToken\":{\"id\":\"B\"}},{\"SpecialToken\":{\"id\":\"B\"}}]",
               "{\"B\":{\"ids\":[1]}}"),
      LCKV_UNSUPPORTED, "other than BOS and EOS"},
