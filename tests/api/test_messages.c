@@ -148,6 +148,12 @@ START_TEST(many_sessions_need_no_other_option)
     options.max_logit_rows = 65537;
     ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_INVALID_ARGUMENT);
     ck_assert_error_has("max_logit_rows is 65537");
+    options = (lckv_cache_options){.size = sizeof options, .max_rows = 65537};
+    ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("max_rows is 65537");
+    options = (lckv_cache_options){.size = sizeof options, .max_sessions = 1048577};
+    ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_INVALID_ARGUMENT);
+    ck_assert_error_has("max_sessions is 1048577");
     lckv_model_release(model);
 }
 END_TEST

@@ -4,6 +4,7 @@
  */
 #include "text/chat.h"
 
+#include "text/template.h"
 #include "text/template_date.h"
 
 #include "text_support.h"
@@ -283,6 +284,29 @@ START_TEST(dates_are_written_as_strftime_writes_them)
 }
 END_TEST
 
+START_TEST(templates_have_a_largest_length)
+{
+    const size_t most = TEMPLATE_MAX_LENGTH;
+    const struct chat chat = {NULL, sizeof(lckv_message), 0, 0};
+    char *template = malloc(most + 2), *buffer = malloc(most);
+    size_t length = 0;
+    ck_assert(template != NULL && buffer != NULL);
+    memset(template, 'x', most + 1);
+    for (int more = 0; more < 2; more++) {
+        template[most + (size_t)more] = '\0';
+        struct tokenizer *tokenizer = tokenizer_with(template);
+        const lckv_status status = chat_format(tokenizer, &chat, buffer, most, &length);
+        ck_assert_int_eq(status, more == 0 ? LCKV_OK : LCKV_UNSUPPORTED);
+        ck_assert_uint_eq(length, most);
+        template[most] = 'x';
+        tokenizer_release(tokenizer);
+    }
+    ck_assert_error_has("a chat template of 1048577 bytes, expected at most 1048576");
+    free(template);
+    free(buffer);
+}
+END_TEST
+
 START_TEST(today_is_the_date_of_the_system)
 {
     struct tokenizer *tokenizer = tokenizer_with("{{ strftime_now('%Y-%m-%d') }}");
@@ -536,6 +560,7 @@ static void add_chat(Suite *suite)
     tcase_add_test(tcase, a_default_system_message_gives_way_to_another);
     tcase_add_test(tcase, thoughts_before_the_last_question_are_left_out);
     tcase_add_test(tcase, dates_are_written_as_strftime_writes_them);
+    tcase_add_test(tcase, templates_have_a_largest_length);
     tcase_add_test(tcase, today_is_the_date_of_the_system);
     tcase_add_test(tcase, refusals_say_what_to_do_instead);
     tcase_add_test(tcase, variables_of_a_loop_end_with_its_turn);

@@ -163,6 +163,29 @@ START_TEST(bad_config_is_refused_by_name)
 }
 END_TEST
 
+/* Of 8192 bytes, whether it is a regular expression or a text that stands for itself. */
+START_TEST(patterns_have_a_largest_length)
+{
+    static const char *const kinds[] = {"Regex", "String"};
+    char text[8194], json[10000];
+    for (size_t i = 0; i < 3; i++) {
+        const bool fits = i == 2;
+        memset(text, 'a', sizeof text);
+        text[0] = '[';
+        text[fits ? 8191 : 8192] = ']';
+        text[fits ? 8192 : 8193] = '\0';
+        snprintf(json, sizeof json, SPLIT("{\"%s\":\"%s\"}"), kinds[i % 2], text);
+        if (fits) {
+            tokenizer_release(tokenizer_of_json(json, ""));
+            continue;
+        }
+        struct checkpoint checkpoint = checkpoint_of_json(json, "");
+        check_tokenizer_refused(&checkpoint, LCKV_UNSUPPORTED,
+                                "of 8193 bytes, expected at most 8192");
+    }
+}
+END_TEST
+
 /*
  * The pattern compiles, but would match for ever: the text is refused, and the tokenizer stays
  * usable.
@@ -475,6 +498,7 @@ static void add_malformed(Suite *suite)
     tcase_add_loop_test(tcase, bad_json_is_refused_by_name, 0,
                         (int)(sizeof bad_json / sizeof bad_json[0]));
     tcase_add_test(tcase, bad_config_is_refused_by_name);
+    tcase_add_test(tcase, patterns_have_a_largest_length);
     tcase_add_test(tcase, hostile_patterns_stop_at_a_limit);
     tcase_add_loop_test(tcase, patterns_may_not_take_more_than_linear_time, 0, 6);
     tcase_add_test(tcase, patterns_may_not_take_memory_that_grows_with_the_text);
