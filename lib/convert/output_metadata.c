@@ -39,8 +39,7 @@ static bool is_replaced(struct text key)
         return true;
     const char *dot = memchr(key.bytes, '.', key.length);
     struct text prefix = {key.bytes, dot != NULL ? (size_t)(dot - key.bytes) : 0};
-    return architecture_from_gguf(prefix) != NULL || text_equals(key, "general.alignment") ||
-           text_equals(key, "general.architecture");
+    return architecture_from_gguf(prefix) != NULL || text_equals(key, "general.architecture");
 }
 
 /* Takes over everything but what describes the old architecture. */
