@@ -271,14 +271,14 @@ END_TEST
 
 START_TEST(arrays_as_json)
 {
-    static const struct text texts[] = {
-        {"a\"\\\n", 4}, {"\xc3\xa9\xff", 3}, {"", 0}, {"\xe2\x82", 2}, {"\xed\xa0\x80", 3}};
+    static const struct text texts[] = {{"a\"\\\n", 4},  {"\xc3\xa9\xff", 3}, {"", 0},
+                                        {"\xe2\x82", 2}, {"\xed\xa0\x80", 3}, {"\x1f ~\x7f", 4}};
     static const uint8_t floats[] = {0, 0, 0xc0, 0x3f, 0, 0, 0x80, 0x7f, 0xcd, 0xcc, 0xcc, 0xbd};
     struct metadata_value value = {
         .key = {"f", 1}, .type = METADATA_ARRAY, .element_type = METADATA_F32, .count = 3};
     value.as.elements = floats;
     ck_assert_ok(metadata_set_value(&metadata, &value));
-    ck_assert_ok(metadata_set_texts(&metadata, "s", texts, 5));
+    ck_assert_ok(metadata_set_texts(&metadata, "s", texts, COUNT(texts)));
     ck_assert_ok(metadata_set_i32s(&metadata, "i", (const int32_t[]){0, -1, INT32_MAX}, 3));
     ck_assert_ok(metadata_set_i32s(&metadata, "none", NULL, 0));
     value = (struct metadata_value){
@@ -287,7 +287,7 @@ START_TEST(arrays_as_json)
     ck_assert_ok(metadata_set_value(&metadata, &value));
     assert_text("f", "[1.5, null, -0.1]");
     assert_text("s", "[\"a\\\"\\\\\\u000a\", \"\xc3\xa9\\ufffd\", \"\", \"\\ufffd\\ufffd\","
-                     " \"\\ufffd\\ufffd\\ufffd\"]");
+                     " \"\\ufffd\\ufffd\\ufffd\", \"\\u001f ~\\u007f\"]");
     assert_text("i", "[0, -1, 2147483647]");
     assert_text("none", "[]");
     assert_text("b", "[false, true]");

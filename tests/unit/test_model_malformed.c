@@ -246,26 +246,32 @@ END_TEST
     ",\"low_freq_factor\":" low ",\"high_freq_factor\":" high               \
     ",\"original_max_position_embeddings\":" context "}"
 
+#define YARN(factor, fast, slow, attention, context)                                       \
+    "{\"rope_type\":\"yarn\",\"rope_theta\":1e4,\"factor\":" factor ",\"beta_fast\":" fast \
+    ",\"beta_slow\":" slow ",\"attention_factor\":" attention                              \
+    ",\"original_max_position_embeddings\":" context "}"
+
 /* All layers rotate alike here, so a difference in any member must be seen. */
 START_TEST(layer_types_that_rotate_differently_are_refused)
 {
-    static const char *const scalings[] = {
-        SCALING("1e4", "8", "1", "4", "64"),
-        SCALING("1e5", "8", "1", "4", "64"),
-        SCALING("1e4", "7", "1", "4", "64"),
-        SCALING("1e4", "8", "2", "4", "64"),
-        SCALING("1e4", "8", "1", "5", "64"),
-        SCALING("1e4", "8", "1", "4", "65"),
-        "{\"rope_theta\":1e4}",
+    static const char *const scalings[][7] = {
+        {SCALING("1e4", "8", "1", "4", "64"), SCALING("1e5", "8", "1", "4", "64"),
+         SCALING("1e4", "7", "1", "4", "64"), SCALING("1e4", "8", "2", "4", "64"),
+         SCALING("1e4", "8", "1", "5", "64"), SCALING("1e4", "8", "1", "4", "65"),
+         "{\"rope_theta\":1e4}"},
+        {YARN("8", "32", "1", "1.5", "64"), YARN("7", "32", "1", "1.5", "64"),
+         YARN("8", "31", "1", "1.5", "64"), YARN("8", "32", "2", "1.5", "64"),
+         YARN("8", "32", "1", "1.25", "64"), YARN("8", "32", "1", "1.5", "32"),
+         SCALING("1e4", "8", "1", "4", "64")},
     };
-    for (size_t i = 0; i < sizeof scalings / sizeof scalings[0]; i++) {
+    for (size_t i = 0; i < 14; i++) {
         char changes[512];
         lckv_model *model = NULL;
         snprintf(changes, sizeof changes,
                  "{\"rope_parameters\":{\"full_attention\":%s,\"sliding_attention\":%s}}",
-                 scalings[0], scalings[i]);
+                 scalings[i / 7][0], scalings[i / 7][i % 7]);
         make_changed(changes, false);
-        if (i > 0) {
+        if (i % 7 > 0) {
             check_refused(folder, NULL, LCKV_UNSUPPORTED,
                           "rope_parameters differ between layer types");
         } else {

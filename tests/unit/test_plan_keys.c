@@ -121,6 +121,33 @@ START_TEST(config_json_must_not_contradict_itself)
 }
 END_TEST
 
+/* Mistral has a window that files do not name; null says that there is none. */
+START_TEST(a_usual_window_may_be_taken_away)
+{
+    static const struct {
+        const char *member, *plan;
+    } windows[] = {
+        {"", "0s_1s"},
+        {",\"sliding_window\":4096", "0s_1s"},
+        {",\"sliding_window\":null", "0_1"},
+        {",\"sliding_window\":8192", "0_1"}, /* all that it was trained for */
+    };
+    for (size_t i = 0; i < COUNT(windows); i++) {
+        char config[1024];
+        snprintf(config, sizeof config,
+                 "{\"model_type\":\"mistral\",\"vocab_size\":8,\"hidden_size\":8,"
+                 "\"intermediate_size\":8,\"num_attention_heads\":2,\"num_hidden_layers\":2,"
+                 "\"max_position_embeddings\":8192%s}",
+                 windows[i].member);
+        folder_write_text("config.json", config);
+        folder_write_text("tokenizer.json", "{}");
+        lckv_model *model = describe(folder);
+        check_plan(model, windows[i].plan);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
 /* ---- GGUF ---- */
 
 /* What a test says in the keys of a file of four layers, which has tensors for two. */
@@ -387,6 +414,7 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tests, folder_make, folder_remove);
     tcase_add_loop_test(tests, config_json_may_spell_a_plan_in_many_ways, 0, COUNT(spellings));
     tcase_add_loop_test(tests, config_json_must_not_contradict_itself, 0, COUNT(refused));
+    tcase_add_test(tests, a_usual_window_may_be_taken_away);
     tcase_add_loop_test(tests, gguf_may_spell_a_plan_in_many_ways, 0, COUNT(keys));
     tcase_add_loop_test(tests, conversions_write_the_keys_of_others_too, 0, COUNT(written));
     tcase_add_test(tests, the_caches_of_gemma_4_are_planned_before_it_runs);
