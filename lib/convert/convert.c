@@ -13,6 +13,7 @@
 #include "model/check_tensors.h"
 #include "model/fused.h"
 #include "model/scales.h"
+#include "model/text_tensors.h"
 
 #include <string.h>
 
@@ -80,6 +81,8 @@ static lckv_status open_input(struct converter *c, const char *input)
         status = scales_attach(&c->in);
     if (status == LCKV_OK)
         status = hparams_read(&c->in, &c->hparams, &c->remarks);
+    if (status == LCKV_OK)
+        status = text_tensors_select(&c->in, &c->hparams, &c->remarks);
     if (status == LCKV_OK)
         status = fused_split(&c->in, &c->hparams);
     const struct text *own = &c->hparams.plan;

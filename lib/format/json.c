@@ -57,6 +57,35 @@ const struct json_value *json_find(const struct json_value *object, const char *
     return json_find_text(object, (struct text){name, strlen(name)});
 }
 
+/* ---- Making objects ---- */
+
+/* Appends a member, which are the node of its name and those of its value. */
+static void add_member(struct json_value *object, const struct json_value *value)
+{
+    memcpy(object + object->nodes, value - 1, (value->nodes + 1) * sizeof *object);
+    object->nodes += value->nodes + 1;
+    object->length++;
+}
+
+lckv_status json_complete(const struct json_value *object, const struct json_value *others,
+                          const lckv_allocator *allocator, struct json_value **nodes,
+                          size_t *n_nodes)
+{
+    if (!json_is(object, JSON_OBJECT) || !json_is(others, JSON_OBJECT))
+        return fail(LCKV_INTERNAL, "only objects can be completed");
+    *n_nodes = (size_t)object->nodes + others->nodes;
+    lckv_status status = memory_alloc(allocator, *n_nodes, sizeof **nodes, "JSON", nodes);
+    if (status != LCKV_OK)
+        return status;
+    memcpy(*nodes, object, object->nodes * sizeof *object);
+    for (const struct json_value *other = json_first(others); other != NULL;
+         other = json_next(others, other)) {
+        if (json_find_text(object, json_name(other)) == NULL)
+            add_member(*nodes, other);
+    }
+    return LCKV_OK;
+}
+
 /* ---- Members by name and type ---- */
 
 static lckv_status expected(const char *what, const char *name, const char *type)

@@ -88,6 +88,14 @@ CHECKED bool json_number(const struct json_value *value, double *number);
  */
 size_t json_write(const struct json_value *value, char *buffer, size_t capacity);
 
+/*
+ * Makes an object of all members of `object`, and of those members of `others`, a short list, that
+ * it does not have. The nodes are copies, and belong to the caller; the texts stay where they are.
+ */
+CHECKED lckv_status json_complete(const struct json_value *object, const struct json_value *others,
+                                  const lckv_allocator *allocator, struct json_value **nodes,
+                                  size_t *n_nodes);
+
 /* Adds the members of an object as texts: strings as they are, everything else as JSON. */
 CHECKED lckv_status json_to_metadata(const struct json_value *object, struct metadata *metadata);
 

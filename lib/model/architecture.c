@@ -16,6 +16,22 @@ static const struct weight_names between_norms[] = {
     {WEIGHT_FFN_NORM, "ffn_norm.weight", "pre_feedforward_layernorm.weight"},
 };
 
+/* How heads of Gemma 4 rotate, if a file does not tell. */
+#define GEMMA4_ROPES                                                                             \
+    "\"rope_parameters\":{\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":1e4}," \
+    "\"full_attention\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0.25,"         \
+    "\"rope_theta\":1e6}}"
+
+/* What the models of Gemma 4 have in common. */
+#define GEMMA4_RECIPE                                                                              \
+    .gguf_name = "gemma4", .lckv_name = "lckv-gemma4", .default_tied = true,                       \
+    .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) | WEIGHT_BIT(WEIGHT_O_NORM) | \
+               WEIGHT_BIT(WEIGHT_DOWN_NORM) | WEIGHT_BIT(WEIGHT_LAYER_SCALE),                      \
+    .names = between_norms, .n_names = sizeof between_norms / sizeof between_norms[0],             \
+    .scales = SCALE_BIT(SCALE_SOFTCAP), .activation = ACTIVATION_GELU_TANH,                        \
+    .embedding_by_width = true, .ropes_by_window = true, .values_normed = true,                    \
+    .scores_unscaled = true, .heads_by_window = true, .plans_are_common = true
+
 static const struct architecture architectures[] = {
     {
         .gguf_name = "llama",
@@ -72,6 +88,13 @@ static const struct architecture architectures[] = {
     {
         .gguf_name = "gemma3",
         .hf_model_type = "gemma3_text",
+        .hf_outer_type = "gemma3",
+        .hf_defaults = "{\"vocab_size\":262208,\"num_attention_heads\":8,"
+                       "\"num_key_value_heads\":4,\"head_dim\":256,"
+                       "\"query_pre_attn_scalar\":256,\"max_position_embeddings\":131072,"
+                       "\"sliding_window\":4096,\"sliding_window_pattern\":6}",
+        .default_theta = 1e6,
+        .default_tied = true,
         .lckv_name = "lckv-gemma3",
         .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) |
                    WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM),
@@ -86,23 +109,18 @@ static const struct architecture architectures[] = {
         .window_period = 6,
     },
     {
-        .gguf_name = "gemma4",
+        GEMMA4_RECIPE,
         .hf_model_type = "gemma4_text",
-        .lckv_name = "lckv-gemma4",
-        .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) |
-                   WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM) |
-                   WEIGHT_BIT(WEIGHT_LAYER_SCALE),
-        .names = between_norms,
-        .n_names = sizeof between_norms / sizeof between_norms[0],
-        .scales = SCALE_BIT(SCALE_SOFTCAP),
-        .activation = ACTIVATION_GELU_TANH,
-        .embedding_by_width = true,
-        .ropes_by_window = true,
-        .values_normed = true,
-        .scores_unscaled = true,
-        .heads_by_window = true,
-        .plans_are_common = true,
+        .hf_outer_type = "gemma4",
+        .hf_defaults = "{\"sliding_window\":512,\"hidden_size_per_layer_input\":256,"
+                       "\"vocab_size_per_layer_input\":262144," GEMMA4_ROPES "}",
         .inputs_by_layer = true,
+    },
+    {
+        GEMMA4_RECIPE, /* without embeddings of the layers */
+        .hf_model_type = "gemma4_unified_text",
+        .hf_outer_type = "gemma4_unified",
+        .hf_defaults = "{\"sliding_window\":1024," GEMMA4_ROPES "}",
     },
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])
@@ -122,6 +140,16 @@ const struct architecture *architecture_from_hf(struct text model_type)
     for (size_t i = 0; i < N_ARCHITECTURES; i++) {
         if (text_equals(model_type, architectures[i].hf_model_type) ||
             text_equals(model_type, architectures[i].lckv_name))
+            return &architectures[i];
+    }
+    return NULL;
+}
+
+const struct architecture *architecture_from_outer(struct text model_type)
+{
+    for (size_t i = 0; i < N_ARCHITECTURES; i++) {
+        if (architectures[i].hf_outer_type != NULL &&
+            text_equals(model_type, architectures[i].hf_outer_type))
             return &architectures[i];
     }
     return NULL;
@@ -153,6 +181,8 @@ struct architecture_names architecture_names(bool gguf)
         const bool is_first = architecture_from_gguf(own) == a;
         if (is_first || !gguf)
             add_name(&names, gguf ? a->gguf_name : a->hf_model_type);
+        if (!gguf && a->hf_outer_type != NULL)
+            add_name(&names, a->hf_outer_type);
         if (is_first)
             add_name(&names, a->lckv_name);
     }

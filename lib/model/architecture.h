@@ -29,6 +29,13 @@ enum scale {
 struct architecture {
     const char *gguf_name;     /* general.architecture */
     const char *hf_model_type; /* config.json model_type */
+    /*
+     * The model_type of models that have other parts, too, as for images: there, config.json has
+     * the text model's members in the object text_config. NULL: there are none.
+     */
+    const char *hf_outer_type;
+    /* Members that config.json may lack, with the values that they have then, as JSON; or NULL. */
+    const char *hf_defaults;
     /* Stands for either name if other programs would run the model wrongly, as with a plan. */
     const char *lckv_name;
     bool gguf_rope_adjacent; /* GGUF files rotate elements 2d and 2d + 1 as a pair */
@@ -41,7 +48,8 @@ struct architecture {
     bool ropes_by_window;        /* layers that have a window of their own rotate in another way */
     uint32_t unrotated_interval; /* every so many layers one does not rotate heads, if a file does
                                     not list these layers; 0: all layers rotate */
-    double default_theta;        /* rope_theta if config.json has none; 0: 10000 */
+    double default_theta;        /* rope_theta if config.json has none; 0: 10000, as it always is
+                                    of layers with windows that rotate in another way */
     bool default_tied;           /* tie_word_embeddings, if config.json does not have that key */
     bool norms_plus_one;         /* Hugging Face files hold the weights of norms less 1 */
     bool values_normed;          /* values go through an RMS norm without weight, head by head */
@@ -66,6 +74,9 @@ struct architecture {
 const struct architecture *architecture_from_gguf(struct text name);
 const struct architecture *architecture_from_hf(struct text model_type);
 
+/* The architecture of the text model in models of this type; NULL if none is known. */
+const struct architecture *architecture_from_outer(struct text model_type);
+
 /* The name that GGUF files have for an architecture that a file calls `name`. */
 const char *architecture_name(const struct architecture *architecture, struct text name);
 
@@ -74,7 +85,7 @@ float architecture_norm_offset(const struct architecture *architecture, enum che
 
 /* All names, for messages. */
 struct architecture_names {
-    char text[512];
+    char text[640];
 };
 struct architecture_names architecture_names(bool gguf);
 

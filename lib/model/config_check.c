@@ -65,6 +65,13 @@ static lckv_status check_value(const struct config_key *key, struct value value,
         return check_off(key->name, value);
     case KEY_OFF:
         return check_off(key->name, value);
+    case KEY_EXPERTS:
+        if (value.kind == NUMBER && value.number == 0)
+            return LCKV_OK;
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: the model has experts, which lckv does not compute; take a model of the "
+                    "same family that has none",
+                    key->name);
     case KEY_ACTIVATION:
         if (value.kind != TEXT)
             return fail(LCKV_BAD_FORMAT, "%s: expected a string", key->name);
@@ -125,14 +132,26 @@ static struct value value_of_json(const struct json_value *from)
     return value;
 }
 
-lckv_status config_check_json(const struct json_value *config, const struct hparams *hparams,
-                              const struct remarks *remarks)
+/*
+ * What is known of a member of config.json, or of one beside text_config: there, members that the
+ * text model would compute with say nothing.
+ */
+static const struct config_key *find_key(struct text name, bool outer)
+{
+    const struct config_key *key = config_key_find(KEYS_OF_JSON, name);
+    if (!outer || (key != NULL && (key->rule == KEY_NOTHING || key->rule == KEY_F8)))
+        return key;
+    return config_key_find(KEYS_OF_OUTER_JSON, name);
+}
+
+static lckv_status check_members(const struct json_value *config, const struct hparams *hparams,
+                                 bool outer, const struct remarks *remarks)
 {
     size_t n_unknown = 0;
     for (const struct json_value *member = json_first(config); member != NULL;
          member = json_next(config, member)) {
         struct text name = json_name(member);
-        const struct config_key *key = config_key_find(KEYS_OF_JSON, name);
+        const struct config_key *key = find_key(name, outer);
         lckv_status status = LCKV_OK;
         if (key != NULL)
             status = check_value(key, value_of_json(member), hparams, CHECKPOINT_HF);
@@ -143,6 +162,18 @@ lckv_status config_check_json(const struct json_value *config, const struct hpar
     }
     count_unknown(remarks, n_unknown);
     return LCKV_OK;
+}
+
+lckv_status config_check_json(const struct json_value *config, const struct hparams *hparams,
+                              const struct remarks *remarks)
+{
+    return check_members(config, hparams, false, remarks);
+}
+
+lckv_status config_check_outer(const struct json_value *config, const struct hparams *hparams,
+                               const struct remarks *remarks)
+{
+    return check_members(config, hparams, true, remarks);
 }
 
 /* ---- GGUF ---- */

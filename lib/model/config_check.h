@@ -16,6 +16,10 @@
  */
 CHECKED lckv_status config_check_json(const struct json_value *config,
                                       const struct hparams *hparams, const struct remarks *remarks);
+/* What stands beside text_config, of which only a little concerns texts. */
+CHECKED lckv_status config_check_outer(const struct json_value *config,
+                                       const struct hparams *hparams,
+                                       const struct remarks *remarks);
 CHECKED lckv_status config_check_gguf(const struct metadata *metadata,
                                       const struct hparams *hparams, const struct remarks *remarks);
 

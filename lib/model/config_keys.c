@@ -72,11 +72,11 @@ static const struct config_key json_keys[] = {
     {"scale_emb", KEY_ONE},
     {"scale_depth", KEY_OFF},
     {"dim_model_base", KEY_OFF},
-    {"num_experts", KEY_OFF},
-    {"enable_moe_block", KEY_OFF},
-    {"num_local_experts", KEY_OFF},
-    {"n_routed_experts", KEY_OFF},
-    {"n_shared_experts", KEY_OFF},
+    {"num_experts", KEY_EXPERTS},
+    {"enable_moe_block", KEY_EXPERTS},
+    {"num_local_experts", KEY_EXPERTS},
+    {"n_routed_experts", KEY_EXPERTS},
+    {"n_shared_experts", KEY_EXPERTS},
     {"use_cla", KEY_READ},
     {"cla_share_factor", KEY_READ},
     {"num_kv_shared_layers", KEY_READ},
@@ -105,6 +105,7 @@ static const struct config_key json_keys[] = {
     {"dtype", KEY_NOTHING},
     {"use_bfloat16", KEY_NOTHING},
     {"use_cache", KEY_NOTHING},
+    {"cache_implementation", KEY_NOTHING},
     {"_attn_implementation", KEY_NOTHING},
     {"_sliding_window_pattern", KEY_NOTHING}, /* layer_types tells */
     {"_attn_implementation_autoset", KEY_NOTHING},
@@ -171,6 +172,36 @@ static const struct config_key json_keys[] = {
     {"begin_suppress_tokens", KEY_NOTHING},
 };
 
+/*
+ * Members beside text_config. What concerns texts stands inside; keys of json_keys that change
+ * nothing, or tell how the weights are stored, may stand here, too.
+ */
+static const struct config_key outer_keys[] = {
+    {"model_type", KEY_READ},
+    {"text_config", KEY_READ},
+    {"tie_word_embeddings", KEY_READ},
+    {"bos_token_id", KEY_READ},
+    {"eos_token_id", KEY_READ},
+    {"pad_token_id", KEY_READ},
+    /* images and sound */
+    {"vision_config", KEY_NOTHING},
+    {"audio_config", KEY_NOTHING},
+    {"mm_tokens_per_image", KEY_NOTHING},
+    {"vision_soft_tokens_per_image", KEY_NOTHING},
+    {"audio_soft_tokens_per_image", KEY_NOTHING},
+    {"image_token_id", KEY_NOTHING},
+    {"image_token_index", KEY_NOTHING},
+    {"boi_token_id", KEY_NOTHING},
+    {"boi_token_index", KEY_NOTHING},
+    {"eoi_token_id", KEY_NOTHING},
+    {"eoi_token_index", KEY_NOTHING},
+    {"video_token_id", KEY_NOTHING},
+    {"audio_token_id", KEY_NOTHING},
+    {"boa_token_id", KEY_NOTHING},
+    {"eoa_token_id", KEY_NOTHING},
+    {"eoa_token_index", KEY_NOTHING},
+};
+
 /* Keys behind "<architecture>."; keys behind "lckv." are below. */
 static const struct config_key gguf_keys[] = {
     {"block_count", KEY_READ},
@@ -220,8 +251,8 @@ static const struct config_key gguf_keys[] = {
     {"logit_scale", KEY_ONE},
     {"residual_scale", KEY_ONE},
     {"embedding_scale", KEY_ONE},
-    {"expert_count", KEY_OFF},
-    {"expert_shared_count", KEY_OFF},
+    {"expert_count", KEY_EXPERTS},
+    {"expert_shared_count", KEY_EXPERTS},
     {"leading_dense_block_count", KEY_OFF},
     {"use_parallel_residual", KEY_OFF},
 };
@@ -244,6 +275,7 @@ const struct config_key *config_key_find(enum key_place place, struct text name)
         size_t n_keys;
     } tables[] = {
         [KEYS_OF_JSON] = TABLE(json_keys),
+        [KEYS_OF_OUTER_JSON] = TABLE(outer_keys),
         [KEYS_OF_ARCHITECTURE] = TABLE(gguf_keys),
         [KEYS_OF_LCKV] = TABLE(lckv_keys),
     };

@@ -255,13 +255,15 @@ static void round_numbers(struct hparams *h)
 lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                          const struct remarks *remarks)
 {
-    *h = (struct hparams){
-        .rms_norm_eps = 1e-6f,
-        .ropes =
-            {{.theta = 10000, .factor = 1, .beta_fast = 32, .beta_slow = 1, .attention_factor = 1}},
-        .n_ropes = 1,
-        .forward_passes = HPARAMS_FORWARD_PASSES,
-        .backward_passes = HPARAMS_BACKWARD_PASSES};
+    *h = (struct hparams){.rms_norm_eps = 1e-6f,
+                          .ropes = {{.theta = HPARAMS_THETA,
+                                     .factor = 1,
+                                     .beta_fast = 32,
+                                     .beta_slow = 1,
+                                     .attention_factor = 1}},
+                          .n_ropes = 1,
+                          .forward_passes = HPARAMS_FORWARD_PASSES,
+                          .backward_passes = HPARAMS_BACKWARD_PASSES};
     for (int i = 0; i < SCALES; i++)
         h->scales[i] = scale_default((enum scale)i);
     lckv_status status = checkpoint->kind == CHECKPOINT_GGUF

@@ -93,6 +93,7 @@ struct hparams {
     uint32_t forward_passes, backward_passes;
     bool force_nodiag, use_sequential, tie_embeddings;
     bool attention_bias, mlp_bias; /* config.json promises their tensors */
+    bool has_other_parts;          /* as for images: names of tensors say what belongs to which */
     struct text plan;              /* length 0: standard */
     struct text name;
 };

@@ -10,6 +10,7 @@
 #include "model/config_check.h"
 #include "model/hparams_kinds.h"
 #include "model/hparams_plan.h"
+#include "model/text_config.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -184,20 +185,6 @@ static lckv_status read_rest(const struct json_value *config, struct hparams *h)
     return status;
 }
 
-static lckv_status read_architecture(const struct json_value *config, struct hparams *h)
-{
-    struct text type = {"", 0};
-    lckv_status status = json_get_text(config, CONFIG, "model_type", &type, NULL);
-    if (status != LCKV_OK)
-        return status;
-    h->architecture = architecture_from_hf(type);
-    if (h->architecture == NULL)
-        return fail(LCKV_UNSUPPORTED, CONFIG ": model_type %s; expected %s",
-                    quoted(type.bytes, type.length).text, architecture_names(false).text);
-    h->architecture_name = architecture_name(h->architecture, type);
-    return LCKV_OK;
-}
-
 /* The last part of a path, without slashes at the end. */
 static struct text last_part(const char *path, size_t length)
 {
@@ -228,21 +215,11 @@ static lckv_status name_of_directory(struct checkpoint *checkpoint, struct text 
     return keep_text(checkpoint, name);
 }
 
-lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h,
-                                const struct remarks *remarks)
+/* What the members of the text model say. */
+static lckv_status read_members(struct checkpoint *checkpoint, const struct json_value *config,
+                                struct hparams *h, const struct remarks *remarks)
 {
-    struct json_document document;
-    lckv_status status = json_parse(checkpoint->config.bytes, checkpoint->config.length, CONFIG,
-                                    &checkpoint->arena.allocator, &document);
-    if (status != LCKV_OK)
-        return fail_in(status, "%s", checkpoint->name);
-    const struct json_value *config = document.root;
-    if (!json_is(config, JSON_OBJECT))
-        status = fail(LCKV_BAD_FORMAT, CONFIG " is not an object");
-    if (status == LCKV_OK)
-        status = read_architecture(config, h);
-    if (status == LCKV_OK)
-        status = read_shape(checkpoint, config, h);
+    lckv_status status = read_shape(checkpoint, config, h);
     if (status == LCKV_OK)
         status = hparams_rope_from_config(config, h, remarks);
     if (status == LCKV_OK)
@@ -255,10 +232,42 @@ lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h
         status = read_rest(config, h);
     if (status == LCKV_OK)
         status = hparams_read_scales(config, NULL, h);
-    if (status == LCKV_OK)
-        status = config_check_json(config, h, remarks);
+    return status == LCKV_OK ? config_check_json(config, h, remarks) : status;
+}
+
+/* What stands beside text_config and concerns the text model, too. */
+static lckv_status read_outer(const struct text_config *config, struct hparams *h,
+                              const struct remarks *remarks)
+{
+    static const char key[] = "tie_word_embeddings";
+    bool ties = h->tie_embeddings, found = false;
+    const struct json_value *inner = json_find(config->members, key);
+    lckv_status status = json_get_bool(config->outer, CONFIG, key, &ties, &found);
+    if (status == LCKV_OK && found && ties != h->tie_embeddings && inner != NULL)
+        status = fail(LCKV_UNSUPPORTED,
+                      CONFIG ": %s is %s, but not in text_config; expected the same or one", key,
+                      ties ? "true" : "false");
+    h->tie_embeddings = ties;
+    return status == LCKV_OK ? config_check_outer(config->outer, h, remarks) : status;
+}
+
+lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *h,
+                                const struct remarks *remarks)
+{
+    struct text_config config;
+    lckv_status status = text_config_open(checkpoint, &config);
+    if (status == LCKV_OK) {
+        h->architecture = config.architecture;
+        h->architecture_name = config.architecture_name;
+        h->has_other_parts = config.outer != NULL;
+        status = read_members(checkpoint, config.members, h, remarks);
+        if (status != LCKV_OK)
+            status = text_config_name(&config, status);
+    }
+    if (status == LCKV_OK && config.outer != NULL)
+        status = read_outer(&config, h, remarks);
     if (status == LCKV_OK)
         status = name_of_directory(checkpoint, &h->name);
-    json_release(&document);
+    text_config_close(&config);
     return status == LCKV_OK ? status : fail_in(status, "%s", checkpoint->name);
 }

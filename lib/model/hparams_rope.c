@@ -217,6 +217,8 @@ lckv_status hparams_rope_from_config(const struct json_value *config, struct hpa
         return status;
     h->ropes[0].original_context = outside != 0 ? outside : h->context_length;
     hparams_add_rope(h);
+    if (h->architecture->ropes_by_window)
+        h->ropes[1].theta = HPARAMS_THETA;
     status = h->architecture->ropes_by_window ? read_both(config, h->ropes, remarks)
                                               : read_rope(config, &h->ropes[0], remarks);
     return status == LCKV_OK ? check_original_context(outside, &h->ropes[0]) : status;

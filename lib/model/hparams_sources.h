@@ -13,6 +13,7 @@ struct json_value;
 #define HPARAMS_FORWARD_PASSES 7 /* the defaults of the published configuration */
 #define HPARAMS_BACKWARD_PASSES 2
 #define HPARAMS_SLIDING_WINDOW 4096
+#define HPARAMS_THETA 10000
 
 CHECKED lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hparams *hparams,
                                       const struct remarks *remarks);

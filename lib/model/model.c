@@ -15,6 +15,7 @@
 #include "model/fused.h"
 #include "model/load_weights.h"
 #include "model/scales.h"
+#include "model/text_tensors.h"
 #include "model/without_weights.h"
 
 #include <stdatomic.h>
@@ -60,6 +61,8 @@ static lckv_status open_weights(struct lckv_model *model, const lckv_model_optio
         status = scales_attach(&model->checkpoint);
     if (status == LCKV_OK)
         status = model_read_description(model, options);
+    if (status == LCKV_OK)
+        status = text_tensors_select(&model->checkpoint, &model->hparams, &remarks);
     if (status == LCKV_OK)
         status = fused_split(&model->checkpoint, &model->hparams);
     if (status == LCKV_OK)

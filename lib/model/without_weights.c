@@ -11,6 +11,7 @@
 #include "model/fused.h"
 #include "model/load_weights.h"
 #include "model/scales.h"
+#include "model/text_tensors.h"
 
 #include <string.h>
 
@@ -70,6 +71,9 @@ lckv_status model_open_without_weights(struct lckv_model *model, const lckv_mode
         status = keep_problem(model, checkpoint_check_weights(&model->checkpoint));
     if (status == LCKV_OK && model->problem == NULL)
         status = keep_problem(model, scales_attach(&model->checkpoint));
+    if (status == LCKV_OK && model->problem == NULL)
+        status =
+            keep_problem(model, text_tensors_select(&model->checkpoint, &model->hparams, &remarks));
     if (status == LCKV_OK && model->problem == NULL)
         status = keep_problem(model, fused_split(&model->checkpoint, &model->hparams));
     if (status == LCKV_OK && model->problem == NULL)

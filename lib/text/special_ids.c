@@ -93,21 +93,34 @@ static lckv_status read_ids(struct special_ids *ids, const struct json_value *ro
     return LCKV_OK;
 }
 
+static lckv_status read_object(struct special_ids *ids, const struct json_value *object,
+                               const char *what)
+{
+    lckv_status status = read_ids(ids, object, what, "bos_token_id", LCKV_SPECIAL_BOS);
+    if (status == LCKV_OK)
+        status = read_ids(ids, object, what, "eos_token_id", LCKV_SPECIAL_EOS);
+    if (status == LCKV_OK)
+        status = read_ids(ids, object, what, "pad_token_id", LCKV_SPECIAL_PADDING);
+    return status;
+}
+
+/* What models of more than text say beside text_config counts before what stands in it. */
 static lckv_status read_config(struct special_ids *ids, struct text config, const char *what,
                                const lckv_allocator *allocator)
 {
     struct json_document document;
+    const struct json_value *part = NULL;
     if (config.length == 0)
         return LCKV_OK;
     lckv_status status = json_parse(config.bytes, config.length, what, allocator, &document);
     if (status == LCKV_OK && !json_is(document.root, JSON_OBJECT))
         status = fail(LCKV_BAD_FORMAT, "%s is not an object", what);
     if (status == LCKV_OK)
-        status = read_ids(ids, document.root, what, "bos_token_id", LCKV_SPECIAL_BOS);
+        status = read_object(ids, document.root, what);
     if (status == LCKV_OK)
-        status = read_ids(ids, document.root, what, "eos_token_id", LCKV_SPECIAL_EOS);
-    if (status == LCKV_OK)
-        status = read_ids(ids, document.root, what, "pad_token_id", LCKV_SPECIAL_PADDING);
+        status = json_get_object(document.root, what, "text_config", &part);
+    if (status == LCKV_OK && part != NULL)
+        status = read_object(ids, part, what);
     json_release(&document);
     return status;
 }

@@ -181,6 +181,62 @@ static void write_f8(void)
     end_seed(seed);
 }
 
+/* Adds a tensor of `n_rows` x 4 floats, or of 4 if that is 0, to a header. */
+static void add_tensor(char *header, size_t capacity, int *n_data, const char *name, int n_rows)
+{
+    const int n_bytes = 16 * (n_rows > 0 ? n_rows : 1);
+    const size_t used = strlen(header);
+    char shape[16] = "4";
+    if (n_rows > 0)
+        snprintf(shape, sizeof shape, "%d,4", n_rows);
+    snprintf(header + used, capacity - used,
+             "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%d,%d]}",
+             used > 0 ? "," : "{", name, shape, *n_data, *n_data + n_bytes);
+    *n_data += n_bytes;
+}
+
+/* Writes a model of text that has another part beside it. */
+static void write_parts(void)
+{
+    static const struct {
+        const char *name;
+        int n_rows;
+    } tensors[] = {{"input_layernorm", 0},
+                   {"post_attention_layernorm", 0},
+                   {"pre_feedforward_layernorm", 0},
+                   {"post_feedforward_layernorm", 0},
+                   {"self_attn.q_norm", 0},
+                   {"self_attn.k_norm", 0},
+                   {"self_attn.q_proj", 4},
+                   {"self_attn.k_proj", 4},
+                   {"self_attn.v_proj", 4},
+                   {"self_attn.o_proj", 4},
+                   {"mlp.gate_proj", 4},
+                   {"mlp.up_proj", 4},
+                   {"mlp.down_proj", 4}};
+    static char text[8192];
+    char name[128];
+    int n_data = 0;
+    FILE *seed = begin_seed("directory", "parts");
+    put_part(seed, "config.json",
+             "{\"model_type\":\"gemma3\",\"eos_token_id\":[1,3],\"vision_config\":{},"
+             "\"tie_word_embeddings\":true,\"text_config\":{\"model_type\":\"gemma3_text\","
+             "\"vocab_size\":5,\"hidden_size\":4,\"intermediate_size\":4,\"num_hidden_layers\":1,"
+             "\"num_attention_heads\":1,\"num_key_value_heads\":1,\"head_dim\":4,"
+             "\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":8}}}");
+    add_tensor(text, sizeof text, &n_data, "language_model.model.embed_tokens.weight", 5);
+    add_tensor(text, sizeof text, &n_data, "model.language_model.norm.weight", 0);
+    for (size_t i = 0; i < COUNT(tensors); i++) {
+        snprintf(name, sizeof name, "model.language_model.layers.0.%s.weight", tensors[i].name);
+        add_tensor(text, sizeof text, &n_data, name, tensors[i].n_rows);
+    }
+    add_tensor(text, sizeof text, &n_data, "model.vision_tower.proj.weight", 2);
+    strcat(text, "}");
+    snprintf(name, sizeof name, "model.safetensors %d", n_data);
+    put_part(seed, name, text);
+    end_seed(seed);
+}
+
 static void write_models(void)
 {
     static const lckv_dtype dtypes[] = {LCKV_DTYPE_DEFAULT, LCKV_DTYPE_F16, LCKV_DTYPE_BF16};
@@ -667,6 +723,7 @@ int main(int argc, char **argv)
     write_architectures();
     write_shards();
     write_f8();
+    write_parts();
     write_blocks();
     write_splits();
     write_conversions();

@@ -90,6 +90,45 @@ START_TEST(a_value_that_is_not_there_is_nothing)
 }
 END_TEST
 
+/* What is made of two objects is walked as any other. */
+START_TEST(objects_are_completed)
+{
+    static const struct {
+        const char *object, *others, *names[5];
+    } cases[] = {
+        {"{\"a\": [1, 2], \"b\": {\"c\": 3}}",
+         "{\"b\": 4, \"d\": {\"e\": [5]}, \"a\": 6, \"f\": 7}",
+         {"a", "b", "d", "f"}},
+        {"{}", "{\"b\": 4}", {"b"}},
+        {"{\"a\": null}", "{\"a\": 4}", {"a"}},
+        {"{}", "{}", {NULL}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct json_document object = parse(cases[i].object), others = parse(cases[i].others);
+        struct json_value *nodes = NULL;
+        size_t n_nodes = 0, n = 0;
+        ck_assert_ok(
+            json_complete(object.root, others.root, &memory_default_allocator, &nodes, &n_nodes));
+        for (const struct json_value *value = json_first(nodes); value != NULL;
+             value = json_next(nodes, value), n++) {
+            const struct json_value *first = json_find(object.root, cases[i].names[n]);
+            const struct json_value *second = json_find(others.root, cases[i].names[n]);
+            char text[64], expected[64];
+            const size_t length = json_write(value, text, sizeof text);
+            assert_text(json_name(value), cases[i].names[n], strlen(cases[i].names[n]));
+            ck_assert_uint_eq(json_write(first != NULL ? first : second, expected, sizeof expected),
+                              length);
+            ck_assert_mem_eq(text, expected, length);
+        }
+        ck_assert_ptr_null(cases[i].names[n]);
+        ck_assert_uint_eq(json_count(nodes), n);
+        memory_free(&memory_default_allocator, nodes, n_nodes, sizeof *nodes);
+        json_release(&object);
+        json_release(&others);
+    }
+}
+END_TEST
+
 /* ---- Strings ---- */
 
 START_TEST(strings_are_decoded)
@@ -493,6 +532,7 @@ static void add_values(Suite *suite)
         arrays_are_walked_in_order,
         objects_are_walked_in_order_with_their_names,
         a_value_that_is_not_there_is_nothing,
+        objects_are_completed,
         strings_are_decoded,
         every_code_point_can_be_escaped,
         integers_are_exact_to_64_bits,

@@ -17,6 +17,18 @@ static const struct {
     {"{\"eos_token_id\":[]}", "", -1, -1, -1, {-1}},
     {"{\"bos_token_id\":null,\"eos_token_id\":-1}", "", -1, -1, -1, {-1}},
     {"{\"bos_token_id\":1,\"eos_token_id\":2}", "{\"eos_token_id\":[8,2]}", 1, 8, -1, {8, 2, -1}},
+    {"{\"eos_token_id\":[1,6],\"text_config\":{\"bos_token_id\":2,\"eos_token_id\":1}}",
+     "",
+     2,
+     1,
+     -1,
+     {1, 6, -1}},
+    {"{\"pad_token_id\":4,\"text_config\":{\"eos_token_id\":[7],\"pad_token_id\":0}}",
+     "{\"eos_token_id\":8}",
+     -1,
+     8,
+     4,
+     {8, 7, -1}},
     {"{\"eos_token_id\":2}", "{\"bos_token_id\":9,\"eos_token_id\":3}", 9, 3, -1, {3, 2, -1}},
 };
 
