@@ -392,6 +392,14 @@ typedef struct lckv_model_options {
                         and they must not wait for other threads that use it */
     uint64_t stream_bytes; /* with LCKV_WEIGHTS_STREAMED, memory for the ring, at least two layers
                               (the largest); 0: three */
+    /*
+     * Of models whose rotation depends on the length of the text (longrope, dynamic): for how many
+     * tokens it is; 0: for as many as need no scaling. Positions behind those are LCKV_UNSUPPORTED
+     * to evaluate, unless context_window of the cache is no longer. longrope's rotation for longer
+     * texts is the same for any length. All other models ignore this. Sessions are restored only
+     * into a model that was opened for the same rotation.
+     */
+    uint64_t rope_context;
 } lckv_model_options;
 
 /* Clears the options and sets their size: sizeof *options in the caller's program. */

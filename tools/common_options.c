@@ -21,6 +21,8 @@ void add_model_options(struct command_line *line, struct model_settings *model)
              "portable, avx2, ... (default: $LCKV_CPU, else\nthe best that the processor runs)");
     add_number(line, "--sliding-window N", &model->sliding_window, 1, UINT32_MAX,
                "tokens that windowed layers attend to (default:\nas the model says)");
+    add_number(line, "--rope-context N", &model->rope_context, 1, UINT32_MAX,
+               "tokens of the longest text, if rotation depends\non it (longrope, dynamic)");
     add_flag(line, "--stream-weights", &model->stream_weights,
              "read layers from the file as they are needed, for\nweights larger than memory; the "
              "model is a file from\nlckv convert --packed");

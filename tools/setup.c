@@ -31,6 +31,7 @@ int open_model(const struct model_settings *settings, lckv_log_callback log, lck
         .sliding_window = (uint32_t)settings->sliding_window,
         .weights = weights_mode(settings),
         .stream_bytes = settings->stream_bytes,
+        .rope_context = settings->rope_context,
         .log = log,
         .log_user = settings->log_user,
         .progress = progress_update,

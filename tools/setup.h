@@ -17,6 +17,7 @@ struct model_settings {
     uint64_t sliding_window;
     bool stream_weights;
     uint64_t stream_bytes; /* 0: the library's choice */
+    uint64_t rope_context; /* 0: no longer than needs no scaling */
     bool without_weights;  /* for text, plans and descriptions */
     void *log_user;        /* what the log of open_model gets */
 };

@@ -109,7 +109,7 @@ FOLLOWS(lckv_memory_report, standard_sessions_that_fit, context_that_fits);
 FOLLOWS(lckv_memory_report, context_that_fits, full_bytes_per_token);
 ENDS(lckv_memory_report, full_bytes_per_token);
 
-SIZE(lckv_model_options, 88);
+SIZE(lckv_model_options, 96);
 BEGINS(lckv_model_options, size);
 FOLLOWS(lckv_model_options, size, kernel_set);
 FOLLOWS(lckv_model_options, kernel_set, precision);
@@ -123,7 +123,8 @@ FOLLOWS(lckv_model_options, log_user, progress);
 FOLLOWS(lckv_model_options, progress, progress_user);
 FOLLOWS(lckv_model_options, progress_user, pool);
 FOLLOWS(lckv_model_options, pool, stream_bytes);
-ENDS(lckv_model_options, stream_bytes);
+FOLLOWS(lckv_model_options, stream_bytes, rope_context);
+ENDS(lckv_model_options, rope_context);
 
 SIZE(lckv_model_layer, 24);
 BEGINS(lckv_model_layer, size);

@@ -7,6 +7,8 @@
 #include "model/fingerprint.h"
 #include "model/model.h"
 
+#include <inttypes.h>
+
 lckv_status lckv_model_options_init(lckv_model_options *options, size_t size)
 {
     return options_init(options, size, "lckv_model_options");
@@ -25,6 +27,10 @@ static lckv_status read_options(const lckv_model_options *given, lckv_model_opti
     if (options->weights < LCKV_WEIGHTS_DEFAULT || options->weights > LCKV_WEIGHTS_NONE)
         return argument_range("lckv_model_options.weights", options->weights,
                               "an LCKV_WEIGHTS_... value");
+    if (options->rope_context > UINT32_MAX)
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "lckv_model_options.rope_context is %" PRIu64 "; expected less than 2^32",
+                    options->rope_context);
     if (options->stream_bytes != 0 && options->weights != LCKV_WEIGHTS_STREAMED)
         return fail(LCKV_INVALID_ARGUMENT,
                     "lckv_model_options.stream_bytes is set; expected weights "

@@ -39,6 +39,7 @@ lckv_status model_read_description(struct lckv_model *model, const lckv_model_op
         return status;
     if (options->sliding_window != 0)
         h->sliding_window = options->sliding_window;
+    hparams_choose_context(h, (uint32_t)options->rope_context, &remarks);
     status = plan_parse(h->plan.length > 0 ? h->plan.bytes : NULL, h->plan.length, h->n_layers,
                         &model->allocator, &model->plan);
     if (status == LCKV_OK)

@@ -57,11 +57,22 @@ static double yarn_frequency(const struct rope_hparams *rope, uint32_t pair, dou
     return frequency / rope->factor * part + frequency * (1 - part);
 }
 
+/* The base for texts of `context` tokens; without scaling, for those of `original_context`. */
+static double base(const struct rope_hparams *rope)
+{
+    if (rope->scaling != ROPE_SCALING_DYNAMIC || rope->context <= rope->original_context)
+        return rope->theta;
+    const double longer = rope->factor * rope->context / rope->original_context;
+    return rope->theta *
+           pow(longer - (rope->factor - 1), rope->n_rotated / (rope->n_rotated - 2.0));
+}
+
 /* GGUF keeps llama3's scaling as float32 divisors (rope_freqs), so it is rounded to that here. */
 void hparams_frequencies(const struct rope_hparams *rope, double *frequencies)
 {
+    const double theta = base(rope);
     for (uint32_t d = 0; d < rope->n_rotated / 2; d++) {
-        double frequency = pow(rope->theta, -2.0 * d / rope->n_rotated);
+        double frequency = pow(theta, -2.0 * d / rope->n_rotated);
         if (d >= rope->n_rotated / 2 - rope->n_still)
             frequency = 0;
         if (rope->scaling == ROPE_SCALING_LINEAR)

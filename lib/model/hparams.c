@@ -192,6 +192,7 @@ static lckv_status check_rope(const struct rope_hparams *rope)
 {
     const bool llama3 = rope->scaling == ROPE_SCALING_LLAMA3;
     const bool yarn = rope->scaling == ROPE_SCALING_YARN;
+    const bool dynamic = rope->scaling == ROPE_SCALING_DYNAMIC;
     lckv_status status = check_number("rope theta", rope->theta);
     if (status == LCKV_OK && rope->n_rotated > HPARAMS_MAX_HEAD_DIM)
         status = fail(LCKV_BAD_FORMAT,
@@ -207,8 +208,12 @@ static lckv_status check_rope(const struct rope_hparams *rope)
         status = check_yarn(rope);
     if (status == LCKV_OK && llama3)
         status = check_number("original_max_position_embeddings", rope->original_context);
-    if (status == LCKV_OK && (yarn || rope->scaling == ROPE_SCALING_LONGROPE))
+    if (status == LCKV_OK && (yarn || dynamic || rope->scaling == ROPE_SCALING_LONGROPE))
         status = check_original_context(rope);
+    if (status == LCKV_OK && dynamic && rope->n_rotated < 4)
+        status = fail(LCKV_BAD_FORMAT,
+                      "dynamic rope scaling of %u elements of a head; expected at least 4",
+                      rope->n_rotated);
     return status;
 }
 
@@ -277,7 +282,7 @@ lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *h,
                        checkpoint->name);
     round_numbers(h);
     if (checkpoint->kind == CHECKPOINT_GGUF)
-        status = hparams_factors_from_gguf(checkpoint, h, remarks);
+        status = hparams_factors_from_gguf(checkpoint, h);
     return status;
 }
 

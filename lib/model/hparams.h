@@ -35,7 +35,8 @@ enum rope_scaling {
     ROPE_SCALING_LINEAR,
     ROPE_SCALING_LLAMA3,
     ROPE_SCALING_YARN,
-    ROPE_SCALING_LONGROPE
+    ROPE_SCALING_LONGROPE,
+    ROPE_SCALING_DYNAMIC
 };
 
 /*
@@ -56,15 +57,11 @@ struct rope_hparams {
     double factor;                            /* unless the scaling is none */
     double low_freq_factor, high_freq_factor; /* llama3 */
     double beta_fast, beta_slow;              /* yarn */
-    double original_context;                  /* llama3, yarn and longrope */
-    double attention_factor; /* rotated elements are multiplied by it, and as the scaling says */
-    const float *factors;    /* [n_rotated / 2] divisors of the frequencies, or NULL */
-    /*
-     * Of longrope, the divisors for texts that are longer than original_context. Keys in the cache
-     * would have to be rotated again where a text gets that long, so lckv does not compute with
-     * them.
-     */
-    const float *long_factors;
+    double original_context;                  /* all of these but linear */
+    double context;                           /* dynamic: the tokens of the longest text */
+    double attention_factor;   /* rotated elements are multiplied by it, and as the scaling says */
+    const float *factors;      /* [n_rotated / 2] divisors of the frequencies, or NULL */
+    const float *long_factors; /* longrope: those for texts longer than original_context */
 };
 
 /* What may differ between the layers of a model. The plan tells which of them have a window. */
@@ -84,7 +81,7 @@ struct hparams {
     struct kv_shapes kv_shapes;
     uint32_t layer_input_size; /* of the embedding that each layer has for itself; 0: none has */
     uint32_t context_length;
-    uint32_t long_context; /* with long_factors; 0: the model has none */
+    uint32_t rope_limit; /* positions from here on would need other rotations; 0: none do */
     float rms_norm_eps;
     float scales[SCALES]; /* see scale_default */
     struct rope_hparams ropes[HPARAMS_MAX_ROPES];
@@ -107,6 +104,14 @@ float scale_default(enum scale scale);
  */
 CHECKED lckv_status hparams_read(struct checkpoint *checkpoint, struct hparams *hparams,
                                  const struct remarks *remarks);
+
+/*
+ * Where rotations depend on the length of the text, chooses those for texts of up to
+ * `rope_context` tokens, and at least as many as need no scaling. Keys in a cache are not rotated
+ * again, so this cannot change while a text grows.
+ */
+void hparams_choose_context(struct hparams *hparams, uint32_t rope_context,
+                            const struct remarks *remarks);
 
 /*
  * A layer must have as many KV heads, of as many elements, as the layer whose keys and values the

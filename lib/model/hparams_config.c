@@ -225,7 +225,7 @@ static lckv_status read_members(struct checkpoint *checkpoint, const struct json
     if (status == LCKV_OK)
         status = hparams_plan_from_config(checkpoint, config, h);
     if (status == LCKV_OK)
-        status = hparams_factors_from_config(checkpoint, config, h, remarks);
+        status = hparams_factors_from_config(checkpoint, config, h);
     if (status == LCKV_OK)
         status = read_window(config, h);
     if (status == LCKV_OK)

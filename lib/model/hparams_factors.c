@@ -19,20 +19,6 @@ static bool is_divisor(float value)
     return isfinite(value) && value > 0;
 }
 
-/* The model is one for texts that the short factors are for. */
-static void limit_context(struct hparams *h, const struct remarks *remarks)
-{
-    const double original = h->ropes[0].original_context;
-    h->long_context = h->context_length;
-    if (original >= h->context_length && h->context_length != 0)
-        return;
-    h->context_length = (uint32_t)original;
-    remark(remarks,
-           "rotation by longrope is that of texts of up to %u tokens, so this is the context "
-           "length, and not %u",
-           h->context_length, h->long_context);
-}
-
 /* ---- config.json ---- */
 
 static lckv_status read_list(struct checkpoint *checkpoint, const struct json_value *object,
@@ -80,8 +66,7 @@ static lckv_status read_attention(const struct json_value *object, struct hparam
 }
 
 lckv_status hparams_factors_from_config(struct checkpoint *checkpoint,
-                                        const struct json_value *config, struct hparams *h,
-                                        const struct remarks *remarks)
+                                        const struct json_value *config, struct hparams *h)
 {
     struct rope_hparams *rope = &h->ropes[0];
     const struct json_value *object = NULL;
@@ -99,11 +84,7 @@ lckv_status hparams_factors_from_config(struct checkpoint *checkpoint,
         status = fail(LCKV_BAD_FORMAT,
                       CONFIG ": original_max_position_embeddings is %g; expected more than 1",
                       rope->original_context);
-    if (status == LCKV_OK)
-        status = read_attention(object, h);
-    if (status == LCKV_OK)
-        limit_context(h, remarks);
-    return status;
+    return status == LCKV_OK ? read_attention(object, h) : status;
 }
 
 /* ---- GGUF ---- */
@@ -139,8 +120,7 @@ static lckv_status read_tensor(struct checkpoint *checkpoint, const struct hpara
     return LCKV_OK;
 }
 
-lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint, struct hparams *h,
-                                      const struct remarks *remarks)
+lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint, struct hparams *h)
 {
     struct rope_hparams *rope = &h->ropes[0];
     const float *factors = NULL, *short_factors = NULL;
@@ -173,6 +153,5 @@ lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint, struct hpar
             "%s: tensor rope_factors_short.weight; expected no other scaling of frequencies",
             checkpoint->name);
     rope->scaling = ROPE_SCALING_LONGROPE;
-    limit_context(h, remarks);
     return LCKV_OK;
 }

@@ -210,6 +210,20 @@ static lckv_status read_rope_numbers(const struct checkpoint *checkpoint, struct
     return status;
 }
 
+static lckv_status read_dynamic(const struct checkpoint *checkpoint, struct rope_hparams *rope)
+{
+    float factor = 1;
+    bool found = false;
+    lckv_status status = metadata_get_f32(&checkpoint->metadata, KEY_DYNAMIC, &factor, &found);
+    if (status != LCKV_OK || !found)
+        return status;
+    if (rope->scaling != ROPE_SCALING_NONE)
+        return fail(LCKV_UNSUPPORTED, KEY_DYNAMIC ": expected no other scaling of frequencies");
+    rope->scaling = ROPE_SCALING_DYNAMIC;
+    rope->factor = (double)factor;
+    return LCKV_OK;
+}
+
 /* Scaling without a type is linear, as in other readers of GGUF. */
 static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams *h)
 {
@@ -252,8 +266,9 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
         rope->scaling = ROPE_SCALING_LONGROPE;
     else if (linear && factor != 1)
         rope->scaling = ROPE_SCALING_LINEAR;
-    if (!h->architecture->ropes_by_window)
-        return LCKV_OK;
+    status = read_dynamic(checkpoint, rope);
+    if (status != LCKV_OK || !h->architecture->ropes_by_window)
+        return status;
     theta = 10000;
     hparams_key(h->architecture_name, "rope.freq_base_swa", key);
     status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);

@@ -146,6 +146,25 @@ static lckv_status check_original_context(double outside, const struct rope_hpar
     return LCKV_OK;
 }
 
+/*
+ * Dynamic scaling begins behind max_position_embeddings. The windowed layers of an architecture
+ * that rotates them in another way have none.
+ */
+static lckv_status check_dynamic(const struct hparams *h)
+{
+    const struct rope_hparams *rope = &h->ropes[0];
+    if (h->architecture->ropes_by_window && h->ropes[1].scaling == ROPE_SCALING_DYNAMIC)
+        return fail(LCKV_UNSUPPORTED,
+                    CONFIG ": rope scaling of layers with a window is dynamic; expected another");
+    if (rope->scaling != ROPE_SCALING_DYNAMIC || rope->original_context == h->context_length)
+        return LCKV_OK;
+    return fail(LCKV_UNSUPPORTED,
+                CONFIG
+                ": original_max_position_embeddings is %g; expected max_position_embeddings, "
+                "%u, with dynamic rope scaling",
+                rope->original_context, h->context_length);
+}
+
 /* This kind of rotation reads partial_rotary_factor in its own way. */
 static bool is_proportional(const struct json_value *object)
 {
@@ -221,5 +240,7 @@ lckv_status hparams_rope_from_config(const struct json_value *config, struct hpa
         h->ropes[1].theta = HPARAMS_THETA;
     status = h->architecture->ropes_by_window ? read_both(config, h->ropes, remarks)
                                               : read_rope(config, &h->ropes[0], remarks);
-    return status == LCKV_OK ? check_original_context(outside, &h->ropes[0]) : status;
+    if (status == LCKV_OK)
+        status = check_original_context(outside, &h->ropes[0]);
+    return status == LCKV_OK ? check_dynamic(h) : status;
 }

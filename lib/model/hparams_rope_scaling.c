@@ -119,7 +119,7 @@ static lckv_status read_numbers(const struct json_value *scaling, const char *wh
         {"high_freq_factor", &rope->high_freq_factor},
         {"original_max_position_embeddings", &rope->original_context},
     };
-    size_t n = rope->scaling == ROPE_SCALING_LINEAR ? 1 : sizeof members / sizeof members[0];
+    size_t n = rope->scaling == ROPE_SCALING_LLAMA3 ? sizeof members / sizeof members[0] : 1;
     lckv_status status = LCKV_OK;
     for (size_t i = 0; status == LCKV_OK && i < n; i++) {
         bool found;
@@ -188,12 +188,15 @@ lckv_status hparams_read_rope_scaling(const struct json_value *scaling, const ch
         rope->scaling = ROPE_SCALING_LINEAR;
     else if (text_equals(kind, "llama3"))
         rope->scaling = ROPE_SCALING_LLAMA3;
+    else if (text_equals(kind, "dynamic"))
+        rope->scaling = ROPE_SCALING_DYNAMIC;
     else
         return fail(LCKV_UNSUPPORTED,
-                    "%s is %s; expected default, linear, llama3, yarn, longrope or "
-                    "proportional%s",
-                    what, quoted(kind.bytes, kind.length).text,
-                    text_equals(kind, "dynamic") ? ", which do not depend on the text's length"
-                                                 : "");
-    return read_numbers(scaling, what, rope);
+                    "%s is %s; expected default, linear, dynamic, llama3, yarn, longrope or "
+                    "proportional",
+                    what, quoted(kind.bytes, kind.length).text);
+    if (rope->scaling == ROPE_SCALING_DYNAMIC)
+        status = json_get_f64(scaling, what, "original_max_position_embeddings",
+                              &rope->original_context, NULL);
+    return status == LCKV_OK ? read_numbers(scaling, what, rope) : status;
 }

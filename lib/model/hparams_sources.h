@@ -21,6 +21,7 @@ CHECKED lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hp
                                         const struct remarks *remarks);
 
 #define HPARAMS_KEY_BYTES 128
+#define KEY_DYNAMIC "lckv.rope_dynamic_factor" /* GGUF has no common key for it */
 
 /* Makes the key of GGUF metadata that is "<architecture>.<suffix>", and returns it. */
 const char *hparams_key(const char *architecture, const char *suffix, char key[HPARAMS_KEY_BYTES]);
@@ -87,10 +88,8 @@ CHECKED lckv_status hparams_write_scales(const struct hparams *hparams, const ch
  */
 CHECKED lckv_status hparams_factors_from_config(struct checkpoint *checkpoint,
                                                 const struct json_value *config,
-                                                struct hparams *hparams,
-                                                const struct remarks *remarks);
+                                                struct hparams *hparams);
 CHECKED lckv_status hparams_factors_from_gguf(struct checkpoint *checkpoint,
-                                              struct hparams *hparams,
-                                              const struct remarks *remarks);
+                                              struct hparams *hparams);
 
 #endif

@@ -115,6 +115,9 @@ static lckv_status set_scaling(const struct rope_hparams *rope, const char *arch
         if (numbers[i].written)
             status = metadata_set_f32(metadata, key, (float)numbers[i].value);
     }
+    /* Up to the model's context, other programs compute the same without it. */
+    if (status == LCKV_OK && rope->scaling == ROPE_SCALING_DYNAMIC)
+        status = metadata_set_f32(metadata, KEY_DYNAMIC, (float)rope->factor);
     hparams_key(architecture, "rope.scaling.original_context_length", key);
     return status == LCKV_OK && (yarn || rope->scaling == ROPE_SCALING_LONGROPE)
                ? metadata_set_u32(metadata, key, (uint32_t)rope->original_context)
@@ -162,7 +165,7 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         uint32_t value;
     } counts[] = {
         {"block_count", h->n_layers},
-        {"context_length", h->long_context != 0 ? h->long_context : h->context_length},
+        {"context_length", h->context_length},
         {"embedding_length", h->hidden_size},
         {"attention.head_count", h->n_heads},
         {"attention.key_length", head_dim},

@@ -169,6 +169,9 @@ json "d['perplexity'] > 1 and d['n_tokens'] == 2 * 3" \
     perplexity "$model" --tokens-file <(seq 100 116) -c 8 --json
 json "d['perplexity'] > 1 and d['n_tokens'] == 599 and d['n_documents'] == 1 and d['context_window'] == 16" \
     perplexity "$model" --tokens-file <(seq 100 699) --context-window 16 --sinks 2 --json
+long=tests/data/architectures/llama-longrope
+exits 1 "--rope-context" perplexity $long --tokens-file <(seq 1 80) -c 80
+json "d['perplexity'] > 1" perplexity $long --tokens-file <(seq 1 80) -c 80 --rope-context 80 --json
 json "d['context_window'] == 64 and d['bytes_per_session'] < 2**22 and d['context_that_fits'] is None" \
     plan 0_2_2_3 --context 1000000 --context-window 64 --memory 1GiB --json
 json "[(t['depth'], t['n_sessions']) for t in d['tests'] if t['test'] == 'decode'] == [(0, 1), (0, 3), (9, 1), (9, 3)]" \

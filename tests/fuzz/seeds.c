@@ -23,6 +23,8 @@ static const struct {
      {.n_layers = 1,
       .members = ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,"
                  "\"high_freq_factor\":4,\"original_max_position_embeddings\":16}"}},
+    {"dynamic",
+     {.n_layers = 1, .members = ",\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":2}"}},
 };
 
 /* Begins a seed, which is made of pieces one after the other. */

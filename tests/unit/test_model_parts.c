@@ -329,6 +329,8 @@ static const struct {
     const char *message;
 } keys[] = {
     {"llama.rope.scaling.type", TEXT("dynamic"), LCKV_UNSUPPORTED, "type is \"dynamic\""},
+    {"lckv.rope_dynamic_factor", TEXT("2"), LCKV_BAD_FORMAT, "lckv.rope_dynamic_factor"},
+    {"lckv.rope_dynamic_factor", FLOAT(-1), LCKV_BAD_FORMAT, "the rope scaling's factor is -1"},
     {"llama.rope.scaling.yarn_ext_factor", FLOAT(0.5f), LCKV_UNSUPPORTED, "ext_factor is 0.5"},
     {"llama.rope.scaling.yarn_log_multiplier", FLOAT(0.1f), LCKV_UNSUPPORTED, "log_multiplier"},
     {"llama.rope.scaling.type", TEXT("linear\0x"), LCKV_UNSUPPORTED, "rope.scaling.type is"},

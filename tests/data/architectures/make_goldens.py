@@ -3,8 +3,9 @@
 
 make_goldens.py [NAME...] writes NAME/config.json and NAME/model.safetensors, as transformers would,
 and NAME/golden.safetensors: `tokens`, int32 [n], and `logits`, float32 [n, n_vocab]. Weights are
-bfloat16 numbers; transformers computes with them in float64. Needs torch, transformers and
-safetensors (see README.md for the versions that made these files).
+bfloat16 numbers; transformers computes with them in float64. Where the rotation depends on the
+length of the text, NAME/long.safetensors has the logits behind two tokens of a longer one. Needs
+torch, transformers and safetensors (see README.md for the versions that made these files).
 """
 import json
 import os
@@ -67,6 +68,10 @@ MODELS = {
 }
 
 
+# Name: the tokens of a longer text, and what is changed in the configuration's rope_parameters.
+LONG = {"llama-linear": (272, {"rope_type": "dynamic"}), "llama-longrope": (80, {}), "phi3-longrope": (80, {})}
+
+
 def randomize(model, generator):
     """Weights for which every part of the computation shows in the logits."""
     for name, parameter in model.named_parameters():
@@ -106,7 +111,21 @@ def make(name):
     print(name, "logits from", float(logits.min()), "to", float(logits.max()))
 
 
+def make_long(name):
+    n_tokens, changes = LONG[name]
+    config = AutoConfig.from_pretrained(name)
+    config.rope_parameters.update(changes)
+    model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=torch.float64,
+                                                 attn_implementation="eager").eval()
+    tokens = torch.tensor([(7 * i * i + 3 * i) % N_VOCAB for i in range(n_tokens)])
+    with torch.no_grad():
+        logits = model(tokens[None], use_cache=False).logits[0, [3, n_tokens - 1]]
+    save_file({"logits": logits.float()}, f"{name}/long.safetensors")
+
+
 if __name__ == "__main__":
     os.chdir(os.path.dirname(os.path.abspath(__file__)))
     for wanted in sys.argv[1:] or MODELS:
         make(wanted)
+        if wanted in LONG:
+            make_long(wanted)
