@@ -22,6 +22,7 @@ struct encoding {
     const char *text;
     const struct text_part *parts;
     size_t part, part_begin; /* the part in which the text that is encoded next begins */
+    const char *first;       /* where the text begins in what is encoded now, or NULL */
     struct matcher matcher;
     struct normalizing normalizing;
     struct splitter splitter;
@@ -86,7 +87,9 @@ static lckv_status encode_spaced(struct encoding *encoding, const char *text, si
     const struct tokenizer *tokenizer = encoding->tokenizer;
     struct special_finder finder;
     struct special_match match;
-    lckv_status status = spacing_apply(&tokenizer->spacing, text, length, text == encoding->text,
+    if (tokenizer->spacing.is_done)
+        return encode_prepared(encoding, text, length);
+    lckv_status status = spacing_apply(&tokenizer->spacing, text, length, text == encoding->first,
                                        &encoding->prepared);
     struct text prepared = text_buffer_text(&encoding->prepared);
     if (status != LCKV_OK || !tokenizer->spacing.before_added)
@@ -165,7 +168,7 @@ static lckv_status list_ends(struct encoding *encoding, size_t begin, size_t end
 /*
  * Encodes the text in [begin, end), in which there are no tokens but normalized ones. They are
  * looked for in each part of the text for itself. The text must be valid UTF-8 unless the
- * vocabulary is spaced, for then there is no normaliser.
+ * vocabulary is spaced, for then a normaliser repairs it first.
  */
 static lckv_status encode_valid(struct encoding *encoding, size_t begin, size_t end)
 {
@@ -177,6 +180,7 @@ static lckv_status encode_valid(struct encoding *encoding, size_t begin, size_t 
     lckv_status status = has_normalized ? list_ends(encoding, begin, end, &n_ends) : LCKV_OK;
     if (status == LCKV_OK)
         status = normalizing_run(&encoding->normalizing, text, encoding->ends, n_ends, &text);
+    encoding->first = begin == 0 && !encoding->normalizing.has_moved ? text.bytes : NULL;
     for (size_t i = 0; status == LCKV_OK && i < n_ends; i++) {
         bool is_plain = encoding->parts[encoding->part + i].is_plain;
         size_t to = encoding->ends[i];

@@ -4,6 +4,7 @@
 #include "text/normalizer.h"
 
 #include "base/status.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 #include <string.h>
@@ -96,6 +97,7 @@ static lckv_status run_characters(struct normalizing *n, const struct normalizer
             length = 0;
         if (length == n_bytes && memcmp(bytes, input.bytes + at, n_bytes) == 0)
             continue;
+        n->has_moved = n->has_moved || (length == 0 && n->at == at && n->output->length == 0);
         status = copy(n, at);
         if (status == LCKV_OK)
             status = replace(n, n_bytes, bytes, length);
@@ -110,10 +112,20 @@ static lckv_status run_strip(struct normalizing *n, const struct normalizer_step
     size_t end = input.length;
     if (step->at_end && begin < end)
         end -= unicode_space_at_end(input.bytes, input.length);
+    n->has_moved = n->has_moved || begin > 0;
     lckv_status status = pass(n, begin);
     if (status == LCKV_OK)
         status = copy(n, end);
     return status == LCKV_OK ? pass(n, input.length - end) : status;
+}
+
+/*
+ * Whether a content in the place of the first `end` bytes is no longer the first character: as in
+ * Hugging Face's tokenizers it stands for the last one that it replaces.
+ */
+static bool moves(struct text input, size_t end, struct text content)
+{
+    return end > 0 && (content.length == 0 || utf8_character(input.bytes, input.length) < end);
 }
 
 static lckv_status run_replace(struct normalizing *n, const struct normalizer_step *step)
@@ -124,12 +136,51 @@ static lckv_status run_replace(struct normalizing *n, const struct normalizer_st
         lckv_status status = matcher_next(n->matcher, &search, &found);
         if (status == LCKV_OK)
             status = copy(n, found ? search.begin : n->input.length);
+        if (status == LCKV_OK && found && n->output->length == 0)
+            n->has_moved = n->has_moved || moves(n->input, search.end, step->content);
         if (status == LCKV_OK && found)
             status =
                 replace(n, search.end - search.begin, step->content.bytes, step->content.length);
         if (status != LCKV_OK || !found)
             return status;
     }
+}
+
+static lckv_status run_prepend(struct normalizing *n, const struct normalizer_step *step)
+{
+    lckv_status status = replace(n, 0, step->content.bytes, step->content.length);
+    return status == LCKV_OK ? copy(n, n->input.length) : status;
+}
+
+static lckv_status run_rules(struct normalizing *n, const struct normalizer_step *step)
+{
+    struct text input = n->input, made = {"", 0};
+    lckv_status status = LCKV_OK;
+    for (size_t at = 0; status == LCKV_OK && at < input.length;) {
+        const size_t length =
+            charsmap_find(&step->rules, input.bytes + at, input.length - at, &made);
+        if (length > 0)
+            status = copy(n, at);
+        if (status == LCKV_OK && length > 0)
+            status = replace(n, length, made.bytes, made.length);
+        at += length > 0 ? length : utf8_character(input.bytes + at, input.length - at);
+    }
+    return status == LCKV_OK ? copy(n, input.length) : status;
+}
+
+static lckv_status run_repair(struct normalizing *n)
+{
+    static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+    struct text input = n->input;
+    lckv_status status = LCKV_OK;
+    while (status == LCKV_OK && n->at < input.length) {
+        const size_t valid = utf8_valid_run(input.bytes + n->at, input.length - n->at);
+        status = copy(n, n->at + valid);
+        size_t invalid = utf8_invalid_run(input.bytes + n->at, input.length - n->at);
+        for (; status == LCKV_OK && invalid > 0; invalid--)
+            status = replace(n, 1, replacement, sizeof replacement - 1);
+    }
+    return status;
 }
 
 static lckv_status run_step(struct normalizing *n, const struct normalizer_step *step)
@@ -143,6 +194,12 @@ static lckv_status run_step(struct normalizing *n, const struct normalizer_step 
         return run_strip(n, step);
     case NORMALIZER_REPLACE:
         return run_replace(n, step);
+    case NORMALIZER_PREPEND:
+        return run_prepend(n, step);
+    case NORMALIZER_PRECOMPILED:
+        return run_rules(n, step);
+    case NORMALIZER_REPAIR:
+        return run_repair(n);
     default:
         return run_characters(n, step);
     }
@@ -154,6 +211,7 @@ lckv_status normalizing_run(struct normalizing *normalizing, struct text text, s
     const struct normalizer *normalizer = normalizing->normalizer;
     size_t limit = NORMALIZER_FREE_BYTES + text.length * NORMALIZER_MAX_GROWTH;
     *result = text;
+    normalizing->has_moved = false;
     for (size_t i = 0; i < normalizer->n_steps; i++) {
         struct text_buffer *output = &normalizing->buffers[i % 2];
         output->length = 0;

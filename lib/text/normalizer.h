@@ -6,6 +6,7 @@
 #define LCKV_TEXT_NORMALIZER_H
 
 #include "base/checked.h"
+#include "text/charsmap.h"
 #include "text/matcher.h"
 #include "text/normal_form.h"
 
@@ -20,7 +21,10 @@ enum normalizer_kind {
     NORMALIZER_LOWERCASE,
     NORMALIZER_STRIP,         /* white space at the start and at the end */
     NORMALIZER_STRIP_ACCENTS, /* removes combining marks */
-    NORMALIZER_REPLACE        /* puts a content where a pattern matches */
+    NORMALIZER_REPLACE,       /* puts a content where a pattern matches */
+    NORMALIZER_PREPEND,       /* puts a content in front of a text that is not empty */
+    NORMALIZER_PRECOMPILED,   /* SentencePiece's compiled rules */
+    NORMALIZER_REPAIR         /* makes U+FFFD of bytes that are no UTF-8 */
 };
 
 struct normalizer_step {
@@ -28,7 +32,8 @@ struct normalizer_step {
     enum normal_form form;
     bool at_start, at_end; /* where white space is stripped */
     struct pattern pattern;
-    struct text content; /* instead of the matches */
+    struct text content; /* instead of the matches, or in front */
+    struct charsmap rules;
 };
 
 struct normalizer {
@@ -64,6 +69,7 @@ struct normalizing {
     struct text_buffer *output;
     size_t *marks;
     size_t n_marks, next_mark; /* marks before `next_mark` are done */
+    bool has_moved; /* the result does not begin with what became of the text's first character */
 };
 
 /* The matcher must outlive it. */
@@ -72,7 +78,7 @@ void normalizing_init(struct normalizing *normalizing, const struct normalizer *
 void normalizing_release(struct normalizing *normalizing);
 
 /*
- * Normalises a text, which must be valid UTF-8. *result is valid until the next call. The marks,
+ * Normalises a text, which must be valid UTF-8 unless the first step repairs it. *result is valid until the next call. The marks,
  * offsets in the text in ascending order, become offsets in the result; one within characters that
  * change together moves behind them. LCKV_UNSUPPORTED if the text grows beyond all measure.
  */

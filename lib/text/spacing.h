@@ -35,6 +35,7 @@ struct spacing {
     bool before_added; /* normalized tokens are looked for in what spacing_apply gives */
     bool drop_prefix;  /* a text that is detokenized loses the space that begins it */
     bool keep_invalid; /* bytes that are no UTF-8 stay; otherwise each becomes U+FFFD */
+    bool is_done;      /* the normaliser does all of this; a stretch stays as it is */
 };
 
 /*

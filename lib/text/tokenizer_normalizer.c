@@ -48,6 +48,38 @@ static lckv_status read_replace(struct tokenizer *tokenizer, const struct json_v
     return status == LCKV_OK ? add_step(tokenizer, &step, pattern) : status;
 }
 
+static lckv_status read_prepend(struct tokenizer *tokenizer, const struct json_value *prepend)
+{
+    struct normalizer_step step = {.kind = NORMALIZER_PREPEND};
+    struct text content = {"", 0};
+    bool found = false;
+    lckv_status status = tokenizer_check_members(prepend, NORMALIZER ": Prepend", "type prepend");
+    if (status == LCKV_OK)
+        status = json_get_text(prepend, NORMALIZER ": Prepend", "prepend", &content, &found);
+    if (status == LCKV_OK && !found)
+        return fail(LCKV_BAD_FORMAT, NORMALIZER ": Prepend: prepend is missing, expected a string");
+    if (status == LCKV_OK)
+        status = arena_copy(&tokenizer->arena, content.bytes, content.length, &step.content.bytes);
+    step.content.length = content.length;
+    return status == LCKV_OK ? add_step(tokenizer, &step, no_pattern) : status;
+}
+
+static lckv_status read_rules(struct tokenizer *tokenizer, const struct json_value *object)
+{
+    struct normalizer_step step = {.kind = NORMALIZER_PRECOMPILED};
+    struct text encoded = {"", 0};
+    lckv_status status =
+        tokenizer_check_members(object, NORMALIZER ": Precompiled", "type precompiled_charsmap");
+    if (status == LCKV_OK)
+        status = json_get_text(object, NORMALIZER, "precompiled_charsmap", &encoded, NULL);
+    if (status != LCKV_OK)
+        return status;
+    status = charsmap_init_base64(&step.rules, encoded, &tokenizer->arena);
+    if (status != LCKV_OK)
+        return fail_in(status, NORMALIZER ": precompiled_charsmap");
+    return add_step(tokenizer, &step, no_pattern);
+}
+
 /* Kinds without members. */
 static const struct {
     const char *name;
@@ -72,6 +104,10 @@ static lckv_status read_step(struct tokenizer *tokenizer, const struct json_valu
         return read_strip(tokenizer, object);
     if (text_equals(type, "Replace"))
         return read_replace(tokenizer, object);
+    if (text_equals(type, "Prepend"))
+        return read_prepend(tokenizer, object);
+    if (text_equals(type, "Precompiled"))
+        return read_rules(tokenizer, object);
     if (text_equals(type, "Sequence")) {
         status = tokenizer_check_members(object, NORMALIZER, "type normalizers");
         return status == LCKV_OK ? tokenizer_read_sequence(tokenizer, object, NORMALIZER,
@@ -95,11 +131,14 @@ lckv_status tokenizer_add_nfc(struct tokenizer *tokenizer)
 lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
                                       const struct json_value *normalizer)
 {
+    static const struct normalizer_step repair = {.kind = NORMALIZER_REPAIR};
     char *source;
     if (normalizer == NULL)
         return LCKV_OK;
     size_t length = json_write(normalizer, NULL, 0);
     lckv_status status = arena_text(&tokenizer->arena, length, &source);
+    if (status == LCKV_OK && tokenizer->vocabulary.metaspace) /* others cut such bytes out before */
+        status = add_step(tokenizer, &repair, no_pattern);
     if (status != LCKV_OK)
         return status;
     tokenizer->normalizer_source.length = json_write(normalizer, source, length);

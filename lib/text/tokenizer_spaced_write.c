@@ -40,6 +40,9 @@ lckv_status tokenizer_write_spacing(const struct tokenizer *tokenizer, struct me
     }
     if (status == LCKV_OK && traits != spaced_kind_traits(kind, space_prefix, remove_spaces))
         status = traits_write(traits, metadata);
+    const struct text normalizer = tokenizer->normalizer_source;
+    if (status == LCKV_OK && normalizer.length > 0)
+        status = metadata_set_text(metadata, KEY_NORMALIZER, normalizer.bytes, normalizer.length);
     if (status == LCKV_OK && tokenizer->unigram.has_own_unknown_score) {
         const struct metadata_value value = {.key = {KEY_UNKNOWN_SCORE, strlen(KEY_UNKNOWN_SCORE)},
                                              .type = METADATA_F64,

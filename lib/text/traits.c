@@ -28,6 +28,7 @@ static const char *const trait_words[N_TRAITS] = {
     [TRAIT_FUSE_UNKNOWN] = "fuse-unknown",
     [TRAIT_UNIGRAM] = "unigram",
     [TRAIT_SINGLE] = "single-precision",
+    [TRAIT_NORMALIZER] = "by-normalizer",
 };
 
 uint32_t traits_of(const struct tokenizer *tokenizer)
@@ -51,6 +52,7 @@ uint32_t traits_of(const struct tokenizer *tokenizer)
         [TRAIT_FUSE_UNKNOWN] = tokenizer->bpe.fuse_unknown,
         [TRAIT_UNIGRAM] = tokenizer->is_unigram,
         [TRAIT_SINGLE] = tokenizer->unigram.single,
+        [TRAIT_NORMALIZER] = spacing->is_done,
     };
     uint32_t traits = 0;
     for (int i = 0; i < N_TRAITS; i++)
@@ -80,6 +82,7 @@ void traits_set(struct tokenizer *tokenizer, uint32_t traits)
     tokenizer->bpe.fuse_unknown = (traits & BIT(TRAIT_FUSE_UNKNOWN)) != 0;
     tokenizer->is_unigram = (traits & BIT(TRAIT_UNIGRAM)) != 0;
     tokenizer->unigram.single = (traits & BIT(TRAIT_SINGLE)) != 0;
+    spacing->is_done = (traits & BIT(TRAIT_NORMALIZER)) != 0;
 }
 
 /* ---- Words ---- */

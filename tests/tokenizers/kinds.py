@@ -1,8 +1,10 @@
 """Small tokenizers of each kind whose vocabulary is spelled with U+2581, and their references.
 
 ALL maps a name to a function that writes the tokenizer into a folder and returns its path, the flags of lckv_tokenize
-that make it do what the reference does, and the reference's functions from text to ids and back.
+that make it do what the reference does, and the reference's functions from text to ids and back. mixtures() makes more
+of them, with normalisers in any order.
 """
+import functools
 import json
 import os
 
@@ -25,7 +27,7 @@ def corpus():
 
 def random_text(rng):
     alphabet = ["a", "b", "e", "n", "t", "o", "h", " ", " ", " ", "  ", ".", ",", "\n", "\t", "1", "23", "\u00e9",
-                "\u4f60", "\U0001f600", "\u0416", "The", " the", "Once upon", " and", "ing", "<br>", "<s>", "</s>",
+                "\u4f60", "\U0001f600", "\u0416", "\u00a0", "E.", "An", "The", " the", "Once upon", " and", "ing", "<br>", "<s>", "</s>",
                 "New York", "\ufb01", "\u2460", "e\u0301", "\u3000", "<unk>", "aaaa", "=====", "\u200b", "\x01"]
     return "".join(rng.choice(alphabet) for _ in range(rng.randint(0, 30)))
 
@@ -57,6 +59,7 @@ def hide_unknown(text):
 
 # ---- tokenizer.json ----
 
+@functools.cache
 def llama_vocabulary(folder, vocab_size):
     """Vocabulary and merges of a SentencePiece model, as transformers converts them."""
     path = train(folder, "base", vocab_size, model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
@@ -80,14 +83,14 @@ DECODER = [decoders.Replace(MARK, " "), decoders.ByteFallback(), decoders.Fuse()
 STRIP = [decoders.Strip(" ", 1, 0)]
 
 
-def bpe(normalizer, pretokenizer, decoder, byte_fallback=True, fuse_unk=True, bos=True, ignore_merges=False):
+def bpe(normalizer, pretokenizer, decoder, byte_fallback=True, fuse_unk=True, bos=True, ignore_merges=False, added=()):
     def make(folder, vocab_size=600):
         vocab, merges = llama_vocabulary(folder, vocab_size)
         if not byte_fallback:
             vocab = {token: i for i, token in enumerate(t for t in vocab if not t.startswith("<0x"))}
         tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", fuse_unk=fuse_unk,
                                          byte_fallback=byte_fallback, ignore_merges=ignore_merges))
-        return finish(folder, tokenizer, normalizer, pretokenizer, decoder, bos)
+        return finish(folder, tokenizer, normalizer, pretokenizer, decoder, bos, added)
     return make
 
 
@@ -107,26 +110,32 @@ def unigram(normalizer, pretokenizer, decoder, byte_fallback=False, own_training
                 proto.ParseFromString(file.read())
             vocab = [(piece.piece, piece.score) for piece in proto.pieces]
             tokenizer = Tokenizer(models.Unigram(vocab, 0, byte_fallback))
+            rules = normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap)
             if normalizer == "rules":
                 tokenizer.normalizer = normalizers.Sequence([
-                    normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap),
-                    normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), MARK)])
+                    rules, normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), MARK)])
+            elif normalizer == "albert":
+                tokenizer.normalizer = normalizers.Sequence([
+                    normalizers.Replace("''", '"'), normalizers.NFKD(), normalizers.StripAccents(),
+                    normalizers.Lowercase(), rules, normalizers.Replace(Regex(" {2,}"), " ")])
         return finish(folder, tokenizer, normalizer, pretokenizer, decoder, False)
     return make
 
 
-def finish(folder, tokenizer, normalizer, pretokenizer, decoder, bos):
-    if normalizer is not None and normalizer != "rules":
+def finish(folder, tokenizer, normalizer, pretokenizer, decoder, bos, added=()):
+    if normalizer is not None and not isinstance(normalizer, str):
         tokenizer.normalizer = normalizer
     if pretokenizer is not None:
         tokenizer.pre_tokenizer = pretokenizer
     tokenizer.decoder = decoder
     tokenizer.add_special_tokens(SPECIALS)
+    tokenizer.add_tokens(list(added))
     if bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     path = os.path.join(folder, "tokenizer.json")
     tokenizer.save(path)
-    return path, "0", lambda text: tokenizer.encode(text).ids, tokenizer.decode
+    # The reference shows normalized tokens as the normaliser changes them, lckv as they are spelled.
+    return path, "0", lambda text: tokenizer.encode(text).ids, None if added else tokenizer.decode
 
 
 def replace():
@@ -135,6 +144,42 @@ def replace():
 
 def metaspace(scheme, split=True):
     return pre_tokenizers.Metaspace(MARK, scheme, split)
+
+
+def normalized(*steps, **options):
+    """BPE behind normalisers that put U+2581 in the place of spaces themselves."""
+    return bpe(normalizers.Sequence(list(steps)), None, decoders.Sequence(DECODER + STRIP), **options)
+
+
+ADDED = [AddedToken("New York", normalized=True), AddedToken("<br>", normalized=True, lstrip=True),
+         AddedToken("\u00e9a", normalized=True), AddedToken("An", normalized=True, single_word=True),
+         AddedToken("E.", normalized=False)]
+STEPS = [lambda: normalizers.NFC(), lambda: normalizers.NFD(), lambda: normalizers.NFKC(), lambda: normalizers.NFKD(),
+         lambda: normalizers.Lowercase(), lambda: normalizers.StripAccents(), lambda: normalizers.Strip(),
+         lambda: normalizers.Strip(left=False), lambda: normalizers.Strip(right=False),
+         lambda: normalizers.Replace("e", "\u00e9"), lambda: normalizers.Replace(Regex(r"\s+"), " "),
+         lambda: normalizers.Replace(Regex("[ \u2581]{2,}|n"), MARK), lambda: normalizers.Replace(Regex("^[a ]+"), ""),
+         lambda: normalizers.Prepend("a "), lambda: normalizers.Prepend(MARK), replace]
+OTHERS = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"}
+PRETOKENIZERS = [lambda: metaspace("always"), lambda: metaspace("first"), lambda: metaspace("never"),
+                 lambda: metaspace("first", False), lambda: pre_tokenizers.Sequence([
+                     pre_tokenizers.WhitespaceSplit(), metaspace("always")])]
+
+
+def mixtures(count, rng):
+    """Kinds with one to four normalisers, in any order, and perhaps a pre-tokenizer behind them."""
+    kinds = {}
+    for i in range(count):
+        steps = [rng.choice(STEPS)() for _ in range(rng.randint(1, 4))]
+        pretokenizer = rng.choice(PRETOKENIZERS)()
+        if rng.random() < 0.4:
+            steps.insert(rng.randint(0, len(steps)), replace())
+            pretokenizer = None
+        # Where steps only change spaces, lckv finds normalized tokens in the text as it comes.
+        changes = any(json.loads(step.__getstate__())["type"] in OTHERS for step in steps)
+        kinds[f"mixture {i}"] = bpe(normalizers.Sequence(steps), pretokenizer, decoders.Sequence(DECODER),
+                                    added=rng.choice([(), ADDED]) if changes else ())
+    return kinds
 
 
 ALL = {
@@ -161,6 +206,16 @@ ALL = {
     "json-unknowns": bpe(None, metaspace("never", False), decoders.Sequence(DECODER), byte_fallback=False,
                          fuse_unk=False),
     "json-ignore-merges": bpe(None, metaspace("always"), decoders.Sequence(DECODER + STRIP), ignore_merges=True),
+    "json-nfkc": normalized(normalizers.NFKC(), normalizers.Prepend(MARK), replace()),
+    "json-nfkc-behind": normalized(replace(), normalizers.NFKC()),
+    "json-lowercase": normalized(normalizers.Lowercase(), replace(), added=ADDED),
+    "json-strip": normalized(normalizers.Strip(), normalizers.NFD(), normalizers.StripAccents(),
+                             normalizers.Prepend(MARK), replace(), added=ADDED),
+    "json-lines": bpe(normalizers.Replace(Regex("\\s*\n\\s*"), "\n"), metaspace("first", False),
+                      decoders.Sequence(DECODER + STRIP)),
+    "json-gemma-lowercase": bpe(normalizers.Sequence([normalizers.Lowercase(), replace()]),
+                                pre_tokenizers.Split(" ", "merged_with_previous"), decoders.Sequence(DECODER)),
+    "json-unigram-albert": unigram("albert", metaspace("always"), decoders.Metaspace()),
     "json-unigram": unigram(None, metaspace("always"), decoders.Metaspace()),
     "json-unigram-trained": unigram(None, metaspace("always"), decoders.Metaspace(), own_training=True),
     "json-unigram-bytes": unigram(None, metaspace("first", False), decoders.Sequence(DECODER + STRIP), True),
