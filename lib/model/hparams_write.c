@@ -2,6 +2,7 @@
  * Writes hyperparameters to GGUF metadata: the keys that hparams_gguf.c reads (docs/semantics.md,
  * section 6).
  */
+#include "base/status.h"
 #include "model/hparams_plan.h"
 #include "model/hparams_sources.h"
 
@@ -76,6 +77,9 @@ static lckv_status set_window_rope(const struct hparams *h, const struct lckv_pl
 {
     char key[HPARAMS_KEY_BYTES];
     bool ropes[PLAN_MAX_LAYERS], differ = false;
+    if (h->ropes[1].scaling != ROPE_SCALING_NONE || h->ropes[1].n_still > 0)
+        return fail(LCKV_UNSUPPORTED,
+                    "the rotation of layers with a window is scaled, which GGUF has no keys for");
     for (uint32_t i = 0; i < h->n_layers; i++) {
         ropes[i] = h->layers[i].rope == 1;
         differ = differ || ropes[i] != plan->layers[i].windowed;

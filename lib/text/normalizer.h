@@ -78,9 +78,10 @@ void normalizing_init(struct normalizing *normalizing, const struct normalizer *
 void normalizing_release(struct normalizing *normalizing);
 
 /*
- * Normalises a text, which must be valid UTF-8 unless the first step repairs it. *result is valid until the next call. The marks,
- * offsets in the text in ascending order, become offsets in the result; one within characters that
- * change together moves behind them. LCKV_UNSUPPORTED if the text grows beyond all measure.
+ * Normalises a text, which must be valid UTF-8 unless the first step repairs it. *result is valid
+ * until the next call. The marks, offsets in the text in ascending order, become offsets in the
+ * result; one within characters that change together moves behind them. LCKV_UNSUPPORTED if the
+ * text grows beyond all measure.
  */
 CHECKED lckv_status normalizing_run(struct normalizing *normalizing, struct text text,
                                     size_t *marks, size_t n_marks, struct text *result);

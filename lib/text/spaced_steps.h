@@ -1,6 +1,6 @@
 /*
- * What tokenizer_spaced_json.c and tokenizer_spaced_normalizer.c share: the steps of a tokenizer.json
- * that prepare text for a vocabulary with U+2581.
+ * What tokenizer_spaced_json.c and tokenizer_spaced_normalizer.c share: the steps of a
+ * tokenizer.json that prepare text for a vocabulary with U+2581.
  */
 #ifndef LCKV_TEXT_SPACED_STEPS_H
 #define LCKV_TEXT_SPACED_STEPS_H

@@ -147,6 +147,22 @@ START_TEST(a_scale_of_queries_is_kept)
 }
 END_TEST
 
+/* GGUF has keys for the scaling of one rotation alone. */
+START_TEST(scaled_rotations_in_windows_are_not_converted)
+{
+    static const char plain[] = "\"sliding_attention\": {\n      \"rope_theta\": 10000.0,\n"
+                                "      \"rope_type\": \"default\"";
+    char converted[FOLDER_PATH];
+    ck_assert_ok(open_changed(fixture_of("gemma3"), plain,
+                              "\"sliding_attention\": {\"rope_theta\": 10000.0, \"factor\": 2, "
+                              "\"rope_type\": \"linear\""));
+    lckv_convert_options options = {.size = sizeof options};
+    ck_assert_int_eq(lckv_convert(folder, folder_join(converted, "model.gguf"), &options, NULL),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("layers with a window is scaled");
+}
+END_TEST
+
 static void add_gemma(Suite *suite)
 {
     TCase *tcase = tcase_create("gemma");
@@ -157,6 +173,7 @@ static void add_gemma(Suite *suite)
     tcase_add_test(tcase, a_table_in_memory_gives_the_same_logits);
     tcase_add_test(tcase, a_pattern_of_windows_says_the_same_as_a_list);
     tcase_add_test(tcase, a_scale_of_queries_is_kept);
+    tcase_add_test(tcase, scaled_rotations_in_windows_are_not_converted);
     suite_add_tcase(suite, tcase);
 }
 

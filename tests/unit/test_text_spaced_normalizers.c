@@ -1,6 +1,7 @@
 /*
- * Normalisers of every kind before a vocabulary that is spelled with U+2581: a text that one changes
- * has the ids of the changed text without it. tests/tokenizers compares them with the references.
+ * Normalisers of every kind before a vocabulary that is spelled with U+2581: a text that one
+ * changes has the ids of the changed text without it. tests/tokenizers compares them with the
+ * references.
  */
 #include "spaced_support.h"
 
