@@ -1,24 +1,29 @@
 /*
  * Embeddings that belong to single layers, as Gemma 4 has them, when they are the widest of all
- * that a layer multiplies. Every buffer that they pass through must have room for them.
+ * that a layer multiplies, or much narrower than its MLP. Every buffer that they pass through must
+ * have room for them.
  */
 #include "sessions.h"
 #include "small_model.h"
 
 enum {
-    LAYERS = 3,
+    LAYERS = 2,
     HIDDEN = 32,
-    FFN = 64,
     HEADS = 2,
     HEAD_DIM = 32,
-    SIZE = 256, /* of a layer's own embedding: wider than all others */
+    WIDE = 1024,
     VOCAB = 48,
     MOST_ROWS = 128
 };
 
-static void add_layer(struct small_model *model, lckv_dtype dtype, int layer)
+/* The widths of the MLP and of a layer's own embedding. */
+struct widths {
+    uint32_t mlp, input;
+};
+
+static void add_layer(struct small_model *model, lckv_dtype dtype, struct widths widths, int layer)
 {
-    static const struct {
+    const struct {
         const char *name;
         uint64_t rows, columns;
     } tensors[] = {
@@ -31,13 +36,13 @@ static void add_layer(struct small_model *model, lckv_dtype dtype, int layer)
         {"attn_k_norm", HEAD_DIM, 0},
         {"post_attention_norm", HIDDEN, 0},
         {"ffn_norm", HIDDEN, 0},
-        {"ffn_gate", FFN, HIDDEN},
-        {"ffn_up", FFN, HIDDEN},
-        {"ffn_down", HIDDEN, FFN},
+        {"ffn_gate", widths.mlp, HIDDEN},
+        {"ffn_up", widths.mlp, HIDDEN},
+        {"ffn_down", HIDDEN, widths.mlp},
         {"post_ffw_norm", HIDDEN, 0},
-        {"inp_gate", SIZE, HIDDEN},
+        {"inp_gate", widths.input, HIDDEN},
         {"post_norm", HIDDEN, 0},
-        {"proj", HIDDEN, SIZE}, /* stands at the end of the file */
+        {"proj", HIDDEN, widths.input}, /* stands at the end of the file */
     };
     char name[64];
     for (size_t i = 0; i < COUNT(tensors); i++) {
@@ -48,22 +53,22 @@ static void add_layer(struct small_model *model, lckv_dtype dtype, int layer)
 }
 
 /* Writes and opens a model whose matrices are of this type. */
-static lckv_model *make_model(lckv_dtype dtype, lckv_model_options options)
+static lckv_model *make_model(lckv_dtype dtype, struct widths widths, lckv_model_options options)
 {
-    static const struct {
+    const struct {
         const char *key;
         uint32_t value;
     } counts[] = {
         {"gemma4.block_count", LAYERS},
         {"gemma4.context_length", 4096},
         {"gemma4.embedding_length", HIDDEN},
-        {"gemma4.feed_forward_length", FFN},
+        {"gemma4.feed_forward_length", widths.mlp},
         {"gemma4.attention.head_count", HEADS},
         {"gemma4.attention.head_count_kv", 1},
         {"gemma4.attention.key_length", HEAD_DIM},
         {"gemma4.attention.key_length_swa", HEAD_DIM},
         {"gemma4.attention.sliding_window", 16},
-        {"gemma4.embedding_length_per_layer_input", SIZE},
+        {"gemma4.embedding_length_per_layer_input", widths.input},
     };
     static struct small_model file;
     char path[FOLDER_PATH];
@@ -76,14 +81,14 @@ static lckv_model *make_model(lckv_dtype dtype, lckv_model_options options)
     for (size_t i = 0; i < COUNT(counts); i++)
         ck_assert_ok(metadata_set_u32(&file.metadata, counts[i].key, counts[i].value));
     ck_assert_ok(metadata_set_bools(&file.metadata, "gemma4.attention.sliding_window_pattern",
-                                    (const bool[]){true, true, false}, LAYERS));
+                                    (const bool[]){true, false}, LAYERS));
     small_add(&file, "token_embd.weight", dtype, VOCAB, HIDDEN);
     small_add(&file, "output_norm.weight", LCKV_DTYPE_F32, HIDDEN, 0);
-    small_add(&file, "per_layer_token_embd.weight", dtype, VOCAB, LAYERS * SIZE);
-    small_add(&file, "per_layer_model_proj.weight", dtype, LAYERS * SIZE, HIDDEN);
-    small_add(&file, "per_layer_proj_norm.weight", LCKV_DTYPE_F32, SIZE, 0);
+    small_add(&file, "per_layer_token_embd.weight", dtype, VOCAB, LAYERS * widths.input);
+    small_add(&file, "per_layer_model_proj.weight", dtype, LAYERS * widths.input, HIDDEN);
+    small_add(&file, "per_layer_proj_norm.weight", LCKV_DTYPE_F32, widths.input, 0);
     for (int i = 0; i < LAYERS; i++)
-        add_layer(&file, dtype, i);
+        add_layer(&file, dtype, widths, i);
     small_write(&file, folder_join(path, "wide.gguf"));
     return open_model(path, options);
 }
@@ -91,10 +96,12 @@ static lckv_model *make_model(lckv_dtype dtype, lckv_model_options options)
 static const struct {
     lckv_dtype dtype;
     lckv_precision precision;
+    struct widths widths;
 } settings[] = {
-    {LCKV_DTYPE_Q8_0, LCKV_PRECISION_FAST},
-    {LCKV_DTYPE_BF16, LCKV_PRECISION_FAST},
-    {LCKV_DTYPE_F32, LCKV_PRECISION_FULL},
+    {LCKV_DTYPE_Q8_0, LCKV_PRECISION_FAST, {64, WIDE}},
+    {LCKV_DTYPE_BF16, LCKV_PRECISION_FAST, {64, WIDE}},
+    {LCKV_DTYPE_F32, LCKV_PRECISION_FULL, {64, WIDE}},
+    {LCKV_DTYPE_Q8_0, LCKV_PRECISION_FAST, {WIDE, 32}},
 };
 
 /* Evaluates the tokens, `chunk` in a call, with all logits. */
@@ -118,9 +125,9 @@ START_TEST(long_prompts_give_what_single_tokens_give)
     static float expected[MOST_ROWS * VOCAB], logits[MOST_ROWS * VOCAB];
     static const size_t chunks[] = {17, 97, MOST_ROWS};
     lckv_token tokens[MOST_ROWS];
-    lckv_model *model =
-        make_model(settings[_i].dtype, (lckv_model_options){.precision = settings[_i].precision,
-                                                            .gemm = LCKV_GEMM_OWN});
+    lckv_model *model = make_model(
+        settings[_i].dtype, settings[_i].widths,
+        (lckv_model_options){.precision = settings[_i].precision, .gemm = LCKV_GEMM_OWN});
     for (size_t i = 0; i < MOST_ROWS; i++)
         tokens[i] = (lckv_token)((i * 37 + 11) % VOCAB);
     evaluate(model, tokens, 1, expected);
@@ -149,8 +156,9 @@ static uint64_t fingerprint_of(lckv_model *model)
 START_TEST(fingerprints_cover_the_widest_rows)
 {
     const lckv_model_options options = {.gemm = LCKV_GEMM_OWN};
-    const uint64_t fingerprint = fingerprint_of(make_model(LCKV_DTYPE_F32, options));
-    ck_assert(fingerprint_of(make_model(LCKV_DTYPE_F32, options)) == fingerprint);
+    const struct widths widths = {64, WIDE};
+    const uint64_t fingerprint = fingerprint_of(make_model(LCKV_DTYPE_F32, widths, options));
+    ck_assert(fingerprint_of(make_model(LCKV_DTYPE_F32, widths, options)) == fingerprint);
     size_t length;
     char path[FOLDER_PATH], *bytes = read_whole(folder_join(path, "wide.gguf"), &length);
     memcpy(bytes + length - sizeof(float), &(float){2}, sizeof(float));
