@@ -4,6 +4,8 @@
  */
 #include "saved_support.h"
 
+#include <stdbool.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -150,12 +152,70 @@ START_TEST(values_are_finite)
 }
 END_TEST
 
+/* The numbers at the beginning of the frame, behind the fingerprint: docs/saved-sessions.md. */
+enum { FINGERPRINT = FRAME, NUMBERS = FRAME + 8, PRECISION = 10, VERSION = 12, N_NUMBERS = 13 };
+
+/*
+ * Restores a session of 60 tokens in another cache, with one byte changed unless `at` is 0, and
+ * tells how many of the tokens a third session may reuse.
+ */
+static lckv_status change_description(size_t at, bool any_kernels, size_t *n_reused)
+{
+    const lckv_restore_options options = {.size = sizeof options, .any_kernels = any_kernels};
+    float logits[N_VOCAB];
+    lckv_model *model = open_golden(DOWNWARD, 0);
+    lckv_cache *from = make_paged(model, 64), *to = make_paged(model, 64);
+    lckv_session *session = make_session(from), *other = make_session(to), *restored = NULL;
+    append(session, from, 0, 60, logits);
+    struct bytes bytes = save(&session, 1);
+    const uint8_t changed = (uint8_t)(bytes.data[at] + 1);
+    size_t n = 0;
+    if (at > 0)
+        change(&bytes, at, &changed, 1);
+    const lckv_status status = lckv_sessions_restore(to, get, &bytes, &options, &restored, 1, &n);
+    ck_assert_ok(lckv_session_reuse(other, long_text(60), 60, n_reused));
+    free(bytes.data);
+    lckv_session_release(session);
+    lckv_session_release(other);
+    lckv_session_release(restored);
+    lckv_cache_release(from);
+    lckv_cache_release(to);
+    lckv_model_release(model);
+    return status;
+}
+
+/*
+ * Another model or cache is refused. What other kernels have computed is restored if the caller
+ * says so, and no other session reuses it, nor what another version has computed.
+ */
+START_TEST(each_number_of_the_description_counts)
+{
+    size_t n_reused = 0;
+    ck_assert_ok(change_description(0, false, &n_reused));
+    ck_assert_uint_eq(n_reused, 59);
+    ck_assert_status(change_description(FINGERPRINT, true, &n_reused), LCKV_MISMATCH);
+    ck_assert_status(change_description(FINGERPRINT + 7, true, &n_reused), LCKV_MISMATCH);
+    for (size_t i = 0; i < PRECISION; i++)
+        ck_assert_status(change_description(NUMBERS + 4 * i, true, &n_reused), LCKV_MISMATCH);
+    const size_t kernel_set = NUMBERS + 4 * N_NUMBERS + 4 + strlen(DOWNWARD) + 4;
+    const size_t of_kernels[] = {NUMBERS + 4 * PRECISION, NUMBERS + 4 * PRECISION + 4, kernel_set};
+    for (size_t i = 0; i < COUNT(of_kernels); i++) {
+        ck_assert_status(change_description(of_kernels[i], false, &n_reused), LCKV_MISMATCH);
+        ck_assert_status(change_description(of_kernels[i], true, &n_reused), LCKV_OK);
+        ck_assert_uint_eq(n_reused, 0);
+    }
+    ck_assert_status(change_description(NUMBERS + 4 * VERSION, false, &n_reused), LCKV_OK);
+    ck_assert_uint_eq(n_reused, 0);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("lies");
     tcase_add_test(tcase, an_ordinary_session_can_go_back_to_its_beginning);
     tcase_add_test(tcase, a_windowed_session_goes_back_no_further_than_its_window_allows);
     tcase_add_test(tcase, a_session_without_end_goes_back_no_further_than_its_window_allows);
+    tcase_add_test(tcase, each_number_of_the_description_counts);
     tcase_add_loop_test(tcase, values_are_finite, 0, 3);
     suite_add_tcase(suite, tcase);
 }
