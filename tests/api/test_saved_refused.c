@@ -5,7 +5,6 @@
 #include "saved_support.h"
 
 #include "allocator.h"
-#include "folder.h"
 
 #include <stdbool.h>
 
@@ -91,99 +90,6 @@ START_TEST(other_kernels_need_the_option)
     lckv_model_release(full);
     lckv_model_release(fast);
     free(bytes.data);
-}
-END_TEST
-
-static lckv_model *open_converted(const char *input, const char *name, lckv_convert_options options)
-{
-    lckv_model *model;
-    lckv_model_options opening = {.size = sizeof opening};
-    options.size = sizeof options;
-    ck_assert_ok(lckv_convert(input, folder_path(name), &options, NULL));
-    ck_assert_ok(lckv_model_open(folder_path(name), &opening, &model));
-    return model;
-}
-
-static uint64_t fingerprint_of(const lckv_model *model)
-{
-    uint64_t first, again;
-    ck_assert_ok(lckv_model_fingerprint(model, &first));
-    ck_assert_ok(lckv_model_fingerprint(model, &again));
-    ck_assert_uint_eq(first, again);
-    return first;
-}
-
-/* The same numbers have the same fingerprint in every kind of file; others have another. */
-START_TEST(fingerprints_belong_to_the_numbers)
-{
-    const char *input = "tests/data/goldens/" DOWNWARD;
-    lckv_model *directory = open_golden(DOWNWARD, 0);
-    const uint64_t of_directory = fingerprint_of(directory);
-    lckv_model *gguf = open_converted(input, "a.gguf", (lckv_convert_options){0});
-    ck_assert_uint_eq(fingerprint_of(gguf), of_directory);
-    lckv_model_release(gguf);
-    const char *set;
-    for (size_t i = 0; (set = lckv_kernel_set_name(i)) != NULL; i++) {
-        lckv_model *packed =
-            open_converted(input, "p.gguf", (lckv_convert_options){.packed = 1, .kernel_set = set});
-        ck_assert_uint_eq(fingerprint_of(packed), of_directory);
-        lckv_model_release(packed);
-    }
-    lckv_model *f16 =
-        open_converted(input, "f16.gguf", (lckv_convert_options){.dtype = LCKV_DTYPE_BF16});
-    ck_assert_uint_ne(fingerprint_of(f16), of_directory);
-    lckv_model_release(f16);
-    lckv_model *other = open_golden(UPWARD, 0);
-    ck_assert_uint_ne(fingerprint_of(other), of_directory);
-    lckv_model_release(other);
-    ck_assert_status(lckv_model_fingerprint(NULL, &(uint64_t){0}), LCKV_INVALID_ARGUMENT);
-    ck_assert_status(lckv_model_fingerprint(directory, NULL), LCKV_INVALID_ARGUMENT);
-    lckv_model_release(directory);
-}
-END_TEST
-
-static const char *const scales[] = {"\"logits_scaling\"", "\"residual_multiplier\"",
-                                     "\"embedding_multiplier\""};
-
-static void set_number(char *config, const char *key, char digit)
-{
-    char *value = strstr(config, key);
-    ck_assert_ptr_nonnull(value);
-    value = strchr(value, ':') + 1;
-    memset(value, ' ', strcspn(value, ","));
-    *value = digit;
-}
-
-/* The fingerprint of the granite model if one of its scales is that digit, and the others are 1. */
-static uint64_t fingerprint_with(size_t scale, char digit)
-{
-    char *config = read_whole("tests/data/architectures/granite/config.json", NULL);
-    size_t length;
-    char *weights = read_whole("tests/data/architectures/granite/model.safetensors", &length);
-    for (size_t i = 0; i < COUNT(scales); i++)
-        set_number(config, scales[i], i == scale ? digit : '1');
-    folder_write_text("config.json", config);
-    folder_write("model.safetensors", weights, length);
-    lckv_model *model;
-    const lckv_model_options options = {.size = sizeof options};
-    ck_assert_ok(lckv_model_open(folder, &options, &model));
-    const uint64_t fingerprint = fingerprint_of(model);
-    lckv_model_release(model);
-    free(weights);
-    free(config);
-    return fingerprint;
-}
-
-/* The same number means something else in the place of another scale. */
-START_TEST(fingerprints_tell_scales_apart)
-{
-    uint64_t of_two[COUNT(scales)];
-    for (size_t i = 0; i < COUNT(scales); i++) {
-        of_two[i] = fingerprint_with(i, '2');
-        ck_assert_uint_ne(fingerprint_with(i, '4'), of_two[i]);
-        for (size_t j = 0; j < i; j++)
-            ck_assert_uint_ne(of_two[i], of_two[j]);
-    }
 }
 END_TEST
 
@@ -350,11 +256,6 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, damage_is_found_and_changes_nothing, 0, 4);
     tcase_add_test(tcase, frames_of_two_files_do_not_mix);
     tcase_add_test(tcase, every_allocation_may_fail);
-    suite_add_tcase(suite, tcase);
-    tcase = tcase_create("fingerprints");
-    tcase_add_checked_fixture(tcase, folder_make, folder_remove);
-    tcase_add_test(tcase, fingerprints_belong_to_the_numbers);
-    tcase_add_test(tcase, fingerprints_tell_scales_apart);
     suite_add_tcase(suite, tcase);
 }
 
