@@ -167,24 +167,67 @@ static const struct {
     {"gemma3", "\"query_pre_attn_scalar\": 16", "\"query_pre_attn_scalar\": 4"},
 };
 
-START_TEST(numbers_of_the_configuration_count)
+/* The fingerprint of a fixture whose configuration has another text in the place of one. */
+static uint64_t fingerprint_of_changed(const char *fixture, const char *from, const char *to)
 {
-    const size_t n_from = strlen(changes[_i].from), n_to = strlen(changes[_i].to);
     size_t n_config, n_weights;
-    char *config = read_fixture(changes[_i].fixture, "config.json", &n_config);
-    char *weights = read_fixture(changes[_i].fixture, "model.safetensors", &n_weights);
-    folder_write("config.json", config, n_config);
-    folder_write("model.safetensors", weights, n_weights);
-    const uint64_t fingerprint = fingerprint_of_folder();
-    char *at = strstr(config, changes[_i].from), *changed = calloc(n_config + n_to + 1, 1);
+    char *config = read_fixture(fixture, "config.json", &n_config);
+    char *weights = read_fixture(fixture, "model.safetensors", &n_weights);
+    const size_t size = n_config + strlen(to) + 1;
+    char *at = strstr(config, from), *changed = malloc(size);
     ck_assert(at != NULL && changed != NULL);
-    snprintf(changed, n_config + n_to + 1, "%.*s%s%s", (int)(at - config), config, changes[_i].to,
-             at + n_from);
+    snprintf(changed, size, "%.*s%s%s", (int)(at - config), config, to, at + strlen(from));
     folder_write_text("config.json", changed);
-    ck_assert(fingerprint_of_folder() != fingerprint);
+    folder_write("model.safetensors", weights, n_weights);
     free(changed);
     free(config);
     free(weights);
+    return fingerprint_of_folder();
+}
+
+START_TEST(numbers_of_the_configuration_count)
+{
+    const char *fixture = changes[_i].fixture, *from = changes[_i].from;
+    ck_assert(fingerprint_of_changed(fixture, from, changes[_i].to) !=
+              fingerprint_of_changed(fixture, from, from));
+}
+END_TEST
+
+/* What a configuration leaves out, and what it might say instead. */
+static const struct {
+    const char *fixture, *from, *said;
+} defaults[] = {
+    {"qwen2", "\"rope_theta\": 10000.0,", "\"rope_theta\": 10000,"},
+    {"smollm3", "\"rope_theta\": 10000.0,", "\"rope_theta\": 2e6,"},
+    {"smollm3", "\"tie_word_embeddings\": true,", "\"tie_word_embeddings\": true,"},
+    {"gemma3", "\"tie_word_embeddings\": true,", "\"tie_word_embeddings\": true,"},
+    {"qwen3-yarn", "\"attention_factor\": 1.3,", "\"attention_factor\": 1.2079441541679836,"},
+    {"llama-longrope", "\"rope_theta\": 10000.0,", "\"attention_factor\": 1.1547005383792515,"},
+    {"llama-longrope", "\"original_max_position_embeddings\": 64,",
+     "\"original_max_position_embeddings\": 64, \"factor\": 4,"},
+};
+
+START_TEST(defaults_are_known)
+{
+    const char *fixture = defaults[_i].fixture, *from = defaults[_i].from;
+    const uint64_t left_out =
+        fingerprint_of_changed(fixture, from, strstr(from, "original") != NULL ? from : "");
+    ck_assert(fingerprint_of_changed(fixture, from, defaults[_i].said) == left_out);
+}
+END_TEST
+
+/* A context that is longer than the model was trained for makes attention sharper, no other. */
+START_TEST(longrope_does_not_change_shorter_contexts)
+{
+    static const char fixture[] = "llama-longrope";
+    static const char from[] = "\"original_max_position_embeddings\": 64,";
+    const uint64_t plain = fingerprint_of_changed(
+        fixture, from, "\"original_max_position_embeddings\": 512, \"attention_factor\": 1,");
+    ck_assert(fingerprint_of_changed(fixture, from, "\"original_max_position_embeddings\": 512,") ==
+              plain);
+    ck_assert(fingerprint_of_changed(fixture, from, "\"original_max_position_embeddings\": 256,") ==
+              plain);
+    ck_assert(fingerprint_of_changed(fixture, from, from) != plain);
 }
 END_TEST
 
@@ -197,6 +240,8 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, fingerprints_tell_scales_apart);
     tcase_add_loop_test(tcase, each_tensor_counts, 0, COUNT(fixtures));
     tcase_add_loop_test(tcase, numbers_of_the_configuration_count, 0, COUNT(changes));
+    tcase_add_loop_test(tcase, defaults_are_known, 0, COUNT(defaults));
+    tcase_add_test(tcase, longrope_does_not_change_shorter_contexts);
     suite_add_tcase(suite, tcase);
 }
 

@@ -117,6 +117,33 @@ START_TEST(a_session_without_end_goes_back_no_further_than_its_window_allows)
 }
 END_TEST
 
+/* Frames have a largest length, for which their readers have memory. */
+START_TEST(frames_are_not_longer_than_they_may_be)
+{
+    float logits[N_VOCAB];
+    lckv_model *model = open_golden(DOWNWARD, 0);
+    lckv_cache *cache = make_paged(model, 64);
+    lckv_session *session = make_session(cache), *restored = NULL;
+    append(session, cache, 0, 600, logits);
+    struct bytes bytes = save(&session, 1);
+    const uint32_t most = 65536, lengths[] = {most + 1, most + 13, UINT32_MAX};
+    ck_assert_uint_gt(bytes.length, 2 * most);
+    ck_assert_mem_eq(bytes.data + HEADER, &most, sizeof most);
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        char message[64];
+        size_t n = 0;
+        memcpy(bytes.data + HEADER, &lengths[i], sizeof lengths[i]);
+        ck_assert_status(restore_some(cache, &bytes, &restored, 1, &n), LCKV_BAD_FORMAT);
+        snprintf(message, sizeof message, "a frame of %u bytes", lengths[i]);
+        ck_assert_error_has(message);
+    }
+    free(bytes.data);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* Values that are not finite would spread to all that attend to them: zero times infinity is NaN. */
 START_TEST(values_are_finite)
 {
@@ -215,6 +242,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, an_ordinary_session_can_go_back_to_its_beginning);
     tcase_add_test(tcase, a_windowed_session_goes_back_no_further_than_its_window_allows);
     tcase_add_test(tcase, a_session_without_end_goes_back_no_further_than_its_window_allows);
+    tcase_add_test(tcase, frames_are_not_longer_than_they_may_be);
     tcase_add_test(tcase, each_number_of_the_description_counts);
     tcase_add_loop_test(tcase, values_are_finite, 0, 3);
     suite_add_tcase(suite, tcase);

@@ -327,6 +327,41 @@ START_TEST(a_condensed_model_with_sentencepiece_goes_from_text_to_text)
 }
 END_TEST
 
+/*
+ * What begins a text loses the space in front, and what continues one keeps it. Which of them an
+ * answer is, the last token of its prompt says. All answers are spaces here.
+ */
+START_TEST(an_answer_begins_behind_a_special_token)
+{
+    static const lckv_logit_bias bias = {3, 1000};
+    static const lckv_token prompts[][2] = {{'a', 1}, {1, 'a'}};
+    lckv_sampler_options options = {.size = sizeof options, .logit_bias = &bias, .n_logit_bias = 1};
+    lckv_sampler *sampler;
+    put_model_of("tests/data/goldens/nodiag-w10like", "");
+    put_sentencepiece();
+    put("tokenizer_config.json", "{\"legacy\":true,\"bos_token\":\"<s>\"}");
+    lckv_model *model = open_folder(false);
+    ck_assert_ok(lckv_sampler_create(&options, &sampler));
+    for (size_t i = 0; i < 2; i++) {
+        lckv_cache *cache;
+        lckv_session *session;
+        char text[64] = "";
+        const lckv_generate_options generate = {.size = sizeof generate,
+                                                .max_tokens = 5,
+                                                .callback = keep_piece,
+                                                .callback_user = text};
+        ck_assert_ok(lckv_cache_create(model, NULL, &cache));
+        ck_assert_ok(lckv_session_create(cache, &session));
+        ck_assert_ok(lckv_generate(session, sampler, prompts[i], 2, &generate, NULL));
+        ck_assert_str_eq(text, i == 0 ? "    " : "     ");
+        lckv_session_release(session);
+        lckv_cache_release(cache);
+    }
+    lckv_sampler_release(sampler);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* Those that follow each other become one. */
 START_TEST(characters_without_pieces_are_unknown)
 {
@@ -448,6 +483,7 @@ static void add_text_models(Suite *suite)
     tcase_add_loop_test(tcase, a_model_opens_without_a_tokenizer_that_is_not_understood, 0,
                         (int)(sizeof not_understood / sizeof not_understood[0]));
     tcase_add_test(tcase, a_condensed_model_with_sentencepiece_goes_from_text_to_text);
+    tcase_add_test(tcase, an_answer_begins_behind_a_special_token);
     tcase_add_test(tcase, characters_without_pieces_are_unknown);
     tcase_add_test(tcase, what_messages_say_is_never_structure);
     tcase_add_test(tcase, every_special_token_has_its_id);

@@ -68,6 +68,23 @@ START_TEST(quantised_blocks_are_those_of_gguf)
 }
 END_TEST
 
+/* A sign, four bits of exponent and three of mantissa; all ones are no number. */
+START_TEST(bytes_of_f8_are_numbers)
+{
+    for (int byte = 0; byte < 256; byte++) {
+        const int exponent = byte >> 3 & 15, mantissa = byte & 7;
+        const double magnitude =
+            exponent == 0 ? ldexp(mantissa, -9) : ldexp(1 + mantissa / 8.0, exponent - 7);
+        float value = 77;
+        blocks_dequantize(LCKV_DTYPE_F8_E4M3, (const uint8_t[]){(uint8_t)byte}, 1, &value);
+        if ((byte & 127) == 127)
+            ck_assert(isnan(value));
+        else
+            ck_assert_double_eq((double)value, byte > 127 ? -magnitude : magnitude);
+    }
+}
+END_TEST
+
 enum { N = 256 * 40 };
 
 /* Sums of four uniform numbers: nearly normal. `shift` moves them. */
@@ -147,6 +164,7 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("blocks");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_loop_test(tcase, values_are_those_of_gguf, LCKV_DTYPE_F32, DTYPE_COUNT);
+    tcase_add_test(tcase, bytes_of_f8_are_numbers);
     tcase_add_test(tcase, quantised_blocks_are_those_of_gguf);
     tcase_add_test(tcase, k_quants_lose_less_than_plain_rounding);
     tcase_add_test(tcase, odd_values_are_quantised);

@@ -213,6 +213,10 @@ static const struct {
      " Hi n!s4"},
     {"{{ 'a\"\\\\b\\n\\t' | tojson }}{{ messages[0].content | string | tojson }}",
      "\"a\\\"\\\\b\\n\\t\"\" Hi \""},
+    {"{% if 3 < 3 %}a{% endif %}{% if 3 <= 3 %}b{% endif %}{% if 3 > 3 %}c{% endif %}{% if 3 >= 3 "
+     "%}d{% endif %}{% if 2 < 3 %}e{% endif %}{% if 2 > 3 %}f{% endif %}{% if 4 <= 3 %}g{% endif "
+     "%}{% if 2 >= 3 %}h{% endif %}{% if 3 > 2 %}i{% endif %}",
+     "bdei"},
     {"{% for m in messages[::-1] %}{% if loop.previtem is not defined and loop.nextitem is not "
      "defined %}{{ m.content }}{% endif %}{% endfor %}{% set us = messages | selectattr('role', "
      "'equalto', 'user') | list %}{% if tools and us[-1] == 1 %}x{% endif %}",

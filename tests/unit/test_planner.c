@@ -251,6 +251,22 @@ START_TEST(a_windowed_slot_stops_growing)
 }
 END_TEST
 
+/* The standard model is planned for with the same sinks. */
+START_TEST(sinks_that_are_not_given_are_four)
+{
+    use_plan("0s_1", 2);
+    lckv_memory_request request = small_request();
+    request.sliding_window = 20;
+    request.context_window = 40;
+    request.rollback = 10;
+    request.context = 1000;
+    const lckv_memory_report by_default = estimate(&request);
+    request.n_sinks = 4;
+    const lckv_memory_report given = estimate(&request);
+    ck_assert_mem_eq(&by_default, &given, sizeof given);
+}
+END_TEST
+
 START_TEST(windows_alone_have_no_longest_context)
 {
     use_plan("0s_0s", 2);
@@ -408,6 +424,7 @@ static void add_planner(Suite *suite)
     tcase_add_test(tcase, a_standard_plan_beyond_64_bits_is_no_failure);
     tcase_add_loop_test(tcase, a_windowed_slot_stops_growing, 0,
                         sizeof windowed / sizeof windowed[0]);
+    tcase_add_test(tcase, sinks_that_are_not_given_are_four);
     tcase_add_test(tcase, windows_alone_have_no_longest_context);
     tcase_add_test(tcase, zero_means_the_default);
     tcase_add_test(tcase, tinyllama_with_ten_warm_up_layers);
