@@ -119,7 +119,8 @@ static void attend_heads(const struct task *task, const struct model_layer *laye
         &task->batch->rows[slice->first].session->slots[layer->plan->source_slot];
     const uint32_t first_head = unit->kv_head * attention_shared(model, layer) + heads.first;
     float *rotated = w->rotated + task->worker->index * w->rotated_floats;
-    float *sink_partials = w->sink_partials + task->worker->index * w->sink_floats;
+    float *sink_partials = /* none without sinks */
+        w->sink_floats > 0 ? w->sink_partials + task->worker->index * w->sink_floats : NULL;
     const float *queries[KV_MAX_QUERIES];
     float *out[KV_MAX_QUERIES];
     uint64_t begin[KV_MAX_QUERIES], end[KV_MAX_QUERIES];
