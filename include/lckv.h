@@ -334,9 +334,9 @@ enum {
     /*
      * Weights of a file that is packed for the kernel set (lckv_convert) are mapped and used in
      * place; others are read into memory. Of models whose layers have embeddings of their own
-     * (Gemma 4), the table of these is mapped in any file, since a token reads one row of it. A
-     * mapped file must stay as it is while the model is open: if it is truncated, or cannot be read
-     * any more, the next evaluate may raise SIGBUS.
+     * (Gemma 4 and 3n), the table of these is mapped in any file, since a token reads one row of
+     * it. A mapped file must stay as it is while the model is open: if it is truncated, or cannot
+     * be read any more, the next evaluate may raise SIGBUS.
      */
     LCKV_WEIGHTS_DEFAULT = 0,
     LCKV_WEIGHTS_COPIED = 1, /* weights are always read into memory */

@@ -8,6 +8,7 @@
 #include "base/remark.h"
 #include "convert/rows.h"
 #include "model/hparams.h"
+#include "model/weights.h"
 
 struct converter {
     const lckv_convert_options *options;
@@ -25,6 +26,14 @@ struct converter {
     size_t n_tensors;
     uint64_t n_kept_f16, done, total;
 };
+
+/*
+ * Chooses the element type that a tensor is written in, which comes from `n_sources` tensors. The
+ * `name` is for remarks.
+ */
+CHECKED lckv_dtype converter_choose_dtype(struct converter *c, const struct tensor *const *sources,
+                                          size_t n_sources, enum weight weight, uint32_t layer,
+                                          const char *name);
 
 /* Fills in tensors and rows, in the order of the file, and the total. */
 CHECKED lckv_status converter_list_tensors(struct converter *c);

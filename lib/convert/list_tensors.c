@@ -1,85 +1,15 @@
 /*
- * Chooses the tensors to write, and the name, type and layout of each. See converter.h.
+ * Chooses the tensors to write, and the name and layout of each. See converter.h.
  */
 #include "convert/converter.h"
 
 #include "base/status.h"
-#include "kernels/blocks.h"
 #include "model/architecture.h"
+#include "model/fused.h"
 #include "model/roles.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* The sources' element type with the most bits per element, which can hold all of them. */
-static lckv_dtype widest_dtype(const struct tensor *const *sources, size_t n_sources)
-{
-    const struct dtype_info *widest = dtype_info(tensor_matrix_dtype(sources[0]));
-    for (size_t s = 1; s < n_sources; s++) {
-        const struct dtype_info *info = dtype_info(tensor_matrix_dtype(sources[s]));
-        if (info->block_bytes * widest->block_elements > widest->block_bytes * info->block_elements)
-            widest = info;
-    }
-    return widest->dtype;
-}
-
-/*
- * Whether the usual mixture of k-quants gives a matrix more bits than its type has: the output
- * matrix, and v and down in the first and last eighth of the layers and in every third between.
- */
-static bool has_more_bits(const struct converter *c, enum weight weight, uint32_t layer)
-{
-    uint32_t n = c->hparams.n_layers, eighth = n / 8;
-    if (weight == WEIGHT_OUTPUT || (weight == WEIGHT_TOKEN_EMBEDDING && c->hparams.tie_embeddings))
-        return true;
-    return (weight == WEIGHT_V || weight == WEIGHT_DOWN) &&
-           (layer < eighth || layer >= 7 * n / 8 || (layer - eighth) % 3 == 2);
-}
-
-/* The type that takes the place of another where rows are not whole blocks of that. */
-static lckv_dtype replacement(lckv_dtype dtype)
-{
-    switch (dtype) {
-    case LCKV_DTYPE_Q4_K:
-        return LCKV_DTYPE_Q5_0;
-    case LCKV_DTYPE_Q5_K:
-        return LCKV_DTYPE_Q5_1;
-    case LCKV_DTYPE_Q6_K:
-        return LCKV_DTYPE_Q8_0;
-    default:
-        return LCKV_DTYPE_F16;
-    }
-}
-
-/* Chooses the element type that a tensor is written in. */
-static lckv_dtype choose_dtype(struct converter *c, const struct tensor *const *sources,
-                               size_t n_sources, enum weight weight, uint32_t layer,
-                               const char *name)
-{
-    if (sources[0]->n_dims == 1)
-        return LCKV_DTYPE_F32;
-    lckv_dtype dtype = c->options->dtype;
-    if (dtype == LCKV_DTYPE_DEFAULT)
-        dtype = widest_dtype(sources, n_sources);
-    else if (c->options->mixture != 0 && has_more_bits(c, weight, layer))
-        dtype = LCKV_DTYPE_Q6_K;
-    uint64_t columns = sources[0]->shape[1];
-    if (n_sources > 1 && !blocks_can_quantize(dtype)) {
-        remark(&c->remarks, "%s: %s can be copied but no mean written, so f16", name,
-               dtype_info(dtype)->name);
-        dtype = LCKV_DTYPE_F16;
-        c->n_kept_f16++;
-    }
-    for (const struct dtype_info *info;
-         columns % (info = dtype_info(dtype))->block_elements != 0;) {
-        dtype = replacement(dtype);
-        remark(&c->remarks, "%s: blocks of %u do not divide rows of %llu, so not %s but %s", name,
-               info->block_elements, (unsigned long long)columns, info->name,
-               dtype_info(dtype)->name);
-        c->n_kept_f16 += dtype == LCKV_DTYPE_F16;
-    }
-    return dtype;
-}
 
 /* Adds a tensor whose data are the mean over `n_sources` tensors. */
 static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t layer,
@@ -97,11 +27,15 @@ static lckv_status add_tensor(struct converter *c, enum weight weight, uint32_t 
         return status;
     memcpy(rows->sources, sources, n_sources * sizeof *sources);
     rows->n_sources = n_sources;
-    to->dtype = choose_dtype(c, sources, n_sources, weight, layer, name);
+    to->dtype = converter_choose_dtype(c, sources, n_sources, weight, layer, name);
     to->n_dims = sources[0]->n_dims;
     memcpy(to->shape, sources[0]->shape, sizeof to->shape);
-    if (to->n_dims == 2 && weight != WEIGHT_INPUT_TABLE) /* whose rows stay as they are */
+    if (!weight_is_vector(weight) && weight != WEIGHT_INPUT_TABLE) /* whose rows stay plain */
         to->layout = c->layout;
+    if (weight == WEIGHT_INPUT_TABLE) { /* in GGUF files it has rows for all tokens */
+        to->shape[0] = c->hparams.n_vocab;
+        rows->n_own_rows = c->hparams.n_input_tokens;
+    }
     if (weight_is_norm(weight))
         rows->added = architecture_norm_offset(c->hparams.architecture, c->in.kind);
     bool rotated = weight_is_rotated(weight);
@@ -132,13 +66,57 @@ static lckv_status find(const struct converter *c, enum weight weight, uint32_t 
     return weight_find(&c->in, &c->hparams, weight, layer, required, tensor);
 }
 
-/* Adds a tensor that comes from one tensor of the input. */
+/* Adds several matrices of one shape as one tensor of three dimensions. */
+static lckv_status add_stack(struct converter *c, const char *name, const enum weight *parts,
+                             uint32_t n_parts)
+{
+    struct gguf_tensor *to = &c->tensors[c->n_tensors];
+    struct rows *rows = &c->rows[c->n_tensors];
+    bool same = true;
+    uint64_t bytes;
+    lckv_status status =
+        arena_alloc(&c->arena, n_parts, sizeof *rows->sources, "sources", &rows->sources);
+    for (uint32_t p = 0; status == LCKV_OK && p < n_parts; p++) {
+        status = find(c, parts[p], 0, true, &rows->sources[p]);
+        same = same && status == LCKV_OK && rows->sources[p]->dtype == rows->sources[0]->dtype;
+    }
+    if (status == LCKV_OK)
+        status = arena_copy(&c->arena, name, strlen(name), &to->name);
+    if (status != LCKV_OK)
+        return status;
+    const uint64_t *shape = rows->sources[0]->shape;
+    rows->n_sources = n_parts;
+    rows->stacked = true;
+    to->dtype = converter_choose_dtype(c, rows->sources, same ? 1 : n_parts, parts[0], 0, name);
+    to->n_dims = 3;
+    memcpy(to->shape, (const uint64_t[]){n_parts, shape[0], shape[1], 1}, sizeof to->shape);
+    if (!dtype_bytes(to->dtype, n_parts * shape[0] * shape[1], &bytes))
+        return fail(LCKV_INTERNAL, "tensor %s has no size as %s", name,
+                    dtype_info(to->dtype)->name);
+    c->total += bytes;
+    c->n_tensors++;
+    return LCKV_OK;
+}
+
+/* Whether the weight stands in a stack, but for packed files, which have plain matrices. */
+static bool is_stacked(const struct converter *c, enum weight weight)
+{
+    return c->layout.lanes == 0 && weight >= WEIGHT_STREAM_IN_1 && weight <= WEIGHT_STREAM_OUT_3;
+}
+
+/* Adds a tensor that comes from one tensor of the input, or the stack that begins with it. */
 static lckv_status add_weight(struct converter *c, enum weight weight, uint32_t layer)
 {
     const struct tensor *tensor = NULL;
+    const enum weight *parts = NULL;
+    uint32_t n_parts = 0;
     if (!weight_belongs(&c->hparams, weight, layer) ||
         (weight == WEIGHT_OUTPUT && c->hparams.tie_embeddings))
         return LCKV_OK;
+    if (is_stacked(c, weight)) {
+        const char *stack = fused_stack(weight, &parts, &n_parts);
+        return stack != NULL ? add_stack(c, stack, parts, n_parts) : LCKV_OK;
+    }
     lckv_status status = find(c, weight, layer, !weight_is_optional(&c->hparams, weight), &tensor);
     if (status != LCKV_OK || tensor == NULL)
         return status;
@@ -185,17 +163,38 @@ static lckv_status add_kv(struct converter *c, enum weight weight, uint32_t laye
     return n > 0 ? add_tensor(c, weight, layer, sources, n) : LCKV_OK;
 }
 
-/* Adds a vector of divisors of the frequencies. */
-static lckv_status add_divisors(struct converter *c, enum weight weight, const float *values)
+/* Adds a vector of `n` numbers that are known. */
+static lckv_status add_values(struct converter *c, enum weight weight, uint32_t layer,
+                              const float *values, uint32_t n)
 {
     struct gguf_tensor *to = &c->tensors[c->n_tensors];
-    const uint32_t n = c->hparams.ropes[0].n_rotated / 2;
     char name[WEIGHT_NAME_BYTES];
-    weight_name(c->hparams.architecture, CHECKPOINT_GGUF, weight, 0, name);
+    weight_name(c->hparams.architecture, CHECKPOINT_GGUF, weight, layer, name);
     *to = (struct gguf_tensor){.dtype = LCKV_DTYPE_F32, .n_dims = 1, .shape = {n, 1, 1, 1}};
     lckv_status status = arena_copy(&c->arena, name, strlen(name), &to->name);
     c->rows[c->n_tensors++].values = values;
     c->total += n * sizeof *values;
+    return status;
+}
+
+/* Adds a vector of divisors of the frequencies. */
+static lckv_status add_divisors(struct converter *c, enum weight weight, const float *values)
+{
+    return add_values(c, weight, 0, values, c->hparams.ropes[0].n_rotated / 2);
+}
+
+/* GGUF files have a scale of what AltUp corrects in any case. */
+static lckv_status add_correction_scales(struct converter *c)
+{
+    const uint32_t n = c->hparams.hidden_size;
+    float *ones;
+    if (!c->hparams.unscaled_correction)
+        return LCKV_OK;
+    lckv_status status = arena_alloc(&c->arena, n, sizeof *ones, "a vector of ones", &ones);
+    for (uint32_t i = 0; status == LCKV_OK && i < n; i++)
+        ones[i] = 1;
+    for (uint32_t i = 0; status == LCKV_OK && i < c->hparams.n_layers; i++)
+        status = add_values(c, WEIGHT_CORRECT_SCALE, i, ones, n);
     return status;
 }
 
@@ -267,5 +266,5 @@ lckv_status converter_list_tensors(struct converter *c)
             status = kv ? add_kv(c, (enum weight)w, i) : add_weight(c, (enum weight)w, i);
         }
     }
-    return status;
+    return status == LCKV_OK ? add_correction_scales(c) : status;
 }

@@ -12,6 +12,8 @@
 /* The source row that becomes row `row`. */
 static uint64_t source_row(const struct rows *rows, uint64_t row)
 {
+    if (rows->n_own_rows != 0 && row >= rows->n_own_rows)
+        return 0;
     if (rows->paired_head_dim != 0)
         return filling_source_row((uint32_t)row, rows->paired_head_dim);
     if (rows->split_head_dim == 0)
@@ -221,6 +223,23 @@ static lckv_status measure(struct buffers *b, const struct rows *rows, const str
     return LCKV_OK;
 }
 
+/* One source behind the other. */
+static lckv_status write_stack(const struct rows *rows, const struct checkpoint *in,
+                               const struct gguf_tensor *to, const lckv_allocator *allocator,
+                               struct gguf_writer *writer, rows_progress progress, void *user)
+{
+    lckv_status status = LCKV_OK;
+    for (size_t s = 0; status == LCKV_OK && s < rows->n_sources; s++) {
+        const struct rows one = {.sources = &rows->sources[s], .n_sources = 1};
+        const struct gguf_tensor part = {.name = to->name,
+                                         .dtype = to->dtype,
+                                         .n_dims = 2,
+                                         .shape = {to->shape[1], to->shape[2], 1, 1}};
+        status = rows_write(&one, in, &part, allocator, writer, progress, user);
+    }
+    return status;
+}
+
 lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
                        const struct gguf_tensor *to, const lckv_allocator *allocator,
                        struct gguf_writer *writer, rows_progress progress, void *user)
@@ -230,6 +249,8 @@ lckv_status rows_write(const struct rows *rows, const struct checkpoint *in,
         lckv_status status = gguf_writer_data(writer, rows->values, bytes);
         return status == LCKV_OK ? progress(user, bytes) : status;
     }
+    if (rows->stacked)
+        return write_stack(rows, in, to, allocator, writer, progress, user);
     struct buffers b = {0};
     lckv_status status = measure(&b, rows, to);
     if (status == LCKV_OK)

@@ -11,8 +11,10 @@
 struct rows {
     const struct tensor **sources; /* all of one shape; the mean of several is written */
     size_t n_sources;
+    bool stacked;             /* not their mean: one is written behind the other */
     uint32_t split_head_dim;  /* not 0: rows (d, d + head_dim / 2) become neighbours */
     uint32_t paired_head_dim; /* not 0: neighbours become such rows */
+    uint32_t n_own_rows;      /* not 0: from this one on, each row is the first one again */
     float added;              /* to each number of a vector */
     const float *values;      /* not NULL: written instead of the sources, a float32 vector */
 };

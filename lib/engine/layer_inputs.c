@@ -3,6 +3,7 @@
  */
 #include "engine/layer_inputs.h"
 
+#include "engine/altup.h"
 #include "engine/linear.h"
 
 #include <math.h>
@@ -44,6 +45,8 @@ void layer_inputs(struct task *task)
                         w->inputs.values + m * w->inputs.stride);
     }
     step_end(&step);
+    if (model->hparams.n_side_streams > 0)
+        altup_begin(task);
 }
 
 static void scale_hidden(struct task *task, float scale)
@@ -66,7 +69,9 @@ void finish_layer(struct task *task, const struct model_layer *layer, uint32_t i
     const struct workspace *w = task->pass->workspace;
     const size_t size = task->pass->model->hparams.layer_input_size;
     const struct product gate = {&layer->input_gate, &w->input_gate};
-    if (size > 0) {
+    if (task->pass->model->hparams.n_side_streams > 0) {
+        altup_finish_layer(task, layer, i);
+    } else if (size > 0) {
         const struct buffer of_layer = {w->inputs.values + i * size, w->inputs.stride};
         linear_gate(task, (struct source){.buffer = &w->hidden}, &gate, &of_layer);
         add_back(task, (struct source){.buffer = &w->input_gate}, &layer->input_out);

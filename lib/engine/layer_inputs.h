@@ -10,11 +10,14 @@
 
 /*
  * inputs = the embeddings that the layers have for themselves, for the batch's tokens, whose shared
- * embeddings are in `hidden`. It does nothing if layers have none.
+ * embeddings are in `hidden`. It does nothing if layers have none. Side streams begin here, too.
  */
 void layer_inputs(struct task *task);
 
-/* Brings the embedding of layer i into `hidden`, and scales it, as far as the model does this. */
+/*
+ * Brings the embedding of layer i into `hidden`, or into the side streams, and scales it, as far as
+ * the model does this.
+ */
 void finish_layer(struct task *task, const struct model_layer *layer, uint32_t i);
 
 #endif

@@ -33,13 +33,14 @@ void linear_gate(struct task *task, struct source source, const struct product *
 
 /*
  * hidden += linear(source): adds a result of the layer to the residual stream, after the norm and
- * the scale that the recipe may have for it.
+ * the scale that the recipe may have for it, and with what it may have beside it.
  */
 void add_back(struct task *task, struct source source, const struct linear *weights);
 
 /*
  * gate = f(gate(source)) * up(source), in the workspace's `gate`; f is silu, or what the recipe has
- * instead. The other forms of the result are prepared for `down` in `activated`.
+ * instead. The other forms of the result are prepared for `down` in `activated`. The recipe may
+ * make the gates sparse before f.
  */
 void gated(struct task *task, struct source source, const struct model_layer *weights);
 

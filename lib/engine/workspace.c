@@ -61,7 +61,7 @@ static void carve_input(struct carver *carver, const struct lckv_model *model, s
     input->x = carve_buffer(carver, rows, h->hidden_size);
     carve_panels(carver, model, rows,
                  larger((size_t)h->n_heads * h->widest.head_dim,
-                        larger(h->hidden_size, h->layer_input_size)),
+                        larger(h->hidden_size, larger(h->layer_input_size, h->laurel_rank))),
                  input);
 }
 
@@ -83,6 +83,12 @@ static size_t widest_kv(const struct hparams *h)
     return most;
 }
 
+/* The floats of a row of the residual stream: with side streams, these and a copy of it. */
+static size_t hidden_floats(const struct hparams *h, size_t stream_stride)
+{
+    return h->n_side_streams > 0 ? (h->n_side_streams + 2) * stream_stride : h->hidden_size;
+}
+
 /* Carves all members of the workspace, in the order in which they stand. */
 static void carve_all(struct carver *carver, struct workspace *w, const struct lckv_model *model,
                       uint32_t max_rows, uint32_t max_logit_rows, bool sinks, uint32_t n_threads)
@@ -90,15 +96,16 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     const struct hparams *h = &model->hparams;
     const uint32_t head_dim = h->widest.head_dim, intermediate_size = h->widest.intermediate_size;
     size_t n_query = (size_t)h->n_heads * head_dim, n_kv = widest_kv(h);
-    size_t widest =
-        larger(larger(intermediate_size, n_query), larger(h->hidden_size, h->layer_input_size));
+    size_t widest = larger(larger(intermediate_size, n_query),
+                           larger(h->hidden_size, larger(h->layer_input_size, h->laurel_rank)));
     w->rows = carve(carver, max_rows, sizeof *w->rows);
     w->wanted_rows = carve(carver, max_rows, sizeof *w->wanted_rows);
     w->slices = carve(carver, max_rows, sizeof *w->slices);
     w->wanted_slices = carve(carver, max_rows, sizeof *w->wanted_slices);
     w->claims = carve(carver, n_threads, sizeof *w->claims);
     w->step = carve(carver, 1, sizeof *w->step);
-    w->hidden = carve_buffer(carver, max_rows, h->hidden_size);
+    w->stream_stride = round_up(h->hidden_size, ACTIVATION_BLOCK);
+    w->hidden = carve_buffer(carver, max_rows, hidden_floats(h, w->stream_stride));
     carve_input(carver, model, max_rows, &w->shared);
     w->own = carve(carver, n_threads, sizeof *w->own);
     for (uint32_t t = 0; t < n_threads; t++) {
@@ -108,7 +115,7 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
             w->own[t] = own;
     }
     if (model->plan->n_upward > 0)
-        w->saved = carve_buffer(carver, max_rows, h->hidden_size);
+        w->saved = carve_buffer(carver, max_rows, hidden_floats(h, w->stream_stride));
     w->q = carve_buffer(carver, max_rows, n_query);
     w->k = carve_buffer(carver, max_rows, n_kv);
     w->v = carve_buffer(carver, max_rows, n_kv);
@@ -121,6 +128,8 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
         w->input_gate = carve_buffer(carver, max_rows, h->layer_input_size);
         w->input_row = carve(carver, w->inputs.stride * n_threads, sizeof(float));
     }
+    if (h->laurel_rank > 0)
+        w->laurel = carve_buffer(carver, max_rows, h->laurel_rank);
     carve_panels(carver, model, max_rows, intermediate_size, &w->activated);
     w->n_pairs = model->n_pairs;
     w->rotations = carve_rotations(carver, model, max_rows);

@@ -64,6 +64,7 @@ struct workspace {
     struct claims *claims;                /* of each thread */
     struct step_count *step;
     struct buffer hidden;            /* the residual stream, [max_rows] */
+    size_t stream_stride;            /* from it to side streams in the same row (altup.h) */
     struct buffer saved;             /* a copy of it from before a cyclic group */
     struct input shared;             /* [max_rows] */
     struct input *own;               /* of each thread, [FEW_ROWS] */
@@ -71,6 +72,7 @@ struct workspace {
     struct buffer delta, gate, up;
     struct buffer inputs;      /* the embeddings of all layers, if they have some of their own */
     struct buffer input_gate;  /* what of them a layer brings in */
+    struct buffer laurel;      /* what is left in the low rank, if there is Laurel */
     float *input_row;          /* of each thread: a row of their table, [inputs.stride] */
     struct input activated;    /* other forms of `gate`; it has no floats of its own */
     struct rotation rotations; /* [max_rows] */

@@ -144,6 +144,23 @@ lckv_status metadata_get_f32(const struct metadata *metadata, const char *key, f
     return LCKV_OK;
 }
 
+lckv_status metadata_get_f32s(const struct metadata *metadata, const char *key, float *values,
+                              size_t n, bool *found)
+{
+    const struct metadata_value *entry = look_up(metadata, key, found);
+    if (entry == NULL)
+        return LCKV_OK;
+    if (entry->type != METADATA_ARRAY || entry->element_type != METADATA_F32 || entry->count != n)
+        return fail(LCKV_BAD_FORMAT, "metadata \"%s\": expected an array of %zu f32", key, n);
+    struct reader reader;
+    reader_init(&reader, entry->as.elements, n * sizeof *values, key);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t bits = reader_u32(&reader, "element");
+        memcpy(&values[i], &bits, sizeof bits);
+    }
+    return reader_status(&reader);
+}
+
 lckv_status metadata_get_bool(const struct metadata *metadata, const char *key, bool *value,
                               bool *found)
 {

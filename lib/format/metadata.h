@@ -75,6 +75,10 @@ CHECKED lckv_status metadata_get_text(const struct metadata *metadata, const cha
 CHECKED lckv_status metadata_get_u32s(const struct metadata *metadata, const char *key,
                                       uint32_t *values, size_t n, bool *found);
 
+/* An array of `n` f32, which may be any. */
+CHECKED lckv_status metadata_get_f32s(const struct metadata *metadata, const char *key,
+                                      float *values, size_t n, bool *found);
+
 /*
  * Adds a value whose key, strings and elements are in the arena already. LCKV_BAD_FORMAT if the key
  * is there already.
@@ -98,6 +102,8 @@ CHECKED lckv_status metadata_set_i32s(struct metadata *metadata, const char *key
                                       const int32_t *values, size_t count);
 CHECKED lckv_status metadata_set_u32s(struct metadata *metadata, const char *key,
                                       const uint32_t *values, size_t count);
+CHECKED lckv_status metadata_set_f32s(struct metadata *metadata, const char *key,
+                                      const float *values, size_t count);
 CHECKED lckv_status metadata_set_value(struct metadata *metadata,
                                        const struct metadata_value *value);
 

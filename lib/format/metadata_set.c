@@ -151,9 +151,9 @@ lckv_status metadata_set_texts(struct metadata *metadata, const char *key, const
     return metadata_set_value(metadata, &entry);
 }
 
-/* `values` are 32-bit integers, signed or unsigned. */
-static lckv_status set_integers(struct metadata *metadata, const char *key, uint32_t element_type,
-                                const void *values, size_t count)
+/* `values` are numbers of 32 bits. */
+static lckv_status set_numbers(struct metadata *metadata, const char *key, uint32_t element_type,
+                               const void *values, size_t count)
 {
     struct metadata_value entry = scalar(key, METADATA_ARRAY);
     entry.element_type = element_type;
@@ -175,11 +175,17 @@ static lckv_status set_integers(struct metadata *metadata, const char *key, uint
 lckv_status metadata_set_i32s(struct metadata *metadata, const char *key, const int32_t *values,
                               size_t count)
 {
-    return set_integers(metadata, key, METADATA_I32, values, count);
+    return set_numbers(metadata, key, METADATA_I32, values, count);
 }
 
 lckv_status metadata_set_u32s(struct metadata *metadata, const char *key, const uint32_t *values,
                               size_t count)
 {
-    return set_integers(metadata, key, METADATA_U32, values, count);
+    return set_numbers(metadata, key, METADATA_U32, values, count);
+}
+
+lckv_status metadata_set_f32s(struct metadata *metadata, const char *key, const float *values,
+                              size_t count)
+{
+    return set_numbers(metadata, key, METADATA_F32, values, count);
 }

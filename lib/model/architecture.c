@@ -122,6 +122,32 @@ static const struct architecture architectures[] = {
         .hf_outer_type = "gemma4_unified",
         .hf_defaults = "{\"sliding_window\":1024," GEMMA4_ROPES "}",
     },
+    {
+        .gguf_name = "gemma3n",
+        .hf_model_type = "gemma3n_text",
+        .hf_outer_type = "gemma3n",
+        .lckv_name = "lckv-gemma3n",
+        .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) |
+                   WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM),
+        .names = between_norms,
+        .n_names = sizeof between_norms / sizeof between_norms[0],
+        .scales = SCALE_BIT(SCALE_SOFTCAP),
+        .activation = ACTIVATION_GELU_TANH,
+        .embedding_by_width = true,
+        .ropes_by_window = true,
+        .default_theta = 1e6,
+        .default_tied = true,
+        .values_normed = true,
+        .scores_unscaled = true,
+        .window_period = 5,
+        .plans_are_common = true,
+        .inputs_by_layer = true,
+        .input_vocabulary = 262144,
+        .altup = true,
+        .sparse_layers = 10,
+        .own_kv_layers = 20,
+        .default_softcap = 30,
+    },
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])
 

@@ -65,7 +65,20 @@ struct architecture {
     uint32_t window_period;
     bool plans_are_common; /* other programs run plans that hparams_plan_is_common knows */
     bool inputs_by_layer;  /* each layer has an embedding of the token of its own */
+    /*
+     * The tokens that have such embeddings, from 0 on, if a file does not say how many: the others
+     * have those of token 0. 0: all tokens have some.
+     */
+    uint32_t input_vocabulary;
+    bool altup;             /* streams beside the residual stream, and Laurel beside attention */
+    uint32_t sparse_layers; /* the gates of so many layers are sparse, if a file does not tell */
+    uint32_t own_kv_layers; /* so many layers share no keys and values, if a file does not tell */
+    float default_softcap;  /* if a file does not have that key; 0: none */
 };
+
+/* The residual streams of AltUp: that which layers compute, and side streams, which it mixes. */
+#define ALTUP_STREAMS 4
+#define ALTUP_SIDE_STREAMS (ALTUP_STREAMS - 1)
 
 /*
  * They give NULL if there is no architecture of that name. What config.json calls by several names

@@ -83,6 +83,21 @@ static size_t portion_shift(struct sum *sum, uint32_t portion)
     return shift;
 }
 
+/* How the streams are mixed around a layer, the map beside its attention, and which gates count. */
+static void add_mixing(struct sum *sum, const struct model_layer *layer)
+{
+    const uint32_t hidden_size = sum->model->hparams.hidden_size;
+    const uint32_t n = ALTUP_STREAMS;
+    add_vector(sum, layer->altup.router, n * hidden_size);
+    add_vector(sum, layer->altup.router_norm, hidden_size);
+    add_vector(sum, layer->altup.predict, n * n * n);
+    add_vector(sum, layer->altup.correct, n * n);
+    add_vector(sum, layer->altup.scale, hidden_size);
+    add_linear(sum, &layer->laurel.left, 0, 0);
+    add_linear(sum, &layer->laurel.right, hidden_size, 0);
+    add(sum, &layer->shape->sparsity, sizeof layer->shape->sparsity);
+}
+
 static void add_layer(struct sum *sum, uint32_t i)
 {
     const struct model_layer *layer = &sum->model->layers[i];
@@ -105,6 +120,8 @@ static void add_layer(struct sum *sum, uint32_t i)
         add_linear(sum, &layer->input_gate, 0, shift);
         add_linear(sum, &layer->input_out, hidden_size, shift);
     }
+    if (sum->model->hparams.n_side_streams > 0)
+        add_mixing(sum, layer);
 }
 
 static void add_layer_inputs(struct sum *sum)
@@ -115,8 +132,17 @@ static void add_layer_inputs(struct sum *sum)
         return;
     add_linear(sum, &model->input_mix, model->hparams.layer_input_size, 0);
     for (uint32_t i = 0; i < FINGERPRINT_ROWS; i++)
-        add(sum, table->rows + sampled_row(model->hparams.n_vocab, i) * table->row_bytes,
-            table->row_bytes);
+        add(sum, input_table_at(table, sampled_row(model->hparams.n_vocab, i)), table->row_bytes);
+}
+
+/* What the side streams begin and end with. */
+static void add_streams(struct sum *sum)
+{
+    const struct lckv_model *model = sum->model;
+    for (uint32_t i = 0; i < model->hparams.n_side_streams; i++) {
+        add_matrix(sum, &model->stream_in[i].matrix, 0);
+        add_matrix(sum, &model->stream_out[i].matrix, 0);
+    }
 }
 
 static void add_embedding(struct sum *sum)
@@ -199,6 +225,7 @@ static void add_weights(struct sum *sum)
     const struct lckv_model *model = sum->model;
     add_embedding(sum);
     add_layer_inputs(sum);
+    add_streams(sum);
     for (uint32_t i = 0; i < model->hparams.n_layers; i++)
         add_layer(sum, i);
     add_vector(sum, model->output_norm, model->hparams.hidden_size);
@@ -223,7 +250,7 @@ static lckv_status compute(const struct lckv_model *model, uint64_t *fingerprint
 {
     const struct hparams *h = &model->hparams;
     const uint32_t query = h->n_heads * h->widest.head_dim, mlp = h->widest.intermediate_size;
-    const uint32_t columns[] = {h->hidden_size, query, mlp, h->layer_input_size};
+    const uint32_t columns[] = {h->hidden_size, query, mlp, h->layer_input_size, h->laurel_rank};
     size_t most = 0;
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         most = columns[i] > most ? columns[i] : most;

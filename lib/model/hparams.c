@@ -41,6 +41,7 @@ lckv_status layer_lists_begin(struct layer_lists *lists, const struct hparams *h
         lists->intermediate_size[i] = 0;
         lists->rope[i] = 0;
         lists->v_is_k[i] = 0;
+        lists->sparsity[i] = -INFINITY;
     }
     return status;
 }
@@ -61,7 +62,8 @@ lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *
                                            .n_kv_heads = lists->n_kv_heads[i],
                                            .intermediate_size = lists->intermediate_size[i],
                                            .rope = lists->rope[i],
-                                           .v_is_k = lists->v_is_k[i]};
+                                           .v_is_k = lists->v_is_k[i],
+                                           .sparsity = lists->sparsity[i]};
         widen(&h->widest.head_dim, layers[i].head_dim);
         widen(&h->widest.n_kv_heads, layers[i].n_kv_heads);
         widen(&h->widest.intermediate_size, layers[i].intermediate_size);
@@ -84,6 +86,7 @@ static lckv_status check_widths(const struct hparams *h, const struct layer_hpar
          most},
         {"the number of layers times the size of their own embeddings",
          h->n_layers * h->layer_input_size, most},
+        {"the rank of Laurel", h->laurel_rank, most},
     };
     for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
         if (widths[i].value > widths[i].most)
@@ -132,6 +135,9 @@ static lckv_status check_counts(const struct hparams *h)
         status = fail(LCKV_BAD_FORMAT,
                       "the size of the layers' own embeddings is %u; expected less than %u",
                       h->layer_input_size, HPARAMS_MAX_HIDDEN);
+    if (status == LCKV_OK && h->n_side_streams > 0 && h->layer_input_size == 0)
+        status = fail(LCKV_BAD_FORMAT, "the size of the layers' own embeddings is 0; expected 1 at "
+                                       "least in a model with side streams");
     for (uint32_t i = 0; status == LCKV_OK && i < h->n_layers; i++) {
         status = check_layer(h, &h->layers[i]);
         if (status != LCKV_OK && i > 0) /* what all layers have fails in the first one */

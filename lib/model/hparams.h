@@ -70,6 +70,11 @@ struct layer_hparams {
     uint32_t rope;     /* index of its way of rotating */
     uint32_t kv_shape; /* index of n_kv_heads and head_dim in the model's kv_shapes */
     uint32_t v_is_k;   /* 1: there is no W_v; values are the keys before norm and rotation */
+    /*
+     * Gates count from as many standard deviations above their mean on: smaller ones become 0.
+     * -INFINITY: all count.
+     */
+    float sparsity;
 };
 
 struct hparams {
@@ -80,6 +85,11 @@ struct hparams {
     struct layer_hparams widest;        /* the largest numbers of any layer; indices are 0 */
     struct kv_shapes kv_shapes;
     uint32_t layer_input_size; /* of the embedding that each layer has for itself; 0: none has */
+    uint32_t n_input_rows;     /* of the table of such embeddings in the file */
+    uint32_t n_input_tokens;   /* of its rows, those of tokens; other tokens have row 0 */
+    uint32_t n_side_streams;   /* residual streams beside the one that layers compute */
+    uint32_t laurel_rank;      /* of the map beside attention; 0: there is none */
+    bool unscaled_correction;  /* what AltUp corrects is not scaled for the layer's embedding */
     uint32_t context_length;
     uint32_t rope_limit; /* positions from here on would need other rotations; 0: none do */
     float rms_norm_eps;

@@ -78,15 +78,18 @@ static lckv_status widen_sharing_layers(const struct json_value *config, const s
 
 static lckv_status read_layer_inputs(const struct json_value *config, struct hparams *h)
 {
-    uint32_t n_vocab = h->n_vocab;
+    const uint32_t usual = h->architecture->input_vocabulary;
+    uint32_t n_tokens = usual != 0 && usual < h->n_vocab ? usual : h->n_vocab;
     lckv_status status =
         json_get_u32(config, CONFIG, "hidden_size_per_layer_input", &h->layer_input_size, NULL);
     if (status == LCKV_OK && h->layer_input_size > 0)
-        status = json_get_u32(config, CONFIG, "vocab_size_per_layer_input", &n_vocab, NULL);
-    if (status == LCKV_OK && n_vocab != h->n_vocab)
+        status = json_get_u32(config, CONFIG, "vocab_size_per_layer_input", &n_tokens, NULL);
+    if (status == LCKV_OK &&
+        (usual != 0 ? n_tokens == 0 || n_tokens > h->n_vocab : n_tokens != h->n_vocab))
         status = fail(LCKV_UNSUPPORTED,
-                      CONFIG ": vocab_size_per_layer_input is %u; expected vocab_size, %u", n_vocab,
-                      h->n_vocab);
+                      CONFIG ": vocab_size_per_layer_input is %u; expected %svocab_size, %u",
+                      n_tokens, usual != 0 ? "1 to " : "", h->n_vocab);
+    h->n_input_rows = h->n_input_tokens = n_tokens;
     return status;
 }
 
@@ -116,6 +119,8 @@ static lckv_status read_layers(struct checkpoint *checkpoint, const struct json_
         status = widen_sharing_layers(config, h, lists.intermediate_size);
     if (status == LCKV_OK && h->architecture->inputs_by_layer)
         status = read_layer_inputs(config, h);
+    if (status == LCKV_OK && h->architecture->altup)
+        status = hparams_altup_from_config(config, h, &lists);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 

@@ -113,6 +113,8 @@ static lckv_status read_layers(struct checkpoint *checkpoint, uint32_t head_dim,
     if (status == LCKV_OK && h->architecture->inputs_by_layer)
         status = read_u32(checkpoint, h, "embedding_length_per_layer_input", false,
                           &h->layer_input_size);
+    if (status == LCKV_OK && h->architecture->altup)
+        status = hparams_altup_from_gguf(checkpoint, h, &lists);
     return status == LCKV_OK ? layer_lists_end(&lists, checkpoint, h) : status;
 }
 
@@ -182,6 +184,14 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
     weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_OUTPUT, 0, name);
     h->tie_embeddings = checkpoint_find(checkpoint, name) == NULL;
     return LCKV_OK;
+}
+
+/* The table of the layers' embeddings has rows for all tokens, which need not belong to tokens. */
+static void count_input_tokens(struct hparams *h)
+{
+    const uint32_t usual = h->architecture->input_vocabulary;
+    h->n_input_rows = h->n_vocab;
+    h->n_input_tokens = usual != 0 && usual < h->n_vocab ? usual : h->n_vocab;
 }
 
 /* What some types of scaling compute with, and the factor for rotated elements. */
@@ -313,6 +323,7 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = read_shape(checkpoint, h);
     if (status == LCKV_OK)
         status = read_vocabulary(checkpoint, h);
+    count_input_tokens(h);
     hparams_key(h->architecture_name, "attention.layer_norm_rms_epsilon", key);
     if (status == LCKV_OK)
         status = metadata_get_f32(&checkpoint->metadata, key, &h->rms_norm_eps, &found);

@@ -258,6 +258,18 @@ static lckv_status read_window(const struct metadata *metadata, struct words *wo
     return LCKV_OK;
 }
 
+/* How many layers share in a file that no key tells it of. */
+static uint32_t usual_shared(const struct hparams *h, const struct metadata *metadata)
+{
+    char key[HPARAMS_KEY_BYTES];
+    const uint32_t n_own = h->architecture->own_kv_layers;
+    hparams_key(h->architecture_name, "attention.kv_source_layers", key);
+    return n_own != 0 && n_own < h->n_layers && h->plan.length == 0 &&
+                   metadata_find(metadata, key) == NULL
+               ? h->n_layers - n_own
+               : 0;
+}
+
 lckv_status hparams_plan_from_gguf(struct checkpoint *checkpoint, struct hparams *h)
 {
     const struct metadata *metadata = &checkpoint->metadata;
@@ -275,7 +287,9 @@ lckv_status hparams_plan_from_gguf(struct checkpoint *checkpoint, struct hparams
     if (status == LCKV_OK)
         status = metadata_get_u32(
             metadata, hparams_key(h->architecture_name, "attention.shared_kv_layers", shared),
-            &n_shared, NULL);
+            &n_shared, &found);
+    if (status == LCKV_OK && !found)
+        n_shared = usual_shared(h, metadata);
     if (status == LCKV_OK)
         status = state_shared(&words, shared, n_shared, true);
     const struct metadata_value *list = metadata_find(

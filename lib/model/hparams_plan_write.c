@@ -22,6 +22,22 @@ static uint32_t count_shared(const struct lckv_plan *plan)
 }
 
 /*
+ * Some programs take it for granted how many layers do not share, and that of some layers in turn
+ * the last has no window.
+ */
+static bool is_granted(const struct hparams *h, const struct lckv_plan *plan, uint32_t n_own)
+{
+    const uint32_t usual = h->architecture->own_kv_layers, period = h->architecture->window_period;
+    if (usual != 0 && n_own != (usual < plan->n_layers ? usual : plan->n_layers))
+        return false;
+    for (uint32_t i = 0; usual != 0 && i < plan->n_layers; i++) {
+        if (plan->layers[i].windowed != ((i + 1) % period != 0))
+            return false;
+    }
+    return true;
+}
+
+/*
  * Other programs know neither plans that share otherwise nor layers that lost their window, and
  * take it that the last two layers that do not share are one with a window and one without.
  */
@@ -29,7 +45,7 @@ bool hparams_plan_is_common(const struct hparams *h, const struct lckv_plan *pla
 {
     const uint32_t n_shared = count_shared(plan), n_own = plan->n_layers - n_shared;
     bool shares = false;
-    if (!h->architecture->plans_are_common)
+    if (!h->architecture->plans_are_common || !is_granted(h, plan, n_own))
         return false;
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         shares |= plan->layers[i].source != i;

@@ -60,6 +60,18 @@ static const char *const layer_inputs[] = {
     "embedding_length_per_layer_input",
 };
 
+/* The keys of models with side streams. */
+static const char *const altup[] = {
+    "altup_active_idx",
+    "altup_num_inputs",
+    "altup_correct_scale",
+    "laurel_rank",
+    "activation_sparsity_pattern",
+    "altup.active_idx",
+    "altup.num_inputs",
+    "activation_sparsity_scale",
+};
+
 /* The keys of layers that do not rotate. */
 static const char *const unrotated[] = {"no_rope_layers", "no_rope_layer_interval"};
 
@@ -80,6 +92,7 @@ bool architecture_reads(const struct architecture *architecture, enum checkpoint
         (architecture->scores_by_query && text_equals(key, "query_pre_attn_scalar")) ||
         (architecture->heads_by_window && IS_AMONG(key, window_heads)) ||
         (architecture->inputs_by_layer && IS_AMONG(key, layer_inputs)) ||
+        (architecture->altup && IS_AMONG(key, altup)) ||
         (architecture->unrotated_interval != 0 && IS_AMONG(key, unrotated)) ||
         (architecture->partial_rotation && text_equals(key, "partial_rotary_factor")))
         return true;
@@ -136,6 +149,8 @@ lckv_status hparams_read_scales(const struct json_value *config, const struct me
         status = read_query_scale(config, h);
     if (h->architecture->scores_unscaled)
         h->scales[SCALE_ATTENTION] = 1;
+    if (config == NULL || json_find(config, scales[SCALE_SOFTCAP].json) == NULL)
+        h->scales[SCALE_SOFTCAP] = h->architecture->default_softcap;
     for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
         if ((h->architecture->scales & SCALE_BIT(i)) != 0)
             status = read_scale(config, metadata, h, i, &h->scales[i]);
@@ -150,8 +165,9 @@ lckv_status hparams_write_scales(const struct hparams *h, const char *architectu
     for (int i = 0; status == LCKV_OK && i < SCALES; i++) {
         char key[HPARAMS_KEY_BYTES];
         hparams_key(architecture, scales[i].gguf, key);
+        const bool has_default = i == SCALE_SOFTCAP && h->architecture->default_softcap != 0;
         if ((h->architecture->scales & SCALE_BIT(i)) != 0 &&
-            h->scales[i] != scale_default((enum scale)i))
+            (has_default || h->scales[i] != scale_default((enum scale)i)))
             status = metadata_set_f32(metadata, key, h->scales[i]);
     }
     return status;

@@ -30,9 +30,13 @@ const char *hparams_key(const char *architecture, const char *suffix, char key[H
 struct layer_lists {
     uint32_t head_dim[PLAN_MAX_LAYERS], n_kv_heads[PLAN_MAX_LAYERS];
     uint32_t intermediate_size[PLAN_MAX_LAYERS], rope[PLAN_MAX_LAYERS], v_is_k[PLAN_MAX_LAYERS];
+    float sparsity[PLAN_MAX_LAYERS];
 };
 
-/* Starts lists for all layers with the same head_dim, as many KV heads as others, and rope 0. */
+/*
+ * Starts lists for all layers with the same head_dim, as many KV heads as others, rope 0, and gates
+ * that are not sparse.
+ */
 CHECKED lckv_status layer_lists_begin(struct layer_lists *lists, const struct hparams *hparams,
                                       uint32_t head_dim);
 
@@ -47,6 +51,20 @@ CHECKED lckv_status layer_lists_end(const struct layer_lists *lists, struct chec
 CHECKED lckv_status hparams_heads_from_config(const struct json_value *config,
                                               const struct hparams *hparams,
                                               struct layer_lists *lists);
+
+/*
+ * Read and write what models with side streams have: the number of these, the rank of Laurel and
+ * the sparsity of gates.
+ */
+CHECKED lckv_status hparams_altup_from_config(const struct json_value *config,
+                                              struct hparams *hparams, struct layer_lists *lists);
+CHECKED lckv_status hparams_altup_from_gguf(const struct checkpoint *checkpoint,
+                                            struct hparams *hparams, struct layer_lists *lists);
+CHECKED lckv_status hparams_altup_to_metadata(const struct hparams *hparams,
+                                              const char *architecture, struct metadata *metadata);
+
+/* Whether gates are sparse as they are where a GGUF file does not tell. */
+CHECKED bool hparams_sparsity_is_usual(const struct hparams *hparams);
 
 /* Reads theta and scaling of all ropes; called by hparams_config.c. */
 CHECKED lckv_status hparams_rope_from_config(const struct json_value *config,

@@ -21,14 +21,16 @@ static bool rotates_otherwise(const struct hparams *h)
 /* Whether only lckv's own keys can say how the model runs. */
 static bool needs_own_keys(const struct hparams *h, const struct lckv_plan *plan)
 {
-    return h->force_nodiag || !(plan->standard || hparams_plan_is_common(h, plan));
+    const bool standard = plan->standard && h->architecture->own_kv_layers == 0;
+    return h->force_nodiag || !(standard || hparams_plan_is_common(h, plan));
 }
 
 /* A model that other programs would run wrongly gets an architecture name of its own. */
 static const char *written_name(const struct hparams *h, const struct lckv_plan *plan)
 {
     const struct architecture *architecture = h->architecture;
-    const bool own = needs_own_keys(h, plan) || rotates_otherwise(h) || architecture->fused;
+    const bool own = needs_own_keys(h, plan) || rotates_otherwise(h) || architecture->fused ||
+                     (h->n_side_streams > 0 && !hparams_sparsity_is_usual(h));
     return own ? architecture->lckv_name : architecture->gguf_name;
 }
 
@@ -208,6 +210,8 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
         hparams_key(architecture, "embedding_length_per_layer_input", key);
         status = metadata_set_u32(metadata, key, h->layer_input_size);
     }
+    if (status == LCKV_OK && h->n_side_streams > 0)
+        status = hparams_altup_to_metadata(h, architecture, metadata);
     if (status == LCKV_OK && h->architecture->ropes_by_window)
         status = set_window_rope(h, plan, architecture, metadata);
     if (status == LCKV_OK && rotates_otherwise(h))

@@ -8,11 +8,12 @@
 #include "model/scales.h"
 
 lckv_status input_table_open(struct input_table *table, struct checkpoint *checkpoint,
-                             const struct tensor *tensor, lckv_weights weights,
+                             const struct tensor *tensor, uint32_t n_tokens, lckv_weights weights,
                              const lckv_allocator *allocator)
 {
     const size_t n_bytes = (size_t)tensor->n_bytes;
-    *table = (struct input_table){.tensor = tensor, .n_columns = (size_t)tensor->shape[1]};
+    *table = (struct input_table){
+        .tensor = tensor, .n_columns = (size_t)tensor->shape[1], .n_tokens = n_tokens};
     if (tensor->layout.lanes > 0)
         return fail(LCKV_UNSUPPORTED,
                     "%s: tensor %s is packed; expected plain rows, as lckv "
@@ -43,9 +44,18 @@ uint64_t input_table_bytes(const struct input_table *table)
     return table->tensor != NULL ? table->tensor->n_bytes : 0;
 }
 
+uint32_t input_table_place(const struct input_table *table, uint32_t token)
+{
+    return token < table->n_tokens ? token : 0;
+}
+
+const uint8_t *input_table_at(const struct input_table *table, uint32_t token)
+{
+    return table->rows + input_table_place(table, token) * table->row_bytes;
+}
+
 void input_table_row(const struct input_table *table, lckv_token token, float *values)
 {
-    const uint32_t row = (uint32_t)token;
-    scales_dequantize(table->tensor, row, table->rows + row * table->row_bytes, table->n_columns,
-                      values);
+    scales_dequantize(table->tensor, input_table_place(table, (uint32_t)token),
+                      input_table_at(table, (uint32_t)token), table->n_columns, values);
 }

@@ -14,7 +14,8 @@ struct input_table {
     const struct tensor *tensor; /* of the model's checkpoint; NULL: there is no table */
     const uint8_t *rows;         /* NULL if the model has no weights */
     size_t row_bytes, n_columns;
-    uint8_t *owned; /* the rows, if they are in memory */
+    uint32_t n_tokens; /* rows that belong to tokens; other tokens have the first row */
+    uint8_t *owned;    /* the rows, if they are in memory */
 };
 
 /*
@@ -22,14 +23,18 @@ struct input_table {
  * LCKV_WEIGHTS_COPIED or for files that cannot be mapped, or only described for LCKV_WEIGHTS_NONE.
  */
 CHECKED lckv_status input_table_open(struct input_table *table, struct checkpoint *checkpoint,
-                                     const struct tensor *tensor, lckv_weights weights,
-                                     const lckv_allocator *allocator);
+                                     const struct tensor *tensor, uint32_t n_tokens,
+                                     lckv_weights weights, const lckv_allocator *allocator);
 void input_table_close(struct input_table *table, const lckv_allocator *allocator);
 
 /* The bytes of the whole table; 0 if there is none. */
 CHECKED uint64_t input_table_bytes(const struct input_table *table);
 
-/* Writes row `token` as floats, [n_columns]. */
+/* The row of the table that a token has, and its bytes there. */
+CHECKED uint32_t input_table_place(const struct input_table *table, uint32_t token);
+const uint8_t *input_table_at(const struct input_table *table, uint32_t token);
+
+/* Writes the row of a token as floats, [n_columns]. */
 void input_table_row(const struct input_table *table, lckv_token token, float *values);
 
 #endif

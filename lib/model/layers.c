@@ -32,6 +32,8 @@ static lckv_status make_layers(struct lckv_model *model)
         const struct layer_hparams *shape = &model->hparams.layers[i];
         model->layers[i] = (struct model_layer){
             .plan = &model->plan->layers[i], .shape = shape, .rope = &model->ropes[shape->rope]};
+        if (model->hparams.architecture->altup)
+            model->layers[i].o.beside = &model->layers[i].laurel;
     }
     return status;
 }

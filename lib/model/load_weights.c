@@ -5,25 +5,34 @@
 
 #include "base/pool.h"
 #include "base/status.h"
-#include "kernels/blocks.h"
+#include "base/text.h"
 #include "model/architecture.h"
 #include "model/input_table.h"
 #include "model/packer.h"
 #include "model/roles.h"
+#include "model/scales.h"
 #include "model/streaming.h"
 
-/* Vectors are small, so they are read right away. `added` is added to each number. */
+/*
+ * Vectors are small, so they are read right away, as are small matrices, row behind row. `added` is
+ * added to each number.
+ */
 static lckv_status pack_vector(struct packer *packer, const struct tensor *tensor, float added,
                                uint32_t paired_head_dim, const float **vector)
 {
     struct lckv_model *model = packer->model;
     const lckv_allocator *allocator = &model->allocator;
-    uint32_t n = (uint32_t)tensor->shape[0];
+    const size_t n_rows = tensor->n_dims > 1 ? (size_t)tensor->shape[0] : 1;
+    const size_t n_columns = (size_t)tensor->shape[tensor->n_dims - 1], n = n_rows * n_columns;
+    if (tensor->layout.lanes > 0)
+        return fail(LCKV_UNSUPPORTED,
+                    "%s: tensor %s is packed; expected plain rows, as lckv convert writes them",
+                    model->checkpoint.name, quoted(tensor->name.bytes, tensor->name.length).text);
     model->weight_bytes += n * sizeof(float);
     model->vector_bytes += n * sizeof(float);
     if (model->without_weights)
         return LCKV_OK;
-    size_t n_bytes = (size_t)tensor->n_bytes;
+    const size_t n_bytes = (size_t)tensor->n_bytes;
     uint8_t *bytes = NULL;
     float *values = NULL, *placed = NULL;
     lckv_status status = memory_alloc_raw(allocator, n_bytes, "a vector of weights", &bytes);
@@ -34,10 +43,12 @@ static lckv_status pack_vector(struct packer *packer, const struct tensor *tenso
     if (status == LCKV_OK)
         status = checkpoint_read(&model->checkpoint, tensor, 0, bytes, n_bytes);
     if (status == LCKV_OK) {
-        blocks_dequantize(tensor->dtype, bytes, n, values);
-        for (uint32_t i = 0; i < n; i++)
-            placed[i] = values[filling_source_row(i, paired_head_dim)];
-        for (uint32_t i = 0; added != 0 && i < n; i++)
+        for (size_t row = 0; row < n_rows; row++)
+            scales_dequantize(tensor, row, bytes + row * (n_bytes / n_rows), n_columns,
+                              values + row * n_columns);
+        for (size_t i = 0; i < n; i++)
+            placed[i] = values[filling_source_row((uint32_t)i, paired_head_dim)];
+        for (size_t i = 0; added != 0 && i < n; i++)
             placed[i] += added;
         *vector = placed;
         packer->done += tensor->n_bytes;
@@ -84,16 +95,41 @@ static bool has_weight(const struct lckv_model *model, enum weight weight, uint3
            (!weight_is_kv(weight) || model->plan->layers[layer].slot >= 0);
 }
 
+static lckv_status make_ones(struct lckv_model *model, uint32_t n, const float **vector)
+{
+    float *ones;
+    lckv_status status = arena_alloc(&model->arena, n, sizeof *ones, "a vector of ones", &ones);
+    for (uint32_t i = 0; status == LCKV_OK && i < n; i++)
+        ones[i] = 1;
+    *vector = ones;
+    return status;
+}
+
 /* A norm without weight is one whose weights are 1. */
 static lckv_status add_value_norms(struct lckv_model *model)
 {
-    float *ones;
-    const uint32_t n = model->hparams.widest.head_dim;
-    lckv_status status = arena_alloc(&model->arena, n, sizeof *ones, "the norm of values", &ones);
-    for (uint32_t d = 0; status == LCKV_OK && d < n; d++)
-        ones[d] = 1;
+    const float *ones = NULL;
+    lckv_status status = make_ones(model, model->hparams.widest.head_dim, &ones);
     for (uint32_t i = 0; status == LCKV_OK && i < model->hparams.n_layers; i++)
         model->layers[i].v.norm = ones;
+    return status;
+}
+
+/*
+ * Laurel reads what attention reads, after the same norm. What AltUp corrects may not be scaled,
+ * which is to scale it by 1.
+ */
+static lckv_status complete_altup(struct lckv_model *model)
+{
+    const float *ones = NULL;
+    lckv_status status = LCKV_OK;
+    if (model->hparams.unscaled_correction)
+        status = make_ones(model, model->hparams.hidden_size, &ones);
+    for (uint32_t i = 0; status == LCKV_OK && i < model->hparams.n_layers; i++) {
+        model->layers[i].laurel.input_norm = model->layers[i].attention_norm;
+        if (ones != NULL)
+            model->layers[i].altup.scale = ones;
+    }
     return status;
 }
 
@@ -121,7 +157,8 @@ static lckv_status pack_input_table(struct packer *packer)
         weight_find(&model->checkpoint, &model->hparams, WEIGHT_INPUT_TABLE, 0, true, &tensor);
     if (status == LCKV_OK)
         status = input_table_open(&model->input_table, &model->checkpoint, tensor,
-                                  packer->options->weights, &model->allocator);
+                                  model->hparams.n_input_tokens, packer->options->weights,
+                                  &model->allocator);
     if (status == LCKV_OK)
         model->weight_bytes += tensor->n_bytes;
     return status;
@@ -185,6 +222,8 @@ lckv_status load_weights(struct lckv_model *model, const lckv_model_options *opt
         status = pack_all(&packer);
     if (status == LCKV_OK && model->hparams.architecture->values_normed)
         status = add_value_norms(model);
+    if (status == LCKV_OK && model->hparams.architecture->altup)
+        status = complete_altup(model);
     if (status == LCKV_OK)
         status = packer_run(&packer, pool, meanwhile);
     if (status == LCKV_OK && streamed)

@@ -13,6 +13,8 @@
 #include "model/weight_ring.h"
 #include "text/tokenizer.h"
 
+struct laurel;
+
 /* y = norm(matrix x + bias) */
 struct linear {
     struct matrix matrix;
@@ -22,6 +24,23 @@ struct linear {
      * add to the hidden state, [hidden_size]. NULL where there is none.
      */
     const float *norm;
+    /* Of o: what is added to the hidden state beside it. NULL where there is nothing. */
+    const struct laurel *beside;
+};
+
+/* How AltUp mixes the residual streams around a layer; docs/semantics.md, section 2. */
+struct altup {
+    const float *router;      /* [ALTUP_STREAMS, hidden_size] */
+    const float *router_norm; /* [hidden_size] */
+    const float *predict;     /* [ALTUP_STREAMS, ALTUP_STREAMS, ALTUP_STREAMS] */
+    const float *correct;     /* [ALTUP_STREAMS, ALTUP_STREAMS] */
+    const float *scale;       /* [hidden_size] */
+};
+
+/* A map of low rank, right left x, that stands beside attention. */
+struct laurel {
+    const float *input_norm; /* that of the layer's attention */
+    struct linear left, right;
 };
 
 /* A way of rotating heads: elements d and d + n_pairs are a pair, the elements behind stay. */
@@ -43,6 +62,8 @@ struct model_layer {
     struct linear input_gate, input_out; /* [layer_input_size, hidden_size] and its transpose; only
                                             if layers have embeddings of their own */
     const float *scale; /* [1] multiplies the hidden state behind the layer; NULL: nothing does */
+    struct altup altup; /* only with side streams, as well as: */
+    struct laurel laurel;
 };
 
 /* Rows of the output matrix, from `first_row` on; of a model that is not streamed, all of them. */
@@ -89,6 +110,8 @@ struct lckv_model {
      */
     struct input_table input_table;
     struct linear input_mix;
+    /* What the side streams begin with, and what goes into the result; [hidden_size, hidden_size] */
+    struct linear stream_in[ALTUP_SIDE_STREAMS], stream_out[ALTUP_SIDE_STREAMS];
     struct model_layer *layers;
     struct weight_ring *ring; /* NULL: the weights are not streamed. Else the data of layers and
                                   outputs are where they are when the first place has them

@@ -3,7 +3,6 @@
  */
 #include "model/roles.h"
 
-#include "base/status.h"
 #include "base/text.h"
 #include "model/architecture.h"
 
@@ -22,8 +21,12 @@ enum dimension {
     HEAD,
     INTERMEDIATE,
     PAIRS,
-    INPUT,     /* the embedding of one layer */
-    ALL_INPUTS /* the embeddings of all layers */
+    INPUT,        /* the embedding of one layer */
+    ALL_INPUTS,   /* the embeddings of all layers */
+    INPUT_TOKENS, /* rows of their table */
+    STREAMS,      /* of AltUp */
+    STREAM_PAIRS,
+    RANK /* of Laurel */
 };
 
 enum flags {
@@ -34,6 +37,8 @@ enum flags {
     SPECIAL = 16, /* only architectures that say so have it */
     NORM = 32,
     OF_INPUTS = 64, /* only where layers have embeddings of their own */
+    OF_ALTUP = 128, /* only where there are side streams */
+    SMALL = 256,    /* a matrix of few numbers, which is kept as vectors are, row behind row */
 };
 
 /* Where a weight goes: into a member of struct lckv_model, or of struct model_layer. */
@@ -57,12 +62,28 @@ static const struct role {
     [WEIGHT_ROPE_SHORT] = {"rope_factors_short.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
     [WEIGHT_ROPE_LONG] = {"rope_factors_long.weight", "", PAIRS, NONE, OPTIONAL, ELSEWHERE},
     [WEIGHT_INPUT_TABLE] = {"per_layer_token_embd.weight", "model.embed_tokens_per_layer.weight",
-                            VOCABULARY, ALL_INPUTS, OF_INPUTS, ELSEWHERE},
+                            INPUT_TOKENS, ALL_INPUTS, OF_INPUTS, ELSEWHERE},
     [WEIGHT_INPUT_MIX] = {"per_layer_model_proj.weight", "model.per_layer_model_projection.weight",
                           ALL_INPUTS, HIDDEN, OF_INPUTS, IN_MODEL(input_mix.matrix)},
     [WEIGHT_INPUT_MIX_NORM] = {"per_layer_proj_norm.weight",
                                "model.per_layer_projection_norm.weight", INPUT, NONE,
                                OF_INPUTS | NORM, IN_MODEL(input_mix.norm)},
+    /* In GGUF files three of them are one tensor, "altup_proj.weight" (fused.h). */
+    [WEIGHT_STREAM_IN_1] = {"altup_proj.0.weight", "model.altup_projections.0.weight", HIDDEN,
+                            HIDDEN, OF_ALTUP, IN_MODEL(stream_in[0].matrix)},
+    [WEIGHT_STREAM_IN_2] = {"altup_proj.1.weight", "model.altup_projections.1.weight", HIDDEN,
+                            HIDDEN, OF_ALTUP, IN_MODEL(stream_in[1].matrix)},
+    [WEIGHT_STREAM_IN_3] = {"altup_proj.2.weight", "model.altup_projections.2.weight", HIDDEN,
+                            HIDDEN, OF_ALTUP, IN_MODEL(stream_in[2].matrix)},
+    [WEIGHT_STREAM_OUT_1] = {"altup_unembd_proj.0.weight",
+                             "model.altup_unembed_projections.0.weight", HIDDEN, HIDDEN, OF_ALTUP,
+                             IN_MODEL(stream_out[0].matrix)},
+    [WEIGHT_STREAM_OUT_2] = {"altup_unembd_proj.1.weight",
+                             "model.altup_unembed_projections.1.weight", HIDDEN, HIDDEN, OF_ALTUP,
+                             IN_MODEL(stream_out[1].matrix)},
+    [WEIGHT_STREAM_OUT_3] = {"altup_unembd_proj.2.weight",
+                             "model.altup_unembed_projections.2.weight", HIDDEN, HIDDEN, OF_ALTUP,
+                             IN_MODEL(stream_out[2].matrix)},
     [WEIGHT_ATTENTION_NORM] = {"attn_norm.weight", "input_layernorm.weight", HIDDEN, NONE,
                                PER_LAYER | NORM, IN_LAYER(attention_norm)},
     [WEIGHT_Q] = {"attn_q.weight", "self_attn.q_proj.weight", QUERIES, HIDDEN, PER_LAYER | ROTATED,
@@ -111,6 +132,22 @@ static const struct role {
                                PER_LAYER | OF_INPUTS | NORM, IN_LAYER(input_out.norm)},
     [WEIGHT_LAYER_SCALE] = {"layer_output_scale.weight", "layer_scalar", ONE, NONE,
                             PER_LAYER | SPECIAL | OPTIONAL, IN_LAYER(scale)},
+    [WEIGHT_ROUTER] = {"altup_router.weight", "altup.modality_router.weight", STREAMS, HIDDEN,
+                       PER_LAYER | OF_ALTUP | SMALL, IN_LAYER(altup.router)},
+    [WEIGHT_ROUTER_NORM] = {"altup_router_norm.weight", "altup.router_norm.weight", HIDDEN, NONE,
+                            PER_LAYER | OF_ALTUP | NORM, IN_LAYER(altup.router_norm)},
+    [WEIGHT_PREDICT] = {"altup_predict_coef.weight", "altup.prediction_coefs.weight", STREAM_PAIRS,
+                        STREAMS, PER_LAYER | OF_ALTUP | SMALL, IN_LAYER(altup.predict)},
+    [WEIGHT_CORRECT] = {"altup_correct_coef.weight", "altup.correction_coefs.weight", STREAMS,
+                        STREAMS, PER_LAYER | OF_ALTUP | SMALL, IN_LAYER(altup.correct)},
+    [WEIGHT_CORRECT_SCALE] = {"altup_correct_scale.weight", "altup.correct_output_scale", HIDDEN,
+                              NONE, PER_LAYER | OF_ALTUP, IN_LAYER(altup.scale)},
+    [WEIGHT_LAUREL_LEFT] = {"laurel_l.weight", "laurel.linear_left.weight", RANK, HIDDEN,
+                            PER_LAYER | OF_ALTUP, IN_LAYER(laurel.left.matrix)},
+    [WEIGHT_LAUREL_RIGHT] = {"laurel_r.weight", "laurel.linear_right.weight", HIDDEN, RANK,
+                             PER_LAYER | OF_ALTUP, IN_LAYER(laurel.right.matrix)},
+    [WEIGHT_LAUREL_NORM] = {"laurel_post_norm.weight", "laurel.post_laurel_norm.weight", HIDDEN,
+                            NONE, PER_LAYER | OF_ALTUP | NORM, IN_LAYER(laurel.right.norm)},
 };
 
 static bool has_flag(enum weight weight, enum flags flag)
@@ -133,6 +170,11 @@ bool weight_is_norm(enum weight weight)
     return has_flag(weight, NORM);
 }
 
+bool weight_is_vector(enum weight weight)
+{
+    return roles[weight].columns == NONE || has_flag(weight, SMALL);
+}
+
 bool weight_is_rotated(enum weight weight)
 {
     return has_flag(weight, ROTATED);
@@ -147,14 +189,16 @@ static bool is_named(const struct architecture *architecture, enum weight weight
 static bool may_have(const struct architecture *architecture, enum weight weight)
 {
     return (!has_flag(weight, SPECIAL) || is_named(architecture, weight)) &&
-           (!has_flag(weight, OF_INPUTS) || architecture->inputs_by_layer);
+           (!has_flag(weight, OF_INPUTS) || architecture->inputs_by_layer) &&
+           (!has_flag(weight, OF_ALTUP) || architecture->altup);
 }
 
 bool weight_belongs(const struct hparams *h, enum weight weight, uint32_t layer)
 {
     return may_have(h->architecture, weight) &&
            (!has_flag(weight, OF_INPUTS) || h->layer_input_size > 0) &&
-           !(weight == WEIGHT_V && h->layers[layer].v_is_k);
+           !(weight == WEIGHT_V && h->layers[layer].v_is_k) &&
+           !(weight == WEIGHT_CORRECT_SCALE && h->unscaled_correction);
 }
 
 bool weight_is_optional(const struct hparams *h, enum weight weight)
@@ -181,6 +225,10 @@ static uint64_t size_of(const struct hparams *h, enum dimension dimension, uint3
         [PAIRS] = h->ropes[0].n_rotated / 2,
         [INPUT] = h->layer_input_size,
         [ALL_INPUTS] = (uint64_t)h->n_layers * h->layer_input_size,
+        [INPUT_TOKENS] = h->n_input_rows,
+        [STREAMS] = ALTUP_STREAMS,
+        [STREAM_PAIRS] = ALTUP_STREAMS * ALTUP_STREAMS,
+        [RANK] = h->laurel_rank,
     };
     return sizes[dimension];
 }
@@ -205,12 +253,12 @@ static void *place_of(struct lckv_model *model, enum weight weight, uint32_t lay
 
 struct matrix *weight_matrix(struct lckv_model *model, enum weight weight, uint32_t layer)
 {
-    return roles[weight].columns != NONE ? place_of(model, weight, layer) : NULL;
+    return weight_is_vector(weight) ? NULL : place_of(model, weight, layer);
 }
 
 const float **weight_vector(struct lckv_model *model, enum weight weight, uint32_t layer)
 {
-    return roles[weight].columns == NONE ? place_of(model, weight, layer) : NULL;
+    return weight_is_vector(weight) ? place_of(model, weight, layer) : NULL;
 }
 
 /* ---- Names ---- */
@@ -267,7 +315,8 @@ static bool is_beside(struct text part, const char *role)
     if (text_equals(part, role))
         return true;
     const char *dot = strrchr(role, '.');
-    size_t length = dot != NULL ? (size_t)(dot - role) + 1 : 0;
+    const bool has_kind = dot != NULL && (strcmp(dot, ".weight") == 0 || strcmp(dot, ".bias") == 0);
+    size_t length = has_kind ? (size_t)(dot - role) + 1 : 0;
     return length > 0 && part.length >= length && memcmp(part.bytes, role, length) == 0;
 }
 
@@ -298,44 +347,4 @@ struct named weight_of_name(const struct architecture *architecture, enum checkp
         }
     }
     return named;
-}
-
-/* ---- Tensors ---- */
-
-static lckv_status check_shape(const struct checkpoint *checkpoint, const char *name,
-                               const struct tensor *tensor, uint64_t rows, uint64_t columns)
-{
-    const uint32_t n_dims = columns > 0 ? 2 : 1;
-    if (tensor->n_dims == n_dims && tensor->shape[0] == rows &&
-        (n_dims == 1 || tensor->shape[1] == columns))
-        return LCKV_OK;
-    char expected[64], shape[96] = "";
-    snprintf(expected, sizeof expected,
-             n_dims == 1 ? "[%" PRIu64 "]" : "[%" PRIu64 ", %" PRIu64 "]", rows, columns);
-    for (uint32_t i = 0; i < tensor->n_dims && i < TENSOR_MAX_DIMS; i++) {
-        size_t used = strlen(shape);
-        snprintf(shape + used, sizeof shape - used, "%s%" PRIu64, i > 0 ? ", " : "",
-                 tensor->shape[i]);
-    }
-    return fail(LCKV_BAD_FORMAT, "%s: tensor %s has shape [%s]; expected %s", checkpoint->name,
-                name, shape, expected);
-}
-
-lckv_status weight_find(const struct checkpoint *checkpoint, const struct hparams *h,
-                        enum weight weight, uint32_t layer, bool required,
-                        const struct tensor **tensor)
-{
-    char name[WEIGHT_NAME_BYTES];
-    uint64_t rows, columns;
-    weight_shape(h, weight, layer, &rows, &columns);
-    weight_name(h->architecture, checkpoint->kind, weight, layer, name);
-    const struct tensor *found = name[0] != '\0' ? checkpoint_find(checkpoint, name) : NULL;
-    if (found == NULL && required)
-        return fail(LCKV_BAD_FORMAT, "%s: tensor %s is missing", checkpoint->name, name);
-    lckv_status status = found != NULL ? checkpoint_check(checkpoint, found) : LCKV_OK;
-    if (status == LCKV_OK && found != NULL)
-        status = check_shape(checkpoint, name, found, rows, columns);
-    if (status == LCKV_OK)
-        *tensor = found;
-    return status;
 }

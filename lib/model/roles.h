@@ -23,6 +23,9 @@ CHECKED bool weight_is_kv(enum weight weight);
 /* Whether it is the weight of a norm. */
 CHECKED bool weight_is_norm(enum weight weight);
 
+/* Whether it is a vector, or a matrix so small that it is kept as one, row behind row. */
+CHECKED bool weight_is_vector(enum weight weight);
+
 /* Whether its rows are elements of heads that are rotated. */
 CHECKED bool weight_is_rotated(enum weight weight);
 

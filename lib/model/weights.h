@@ -16,6 +16,12 @@ enum weight {
     WEIGHT_INPUT_TABLE,
     WEIGHT_INPUT_MIX,
     WEIGHT_INPUT_MIX_NORM,
+    WEIGHT_STREAM_IN_1, /* the side streams of AltUp: they begin and end with a matrix of each */
+    WEIGHT_STREAM_IN_2,
+    WEIGHT_STREAM_IN_3,
+    WEIGHT_STREAM_OUT_1,
+    WEIGHT_STREAM_OUT_2,
+    WEIGHT_STREAM_OUT_3,
     /* the weights of a layer */
     WEIGHT_ATTENTION_NORM,
     WEIGHT_Q,
@@ -41,6 +47,14 @@ enum weight {
     WEIGHT_INPUT_OUT,
     WEIGHT_INPUT_OUT_NORM,
     WEIGHT_LAYER_SCALE,
+    WEIGHT_ROUTER,
+    WEIGHT_ROUTER_NORM,
+    WEIGHT_PREDICT,
+    WEIGHT_CORRECT,
+    WEIGHT_CORRECT_SCALE,
+    WEIGHT_LAUREL_LEFT,
+    WEIGHT_LAUREL_RIGHT,
+    WEIGHT_LAUREL_NORM,
     WEIGHT_COUNT
 };
 

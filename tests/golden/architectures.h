@@ -36,6 +36,7 @@ static const struct {
     {"gemma3", "lckv-gemma3", "0s_0s_2"},
     {"gemma4-inputs", "gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
     {"gemma4-keys", "gemma4", "0s_0s_2s_2s_4_2s_2s_2s_2s_4"},
+    {"gemma3n", "lckv-gemma3n", "0s_0s_2s_3_2s_3"},
 };
 #define N_FIXTURES ((int)(sizeof fixtures / sizeof fixtures[0]))
 

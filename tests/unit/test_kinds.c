@@ -15,9 +15,10 @@ static const struct {
     uint32_t window;   /* sliding_window; 0: the key is missing */
     const char *kinds; /* "s" slides, "f" is full; NULL: not said */
 } files[] = {
-    {"gemma3", -1, 512, "sssssfss"}, {"gemma3", -1, 0, NULL},        {"gemma3", 3, 512, "ssfssfss"},
-    {"gemma3", 1, 512, "ffffffff"},  {"gemma3", 0, 512, "ssssssss"}, {"gemma4", -1, 512, NULL},
-    {"llama", -1, 512, NULL},
+    {"gemma3", -1, 512, "sssssfss"}, {"gemma3", -1, 0, NULL},
+    {"gemma3", 3, 512, "ssfssfss"},  {"gemma3", 1, 512, "ffffffff"},
+    {"gemma3", 0, 512, "ssssssss"},  {"gemma4", -1, 512, NULL},
+    {"llama", -1, 512, NULL},        {"gemma3n", -1, 512, "ssssfsss"},
 };
 
 START_TEST(a_file_says_which_layers_slide)

@@ -65,6 +65,14 @@ MODELS = {
                                    rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 1e6},
                                                     "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}},
                                    final_logit_softcapping=6.0)),
+    "gemma3n": ("gemma3n_text", dict(head_dim=8, num_key_value_heads=1, num_hidden_layers=6, intermediate_size=6 * [40],
+                                     vocab_size_per_layer_input=90, hidden_size_per_layer_input=4, laurel_rank=5,
+                                     num_kv_shared_layers=2, sliding_window=9, final_logit_softcapping=6.0,
+                                     layer_types=3 * ["sliding_attention"] + ["full_attention", "sliding_attention",
+                                                                              "full_attention"],
+                                     activation_sparsity_pattern=[0.8, 0.6, 0.0, 0.0, 0.7, 0.0],
+                                     rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 1e6},
+                                                      "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}})),
 }
 
 
@@ -76,8 +84,8 @@ def randomize(model, generator):
     """Weights for which every part of the computation shows in the logits."""
     for name, parameter in model.named_parameters():
         values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-        if name.endswith("norm.weight"):
-            values = (0 if "gemma" in model.config.model_type else 1) + 0.3 * values
+        if name.endswith(("norm.weight", "correct_output_scale")):
+            values = (0 if model.config.model_type == "gemma3_text" else 1) + 0.3 * values
         elif name.endswith("bias"):
             values = 0.5 * values
         elif "embed" in name:
