@@ -1,6 +1,6 @@
 /*
- * Converts a checkpoint to a file. list_tensors.c chooses the tensors to write, choose_dtype.c their
- * types, rows.c makes the data of each, and output_metadata.c makes the metadata.
+ * Converts a checkpoint to a file. list_tensors.c chooses the tensors to write, and choose_dtype.c
+ * their types; rows.c makes the data of each, and output_metadata.c makes the metadata.
  */
 #include "convert/convert.h"
 

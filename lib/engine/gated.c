@@ -52,14 +52,12 @@ static void gated_by_columns(struct task *task, struct source source,
     step_end(&step.step);
 }
 
-/* gate = max(0, gate - c), where c is so many standard deviations above the mean. */
+/* Takes from each gate what is so many standard deviations above the mean; 0 is the least. */
 static void leave_largest(float *gate, size_t n, float deviations)
 {
     const double mean = vector_sum(gate, n) / (double)n;
     const double deviation = sqrt(vector_squares(gate, mean, n) / (double)n);
-    const double cutoff = mean + deviation * (double)deviations;
-    for (size_t i = 0; i < n; i++)
-        gate[i] = (double)gate[i] > cutoff ? (float)((double)gate[i] - cutoff) : 0;
+    vector_cut(gate, mean + deviation * (double)deviations, n);
 }
 
 /* In two steps, because gates that are sparse depend on all gates of their row. */

@@ -52,6 +52,14 @@ double vector_dot(const float *x, const float *y, size_t n)
     return total(parts);
 }
 
+void vector_cut(float *x, double cutoff, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double above = (double)x[i] - cutoff;
+        x[i] = above <= 0 ? 0 : (float)above;
+    }
+}
+
 void vector_scale(float *y, float factor, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -1,6 +1,6 @@
 /*
- * Sums over vectors, and mixtures of them, in float32. Sixteen partial sums go on beside each
- * other, whatever the processor, so that the result is the same in every kernel set.
+ * Sums over vectors of float32, in double, and mixtures of them. Sixteen partial sums go on beside
+ * each other, whatever the processor, so that the result is the same in every kernel set.
  */
 #ifndef LCKV_KERNELS_VECTORS_H
 #define LCKV_KERNELS_VECTORS_H
@@ -13,6 +13,9 @@ double vector_sum(const float *x, size_t n);
 double vector_squares(const float *x, double mean, size_t n);
 
 double vector_dot(const float *x, const float *y, size_t n);
+
+/* x = max(0, x - cutoff); NaN stays. */
+void vector_cut(float *x, double cutoff, size_t n);
 
 /* y *= factor */
 void vector_scale(float *y, float factor, size_t n);

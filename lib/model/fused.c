@@ -88,7 +88,7 @@ static lckv_status split(struct checkpoint *checkpoint, const struct hparams *h,
                          const struct fused *fused, uint32_t layer, size_t place)
 {
     const struct tensor whole = checkpoint->tensors[place];
-    uint64_t n_rows[MOST_PARTS], sum = 0, columns, offset = whole.offset;
+    uint64_t n_rows[MOST_PARTS], sum = 0, columns = 0, offset = whole.offset;
     for (uint32_t p = 0; p < fused->n_parts; p++) {
         weight_shape(h, fused->parts[p], layer, &n_rows[p], &columns);
         sum += n_rows[p];

@@ -110,7 +110,7 @@ struct lckv_model {
      */
     struct input_table input_table;
     struct linear input_mix;
-    /* What the side streams begin with, and what goes into the result; [hidden_size, hidden_size] */
+    /* What side streams begin with, and what goes into the result; [hidden_size, hidden_size] */
     struct linear stream_in[ALTUP_SIDE_STREAMS], stream_out[ALTUP_SIDE_STREAMS];
     struct model_layer *layers;
     struct weight_ring *ring; /* NULL: the weights are not streamed. Else the data of layers and

@@ -716,6 +716,16 @@ static void write_saved(void)
     }
 }
 
+/* A model with tensors of three dimensions, small matrices and streams beside the residual one. */
+static void write_streams(void)
+{
+    folder_begin();
+    require_ok(lckv_convert("tests/data/architectures/gemma3n", folder_path("m.gguf"), NULL, NULL));
+    FILE *seed = begin_seed("gguf", "gemma3n");
+    put_file(seed, folder_path("m.gguf"));
+    end_seed(seed);
+}
+
 int main(int argc, char **argv)
 {
     require(argc == 2, "usage: %s FOLDER", argv[0]);
@@ -727,6 +737,7 @@ int main(int argc, char **argv)
     write_f8();
     write_parts();
     write_blocks();
+    write_streams();
     write_splits();
     write_conversions();
     write_unpackings();

@@ -285,6 +285,20 @@ START_TEST(sums_are_those_of_all_numbers)
 }
 END_TEST
 
+START_TEST(what_is_below_a_cutoff_becomes_0)
+{
+    const size_t n = lengths[_i];
+    float x[102];
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)i;
+    x[n] = NAN;
+    vector_cut(x, 12.25, n + 1);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_float_eq(x[i], i > 12 ? (float)i - 12.25f : 0);
+    ck_assert(isnan(x[n]));
+}
+END_TEST
+
 START_TEST(each_vector_gets_its_own_mixture)
 {
     const size_t n = lengths[_i];
@@ -323,6 +337,7 @@ static void add_altup(Suite *suite)
     suite_add_tcase(suite, keys);
     TCase *vectors = tcase_create("vectors");
     tcase_add_loop_test(vectors, sums_are_those_of_all_numbers, 0, COUNT(lengths));
+    tcase_add_loop_test(vectors, what_is_below_a_cutoff_becomes_0, 0, COUNT(lengths));
     tcase_add_loop_test(vectors, each_vector_gets_its_own_mixture, 0, COUNT(lengths));
     suite_add_tcase(suite, vectors);
 }
