@@ -8,30 +8,14 @@
 /* So many bytes of a text, or those of the longest token if it is longer, are read at a time. */
 #define BLOCK 65536
 
-/* The state that a byte leads to from this one, or 0. */
-static uint32_t find_child(const struct special_state *states, uint32_t state, uint8_t byte)
-{
-    uint32_t begin = states[state].first_child, end = states[state + 1].first_child;
-    while (begin < end) {
-        uint32_t middle = begin + (end - begin) / 2;
-        if (states[middle].byte == byte)
-            return middle;
-        if (states[middle].byte < byte)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return 0;
-}
-
 uint32_t special_tokens_next(const struct special_tokens *specials, uint32_t state, uint8_t byte)
 {
     for (; state != 0; state = specials->states[state].fallback) {
-        uint32_t child = find_child(specials->states, state, byte);
+        uint32_t child = prefix_tree_next(&specials->tree, state, byte);
         if (child != 0)
             return child;
     }
-    return specials->roots[byte];
+    return specials->tree.roots[byte];
 }
 
 lckv_status special_finder_init(struct special_finder *finder,
@@ -46,16 +30,16 @@ lckv_status special_finder_init(struct special_finder *finder,
                                       .length = length,
                                       .controls = controls};
     finder->capacity = specials->longest == 0 ? 0 : block < length ? block : length;
-    return memory_alloc(allocator, finder->capacity, sizeof finder->entries[0],
-                        "the special tokens of a text", &finder->entries);
+    return memory_alloc(allocator, finder->capacity, sizeof finder->states[0],
+                        "the special tokens of a text", &finder->states);
 }
 
 void special_finder_release(struct special_finder *finder)
 {
-    memory_free(finder->allocator, finder->entries, finder->capacity, sizeof finder->entries[0]);
+    memory_free(finder->allocator, finder->states, finder->capacity, sizeof finder->states[0]);
 }
 
-/* Finds which token begins at each byte of the block that starts at finder->at. */
+/* Finds the state at each byte of the block that starts at finder->at. */
 static void read_block(struct special_finder *finder)
 {
     const struct special_tokens *specials = finder->specials;
@@ -66,7 +50,7 @@ static void read_block(struct special_finder *finder)
     for (size_t i = seen; i-- > 0;) {
         state = special_tokens_next(specials, state, (uint8_t)finder->text[begin + i]);
         if (i < length)
-            finder->entries[i] = specials->states[state].entry[finder->controls];
+            finder->states[i] = specials->states[state].token[finder->controls] >= 0 ? state : 0;
     }
     finder->block_begin = begin;
     finder->block_length = length;
@@ -114,14 +98,16 @@ bool special_finder_next(struct special_finder *finder, struct special_match *ma
     while (finder->at < finder->length) {
         if (finder->at - finder->block_begin >= finder->block_length)
             read_block(finder);
-        int32_t index = finder->entries[finder->at - finder->block_begin];
-        if (index < 0) {
+        const uint32_t at = finder->states[finder->at - finder->block_begin];
+        if (at == 0) {
             finder->at++;
             continue;
         }
-        const struct special_entry *entry = &finder->specials->entries[index];
-        uint32_t flags = finder->specials->vocabulary->tokens[entry->id].flags;
-        *match = (struct special_match){finder->at, finder->at + entry->length, entry->id};
+        const struct special_state *state = &finder->specials->states[at];
+        const lckv_token id = state->token[finder->controls];
+        const uint32_t flags = finder->specials->vocabulary->tokens[id].flags;
+        *match =
+            (struct special_match){finder->at, finder->at + state->length[finder->controls], id};
         finder->at = match->end;
         if (take_surroundings(finder, flags, match)) {
             finder->taken = match->end;

@@ -4,37 +4,13 @@
 #include "text/special_tokens.h"
 
 #include "base/status.h"
-#include "format/order.h"
-
-#include <string.h>
-
-/* The text of a special token, reversed. */
-struct ending {
-    struct text text;
-    lckv_token id;
-    bool control;
-};
-
-/* The endings [begin, end) of a state, which all begin with its `depth` bytes. */
-struct span {
-    uint32_t begin, end;
-    uint32_t depth;
-};
 
 struct building {
     struct special_tokens *specials;
     struct normalizing *normalizing;
-    struct ending *endings; /* sorted by text, then by id */
-    struct span *spans;     /* of each state */
-    uint32_t n_states;
+    struct prefix_entry *entries; /* the reversed texts */
+    size_t count;
 };
-
-static int compare(const void *a, const void *b)
-{
-    const struct ending *left = a, *right = b;
-    int order = text_compare(left->text, right->text);
-    return order != 0 ? order : (left->id > right->id) - (left->id < right->id);
-}
 
 static bool is_special(const struct special_tokens *specials, const struct vocabulary_token *token)
 {
@@ -67,7 +43,7 @@ static lckv_status normalise(struct building *building, struct text *text, size_
 }
 
 /* Of normalized tokens whose texts have become the same, the first counts. */
-static lckv_status list_endings(struct building *building, struct arena *scratch, size_t *count)
+static lckv_status list_entries(struct building *building, struct arena *scratch)
 {
     struct special_tokens *specials = building->specials;
     const struct vocabulary *vocabulary = specials->vocabulary;
@@ -80,9 +56,8 @@ static lckv_status list_endings(struct building *building, struct arena *scratch
     }
     if (building->normalizing != NULL)
         matcher_allow(building->normalizing->matcher, length);
-    lckv_status status = arena_alloc(scratch, n_specials, sizeof building->endings[0],
-                                     "special tokens", &building->endings);
-    *count = 0;
+    lckv_status status = arena_alloc(scratch, n_specials, sizeof building->entries[0],
+                                     "special tokens", &building->entries);
     for (uint32_t id = 0; status == LCKV_OK && id < vocabulary->n_tokens; id++) {
         const struct vocabulary_token *token = &vocabulary->tokens[id];
         if (!is_special(specials, token))
@@ -91,118 +66,70 @@ static lckv_status list_endings(struct building *building, struct arena *scratch
         status = normalise(building, &text, &total);
         if (status != LCKV_OK || text.length == 0)
             continue;
-        struct ending *ending = &building->endings[(*count)++];
-        ending->id = (lckv_token)id;
-        ending->control = token->type != LCKV_TOKEN_USER_DEFINED;
         if (text.length > specials->longest)
             specials->longest = text.length;
-        status = reverse(scratch, text, &ending->text);
+        struct prefix_entry *entry = &building->entries[building->count++];
+        entry->token = (lckv_token)id;
+        status = reverse(scratch, text, &entry->text);
     }
-    if (status == LCKV_OK)
-        order_sort(building->endings, *count, sizeof building->endings[0], compare);
     return status;
 }
 
-static lckv_status list_entries(const struct building *building, size_t count)
+/* Gives an entry to its node, unless one before it has the same text. */
+static void place_token(struct special_tokens *specials, const struct prefix_entry *entry)
 {
-    struct special_tokens *specials = building->specials;
-    lckv_status status =
-        arena_alloc(specials->vocabulary->arena, count, sizeof specials->entries[0],
-                    "special tokens", &specials->entries);
-    for (size_t i = 0; status == LCKV_OK && i < count; i++)
-        specials->entries[i] = (struct special_entry){building->endings[i].id,
-                                                      (uint32_t)building->endings[i].text.length};
-    return status;
-}
-
-/* Counts one state for no text, and one for each beginning that no ending before it has. */
-static lckv_status count_states(const struct ending *endings, size_t count, size_t *n_states)
-{
-    *n_states = 1;
-    for (size_t i = 0; i < count; i++) {
-        size_t shared = 0, length = endings[i].text.length;
-        while (i > 0 && shared < length && shared < endings[i - 1].text.length &&
-               endings[i].text.bytes[shared] == endings[i - 1].text.bytes[shared])
-            shared++;
-        *n_states += length - shared;
-        if (*n_states > SPECIAL_TOKENS_MAX_STATES)
-            return fail(LCKV_UNSUPPORTED, "special tokens of more than %u bytes in all",
-                        SPECIAL_TOKENS_MAX_STATES);
+    uint32_t node = specials->tree.roots[(uint8_t)entry->text.bytes[0]];
+    for (size_t i = 1; i < entry->text.length; i++)
+        node = prefix_tree_next(&specials->tree, node, (uint8_t)entry->text.bytes[i]);
+    struct special_state *state = &specials->states[node];
+    const bool control = specials->vocabulary->tokens[entry->token].type != LCKV_TOKEN_USER_DEFINED;
+    for (int i = control; i < 2; i++) {
+        if (state->token[i] < 0) {
+            state->token[i] = entry->token;
+            state->length[i] = (uint32_t)entry->text.length;
+        }
     }
-    return LCKV_OK;
-}
-
-/* The end of the endings from `begin` on that agree in the next byte, by binary search. */
-static uint32_t group_end(const struct building *building, struct span span, uint32_t begin)
-{
-    uint8_t byte = (uint8_t)building->endings[begin].text.bytes[span.depth];
-    uint32_t end = span.end;
-    for (uint32_t low = begin + 1; low < end;) {
-        uint32_t middle = low + (end - low) / 2;
-        if ((uint8_t)building->endings[middle].text.bytes[span.depth] == byte)
-            low = middle + 1;
-        else
-            end = middle;
-    }
-    return end;
 }
 
 /*
- * Sets the tokens of a state and makes its children. All states before it are finished, and its
- * fallback is known.
+ * Gives a state what it shares with its fallback, and its children their fallbacks. All states
+ * before it are finished.
  */
-static void finish_state(struct building *building, uint32_t state)
+static void finish_state(struct special_tokens *specials, uint32_t at)
 {
-    struct special_tokens *specials = building->specials;
-    struct special_state *states = specials->states;
-    struct span span = building->spans[state];
-    const struct special_state *fallback = &states[states[state].fallback];
-    int32_t entry[2] = {-1, -1};
-    uint32_t begin = span.begin;
-    for (; begin < span.end && building->endings[begin].text.length == span.depth; begin++) {
-        entry[1] = entry[1] < 0 ? (int32_t)begin : entry[1];
-        if (!building->endings[begin].control && entry[0] < 0)
-            entry[0] = (int32_t)begin;
+    const struct prefix_node *nodes = specials->tree.nodes;
+    struct special_state *state = &specials->states[at];
+    const struct special_state *fallback = &specials->states[state->fallback];
+    for (int i = 0; i < 2; i++) {
+        if (state->token[i] < 0) {
+            state->token[i] = fallback->token[i];
+            state->length[i] = fallback->length[i];
+        }
     }
-    for (int i = 0; i < 2; i++)
-        states[state].entry[i] = entry[i] >= 0 || state == 0 ? entry[i] : fallback->entry[i];
-
-    states[state].first_child = building->n_states;
-    while (begin < span.end) {
-        uint32_t end = group_end(building, span, begin), child = building->n_states++;
-        uint8_t byte = (uint8_t)building->endings[begin].text.bytes[span.depth];
-        states[child].byte = byte;
-        states[child].fallback =
-            state == 0 ? 0 : special_tokens_next(specials, states[state].fallback, byte);
-        building->spans[child] = (struct span){begin, end, span.depth + 1};
-        if (state == 0)
-            specials->roots[byte] = child;
-        begin = end;
-    }
-    states[state + 1].first_child = building->n_states;
+    for (uint32_t child = nodes[at].first_child; child < nodes[at + 1].first_child; child++)
+        specials->states[child].fallback =
+            at == 0 ? 0 : special_tokens_next(specials, state->fallback, nodes[child].byte);
 }
 
 static lckv_status build(struct building *building, struct arena *scratch)
 {
     struct special_tokens *specials = building->specials;
-    size_t count = 0, n_states = 0;
-    lckv_status status = list_endings(building, scratch, &count);
+    struct arena *arena = specials->vocabulary->arena;
+    lckv_status status = list_entries(building, scratch);
     if (status == LCKV_OK)
-        status = count_states(building->endings, count, &n_states);
+        status = prefix_tree_init(&specials->tree, building->entries, building->count,
+                                  SPECIAL_TOKENS_MAX_STATES, "special tokens", arena);
     if (status == LCKV_OK)
-        status = list_entries(building, count);
-    if (status == LCKV_OK)
-        status = arena_alloc(scratch, n_states, sizeof building->spans[0], "special tokens",
-                             &building->spans);
-    if (status == LCKV_OK)
-        status = arena_alloc(specials->vocabulary->arena, n_states + 1, sizeof specials->states[0],
+        status = arena_alloc(arena, specials->tree.n_nodes, sizeof specials->states[0],
                              "special tokens", &specials->states);
     if (status != LCKV_OK)
         return status;
-    building->n_states = 1;
-    building->spans[0] = (struct span){0, (uint32_t)count, 0};
-    for (uint32_t state = 0; state < n_states; state++)
-        finish_state(building, state);
+    for (uint32_t at = 0; at < specials->tree.n_nodes; at++)
+        specials->states[at] = (struct special_state){.token = {-1, -1}};
+    for (size_t i = 0; i < building->count; i++)
+        place_token(specials, &building->entries[i]);
+    for (uint32_t at = 0; at < specials->tree.n_nodes; at++)
+        finish_state(specials, at);
     return LCKV_OK;
 }
 

@@ -12,30 +12,25 @@
 
 #include "base/checked.h"
 #include "text/normalizer.h"
+#include "text/prefix_tree.h"
 #include "text/vocabulary.h"
 
 /* The automaton has a state for each different end of a token. */
 #define SPECIAL_TOKENS_MAX_STATES (1u << 22)
 
+/* What a node of the tree is as a state. Of the two tokens, the second may be a control token. */
 struct special_state {
-    uint32_t first_child; /* its children end where those of the next state begin */
-    uint32_t fallback;    /* the state for the longest part of this text that ends a token, too */
-    int32_t entry[2];     /* the longest token that begins here, or -1; [1]: control ones too */
-    uint8_t byte;         /* the byte that leads here */
-};
-
-struct special_entry {
-    lckv_token id;
-    uint32_t length; /* of its text, perhaps normalised */
+    uint32_t fallback;   /* the state for the longest part of this text that ends a token, too */
+    lckv_token token[2]; /* the longest that begins here, or -1 */
+    uint32_t length[2];  /* of its text, perhaps normalised */
 };
 
 struct special_tokens {
     const struct vocabulary *vocabulary;
     bool normalized;
-    struct special_entry *entries;
-    struct special_state *states; /* by depth, so that children lie together; one more at the end */
-    uint32_t roots[256];          /* the state after one byte; 0: none */
-    size_t longest;               /* the bytes of the longest token; 0: there are none */
+    struct prefix_tree tree; /* of the reversed tokens */
+    struct special_state *states;
+    size_t longest; /* the bytes of the longest token; 0: there are none */
 };
 
 struct special_match {
@@ -67,9 +62,9 @@ struct special_finder {
     size_t taken;       /* where the last match ended */
     size_t space_begin; /* white space that a match has taken at its end */
     size_t space_end;
-    size_t block_begin; /* the part of the text for which `entries` holds what begins there */
+    size_t block_begin; /* the part of the text for which `states` is known */
     size_t block_length;
-    int32_t *entries;
+    uint32_t *states; /* of the automaton at each byte; 0 where no token begins */
     size_t capacity;
 };
 

@@ -28,6 +28,25 @@ static double add(const struct unigram *unigram, double a, double b)
     return unigram->single ? (float)a + (float)b : a + b;
 }
 
+/* Makes the tree of the tokens that are weighed. */
+static lckv_status make_tree(struct unigram *unigram, struct arena *scratch)
+{
+    const struct vocabulary *vocabulary = unigram->vocabulary;
+    struct prefix_entry *entries;
+    size_t count = 0;
+    lckv_status status = arena_alloc(scratch, vocabulary->n_tokens, sizeof entries[0],
+                                     "the spellings of a vocabulary", &entries);
+    if (status != LCKV_OK)
+        return status;
+    for (uint32_t id = 0; id < vocabulary->n_tokens; id++) {
+        const struct vocabulary_token *token = &vocabulary->tokens[id];
+        if (vocabulary_weighs(token) && token->spelling.length > 0)
+            entries[count++] = (struct prefix_entry){token->spelling, (lckv_token)id};
+    }
+    return prefix_tree_init(&unigram->tree, entries, count, UINT32_MAX - 1,
+                            "the spellings of a vocabulary", vocabulary->arena);
+}
+
 lckv_status unigram_init(struct unigram *unigram, const struct vocabulary *vocabulary,
                          lckv_token unknown)
 {
@@ -40,7 +59,13 @@ lckv_status unigram_init(struct unigram *unigram, const struct vocabulary *vocab
     }
     unigram->unknown_score = add(unigram, isinf(smallest) ? 0 : smallest, -UNIGRAM_UNKNOWN_PENALTY);
     lckv_status status = vocabulary_check_pieces(vocabulary);
-    return status == LCKV_OK ? prefix_tree_init(&unigram->tree, vocabulary) : status;
+    if (status != LCKV_OK)
+        return status;
+    struct arena scratch;
+    arena_init(&scratch, &vocabulary->arena->allocator);
+    status = make_tree(unigram, &scratch);
+    arena_release(&scratch);
+    return status;
 }
 
 void unigram_workspace_release(struct unigram_workspace *workspace)

@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "text/prefix_tree.h"
+#include "text/vocabulary.h"
 
 #define UNIGRAM_UNKNOWN_PENALTY 10.0 /* by which the unknown token is below all others */
 
