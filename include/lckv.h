@@ -463,8 +463,10 @@ typedef struct lckv_model_info {
      * figures of the weights are those that it would give.
      */
     const char *problem;
-    int32_t has_weights; /* 0 after LCKV_WEIGHTS_NONE */
-    uint32_t reserved;
+    int32_t has_weights;     /* 0 after LCKV_WEIGHTS_NONE */
+    int32_t is_table_mapped; /* the table of the layers' own embeddings stays in the file, and only
+                                the rows of tokens that occur come into memory */
+    uint64_t table_bytes;    /* of weight_bytes: that table; 0: there is none */
 } lckv_model_info;
 LCKV_API lckv_status lckv_model_get_info(const lckv_model *model, lckv_model_info *info);
 

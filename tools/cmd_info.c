@@ -106,9 +106,13 @@ static void print_weights(const lckv_model_info *info)
     printf("parameters       %.1f million\n", (double)info->n_parameters / 1e6);
     if (info->problem == NULL)
         printf("weights          %s, %s %s\n", info->weight_dtypes,
-               human_bytes(info->weight_bytes).text, placement(info));
+               human_bytes(info->weight_bytes - info->table_bytes).text, placement(info));
     else
         printf("weights          %s\n", info->weight_dtypes);
+    if (info->table_bytes != 0)
+        printf("layer embeddings %s %s, of which a token reads one row\n",
+               human_bytes(info->table_bytes).text,
+               info->is_table_mapped ? "mapped from the file" : "in memory");
     if (info->ring_bytes != 0)
         printf("ring             %s for what is streamed, %s that stay\n",
                human_bytes(info->ring_bytes).text, human_bytes(info->resident_bytes).text);
@@ -210,6 +214,8 @@ static int print_json(const struct facts *facts, bool with_metadata)
     json_add_bool(&json, "is_repacked", info->is_repacked);
     json_add_unsigned(&json, "resident_bytes", info->resident_bytes);
     json_add_unsigned(&json, "ring_bytes", info->ring_bytes);
+    json_add_unsigned(&json, "table_bytes", info->table_bytes);
+    json_add_bool(&json, "is_table_mapped", info->is_table_mapped);
     json_add_unsigned(&json, "n_layers", info->n_layers);
     json_add_unsigned(&json, "n_vocab", info->n_vocab);
     json_add_unsigned(&json, "hidden_size", info->hidden_size);

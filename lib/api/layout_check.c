@@ -133,7 +133,7 @@ FOLLOWS(lckv_model_layer, kv_shape, intermediate_size);
 FOLLOWS(lckv_model_layer, intermediate_size, reserved);
 ENDS(lckv_model_layer, reserved);
 
-SIZE(lckv_model_info, 176);
+SIZE(lckv_model_info, 184);
 BEGINS(lckv_model_info, size);
 FOLLOWS(lckv_model_info, size, n_layers);
 FOLLOWS(lckv_model_info, n_layers, n_vocab);
@@ -166,8 +166,9 @@ FOLLOWS(lckv_model_info, decode_bytes, resident_bytes);
 FOLLOWS(lckv_model_info, resident_bytes, ring_bytes);
 FOLLOWS(lckv_model_info, ring_bytes, problem);
 FOLLOWS(lckv_model_info, problem, has_weights);
-FOLLOWS(lckv_model_info, has_weights, reserved);
-ENDS(lckv_model_info, reserved);
+FOLLOWS(lckv_model_info, has_weights, is_table_mapped);
+FOLLOWS(lckv_model_info, is_table_mapped, table_bytes);
+ENDS(lckv_model_info, table_bytes);
 
 SIZE(lckv_message, 32);
 BEGINS(lckv_message, role);

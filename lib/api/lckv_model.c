@@ -124,6 +124,8 @@ static lckv_model_info model_info(const struct lckv_model *model)
         .ring_bytes = model->ring != NULL ? weight_ring_bytes(model->ring) : 0,
         .problem = model->problem,
         .has_weights = !model->without_weights,
+        .is_table_mapped = model->input_table.is_mapped,
+        .table_bytes = input_table_bytes(&model->input_table),
     };
 }
 

@@ -20,9 +20,10 @@ lckv_status input_table_open(struct input_table *table, struct checkpoint *check
                     "convert writes them",
                     checkpoint->name, quoted(tensor->name.bytes, tensor->name.length).text);
     table->row_bytes = (size_t)(tensor->n_bytes / tensor->shape[0]);
+    table->is_mapped = weights != LCKV_WEIGHTS_COPIED && checkpoint_can_map(checkpoint, tensor);
     if (weights == LCKV_WEIGHTS_NONE)
         return LCKV_OK;
-    if (weights != LCKV_WEIGHTS_COPIED && checkpoint_can_map(checkpoint, tensor))
+    if (table->is_mapped)
         return checkpoint_map(checkpoint, tensor, &table->rows);
     lckv_status status =
         memory_alloc_raw(allocator, n_bytes, "the embeddings of the layers", &table->owned);

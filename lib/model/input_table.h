@@ -15,6 +15,7 @@ struct input_table {
     const uint8_t *rows;         /* NULL if the model has no weights */
     size_t row_bytes, n_columns;
     uint32_t n_tokens; /* rows that belong to tokens; other tokens have the first row */
+    bool is_mapped;    /* the rows lie in the file, or would if the model had weights */
     uint8_t *owned;    /* the rows, if they are in memory */
 };
 

@@ -155,6 +155,7 @@ json "d['full_bytes_per_token'] == 16 * 1024 and d['sliding_window'] == 512 and 
     plan --model tests/data/gemma4-e4b --kv-type bf16 --json
 exits 0 "in windows of 512" plan --model tests/data/gemma4-e2b
 exits 0 "1 KV head of 256 or 1 KV head of 512" plan --model tests/data/gemma4-e2b
+exits 0 "layer embeddings" info tests/data/architectures/gemma4-inputs
 exits 1 "lckv-other" plan --model "$work/other.gguf"
 json "d['architecture'] == 'lckv-other' and 'lckv-other' in d['problem'] and 'plan' not in d and d['n_vocab'] > 0" \
     info "$work/other.gguf" --json

@@ -96,8 +96,15 @@ START_TEST(a_table_in_memory_gives_the_same_logits)
     ck_assert_uint_eq(info_of(mapped).weight_bytes, info_of(in_memory).weight_bytes);
     ck_assert_uint_lt(info_of(mapped).decode_bytes + 97 * 80 * sizeof(float),
                       info_of(mapped).weight_bytes + 1);
+    ck_assert_int_eq(info_of(mapped).is_table_mapped, 1);
+    ck_assert_int_eq(info_of(in_memory).is_table_mapped, 0);
+    ck_assert_uint_eq(info_of(mapped).table_bytes, info_of(in_memory).table_bytes);
+    ck_assert_uint_eq(info_of(mapped).weight_bytes - info_of(mapped).table_bytes,
+                      info_of(mapped).decode_bytes);
     lckv_model_options without = {.size = sizeof without, .weights = LCKV_WEIGHTS_NONE};
     lckv_model *described = open_model(path, without);
+    ck_assert_int_eq(info_of(described).is_table_mapped, 1);
+    ck_assert_uint_eq(info_of(described).table_bytes, info_of(mapped).table_bytes);
     ck_assert_ptr_null(info_of(described).problem);
     ck_assert_uint_eq(info_of(described).weight_bytes, info_of(mapped).weight_bytes);
     lckv_model_options streamed = {.size = sizeof streamed, .weights = LCKV_WEIGHTS_STREAMED};
