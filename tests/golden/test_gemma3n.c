@@ -2,6 +2,7 @@
  * What only Gemma 3n has: streams beside the residual stream, a map beside attention, gates that
  * are sparse, and tokens without embeddings of their own for the layers.
  */
+#include "allocator.h"
 #include "architectures.h"
 
 #define N_TOKENS 64
@@ -307,6 +308,37 @@ START_TEST(dead_keys_and_values_are_named_and_not_used)
 }
 END_TEST
 
+/* ---- Memory that runs out ---- */
+
+START_TEST(every_allocation_may_fail)
+{
+    char path[FOLDER_PATH];
+    struct counting counting = {.n_allowed = 0};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    lckv_convert_options convert = {.size = sizeof convert, .allocator = &allocator};
+    lckv_status status = LCKV_OUT_OF_MEMORY;
+    folder_join(path, "model.gguf");
+    for (size_t n = 0; status != LCKV_OK; n++) {
+        counting.n_allowed = n;
+        status = lckv_convert(path_of(fixture, ""), path, &convert, NULL);
+        ck_assert(status == LCKV_OK || status == LCKV_OUT_OF_MEMORY);
+        ck_assert_uint_eq(counting.out, 0);
+    }
+    lckv_model_options open = {.size = sizeof open, .allocator = &allocator};
+    lckv_model *model = NULL;
+    status = LCKV_OUT_OF_MEMORY;
+    for (size_t n = 0; status != LCKV_OK; n++) {
+        counting.n_allowed = n;
+        status = lckv_model_open(path, &open, &model);
+        ck_assert(status == LCKV_OK || status == LCKV_OUT_OF_MEMORY);
+        ck_assert(status == LCKV_OK || counting.out == 0);
+    }
+    counting.n_allowed = SIZE_MAX;
+    lckv_model_release(model);
+    ck_assert_uint_eq(counting.out, 0);
+}
+END_TEST
+
 static void add_gemma3n(Suite *suite)
 {
     TCase *tcase = tcase_create("gemma3n");
@@ -320,6 +352,7 @@ static void add_gemma3n(Suite *suite)
     tcase_add_test(tcase, matrices_of_streams_are_stacked_in_gguf_files);
     tcase_add_loop_test(tcase, tensors_of_gguf_files_must_fit, 0, COUNT(bad_tensors));
     tcase_add_test(tcase, dead_keys_and_values_are_named_and_not_used);
+    tcase_add_test(tcase, every_allocation_may_fail);
     suite_add_tcase(suite, tcase);
 }
 
