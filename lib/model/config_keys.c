@@ -93,6 +93,7 @@ static const struct config_key json_keys[] = {
     {"altup_active_idx", KEY_OFF},
     {"altup_correct_scale", KEY_OFF},
     {"altup_coef_clip", KEY_NOTHING}, /* for training; the weights in files are clipped */
+    {"altup_lr_multiplier", KEY_NOTHING},
     {"laurel_rank", KEY_OFF},
     {"activation_sparsity_pattern", KEY_OFF},
     {"parallel_attn", KEY_OFF},
