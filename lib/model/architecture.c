@@ -126,6 +126,11 @@ static const struct architecture architectures[] = {
         .gguf_name = "gemma3n",
         .hf_model_type = "gemma3n_text",
         .hf_outer_type = "gemma3n",
+        .hf_defaults = "{\"vocab_size\":262400,\"num_attention_heads\":8,"
+                       "\"num_key_value_heads\":2,\"head_dim\":256,"
+                       "\"hidden_size_per_layer_input\":256,\"num_kv_shared_layers\":15,"
+                       "\"max_position_embeddings\":32768,\"sliding_window\":512,"
+                       "\"sliding_window_pattern\":5}",
         .lckv_name = "lckv-gemma3n",
         .weights = WEIGHT_BIT(WEIGHT_Q_NORM) | WEIGHT_BIT(WEIGHT_K_NORM) |
                    WEIGHT_BIT(WEIGHT_O_NORM) | WEIGHT_BIT(WEIGHT_DOWN_NORM),

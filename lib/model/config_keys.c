@@ -271,6 +271,7 @@ static const struct config_key lckv_keys[] = {
     {"layer_types", KEY_READ},    {"forward_passes", KEY_READ},   {"backward_passes", KEY_READ},
     {"window_ropes", KEY_READ},   {"sliding_window", KEY_READ},   {"force_nodiag", KEY_READ},
     {"use_sequential", KEY_READ}, {"unrotated_layers", KEY_READ}, {"rope_dynamic_factor", KEY_READ},
+    {"input_tokens", KEY_READ},
 };
 
 #define TABLE(keys)                          \

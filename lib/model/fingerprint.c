@@ -132,7 +132,8 @@ static void add_layer_inputs(struct sum *sum)
         return;
     add_linear(sum, &model->input_mix, model->hparams.layer_input_size, 0);
     for (uint32_t i = 0; i < FINGERPRINT_ROWS; i++)
-        add(sum, input_table_at(table, sampled_row(model->hparams.n_vocab, i)), table->row_bytes);
+        add(sum, input_table_at(table, sampled_row(model->hparams.n_input_tokens, i)),
+            table->row_bytes);
 }
 
 /* What the side streams begin and end with. */

@@ -307,6 +307,12 @@ lckv_status hparams_check_plan(const struct hparams *h, const struct lckv_plan *
     return LCKV_OK;
 }
 
+uint32_t hparams_usual_input_tokens(const struct hparams *h)
+{
+    const uint32_t usual = h->architecture->input_vocabulary;
+    return usual != 0 && usual < h->n_vocab ? usual : h->n_vocab;
+}
+
 /* ---- Ropes ---- */
 
 void hparams_add_rope(struct hparams *h)

@@ -78,17 +78,17 @@ static lckv_status widen_sharing_layers(const struct json_value *config, const s
 
 static lckv_status read_layer_inputs(const struct json_value *config, struct hparams *h)
 {
-    const uint32_t usual = h->architecture->input_vocabulary;
-    uint32_t n_tokens = usual != 0 && usual < h->n_vocab ? usual : h->n_vocab;
+    const bool may_be_fewer = h->architecture->input_vocabulary != 0;
+    uint32_t n_tokens = hparams_usual_input_tokens(h);
     lckv_status status =
         json_get_u32(config, CONFIG, "hidden_size_per_layer_input", &h->layer_input_size, NULL);
     if (status == LCKV_OK && h->layer_input_size > 0)
         status = json_get_u32(config, CONFIG, "vocab_size_per_layer_input", &n_tokens, NULL);
     if (status == LCKV_OK &&
-        (usual != 0 ? n_tokens == 0 || n_tokens > h->n_vocab : n_tokens != h->n_vocab))
+        (may_be_fewer ? n_tokens == 0 || n_tokens > h->n_vocab : n_tokens != h->n_vocab))
         status = fail(LCKV_UNSUPPORTED,
                       CONFIG ": vocab_size_per_layer_input is %u; expected %svocab_size, %u",
-                      n_tokens, usual != 0 ? "1 to " : "", h->n_vocab);
+                      n_tokens, may_be_fewer ? "1 to " : "", h->n_vocab);
     h->n_input_rows = h->n_input_tokens = n_tokens;
     return status;
 }

@@ -186,12 +186,21 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
     return LCKV_OK;
 }
 
-/* The table of the layers' embeddings has rows for all tokens, which need not belong to tokens. */
-static void count_input_tokens(struct hparams *h)
+/*
+ * The table of the layers' embeddings has rows for all tokens, but those of some need not be theirs:
+ * a key of lckv's own tells, or the architecture.
+ */
+static lckv_status count_input_tokens(const struct checkpoint *checkpoint, struct hparams *h)
 {
-    const uint32_t usual = h->architecture->input_vocabulary;
     h->n_input_rows = h->n_vocab;
-    h->n_input_tokens = usual != 0 && usual < h->n_vocab ? usual : h->n_vocab;
+    h->n_input_tokens = hparams_usual_input_tokens(h);
+    lckv_status status =
+        metadata_get_u32(&checkpoint->metadata, "lckv.input_tokens", &h->n_input_tokens, NULL);
+    if (status == LCKV_OK &&
+        (h->n_input_tokens > h->n_vocab || (h->n_input_tokens == 0 && h->n_vocab > 0)))
+        status = fail(LCKV_BAD_FORMAT, "lckv.input_tokens is %u; expected 1 to %u",
+                      h->n_input_tokens, h->n_vocab);
+    return status;
 }
 
 /* What some types of scaling compute with, and the factor for rotated elements. */
@@ -323,7 +332,8 @@ static lckv_status read_all(struct checkpoint *checkpoint, struct hparams *h)
         status = read_shape(checkpoint, h);
     if (status == LCKV_OK)
         status = read_vocabulary(checkpoint, h);
-    count_input_tokens(h);
+    if (status == LCKV_OK)
+        status = count_input_tokens(checkpoint, h);
     hparams_key(h->architecture_name, "attention.layer_norm_rms_epsilon", key);
     if (status == LCKV_OK)
         status = metadata_get_f32(&checkpoint->metadata, key, &h->rms_norm_eps, &found);

@@ -63,6 +63,9 @@ CHECKED lckv_status hparams_altup_from_gguf(const struct checkpoint *checkpoint,
 CHECKED lckv_status hparams_altup_to_metadata(const struct hparams *hparams,
                                               const char *architecture, struct metadata *metadata);
 
+/* How many tokens have embeddings for the layers, if a file does not tell. */
+CHECKED uint32_t hparams_usual_input_tokens(const struct hparams *hparams);
+
 /* Whether gates are sparse as they are where a GGUF file does not tell. */
 CHECKED bool hparams_sparsity_is_usual(const struct hparams *hparams);
 

@@ -209,6 +209,8 @@ lckv_status hparams_to_metadata(const struct hparams *h, const struct lckv_plan 
     if (status == LCKV_OK && h->architecture->inputs_by_layer) {
         hparams_key(architecture, "embedding_length_per_layer_input", key);
         status = metadata_set_u32(metadata, key, h->layer_input_size);
+        if (status == LCKV_OK && h->n_input_tokens != hparams_usual_input_tokens(h))
+            status = metadata_set_u32(metadata, "lckv.input_tokens", h->n_input_tokens);
     }
     if (status == LCKV_OK && h->n_side_streams > 0)
         status = hparams_altup_to_metadata(h, architecture, metadata);

@@ -109,7 +109,7 @@ static uint64_t fingerprint_of_folder(void)
     return fingerprint;
 }
 
-static const char *const fixtures[] = {"gemma4-inputs", "qwen3-biased", "qwen2"};
+static const char *const fixtures[] = {"gemma4-inputs", "gemma3n", "qwen3-biased", "qwen2"};
 
 static char *read_fixture(const char *fixture, const char *name, size_t *length)
 {
@@ -164,6 +164,8 @@ static const struct {
     {"mistral", "\"sliding_window\": 11", "\"sliding_window\": null"},
     {"smollm3", "\"no_rope_layers\": [\n    1", "\"no_rope_layers\": [\n    0"},
     {"gemma3", "\"final_logit_softcapping\": 6.0", "\"final_logit_softcapping\": 5.0"},
+    {"gemma3n", "0.8,", "0.7,"},
+    {"gemma3n", "\"altup_correct_scale\": true", "\"altup_correct_scale\": false"},
     {"gemma3", "\"query_pre_attn_scalar\": 16", "\"query_pre_attn_scalar\": 4"},
 };
 

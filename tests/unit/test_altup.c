@@ -122,6 +122,8 @@ static const struct {
     {"gemma3n.attention.shared_kv_layers", "expected less than the number of layers", 30,
      LCKV_BAD_PLAN},
     {"gemma3n.activation_sparsity_scale", "expected an array of 30 f32", 1, LCKV_BAD_FORMAT},
+    {"lckv.input_tokens", "lckv.input_tokens is 0; expected 1 to 262400", 0, LCKV_BAD_FORMAT},
+    {"lckv.input_tokens", "lckv.input_tokens is 262401", 262401, LCKV_BAD_FORMAT},
 };
 
 START_TEST(counts_of_other_models_are_refused)
@@ -163,11 +165,12 @@ END_TEST
 
 /* ---- config.json ---- */
 
-#define CONFIG                                                                        \
-    "{\"model_type\":\"gemma3n_text\",\"vocab_size\":262400,\"hidden_size\":64,"      \
-    "\"intermediate_size\":128,\"num_attention_heads\":2,\"head_dim\":8,"             \
-    "\"num_hidden_layers\":5,\"hidden_size_per_layer_input\":2,\"sliding_window\":4," \
-    "\"sliding_window_pattern\":5,\"rope_theta\":1e6,\"rope_local_base_freq\":1e4,"   \
+#define CONFIG                                                                                 \
+    "{\"model_type\":\"gemma3n_text\",\"vocab_size\":262400,\"hidden_size\":64,"               \
+    "\"intermediate_size\":128,\"num_attention_heads\":2,\"head_dim\":8,"                      \
+    "\"num_hidden_layers\":5,\"hidden_size_per_layer_input\":2,\"sliding_window\":4,"          \
+    "\"sliding_window_pattern\":5,\"num_kv_shared_layers\":0,\"rope_theta\":1e6,\"rope_local_" \
+    "base_freq\":1e4,"                                                                         \
     "\"activation_sparsity_pattern\":%s}"
 
 static lckv_status read_config(const char *shares, struct hparams *h)
