@@ -465,6 +465,11 @@ static void write_pipelines(void)
         "\"invert\":true},{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a*\"},"
         "\"behavior\":\"Removed\",\"invert\":true},{\"type\":\"ByteLevel\","
         "\"add_prefix_space\":false}]}",
+        "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFKC\"},"
+        "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xE2\x96\x81\"},"
+        "{\"type\":\"Lowercase\"},{\"type\":\"Prepend\",\"prepend\":\"b\"}]}",
+        "\"normalizer\":{\"type\":\"Strip\"},\"pre_tokenizer\":{\"type\":\"Metaspace\","
+        "\"replacement\":\"\xE2\x96\x81\",\"prepend_scheme\":\"first\"}",
     };
     for (size_t i = 0; i < COUNT(pipelines); i++) {
         char name[32];
