@@ -187,8 +187,8 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
 }
 
 /*
- * The table of the layers' embeddings has rows for all tokens, but those of some need not be theirs:
- * a key of lckv's own tells, or the architecture.
+ * The table of the layers' embeddings has rows for all tokens, but some rows need not be theirs: a
+ * key of lckv's own tells, or the architecture.
  */
 static lckv_status count_input_tokens(const struct checkpoint *checkpoint, struct hparams *h)
 {
