@@ -257,7 +257,7 @@ START_TEST(sinks_that_are_not_given_are_four)
     use_plan("0s_1", 2);
     lckv_memory_request request = small_request();
     request.sliding_window = 20;
-    request.context_window = 40;
+    request.context_window = 48;
     request.rollback = 10;
     request.context = 1000;
     const lckv_memory_report by_default = estimate(&request);
