@@ -60,7 +60,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-threads check-valgrind demo examples tests benches \
+.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real demo examples tests benches \
         install install-strip uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
@@ -71,6 +71,7 @@ help:
 	@echo "check-sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "check-threads   the tests under ThreadSanitizer"
 	@echo "check-valgrind  the tests under valgrind"
+	@echo "check-real      models from PyPI, in the folder LCKV_TEST_REAL: tests/real/README.md"
 	@echo "fuzz            fuzzes SECONDS=60 each of TARGETS (all), with clang: tests/fuzz/README.md"
 	@echo "examples        $(BUILD)/examples/*"
 	@echo "benches         $(BUILD)/bench/*: the rates of the kernels alone"
@@ -231,6 +232,12 @@ check-threads:
 check-valgrind:
 	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 all tests
 	@tests/run.sh $(BUILD) valgrind
+
+check-real:
+	@[ -n "$(LCKV_TEST_REAL)" ] || { echo "LCKV_TEST_REAL must name a folder for models: tests/real/README.md" >&2; exit 1; }
+	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 $(BUILD)/tests/golden/test_real
+	@tests/real/get_models.py "$(LCKV_TEST_REAL)"
+	@LCKV_TEST_REAL="$(LCKV_TEST_REAL)" $(BUILD)/tests/golden/test_real
 
 lint: $(OBJECTS)
 	@tests/lint.sh $(BUILD)
