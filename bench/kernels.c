@@ -155,7 +155,7 @@ static void measure_products(struct lckv_pool *pool, const struct kernels *kerne
     float *values = allocate(MOST_INPUTS * N_COLUMNS * sizeof(float));
     for (size_t i = 0; i < MOST_INPUTS * N_COLUMNS; i++)
         values[i] = (float)(random_bits() >> 8) / 8388608.0f - 1;
-    product.x = (struct activations){.stride = N_COLUMNS, .values = values};
+    product.x = (struct activations){.values = values, .stride = N_COLUMNS, .columns = N_COLUMNS};
     enum input_form form = kernels_input(kernels, dtype, fast);
     uint8_t *panels = allocate(MOST_INPUTS * N_COLUMNS / ACTIVATION_BLOCK * BF16_BLOCK_BYTES);
     product.x.int8 = form == INPUT_INT8 ? panels : NULL;

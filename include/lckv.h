@@ -1200,7 +1200,8 @@ enum {
     LCKV_STOP_END = 1,      /* the model ended its text */
     LCKV_STOP_STRING = 2,   /* a stop string occurred in the text */
     LCKV_STOP_CALLBACK = 3, /* the callback asked to stop */
-    LCKV_STOP_FULL = 4,     /* the cache is full; this is no failure, and the text so far is good */
+    LCKV_STOP_FULL = 4,     /* the cache is full, or the text as long as rope_context allows; this
+                               is no failure, and the text so far is good */
     LCKV_STOP_CANCELLED = 5 /* lckv_cache_cancel, or the sampler's callback */
 };
 

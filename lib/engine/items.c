@@ -54,17 +54,22 @@ static lckv_status check_want(const struct hparams *h, const struct scheduled *i
  * Behind the positions that heads are rotated for the model would compute something else. If
  * tokens attend only to so many before them, where they stand does not matter.
  */
-static lckv_status check_positions(const struct lckv_cache *cache,
-                                   const struct lckv_session *session, size_t n_tokens, size_t i)
+bool session_can_rotate(const struct lckv_session *session, size_t n_tokens)
 {
+    const struct lckv_cache *cache = session->cache;
     const uint32_t limit = cache->model->hparams.rope_limit;
     const uint32_t window = cache->paging.windows.context;
-    if (limit == 0 || session->length + n_tokens <= limit || (window != 0 && window <= limit))
+    return limit == 0 || session->length + n_tokens <= limit || (window != 0 && window <= limit);
+}
+
+static lckv_status check_positions(const struct lckv_session *session, size_t n_tokens, size_t i)
+{
+    if (session_can_rotate(session, n_tokens))
         return LCKV_OK;
     return fail(LCKV_UNSUPPORTED,
                 "item %zu: the session would have %zu tokens; the model rotates heads as in texts "
                 "of up to %u: open it with rope_context (lckv: --rope-context) for longer ones",
-                i, session->length + n_tokens, limit);
+                i, session->length + n_tokens, session->cache->model->hparams.rope_limit);
 }
 
 /* Checks all but the ids of the tokens. */
@@ -83,7 +88,7 @@ static lckv_status check_item(struct lckv_cache *cache, const struct scheduled *
         return fail(LCKV_UNSUPPORTED, "item %zu: sessions end at 2^32 tokens", i);
     if (given->reserved != 0)
         return fail(LCKV_INVALID_ARGUMENT, "item %zu: reserved must be 0", i);
-    lckv_status status = check_positions(cache, session, given->n_tokens, i);
+    lckv_status status = check_positions(session, given->n_tokens, i);
     return status == LCKV_OK ? check_want(&cache->model->hparams, item, i) : status;
 }
 

@@ -17,6 +17,9 @@ CHECKED lckv_status take_item(struct schedule *schedule, const lckv_item *given,
  */
 CHECKED lckv_status reserve_item(struct schedule *schedule, size_t i);
 
+/* Whether the model has a rotation for the positions of `n_tokens` more tokens. */
+CHECKED bool session_can_rotate(const struct lckv_session *session, size_t n_tokens);
+
 /* Whether the cache has room for the rows of logits that it must hold itself. */
 CHECKED lckv_status check_logit_rows(const struct schedule *schedule);
 

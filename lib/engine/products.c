@@ -21,6 +21,7 @@ struct activations products_input(const struct task *task, struct source source,
     for (size_t i = 0; i < n; i++) {
         enum input_form form =
             kernels_input(pass->model->kernels, matrices[i]->dtype, is_fast(pass));
+        x.columns = round_up(matrices[i]->n_columns, ACTIVATION_BLOCK); /* the same for all */
         x.int8 = form == INPUT_INT8 ? input->int8 : x.int8;
         x.bf16 = form == INPUT_BF16 ? input->bf16 : x.bf16;
     }

@@ -29,8 +29,9 @@ enum input_form { INPUT_FLOAT, INPUT_INT8, INPUT_BF16 };
 
 struct activations {
     size_t n_rows;
-    size_t stride;       /* elements from row to row, a multiple of ACTIVATION_BLOCK */
     const float *values; /* [n_rows, stride] */
+    size_t stride;       /* elements from row to row of `values` */
+    size_t columns;      /* that panels have, a multiple of ACTIVATION_BLOCK */
     uint8_t *int8;       /* panels; NULL if no product reads this form */
     uint8_t *bf16;
 };
@@ -42,11 +43,12 @@ struct panel_row {
     size_t row;    /* in the panel */
 };
 
-static inline struct panel_row panel_row(uint8_t *panels, size_t block_bytes, size_t stride,
+/* Row `row` of panels of so many columns and rows. */
+static inline struct panel_row panel_row(uint8_t *panels, size_t block_bytes, size_t columns,
                                          size_t n_rows, size_t row)
 {
     size_t first = row / PANEL_ROWS * PANEL_ROWS, left = n_rows - first;
-    struct panel_row at = {panels + first * (stride / ACTIVATION_BLOCK) * block_bytes,
+    struct panel_row at = {panels + first * (columns / ACTIVATION_BLOCK) * block_bytes,
                            left < PANEL_ROWS ? left : PANEL_ROWS, row - first};
     return at;
 }
@@ -59,7 +61,7 @@ static inline struct activations activations_rows(const struct activations *x, s
                                                   size_t n)
 {
     struct activations rows = *x;
-    size_t n_blocks = first * (x->stride / ACTIVATION_BLOCK);
+    size_t n_blocks = first * (x->columns / ACTIVATION_BLOCK);
     rows.n_rows = n;
     rows.values += first * x->stride;
     rows.int8 = x->int8 != NULL ? x->int8 + n_blocks * INT8_BLOCK_BYTES : NULL;

@@ -203,12 +203,12 @@ static void prepare_blocks(const struct kernels *kernels, const struct activatio
                            size_t first, const float *values, size_t n)
 {
     if (x->int8 != NULL) {
-        struct panel_row to = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, row);
+        struct panel_row to = panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, row);
         to.panel += first * to.height * INT8_BLOCK_BYTES;
         kernels->quantize(values, n, to);
     }
     if (x->bf16 != NULL) {
-        struct panel_row to = panel_row(x->bf16, BF16_BLOCK_BYTES, x->stride, x->n_rows, row);
+        struct panel_row to = panel_row(x->bf16, BF16_BLOCK_BYTES, x->columns, x->n_rows, row);
         to.panel += first * to.height * BF16_BLOCK_BYTES;
         kernels->round_bf16(values, n, to);
     }

@@ -65,7 +65,7 @@ static void unpacked_row(const struct matrix *matrix, const struct activations *
                          size_t end, float *out)
 {
     const struct unpacking *unpacking = &unpackings[matrix->dtype];
-    struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, 1, 0);
+    struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, 1, 0);
     for (size_t n = begin; n < end; n += LANES, out += LANES)
         unpacking->multiply_row(strip_at(LCKV_DTYPE_Q8_0, matrix, n),
                                 matrix->n_columns / ACTIVATION_BLOCK, at, out);
@@ -90,7 +90,7 @@ INLINE void unpacked_multiply(lckv_dtype form, const struct matrix *matrix,
             last = n_blocks - b < depth ? n_blocks : b + depth;
             unpacking->unpack(strip, b, last, &ready);
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
-                struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
+                struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
                 float *to = out + m * stride;
                 FOR_TILES(at.row, at.height,
                           fast_tile(form, strip, &ready, b, last, at, rows, to, stride));

@@ -128,7 +128,7 @@ static const struct architecture architectures[] = {
         .hf_outer_type = "gemma3n",
         .hf_defaults = "{\"vocab_size\":262400,\"num_attention_heads\":8,"
                        "\"num_key_value_heads\":2,\"head_dim\":256,"
-                       "\"hidden_size_per_layer_input\":256,\"num_kv_shared_layers\":15,"
+                       "\"hidden_size_per_layer_input\":256,"
                        "\"max_position_embeddings\":32768,\"sliding_window\":512,"
                        "\"sliding_window_pattern\":5}",
         .lckv_name = "lckv-gemma3n",
@@ -151,6 +151,7 @@ static const struct architecture architectures[] = {
         .altup = true,
         .sparse_layers = 10,
         .own_kv_layers = 20,
+        .shared_kv_layers = 15,
         .default_softcap = 30,
     },
 };

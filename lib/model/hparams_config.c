@@ -248,7 +248,8 @@ static lckv_status read_outer(const struct text_config *config, struct hparams *
     bool ties = h->tie_embeddings, found = false;
     const struct json_value *inner = json_find(config->members, key);
     lckv_status status = json_get_bool(config->outer, CONFIG, key, &ties, &found);
-    if (status == LCKV_OK && found && ties != h->tie_embeddings && inner != NULL)
+    const bool is_inside = inner != NULL && !json_is(inner, JSON_NULL);
+    if (status == LCKV_OK && found && ties != h->tie_embeddings && is_inside)
         status = fail(LCKV_UNSUPPORTED,
                       CONFIG ": %s is %s, but not in text_config; expected the same or one", key,
                       ties ? "true" : "false");

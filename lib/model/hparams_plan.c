@@ -187,6 +187,16 @@ static lckv_status read_config_window(const struct json_value *config, const str
     return status;
 }
 
+/* What transformers takes for granted if nothing says which layers share. */
+static lckv_status state_default(const struct json_value *config, const struct hparams *h,
+                                 struct words *words)
+{
+    const uint32_t n = h->architecture != NULL ? h->architecture->shared_kv_layers : 0;
+    if (n == 0 || words->first != NULL || json_find(config, "num_kv_shared_layers") != NULL)
+        return LCKV_OK;
+    return in_config(state_shared(words, "num_kv_shared_layers (by default)", n, true));
+}
+
 static lckv_status read_config_statements(const struct json_value *config, struct words *words)
 {
     uint32_t n_shared = 0, n_reused = 0, factor = 1, sources[PLAN_MAX_LAYERS];
@@ -226,6 +236,8 @@ lckv_status hparams_plan_from_config(struct checkpoint *checkpoint, const struct
         status = read_config_window(config, h, &words);
     if (status == LCKV_OK)
         status = read_config_statements(config, &words);
+    if (status == LCKV_OK)
+        status = state_default(config, h, &words);
     return status == LCKV_OK && h->plan.length == 0
                ? write_plan(&words, &checkpoint->arena, &h->plan)
                : status;

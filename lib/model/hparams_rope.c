@@ -148,14 +148,17 @@ static lckv_status check_original_context(double outside, const struct rope_hpar
 
 /*
  * Dynamic scaling begins behind max_position_embeddings. The windowed layers of an architecture
- * that rotates them in another way have none.
+ * that rotates them in another way have no scaling that depends on the length of the text.
  */
-static lckv_status check_dynamic(const struct hparams *h)
+static lckv_status check_lengths(const struct hparams *h)
 {
     const struct rope_hparams *rope = &h->ropes[0];
-    if (h->architecture->ropes_by_window && h->ropes[1].scaling == ROPE_SCALING_DYNAMIC)
+    const enum rope_scaling of_windows = h->ropes[1].scaling;
+    if (h->architecture->ropes_by_window &&
+        (of_windows == ROPE_SCALING_DYNAMIC || of_windows == ROPE_SCALING_LONGROPE))
         return fail(LCKV_UNSUPPORTED,
-                    CONFIG ": rope scaling of layers with a window is dynamic; expected another");
+                    CONFIG ": rope scaling of layers with a window is %s; expected another",
+                    of_windows == ROPE_SCALING_DYNAMIC ? "dynamic" : "longrope");
     if (rope->scaling != ROPE_SCALING_DYNAMIC || rope->original_context == h->context_length)
         return LCKV_OK;
     return fail(LCKV_UNSUPPORTED,
@@ -242,5 +245,5 @@ lckv_status hparams_rope_from_config(const struct json_value *config, struct hpa
                                               : read_rope(config, &h->ropes[0], remarks);
     if (status == LCKV_OK)
         status = check_original_context(outside, &h->ropes[0]);
-    return status == LCKV_OK ? check_dynamic(h) : status;
+    return status == LCKV_OK ? check_lengths(h) : status;
 }

@@ -78,19 +78,20 @@ static lckv_status set_window_rope(const struct hparams *h, const struct lckv_pl
                                    const char *architecture, struct metadata *metadata)
 {
     char key[HPARAMS_KEY_BYTES];
-    bool ropes[PLAN_MAX_LAYERS], differ = false;
+    bool ropes[PLAN_MAX_LAYERS], differ = false, has_windows = false;
     if (h->ropes[1].scaling != ROPE_SCALING_NONE || h->ropes[1].n_still > 0)
         return fail(LCKV_UNSUPPORTED,
                     "the rotation of layers with a window is scaled, which GGUF has no keys for");
     for (uint32_t i = 0; i < h->n_layers; i++) {
         ropes[i] = h->layers[i].rope == 1;
         differ = differ || ropes[i] != plan->layers[i].windowed;
+        has_windows = has_windows || plan->layers[i].windowed;
     }
     hparams_key(architecture, "rope.freq_base_swa", key);
     lckv_status status = metadata_set_f32(metadata, key, (float)h->ropes[1].theta);
     if (status == LCKV_OK && h->architecture->heads_by_window)
         status = set_window_heads(h, architecture, metadata);
-    return status == LCKV_OK && differ
+    return status == LCKV_OK && (differ || !has_windows)
                ? metadata_set_bools(metadata, "lckv.window_ropes", ropes, h->n_layers)
                : status;
 }

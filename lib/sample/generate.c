@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "engine/evaluate.h"
+#include "engine/items.h"
 #include "sample/sampler.h"
 #include "sample/stops.h"
 #include "text/detokenizer.h"
@@ -129,6 +130,8 @@ static lckv_status step(struct generation *generation, uint64_t max_tokens)
         return status;
     if (generation->report.n_generated == max_tokens)
         end(generation, LCKV_STOP_LENGTH);
+    if (!generation->ended && !session_can_rotate(generation->session, 1))
+        end(generation, LCKV_STOP_FULL);
     if (generation->ended)
         return LCKV_OK;
     status = append(generation, &token, 1, LCKV_PREFILL_AUTO);

@@ -144,7 +144,7 @@ START_TEST(frames_are_not_longer_than_they_may_be)
 }
 END_TEST
 
-/* Values that are not finite would spread to all that attend to them: zero times infinity is NaN. */
+/* What is not finite would spread to all that attend to it: zero times infinity is NaN. */
 START_TEST(values_are_finite)
 {
     static const struct {

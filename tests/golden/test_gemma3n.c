@@ -124,6 +124,49 @@ START_TEST(streams_are_kept_over_iterations)
 }
 END_TEST
 
+/* The logits of the last of many tokens and of one more, if a pass takes up to `max_rows`. */
+static void logits_of_many(const lckv_model *model, uint32_t max_rows, float *logits)
+{
+    enum { N = 240 };
+    lckv_token many[N];
+    for (size_t i = 0; i < N; i++)
+        many[i] = tokens[i % N_TOKENS];
+    lckv_evaluate_options options = {
+        .size = sizeof options, .prefill = LCKV_PREFILL_ITERATED, .forward_passes = 2};
+    lckv_cache *cache = make_cache(
+        model, (lckv_cache_options){.n_tokens = 2 * N, .max_rows = max_rows, .n_threads = 2});
+    lckv_session *session = make_session(cache);
+    lckv_item item = make_item(session, many, N, logits, N_VOCAB);
+    item.want = LCKV_WANT_LAST;
+    ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
+    item = make_item(session, many, 1, logits + N_VOCAB, N_VOCAB);
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+}
+
+/* Rounded rows lie as close as one stream is wide, and leave what lies behind them alone. */
+START_TEST(as_many_rows_as_there_is_room_for_give_the_same)
+{
+    static const lckv_dtype dtypes[] = {LCKV_DTYPE_Q8_0, LCKV_DTYPE_BF16};
+    char path[FOLDER_PATH];
+    for (size_t i = 0; i < COUNT(dtypes); i++) {
+        lckv_convert_options options = {.size = sizeof options,
+                                        .dtype = dtypes[i],
+                                        .plan = "0s_3_2s_3_2s_3",
+                                        .init = LCKV_CONVERT_COPY};
+        ck_assert_ok(
+            lckv_convert(path_of(fixture, ""), folder_join(path, "model.gguf"), &options, NULL));
+        lckv_model *model = open_model(path, (lckv_model_options){.gemm = LCKV_GEMM_OWN});
+        float few[2 * N_VOCAB], many[2 * N_VOCAB];
+        logits_of_many(model, 240, few);
+        logits_of_many(model, 2048, many);
+        ck_assert_mem_eq(few, many, sizeof few);
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
 /* A scale that config.json switches off is one of ones in GGUF files. */
 START_TEST(corrections_may_stay_unscaled)
 {
@@ -347,6 +390,7 @@ static void add_gemma3n(Suite *suite)
     tcase_add_test(tcase, the_last_logits_alone_are_the_same);
     tcase_add_test(tcase, eight_bits_cost_little);
     tcase_add_test(tcase, streams_are_kept_over_iterations);
+    tcase_add_test(tcase, as_many_rows_as_there_is_room_for_give_the_same);
     tcase_add_test(tcase, corrections_may_stay_unscaled);
     tcase_add_loop_test(tcase, weights_must_be_there_and_fit, 0, COUNT(bad_weights));
     tcase_add_test(tcase, matrices_of_streams_are_stacked_in_gguf_files);

@@ -153,6 +153,7 @@ static struct activations fill(const struct kernels *kernels, struct inputs *in,
     struct activations x = {.n_rows = TOKENS,
                             .values = in->values[0],
                             .stride = COLUMNS,
+                            .columns = COLUMNS,
                             .int8 = in->int8,
                             .bf16 = kernels->round_bf16 != NULL ? in->bf16 : NULL};
     for (size_t m = 0; m < TOKENS; m++) {
@@ -169,7 +170,7 @@ static struct activations fill(const struct kernels *kernels, struct inputs *in,
 static double seen(const struct activations *x, enum input_form form, size_t m, size_t c)
 {
     if (form == INPUT_INT8) {
-        struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->stride, x->n_rows, m);
+        struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
         struct int8_block block = int8_block(at, c / 32);
         return (double)block.quants[c % 32] * block.scales[0];
     }
@@ -304,7 +305,7 @@ START_TEST(quantised_activations_are_within_half_a_step)
     {
         struct activations x = fill(kernels, &in, COLUMNS);
         for (size_t m = 0; m < TOKENS; m++) {
-            struct panel_row at = panel_row(x.int8, INT8_BLOCK_BYTES, x.stride, x.n_rows, m);
+            struct panel_row at = panel_row(x.int8, INT8_BLOCK_BYTES, x.columns, x.n_rows, m);
             for (size_t b = 0; b < COLUMNS / 32; b++) {
                 struct int8_block block = int8_block(at, b);
                 const int8_t *quants = block.quants;
