@@ -379,6 +379,12 @@ START_TEST(what_is_kept_can_be_read_and_the_rest_is_gone)
     ck_assert_status(lckv_session_read_kv(session, 2, 0, windows[0].sinks + 1, keys, NULL),
                      LCKV_OUT_OF_WINDOW);
     ck_assert_status(lckv_session_read_kv(session, 2, 0, 150, keys, NULL), LCKV_OUT_OF_WINDOW);
+    item = item_of(session, 150, 160, NULL); /* now the table of tokens gets shorter, too */
+    item.want = LCKV_WANT_NOTHING;
+    ck_assert_ok(run(cache, &item, 1, LCKV_PREFILL_AUTO));
+    check_tokens(session, 0, windows[0].sinks, LCKV_OK);
+    check_tokens(session, 1, windows[0].sinks - 1, LCKV_OK);
+    check_tokens(session, kept + 10, 160, LCKV_OK);
     ck_assert_ok(lckv_session_truncate(session, 0)); /* and all is as in the beginning */
     ck_assert_uint_eq(min_length_of(session), 0);
     item = item_of(session, 0, 20, NULL);

@@ -96,6 +96,22 @@ START_TEST(the_largest_batch_for_a_budget_is_found)
 }
 END_TEST
 
+/* Each session may leave a page begun, so the last pages of all but one are added. */
+START_TEST(a_cache_has_pages_for_its_tokens_and_no_more)
+{
+    lckv_model *model = open_golden("cla2", LCKV_PRECISION_FULL);
+    const uint64_t n_slots = plan_info_of(model).n_slots;
+    for (uint64_t n_tokens = 255; n_tokens <= 257; n_tokens++) {
+        lckv_cache *cache = make_cache(
+            model,
+            (lckv_cache_options){.n_tokens = n_tokens, .page_positions = 16, .max_sessions = 3});
+        ck_assert_uint_eq(stats_of(cache).n_pages, n_slots * ((n_tokens + 15) / 16 + 2));
+        lckv_cache_release(cache);
+    }
+    lckv_model_release(model);
+}
+END_TEST
+
 START_TEST(bad_requests_are_refused)
 {
     lckv_model *model = open_golden(models[0], LCKV_PRECISION_FULL);
@@ -120,6 +136,7 @@ static void add_estimate(Suite *suite)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, estimates_are_what_caches_take, 0, 3);
     tcase_add_loop_test(tcase, the_largest_batch_for_a_budget_is_found, 0, 3);
+    tcase_add_test(tcase, a_cache_has_pages_for_its_tokens_and_no_more);
     tcase_add_test(tcase, bad_requests_are_refused);
     suite_add_tcase(suite, tcase);
 }

@@ -348,6 +348,26 @@ START_TEST(items_may_lie_in_larger_structs)
 }
 END_TEST
 
+/* The model's own way iterates prompts that are longer than the 9 iterations it asks for. */
+START_TEST(short_prompts_are_not_iterated)
+{
+    lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    const lckv_evaluate_options options = {.size = sizeof options, .prefill = LCKV_PREFILL_MODEL};
+    for (size_t n = 8; n <= 10; n++) {
+        lckv_session *session = make_session(cache);
+        lckv_item item = make_item(session, tokens, n, NULL, N_VOCAB);
+        lckv_evaluate_report report = {.size = sizeof report};
+        item.want = LCKV_WANT_NOTHING;
+        ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, &report));
+        ck_assert_uint_eq(report.n_rows, n <= 9 ? n : 9 * n);
+        lckv_session_release(session);
+    }
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 START_TEST(more_iterations_than_the_header_allows_are_refused)
 {
     lckv_model *model = open_golden(UPWARD, LCKV_PRECISION_FULL);
@@ -382,6 +402,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, what_a_callback_writes_to_the_items_changes_nothing, 0, 3);
     tcase_add_test(tcase, sessions_end_at_4_gibi_tokens);
     tcase_add_test(tcase, items_may_lie_in_larger_structs);
+    tcase_add_test(tcase, short_prompts_are_not_iterated);
     tcase_add_test(tcase, more_iterations_than_the_header_allows_are_refused);
     suite_add_tcase(suite, tcase);
 }

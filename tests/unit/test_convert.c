@@ -549,6 +549,32 @@ START_TEST(keys_of_other_architectures_are_not_taken_over)
 }
 END_TEST
 
+/* How prompts are encoded, and who attends to itself, are keys of lckv's own. */
+START_TEST(how_a_model_computes_is_kept)
+{
+    static const struct {
+        const char *path;
+        int sequential, nodiag;
+    } models[] = {{"tests/data/goldens/deep13-sequential", 1, 0},
+                  {"tests/data/goldens/nodiag-w10like", 0, 1},
+                  {"tests/data/goldens/lckv-w2", 0, 0}};
+    for (size_t i = 0; i < COUNT(models); i++) {
+        ck_assert_ok(lckv_convert(models[i].path, first, NULL, NULL));
+        lckv_model *before = open_model(models[i].path, (lckv_model_options){0});
+        lckv_model *after = open_model(first, (lckv_model_options){0});
+        const lckv_model_info a = info_of(before), b = info_of(after);
+        ck_assert_int_eq(a.use_sequential, models[i].sequential);
+        ck_assert_int_eq(a.force_nodiag, models[i].nodiag);
+        ck_assert_int_eq(b.use_sequential, a.use_sequential);
+        ck_assert_int_eq(b.force_nodiag, a.force_nodiag);
+        ck_assert_uint_eq(b.forward_passes, a.forward_passes);
+        ck_assert_uint_eq(b.backward_passes, a.backward_passes);
+        lckv_model_release(before);
+        lckv_model_release(after);
+    }
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("convert");
@@ -558,6 +584,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, a_tokenizer_stays_the_same_from_file_to_file);
     tcase_add_loop_test(tcase, numbers_are_rounded_as_gguf_keeps_them, 0, 2);
     tcase_add_loop_test(tcase, plans_take_the_means_of_their_readers, 0, 2);
+    tcase_add_test(tcase, how_a_model_computes_is_kept);
     tcase_add_test(tcase, rows_that_no_block_holds_stay_f16);
     tcase_add_test(tcase, types_that_are_only_read_are_copied_but_not_averaged);
     tcase_add_loop_test(tcase, means_are_of_each_source_in_its_own_type, 0, 3);

@@ -137,6 +137,7 @@ static const struct {
     {"{\"no_rope_layers\":[1,0]}", LCKV_UNSUPPORTED, "no_rope_layers"},
     {"{\"use_sliding_window\":true}", LCKV_UNSUPPORTED, "use_sliding_window"},
     {"{\"num_local_experts\":8}", LCKV_UNSUPPORTED, "num_local_experts"},
+    {"{\"num_local_experts\":1}", LCKV_UNSUPPORTED, "the model has experts"},
     {"{\"is_causal\":false}", LCKV_UNSUPPORTED, "is_causal is 0; expected 1"},
     {"{\"num_kv_shared_layers\":8}", LCKV_BAD_PLAN, "num_kv_shared_layers"},
     {"{\"kv_source_layers\":[8,0,0,0,0,0,0,0]}", LCKV_BAD_PLAN, "kv_source_layers"},
