@@ -63,6 +63,8 @@ START_TEST(plans_and_models_need_somewhere_to_write)
         lckv_model_metadata(model, "general.name", NULL, 1, &length),
         lckv_model_metadata(model, "general.name", text, sizeof text, NULL),
         lckv_model_fingerprint(model, NULL),
+        lckv_dtype_from_name("f32", NULL),
+        lckv_dtype_from_name(NULL, &(lckv_dtype){0}),
     };
     CHECK_REFUSED(statuses);
     ck_assert_uint_eq(length, 77);
