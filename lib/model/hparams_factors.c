@@ -11,6 +11,7 @@
 #include "model/roles.h"
 
 #include <math.h>
+#include <string.h>
 
 #define CONFIG "config.json"
 
@@ -65,25 +66,45 @@ static lckv_status read_attention(const struct json_value *object, struct hparam
     return status;
 }
 
+/* Reads a list from the newer object, or from the older one, and both must agree. */
+static lckv_status read_both(struct checkpoint *checkpoint, const struct json_value *parameters,
+                             const struct json_value *scaling, const char *name, uint32_t n,
+                             const float **factors)
+{
+    const float *older = NULL;
+    lckv_status status =
+        read_list(checkpoint, parameters != NULL ? parameters : scaling, name, n, factors);
+    if (status != LCKV_OK || parameters == NULL || scaling == NULL)
+        return status;
+    status = read_list(checkpoint, scaling, name, n, &older);
+    if (status == LCKV_OK && memcmp(older, *factors, n * sizeof *older) != 0)
+        status = fail(LCKV_UNSUPPORTED,
+                      CONFIG ": %s differs between rope_parameters and rope_scaling; expected the "
+                             "same or one",
+                      name);
+    return status;
+}
+
 lckv_status hparams_factors_from_config(struct checkpoint *checkpoint,
                                         const struct json_value *config, struct hparams *h)
 {
     struct rope_hparams *rope = &h->ropes[0];
-    const struct json_value *object = NULL;
+    const struct json_value *parameters = NULL, *scaling = NULL;
     const uint32_t n = rope->n_rotated / 2;
     if (rope->scaling != ROPE_SCALING_LONGROPE)
         return LCKV_OK;
-    lckv_status status = json_get_object(config, CONFIG, "rope_parameters", &object);
-    if (status == LCKV_OK && object == NULL)
-        status = json_get_object(config, CONFIG, "rope_scaling", &object);
+    lckv_status status = json_get_object(config, CONFIG, "rope_parameters", &parameters);
     if (status == LCKV_OK)
-        status = read_list(checkpoint, object, "short_factor", n, &rope->factors);
+        status = json_get_object(config, CONFIG, "rope_scaling", &scaling);
     if (status == LCKV_OK)
-        status = read_list(checkpoint, object, "long_factor", n, &rope->long_factors);
+        status = read_both(checkpoint, parameters, scaling, "short_factor", n, &rope->factors);
+    if (status == LCKV_OK)
+        status = read_both(checkpoint, parameters, scaling, "long_factor", n, &rope->long_factors);
     if (status == LCKV_OK && !(rope->original_context > 1 && rope->original_context <= UINT32_MAX))
         status = fail(LCKV_BAD_FORMAT,
                       CONFIG ": original_max_position_embeddings is %g; expected more than 1",
                       rope->original_context);
+    const struct json_value *object = parameters != NULL ? parameters : scaling;
     return status == LCKV_OK ? read_attention(object, h) : status;
 }
 

@@ -11,16 +11,18 @@
 #define CONFIG "config.json"
 #define SCALING CONFIG ": rope scaling"
 
+/* Whether two descriptions say the same, but for longrope's divisors, which are read later. */
 static bool same_rope(const struct rope_hparams *a, const struct rope_hparams *b)
 {
-    bool llama3 = a->scaling == ROPE_SCALING_LLAMA3, yarn = a->scaling == ROPE_SCALING_YARN;
+    const bool llama3 = a->scaling == ROPE_SCALING_LLAMA3, yarn = a->scaling == ROPE_SCALING_YARN;
+    const bool none = a->scaling == ROPE_SCALING_NONE;
+    const bool by_context = !none && a->scaling != ROPE_SCALING_LINEAR;
     return a->theta == b->theta && a->scaling == b->scaling && a->n_still == b->n_still &&
-           (a->scaling == ROPE_SCALING_NONE || a->factor == b->factor) &&
+           (none || a->factor == b->factor) &&
+           (!by_context || a->original_context == b->original_context) &&
            (!llama3 || (a->low_freq_factor == b->low_freq_factor &&
-                        a->high_freq_factor == b->high_freq_factor &&
-                        a->original_context == b->original_context)) &&
+                        a->high_freq_factor == b->high_freq_factor)) &&
            (!yarn || (a->beta_fast == b->beta_fast && a->beta_slow == b->beta_slow &&
-                      a->original_context == b->original_context &&
                       a->attention_factor == b->attention_factor));
 }
 

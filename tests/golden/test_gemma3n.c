@@ -167,6 +167,41 @@ START_TEST(as_many_rows_as_there_is_room_for_give_the_same)
 }
 END_TEST
 
+/* That so many layers share is taken for granted only where no member says which. */
+START_TEST(listed_sources_count_before_what_is_usual)
+{
+    static const char from[] = "\"num_kv_shared_layers\": 2,";
+    ck_assert_ok(open_changed(fixture, from, "\"kv_source_layers\": [0, 1, 2, 3, 2, 3],"));
+    ck_assert_int_eq(open_changed(fixture, from, ""), LCKV_BAD_PLAN);
+    ck_assert_error_has("num_kv_shared_layers (by default) is 15");
+}
+END_TEST
+
+/* GGUF files of models without windows say so, and open. */
+START_TEST(models_without_windows_can_be_converted)
+{
+    static const char from[] = "\"sliding_attention\",\n    \"sliding_attention\",\n    "
+                               "\"sliding_attention\",\n    \"full_attention\",\n    "
+                               "\"sliding_attention\",\n    \"full_attention\"";
+    static const char to[] =
+        "\"full_attention\", \"full_attention\", \"full_attention\", \"full_attention\", "
+        "\"full_attention\", \"full_attention\"";
+    char source[FOLDER_PATH], path[FOLDER_PATH];
+    ck_assert_ok(open_changed(fixture, from, to));
+    ck_assert_ok(lckv_convert(folder_join(source, ""), folder_join(path, "full.gguf"), NULL, NULL));
+    lckv_model *models[] = {open_full(source), open_full(path)};
+    float *logits[2];
+    for (int i = 0; i < 2; i++)
+        logits[i] = logits_of(models[i], tokens, N_TOKENS, N_TOKENS);
+    for (size_t k = 0; k < N_LOGITS; k++)
+        ck_assert_float_eq_tol(logits[1][k], logits[0][k], 1e-4f);
+    for (int i = 0; i < 2; i++) {
+        free(logits[i]);
+        lckv_model_release(models[i]);
+    }
+}
+END_TEST
+
 /* A scale that config.json switches off is one of ones in GGUF files. */
 START_TEST(corrections_may_stay_unscaled)
 {
@@ -391,6 +426,8 @@ static void add_gemma3n(Suite *suite)
     tcase_add_test(tcase, eight_bits_cost_little);
     tcase_add_test(tcase, streams_are_kept_over_iterations);
     tcase_add_test(tcase, as_many_rows_as_there_is_room_for_give_the_same);
+    tcase_add_test(tcase, listed_sources_count_before_what_is_usual);
+    tcase_add_test(tcase, models_without_windows_can_be_converted);
     tcase_add_test(tcase, corrections_may_stay_unscaled);
     tcase_add_loop_test(tcase, weights_must_be_there_and_fit, 0, COUNT(bad_weights));
     tcase_add_test(tcase, matrices_of_streams_are_stacked_in_gguf_files);

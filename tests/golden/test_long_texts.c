@@ -206,6 +206,66 @@ START_TEST(dynamic_scaling_that_makes_no_sense_is_refused)
 }
 END_TEST
 
+#define OLDER(lists)                                                     \
+    "\"rope_scaling\": {\"type\": \"longrope\", \"rope_theta\": 10000, " \
+    "\"original_max_position_embeddings\": 64, " lists "},\n  \"rope_parameters\""
+#define LONG_LIST "\"long_factor\": [1.5, 2, 3, 4, 6, 8, 12, 16]"
+#define SHORT_LIST "\"short_factor\": [1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5]"
+
+/* What stands in rope_parameters and in the older rope_scaling must agree. */
+START_TEST(two_descriptions_of_longrope_must_agree)
+{
+    const int i = fixture_of("llama-longrope");
+    static const char from[] = "\"rope_parameters\"";
+    ck_assert_ok(open_changed(i, from, OLDER(LONG_LIST ", " SHORT_LIST)));
+    ck_assert_int_eq(
+        open_changed(i, from, OLDER(LONG_LIST ", \"short_factor\": [1, 1, 1, 1, 1, 1, 1, 1]")),
+        LCKV_UNSUPPORTED);
+    ck_assert_error_has("short_factor differs between rope_parameters and rope_scaling");
+    ck_assert_int_eq(
+        open_changed(i, from, OLDER("\"long_factor\": [2, 2, 2, 2, 2, 2, 2, 2], " SHORT_LIST)),
+        LCKV_UNSUPPORTED);
+    ck_assert_error_has("long_factor differs");
+}
+END_TEST
+
+/* Only the rotation of layers without a window may depend on the length of the text. */
+START_TEST(windowed_layers_have_no_longrope)
+{
+    ck_assert_int_eq(open_changed(fixture_of("gemma3"),
+                                  "\"rope_theta\": 10000.0,\n      "
+                                  "\"rope_type\": \"default\"",
+                                  "\"rope_theta\": 10000.0, \"rope_type\": \"longrope\", "
+                                  "\"original_max_position_embeddings\": 64, " LONG_LIST
+                                  ", " SHORT_LIST),
+                     LCKV_UNSUPPORTED);
+    ck_assert_error_has("rope scaling of layers with a window is longrope");
+}
+END_TEST
+
+/* A text that becomes as long as the rotation allows is no failure. */
+START_TEST(generation_ends_where_the_rotation_does)
+{
+    lckv_model *model = open_for(path_of(fixture_of("llama-longrope"), ""), 0);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){.n_tokens = 256, .n_threads = 1});
+    lckv_session *session = make_session(cache);
+    lckv_sampler *sampler = NULL;
+    lckv_token prompt[60];
+    for (size_t i = 0; i < COUNT(prompt); i++)
+        prompt[i] = (lckv_token)(i % 90 + 3);
+    lckv_generate_options options = {.size = sizeof options, .max_tokens = 20, .ignore_end = 1};
+    lckv_generate_report report = {.size = sizeof report};
+    ck_assert_ok(lckv_sampler_create(NULL, &sampler));
+    ck_assert_ok(lckv_generate(session, sampler, prompt, COUNT(prompt), &options, &report));
+    ck_assert_int_eq(report.reason, LCKV_STOP_FULL);
+    ck_assert_uint_eq(report.n_generated, 64 - COUNT(prompt) + 1);
+    lckv_sampler_release(sampler);
+    lckv_session_release(session);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_long_texts(Suite *suite)
 {
     TCase *tcase = tcase_create("long texts");
@@ -217,6 +277,9 @@ static void add_long_texts(Suite *suite)
     tcase_add_test(tcase, short_texts_are_not_scaled);
     tcase_add_test(tcase, other_rotations_do_not_change);
     tcase_add_loop_test(tcase, dynamic_scaling_that_makes_no_sense_is_refused, 0, COUNT(refused));
+    tcase_add_test(tcase, two_descriptions_of_longrope_must_agree);
+    tcase_add_test(tcase, windowed_layers_have_no_longrope);
+    tcase_add_test(tcase, generation_ends_where_the_rotation_does);
     suite_add_tcase(suite, tcase);
 }
 
