@@ -131,9 +131,11 @@ static void add_layer_inputs(struct sum *sum)
     if (model->hparams.layer_input_size == 0)
         return;
     add_linear(sum, &model->input_mix, model->hparams.layer_input_size, 0);
-    for (uint32_t i = 0; i < FINGERPRINT_ROWS; i++)
-        add(sum, input_table_at(table, sampled_row(model->hparams.n_input_tokens, i)),
-            table->row_bytes);
+    for (uint32_t i = 0; i < FINGERPRINT_ROWS; i++) {
+        const uint32_t token = sampled_row(model->hparams.n_input_tokens, i);
+        input_table_row(table, (lckv_token)token, sum->row);
+        add(sum, sum->row, table->n_columns * sizeof *sum->row);
+    }
 }
 
 /* What the side streams begin and end with. */
@@ -252,7 +254,7 @@ static lckv_status compute(const struct lckv_model *model, uint64_t *fingerprint
     const struct hparams *h = &model->hparams;
     const uint32_t query = h->n_heads * h->widest.head_dim, mlp = h->widest.intermediate_size;
     const uint32_t columns[] = {h->hidden_size, query, mlp, h->layer_input_size, h->laurel_rank};
-    size_t most = 0;
+    size_t most = model->input_table.n_columns;
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         most = columns[i] > most ? columns[i] : most;
     struct sum sum = {.model = model};

@@ -45,18 +45,9 @@ uint64_t input_table_bytes(const struct input_table *table)
     return table->tensor != NULL ? table->tensor->n_bytes : 0;
 }
 
-uint32_t input_table_place(const struct input_table *table, uint32_t token)
-{
-    return token < table->n_tokens ? token : 0;
-}
-
-const uint8_t *input_table_at(const struct input_table *table, uint32_t token)
-{
-    return table->rows + input_table_place(table, token) * table->row_bytes;
-}
-
 void input_table_row(const struct input_table *table, lckv_token token, float *values)
 {
-    scales_dequantize(table->tensor, input_table_place(table, (uint32_t)token),
-                      input_table_at(table, (uint32_t)token), table->n_columns, values);
+    const uint32_t row = (uint32_t)token < table->n_tokens ? (uint32_t)token : 0;
+    scales_dequantize(table->tensor, row, table->rows + row * table->row_bytes, table->n_columns,
+                      values);
 }

@@ -31,10 +31,6 @@ void input_table_close(struct input_table *table, const lckv_allocator *allocato
 /* The bytes of the whole table; 0 if there is none. */
 CHECKED uint64_t input_table_bytes(const struct input_table *table);
 
-/* The row of the table that a token has, and its bytes there. */
-CHECKED uint32_t input_table_place(const struct input_table *table, uint32_t token);
-const uint8_t *input_table_at(const struct input_table *table, uint32_t token);
-
 /* Writes the row of a token as floats, [n_columns]. */
 void input_table_row(const struct input_table *table, lckv_token token, float *values);
 
