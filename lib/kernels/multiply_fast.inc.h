@@ -259,7 +259,8 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                 }
             }
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
-                struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
+                struct panel_row at =
+                    panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
                 float *to = out + m * stride;
                 if (is_ready)
                     FOR_TILES(at.row, at.height,

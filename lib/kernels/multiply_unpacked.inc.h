@@ -90,7 +90,8 @@ INLINE void unpacked_multiply(lckv_dtype form, const struct matrix *matrix,
             last = n_blocks - b < depth ? n_blocks : b + depth;
             unpacking->unpack(strip, b, last, &ready);
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
-                struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
+                struct panel_row at =
+                    panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
                 float *to = out + m * stride;
                 FOR_TILES(at.row, at.height,
                           fast_tile(form, strip, &ready, b, last, at, rows, to, stride));

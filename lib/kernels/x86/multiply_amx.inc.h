@@ -171,7 +171,8 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
                           stretch.scales + i * sub_blocks * LANES, stretch.minimums + i * LANES);
             const uint8_t *next = strip + last * block_bytes(dtype);
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
-                struct panel_row at = panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
+                struct panel_row at =
+                    panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
                 float *to = out + m * stride;
                 if (at.height == PANEL_ROWS)
                     amx_panel(dtype, &stretch, b, last, at, m == 0 ? next : NULL, to, stride);

@@ -52,7 +52,8 @@ static void bf16_part(const struct matrix *matrix, const struct activations *x, 
         for (size_t p = 0, last; p < n_pairs; p = last) {
             last = n_pairs - p < at_once ? n_pairs : p + at_once;
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
-                struct panel_row at = panel_row(x->bf16, BF16_BLOCK_BYTES, x->columns, x->n_rows, m);
+                struct panel_row at =
+                    panel_row(x->bf16, BF16_BLOCK_BYTES, x->columns, x->n_rows, m);
                 FOR_TILES(at.row, at.height,
                           bf16_tile(strip, p, last, at, rows, out + m * stride, stride));
             }
