@@ -70,11 +70,11 @@ struct architecture {
      * have those of token 0. 0: all tokens have some.
      */
     uint32_t input_vocabulary;
-    bool altup;             /* streams beside the residual stream, and Laurel beside attention */
-    uint32_t sparse_layers; /* the gates of so many layers are sparse, if a file does not tell */
+    bool altup;                /* streams beside the residual stream, and Laurel beside attention */
+    uint32_t sparse_layers;    /* the gates of so many layers are sparse, if a file does not tell */
     uint32_t own_kv_layers;    /* so many layers share no keys and values, if GGUF does not tell */
     uint32_t shared_kv_layers; /* so many share them, if config.json does not tell */
-    float default_softcap;  /* if a file does not have that key; 0: none */
+    float default_softcap;     /* if a file does not have that key; 0: none */
 };
 
 /* The residual streams of AltUp: that which layers compute, and side streams, which it mixes. */
