@@ -51,8 +51,9 @@ static lckv_status check_want(const struct hparams *h, const struct scheduled *i
 }
 
 /*
- * Behind the positions that heads are rotated for the model would compute something else. If
- * tokens attend only to so many before them, where they stand does not matter.
+ * A text that is longer than the limit would need another rotation than that of the keys in the
+ * cache. With a context window that is no longer, tokens attend only to others that are near
+ * enough, so the text may be of any length.
  */
 bool session_can_rotate(const struct lckv_session *session, size_t n_tokens)
 {

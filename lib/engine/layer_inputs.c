@@ -5,6 +5,7 @@
 
 #include "engine/altup.h"
 #include "engine/linear.h"
+#include "kernels/vectors.h"
 
 #include <math.h>
 
@@ -19,8 +20,7 @@ static void make_inputs(const struct lckv_model *model, lckv_token token, float 
     const float before = 1.0f / sqrtf((float)h->hidden_size), of_row = sqrtf((float)size);
     const float after = 1.0f / sqrtf(2.0f);
     input_table_row(&model->input_table, token, row);
-    for (size_t k = 0; k < n; k++)
-        inputs[k] *= before;
+    vector_scale(inputs, before, n);
     for (size_t k = 0; k < n; k += size)
         model->kernels->rms_norm(inputs + k, model->input_mix.norm, h->rms_norm_eps, size,
                                  inputs + k);
@@ -56,10 +56,8 @@ static void scale_hidden(struct task *task, float scale)
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows)) {
-        for (size_t m = rows.begin; m < rows.end; m++) {
-            for (size_t k = 0; k < n; k++)
-                hidden->values[m * hidden->stride + k] *= scale;
-        }
+        for (size_t m = rows.begin; m < rows.end; m++)
+            vector_scale(hidden->values + m * hidden->stride, scale, n);
     }
     step_end(&step);
 }

@@ -114,8 +114,8 @@ void add_back(struct task *task, struct source source, const struct linear *weig
     step_end(&step.step);
     if (weights->norm != NULL)
         add_normed(task, weights->norm);
-    if (weights->beside != NULL)
-        laurel(task, weights->beside);
+    if (weights->laurel != NULL)
+        laurel(task, weights->laurel);
 }
 
 /* The scale and the soft cap that a recipe may have for logits. */

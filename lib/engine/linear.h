@@ -33,7 +33,7 @@ void linear_gate(struct task *task, struct source source, const struct product *
 
 /*
  * hidden += linear(source): adds a result of the layer to the residual stream, after the norm and
- * the scale that the recipe may have for it, and with what it may have beside it.
+ * the scale that the recipe may have for it; then Laurel's result, if there is one.
  */
 void add_back(struct task *task, struct source source, const struct linear *weights);
 

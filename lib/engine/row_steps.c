@@ -3,14 +3,16 @@
  */
 #include "engine/row_steps.h"
 
+#include "kernels/vectors.h"
+
 #include <string.h>
 
 /* The scale that a recipe may have for embeddings. */
 static void scale_embedding(const struct lckv_model *model, float *hidden)
 {
     const float scale = model->hparams.scales[SCALE_EMBEDDING];
-    for (size_t i = 0; scale != 1 && i < model->hparams.hidden_size; i++)
-        hidden[i] *= scale;
+    if (scale != 1)
+        vector_scale(hidden, scale, model->hparams.hidden_size);
 }
 
 void embed(struct task *task)

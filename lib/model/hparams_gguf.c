@@ -288,7 +288,7 @@ static lckv_status read_rope(const struct checkpoint *checkpoint, struct hparams
     status = read_dynamic(checkpoint, rope);
     if (status != LCKV_OK || !h->architecture->ropes_by_window)
         return status;
-    theta = 10000;
+    theta = HPARAMS_THETA;
     hparams_key(h->architecture_name, "rope.freq_base_swa", key);
     status = metadata_get_f32(&checkpoint->metadata, key, &theta, NULL);
     h->ropes[1].theta = (double)theta;

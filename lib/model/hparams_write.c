@@ -71,8 +71,9 @@ static lckv_status set_window_heads(const struct hparams *h, const char *archite
 }
 
 /*
- * Layers with a window rotate in another way. Those that lost their window to another plan, or got
- * one, rotate as before, which a key of lckv's own tells then.
+ * Layers with a window rotate in another way. A key of lckv's own tells which do if it is not the
+ * plan's windows that tell: in a plan without any, and where layers have lost their window to
+ * another plan, or got one, and rotate as before.
  */
 static lckv_status set_window_rope(const struct hparams *h, const struct lckv_plan *plan,
                                    const char *architecture, struct metadata *metadata)

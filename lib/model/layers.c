@@ -33,7 +33,7 @@ static lckv_status make_layers(struct lckv_model *model)
         model->layers[i] = (struct model_layer){
             .plan = &model->plan->layers[i], .shape = shape, .rope = &model->ropes[shape->rope]};
         if (model->hparams.architecture->altup)
-            model->layers[i].o.beside = &model->layers[i].laurel;
+            model->layers[i].o.laurel = &model->layers[i].laurel;
     }
     return status;
 }

@@ -24,8 +24,8 @@ struct linear {
      * add to the hidden state, [hidden_size]. NULL where there is none.
      */
     const float *norm;
-    /* Of o: what is added to the hidden state beside it. NULL where there is nothing. */
-    const struct laurel *beside;
+    /* Of o, where the model has side streams: its result is added together with Laurel's. */
+    const struct laurel *laurel;
 };
 
 /* How AltUp mixes the residual streams around a layer; docs/semantics.md, section 2. */

@@ -29,55 +29,60 @@ static lckv_status read_strip(struct tokenizer *tokenizer, const struct json_val
     return status == LCKV_OK ? add_step(tokenizer, &step, no_pattern) : status;
 }
 
+/* Reads the text that a step puts into the place of something, or in front. */
+static lckv_status read_content(struct tokenizer *tokenizer, const struct json_value *object,
+                                const char *what, const char *member, struct text *content)
+{
+    bool found = false;
+    lckv_status status = json_get_text(object, what, member, content, &found);
+    if (status == LCKV_OK && !found)
+        return fail(LCKV_BAD_FORMAT, "%s: %s is missing, expected a string", what, member);
+    return status == LCKV_OK
+               ? arena_copy(&tokenizer->arena, content->bytes, content->length, &content->bytes)
+               : status;
+}
+
 static lckv_status read_replace(struct tokenizer *tokenizer, const struct json_value *replace)
 {
+    static const char what[] = NORMALIZER ": Replace";
     struct normalizer_step step = {.kind = NORMALIZER_REPLACE};
-    struct text pattern, content = {"", 0};
-    bool found = false;
-    lckv_status status =
-        tokenizer_check_members(replace, NORMALIZER ": Replace", "type pattern content");
+    struct text pattern = {"", 0};
+    lckv_status status = tokenizer_check_members(replace, what, "type pattern content");
     if (status == LCKV_OK)
-        status = tokenizer_read_pattern(tokenizer, replace, NORMALIZER ": Replace", &pattern);
+        status = tokenizer_read_pattern(tokenizer, replace, what, &pattern);
     if (status == LCKV_OK)
-        status = json_get_text(replace, NORMALIZER, "content", &content, &found);
-    if (status == LCKV_OK && !found)
-        return fail(LCKV_BAD_FORMAT, NORMALIZER ": Replace: content is missing, expected a string");
-    if (status == LCKV_OK)
-        status = arena_copy(&tokenizer->arena, content.bytes, content.length, &step.content.bytes);
-    step.content.length = content.length;
+        status = read_content(tokenizer, replace, what, "content", &step.content);
     return status == LCKV_OK ? add_step(tokenizer, &step, pattern) : status;
 }
 
 static lckv_status read_prepend(struct tokenizer *tokenizer, const struct json_value *prepend)
 {
+    static const char what[] = NORMALIZER ": Prepend";
     struct normalizer_step step = {.kind = NORMALIZER_PREPEND};
-    struct text content = {"", 0};
-    bool found = false;
-    lckv_status status = tokenizer_check_members(prepend, NORMALIZER ": Prepend", "type prepend");
+    lckv_status status = tokenizer_check_members(prepend, what, "type prepend");
     if (status == LCKV_OK)
-        status = json_get_text(prepend, NORMALIZER ": Prepend", "prepend", &content, &found);
-    if (status == LCKV_OK && !found)
-        return fail(LCKV_BAD_FORMAT, NORMALIZER ": Prepend: prepend is missing, expected a string");
-    if (status == LCKV_OK)
-        status = arena_copy(&tokenizer->arena, content.bytes, content.length, &step.content.bytes);
-    step.content.length = content.length;
+        status = read_content(tokenizer, prepend, what, "prepend", &step.content);
     return status == LCKV_OK ? add_step(tokenizer, &step, no_pattern) : status;
 }
 
-static lckv_status read_rules(struct tokenizer *tokenizer, const struct json_value *object)
+lckv_status tokenizer_read_rules(struct tokenizer *tokenizer, const struct json_value *object,
+                                 const char *what, struct charsmap *rules)
 {
-    struct normalizer_step step = {.kind = NORMALIZER_PRECOMPILED};
     struct text encoded = {"", 0};
-    lckv_status status =
-        tokenizer_check_members(object, NORMALIZER ": Precompiled", "type precompiled_charsmap");
+    lckv_status status = tokenizer_check_members(object, what, "type precompiled_charsmap");
     if (status == LCKV_OK)
-        status = json_get_text(object, NORMALIZER, "precompiled_charsmap", &encoded, NULL);
+        status = json_get_text(object, what, "precompiled_charsmap", &encoded, NULL);
     if (status != LCKV_OK)
         return status;
-    status = charsmap_init_base64(&step.rules, encoded, &tokenizer->arena);
-    if (status != LCKV_OK)
-        return fail_in(status, NORMALIZER ": precompiled_charsmap");
-    return add_step(tokenizer, &step, no_pattern);
+    status = charsmap_init_base64(rules, encoded, &tokenizer->arena);
+    return status == LCKV_OK ? status : fail_in(status, "%s: precompiled_charsmap", what);
+}
+
+static lckv_status read_precompiled(struct tokenizer *tokenizer, const struct json_value *object)
+{
+    struct normalizer_step step = {.kind = NORMALIZER_PRECOMPILED};
+    lckv_status status = tokenizer_read_rules(tokenizer, object, NORMALIZER, &step.rules);
+    return status == LCKV_OK ? add_step(tokenizer, &step, no_pattern) : status;
 }
 
 /* Kinds without members. */
@@ -107,7 +112,7 @@ static lckv_status read_step(struct tokenizer *tokenizer, const struct json_valu
     if (text_equals(type, "Prepend"))
         return read_prepend(tokenizer, object);
     if (text_equals(type, "Precompiled"))
-        return read_rules(tokenizer, object);
+        return read_precompiled(tokenizer, object);
     if (text_equals(type, "Sequence")) {
         status = tokenizer_check_members(object, NORMALIZER, "type normalizers");
         return status == LCKV_OK ? tokenizer_read_sequence(tokenizer, object, NORMALIZER,

@@ -136,6 +136,11 @@ CHECKED lckv_status tokenizer_add_nfc(struct tokenizer *tokenizer);
 /* The parts of tokenizer.json that come before and behind the model, each an object or NULL. */
 CHECKED lckv_status tokenizer_read_normalizer(struct tokenizer *tokenizer,
                                               const struct json_value *normalizer);
+
+/* Reads SentencePiece's rules from a normaliser of the kind Precompiled. */
+CHECKED lckv_status tokenizer_read_rules(struct tokenizer *tokenizer,
+                                         const struct json_value *object, const char *what,
+                                         struct charsmap *rules);
 CHECKED lckv_status tokenizer_read_pretokenizer(struct tokenizer *tokenizer,
                                                 const struct json_value *pretokenizer);
 CHECKED lckv_status tokenizer_read_postprocessor(struct tokenizer *tokenizer,

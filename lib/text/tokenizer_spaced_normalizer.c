@@ -26,18 +26,6 @@ static lckv_status enter(struct spaced_steps *steps, enum spaced_stage stage)
     return LCKV_OK;
 }
 
-static lckv_status read_rules(struct tokenizer *tokenizer, const struct json_value *step)
-{
-    struct text encoded = {"", 0};
-    lckv_status status = tokenizer_check_members(step, NORMALIZER, "type precompiled_charsmap");
-    if (status == LCKV_OK)
-        status = json_get_text(step, NORMALIZER, "precompiled_charsmap", &encoded, NULL);
-    if (status != LCKV_OK)
-        return status;
-    status = charsmap_init_base64(&tokenizer->spacing.charsmap, encoded, &tokenizer->arena);
-    return status == LCKV_OK ? status : fail_in(status, NORMALIZER ": precompiled_charsmap");
-}
-
 static lckv_status read_strip(struct spaced_steps *steps, const struct json_value *step)
 {
     bool left = true, right = true;
@@ -101,7 +89,9 @@ lckv_status spaced_read_usual(struct spaced_steps *steps, const struct json_valu
         return read_prepend(steps, step);
     if (text_equals(type, "Precompiled")) {
         status = enter(steps, STAGE_RULES);
-        return status == LCKV_OK ? read_rules(steps->tokenizer, step) : status;
+        return status == LCKV_OK ? tokenizer_read_rules(steps->tokenizer, step, NORMALIZER,
+                                                        &steps->tokenizer->spacing.charsmap)
+                                 : status;
     }
     if (!text_equals(type, "Strip"))
         return fail_unusual();
