@@ -84,7 +84,7 @@ static lckv_status own_tail(struct lckv_session *session, uint32_t s)
     struct slot_pages *slot = &session->slots[s];
     size_t tail;
     uint32_t copy;
-    if (!slot->copies_tail || !tail_of(session, s, &tail))
+    if (!slot->copies_tail || slot->original != PAGE_NONE || !tail_of(session, s, &tail))
         return LCKV_OK;
     lckv_status status = cache_take(cache, slot->ids[tail], &copy);
     if (status != LCKV_OK)

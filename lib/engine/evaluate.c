@@ -54,6 +54,17 @@ struct demand {
     size_t failed; /* the first item for which more are needed than are available, or n_items */
 };
 
+/* The most tokens of the item whose layers are computed at one time. */
+static uint64_t most_in_flight(const struct schedule *schedule, const struct scheduled *item,
+                               uint64_t chunk)
+{
+    if (item->encoding == ENCODE_ITERATED)
+        return item->item.n_tokens;
+    const bool single =
+        item->encoding == ENCODE_EXACT && stages_count(schedule->cache->model->plan) == 1;
+    return single ? 1 : chunk;
+}
+
 /* What the items demand when no pass takes more than `chunk` tokens of one. */
 static struct demand count_pages(const struct schedule *schedule, uint64_t chunk)
 {
@@ -65,9 +76,7 @@ static struct demand count_pages(const struct schedule *schedule, uint64_t chunk
     for (; demand.failed < schedule->n_items; demand.failed++) {
         const struct scheduled *item = &schedule->items[demand.failed];
         const struct lckv_session *session = item->item.session;
-        uint64_t most = item->encoding == ENCODE_EXACT      ? 1
-                        : item->encoding == ENCODE_ITERATED ? item->item.n_tokens
-                                                            : chunk;
+        const uint64_t most = most_in_flight(schedule, item, chunk);
         demand.pages += session_pages_needed(session, item->item.n_tokens, most) + item->n_copies;
         tables += session_table_growth(session, item->item.n_tokens);
         demand.available = cache_available(cache, tables);

@@ -18,16 +18,21 @@
 
 /* ---- One layer ---- */
 
-/*
- * Computes layer i for the batch; `hidden` is the residual stream h. `last_slot`: the layer writes
- * the last slot, and only the rows of which something is wanted go on after that.
- */
-static void compute_layer(struct task *task, uint32_t i, bool last_slot)
+/* What a pass computes of a layer. */
+enum layer_part {
+    LAYER_WHOLE,
+    LAYER_LAST_SLOT, /* it writes the last slot: only rows that are wanted go on after step 2 */
+    LAYER_KV,        /* step 2 alone, as the end of a cyclic stage */
+    LAYER_REST       /* the other steps, in the stage behind that */
+};
+
+/* Computes layer i for the batch; `hidden` is the residual stream h. */
+static void compute_layer(struct task *task, uint32_t i, enum layer_part part)
 {
     struct pass *pass = task->pass;
     const struct workspace *w = pass->workspace;
     const struct model_layer *layer = layer_weights(task, i);
-    const bool computes_kv = layer->plan->slot >= 0;
+    const bool qkv_at_once = layer->plan->slot >= 0 && part == LAYER_WHOLE;
 
     /* 1. Query: x = rmsnorm(h), q = W_q x. Step 3 begins with the rotation of q.
      * 2. Keys and values, if the layer computes them: k = W_k x, v = W_v x. They go to the layer's
@@ -35,20 +40,20 @@ static void compute_layer(struct task *task, uint32_t i, bool last_slot)
     const struct source x = {.buffer = &w->hidden, .norm = layer->attention_norm};
     const struct product q = {&layer->q, &w->q};
     const struct product qkv[] = {q, {&layer->k, &w->k}, {&layer->v, &w->v}};
-    if (last_slot) {
+    if (part == LAYER_LAST_SLOT || part == LAYER_KV) {
         linear(task, x, &qkv[1], 2);
         attention_store(task, layer);
+        if (part == LAYER_KV)
+            return;
         keep_wanted_rows(task);
         if (task->batch->n_rows == 0)
             return;
-        linear(task, x, &q, 1);
-    } else {
-        linear(task, x, qkv, computes_kv ? 3 : 1);
     }
+    linear(task, x, qkv, qkv_at_once ? 3 : 1);
 
     /* 3. Attention: a is the attention of q over the slot of the layer's source, at positions <= t,
      * or < t if the layer is upward. */
-    attention(task, layer, computes_kv && !last_slot, &layer->o.matrix);
+    attention(task, layer, qkv_at_once, &layer->o.matrix);
 
     /* 4. Output and MLP: h += W_o a, then h += W_down (silu(W_gate y) * W_up y) with
      * y = rmsnorm(h). */
@@ -58,50 +63,30 @@ static void compute_layer(struct task *task, uint32_t i, bool last_slot)
     finish_layer(task, layer, i);
 }
 
-/*
- * Computes the layer, unless the call has been cancelled. Then each worker leaves when it sees
- * that.
- */
-static void next_layer(struct task *task, uint32_t i, bool last_slot)
+/* ---- The layers of a stage ---- */
+
+static enum layer_part part_of(const struct pass *pass, uint32_t i)
 {
-    if (atomic_load_explicit(&task->pass->cache->cancelled, memory_order_relaxed) != 0)
-        task->left = true;
-    if (!task->left)
-        compute_layer(task, i, last_slot);
+    const struct stage *stage = &pass->stage;
+    if (stage->resumes && i == stage->first)
+        return LAYER_REST;
+    if (stage->cyclic && i + 1 == stage->end)
+        return LAYER_KV;
+    if (stage->ends && i == pass->model->plan->last_kv_layer && pass->wanted.n_rows < pass->n_rows)
+        return LAYER_LAST_SLOT;
+    return LAYER_WHOLE;
 }
 
-/* ---- All layers ---- */
-
-/* Computes every layer once, from the bottom up. */
-static void plain_layers(struct task *task)
+/* Each worker leaves when it sees that the call has been cancelled. */
+static void layers(struct task *task)
 {
-    const struct lckv_plan *plan = task->pass->model->plan;
-    const bool all_wanted = task->pass->wanted.n_rows == task->pass->all.n_rows;
-    for (uint32_t i = 0; task->batch->n_rows > 0 && i < plan->n_layers; i++)
-        next_layer(task, i, i == plan->last_kv_layer && !all_wanted);
-}
-
-/*
- * The authors' iterated encoding (docs/semantics.md, section 3). It computes group by group, and
- * each iteration of a cyclic group begins with the same rows. Only after the last group the
- * unwanted rows are dropped.
- */
-static void iterated_layers(struct task *task)
-{
-    const struct lckv_plan *plan = task->pass->model->plan;
-    for (uint32_t g = 0; g < plan->n_groups; g++) {
-        const struct plan_group *group = &plan->groups[g];
-        const uint32_t n_iterations = group->cyclic ? task->pass->n_iterations : 1;
-        if (group->cyclic)
-            save_rows(task, group);
-        for (uint32_t p = 0; p < n_iterations && !task->left; p++) {
-            if (p > 0)
-                restore_rows(task);
-            for (uint32_t i = group->first; i <= group->last; i++)
-                next_layer(task, i, false);
-        }
+    const struct stage *stage = &task->pass->stage;
+    for (uint32_t i = stage->first; task->batch->n_rows > 0 && i < stage->end; i++) {
+        if (atomic_load_explicit(&task->pass->cache->cancelled, memory_order_relaxed) != 0)
+            task->left = true;
+        if (!task->left)
+            compute_layer(task, i, part_of(task->pass, i));
     }
-    keep_wanted_rows(task);
 }
 
 static void forward_worker(const struct worker *worker, void *context)
@@ -109,12 +94,13 @@ static void forward_worker(const struct worker *worker, void *context)
     struct pass *pass = context;
     const struct lckv_model *model = pass->model;
     struct task task = task_begin(worker, pass);
-    embed(&task);
-    layer_inputs(&task);
-    if (pass->iterated)
-        iterated_layers(&task);
-    else
-        plain_layers(&task);
+    if (pass->stage.begins) {
+        embed(&task);
+        layer_inputs(&task);
+    } else {
+        resume_rows(&task);
+    }
+    layers(&task);
     if (pass->hidden_wanted)
         hidden_states(&task);
     for (uint32_t i = 0; pass->logits_wanted && i < model->n_outputs; i++)
@@ -133,15 +119,14 @@ static void look_at_rows(struct pass *pass)
     pass->logits_wanted = pass->hidden_wanted = false;
     for (size_t m = 0; m < pass->n_rows; m++) {
         const struct row *row = &w->rows[m];
-        pass->logits_wanted = pass->logits_wanted || row->logits != NULL;
-        pass->hidden_wanted = pass->hidden_wanted || row->hidden != NULL;
-        if (row->want != 0)
+        pass->logits_wanted = pass->logits_wanted || (row->logits != NULL && pass->stage.ends);
+        pass->hidden_wanted = pass->hidden_wanted || (row->hidden != NULL && pass->stage.ends);
+        if (row->want != 0 && pass->stage.ends)
             w->wanted_rows[n_wanted++] = *row;
     }
     pass->all = attention_batch(pass->model, w->rows, pass->n_rows, w->slices);
     pass->wanted = attention_batch(pass->model, w->wanted_rows, n_wanted, w->wanted_slices);
-    pass->few =
-        pass->n_rows <= FEW_ROWS && (n_wanted == pass->n_rows || n_wanted == 0) && !pass->iterated;
+    pass->few = pass->n_rows <= FEW_ROWS && (n_wanted == pass->n_rows || n_wanted == 0);
 }
 
 /*
@@ -153,7 +138,7 @@ static uint32_t kind_of_run(const struct pass *pass)
     uint32_t kind = 0;
     for (size_t n = pass->n_rows; n > 0; n /= 2)
         kind++;
-    return pass->iterated || pass->model->ring != NULL ? 0 : kind;
+    return pass->model->ring != NULL ? 0 : kind;
 }
 
 lckv_status forward(struct pass *pass)

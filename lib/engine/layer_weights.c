@@ -5,16 +5,22 @@
 
 #include "model/streaming.h"
 
-/* What the pass visits, as forward.c goes through the layers. */
+/*
+ * What the pass visits, as forward.c goes through the layers. A cyclic stage is likely to be
+ * repeated.
+ */
 static struct ring_pass visits(const struct pass *pass)
 {
     const struct lckv_model *model = pass->model;
-    const uint32_t n_layers = model->hparams.n_layers;
-    const bool to_the_top = pass->iterated || pass->wanted.n_rows > 0;
+    const struct stage *stage = &pass->stage;
+    const bool stops = stage->ends && pass->wanted.n_rows == 0;
     return (struct ring_pass){
-        .n_iterations = pass->iterated ? pass->n_iterations : 0,
-        .end_layer = to_the_top ? n_layers : model->plan->last_kv_layer + 1,
-        .end_output = n_layers + (pass->logits_wanted ? model->n_outputs : 0),
+        .first_layer = stage->first,
+        .end_layer = stops ? model->plan->last_kv_layer + 1 : stage->end,
+        .end_output = model->hparams.n_layers + (pass->logits_wanted ? model->n_outputs : 0),
+        .next_layer = stage->cyclic ? stage->first
+                      : stage->ends ? 0
+                                    : stage->end,
     };
 }
 
@@ -28,7 +34,7 @@ lckv_status weights_begin(struct pass *pass)
     lckv_status status = weight_ring_begin(model->ring, &ring_pass, &pass->cache->cancelled);
     if (status != LCKV_OK)
         return status;
-    for (size_t m = 0; m < pass->n_rows; m++) {
+    for (size_t m = 0; pass->stage.begins && m < pass->n_rows; m++) {
         if (!streaming_embed(model, pass->all.rows[m].token, &pass->cache->cancelled,
                              hidden->values + m * hidden->stride)) {
             status = weight_ring_end(model->ring);

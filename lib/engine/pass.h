@@ -7,6 +7,7 @@
 #ifndef LCKV_ENGINE_PASS_H
 #define LCKV_ENGINE_PASS_H
 
+#include "engine/stages.h"
 #include "engine/workspace.h"
 
 /* Rows that go through a layer together. */
@@ -22,10 +23,9 @@ struct pass {
     struct lckv_cache *cache;
     const struct lckv_model *model;
     struct workspace *workspace;
-    size_t n_rows; /* of workspace->rows; their sessions have pages for their positions */
-    bool iterated; /* cyclic groups are computed `n_iterations` times over all rows */
-    uint32_t n_iterations;
-    bool openblas; /* this pass may use it */
+    struct stage stage; /* what the pass computes */
+    size_t n_rows;      /* of workspace->rows; their sessions have pages for their positions */
+    bool openblas;      /* this pass may use it */
 
     /* forward() sets the rest. */
     struct batch all;

@@ -92,15 +92,15 @@ void hidden_states(struct task *task)
 }
 
 /*
- * Stores zeros as keys and values at row m's position, in the slots that upward layers of the group
+ * Stores zeros as keys and values at row m's position, in the slots that upward layers of the stage
  * read.
  */
-static void clear_slots(const struct pass *pass, const struct plan_group *group, size_t m)
+static void clear_slots(const struct pass *pass, size_t m)
 {
     const struct row *row = &pass->all.rows[m];
     float *zeros = pass->workspace->k.values + m * pass->workspace->k.stride;
     memset(zeros, 0, pass->model->hparams.widest.head_dim * sizeof(float));
-    for (uint32_t i = group->first; i <= group->last; i++) {
+    for (uint32_t i = pass->stage.first; i < pass->stage.end; i++) {
         const struct plan_layer *plan = pass->model->layers[i].plan;
         const struct kv_layout *layout = cache_layout(pass->cache, plan->source_slot);
         for (uint32_t head = 0; plan->upward && head < layout->n_kv_heads; head++)
@@ -110,31 +110,33 @@ static void clear_slots(const struct pass *pass, const struct plan_group *group,
     }
 }
 
-void save_rows(struct task *task, const struct plan_group *group)
+void resume_rows(struct task *task)
 {
-    const struct buffer *hidden = &task->pass->workspace->hidden;
-    const struct buffer *saved = &task->pass->workspace->saved;
+    const struct pass *pass = task->pass;
+    const struct workspace *w = pass->workspace;
     struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
     struct range rows;
     while (step_claim(&step, &rows)) {
         for (size_t m = rows.begin; m < rows.end; m++) {
-            memcpy(saved->values + m * saved->stride, hidden->values + m * hidden->stride,
-                   hidden->stride * sizeof(float));
-            clear_slots(task->pass, group, m);
+            const struct row *row = &task->batch->rows[m];
+            const float *kept = w->kept.values + row->kept * w->kept.stride;
+            memcpy(w->hidden.values + m * w->hidden.stride, kept, w->hidden.stride * sizeof *kept);
+            if (w->inputs.stride > 0)
+                memcpy(w->inputs.values + m * w->inputs.stride, kept + w->hidden.stride,
+                       w->inputs.stride * sizeof *kept);
+            rotation_compute(pass->model, row->position, workspace_rotation(w, m));
+            if (row->enters)
+                clear_slots(pass, m);
         }
     }
     step_end(&step);
 }
 
-void restore_rows(struct task *task)
+void keep_row(const struct workspace *w, size_t m)
 {
-    const struct buffer *hidden = &task->pass->workspace->hidden;
-    const struct buffer *saved = &task->pass->workspace->saved;
-    struct step step = step_begin(task, task->batch->n_rows, 1, SIZE_MAX);
-    struct range rows;
-    while (step_claim(&step, &rows))
-        memcpy(hidden->values + rows.begin * hidden->stride,
-               saved->values + rows.begin * saved->stride,
-               (rows.end - rows.begin) * hidden->stride * sizeof(float));
-    step_end(&step);
+    float *kept = w->kept.values + w->rows[m].kept * w->kept.stride;
+    memcpy(kept, w->hidden.values + m * w->hidden.stride, w->hidden.stride * sizeof *kept);
+    if (w->inputs.stride > 0)
+        memcpy(kept + w->hidden.stride, w->inputs.values + m * w->inputs.stride,
+               w->inputs.stride * sizeof *kept);
 }

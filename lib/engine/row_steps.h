@@ -1,6 +1,6 @@
 /*
  * The steps that work on whole rows: they put rows into the layers, take results out, keep only
- * some rows, and save rows for another iteration.
+ * some rows, and carry rows from one stage to the next.
  */
 #ifndef LCKV_ENGINE_ROW_STEPS_H
 #define LCKV_ENGINE_ROW_STEPS_H
@@ -22,11 +22,13 @@ void keep_wanted_rows(struct task *task);
 void hidden_states(struct task *task);
 
 /*
- * For iterated encoding. Before the first iteration of a group, save_rows saves the rows, and
- * clears their keys and values in the slots that upward layers of the group read. Before each of
- * the other iterations, restore_rows brings the saved rows back.
+ * Begins a stage other than the first with the rows as keep_row has kept them after an earlier one.
+ * Rows that enter a cyclic stage get zeros as keys and values in the slots that its upward layers
+ * read.
  */
-void save_rows(struct task *task, const struct plan_group *group);
-void restore_rows(struct task *task);
+void resume_rows(struct task *task);
+
+/* Keeps row m after a pass that has not reduced its rows to those wanted. Not a step. */
+void keep_row(const struct workspace *w, size_t m);
 
 #endif

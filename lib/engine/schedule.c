@@ -4,41 +4,33 @@
 #include "engine/schedule.h"
 
 #include "base/status.h"
+#include "engine/prefill.h"
 
-/* Puts the next `n` tokens of an item into the pass. */
-static lckv_status add_rows(struct schedule *schedule, struct pass *pass, struct scheduled *item,
-                            size_t n)
+struct row schedule_row(const struct schedule *schedule, const struct scheduled *item, size_t t)
 {
     const struct hparams *h = &schedule->cache->model->hparams;
     const lckv_item *given = &item->item;
-    uint64_t begin = given->session->length + item->done;
-    lckv_status status = session_extend(given->session, begin, begin + n);
-    size_t first_logits = given->n_tokens - item->n_logits;
-    size_t first_hidden = given->n_tokens - item->n_hidden;
-    for (size_t t = item->done; status == LCKV_OK && t < item->done + n; t++) {
-        struct row *row = &pass->workspace->rows[pass->n_rows++];
-        *row = (struct row){.session = given->session,
-                            .position = given->session->length + t,
-                            .token = given->tokens[t]};
-        if (t >= first_logits) {
-            row->want |= LCKV_WANT_LAST;
-            row->logits = item->logits + (t - first_logits) * h->n_vocab;
-        }
-        if (t >= first_hidden) {
-            row->want |= LCKV_WANT_HIDDEN;
-            row->hidden = item->hidden + (t - first_hidden) * h->hidden_size;
-        }
+    const size_t first_logits = given->n_tokens - item->n_logits;
+    const size_t first_hidden = given->n_tokens - item->n_hidden;
+    struct row row = {.session = given->session,
+                      .position = given->session->length + t,
+                      .token = given->tokens[t]};
+    if (t >= first_logits) {
+        row.want |= LCKV_WANT_LAST;
+        row.logits = item->logits + (t - first_logits) * h->n_vocab;
     }
-    item->done += n;
-    return status;
+    if (t >= first_hidden) {
+        row.want |= LCKV_WANT_HIDDEN;
+        row.hidden = item->hidden + (t - first_hidden) * h->hidden_size;
+    }
+    return row;
 }
 
-static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
+lckv_status schedule_pass(struct schedule *schedule, struct pass *pass)
 {
     lckv_status status = forward(pass);
     if (status != LCKV_OK)
         return status;
-    schedule->n_rows += (uint64_t)pass->n_rows * (pass->iterated ? pass->n_iterations : 1);
     uint64_t done = 0;
     for (size_t i = 0; i < schedule->n_items; i++)
         done += schedule->items[i].done;
@@ -48,23 +40,31 @@ static lckv_status run_pass(struct schedule *schedule, struct pass *pass)
     return cache_check_cancel(schedule->cache); /* the callback may have asked */
 }
 
+/* Puts the next `n` tokens of an item into the pass. */
+static lckv_status add_rows(const struct schedule *schedule, struct pass *pass,
+                            struct scheduled *item, size_t n)
+{
+    const uint64_t begin = item->item.session->length + item->done;
+    lckv_status status = session_extend(item->item.session, begin, begin + n);
+    for (size_t t = item->done; t < item->done + n; t++)
+        pass->workspace->rows[pass->n_rows++] = schedule_row(schedule, item, t);
+    item->done += n;
+    return status;
+}
+
 /* How many tokens of the item the next pass takes when it has `room` rows left; it may be none. */
 static size_t next_tokens(const struct schedule *schedule, const struct scheduled *item,
                           size_t room)
 {
-    size_t left = item->item.n_tokens - item->done;
-    size_t most = item->encoding == ENCODE_EXACT      ? 1
-                  : item->encoding == ENCODE_PARALLEL ? (size_t)schedule->chunk
-                                                      : left;
-    size_t n = left < most ? left : most;
-    if (item->encoding == ENCODE_ITERATED)
-        return n <= room ? n : 0;
+    const size_t left = item->item.n_tokens - item->done;
+    const size_t most = item->encoding == ENCODE_EXACT ? 1 : (size_t)schedule->chunk;
+    const size_t n = left < most ? left : most;
     return n < room ? n : room;
 }
 
 /*
- * Runs one pass with rows of as many items of this encoding as fit. It begins with item *next and
- * goes round. Sets *empty if none has tokens left.
+ * Runs one pass, through all layers, with rows of as many items of this encoding as fit. It begins
+ * with item *next and goes round. Sets *empty if none has tokens left.
  */
 static lckv_status next_pass(struct schedule *schedule, enum encoding encoding, size_t *next,
                              bool *empty)
@@ -73,8 +73,7 @@ static lckv_status next_pass(struct schedule *schedule, enum encoding encoding, 
     struct pass pass = {.cache = schedule->cache,
                         .model = cache->model,
                         .workspace = workspace_of(cache),
-                        .iterated = encoding == ENCODE_ITERATED,
-                        .n_iterations = schedule->n_iterations,
+                        .stage = stage_of_all(cache->model->plan),
                         .openblas = cache->model->use_openblas && encoding == ENCODE_PARALLEL};
     lckv_status status = LCKV_OK;
     size_t start = *next;
@@ -89,16 +88,49 @@ static lckv_status next_pass(struct schedule *schedule, enum encoding encoding, 
         *next = encoding == ENCODE_EXACT ? (i + 1) % schedule->n_items : i;
     }
     *empty = pass.n_rows == 0;
-    return status == LCKV_OK && !*empty ? run_pass(schedule, &pass) : status;
+    if (status != LCKV_OK || *empty)
+        return status;
+    schedule->n_rows += pass.n_rows;
+    return schedule_pass(schedule, &pass);
+}
+
+static bool has_items(const struct schedule *schedule, enum encoding encoding)
+{
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        if (schedule->items[i].encoding == encoding)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Whether the items of this encoding go through all layers of a pass at once: either no token waits
+ * for another one's keys and values of higher layers, or there is but one token of each item.
+ */
+static bool in_one_stage(const struct schedule *schedule, enum encoding encoding)
+{
+    bool single = encoding == ENCODE_EXACT;
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        const struct scheduled *item = &schedule->items[i];
+        single = single && (item->encoding != encoding || item->item.n_tokens == 1);
+    }
+    return single || stages_count(schedule->cache->model->plan) == 1;
 }
 
 lckv_status schedule_run(struct schedule *schedule)
 {
     lckv_status status = LCKV_OK;
-    for (int encoding = ENCODE_EXACT; encoding <= ENCODE_ITERATED; encoding++) {
+    for (int e = ENCODE_EXACT; status == LCKV_OK && e <= ENCODE_ITERATED; e++) {
+        const enum encoding encoding = (enum encoding)e;
         size_t next = 0;
+        if (!has_items(schedule, encoding))
+            continue;
+        if (!in_one_stage(schedule, encoding)) {
+            status = prefill_run(schedule, encoding);
+            continue;
+        }
         for (bool empty = false; status == LCKV_OK && !empty;)
-            status = next_pass(schedule, (enum encoding)encoding, &next, &empty);
+            status = next_pass(schedule, encoding, &next, &empty);
     }
     return status;
 }

@@ -10,9 +10,9 @@
 #define MAX_PASSES 65536
 
 enum encoding {
-    ENCODE_EXACT,    /* one token a pass, all sessions in lockstep */
+    ENCODE_EXACT,    /* tokens wait for all that come before them, in cyclic stages at least */
     ENCODE_PARALLEL, /* as many tokens a pass as fit; exact for plans without upward layers */
-    ENCODE_ITERATED  /* all new tokens of an item in one pass that repeats cyclic groups */
+    ENCODE_ITERATED  /* all new tokens of an item go several times through cyclic stages */
 };
 
 struct scheduled {
@@ -36,6 +36,12 @@ struct schedule {
     lckv_progress_callback progress;
     void *progress_user;
 };
+
+/* The row of token t of an item. */
+struct row schedule_row(const struct schedule *schedule, const struct scheduled *item, size_t t);
+
+/* Runs a pass, and tells the caller of the progress. */
+CHECKED lckv_status schedule_pass(struct schedule *schedule, struct pass *pass);
 
 /* Runs all passes. If it fails, the sessions hold pages that the caller must roll back. */
 CHECKED lckv_status schedule_run(struct schedule *schedule);

@@ -89,6 +89,13 @@ static size_t hidden_floats(const struct hparams *h, size_t stream_stride)
     return h->n_side_streams > 0 ? (h->n_side_streams + 2) * stream_stride : h->hidden_size;
 }
 
+/* The floats of a row between two stages. */
+static size_t kept_floats(const struct hparams *h, size_t stream_stride)
+{
+    return round_up(hidden_floats(h, stream_stride), ACTIVATION_BLOCK) +
+           round_up((size_t)h->n_layers * h->layer_input_size, ACTIVATION_BLOCK);
+}
+
 /* Carves all members of the workspace, in the order in which they stand. */
 static void carve_all(struct carver *carver, struct workspace *w, const struct lckv_model *model,
                       uint32_t max_rows, uint32_t max_logit_rows, bool sinks, uint32_t n_threads)
@@ -115,7 +122,7 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
             w->own[t] = own;
     }
     if (model->plan->n_upward > 0)
-        w->saved = carve_buffer(carver, max_rows, hidden_floats(h, w->stream_stride));
+        w->kept = carve_buffer(carver, max_rows, kept_floats(h, w->stream_stride));
     w->q = carve_buffer(carver, max_rows, n_query);
     w->k = carve_buffer(carver, max_rows, n_kv);
     w->v = carve_buffer(carver, max_rows, n_kv);

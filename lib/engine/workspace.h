@@ -20,6 +20,8 @@ struct row {
     uint32_t want; /* LCKV_WANT_LAST for logits, LCKV_WANT_HIDDEN */
     float *logits; /* where its logits go, [n_vocab]; NULL: nowhere */
     float *hidden; /* where its hidden state goes, [hidden_size]; NULL: nowhere */
+    uint32_t kept; /* where its activations are kept between two stages: a row of `kept` */
+    bool enters;   /* it has not been in a pass of this cyclic stage yet */
 };
 
 /*
@@ -65,7 +67,7 @@ struct workspace {
     struct step_count *step;
     struct buffer hidden;            /* the residual stream, [max_rows] */
     size_t stream_stride;            /* from it to side streams in the same row (altup.h) */
-    struct buffer saved;             /* a copy of it from before a cyclic group */
+    struct buffer kept;              /* it, and `inputs`, between two stages */
     struct input shared;             /* [max_rows] */
     struct input *own;               /* of each thread, [FEW_ROWS] */
     struct buffer q, k, v, attended; /* [max_rows] */

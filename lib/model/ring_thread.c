@@ -69,7 +69,7 @@ static lckv_status read_portion(struct weight_ring *ring, uint32_t portion, uint
             return status;
         status = direct_file_read(&ring->file, p->offset + done, place + done,
                                   round_up(n, DIRECT_ALIGNMENT), n);
-        if (status != LCKV_OK && portion < ring->plan->n_layers)
+        if (status != LCKV_OK && portion < ring->order.n_layers)
             return fail_in(status, "streamed weights of layer %u", portion);
         if (status != LCKV_OK)
             return fail_in(status, "streamed weights of the output matrix");

@@ -14,7 +14,6 @@
 
 struct weight_ring {
     lckv_allocator allocator;
-    const struct lckv_plan *plan; /* the model's */
     struct direct_file file;
     const struct portion *portions;
     uint32_t n_portions, n_places;

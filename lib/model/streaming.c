@@ -202,7 +202,7 @@ lckv_status streaming_end(struct streaming *streaming, uint64_t ring_bytes)
 {
     struct lckv_model *model = streaming->model;
     const uint32_t n_layers = model->hparams.n_layers;
-    struct ring_parts parts = {.plan = model->plan,
+    struct ring_parts parts = {.n_layers = model->plan->n_layers,
                                .file = &model->checkpoint.files[0],
                                .row_bytes = model->token_embedding.size.strip_bytes,
                                .patience = RING_PATIENCE};

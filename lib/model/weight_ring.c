@@ -42,9 +42,6 @@ static lckv_status allocate(struct weight_ring *ring, struct arena *arena)
     if (status == LCKV_OK)
         status = arena_alloc(arena, ring->n_places, sizeof *ring->held, what, &ring->held);
     if (status == LCKV_OK)
-        status = arena_alloc(arena, ring->plan->n_layers + 1, sizeof *ring->order.visits, what,
-                             &ring->order.visits);
-    if (status == LCKV_OK)
         status = memory_alloc_raw(&ring->allocator, ring->memory_bytes, what, &ring->memory);
     if (status != LCKV_OK)
         return status;
@@ -62,7 +59,8 @@ lckv_status weight_ring_create(const struct ring_parts *parts, struct arena *are
     if (status != LCKV_OK)
         return status;
     ring->allocator = *allocator;
-    ring->plan = parts->plan;
+    ring->order.n_layers = ring->order.end_output = parts->n_layers;
+    ring->order.n_portions = parts->n_portions;
     ring->portions = parts->portions;
     ring->n_portions = parts->n_portions;
     ring->n_places = parts->n_places;
@@ -204,8 +202,10 @@ lckv_status weight_ring_begin(struct weight_ring *ring, const struct ring_pass *
         pthread_mutex_unlock(&ring->mutex);
         return fail(LCKV_CANCELLED, "the call was cancelled");
     }
-    portion_order_set(&ring->order, ring->plan, pass->n_iterations, pass->end_layer,
-                      pass->end_output);
+    ring->order.first_layer = pass->first_layer;
+    ring->order.end_layer = pass->end_layer;
+    ring->order.end_output = pass->end_output;
+    ring->order.next_layer = pass->next_layer;
     ring->position = 0;
     ring->status = LCKV_OK;
     ring->failed = false;
@@ -302,7 +302,7 @@ lckv_status weight_ring_end(struct weight_ring *ring)
     lckv_status status = LCKV_OK;
     if (ring->failed)
         status = fail(ring->status, "%s", ring->message);
-    ring->position = ring->order.n_positions;
+    ring->position = portion_positions(&ring->order);
     ring->row_done = ring->row_asked;
     give_back(ring);
     pthread_cond_signal(&ring->wanted);

@@ -30,10 +30,10 @@ struct portion {
 struct weight_ring;
 
 struct ring_parts {
-    const struct lckv_plan *plan; /* the model's; lives as long as the ring, as do the portions */
-    const struct file *file;      /* is opened once more */
-    const struct portion *portions;
-    uint32_t n_portions; /* the layers' first */
+    const struct file *file;        /* is opened once more */
+    const struct portion *portions; /* live as long as the ring */
+    uint32_t n_portions;            /* the layers' first */
+    uint32_t n_layers;
     uint32_t n_places;
     size_t row_bytes; /* the most that weight_ring_read is asked for */
     int64_t patience; /* nanoseconds; a file of which nothing comes for so long is given up */
@@ -56,9 +56,9 @@ const uint8_t *weight_ring_places(const struct weight_ring *ring);
 /* The memory of all places, and of the row. */
 size_t weight_ring_bytes(const struct weight_ring *ring);
 
-/* What a pass visits: see portion_order_set. */
+/* What a pass visits, and where the next one is likely to begin: see portion_order. */
 struct ring_pass {
-    uint32_t n_iterations, end_layer, end_output;
+    uint32_t first_layer, end_layer, end_output, next_layer;
 };
 
 /*

@@ -51,8 +51,9 @@ static int passes_of(lckv_cache *cache, const lckv_item *items, size_t n)
 
 /*
  * Prompt chunks share a pass with decode steps as long as there are rows. Plans with upward layers
- * encode a prompt token by token, but all sessions in step: the call takes as many passes as its
- * longest chunk has tokens. _i: model.
+ * take a prompt token by token through a cyclic stage, but all sessions in step: that takes as many
+ * passes as the longest chunk has tokens. Below and above it a pass takes all tokens for which
+ * there is room, so that each session's eight rows need three. _i: model.
  */
 START_TEST(mixed_calls_read_each_weight_once)
 {
@@ -72,13 +73,17 @@ START_TEST(mixed_calls_read_each_weight_once)
                                .tokens = texts[c] + 5,
                                .n_tokens = sizes[c],
                                .want = sizes[c] == 1 ? LCKV_WANT_LAST : LCKV_WANT_NOTHING};
-    ck_assert_int_eq(passes_of(cache, items, 6), is_upward ? 20 : 1);
+    int n_passes = passes_of(cache, items, 6);
+    ck_assert_int_ge(n_passes, is_upward ? 20 : 1);
+    ck_assert_int_le(n_passes, is_upward ? 20 + 2 * 3 : 1);
     /* One row more needs another pass; in step, it is a row of the first. */
     for (size_t c = 0; c < 6; c++)
         items[c].tokens = texts[c] + 30;
     items[6].tokens = texts[6] + 5;
     items[6].n_tokens = 1;
-    ck_assert_int_eq(passes_of(cache, items, 7), is_upward ? 20 : 2);
+    n_passes = passes_of(cache, items, 7);
+    ck_assert_int_ge(n_passes, is_upward ? 20 : 2);
+    ck_assert_int_le(n_passes, is_upward ? 20 + 2 * 4 : 2);
     for (size_t c = 0; c < N_CLIENTS; c++)
         lckv_session_release(items[c].session);
     lckv_cache_release(cache);

@@ -9,7 +9,6 @@
 #include <sched.h>
 
 #include "folder.h"
-#include "plan_support.h"
 #include "random.h"
 #include "reads.h"
 #include "support.h"
@@ -21,7 +20,6 @@ static const _Atomic int never;
 
 /* A ring over a file of numbers that tell their place. */
 struct trial {
-    struct lckv_plan *plan;
     struct arena arena;
     struct portion portions[N_PORTIONS];
     struct weight_ring *ring;
@@ -50,11 +48,10 @@ static void begin_trial_of(size_t first_bytes, uint32_t n_places, int64_t patien
             (struct portion){.offset = (uint64_t)BLOCK * 3 * i + BLOCK,
                              .n_bytes = i % 3 == 0 ? LARGEST : 64 * (i + 1) + (i % 2) * BLOCK};
     trial.portions[0].n_bytes = first_bytes;
-    trial.plan = parse("0_4_4_4_4_4_4_7", N_LAYERS);
     arena_init(&trial.arena, &memory_default_allocator);
     static char path[FOLDER_PATH]; /* for messages */
     ck_assert_ok(file_open(&file, folder_join(path, "file")));
-    const struct ring_parts parts = {.plan = trial.plan,
+    const struct ring_parts parts = {.n_layers = N_LAYERS,
                                      .file = &file,
                                      .portions = trial.portions,
                                      .n_portions = N_PORTIONS,
@@ -75,7 +72,6 @@ static void end_trial(void)
     reads_reset();
     weight_ring_release(trial.ring);
     arena_release(&trial.arena);
-    plan_release(trial.plan);
     folder_remove();
 }
 
@@ -119,14 +115,7 @@ static void *work(void *argument)
 static size_t list_pass(const struct ring_pass *pass, uint32_t *portions)
 {
     size_t n = 0;
-    for (uint32_t g = 0; pass->n_iterations != 0 && g < trial.plan->n_groups; g++) {
-        const struct plan_group *group = &trial.plan->groups[g];
-        for (uint32_t p = 0; p < (group->cyclic ? pass->n_iterations : 1); p++) {
-            for (uint32_t i = group->first; i <= group->last; i++)
-                portions[n++] = i;
-        }
-    }
-    for (uint32_t i = 0; pass->n_iterations == 0 && i < pass->end_layer; i++)
+    for (uint32_t i = pass->first_layer; i < pass->end_layer; i++)
         portions[n++] = i;
     for (uint32_t i = N_LAYERS; i < pass->end_output; i++)
         portions[n++] = i;
@@ -135,7 +124,7 @@ static size_t list_pass(const struct ring_pass *pass, uint32_t *portions)
 
 static void run_pass(const struct ring_pass *pass, unsigned n_workers)
 {
-    static uint32_t portions[10000];
+    static uint32_t portions[N_PORTIONS];
     size_t n = list_pass(pass, portions);
     struct worker_of_pass workers[4];
     pthread_barrier_t step;
@@ -169,12 +158,12 @@ START_TEST(every_portion_is_there_when_it_is_needed)
     const int n_passes = getenv("LCKV_TEST_SHORT") != NULL ? 5 : 15;
     for (int i = 0; i < n_passes; i++) {
         uint64_t dice = (uint64_t)random_bits() << 32 | random_bits();
-        struct ring_pass pass = {.n_iterations = dice % 3 == 0 ? (uint32_t)(dice >> 8) % 9 + 1 : 0,
-                                 .end_layer = N_LAYERS,
+        struct ring_pass pass = {.end_layer = N_LAYERS,
                                  .end_output = N_LAYERS + (dice >> 20) % (N_OUTPUTS + 1)};
-        if (pass.n_iterations == 0 && dice % 5 == 0) {
-            pass.end_layer = 1 + (uint32_t)(dice >> 12) % N_LAYERS;
-            pass.end_output = N_LAYERS;
+        if (dice % 3 == 0) { /* some of the layers */
+            pass.first_layer = (uint32_t)(dice >> 8) % N_LAYERS;
+            pass.end_layer -= (uint32_t)(dice >> 12) % (N_LAYERS - pass.first_layer);
+            pass.next_layer = (uint32_t)(dice >> 16) % N_LAYERS;
         }
         run_pass(&pass, 1 + (unsigned)(dice >> 32) % 4);
     }

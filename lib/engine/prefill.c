@@ -1,0 +1,309 @@
+/*
+ * The tokens of a call on their way through the stages of a plan. See prefill.h.
+ */
+#include "engine/prefill.h"
+
+#include "engine/row_steps.h"
+
+/* Where the tokens of an item are in a stage. Both are numbers of tokens, from the first one on. */
+struct place {
+    size_t entered; /* have been in a pass */
+    size_t left;    /* have gone on to the next stage */
+};
+
+/* An item on its way. */
+struct stream {
+    struct scheduled *item;
+    struct place *places;         /* [n_stages] */
+    uint32_t first_kept, n_kept;  /* the rows of `kept` that its tokens take in turn */
+    uint32_t n_passes;            /* of an iterated item in its present stage */
+    size_t begin, end, first_row; /* its tokens in the present pass, and the row of the first */
+    bool active;
+};
+
+/* What went through a stage. */
+struct work {
+    uint64_t n_rows;
+};
+
+struct prefill {
+    struct schedule *schedule;
+    enum encoding encoding;
+    uint32_t n_stages;
+    struct stream *streams;
+    size_t n_streams, n_started, n_active;
+    struct place *places; /* [n_streams][n_stages] */
+    struct work *work;    /* [n_stages] */
+    struct pass pass;     /* the present one */
+};
+
+/* ---- Passes ---- */
+
+static void begin_pass(struct prefill *prefill, uint32_t stage)
+{
+    struct lckv_cache *cache = prefill->schedule->cache;
+    prefill->pass = (struct pass){.cache = cache,
+                                  .model = cache->model,
+                                  .workspace = workspace_of(cache),
+                                  .stage = stages_at(cache->model->plan, stage)};
+}
+
+/* Puts the stream's tokens [begin, end) into the pass; `entered` of all its tokens have been in. */
+static void add_rows(struct prefill *prefill, struct stream *stream, size_t begin, size_t end,
+                     size_t entered)
+{
+    struct pass *pass = &prefill->pass;
+    stream->first_row = pass->n_rows;
+    stream->begin = begin;
+    stream->end = end;
+    for (size_t t = begin; t < end; t++) {
+        struct row *row = &pass->workspace->rows[pass->n_rows++];
+        *row = schedule_row(prefill->schedule, stream->item, t);
+        row->kept = stream->first_kept + (uint32_t)(t % stream->n_kept);
+        row->enters = t >= entered;
+    }
+}
+
+static lckv_status run_pass(struct prefill *prefill, uint32_t stage)
+{
+    if (prefill->pass.n_rows == 0)
+        return LCKV_OK;
+    prefill->work[stage].n_rows += prefill->pass.n_rows;
+    return schedule_pass(prefill->schedule, &prefill->pass);
+}
+
+/* ---- Stages that every token passes once ---- */
+
+/* How many of the stream's tokens have come to the stage. */
+static size_t arrived(const struct prefill *prefill, const struct stream *stream, uint32_t stage)
+{
+    if (stage > 0)
+        return stream->places[stage - 1].left;
+    const size_t all = stream->item->item.n_tokens;
+    const size_t most = stream->places[prefill->n_stages - 1].left + stream->n_kept;
+    return all < most ? all : most;
+}
+
+/* Takes pages for the tokens that come to the first stage. */
+static lckv_status take_pages(const struct prefill *prefill, const struct stream *stream,
+                              size_t end)
+{
+    struct lckv_session *session = stream->item->item.session;
+    const size_t done = stream->places[prefill->n_stages - 1].left;
+    return session_extend(session, session->length + done, session->length + end);
+}
+
+/* The first of the stream's tokens that go through the whole last stage, or to its last slot. */
+static size_t first_needed(const struct prefill *prefill, const struct stream *stream)
+{
+    const struct scheduled *item = stream->item;
+    const size_t n_wanted = item->n_logits > item->n_hidden ? item->n_logits : item->n_hidden;
+    const bool all = prefill->pass.model->plan->last_kv_layer > prefill->pass.stage.first;
+    return all ? 0 : item->item.n_tokens - n_wanted;
+}
+
+static lckv_status run_once(struct prefill *prefill, uint32_t index)
+{
+    lckv_status status = LCKV_OK;
+    begin_pass(prefill, index);
+    const struct stage *stage = &prefill->pass.stage;
+    for (size_t i = 0; status == LCKV_OK && i < prefill->n_started; i++) {
+        struct stream *stream = &prefill->streams[i];
+        if (!stream->active)
+            continue;
+        struct place *place = &stream->places[index];
+        const size_t end = arrived(prefill, stream, index);
+        size_t begin = place->left;
+        if (stage->begins)
+            status = take_pages(prefill, stream, end);
+        if (stage->ends && begin < first_needed(prefill, stream))
+            begin = first_needed(prefill, stream);
+        add_rows(prefill, stream, begin, end, end);
+        place->left = end;
+    }
+    if (status == LCKV_OK)
+        status = run_pass(prefill, index);
+    for (size_t m = 0; status == LCKV_OK && !stage->ends && m < prefill->pass.n_rows; m++)
+        keep_row(prefill->pass.workspace, m);
+    return status;
+}
+
+/* ---- Cyclic stages ---- */
+
+/* The most tokens of the stream in a pass. */
+static size_t window_of(const struct prefill *prefill, const struct stream *stream)
+{
+    return prefill->encoding == ENCODE_ITERATED ? stream->item->item.n_tokens : 1;
+}
+
+/*
+ * Puts the stream's window into the pass; nothing if it has to wait for tokens that are below, so
+ * that it does not depend on when they come.
+ */
+static void add_window(struct prefill *prefill, struct stream *stream, uint32_t stage)
+{
+    struct place *place = &stream->places[stage];
+    const size_t here = arrived(prefill, stream, stage);
+    size_t end = place->left + window_of(prefill, stream);
+    if (end > here && here < stream->item->item.n_tokens)
+        end = place->left;
+    else if (end > here)
+        end = here;
+    add_rows(prefill, stream, place->left, end, place->entered);
+}
+
+/* How many tokens leave the window after the pass. */
+static size_t count_done(const struct prefill *prefill, struct stream *stream)
+{
+    if (prefill->encoding == ENCODE_EXACT)
+        return 1;
+    if (++stream->n_passes < prefill->schedule->n_iterations)
+        return 0;
+    stream->n_passes = 0;
+    return stream->end - stream->begin;
+}
+
+static void move_window(const struct prefill *prefill, struct stream *stream, uint32_t stage)
+{
+    struct place *place = &stream->places[stage];
+    const size_t n_done = count_done(prefill, stream);
+    for (size_t i = 0; i < n_done; i++)
+        keep_row(prefill->pass.workspace, stream->first_row + i);
+    place->entered = stream->end;
+    place->left += n_done;
+    stream->item->done = stream->places[prefill->n_stages - 2].left;
+}
+
+/* Runs passes until every window has to wait, or has nothing more to do. */
+static lckv_status run_cyclic(struct prefill *prefill, uint32_t stage)
+{
+    for (;;) {
+        begin_pass(prefill, stage);
+        for (size_t i = 0; i < prefill->n_started; i++) {
+            if (prefill->streams[i].active)
+                add_window(prefill, &prefill->streams[i], stage);
+        }
+        lckv_status status = run_pass(prefill, stage);
+        if (status != LCKV_OK || prefill->pass.n_rows == 0)
+            return status;
+        for (size_t i = 0; i < prefill->n_started; i++) {
+            struct stream *stream = &prefill->streams[i];
+            if (stream->active && stream->end > stream->begin)
+                move_window(prefill, stream, stage);
+        }
+    }
+}
+
+/* ---- Streams ---- */
+
+static void start(struct prefill *prefill, uint32_t first_kept, uint32_t n_kept)
+{
+    struct stream *stream = &prefill->streams[prefill->n_started++];
+    stream->first_kept = first_kept;
+    stream->n_kept = n_kept;
+    stream->active = true;
+    prefill->n_active++;
+}
+
+/*
+ * Starts as many streams as there is room for; all that have been started before have ended. An
+ * iterated one has room for all of its tokens, and others have equal shares.
+ */
+static void start_streams(struct prefill *prefill)
+{
+    const struct schedule *schedule = prefill->schedule;
+    const uint32_t room = schedule->cache->max_rows;
+    const size_t n_left = prefill->n_streams - prefill->n_started;
+    uint32_t share = (uint32_t)(n_left < room ? room / n_left : 1), used = 0;
+    if (share > schedule->chunk)
+        share = (uint32_t)schedule->chunk;
+    while (prefill->n_started < prefill->n_streams) {
+        const struct stream *next = &prefill->streams[prefill->n_started];
+        if (prefill->encoding == ENCODE_ITERATED)
+            share = (uint32_t)next->item->item.n_tokens;
+        if (share > room - used)
+            break;
+        start(prefill, used, share);
+        used += share;
+    }
+}
+
+/* Ends the streams that are through; others take their places. */
+static void end_streams(struct prefill *prefill)
+{
+    for (size_t i = 0; i < prefill->n_started; i++) {
+        struct stream *stream = &prefill->streams[i];
+        if (!stream->active ||
+            stream->places[prefill->n_stages - 1].left < stream->item->item.n_tokens)
+            continue;
+        stream->active = false;
+        prefill->n_active--;
+        if (prefill->encoding != ENCODE_ITERATED && prefill->n_started < prefill->n_streams)
+            start(prefill, stream->first_kept, stream->n_kept);
+    }
+}
+
+static lckv_status run_streams(struct prefill *prefill)
+{
+    lckv_status status = LCKV_OK;
+    while (status == LCKV_OK && prefill->n_active + prefill->n_streams > prefill->n_started) {
+        if (prefill->n_active == 0)
+            start_streams(prefill);
+        for (uint32_t stage = 0; status == LCKV_OK && stage < prefill->n_stages; stage++)
+            status = stage % 2 == 0 ? run_once(prefill, stage) : run_cyclic(prefill, stage);
+        end_streams(prefill);
+    }
+    return status;
+}
+
+/* ---- The call ---- */
+
+static void list_streams(struct prefill *prefill)
+{
+    struct schedule *schedule = prefill->schedule;
+    size_t n = 0;
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        if (schedule->items[i].encoding != prefill->encoding)
+            continue;
+        prefill->streams[n] = (struct stream){.item = &schedule->items[i],
+                                              .places = prefill->places + n * prefill->n_stages};
+        n++;
+    }
+}
+
+/* Every token passes every stage, so the largest of the stages' numbers tells the work. */
+static void report_work(const struct prefill *prefill)
+{
+    uint64_t most = 0;
+    for (uint32_t stage = 1; stage < prefill->n_stages; stage += 2)
+        most = prefill->work[stage].n_rows > most ? prefill->work[stage].n_rows : most;
+    prefill->schedule->n_rows += most;
+}
+
+lckv_status prefill_run(struct schedule *schedule, enum encoding encoding)
+{
+    const lckv_allocator *allocator = &schedule->cache->allocator;
+    struct prefill prefill = {.schedule = schedule, .encoding = encoding};
+    prefill.n_stages = stages_count(schedule->cache->model->plan);
+    for (size_t i = 0; i < schedule->n_items; i++)
+        prefill.n_streams += schedule->items[i].encoding == encoding;
+    static const char what[] = "the state of a prefill";
+    lckv_status status =
+        memory_alloc(allocator, prefill.n_streams, sizeof *prefill.streams, what, &prefill.streams);
+    if (status == LCKV_OK)
+        status = memory_alloc(allocator, prefill.n_streams * prefill.n_stages,
+                              sizeof *prefill.places, what, &prefill.places);
+    if (status == LCKV_OK)
+        status =
+            memory_alloc(allocator, prefill.n_stages, sizeof *prefill.work, what, &prefill.work);
+    if (status == LCKV_OK) {
+        list_streams(&prefill);
+        status = run_streams(&prefill);
+        report_work(&prefill);
+    }
+    memory_free(allocator, prefill.streams, prefill.n_streams, sizeof *prefill.streams);
+    memory_free(allocator, prefill.places, prefill.n_streams * prefill.n_stages,
+                sizeof *prefill.places);
+    memory_free(allocator, prefill.work, prefill.n_stages, sizeof *prefill.work);
+    return status;
+}
