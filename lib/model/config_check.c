@@ -6,8 +6,8 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "model/architecture.h"
+#include "model/architecture_keys.h"
 #include "model/config_keys.h"
-#include "model/hparams_sources.h"
 
 #include <math.h>
 #include <string.h>

@@ -108,6 +108,9 @@ struct hparams {
 /* A scale that changes nothing: 1, or 0 for SCALE_ATTENTION and SCALE_SOFTCAP. */
 float scale_default(enum scale scale);
 
+/* The key of a scale in config.json, or in GGUF metadata behind "<architecture>.". */
+const char *scale_key(enum scale scale, enum checkpoint_kind kind);
+
 /*
  * Reads and checks the hyperparameters. Texts point into the checkpoint's arena. Unknown keys get
  * remarks.

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "format/json.h"
+#include "model/hparams_key.h"
 #include "model/roles.h"
 
 #include <math.h>

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/architecture.h"
 #include "model/config_check.h"
+#include "model/hparams_key.h"
 #include "model/hparams_kinds.h"
 #include "model/hparams_plan.h"
 #include "model/roles.h"

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "format/json.h"
 #include "model/architecture.h"
+#include "model/hparams_key.h"
 #include "model/hparams_sources.h"
 
 #define CONFIG "config.json"

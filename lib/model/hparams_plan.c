@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "format/json.h"
 #include "model/architecture.h"
+#include "model/hparams_key.h"
 #include "model/hparams_kinds.h"
 #include "model/hparams_sources.h"
 

@@ -1,6 +1,7 @@
 /*
  * Writes a plan in the keys of GGUF that other programs read. hparams_write.c writes lckv's own.
  */
+#include "model/hparams_key.h"
 #include "model/hparams_plan.h"
 #include "model/hparams_sources.h"
 

@@ -20,11 +20,7 @@ CHECKED lckv_status hparams_from_gguf(struct checkpoint *checkpoint, struct hpar
 CHECKED lckv_status hparams_from_config(struct checkpoint *checkpoint, struct hparams *hparams,
                                         const struct remarks *remarks);
 
-#define HPARAMS_KEY_BYTES 128
 #define KEY_DYNAMIC "lckv.rope_dynamic_factor" /* GGUF has no common key for it */
-
-/* Makes the key of GGUF metadata that is "<architecture>.<suffix>", and returns it. */
-const char *hparams_key(const char *architecture, const char *suffix, char key[HPARAMS_KEY_BYTES]);
 
 /* The numbers of each layer, as files list them. */
 struct layer_lists {
@@ -91,10 +87,6 @@ CHECKED lckv_status hparams_expect_one(const struct json_value *object, const ch
  * some layers do not rotate: adds one for those.
  */
 void hparams_add_rope(struct hparams *hparams);
-
-/* Whether it computes with this key of such a file, which other architectures do not know. */
-CHECKED bool architecture_reads(const struct architecture *architecture, enum checkpoint_kind kind,
-                                struct text key);
 
 /* Reads the scales that the architecture knows; the one or the other is NULL. */
 CHECKED lckv_status hparams_read_scales(const struct json_value *config,

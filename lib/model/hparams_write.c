@@ -3,6 +3,7 @@
  * section 6).
  */
 #include "base/status.h"
+#include "model/hparams_key.h"
 #include "model/hparams_plan.h"
 #include "model/hparams_sources.h"
 
