@@ -110,17 +110,9 @@ lckv_status hparams_altup_from_config(const struct json_value *config, struct hp
 /* No key gives the rank; it is that of the first layer's tensor, if there are any. */
 static lckv_status read_rank(const struct checkpoint *checkpoint, struct hparams *h)
 {
-    char name[WEIGHT_NAME_BYTES];
-    weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_LAUREL_LEFT, 0, name);
-    const struct tensor *left = checkpoint_find(checkpoint, name);
-    if (checkpoint->n_tensors == 0)
-        return LCKV_OK;
-    if (left == NULL)
-        return fail(LCKV_BAD_FORMAT, "tensor %s is missing", name);
-    lckv_status status = checkpoint_check(checkpoint, left);
-    if (status == LCKV_OK && left->shape[0] <= UINT32_MAX)
-        h->laurel_rank = (uint32_t)left->shape[0];
-    return status;
+    return checkpoint->n_tensors > 0
+               ? hparams_count_rows(checkpoint, h, WEIGHT_LAUREL_LEFT, &h->laurel_rank)
+               : LCKV_OK;
 }
 
 /* Quantiles; minus infinity means that gates are not sparse. */

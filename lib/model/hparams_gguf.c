@@ -159,6 +159,20 @@ static lckv_status read_shape(struct checkpoint *checkpoint, struct hparams *h)
     return read_layers(checkpoint, head_dim, h);
 }
 
+lckv_status hparams_count_rows(const struct checkpoint *checkpoint, const struct hparams *h,
+                               enum weight weight, uint32_t *n_rows)
+{
+    char name[WEIGHT_NAME_BYTES];
+    weight_name(h->architecture, CHECKPOINT_GGUF, weight, 0, name);
+    const struct tensor *tensor = checkpoint_find(checkpoint, name);
+    if (tensor == NULL)
+        return fail(LCKV_BAD_FORMAT, "tensor %s is missing", name);
+    if (tensor->problem != NULL)
+        return fail(LCKV_UNSUPPORTED, "tensor %s: %s", name, tensor->problem);
+    *n_rows = tensor->shape[0] <= UINT32_MAX ? (uint32_t)tensor->shape[0] : 0;
+    return LCKV_OK;
+}
+
 /*
  * If no key gives the size of the vocabulary, it is that of the embedding, or in a file without
  * tensors, that of the tokenizer.
@@ -173,15 +187,12 @@ static lckv_status read_vocabulary(const struct checkpoint *checkpoint, struct h
         h->n_vocab = (uint32_t)tokens->count;
     if (checkpoint->n_tensors == 0)
         return LCKV_OK;
-    weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_TOKEN_EMBEDDING, 0, name);
-    const struct tensor *embedding = checkpoint_find(checkpoint, name);
-    if (embedding == NULL)
-        return fail(LCKV_BAD_FORMAT, "tensor %s is missing", name);
-    lckv_status status = checkpoint_check(checkpoint, embedding);
+    uint32_t n_rows = 0;
+    lckv_status status = hparams_count_rows(checkpoint, h, WEIGHT_TOKEN_EMBEDDING, &n_rows);
     if (status != LCKV_OK)
         return status;
-    if (h->n_vocab == 0 && embedding->shape[0] <= UINT32_MAX)
-        h->n_vocab = (uint32_t)embedding->shape[0];
+    if (h->n_vocab == 0)
+        h->n_vocab = n_rows;
     weight_name(h->architecture, CHECKPOINT_GGUF, WEIGHT_OUTPUT, 0, name);
     h->tie_embeddings = checkpoint_find(checkpoint, name) == NULL;
     return LCKV_OK;

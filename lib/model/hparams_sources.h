@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/remark.h"
 #include "model/hparams.h"
+#include "model/roles.h"
 
 struct json_value;
 
@@ -39,6 +40,14 @@ CHECKED lckv_status layer_lists_begin(struct layer_lists *lists, const struct hp
 /* Sets the layers of the model, and the largest numbers of any. */
 CHECKED lckv_status layer_lists_end(const struct layer_lists *lists, struct checkpoint *checkpoint,
                                     struct hparams *hparams);
+
+/*
+ * Counts the rows of a tensor of a GGUF file, the first layer's if it is one of layers. The file is
+ * not named if it is missing or not supported. Rows beyond 2^32 - 1 count as 0.
+ */
+CHECKED lckv_status hparams_count_rows(const struct checkpoint *checkpoint,
+                                       const struct hparams *hparams, enum weight weight,
+                                       uint32_t *n_rows);
 
 /*
  * Reads the heads of layers that have a window, those whose rope is 1, and of the others, which may

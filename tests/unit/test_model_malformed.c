@@ -18,6 +18,16 @@ struct bytes {
     size_t length;
 };
 
+/* Checks that the message names the place once, and a GGUF file without what it does not have. */
+static void check_place(const char *place, bool is_gguf)
+{
+    const char *found = strstr(lckv_last_error(), place);
+    ck_assert_error_has(place);
+    ck_assert_msg(strstr(found + 1, place) == NULL, "names the place twice: %s", lckv_last_error());
+    if (is_gguf)
+        ck_assert_msg(strstr(lckv_last_error(), "config.json") == NULL, "%s", lckv_last_error());
+}
+
 /*
  * Checks that opening fails with this status and message, leaves the result alone, gives all memory
  * back, and does no harm to the next open.
@@ -36,7 +46,7 @@ static void check_refused(const char *path, const struct bytes *gguf, lckv_statu
                          status);
     ck_assert_uint_eq(counting.out, 0);
     ck_assert_error_has(message);
-    ck_assert_error_has(path != NULL ? folder : "memory");
+    check_place(path != NULL ? folder : "memory", path == NULL);
     ck_assert_ptr_null(model);
     ck_assert_ok(lckv_model_open(SOURCE, NULL, &model));
     lckv_model_release(model);
@@ -402,6 +412,20 @@ START_TEST(a_gguf_with_wrong_values_is_refused)
 }
 END_TEST
 
+static const char *const matrices[] = {"token_embd.weight", "blk.3.attn_q.weight"};
+
+START_TEST(a_gguf_with_an_unknown_type_is_refused)
+{
+    struct bytes gguf = good_gguf();
+    const uint32_t type = 99;
+    const size_t at = strlen(matrices[_i]) + 4 + 2 * 8; /* behind the dimensions */
+    replace(&gguf, matrices[_i], at, &type, sizeof type);
+    check_refused(NULL, &gguf, LCKV_UNSUPPORTED, "unknown tensor type 99");
+    ck_assert_error_has(matrices[_i]);
+    free(gguf.data);
+}
+END_TEST
+
 static void add_models(Suite *suite)
 {
     TCase *tcase = tcase_create("models");
@@ -414,6 +438,8 @@ static void add_models(Suite *suite)
                         sizeof bad_config_texts / sizeof bad_config_texts[0]);
     tcase_add_loop_test(tcase, a_gguf_with_wrong_names_is_refused, 0,
                         sizeof bad_names / sizeof bad_names[0]);
+    tcase_add_loop_test(tcase, a_gguf_with_an_unknown_type_is_refused, 0,
+                        sizeof matrices / sizeof matrices[0]);
     tcase_add_loop_test(tcase, a_gguf_with_wrong_values_is_refused, 0,
                         sizeof bad_values / sizeof bad_values[0]);
     suite_add_tcase(suite, tcase);
