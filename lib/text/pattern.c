@@ -40,6 +40,21 @@ pcre2_general_context *pattern_memory_create(struct arena *arena)
     return pcre2_general_context_create(pattern_malloc, pattern_free, &arena->allocator);
 }
 
+/* Whether PCRE2 could not hold a pattern that is well formed. */
+static bool is_limit(int error)
+{
+    switch (error) {
+    case PCRE2_ERROR_PATTERN_TOO_LARGE: /* compiled: less than 65536 bytes */
+    case PCRE2_ERROR_PATTERN_TOO_COMPLICATED:
+    case PCRE2_ERROR_PARENTHESES_NEST_TOO_DEEP:
+    case PCRE2_ERROR_LOOKBEHIND_TOO_COMPLICATED:
+    case PCRE2_ERROR_LOOKBEHIND_TOO_LONG:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static lckv_status compile(struct text pattern, struct text translated,
                            pcre2_general_context *memory, pcre2_code **code)
 {
@@ -62,8 +77,12 @@ static lckv_status compile(struct text pattern, struct text translated,
         return fail(LCKV_OUT_OF_MEMORY, "out of memory for a pattern");
     PCRE2_UCHAR message[128] = "";
     pcre2_get_error_message(error, message, sizeof message);
-    return fail(LCKV_BAD_FORMAT, "pattern %s: %s", quoted(pattern.bytes, pattern.length).text,
-                (const char *)message);
+    const struct quoted text = quoted(pattern.bytes, pattern.length);
+    if (is_limit(error))
+        return fail(LCKV_UNSUPPORTED,
+                    "pattern %s of %zu bytes: %s; expected a shorter or simpler pattern", text.text,
+                    pattern.length, (const char *)message);
+    return fail(LCKV_BAD_FORMAT, "pattern %s: %s", text.text, (const char *)message);
 }
 
 lckv_status pattern_init(struct pattern *pattern, struct text text, struct arena *arena,

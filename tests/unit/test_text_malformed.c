@@ -107,7 +107,7 @@ static const struct {
     {SPLIT("{\"Regex\":\"a\\\\\"}"), LCKV_UNSUPPORTED, "a backslash with nothing behind it"},
     {SPLIT("{\"Regex\":\"[a&&[b]]\"}"), LCKV_UNSUPPORTED, "a set inside a set"},
     {SPLIT("{\"Regex\":\"a{1,2}+\"}"), LCKV_UNSUPPORTED, "+ behind a count"},
-    {SPLIT("{\"Regex\":\"((a{1,999}){1,999}){1,999}\"}"), LCKV_BAD_FORMAT, "too large"},
+    {SPLIT("{\"Regex\":\"((a{1,999}){1,999}){1,999}\"}"), LCKV_UNSUPPORTED, "too large"},
     {SPLIT("{\"Regex\":\"a{1,9999}\"}"), LCKV_UNSUPPORTED, "a count above 1000"},
     {SMALL_JSON(",\"mystery\":null"), LCKV_UNSUPPORTED, "member \"mystery\""},
     {MODEL(SMALL_MODEL(",\"mystery\":null")), LCKV_UNSUPPORTED, "model: member \"mystery\""},
@@ -183,6 +183,27 @@ START_TEST(patterns_have_a_largest_length)
         struct checkpoint checkpoint = checkpoint_of_json(json, "");
         check_tokenizer_refused(&checkpoint, LCKV_UNSUPPORTED,
                                 "of 8193 bytes, expected at most 8192");
+    }
+}
+END_TEST
+
+/* Each letter takes eight bytes when it is compiled, of which there may be fewer than 65536. */
+START_TEST(patterns_have_a_largest_compiled_size)
+{
+    static const char *const kinds[] = {"Regex", "String"};
+    char text[8193], json[10000];
+    for (size_t i = 0; i < 4; i++) {
+        const size_t length = i < 2 ? 8192 : 8000;
+        memset(text, 'a', length);
+        text[length] = '\0';
+        snprintf(json, sizeof json, SPLIT("{\"%s\":\"%s\"}"), kinds[i % 2], text);
+        if (length < 8192) {
+            tokenizer_release(tokenizer_of_json(json, ""));
+            continue;
+        }
+        struct checkpoint checkpoint = checkpoint_of_json(json, "");
+        check_tokenizer_refused(&checkpoint, LCKV_UNSUPPORTED, "of 8192 bytes: ");
+        ck_assert_error_has("expected a shorter or simpler pattern");
     }
 }
 END_TEST
@@ -500,6 +521,7 @@ static void add_malformed(Suite *suite)
                         (int)(sizeof bad_json / sizeof bad_json[0]));
     tcase_add_test(tcase, bad_config_is_refused_by_name);
     tcase_add_test(tcase, patterns_have_a_largest_length);
+    tcase_add_test(tcase, patterns_have_a_largest_compiled_size);
     tcase_add_test(tcase, hostile_patterns_stop_at_a_limit);
     tcase_add_loop_test(tcase, patterns_may_not_take_more_than_linear_time, 0, 6);
     tcase_add_test(tcase, patterns_may_not_take_memory_that_grows_with_the_text);
