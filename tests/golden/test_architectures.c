@@ -202,6 +202,7 @@ static const struct {
      "enable_moe_block: the model has experts", LCKV_UNSUPPORTED},
     {"gemma4-keys", "\"global_head_dim\": 32", "\"global_head_dim\": 64", "q_proj.weight has shape",
      LCKV_BAD_FORMAT},
+    {"gemma4-keys", "\"global_head_dim\": 32,", "", "expected [2048, 48]", LCKV_BAD_FORMAT},
     {"gemma4-keys", "\"attention_k_eq_v\": true", "\"attention_k_eq_v\": false",
      "layers.4.self_attn.v_proj.weight is missing", LCKV_BAD_PLAN},
     {"gemma4-keys", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 2",

@@ -344,19 +344,25 @@ static const struct {
      {2, 2, 2, 2},
      {16, 32, 16, 32},
      false},
+    /* full layers have heads of 512 elements if nothing is said about them */
     {"\"head_dim\":16,\"num_key_value_heads\":2,\"num_global_key_value_heads\":1",
      {2, 2, 2, 2},
-     {16, 16, 16, 16},
+     {16, 512, 16, 512},
      false},
     {"\"head_dim\":16,\"num_key_value_heads\":2,\"num_global_key_value_heads\":1,"
      "\"attention_k_eq_v\":true",
      {2, 1, 2, 1},
-     {16, 16, 16, 16},
+     {16, 512, 16, 512},
      false},
     {"\"head_dim\":16,\"num_key_value_heads\":2,\"per_layer_config\":{\"1\":{\"head_dim\":8},"
      "\"3\":{\"head_dim\":8,\"num_key_value_heads\":2}}",
      {2, 2, 2, 2},
      {16, 8, 16, 8},
+     false},
+    /* what is said of all full layers does not count beside per_layer_config */
+    {"\"head_dim\":16,\"global_head_dim\":32,\"num_key_value_heads\":2,\"per_layer_config\":{}",
+     {2, 2, 2, 2},
+     {16, 16, 16, 16},
      false},
     /* a layer that reads another shape than its own; impossible numbers; names of no layers */
     {"\"head_dim\":16,\"num_key_value_heads\":2,\"per_layer_config\":{\"3\":{\"head_dim\":8}}",
