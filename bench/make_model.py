@@ -11,6 +11,7 @@ the files serve to measure speed and memory. The same arguments give the same fi
 """
 
 import argparse
+import math
 import random
 import struct
 
@@ -20,11 +21,13 @@ PRESETS = {  # layers, hidden, heads, kv heads, ffn, vocabulary
     "smollm2": (30, 576, 9, 3, 1536, 49152),
     "gemma4-e2b": (35, 1536, 8, 1, 6144, 262144),
     "gemma4-e4b": (42, 2560, 8, 2, 10240, 262144),
+    "gemma3n-e2b": (30, 2048, 8, 2, 8192, 262400),
 }
 GEMMA4 = {  # of --preset: own layers, layers of a period, of which the last has no window, and what more the MLP has
     "gemma4-e2b": (15, 5, 2),
     "gemma4-e4b": (24, 6, 1),
 }
+GEMMA3N = {"gemma3n-e2b": (20, 10)}  # of --preset: own layers, and those whose gates are sparse
 TYPES = {  # name: GGUF number, elements and bytes of a block
     "f32": (0, 1, 4),
     "f16": (1, 1, 2),
@@ -45,6 +48,7 @@ TYPES = {  # name: GGUF number, elements and bytes of a block
 }
 MIXES = {"q4_k_m": "q4_k", "q5_k_m": "q5_k"}  # the type of most tensors
 ALIGNMENT = 32
+LAUREL_RANK = 64
 POOL_BLOCKS = 4096  # random blocks of which the weights are made
 
 
@@ -76,12 +80,14 @@ def random_block(rng, kind):
 
 def type_of(name, n_dims, layer, layers, kind):
     """The element type of a tensor. A mix has some of attn_v and ffn_down, and the output, in q6_K."""
-    if n_dims == 1:
+    if n_dims == 1 or (name.startswith("blk.") and ".altup_" in name):
         return "f32"
     eighth = layers // 8
     more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
     larger = name == "output.weight" or (("attn_v" in name or "ffn_down" in name) and more)
     if name == "per_layer_token_embd.weight" and kind not in ("f32", "f16", "bf16"):
+        return "q8_0"
+    if "laurel_r" in name and TYPES[MIXES.get(kind, kind)][1] > LAUREL_RANK:
         return "q8_0"
     return "q6_k" if larger and kind in MIXES else MIXES.get(kind, kind)
 
@@ -152,6 +158,34 @@ def gemma4(shape, own_layers, period, wider):
         "rope.dimension_count": 512, "rope.dimension_count_swa": 256, "final_logit_softcapping": 30.0}, tensors
 
 
+def gemma3n(shape, own_layers, sparse_layers):
+    """The same for Gemma 3n. Its layers all have keys and values in files, although the last ones read those of others."""
+    layers, hidden, inputs, head = shape["layers"], shape["hidden"], 256, 256
+    windows = [i % 5 != 4 for i in range(layers)]
+    query, key = shape["heads"] * head, shape["kv_heads"] * head
+    tensors = [("token_embd.weight", (shape["vocab"], hidden)), ("output_norm.weight", (hidden,)),
+               ("per_layer_token_embd.weight", (shape["vocab"], inputs * layers)),
+               ("per_layer_model_proj.weight", (inputs * layers, hidden)), ("per_layer_proj_norm.weight", (inputs,)),
+               ("altup_proj.weight", (3, hidden, hidden)), ("altup_unembd_proj.weight", (3, hidden, hidden))]
+    layer = {"attn_norm": (hidden,), "attn_q": (query, hidden), "attn_k": (key, hidden), "attn_v": (key, hidden),
+             "attn_q_norm": (head,), "attn_k_norm": (head,), "attn_output": (hidden, query),
+             "post_attention_norm": (hidden,), "ffn_norm": (hidden,), "ffn_gate": (shape["ffn"], hidden),
+             "ffn_up": (shape["ffn"], hidden), "ffn_down": (hidden, shape["ffn"]), "post_ffw_norm": (hidden,),
+             "inp_gate": (inputs, hidden), "proj": (hidden, inputs), "post_norm": (hidden,),
+             "altup_router": (4, hidden), "altup_router_norm": (hidden,), "altup_predict_coef": (16, 4),
+             "altup_correct_coef": (4, 4), "altup_correct_scale": (hidden,), "laurel_l": (LAUREL_RANK, hidden),
+             "laurel_r": (hidden, LAUREL_RANK), "laurel_post_norm": (hidden,)}
+    tensors += [(f"blk.{i}.{name}.weight", dims) for i in range(layers) for name, dims in layer.items()]
+    quantile = 1.64485359  # of the normal distribution at 0.95
+    return "gemma3n", {
+        "context_length": 32768, "attention.layer_norm_rms_epsilon": 1e-6, "attention.key_length": head,
+        "attention.value_length": head, "attention.sliding_window": 512,
+        "attention.sliding_window_pattern": windows, "attention.shared_kv_layers": layers - own_layers,
+        "embedding_length_per_layer_input": inputs, "altup.active_idx": 0, "altup.num_inputs": 4,
+        "activation_sparsity_scale": [quantile if i < sparse_layers else -math.inf for i in range(layers)],
+        "rope.freq_base": 1e6, "rope.freq_base_swa": 1e4, "final_logit_softcapping": 30.0}, tensors
+
+
 def values_of(name, n):
     """Vectors are all ones, but three of four pairs of a head of Gemma 4's do not rotate."""
     values = [1.0 if name != "rope_freqs.weight" or i < n // 4 else 1e30 for i in range(n)]
@@ -176,11 +210,13 @@ def main():
     missing = [n for n in names if shape[n] is None]
     if missing:
         parser.error("give --preset, or also: " + ", ".join("--" + n.replace("_", "-") for n in missing))
-    if options.preset in GEMMA4 and options.plan:
+    if options.preset in GEMMA4 | GEMMA3N and options.plan:
         parser.error(f"{options.preset} has a plan of its own")
 
     if options.preset in GEMMA4:
         architecture, keys, tensors = gemma4(shape, *GEMMA4[options.preset])
+    elif options.preset in GEMMA3N:
+        architecture, keys, tensors = gemma3n(shape, *GEMMA3N[options.preset])
     else:
         architecture, keys, tensors = llama(shape, options.plan)
     keys = {"block_count": shape["layers"], "embedding_length": shape["hidden"], "feed_forward_length": shape["ffn"],
@@ -212,7 +248,7 @@ def main():
     rng = random.Random(options.seed)
     pools = {
         kind: b"".join(random_block(rng, kind) for _ in range(POOL_BLOCKS)) * 64
-        for kind in sorted(set(kinds) - {"f32"}) or ["f32"]
+        for kind in sorted({kind for (_, dims), kind in zip(tensors, kinds) if len(dims) > 1})
     }
     with open(options.output, "wb") as file:
         file.write(header + b"\0" * (-len(header) % ALIGNMENT))

@@ -321,6 +321,13 @@ exits 2 "--stream-bytes belongs to --stream-weights" info "$work/small-packed.gg
 exits 1 "expected at least" info "$work/small-packed.gguf" --stream-weights --stream-bytes 4KiB
 exits 1 "lckv convert $work/small.gguf packed.gguf --packed" info "$work/small.gguf" --stream-weights
 
+# The shapes of Gemma models that benchmarks use open and run, narrow as they are here.
+for preset in gemma4-e2b:15 gemma3n-e2b:20; do
+    python3 bench/make_model.py --preset "${preset%:*}" --hidden 160 --heads 2 --kv-heads 1 --ffn 96 --vocab 96 "$work/small.gguf"
+    json "d['n_slots'] == ${preset#*:} and d['sliding_window'] == 512" plan --model "$work/small.gguf" --json
+    exits 0 "decode" bench "$work/small.gguf" -p 2 -n 1
+done
+
 # What lckv convert writes is near what it read: the fewer bits, the farther.
 python3 bench/make_model.py --layers 8 --hidden 256 --heads 4 --kv-heads 2 --ffn 512 --vocab 96 --type f32 "$work/small.gguf"
 write_logits "$work/small.gguf" exact --precision full
