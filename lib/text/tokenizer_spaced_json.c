@@ -222,6 +222,25 @@ static lckv_status read_before(struct tokenizer *tokenizer, const struct json_va
     return status;
 }
 
+/*
+ * Whether an added token is to be found in what the normaliser gives. The usual ones are no steps of
+ * their own, so such a token wants any other way. Special tokens do not count: where they stand in
+ * a text does not depend on spaces.
+ */
+static bool finds_normalized(const struct json_value *root)
+{
+    const struct json_value *added = json_find(root, "added_tokens");
+    for (const struct json_value *token = json_first(added); token != NULL;
+         token = json_next(added, token)) {
+        bool normalized = false, special = false;
+        if (json_get_bool(token, TOKENIZER, "normalized", &normalized, NULL) == LCKV_OK &&
+            json_get_bool(token, TOKENIZER, "special", &special, NULL) == LCKV_OK && normalized &&
+            !special)
+            return true;
+    }
+    return false;
+}
+
 lckv_status tokenizer_read_spacing_json(struct tokenizer *tokenizer, const struct json_value *root)
 {
     const struct json_value *normalizer = NULL, *pretokenizer = NULL, *decoder = NULL;
@@ -236,8 +255,10 @@ lckv_status tokenizer_read_spacing_json(struct tokenizer *tokenizer, const struc
         status = json_get_object(root, TOKENIZER, "decoder", &decoder);
     if (status != LCKV_OK)
         return status;
-    status = read_before(tokenizer, normalizer, pretokenizer, spaced_read_usual);
-    if (status == LCKV_UNSUPPORTED && normalizer != NULL)
+    const bool any = normalizer != NULL && finds_normalized(root);
+    if (!any)
+        status = read_before(tokenizer, normalizer, pretokenizer, spaced_read_usual);
+    if (any || (status == LCKV_UNSUPPORTED && normalizer != NULL))
         status = read_before(tokenizer, normalizer, pretokenizer, spaced_read_any);
     return status == LCKV_OK && decoder != NULL ? read_decoder(&steps, decoder) : status;
 }

@@ -1,7 +1,7 @@
 /*
  * Reads the normaliser of a tokenizer.json whose vocabulary is spelled with U+2581. The usual ones
  * do what spacing_apply does, and other programs know them in GGUF files. Any other runs as it
- * stands, before all else.
+ * stands, before all else; and so do the usual ones where tokens are found in what they give.
  */
 #include "text/spaced_steps.h"
 

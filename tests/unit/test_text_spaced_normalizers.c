@@ -111,6 +111,26 @@ START_TEST(added_tokens_are_found_before_and_behind)
 }
 END_TEST
 
+/* So it is behind a usual normaliser: what it puts in front of a text, it puts before the token. */
+START_TEST(added_tokens_are_found_behind_usual_normalizers)
+{
+    static const char added[] =
+        "{\"id\":420,\"content\":\"The Cat\",\"normalized\":true,\"special\":false},"
+        "{\"id\":421,\"content\":\"THE\",\"normalized\":false,\"special\":false},";
+    struct tokenizer *tokenizer = tokenizer_with("llama.json", SEQUENCE(PREPEND "," SPACES), added);
+    struct tokenizer *rewritten = tokenizer_rewritten(tokenizer);
+    const struct tokenizer *both[] = {tokenizer, rewritten};
+    for (size_t i = 0; i < COUNT(both); i++) {
+        check_pieces(both[i], "The Cat", LCKV_TOKENIZE_NO_BOS, "The Cat");
+        check_pieces(both[i], "xThe Cat", LCKV_TOKENIZE_NO_BOS, " |x|T|he| |C|at");
+        check_pieces(both[i], "a The CatTHEThe Cat", LCKV_TOKENIZE_NO_BOS,
+                     " a|The Cat|THE|The Cat");
+    }
+    tokenizer_release(rewritten);
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
 static const struct {
     const char *name, *normalizer, *message;
     lckv_status status;
@@ -144,6 +164,7 @@ static void add_normalizers(Suite *suite)
     TCase *tcase = tcase_create("normalizers");
     tcase_add_loop_test(tcase, a_text_has_the_ids_of_what_it_becomes, 0, COUNT(cases));
     tcase_add_test(tcase, added_tokens_are_found_before_and_behind);
+    tcase_add_test(tcase, added_tokens_are_found_behind_usual_normalizers);
     tcase_add_loop_test(tcase, normalizers_that_are_not_known_are_refused_by_name, 0,
                         COUNT(refused));
     suite_add_tcase(suite, tcase);
