@@ -743,7 +743,9 @@ typedef struct lckv_cache_options {
     uint32_t rollback;       /* tokens beyond the window that windowed slots keep; 0: 64 */
     lckv_dtype v_dtype;      /* of values, if other than that of keys; 0: as kv_dtype */
     lckv_reuse reuse;        /* 0: on */
-    uint32_t reserved;
+    float reuse_tolerance;   /* lckv_session_reuse takes over what AUTO encoded within this
+                                tolerance (lckv_evaluate_options); 0: within the default one;
+                                below 0: only what was encoded exactly */
     /*
      * 0: sessions remember everything. Otherwise they have no end: a token attends to the first
      * n_sinks tokens and to the last context_window - n_sinks, its own included, and slots keep no
@@ -1066,8 +1068,9 @@ typedef struct lckv_item {
 
 typedef int32_t lckv_prefill;
 enum {
-    LCKV_PREFILL_AUTO = 0,     /* the exact result, in the fastest way that the plan allows */
-    LCKV_PREFILL_EXACT = 1,    /* token by token */
+    LCKV_PREFILL_AUTO = 0,     /* the exact result, in one pass, if no layer reads a higher one;
+                                  else within a tolerance of it, in a window of tokens */
+    LCKV_PREFILL_EXACT = 1,    /* the exact result: if layers read higher ones, token by token */
     LCKV_PREFILL_ITERATED = 2, /* each cyclic group forward_passes + backward_passes times */
     LCKV_PREFILL_MODEL = 3     /* what the model's configuration asks for */
 };
@@ -1077,9 +1080,19 @@ typedef struct lckv_evaluate_options {
     lckv_prefill prefill;
     uint32_t forward_passes; /* for ITERATED, at most 65536 each; both 0: the model's own */
     uint32_t backward_passes;
-    uint32_t reserved;
+    /*
+     * For AUTO, if the plan has upward layers and an item several tokens (docs/prefill.md). So many
+     * tokens go through the cyclic layers together; 0: the library chooses by the machine, the
+     * weights, the depth and the number of sessions; 1: as EXACT. A token leaves this window when
+     * its keys and values changed by less than the tolerance in the last pass, relatively; 0: 0.003
+     * in full precision, 0.03 in fast. The result depends on both, but not on threads, on other
+     * items, or on how many rows the cache computes at once.
+     */
+    uint32_t window;
     lckv_progress_callback progress; /* in tokens */
     void *progress_user;
+    float tolerance;
+    uint32_t reserved;
 } lckv_evaluate_options;
 LCKV_API lckv_status lckv_evaluate_options_init(lckv_evaluate_options *options, size_t size);
 
@@ -1091,9 +1104,19 @@ typedef struct lckv_evaluate_report {
                               the items up to the failed one */
     uint64_t pages_free;   /* before the call; with CACHE_FULL, beside what tables need */
     uint64_t n_tokens;     /* new tokens of all items */
-    uint64_t n_rows;       /* rows sent through the layers: one for each token, or if a token is
-                              iterated, one for each of its forward and backward passes */
-    uint64_t reserved;
+    uint64_t n_rows;       /* rows sent through the layers: one for each token and each pass that
+                              it was in. Layers outside cyclic groups compute it once */
+    uint64_t n_passes;     /* passes over the weights of the layers, of cyclic ones if there are */
+    /*
+     * What AUTO took for a plan with upward layers, else 0: with both as options, the same call
+     * gives the same bits. The window is smaller than asked for if max_rows or, for windowed slots,
+     * the free pages leave no room.
+     */
+    uint32_t window;
+    float tolerance;
+    float residual; /* the largest of the last changes of tokens that left a window early */
+    uint32_t reserved;
+    double seconds; /* that the call took */
 } lckv_evaluate_report;
 
 /*
@@ -1233,6 +1256,8 @@ typedef struct lckv_generate_options {
     lckv_prefill prefill;
     lckv_token_callback callback;
     void *callback_user;
+    uint32_t window; /* of the prompt, as in lckv_evaluate_options */
+    float tolerance;
 } lckv_generate_options;
 LCKV_API lckv_status lckv_generate_options_init(lckv_generate_options *options, size_t size);
 
@@ -1244,6 +1269,12 @@ typedef struct lckv_generate_report {
     uint64_t n_generated; /* the end token, if one came, included */
     double prompt_seconds;
     double decode_seconds;
+    uint64_t n_prompt_rows; /* how the prompt was encoded, as in lckv_evaluate_report */
+    uint64_t n_prompt_passes;
+    uint32_t window;
+    float tolerance;
+    float residual;
+    uint32_t reserved2;
 } lckv_generate_report;
 
 /*

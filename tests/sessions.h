@@ -98,10 +98,13 @@ static inline lckv_item make_item(lckv_session *session, const lckv_token *token
     return item;
 }
 
+/* The exact result: with AUTO, a window of one token, so that plans without upward layers take as
+ * many tokens in a pass as fit. */
 static inline lckv_status run(lckv_cache *cache, const lckv_item *items, size_t n,
                               lckv_prefill prefill)
 {
-    lckv_evaluate_options options = {.size = sizeof options, .prefill = prefill};
+    lckv_evaluate_options options = {
+        .size = sizeof options, .prefill = prefill, .window = prefill == LCKV_PREFILL_AUTO};
     return lckv_evaluate(cache, items, sizeof *items, n, &options, NULL);
 }
 

@@ -153,14 +153,18 @@ static int take_results(struct batch_loop *loop, size_t n_items)
     return status;
 }
 
-/* One call. After a cancel or when the cache is full, nothing has changed. */
+/*
+ * One call. After a cancel or when the cache is full, nothing has changed. Prompts are encoded
+ * exactly, so that an answer does not depend on which others are computed with it.
+ */
 static int compute(struct batch_loop *loop)
 {
     struct batch_queue *queue = &loop->queue;
+    const lckv_evaluate_options exact = {.size = sizeof exact, .window = 1};
     size_t n_items = fill_items(loop);
     double began = now_seconds();
     lckv_status status =
-        lckv_evaluate(queue->cache, queue->items, sizeof *queue->items, n_items, NULL, NULL);
+        lckv_evaluate(queue->cache, queue->items, sizeof *queue->items, n_items, &exact, NULL);
     loop->evaluate_seconds += now_seconds() - began;
     if (status == LCKV_CANCELLED && interrupt_came())
         return EXIT_SUCCESS;

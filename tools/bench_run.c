@@ -14,6 +14,7 @@
 struct run {
     const struct bench_test *test;
     lckv_cache *cache;
+    lckv_evaluate_report *report;
     lckv_session **sessions;
     lckv_item *items;
     lckv_token *tokens; /* [n_sessions, the greater of depth and n_tokens] */
@@ -49,7 +50,7 @@ static int append(const struct run *run, size_t begin, size_t n, size_t n_togeth
                                     .hidden_capacity = run->hidden_capacity};
     for (size_t i = 0; i < n_sessions; i += n_together) {
         if (lckv_evaluate(run->cache, run->items + i, sizeof *run->items, n_together, &options,
-                          NULL) != LCKV_OK)
+                          run->report) != LCKV_OK)
             return fail_library();
     }
     return EXIT_SUCCESS;
@@ -166,6 +167,8 @@ static double positions_read(const lckv_model *model, const lckv_model_info *inf
 static int run_in_cache(struct run *run, const lckv_model *model, struct bench_figures *figures)
 {
     const struct bench_test *test = run->test;
+    figures->report.size = sizeof figures->report;
+    run->report = &figures->report;
     lckv_model_info info = {.size = sizeof info};
     lckv_cache_stats stats = {.size = sizeof stats};
     lckv_plan_info plan = {.size = sizeof plan};

@@ -19,7 +19,8 @@ struct bench_test {
 };
 
 struct bench_figures {
-    double median, least, most; /* tokens per second of all sessions together */
+    double median, least, most;  /* tokens per second of all sessions together */
+    lckv_evaluate_report report; /* of the last call */
     /* The rest is measured for decoding; for a prompt it is 0. */
     double step_bytes; /* weights, keys and values that a step in the middle of the test reads */
     double read_rate;  /* bytes per second at the median speed */

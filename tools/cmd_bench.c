@@ -59,6 +59,11 @@ static uint64_t list_item(const struct number_list *list, size_t i, uint64_t oth
     return list->count > 0 ? list->items[i] : otherwise;
 }
 
+static double per_token(uint64_t n, const lckv_evaluate_report *report)
+{
+    return (double)n / (double)report->n_tokens;
+}
+
 static void print_test(const struct bench *bench, const struct bench_test *test,
                        const struct bench_figures *figures)
 {
@@ -73,6 +78,14 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
         json_add_real(bench->json, "median", figures->median, 6);
         json_add_real(bench->json, "min", figures->least, 6);
         json_add_real(bench->json, "max", figures->most, 6);
+        if (!test->is_decode && figures->report.window > 0) {
+            const lckv_evaluate_report *report = &figures->report;
+            json_add_unsigned(bench->json, "window", report->window);
+            json_add_real(bench->json, "tolerance", (double)report->tolerance, 6);
+            json_add_real(bench->json, "residual", (double)report->residual, 6);
+            json_add_real(bench->json, "work", per_token(report->n_rows, report), 6);
+            json_add_real(bench->json, "reads", per_token(report->n_passes, report), 6);
+        }
         if (test->is_decode) {
             json_add_real(bench->json, "bytes_per_step", figures->step_bytes, 10);
             json_add_real(bench->json, "gigabytes_per_second", figures->read_rate / 1e9, 6);
@@ -87,6 +100,10 @@ static void print_test(const struct bench *bench, const struct bench_test *test,
            figures->least, figures->most);
     if (test->is_decode)
         printf(" %7.2f %5.0f%%", figures->read_rate / 1e9, 100 * figures->share);
+    else if (figures->report.window > 0)
+        printf("  window %" PRIu32 ": work %.2f, reads %.2f", figures->report.window,
+               per_token(figures->report.n_rows, &figures->report),
+               per_token(figures->report.n_passes, &figures->report));
     putchar('\n');
     fflush(stdout);
 }

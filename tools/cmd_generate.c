@@ -9,11 +9,6 @@
 
 int cmd_generate(int argc, char **argv)
 {
-    static const struct choice prefills[] = {{"auto", LCKV_PREFILL_AUTO},
-                                             {"exact", LCKV_PREFILL_EXACT},
-                                             {"iterated", LCKV_PREFILL_ITERATED},
-                                             {"model", LCKV_PREFILL_MODEL},
-                                             {NULL, 0}};
     struct generate_settings settings = {
         .sampling = SAMPLING_DEFAULTS, .n_tokens = 128, .cache.kv_types = KV_TYPES_DEFAULT};
     struct command_line line = {
@@ -45,9 +40,11 @@ int cmd_generate(int argc, char **argv)
                "tokens of prompt and text at most (default: the\nprompt's and those of -n; with "
                "--restore the\nmodel's context, at most 8192, or no limit with\n"
                "--context-window)");
-    add_choice(&line, "--prefill MODE", &settings.prefill, prefills,
-               "how the prompt is encoded: auto (default), exact,\n"
-               "iterated (the model's passes) or model (as its\nconfiguration asks)");
+    add_prefill(&line, "--prefill MODE", &settings.prefill,
+                "how the prompt is encoded: auto (default; auto:16 in\n"
+                "a window of 16 tokens, auto:16,1e-3 within a\n"
+                "tolerance), exact, iterated (the model's passes) or\n"
+                "model (as its configuration asks)");
     add_saved_options(&line, &settings.saved);
     add_sampling_options(&line, &settings.sampling);
     add_model_options(&line, &settings.model);

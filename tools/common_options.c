@@ -92,8 +92,10 @@ void add_token_list(struct command_line *line, struct token_list *tokens)
 void add_prefill_mode(struct command_line *line, struct prefill *prefill)
 {
     add_prefill(line, "--prefill MODE", prefill,
-                "auto: exact, the fastest way (default);\n"
-                "exact: token by token;\n"
+                "auto: the fastest way (default); if layers read\n"
+                "higher ones, within a tolerance, tokens going through\n"
+                "them in a window. auto:16,1e-3 sets both;\n"
+                "exact: token by token where layers read higher ones;\n"
                 "iterated:M+B: M + B passes (iterated: the model's);\n"
                 "model: as its configuration asks");
 }

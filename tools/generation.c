@@ -68,6 +68,11 @@ static void print_json(const struct generation *generation)
                     generation->stream.tokens.count);
     json_add_unsigned(&json, "n_prompt", report->n_prompt);
     json_add_unsigned(&json, "n_generated", report->n_generated);
+    json_add_unsigned(&json, "n_prompt_rows", report->n_prompt_rows);
+    json_add_unsigned(&json, "n_prompt_passes", report->n_prompt_passes);
+    json_add_unsigned(&json, "window", report->window);
+    json_add_real(&json, "tolerance", (double)report->tolerance, 6);
+    json_add_real(&json, "residual", (double)report->residual, 6);
     json_add_real(&json, "prompt_seconds", report->prompt_seconds, 6);
     json_add_real(&json, "decode_seconds", report->decode_seconds, 6);
     json_add_real(&json, "prompt_tokens_per_second", prompt_speed(report), 6);
@@ -141,7 +146,9 @@ static int generate(struct generation *generation, lckv_cache *cache, lckv_sessi
         .stops = settings->stops.items,
         .n_stops = settings->stops.count,
         .ignore_end = settings->ignore_eos,
-        .prefill = settings->prefill,
+        .prefill = settings->prefill.mode,
+        .window = settings->prefill.window,
+        .tolerance = settings->prefill.tolerance,
         .callback = stream_take,
         .callback_user = &generation->stream,
     };
@@ -241,8 +248,7 @@ static int run_with_cache(struct generation *generation)
         .context_window = (uint32_t)settings->cache.context_window,
         .n_sinks = (uint32_t)settings->cache.n_sinks,
     };
-    struct prefill prefill = {.mode = settings->prefill};
-    if (prefill_takes_whole(prefill) && generation->prompt.tokens.count > 256)
+    if (prefill_takes_whole(settings->prefill) && generation->prompt.tokens.count > 256)
         options.max_rows = (uint32_t)generation->prompt.tokens.count;
     lckv_cache *cache = NULL;
     lckv_session *session = NULL;

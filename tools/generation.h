@@ -20,7 +20,7 @@ struct generate_settings {
     struct string_list stops;
     bool ignore_eos;
     bool echo; /* print the prompt, too, if the output is no terminal */
-    lckv_prefill prefill;
+    struct prefill prefill;
     bool as_json;
 };
 

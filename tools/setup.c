@@ -49,6 +49,8 @@ lckv_evaluate_options evaluate_options(struct prefill prefill)
         .prefill = prefill.mode,
         .forward_passes = prefill.forward_passes,
         .backward_passes = prefill.backward_passes,
+        .window = prefill.window,
+        .tolerance = prefill.tolerance,
     };
 }
 

@@ -83,6 +83,22 @@ bool parse_size(const char *text, uint64_t *bytes)
     return false;
 }
 
+/* A window and perhaps a tolerance: "16" or "16,1e-3". A window of 0 is the library's choice. */
+static bool parse_window(const char *text, struct prefill *prefill)
+{
+    const char *comma = strchr(text, ','), *at = text;
+    const char *end = comma != NULL ? comma : text + strlen(text);
+    uint64_t window;
+    double tolerance = 0;
+    if (!take_number(&at, end, &window) || at != end || window > UINT32_MAX)
+        return false;
+    if (comma != NULL && (!parse_real(comma + 1, &tolerance) || !(tolerance > 0)))
+        return false;
+    *prefill = (struct prefill){
+        .mode = LCKV_PREFILL_AUTO, .window = (uint32_t)window, .tolerance = (float)tolerance};
+    return true;
+}
+
 bool parse_prefill(const char *text, struct prefill *prefill)
 {
     static const struct {
@@ -100,7 +116,9 @@ bool parse_prefill(const char *text, struct prefill *prefill)
             return true;
         }
     }
-    static const char iterated[] = "iterated:";
+    static const char iterated[] = "iterated:", window[] = "auto:";
+    if (strncmp(text, window, sizeof window - 1) == 0)
+        return parse_window(text + sizeof window - 1, prefill);
     if (strncmp(text, iterated, sizeof iterated - 1) != 0)
         return false;
     const char *at = text + sizeof iterated - 1;
@@ -112,7 +130,9 @@ bool parse_prefill(const char *text, struct prefill *prefill)
     /* For the library, 0 + 0 would mean the model's own numbers. */
     if (forward > UINT32_MAX || backward > UINT32_MAX || forward + backward == 0)
         return false;
-    *prefill = (struct prefill){LCKV_PREFILL_ITERATED, (uint32_t)forward, (uint32_t)backward};
+    *prefill = (struct prefill){.mode = LCKV_PREFILL_ITERATED,
+                                .forward_passes = (uint32_t)forward,
+                                .backward_passes = (uint32_t)backward};
     return true;
 }
 
@@ -123,6 +143,11 @@ struct prefill_text prefill_text(struct prefill prefill)
     if (prefill.forward_passes + prefill.backward_passes > 0)
         snprintf(result.text, sizeof result.text, "iterated:%" PRIu32 "+%" PRIu32,
                  prefill.forward_passes, prefill.backward_passes);
+    else if (prefill.tolerance > 0)
+        snprintf(result.text, sizeof result.text, "auto:%" PRIu32 ",%g", prefill.window,
+                 (double)prefill.tolerance);
+    else if (prefill.window > 0)
+        snprintf(result.text, sizeof result.text, "auto:%" PRIu32, prefill.window);
     else
         snprintf(result.text, sizeof result.text, "%s", names[prefill.mode]);
     return result;

@@ -32,11 +32,13 @@ struct string_list {
     size_t count;
 };
 
-/* The three prefill members of lckv_evaluate_options. */
+/* The prefill members of lckv_evaluate_options. */
 struct prefill {
     lckv_prefill mode;
     uint32_t forward_passes;
     uint32_t backward_passes;
+    uint32_t window;
+    float tolerance;
 };
 
 /* In which types a cache keeps keys and values. */
@@ -54,7 +56,10 @@ bool parse_real(const char *text, double *number);
 /* Bytes: "123", "8GiB", "1.5 GB". K, M, G and T alone mean the binary unit. */
 bool parse_size(const char *text, uint64_t *bytes);
 
-/* "auto", "exact", "model", "iterated" (the model's passes) or "iterated:M+B". */
+/*
+ * "auto", "auto:WINDOW", "auto:WINDOW,TOLERANCE", "exact", "model", "iterated" (the model's passes)
+ * or "iterated:M+B".
+ */
 bool parse_prefill(const char *text, struct prefill *prefill);
 
 /* The text that parse_prefill would take. */

@@ -6,6 +6,7 @@
 #include "engine/estimate.h"
 #include "engine/workspace.h"
 
+#include <math.h>
 #include <stdatomic.h>
 
 #define DEFAULT_CONTEXT 4096 /* tokens */
@@ -18,8 +19,8 @@ lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size)
 static lckv_status read_options(lckv_cache_options *options, const lckv_cache_options *given)
 {
     lckv_status status = options_read(options, sizeof *options, given, "lckv_cache_options");
-    if (status == LCKV_OK && options->reserved != 0)
-        status = fail(LCKV_INVALID_ARGUMENT, "lckv_cache_options: reserved must be 0");
+    if (status == LCKV_OK && isnan(options->reuse_tolerance))
+        status = fail(LCKV_INVALID_ARGUMENT, "lckv_cache_options: reuse_tolerance is not a number");
     return status;
 }
 

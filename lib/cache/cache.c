@@ -100,6 +100,8 @@ lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_opti
         return status;
     cache->model = model;
     cache->keeps = options->reuse != LCKV_REUSE_OFF;
+    cache->reuse_tolerance =
+        options->reuse_tolerance == 0 ? default_tolerance(model) : options->reuse_tolerance;
     cache->max_sessions = options->max_sessions;
     cache->max_rows = options->max_rows;
     cache->max_logit_rows = options->max_logit_rows;

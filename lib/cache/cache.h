@@ -42,6 +42,7 @@ struct lckv_cache {
     uint64_t table_room;    /* bytes set aside for the tables of sessions */
     bool tables_cost_pages; /* what they take beyond that leaves as many bytes of pages unused */
     bool keeps;             /* sessions that were released, for session_reuse */
+    float reuse_tolerance;  /* within which session_reuse takes over tokens; below 0: exact ones */
     uint8_t *scratch;       /* engine/ lays out its workspace here */
     size_t scratch_bytes;
     pthread_mutex_t mutex; /* guards what follows */
@@ -61,6 +62,16 @@ struct lckv_cache {
     uint64_t n_committed; /* and those that succeeded, for logits_of */
     struct failure failure;
 };
+
+/*
+ * The tolerance of prompts of plans with upward layers, unless another one is given. In full
+ * precision, logits are then within 2e-2 of their standard deviation; in fast precision, within
+ * half of what 8-bit activations change (docs/prefill.md).
+ */
+static inline float default_tolerance(const struct lckv_model *model)
+{
+    return model->precision == LCKV_PRECISION_FAST ? 3e-2f : 3e-3f;
+}
 
 /* How the pages of a slot are laid out, and what their number depends on. */
 static inline const struct kv_layout *cache_layout(const struct lckv_cache *cache, uint32_t slot)

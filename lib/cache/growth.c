@@ -211,7 +211,7 @@ static void drop_front(struct lckv_session *session, uint32_t s, uint64_t begin)
     slot->gap += n;
 }
 
-void session_commit(struct lckv_session *session, bool iterated)
+void session_commit(struct lckv_session *session, float tolerance)
 {
     struct lckv_cache *cache = session->cache;
     const struct lckv_plan *plan = cache->model->plan;
@@ -230,8 +230,10 @@ void session_commit(struct lckv_session *session, bool iterated)
         slot->kept = slot->count;
         has_dropped = has_dropped || begin > reach.n_sinks;
     }
-    if (iterated && session->iterated_from > session->length)
-        session->iterated_from = session->length;
+    if (tolerance > 0 && session->inexact_from > session->length)
+        session->inexact_from = session->length;
+    if (tolerance > session->tolerance)
+        session->tolerance = tolerance;
     pthread_mutex_lock(&cache->mutex);
     session->length = length;
     if (has_dropped && length - cache->paging.rollback > session->min_length)

@@ -3,12 +3,6 @@
  */
 #include "cache/kept.h"
 
-/* The tokens from the beginning on that another session may share. */
-static uint64_t usable_length(const struct lckv_session *session)
-{
-    return session->length < session->iterated_from ? session->length : session->iterated_from;
-}
-
 /* Ends a kept session that no other session can use any more. */
 static void destroy_if_useless(struct lckv_session *session)
 {
@@ -49,7 +43,7 @@ void keep_or_destroy(struct lckv_session *session)
     hold_as(session, PAGE_LIVE, PAGE_KEPT);
     session_link(session);
     session->logits_of = 0;
-    cut(session, usable_length(session));
+    cut(session, session_reusable(session));
     destroy_if_useless(session);
     while (cache->kept.first != NULL && cache->table_bytes > cache->table_room)
         give_up_kept(cache);

@@ -11,6 +11,9 @@
 #include "cache/saved_description.h"
 #include "cache/transfer.h"
 
+#include <math.h>
+#include <string.h>
+
 #define PIECE 4096 /* bytes of notes and tokens that are read at once */
 
 static lckv_status fail_session(size_t i, const char *what, uint64_t value)
@@ -33,7 +36,7 @@ static bool has_dropped(const struct lckv_session *session)
 static lckv_status read_numbers(struct restoration *restoration, size_t i)
 {
     struct lckv_session *session = restoration->sessions[i];
-    uint8_t bytes[24];
+    uint8_t bytes[32];
     struct reader fields;
     lckv_status status = frame_get(&restoration->reader, bytes, sizeof bytes);
     if (status != LCKV_OK)
@@ -41,18 +44,29 @@ static lckv_status read_numbers(struct restoration *restoration, size_t i)
     reader_init(&fields, bytes, sizeof bytes, "saved sessions");
     const uint64_t length = reader_u64(&fields, "length");
     const uint64_t min_length = reader_u64(&fields, "min_length");
-    const uint64_t iterated_from = reader_u64(&fields, "iterated_from");
+    const uint64_t inexact_from = reader_u64(&fields, "inexact_from");
+    const uint64_t bits = reader_u64(&fields, "tolerance");
+    const uint32_t low_bits = (uint32_t)bits;
+    float tolerance;
+    memcpy(&tolerance, &low_bits, sizeof tolerance);
     if (length > UINT32_MAX)
         return fail_session(i, "length", length);
-    if (iterated_from != UINT64_MAX && iterated_from >= length)
-        return fail_session(i, "iterated_from", iterated_from);
+    if (inexact_from != UINT64_MAX && inexact_from >= length)
+        return fail_session(i, "inexact_from", inexact_from);
+    if (bits != low_bits || !(tolerance >= 0) || (tolerance > 0) != (inexact_from != UINT64_MAX))
+        return fail_session(i, "tolerance bits", bits);
     session->length = length;
     session->min_length = min_length;
     if (min_length > length || (min_length > 0 && !has_dropped(session)))
         return fail_session(i, "min_length", min_length);
     const struct held_positions tokens = session_held(session, false);
     session->n_forgotten = tokens.begin - tokens.n_sinks;
-    session->iterated_from = restoration->is_exact || length == 0 ? iterated_from : 0;
+    session->inexact_from = inexact_from;
+    session->tolerance = tolerance;
+    if (!restoration->is_exact && length > 0) {
+        session->inexact_from = 0;
+        session->tolerance = INFINITY;
+    }
     return LCKV_OK;
 }
 

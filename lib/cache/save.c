@@ -8,6 +8,8 @@
 #include "cache/saved_parts.h"
 #include "cache/transfer.h"
 
+#include <string.h>
+
 /* A part of a page. */
 struct part {
     uint32_t number; /* in the file, counted from 1; 0: no session named it yet */
@@ -138,6 +140,13 @@ static lckv_status write_tokens(struct frame_writer *writer, const struct lckv_s
     return status;
 }
 
+static uint64_t float_bits(float number)
+{
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
 /* Writes a session without its keys and values. */
 static lckv_status write_session(struct saving *saving, const struct lckv_session *session)
 {
@@ -146,7 +155,9 @@ static lckv_status write_session(struct saving *saving, const struct lckv_sessio
     if (status == LCKV_OK)
         status = frame_put_u64(writer, session->min_length);
     if (status == LCKV_OK)
-        status = frame_put_u64(writer, session->iterated_from);
+        status = frame_put_u64(writer, session->inexact_from);
+    if (status == LCKV_OK)
+        status = frame_put_u64(writer, float_bits(session->tolerance));
     if (status == LCKV_OK)
         status = write_tokens(writer, session);
     for (uint32_t s = 0; status == LCKV_OK && s < saving->cache->model->plan->n_slots; s++)

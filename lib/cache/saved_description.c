@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-const struct frame_kind saved_sessions = {"LCKVSAVE", 1, "saved sessions"};
+const struct frame_kind saved_sessions = {"LCKVSAVE", 2, "saved sessions"};
 
 #define MOST_NAME 64 /* bytes of a model's or a kernel set's name */
 #define VERSION_NUMBER (LCKV_VERSION_MAJOR * 10000 + LCKV_VERSION_MINOR * 100 + LCKV_VERSION_PATCH)

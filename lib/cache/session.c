@@ -102,7 +102,7 @@ lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **res
     if (status != LCKV_OK)
         return status;
     session->cache = cache;
-    session->iterated_from = UINT64_MAX;
+    session->inexact_from = UINT64_MAX;
     status = memory_alloc(&cache->allocator, cache->model->plan->n_slots, sizeof *session->slots,
                           "a session's slots", &session->slots);
     for (uint32_t s = 0; status == LCKV_OK && s < cache->model->plan->n_slots; s++) {
@@ -187,8 +187,10 @@ lckv_status session_truncate(struct lckv_session *session, uint64_t length)
     if (length == 0)
         session->min_length = session->n_forgotten = 0;
     session->logits_of = 0;
-    if (length <= session->iterated_from)
-        session->iterated_from = UINT64_MAX;
+    if (length <= session->inexact_from) {
+        session->inexact_from = UINT64_MAX;
+        session->tolerance = 0;
+    }
     pthread_mutex_unlock(&cache->mutex);
     return LCKV_OK;
 }

@@ -49,10 +49,12 @@ struct lckv_session {
     uint64_t growing_to; /* the length that the call in progress leads to */
     uint64_t item_of;    /* the number of the last evaluate call with it as an item */
     /*
-     * The first position that another session must not take over: it was encoded iteratively, or
-     * restored from what other kernels computed. Or UINT64_MAX.
+     * From this position on, keys and values may not be exactly what the model computes token by
+     * token, but within this tolerance (prefill.h); INFINITY: iterated, or restored from what other
+     * kernels computed. Or UINT64_MAX and 0.
      */
-    uint64_t iterated_from;
+    uint64_t inexact_from;
+    float tolerance;
 };
 
 /* The functions below need the cache entered, except session_release. */
@@ -154,7 +156,8 @@ void session_shorten(struct lckv_session *session, uint64_t length);
  *     session_extend         takes pages for positions below `end`; gives back pages that this call
  *                            took and a window left behind: no position at or after `begin`
  *                            attends to them, and the grown session will not keep them
- *     session_commit         sets the new length; slots with windows drop what they need not keep
+ *     session_commit         sets the new length, and the tolerance within which the new tokens are
+ *                            exact (0: exactly); slots with windows drop what they need not keep
  *     session_rollback       makes everything as it was before the call
  */
 uint64_t session_pages_needed(const struct lckv_session *session, uint64_t n_tokens,
@@ -166,7 +169,7 @@ uint64_t session_table_growth(const struct lckv_session *session, uint64_t n_tok
 CHECKED lckv_status session_reserve(struct lckv_session *session, const lckv_token *tokens,
                                     uint64_t n_tokens);
 CHECKED lckv_status session_extend(struct lckv_session *session, uint64_t begin, uint64_t end);
-void session_commit(struct lckv_session *session, bool iterated);
+void session_commit(struct lckv_session *session, float tolerance);
 void session_rollback(struct lckv_session *session);
 
 /*
@@ -177,10 +180,13 @@ CHECKED lckv_status session_fork(const struct lckv_session *session, struct lckv
 
 /*
  * Makes the empty session share the pages of the longest prefix of tokens[0, n - 1) that a session
- * or a kept one of the cache holds exactly encoded. `n_reused` may be 0.
+ * or a kept one of the cache holds, encoded within the cache's tolerance. `n_reused` may be 0.
  */
 CHECKED lckv_status session_reuse(struct lckv_session *session, const lckv_token *tokens, size_t n,
                                   uint64_t *n_reused);
+
+/* The tokens, from the beginning on, that session_reuse may take over: exact enough for it. */
+uint64_t session_reusable(const struct lckv_session *session);
 
 /* The rows of logits that the cache holds for the session; does what lckv_session_logits says. */
 CHECKED lckv_status session_logits(const struct lckv_session *session, const float **logits,

@@ -50,7 +50,8 @@ static lckv_status share(const struct lckv_session *from, struct lckv_session *t
     to->length = length;
     to->min_length = from->min_length;
     to->n_forgotten = from->n_forgotten;
-    to->iterated_from = from->iterated_from < length ? from->iterated_from : UINT64_MAX;
+    to->inexact_from = from->inexact_from < length ? from->inexact_from : UINT64_MAX;
+    to->tolerance = from->inexact_from < length ? from->tolerance : 0;
     pthread_mutex_unlock(&cache->mutex);
     return LCKV_OK;
 }
@@ -76,13 +77,19 @@ lckv_status session_fork(const struct lckv_session *session, struct lckv_session
     return LCKV_OK;
 }
 
-/* How many tokens of a text `session` can share: it holds them, exactly encoded, in all slots. */
+uint64_t session_reusable(const struct lckv_session *session)
+{
+    const bool all = session->tolerance <= session->cache->reuse_tolerance;
+    return all || session->length < session->inexact_from ? session->length : session->inexact_from;
+}
+
+/* How many tokens of a text `session` can share: it holds them, exactly enough, in all slots. */
 static uint64_t shareable(const struct lckv_session *session, const lckv_token *tokens,
                           uint64_t most)
 {
     uint64_t n = 0;
-    most = most < session->length ? most : session->length;
-    most = most < session->iterated_from ? most : session->iterated_from;
+    const uint64_t reusable = session_reusable(session);
+    most = most < reusable ? most : reusable;
     if (session_has_forgotten(session))
         return 0;
     while (n < most && session->tokens[n] == tokens[n])

@@ -5,6 +5,7 @@
 
 #include "engine/attention_units.h"
 #include "engine/linear.h"
+#include "engine/movement.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -47,9 +48,12 @@ static void store_head(const struct task *task, const struct model_layer *layer,
     norm_head(model, &layer->k, head_dim, k);
     norm_head(model, &layer->v, head_dim, v);
     rotate(model, layer, workspace_rotation(w, m), 1, k);
-    model->kernels->kv_store(layout,
-                             session_page(row->session, (uint32_t)layer->plan->slot, row->position),
-                             (uint32_t)(row->position % layout->page_positions), head, k, v);
+    if (pass->measures)
+        movement_store(task, layer, m, head, k, v);
+    else
+        model->kernels->kv_store(
+            layout, session_page(row->session, (uint32_t)layer->plan->slot, row->position),
+            (uint32_t)(row->position % layout->page_positions), head, k, v);
 }
 
 void attention_store(struct task *task, const struct model_layer *layer)

@@ -4,15 +4,34 @@
  */
 #include "engine/evaluate.h"
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "cache/kept.h"
 #include "engine/items.h"
+#include "engine/window_choice.h"
 
+#include <math.h>
 #include <string.h>
 
 static const lckv_item *item_at(const lckv_item *items, size_t stride, size_t i)
 {
     return (const lckv_item *)(const void *)((const char *)items + i * stride);
+}
+
+static lckv_status choose_window(const struct lckv_model *model,
+                                 const lckv_evaluate_options *options, struct schedule *schedule)
+{
+    const bool is_given = options->window != 0 || options->tolerance != 0;
+    if (is_given && options->prefill != LCKV_PREFILL_AUTO)
+        return fail(LCKV_INVALID_ARGUMENT, "window and tolerance belong to prefill AUTO");
+    if (!(options->tolerance >= 0) || isinf(options->tolerance))
+        return fail(LCKV_INVALID_ARGUMENT,
+                    "tolerance is %g; expected a number that is positive, "
+                    "or 0 for the default",
+                    (double)options->tolerance);
+    schedule->window = options->window;
+    schedule->tolerance = options->tolerance != 0 ? options->tolerance : default_tolerance(model);
+    return LCKV_OK;
 }
 
 static lckv_status choose_passes(const struct lckv_model *model,
@@ -125,6 +144,28 @@ static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *re
                 (unsigned long long)report->pages_free);
 }
 
+/* Chooses the window, unless it is given; with one of 1 the items that it is for are exact. */
+static void complete_window(struct schedule *schedule)
+{
+    size_t n_streams = 0;
+    double depth = 0;
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        const struct scheduled *item = &schedule->items[i];
+        const double tokens = (double)item->item.n_tokens;
+        if (item->encoding != ENCODE_WINDOW)
+            continue;
+        n_streams++;
+        depth += (double)item->item.session->length + tokens / 2;
+    }
+    if (n_streams > 0 && schedule->window == 0)
+        schedule->window =
+            window_choose(schedule->cache->model, n_streams, depth / (double)n_streams);
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        if (schedule->items[i].encoding == ENCODE_WINDOW && schedule->window == 1)
+            schedule->items[i].encoding = ENCODE_EXACT;
+    }
+}
+
 /* Checks everything that can be wrong with the call, before anything changes. */
 static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, size_t stride,
                            size_t n_items, const lckv_evaluate_options *options,
@@ -138,7 +179,9 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
     schedule->n_items = n_items;
     schedule->progress = options->progress;
     schedule->progress_user = options->progress_user;
-    lckv_status status = choose_passes(cache->model, options, schedule);
+    lckv_status status = choose_window(cache->model, options, schedule);
+    if (status == LCKV_OK)
+        status = choose_passes(cache->model, options, schedule);
     if (status == LCKV_OK)
         status = memory_alloc(&cache->allocator, n_items, sizeof *schedule->items,
                               "the items of a call", &schedule->items);
@@ -151,8 +194,10 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
     }
     if (status == LCKV_OK)
         status = check_logit_rows(schedule);
-    if (status == LCKV_OK)
+    if (status == LCKV_OK) {
+        complete_window(schedule);
         status = fit_pages(schedule, report);
+    }
     schedule->n_tokens = report->n_tokens;
     return status;
 }
@@ -179,6 +224,14 @@ static void place_logits(struct schedule *schedule)
     }
 }
 
+/* Within what the new keys and values of an item are exact. */
+static float tolerance_of(const struct schedule *schedule, const struct scheduled *item)
+{
+    if (item->encoding == ENCODE_ITERATED)
+        return INFINITY;
+    return item->encoding == ENCODE_WINDOW && schedule->window > 1 ? schedule->tolerance : 0;
+}
+
 static void commit(struct schedule *schedule)
 {
     struct lckv_cache *cache = schedule->cache;
@@ -186,7 +239,7 @@ static void commit(struct schedule *schedule)
     for (size_t i = 0; i < schedule->n_items; i++) {
         const struct scheduled *item = &schedule->items[i];
         struct lckv_session *session = item->item.session;
-        session_commit(session, item->encoding == ENCODE_ITERATED);
+        session_commit(session, tolerance_of(schedule, item));
         if (item->in_cache) {
             session->logits = item->logits;
             session->n_logit_rows = item->n_logits;
@@ -203,11 +256,26 @@ static void roll_back(const struct schedule *schedule)
     }
 }
 
+/* Tells how the tokens went through the layers. */
+static void describe(const struct schedule *schedule, lckv_evaluate_report *report)
+{
+    report->n_rows = schedule->n_rows;
+    report->n_passes = schedule->n_passes;
+    for (size_t i = 0; i < schedule->n_items; i++) {
+        if (schedule->items[i].encoding != ENCODE_WINDOW)
+            continue;
+        report->window = schedule->window;
+        report->tolerance = schedule->tolerance;
+        report->residual = schedule->residual;
+    }
+}
+
 lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t stride,
                      size_t n_items, const lckv_evaluate_options *options,
                      lckv_evaluate_report *report)
 {
     struct schedule schedule = {0};
+    const int64_t began = clock_nanoseconds();
     lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
     if (status == LCKV_OK && schedule.gives_up_kept)
         give_up_all_kept(cache);
@@ -219,12 +287,13 @@ lckv_status evaluate(struct lckv_cache *cache, const lckv_item *items, size_t st
     if (status == LCKV_OK) {
         place_logits(&schedule);
         status = schedule_run(&schedule);
-        report->n_rows = schedule.n_rows;
+        describe(&schedule, report);
     }
     if (status == LCKV_OK)
         commit(&schedule);
     else
         roll_back(&schedule);
+    report->seconds = (double)(clock_nanoseconds() - began) * 1e-9;
     memory_free(&cache->allocator, schedule.items, n_items, sizeof *schedule.items);
     return status;
 }

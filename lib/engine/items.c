@@ -120,7 +120,9 @@ static enum encoding choose_encoding(const struct lckv_model *model,
         return ENCODE_EXACT;
     if (!upward)
         return ENCODE_PARALLEL;
-    return prefill == LCKV_PREFILL_ITERATED ? ENCODE_ITERATED : ENCODE_EXACT;
+    if (prefill == LCKV_PREFILL_ITERATED)
+        return ENCODE_ITERATED;
+    return n_tokens > 1 && schedule->window != 1 ? ENCODE_WINDOW : ENCODE_EXACT;
 }
 
 lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,

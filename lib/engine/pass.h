@@ -26,6 +26,7 @@ struct pass {
     struct stage stage; /* what the pass computes */
     size_t n_rows;      /* of workspace->rows; their sessions have pages for their positions */
     bool openblas;      /* this pass may use it */
+    bool measures;      /* how far keys and values move: movement.h */
 
     /* forward() sets the rest. */
     struct batch all;

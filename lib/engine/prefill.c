@@ -3,6 +3,7 @@
  */
 #include "engine/prefill.h"
 
+#include "engine/movement.h"
 #include "engine/row_steps.h"
 
 /* Where the tokens of an item are in a stage. Both are numbers of tokens, from the first one on. */
@@ -23,13 +24,14 @@ struct stream {
 
 /* What went through a stage. */
 struct work {
-    uint64_t n_rows;
+    uint64_t n_rows, n_passes;
 };
 
 struct prefill {
     struct schedule *schedule;
     enum encoding encoding;
     uint32_t n_stages;
+    uint32_t window; /* tokens of a stream in a pass, unless it is iterated */
     struct stream *streams;
     size_t n_streams, n_started, n_active;
     struct place *places; /* [n_streams][n_stages] */
@@ -46,6 +48,7 @@ static void begin_pass(struct prefill *prefill, uint32_t stage)
                                   .model = cache->model,
                                   .workspace = workspace_of(cache),
                                   .stage = stages_at(cache->model->plan, stage)};
+    prefill->pass.measures = prefill->pass.stage.cyclic && prefill->encoding == ENCODE_WINDOW;
 }
 
 /* Puts the stream's tokens [begin, end) into the pass; `entered` of all its tokens have been in. */
@@ -69,6 +72,7 @@ static lckv_status run_pass(struct prefill *prefill, uint32_t stage)
     if (prefill->pass.n_rows == 0)
         return LCKV_OK;
     prefill->work[stage].n_rows += prefill->pass.n_rows;
+    prefill->work[stage].n_passes++;
     return schedule_pass(prefill->schedule, &prefill->pass);
 }
 
@@ -133,7 +137,18 @@ static lckv_status run_once(struct prefill *prefill, uint32_t index)
 /* The most tokens of the stream in a pass. */
 static size_t window_of(const struct prefill *prefill, const struct stream *stream)
 {
-    return prefill->encoding == ENCODE_ITERATED ? stream->item->item.n_tokens : 1;
+    return prefill->encoding == ENCODE_ITERATED ? stream->item->item.n_tokens : prefill->window;
+}
+
+/*
+ * The most tokens that enter the window in a pass. The last ones of many would be computed from
+ * zeros for the others, and that is of little use: three eighths of a window cost less work than
+ * all that fit, and no more passes.
+ */
+static size_t most_entering(const struct prefill *prefill, const struct stream *stream)
+{
+    const size_t window = window_of(prefill, stream);
+    return prefill->encoding == ENCODE_WINDOW ? (3 * window + 7) / 8 : window;
 }
 
 /*
@@ -144,7 +159,10 @@ static void add_window(struct prefill *prefill, struct stream *stream, uint32_t 
 {
     struct place *place = &stream->places[stage];
     const size_t here = arrived(prefill, stream, stage);
+    const size_t present = place->entered > place->left ? place->entered : place->left;
     size_t end = place->left + window_of(prefill, stream);
+    if (end > present + most_entering(prefill, stream))
+        end = present + most_entering(prefill, stream);
     if (end > here && here < stream->item->item.n_tokens)
         end = place->left;
     else if (end > here)
@@ -152,11 +170,32 @@ static void add_window(struct prefill *prefill, struct stream *stream, uint32_t 
     add_rows(prefill, stream, place->left, end, place->entered);
 }
 
-/* How many tokens leave the window after the pass. */
-static size_t count_done(const struct prefill *prefill, struct stream *stream)
+/*
+ * How many tokens leave the window: the first one, and all behind it that have been in a pass
+ * before and have moved by less than the tolerance since.
+ */
+static size_t count_still(const struct prefill *prefill, const struct stream *stream,
+                          size_t n_before)
+{
+    struct schedule *schedule = prefill->schedule;
+    size_t n = 1;
+    for (; stream->begin + n < n_before; n++) {
+        const float change = movement_of_row(&prefill->pass, stream->first_row + n);
+        if (!(change < schedule->tolerance))
+            break;
+        if (change > schedule->residual)
+            schedule->residual = change;
+    }
+    return n;
+}
+
+/* How many tokens leave the window after the pass; `n_before` had been in an earlier one. */
+static size_t count_done(const struct prefill *prefill, struct stream *stream, size_t n_before)
 {
     if (prefill->encoding == ENCODE_EXACT)
         return 1;
+    if (prefill->encoding == ENCODE_WINDOW)
+        return count_still(prefill, stream, n_before);
     if (++stream->n_passes < prefill->schedule->n_iterations)
         return 0;
     stream->n_passes = 0;
@@ -166,7 +205,7 @@ static size_t count_done(const struct prefill *prefill, struct stream *stream)
 static void move_window(const struct prefill *prefill, struct stream *stream, uint32_t stage)
 {
     struct place *place = &stream->places[stage];
-    const size_t n_done = count_done(prefill, stream);
+    const size_t n_done = count_done(prefill, stream, place->entered);
     for (size_t i = 0; i < n_done; i++)
         keep_row(prefill->pass.workspace, stream->first_row + i);
     place->entered = stream->end;
@@ -205,6 +244,12 @@ static void start(struct prefill *prefill, uint32_t first_kept, uint32_t n_kept)
     prefill->n_active++;
 }
 
+/* The fewest rows with which a stream never waits for itself: a window for each cyclic stage. */
+static uint32_t least_kept(const struct prefill *prefill)
+{
+    return prefill->window > 1 ? prefill->n_stages / 2 * prefill->window : 1;
+}
+
 /*
  * Starts as many streams as there is room for; all that have been started before have ended. An
  * iterated one has room for all of its tokens, and others have equal shares.
@@ -213,8 +258,9 @@ static void start_streams(struct prefill *prefill)
 {
     const struct schedule *schedule = prefill->schedule;
     const uint32_t room = schedule->cache->max_rows;
+    const uint32_t most = room / least_kept(prefill);
     const size_t n_left = prefill->n_streams - prefill->n_started;
-    uint32_t share = (uint32_t)(n_left < room ? room / n_left : 1), used = 0;
+    uint32_t share = room / (n_left < most ? (uint32_t)n_left : most), used = 0;
     if (share > schedule->chunk)
         share = (uint32_t)schedule->chunk;
     while (prefill->n_started < prefill->n_streams) {
@@ -274,10 +320,25 @@ static void list_streams(struct prefill *prefill)
 /* Every token passes every stage, so the largest of the stages' numbers tells the work. */
 static void report_work(const struct prefill *prefill)
 {
-    uint64_t most = 0;
-    for (uint32_t stage = 1; stage < prefill->n_stages; stage += 2)
-        most = prefill->work[stage].n_rows > most ? prefill->work[stage].n_rows : most;
-    prefill->schedule->n_rows += most;
+    uint64_t n_rows = 0, n_passes = 0;
+    for (uint32_t stage = 1; stage < prefill->n_stages; stage += 2) {
+        const struct work *work = &prefill->work[stage];
+        n_rows = work->n_rows > n_rows ? work->n_rows : n_rows;
+        n_passes = work->n_passes > n_passes ? work->n_passes : n_passes;
+    }
+    prefill->schedule->n_rows += n_rows;
+    prefill->schedule->n_passes += n_passes;
+}
+
+/*
+ * The window, as large as rows and pages allow: each cyclic stage may have one of the tokens of a
+ * stream that are under way.
+ */
+static uint32_t fitting_window(const struct schedule *schedule, uint32_t n_stages)
+{
+    const uint64_t rows = schedule->cache->max_rows;
+    const uint64_t most = (rows < schedule->chunk ? rows : schedule->chunk) / (n_stages / 2);
+    return most < schedule->window ? (uint32_t)(most > 0 ? most : 1) : schedule->window;
 }
 
 lckv_status prefill_run(struct schedule *schedule, enum encoding encoding)
@@ -285,6 +346,9 @@ lckv_status prefill_run(struct schedule *schedule, enum encoding encoding)
     const lckv_allocator *allocator = &schedule->cache->allocator;
     struct prefill prefill = {.schedule = schedule, .encoding = encoding};
     prefill.n_stages = stages_count(schedule->cache->model->plan);
+    prefill.window = 1;
+    if (encoding == ENCODE_WINDOW)
+        schedule->window = prefill.window = fitting_window(schedule, prefill.n_stages);
     for (size_t i = 0; i < schedule->n_items; i++)
         prefill.n_streams += schedule->items[i].encoding == encoding;
     static const char what[] = "the state of a prefill";

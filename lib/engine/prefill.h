@@ -8,8 +8,10 @@
  * and others enter at its right end. The keys and values of the others are from the pass before;
  * those of tokens that enter are zeros.
  *
- *     exact             a window of one token: what it reads is always final
- *     iterated          all tokens at once, in as many passes as are asked for
+ *     exact       a window of one token: what it reads is always final
+ *     window      the first token of the window is done after each pass, because what it reads is
+ *                 final, and so are those behind it that have hardly moved in the last pass
+ *     iterated    a window of all tokens, which are done after as many passes as are asked for
  *
  * The stages between cyclic ones need none of that. They take as many tokens at a time as there is
  * room for. Tokens of all sessions of the call share the passes, and the result of none depends on
@@ -20,7 +22,7 @@
 
 #include "engine/schedule.h"
 
-/* Encodes all items of this encoding, EXACT or ITERATED. */
+/* Encodes all items of this encoding, any but PARALLEL. */
 CHECKED lckv_status prefill_run(struct schedule *schedule, enum encoding encoding);
 
 #endif

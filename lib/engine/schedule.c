@@ -91,6 +91,7 @@ static lckv_status next_pass(struct schedule *schedule, enum encoding encoding, 
     if (status != LCKV_OK || *empty)
         return status;
     schedule->n_rows += pass.n_rows;
+    schedule->n_passes++;
     return schedule_pass(schedule, &pass);
 }
 

@@ -12,6 +12,7 @@
 enum encoding {
     ENCODE_EXACT,    /* tokens wait for all that come before them, in cyclic stages at least */
     ENCODE_PARALLEL, /* as many tokens a pass as fit; exact for plans without upward layers */
+    ENCODE_WINDOW,   /* tokens go through cyclic stages in a window, within a tolerance */
     ENCODE_ITERATED  /* all new tokens of an item go several times through cyclic stages */
 };
 
@@ -31,8 +32,11 @@ struct schedule {
     size_t n_items;
     uint64_t chunk; /* the most tokens of one item in a parallel pass */
     uint32_t n_iterations;
+    uint32_t window; /* tokens, for ENCODE_WINDOW */
+    float tolerance;
+    float residual;     /* the largest change below it with which a token left the window */
     bool gives_up_kept; /* to make room for the call */
-    uint64_t n_tokens, n_rows;
+    uint64_t n_tokens, n_rows, n_passes;
     lckv_progress_callback progress;
     void *progress_user;
 };

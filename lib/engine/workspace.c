@@ -4,6 +4,7 @@
 #include "engine/workspace.h"
 
 #include "base/status.h"
+#include "engine/movement.h"
 #include "kernels/blas.h"
 
 #include <math.h>
@@ -123,6 +124,8 @@ static void carve_all(struct carver *carver, struct workspace *w, const struct l
     }
     if (model->plan->n_upward > 0)
         w->kept = carve_buffer(carver, max_rows, kept_floats(h, w->stream_stride));
+    w->n_movements = movement_heads(model);
+    w->movements = carve(carver, max_rows * w->n_movements, sizeof *w->movements);
     w->q = carve_buffer(carver, max_rows, n_query);
     w->k = carve_buffer(carver, max_rows, n_kv);
     w->v = carve_buffer(carver, max_rows, n_kv);

@@ -65,9 +65,11 @@ struct workspace {
     struct slice *slices, *wanted_slices; /* [max_rows] */
     struct claims *claims;                /* of each thread */
     struct step_count *step;
-    struct buffer hidden;            /* the residual stream, [max_rows] */
-    size_t stream_stride;            /* from it to side streams in the same row (altup.h) */
-    struct buffer kept;              /* it, and `inputs`, between two stages */
+    struct buffer hidden;       /* the residual stream, [max_rows] */
+    size_t stream_stride;       /* from it to side streams in the same row (altup.h) */
+    struct buffer kept;         /* it, and `inputs`, between two stages */
+    struct movement *movements; /* [max_rows, n_movements]: movement.h */
+    size_t n_movements;
     struct input shared;             /* [max_rows] */
     struct input *own;               /* of each thread, [FEW_ROWS] */
     struct buffer q, k, v, attended; /* [max_rows] */

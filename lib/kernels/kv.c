@@ -53,17 +53,24 @@ static void load_value(enum kv_type type, const uint8_t *subtile, uint32_t lane,
                    : get(type, subtile, kv_value_index(type == KV_BF16, head_dim, lane, d));
 }
 
+void kv_load_head(const struct kv_layout *layout, const uint8_t *page, uint32_t position,
+                  uint32_t head, float *k, float *v)
+{
+    const struct kv_subtile at = kv_subtile(layout, head, position);
+    const uint32_t lane = position % KV_SUBTILE;
+    if (k != NULL)
+        load_key(layout->keys.type, page + at.keys, lane, layout->head_dim, k);
+    if (v != NULL)
+        load_value(layout->values.type, page + at.values, lane, layout->head_dim, v);
+}
+
 void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position, float *k,
              float *v)
 {
-    const size_t head_dim = layout->head_dim;
     for (uint32_t head = 0; head < layout->n_kv_heads; head++) {
-        const struct kv_subtile at = kv_subtile(layout, head, position);
-        const uint32_t lane = position % KV_SUBTILE;
-        if (k != NULL)
-            load_key(layout->keys.type, page + at.keys, lane, head_dim, k + head * head_dim);
-        if (v != NULL)
-            load_value(layout->values.type, page + at.values, lane, head_dim, v + head * head_dim);
+        const size_t at = (size_t)head * layout->head_dim;
+        kv_load_head(layout, page, position, head, k != NULL ? k + at : NULL,
+                     v != NULL ? v + at : NULL);
     }
 }
 

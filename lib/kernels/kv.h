@@ -60,10 +60,11 @@ typedef void (*kv_store_function)(const struct kv_layout *layout, uint8_t *page,
                                   uint32_t position_in_page, uint32_t head, const float *k,
                                   const float *v);
 
-/*
- * Reads all heads of one position back, as float32 [n_kv_heads, head_dim]. Either array may be
- * NULL.
- */
+/* Reads one head of one position back, as float32 [head_dim]. Either array may be NULL. */
+void kv_load_head(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page,
+                  uint32_t head, float *k, float *v);
+
+/* The same for all heads: float32 [n_kv_heads, head_dim]. */
 void kv_load(const struct kv_layout *layout, const uint8_t *page, uint32_t position_in_page,
              float *k, float *v);
 

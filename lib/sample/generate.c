@@ -52,21 +52,19 @@ static lckv_status end_if_cancelled(struct generation *generation, lckv_status s
 }
 
 static lckv_status append(struct generation *generation, const lckv_token *tokens, size_t n_tokens,
-                          lckv_prefill prefill)
+                          const lckv_evaluate_options *options, lckv_evaluate_report *report)
 {
     const lckv_item item = {.session = generation->session,
                             .tokens = tokens,
                             .n_tokens = n_tokens,
                             .want = LCKV_WANT_LAST};
-    const lckv_evaluate_options options = {.size = sizeof options, .prefill = prefill};
-    lckv_evaluate_report report = {.size = sizeof report};
     /*
      * A cancel that came while a callback ran takes effect here, before the engine looks for one.
      */
     lckv_status status = cache_check_cancel(generation->cache);
     if (status != LCKV_OK)
         return status;
-    return evaluate(generation->cache, &item, sizeof item, 1, &options, &report);
+    return evaluate(generation->cache, &item, sizeof item, 1, options, report);
 }
 
 /* Chooses a token from the row of logits that the last step left in the cache. */
@@ -134,12 +132,34 @@ static lckv_status step(struct generation *generation, uint64_t max_tokens)
         end(generation, LCKV_STOP_FULL);
     if (generation->ended)
         return LCKV_OK;
-    status = append(generation, &token, 1, LCKV_PREFILL_AUTO);
+    const lckv_evaluate_options options = {.size = sizeof options};
+    lckv_evaluate_report report;
+    status = append(generation, &token, 1, &options, &report);
     if (status == LCKV_CACHE_FULL) {
         end(generation, LCKV_STOP_FULL);
         return LCKV_OK;
     }
     return end_if_cancelled(generation, status);
+}
+
+static lckv_status append_prompt(struct generation *generation, const lckv_token *prompt,
+                                 size_t n_prompt)
+{
+    const lckv_evaluate_options options = {.size = sizeof options,
+                                           .prefill = generation->options->prefill,
+                                           .window = generation->options->window,
+                                           .tolerance = generation->options->tolerance};
+    lckv_evaluate_report report = {.size = sizeof report};
+    lckv_status status = append(generation, prompt, n_prompt, &options, &report);
+    if (status != LCKV_OK)
+        return end_if_cancelled(generation, status);
+    generation->report.n_prompt = n_prompt;
+    generation->report.n_prompt_rows = report.n_rows;
+    generation->report.n_prompt_passes = report.n_passes;
+    generation->report.window = report.window;
+    generation->report.tolerance = report.tolerance;
+    generation->report.residual = report.residual;
+    return LCKV_OK;
 }
 
 static lckv_status run(struct generation *generation, const lckv_token *prompt, size_t n_prompt)
@@ -148,14 +168,9 @@ static lckv_status run(struct generation *generation, const lckv_token *prompt, 
     uint64_t max_tokens = options->max_tokens == 0 ? DEFAULT_MAX_TOKENS : options->max_tokens;
 
     double start = seconds_now();
-    lckv_status status = append(generation, prompt, n_prompt, options->prefill);
+    lckv_status status = append_prompt(generation, prompt, n_prompt);
     double prompt_end = seconds_now();
     generation->report.prompt_seconds = prompt_end - start;
-    if (status == LCKV_OK)
-        generation->report.n_prompt = n_prompt;
-    else
-        status = end_if_cancelled(generation, status);
-
     while (status == LCKV_OK && !generation->ended)
         status = step(generation, max_tokens);
     if (status == LCKV_OK)

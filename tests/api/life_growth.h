@@ -97,7 +97,7 @@ static inline void append_tokens(struct life *life)
     lckv_cache *cache = call.home->cache;
     struct patience patience = any_patience(call.home);
     lckv_evaluate_options options = {
-        .size = sizeof options, .progress = progress, .progress_user = &patience};
+        .size = sizeof options, .window = 1, .progress = progress, .progress_user = &patience};
     lckv_evaluate_report report = {.size = sizeof report}, cost = {.size = sizeof cost};
     const lckv_cache_stats before = stats_of(cache);
     lckv_status priced =

@@ -42,7 +42,7 @@ static int passes_of(lckv_cache *cache, const lckv_item *items, size_t n)
 {
     int n_passes = 0;
     lckv_evaluate_options options = {
-        .size = sizeof options, .progress = count_passes, .progress_user = &n_passes};
+        .size = sizeof options, .window = 1, .progress = count_passes, .progress_user = &n_passes};
     lckv_evaluate_report report = {.size = sizeof report};
     ck_assert_ok(lckv_evaluate(cache, items, sizeof *items, n, &options, &report));
     ck_assert_uint_eq(report.n_rows, report.n_tokens);

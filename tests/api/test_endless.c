@@ -99,7 +99,7 @@ static void append(lckv_cache *cache, lckv_session *session)
     end = end < n_long ? end : n_long;
     if (end == length)
         return;
-    lckv_evaluate_options options = {.size = sizeof options};
+    lckv_evaluate_options options = {.size = sizeof options, .window = 1};
     if (random_bits() % 5 == 0)
         options.progress = cancel_late;
     const uint64_t n_free = free_pages(cache), least = min_length_of(session);

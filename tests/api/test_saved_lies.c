@@ -10,7 +10,7 @@
 #include <xxhash.h>
 
 /* The stream is a header, a frame, and the frame of no bytes: docs/saved-sessions.md. */
-enum { HEADER = 12, FRAME = HEADER + 4, SESSION = 24, CHECKSUM = 8 };
+enum { HEADER = 12, FRAME = HEADER + 4, SESSION = 32, CHECKSUM = 8 };
 
 static uint32_t frame_length(const struct bytes *bytes)
 {
@@ -49,7 +49,7 @@ static size_t first_session(lckv_cache *cache)
 
 struct lie {
     uint64_t value;
-    enum { LENGTH, MIN_LENGTH, ITERATED_FROM, TOKENS } field; /* TOKENS: the first one */
+    enum { LENGTH, MIN_LENGTH, INEXACT_FROM, TOLERANCE, TOKENS } field; /* TOKENS: the first one */
     const char *message;
 };
 
@@ -91,7 +91,9 @@ START_TEST(an_ordinary_session_can_go_back_to_its_beginning)
                                {UINT64_MAX, LENGTH, "has length"},
                                {60, MIN_LENGTH, "min_length 60"},
                                {UINT64_MAX, MIN_LENGTH, "has min_length"},
-                               {60, ITERATED_FROM, "iterated_from 60"},
+                               {60, INEXACT_FROM, "inexact_from 60"},
+                               {0x3f800000, TOLERANCE, "tolerance bits 1065353216"},
+                               {(uint64_t)1 << 32, TOLERANCE, "tolerance bits 4294967296"},
                                {N_VOCAB, TOKENS, "token 160"},
                                {UINT64_MAX, TOKENS, "token 4294967295"}};
     refuse_lies(UPWARD, (lckv_cache_options){0}, lies, COUNT(lies));

@@ -16,6 +16,8 @@ enum { MAX_SESSIONS = 4, MAX_TOKENS = 40, MAX_NEW = 12, MAX_HEAD_DIM = 32 };
 struct segment {
     lckv_prefill prefill;
     uint32_t forward_passes, backward_passes;
+    uint32_t window; /* 1: exact */
+    float tolerance;
     uint32_t call; /* the same for all tokens of a call; 0: each token by itself */
 };
 
@@ -86,7 +88,12 @@ static inline struct segment take_segment(struct input *input)
         segment.forward_passes = bits >> 2 & 3;
         segment.backward_passes = bits >> 4 & 3;
     }
-    if (segment.prefill == LCKV_PREFILL_ITERATED || segment.prefill == LCKV_PREFILL_MODEL)
+    if (segment.prefill == LCKV_PREFILL_AUTO) {
+        segment.window = 1 + (bits >> 2 & 7);
+        segment.tolerance = (bits >> 5 & 3) * 0.01f;
+    }
+    if (segment.prefill == LCKV_PREFILL_ITERATED || segment.prefill == LCKV_PREFILL_MODEL ||
+        segment.window > 1)
         segment.call = ++n_calls;
     return segment;
 }
@@ -115,6 +122,7 @@ static inline void world_open(struct world *world, struct input *input)
     const uint32_t kind = take(input, COUNT(tinies));
     world->model = calls_model(kind);
     lckv_cache_options options = {.size = sizeof options,
+                                  .reuse_tolerance = -1, /* only exact tokens */
                                   .n_tokens = 1 + take(input, 128),
                                   .max_sessions = 1 + take(input, MAX_SESSIONS),
                                   .kv_dtype = take_kv_dtype(input, &tinies[kind]),
@@ -241,6 +249,8 @@ static inline void compute_reference(struct world *world, struct own *own)
                                          .prefill = segment->call != 0 ? segment->prefill
                                                                        : LCKV_PREFILL_EXACT,
                                          .forward_passes = segment->forward_passes,
+                                         .window = segment->call != 0 ? segment->window : 0,
+                                         .tolerance = segment->call != 0 ? segment->tolerance : 0,
                                          .backward_passes = segment->backward_passes};
         require_ok(lckv_evaluate(world->reference, &item, sizeof item, 1, &options, NULL));
         own->n_computed = end;

@@ -109,6 +109,8 @@ static void evaluate(struct world *world, struct input *input)
                                      .prefill = segment.prefill,
                                      .forward_passes = segment.forward_passes,
                                      .backward_passes = segment.backward_passes,
+                                     .window = segment.window,
+                                     .tolerance = segment.tolerance,
                                      .progress = cancel,
                                      .progress_user = &cancelling};
     if (!fits)
@@ -135,6 +137,8 @@ static void evaluate(struct world *world, struct input *input)
     if (status != LCKV_OK)
         return; /* check_world() finds everything as it was, the logits that are held too */
     let_go_of_logits(world);
+    if (report.window > 0) /* what fitted */
+        segment.window = report.window;
     for (size_t i = 0; i < n; i++)
         own_append(chosen[i], tokens[i], items[i].n_tokens, &segment);
     for (size_t i = 0; i < n; i++)
@@ -339,7 +343,8 @@ static void generate(struct world *world, struct input *input)
                                      .n_stops = take(input, 3),
                                      .ignore_end = take(input, 2) == 0,
                                      .callback = on_token,
-                                     .callback_user = &cancelling};
+                                     .callback_user = &cancelling,
+                                     .window = 1};
     bool is_greedy = take(input, 2) == 0;
     if (own == NULL || own->n_tokens + n_prompt + options.max_tokens > MAX_TOKENS ||
         world->stats.context_window > 0) /* sessions may have forgotten what was generated */

@@ -29,7 +29,9 @@ static inline uint64_t feed_tokens(const lckv_model *model, struct feeding feedi
                                    const lckv_token *tokens, size_t n, float *logits)
 {
     const size_t n_vocab = info_of(model).n_vocab;
-    lckv_evaluate_options options = {.size = sizeof options, .prefill = feeding.prefill};
+    lckv_evaluate_options options = {.size = sizeof options,
+                                     .prefill = feeding.prefill,
+                                     .window = feeding.prefill == LCKV_PREFILL_AUTO};
     if (feeding.prefill == LCKV_PREFILL_ITERATED)
         options.forward_passes = 3, options.backward_passes = 2;
     lckv_cache *cache =

@@ -178,8 +178,8 @@ START_TEST(exact_logits_are_bitwise_the_same_however_they_are_asked_for)
         const size_t splits[] = {golden.n_tokens, 1, 17};
         for (size_t s = 0; s < (threads[i] == 2 ? 3 : 1); s++) {
             lckv_session *session = make_session(cache);
-            lckv_evaluate_options options = {.prefill = i % 2 == 0 ? LCKV_PREFILL_EXACT
-                                                                   : LCKV_PREFILL_AUTO};
+            lckv_evaluate_options options = {
+                .prefill = i % 2 == 0 ? LCKV_PREFILL_EXACT : LCKV_PREFILL_AUTO, .window = i % 2};
             for (size_t at = 0; at < golden.n_tokens; at += splits[s]) {
                 size_t end = at + splits[s] < golden.n_tokens ? at + splits[s] : golden.n_tokens;
                 encode(&golden, cache, session, at, end, options);

@@ -8,6 +8,8 @@
 #include "folder.h"
 #include "sessions.h"
 
+#include <math.h>
+
 enum { N = 40 };
 
 static lckv_model *model;
@@ -55,7 +57,10 @@ START_TEST(numbers_at_their_limits_are_restored)
     ck_assert_ok(save_and_restore());
     session->min_length = N;
     ck_assert_ok(save_and_restore());
-    session->iterated_from = N - 1;
+    session->inexact_from = N - 1;
+    session->tolerance = INFINITY;
+    ck_assert_ok(save_and_restore());
+    session->tolerance = 1e-30f;
     ck_assert_ok(save_and_restore());
     session->tokens[7] = (lckv_token)info_of(model).n_vocab - 1;
     ck_assert_ok(save_and_restore());
@@ -70,11 +75,28 @@ START_TEST(a_session_has_its_shortest_length)
 }
 END_TEST
 
-START_TEST(what_was_iterated_begins_in_the_session)
+START_TEST(what_is_inexact_begins_in_the_session)
 {
-    session->iterated_from = N;
+    session->tolerance = 1;
+    session->inexact_from = N;
     ck_assert_status(save_and_restore(), LCKV_BAD_FORMAT);
-    ck_assert_error_has("saved session 0 has iterated_from 40, which cannot be");
+    ck_assert_error_has("saved session 0 has inexact_from 40, which cannot be");
+}
+END_TEST
+
+/* A tolerance is a number of at least 0, and not 0 exactly where something is inexact. */
+START_TEST(a_tolerance_belongs_to_what_is_inexact)
+{
+    const struct {
+        uint64_t from;
+        float tolerance;
+    } rows[] = {{UINT64_MAX, 1}, {UINT64_MAX, INFINITY}, {0, 0}, {N - 1, -1}, {0, NAN}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        session->inexact_from = rows[i].from;
+        session->tolerance = rows[i].tolerance;
+        ck_assert_status(save_and_restore(), LCKV_BAD_FORMAT);
+        ck_assert_error_has("saved session 0 has tolerance bits");
+    }
 }
 END_TEST
 
@@ -94,7 +116,8 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, numbers_at_their_limits_are_restored);
     tcase_add_test(tcase, a_session_has_its_shortest_length);
-    tcase_add_test(tcase, what_was_iterated_begins_in_the_session);
+    tcase_add_test(tcase, what_is_inexact_begins_in_the_session);
+    tcase_add_test(tcase, a_tolerance_belongs_to_what_is_inexact);
     tcase_add_test(tcase, tokens_are_the_models);
     suite_add_tcase(suite, tcase);
 }
