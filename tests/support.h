@@ -7,6 +7,7 @@
 
 #include "../tools/tiles.h"
 #include "lckv.h"
+#include "locks.h"
 
 #include <check.h>
 #undef fail /* an old name of ck_abort_msg; the library fails by this name */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
+#include "allocator.h"
 #include "folder.h"
 #include "random.h"
 #include "safetensors.h"
@@ -20,6 +21,7 @@ struct kind {
     const char *suffix, *shape;   /* "%d" are the rows and columns of the grid; NULL: no scales */
     int row_height, column_width; /* 0: all */
     bool bf16;
+    float last; /* the last scale, if it is not 0 */
 };
 
 /* A safetensors file that is being made. */
@@ -82,6 +84,8 @@ static void add_matrix(const char *name, int rows, int columns, const struct kin
     for (int i = 0; i < n_rows * n_columns; i++) {
         scales[i] = (float)(0.0005 + 0.0003 * random_uniform());
         halves[i] = to_bf16(scales[i]);
+        if (kind->last != 0 && i == n_rows * n_columns - 1)
+            halves[i] = to_bf16(scales[i] = kind->last);
         uint32_t bits = (uint32_t)halves[i] << 16;
         if (kind->bf16)
             memcpy(&scales[i], &bits, 4);
@@ -168,13 +172,13 @@ static void logits_of(const char *path, float *logits)
     lckv_model_release(model);
 }
 
-static const struct kind kinds[] = {{"_scale", "[]", 0, 0, false},
-                                    {"_scale", "[1]", 0, 0, true},
-                                    {"_scale", "[%d]", 1, 0, false},
-                                    {"_scale", "[%d,%d]", 1, 0, true},
-                                    {"_scale_inv", "[%d,%d]", 32, 64, false},
-                                    {"_scale_inv", "[%d,%d]", 128, 128, true},
-                                    {"_scale", "[%d,%d]", 1, 16, false}};
+static const struct kind kinds[] = {{"_scale", "[]", 0, 0, false, 0},
+                                    {"_scale", "[1]", 0, 0, true, 0},
+                                    {"_scale", "[%d]", 1, 0, false, 0},
+                                    {"_scale", "[%d,%d]", 1, 0, true, 0},
+                                    {"_scale_inv", "[%d,%d]", 32, 64, false, 0},
+                                    {"_scale_inv", "[%d,%d]", 128, 128, true, 0},
+                                    {"_scale", "[%d,%d]", 1, 16, false, 0}};
 
 START_TEST(scales_are_multiplied)
 {
@@ -195,6 +199,26 @@ START_TEST(scales_are_multiplied)
 }
 END_TEST
 
+/* Memory is given back, and any allocation may be refused. */
+START_TEST(nothing_is_left)
+{
+    struct counting counting = {.n_allowed = 0};
+    const lckv_allocator allocator = counting_allocator(&counting);
+    const lckv_model_options options = {.size = sizeof options, .allocator = &allocator};
+    lckv_status status = LCKV_OUT_OF_MEMORY;
+    write_model("f8", &kinds[_i], false);
+    write_config("f8", "{\"quant_method\": \"fp8\"}");
+    for (size_t n = 0; status != LCKV_OK; n++) {
+        lckv_model *model = NULL;
+        counting.n_allowed = n;
+        status = lckv_model_open(folder_path("f8"), &options, &model);
+        ck_assert(status == LCKV_OK || status == LCKV_OUT_OF_MEMORY);
+        lckv_model_release(model);
+        ck_assert_uint_eq(counting.out, 0);
+    }
+}
+END_TEST
+
 static void check_refused(const char *message)
 {
     lckv_model *model = NULL;
@@ -210,10 +234,14 @@ START_TEST(what_does_not_fit_is_refused)
         struct kind kind;
         const char *message;
     } cases[] = {
-        {{"", NULL, 0, 0, false}, "without scales, expected a tensor of the same name and _scale"},
-        {{"_scale", "[1,%d,%d]", 1, 0, false}, "scales of 1 x"},
-        {{"_scale", "[%d,%d]", 24, 0, false}, "whose sides are powers of two"},
-        {{"_zero", "[%d,%d]", 1, 0, false}, "it changes the weight whose name it shares"},
+        {{"", NULL, 0, 0, false, 0},
+         "without scales, expected a tensor of the same name and _scale"},
+        {{"_scale", "[1,%d,%d]", 1, 0, false, 0}, "scales of 1 x"},
+        {{"_scale", "[%d,%d]", 24, 0, false, 0}, "whose sides are powers of two"},
+        {{"_zero", "[%d,%d]", 1, 0, false, 0}, "it changes the weight whose name it shares"},
+        {{"_scale", "[%d]", 1, 0, false, INFINITY}, "element 63 is inf, not a scale"},
+        {{"_scale", "[]", 0, 0, true, -INFINITY}, "element 0 is -inf, not a scale"},
+        {{"_scale_inv", "[%d,%d]", 32, 64, false, NAN}, "nan, not a scale"},
     };
     write_model("f8", &cases[_i].kind, false);
     write_config("f8", "{\"quant_method\": \"compressed-tensors\"}");
@@ -236,7 +264,8 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("f8");
     tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_add_loop_test(tcase, scales_are_multiplied, 0, COUNT(kinds));
-    tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, 4);
+    tcase_add_loop_test(tcase, nothing_is_left, 3, 5);
+    tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, 7);
     tcase_add_test(tcase, other_quantisations_are_refused);
     suite_add_tcase(suite, tcase);
 }

@@ -248,8 +248,8 @@ START_TEST(every_refused_allocation_of_an_open_is_survived)
 END_TEST
 
 struct opening {
-    uint64_t done, total;
-    int n_calls, cancel_at; /* 0: never */
+    uint64_t first, last, done, total; /* last: before the call that tells that all is done */
+    int n_calls, cancel_at;            /* 0: never */
     pthread_t caller;
 };
 
@@ -260,6 +260,9 @@ static int32_t watch(void *user, uint64_t done, uint64_t total)
     ck_assert_uint_ge(done, opening->done);
     ck_assert_uint_le(done, total);
     ck_assert(opening->n_calls == 0 || total == opening->total);
+    if (opening->n_calls == 0)
+        opening->first = done;
+    opening->last = opening->done;
     opening->done = done;
     opening->total = total;
     return ++opening->n_calls == opening->cancel_at;
@@ -286,6 +289,38 @@ START_TEST(opening_tells_its_progress_and_can_be_cancelled)
         ck_assert_error_has("opening was cancelled");
         ck_assert_int_eq(cancelled.n_calls, 1);
     }
+}
+END_TEST
+
+/*
+ * What lies mapped is done from the beginning, and with the last piece of the others everything is:
+ * one thread tells each.
+ */
+START_TEST(progress_counts_weights_that_are_mapped)
+{
+    const lckv_weights holds[] = {LCKV_WEIGHTS_DEFAULT, LCKV_WEIGHTS_COPIED};
+    convert_both("standard-llama", LCKV_DTYPE_F16, NULL);
+    lckv_pool *pool;
+    ck_assert_ok(lckv_pool_create(1, &pool));
+    for (int i = 0; i < 2; i++) {
+        struct opening whole = {.caller = pthread_self()};
+        lckv_model_options options = {.size = sizeof options,
+                                      .progress = watch,
+                                      .progress_user = &whole,
+                                      .weights = holds[i],
+                                      .pool = pool};
+        lckv_model *model;
+        ck_assert_ok(lckv_model_open(packed, &options, &model));
+        lckv_model_release(model);
+        ck_assert_uint_eq(whole.done, whole.total);
+        if (holds[i] == LCKV_WEIGHTS_COPIED) {
+            ck_assert_uint_lt(whole.first, whole.total);
+            ck_assert_uint_eq(whole.last, whole.total);
+        } else {
+            ck_assert_uint_eq(whole.first, whole.total);
+        }
+    }
+    lckv_pool_release(pool);
 }
 END_TEST
 
@@ -428,6 +463,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, biases_that_no_layer_reads_need_not_be_there);
     tcase_add_loop_test(tcase, every_refused_allocation_of_an_open_is_survived, 0, 4);
     tcase_add_test(tcase, opening_tells_its_progress_and_can_be_cancelled);
+    tcase_add_test(tcase, progress_counts_weights_that_are_mapped);
     tcase_add_test(tcase, it_can_be_copied);
     tcase_add_test(tcase, it_can_be_read_from_memory);
     tcase_add_loop_test(tcase, any_kernel_set_reads_what_is_packed_for_another, 0,

@@ -193,6 +193,35 @@ START_TEST(ids_that_the_tokenizer_lacks_have_no_text)
 }
 END_TEST
 
+/* The bytes of a character that never comes are given at the end. */
+START_TEST(a_flush_gives_what_waits)
+{
+    lckv_model *model = NULL;
+    lckv_detokenizer *detokenizer = NULL;
+    lckv_token tokens[8];
+    const char *text;
+    size_t n_tokens, length;
+    ck_assert_ok(lckv_model_open("examples/models/stories-lckv-q8_0.gguf", NULL, &model));
+    ck_assert_ok(lckv_tokenize(model, "\xF0\x9F\x98\x80", 4, LCKV_TOKENIZE_NO_BOS, tokens,
+                               COUNT(tokens), &n_tokens));
+    ck_assert_uint_eq(n_tokens, 4); /* a byte each */
+    ck_assert_ok(lckv_detokenizer_create(model, 0, &detokenizer));
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_ok(lckv_detokenizer_push(detokenizer, tokens[i], &text, &length));
+        ck_assert_uint_eq(length, 0);
+    }
+    ck_assert_ok(lckv_detokenizer_flush(detokenizer, &text, &length));
+    ck_assert_uint_eq(length, 3);
+    ck_assert_mem_eq(text, "\xF0\x9F\x98", 3);
+    length = 7;
+    ck_assert_ok(lckv_detokenizer_flush(detokenizer, &text, &length));
+    ck_assert_uint_eq(length, 0);
+    ck_assert_str_eq(text, "");
+    lckv_detokenizer_release(detokenizer);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* The tokenizer has one token more than the embedding has rows; everything else is as usual. */
 START_TEST(a_tokenizer_may_have_more_tokens_than_the_model)
 {
@@ -479,6 +508,7 @@ static void add_text_models(Suite *suite)
     tcase_add_test(tcase, a_model_without_tokenizer_ends_too);
     tcase_add_test(tcase, generation_ends_at_an_id_of_the_configuration);
     tcase_add_test(tcase, ids_that_the_tokenizer_lacks_have_no_text);
+    tcase_add_test(tcase, a_flush_gives_what_waits);
     tcase_add_test(tcase, a_tokenizer_may_have_more_tokens_than_the_model);
     tcase_add_loop_test(tcase, a_model_opens_without_a_tokenizer_that_is_not_understood, 0,
                         (int)(sizeof not_understood / sizeof not_understood[0]));

@@ -232,6 +232,43 @@ START_TEST(templates_write_what_jinja_writes)
 }
 END_TEST
 
+/* What a loop knows of itself, and of the messages beside the present one. */
+START_TEST(loops_know_where_they_are)
+{
+    struct tokenizer *tokenizer = tokenizer_with(
+        "{% for m in messages %}{% if loop.first %}[{% endif %}{% if loop.index == 2 %}2{% endif %}"
+        "{% if loop.index0 == 2 %}3{% endif %}{% if loop.length == 4 %}.{% endif %}"
+        "{% if loop.previtem is defined %}{{ loop.previtem.content }}>{% endif %}{{ m.content }}"
+        "{% if loop.nextitem is defined %}<{{ loop.nextitem.content }}{% endif %}"
+        "{% if loop.last %}]{% else %}|{% endif %}{% endfor %}");
+    const lckv_message messages[] = {message("user", "a"), message("assistant", "b"),
+                                     message("user", "c"), message("assistant", "d")};
+    check_format(tokenizer, messages, 4, 0, "[.a<b|2.a>b<c|3.b>c<d|.c>d]");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
+/* Templates that join texts without end are stopped: 65,536 texts and 256 for each message. */
+START_TEST(how_many_texts_are_joined_is_limited)
+{
+#define FIVE_MORE "~ m.content ~ m.content ~ m.content ~ m.content ~ m.content "
+    enum { FEW = 50, MANY = 500 };
+    static lckv_message messages[MANY];
+    struct tokenizer *tokenizer =
+        tokenizer_with("{% for m in messages %}{% set x = '' " FIVE_MORE FIVE_MORE FIVE_MORE
+                           FIVE_MORE FIVE_MORE FIVE_MORE FIVE_MORE FIVE_MORE " %}{% endfor %}x");
+#undef FIVE_MORE
+    size_t length;
+    for (size_t i = 0; i < MANY; i++)
+        messages[i] = message("user", "a");
+    check_format(tokenizer, messages, FEW, 0, "x");
+    const struct chat chat = {messages, sizeof *messages, MANY, 0};
+    ck_assert_status(chat_format(tokenizer, &chat, NULL, 0, &length), LCKV_UNSUPPORTED);
+    ck_assert_error_has("joins too many texts");
+    tokenizer_release(tokenizer);
+}
+END_TEST
+
 /* Qwen2.5 has one branch for a given system message, and another one for the default message. */
 START_TEST(a_default_system_message_gives_way_to_another)
 {
@@ -561,6 +598,8 @@ static void add_chat(Suite *suite)
     tcase_add_test(tcase, stride_may_be_longer_than_a_message);
     tcase_add_loop_test(tcase, templates_write_what_jinja_writes, 0,
                         (int)(sizeof written / sizeof written[0]));
+    tcase_add_test(tcase, loops_know_where_they_are);
+    tcase_add_test(tcase, how_many_texts_are_joined_is_limited);
     tcase_add_test(tcase, a_default_system_message_gives_way_to_another);
     tcase_add_test(tcase, thoughts_before_the_last_question_are_left_out);
     tcase_add_test(tcase, dates_are_written_as_strftime_writes_them);

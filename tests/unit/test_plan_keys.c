@@ -2,6 +2,7 @@
  * Plans in the keys of other programs: what each spelling means, in config.json and in GGUF, which
  * of them contradict each other, and what a conversion writes.
  */
+#include "model/hparams_plan.h"
 #include "small_model.h"
 
 #include <stdio.h>
@@ -283,6 +284,62 @@ START_TEST(conversions_write_the_keys_of_others_too)
 }
 END_TEST
 
+/* ---- Which plans other programs run ---- */
+
+/* The first layers of a model of 25 in which the last five share, four of five with a window. */
+#define FIVE(a, b, c, d, e) #a "s_" #b "s_" #c "s_" #d "s_" #e "_"
+#define FIFTEEN FIVE(0, 1, 2, 3, 4) FIVE(5, 6, 7, 8, 9) FIVE(10, 11, 12, 13, 14)
+
+static const struct {
+    const char *architecture, *plan;
+    const char *ropes; /* "s": as layers with a window rotate; NULL: by the windows of the plan */
+    bool is_common;
+} commons[] = {
+    {"llama", "0_1", NULL, false},
+    {"gemma4", "0_1", NULL, true},
+    {"gemma4", "0_1", "fs", false}, /* has lost its window */
+    {"gemma4", "0s_1", "ff", false},
+    {"gemma4", "0s_1_2s_3", NULL, true},
+    {"gemma4", "0s_1_2s_3_2s_3", NULL, true},
+    {"gemma4", "0s_1_2s_3_0s_3", NULL, false}, /* not the last of its kind */
+    {"gemma4", "0s_1_2s_3_2s_1", NULL, false},
+    {"gemma4", "0s_1_1", NULL, true},
+    {"gemma4", "0s_1s_1s", NULL, false}, /* without a full one that is not shared */
+    {"gemma4", "0_1_1", NULL, false},
+    {"gemma4", "0_1s_0", NULL, false},
+    {"gemma4", "0_0", NULL, false},
+    {"gemma4", "1_1", NULL, false},
+    {"gemma3n", FIFTEEN "15s_16s_17s_18s_19_18s_18s_18s_18s_19", NULL, true},
+    {"gemma3n", FIFTEEN "15s_16s_17s_18s_19_20s_20s_20s_20s_19", NULL, false},
+    {"gemma3n", FIFTEEN "15s_16s_17s_18s_19_20s_21s_22s_23s_24", NULL, false},
+    {"gemma3n", FIFTEEN "15s_16s_17s_18_19s_19s_19s_19s_19s_18", NULL, false},
+    {"gemma3n", FIVE(0, 1, 2, 3, 4) "5s", NULL, true},
+    {"gemma3n", FIVE(0, 1, 2, 3, 4) "5", NULL, false},
+    {"gemma3n", FIVE(0, 1, 2, 3, 4) "3s", NULL, false},
+};
+
+START_TEST(other_programs_run_plans_of_these_kinds)
+{
+    static struct hparams h;
+    static struct layer_hparams layers[32];
+    struct lckv_plan *plan;
+    const char *name = commons[_i].architecture, *text = commons[_i].plan;
+    uint32_t n_layers = 1;
+    for (const char *c = text; *c != '\0'; c++)
+        n_layers += *c == '_';
+    ck_assert_ok(plan_parse(text, strlen(text), n_layers, &memory_default_allocator, &plan));
+    h.architecture = architecture_from_gguf((struct text){name, strlen(name)});
+    h.n_layers = n_layers;
+    h.layers = layers;
+    for (uint32_t i = 0; i < n_layers; i++) {
+        const char *ropes = commons[_i].ropes;
+        layers[i].rope = ropes != NULL ? ropes[i] == 's' : plan->layers[i].windowed;
+    }
+    ck_assert_int_eq(hparams_plan_is_common(&h, plan), commons[_i].is_common);
+    plan_release(plan);
+}
+END_TEST
+
 /* ---- Configurations of models without weights, and of those that cannot run ---- */
 
 /* Bytes of keys and values of a token in bf16: in full slots, and in rings of 512. */
@@ -427,6 +484,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tests, a_usual_window_may_be_taken_away);
     tcase_add_loop_test(tests, gguf_may_spell_a_plan_in_many_ways, 0, COUNT(keys));
     tcase_add_loop_test(tests, conversions_write_the_keys_of_others_too, 0, COUNT(written));
+    tcase_add_loop_test(tests, other_programs_run_plans_of_these_kinds, 0, COUNT(commons));
     tcase_add_test(tests, the_caches_of_gemma_4_are_planned_without_weights);
     tcase_add_loop_test(tests, layers_of_gemma_4_have_heads_of_their_own, 0, COUNT(gemmas));
     tcase_add_test(tests, the_option_sliding_window_takes_the_place_of_the_files);

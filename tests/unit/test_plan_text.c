@@ -110,6 +110,16 @@ static const struct {
      "\n"
      "A prompt goes through layers 0-3 repeatedly, layer 4 once.\n"
      "above: sees the tokens before, not its own.\n"},
+    /* A window on a slot that keeps all. */
+    {"0_0s", 2,
+     "2 layers, 1 KV slot (standard: 2)\n"
+     "\n"
+     "layer  writes    reads\n"
+     "    1            layer 0, window     ──┐\n"
+     "    0  slot 0    itself              ◄─┘\n"
+     "\n"
+     "A prompt goes through layers 0-1 once.\n"
+     "window: sees the last tokens only.\n"},
     {"0", 1,
      "1 layer, 1 KV slot (standard: 1)\n"
      "\n"

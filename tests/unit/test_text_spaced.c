@@ -5,6 +5,8 @@
  */
 #include "text/detokenizer.h"
 
+#include "text/tokenizer_parts.h"
+
 #include "spaced_support.h"
 
 /* ---- Against the references ---- */
@@ -221,6 +223,98 @@ START_TEST(a_configuration_adds_tokens_to_a_model)
 }
 END_TEST
 
+/* ---- What a file says of a vocabulary without a key ---- */
+
+/* The special tokens of Phi-3 take the white space behind them, and only its name tells it. */
+START_TEST(the_name_phi_3_takes_white_space_behind_special_tokens)
+{
+    static const struct {
+        const char *name;
+        bool takes;
+    } names[] = {{"Phi-3 mini 4k", true}, {"my PHI3", true},        {"phi-3", true},
+                 {"Phi-2", false},        {"phi", false},           {"", false},
+                 {"Delphi-30", true},     {"a phi -3 it is", false}};
+    struct tokenizer *plain = tokenizer_of_spaced("llama.json", "");
+    lckv_token tokens[3][MAX_TOKENS];
+    const size_t n = encode(plain, "</s>the", 7, 0, tokens[0]);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct arena arena;
+        struct checkpoint checkpoint = {.kind = CHECKPOINT_GGUF, .name = "named"};
+        struct tokenizer *named = NULL;
+        arena_init(&arena, &memory_default_allocator);
+        metadata_init(&checkpoint.metadata, &arena);
+        ck_assert_ok(tokenizer_to_metadata(plain, &checkpoint.metadata));
+        ck_assert_ok(metadata_set_text(&checkpoint.metadata, "general.name", names[i].name,
+                                       strlen(names[i].name)));
+        ck_assert_ok(tokenizer_create(&checkpoint, &memory_default_allocator, &named));
+        arena_release(&arena);
+        const size_t n_named = encode(named, "</s> \n the", 10, 0, tokens[1]);
+        const bool is_same =
+            n_named == n && memcmp(tokens[0], tokens[1], n * sizeof tokens[0][0]) == 0;
+        ck_assert_msg(is_same == names[i].takes, "%s", names[i].name);
+        /* <s> takes none */
+        ck_assert_uint_eq(encode(named, "<s>  the", 8, 0, tokens[1]),
+                          encode(plain, "<s>  the", 8, 0, tokens[2]));
+        tokenizer_release(named);
+    }
+    tokenizer_release(plain);
+}
+END_TEST
+
+static const struct {
+    const char *json;
+    bool is_spaced;
+} signs[] = {
+    {"{}", false},
+    {"{\"model\":{\"type\":\"Unigram\"}}", true},
+    {"{\"model\":{\"type\":\"BPE\"}}", false},
+    {"{\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", true},
+    {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\"},{"
+     "\"type\":\"Metaspace\"}]}}",
+     true},
+    {"{\"pre_tokenizer\":{\"type\":\"Digits\"}}", false},
+    {"{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"x\"}}", true},
+    {"{\"normalizer\":{\"type\":\"Replace\",\"content\":\"\xE2\x96\x81\"}}", true},
+    {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":"
+     "\"Replace\",\"content\":\"\xE2\x96\x81\"}]}}",
+     true},
+    {"{\"normalizer\":{\"type\":\"Replace\",\"content\":\" \"}}", false},
+    {"{\"normalizer\":{\"type\":\"Replace\"}}", false},
+    {"{\"normalizer\":{\"type\":\"Replace\",\"content\":3}}", false},
+    {"{\"normalizer\":{\"type\":\"NFC\",\"content\":\"\xE2\x96\x81\"}}", false},
+    {"{\"normalizer\":{\"type\":\"Replace\",\"content\":\"\xE2\x96\x81\"},\"pre_tokenizer\":{"
+     "\"type\":\"ByteLevel\"}}",
+     false},
+};
+
+START_TEST(a_spaced_vocabulary_is_known_by_its_steps)
+{
+    struct json_document document;
+    ck_assert_ok(json_parse(signs[_i].json, strlen(signs[_i].json), "tokenizer.json",
+                            &memory_default_allocator, &document));
+    ck_assert_int_eq(tokenizer_is_spaced_json(document.root), signs[_i].is_spaced);
+    json_release(&document);
+}
+END_TEST
+
+/* A decoder strips as many spaces as it says: none if it does not say. */
+START_TEST(a_decoder_that_strips_nothing_leaves_the_space)
+{
+    size_t length;
+    char *json = read_spaced("llama.json", &length);
+    char *start = strstr(json, ",\"start\":1,\"stop\":0");
+    ck_assert_ptr_nonnull(start);
+    memset(start, ' ', strlen(",\"start\":1,\"stop\":0"));
+    struct checkpoint checkpoint =
+        checkpoint_of_spaced("llama.json", (struct text){json, length}, "");
+    struct tokenizer *tokenizer = NULL;
+    ck_assert_ok(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer));
+    check_detokenized(tokenizer, "the dog", 0, " the dog");
+    tokenizer_release(tokenizer);
+    free(json);
+}
+END_TEST
+
 static void add_spaced(Suite *suite)
 {
     TCase *tcase = tcase_create("spaced");
@@ -231,6 +325,9 @@ static void add_spaced(Suite *suite)
     tcase_add_loop_test(tcase, long_words_take_no_quadratic_time, 0, N_SPACED);
     tcase_add_test(tcase, a_text_loses_the_space_in_front_unless_it_continues);
     tcase_add_test(tcase, the_prefix_stands_before_each_stretch_or_the_first);
+    tcase_add_test(tcase, the_name_phi_3_takes_white_space_behind_special_tokens);
+    tcase_add_loop_test(tcase, a_spaced_vocabulary_is_known_by_its_steps, 0, COUNT(signs));
+    tcase_add_test(tcase, a_decoder_that_strips_nothing_leaves_the_space);
     tcase_add_test(tcase, a_configuration_adds_tokens_to_a_model);
     suite_add_tcase(suite, tcase);
 }

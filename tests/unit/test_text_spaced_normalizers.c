@@ -60,6 +60,8 @@ static const struct {
     {"mistral.json", "{\"type\":\"Prepend\",\"prepend\":\"the \"}", "dog", "the dog"},
     {"unigram.json", SEQUENCE(LOWERCASE ",{\"type\":\"NFC\"}"), "The DOG e\xCC\x81",
      "the dog \xC3\xA9"},
+    {"mistral.json", REGEX(" {2,}", " "), "the   dog", "the dog"},
+    {"mistral.json", REGEX(" {2,}", MARK), "the   dog  ", "the dog "},
     /* a space in front of the text's first character, unless that is gone */
     {"mistral.json", REGEX("^[tx]", "s"), "the", "she"},
     {"mistral.json", REGEX("^x*", ""), "xx the", " the"},
