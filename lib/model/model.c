@@ -26,12 +26,6 @@ static lckv_status choose_kernels(struct lckv_model *model, const lckv_model_opt
     lckv_status status = kernels_choose(options->kernel_set, &model->kernels);
     if (status != LCKV_OK)
         return status;
-    if (options->precision < LCKV_PRECISION_DEFAULT || options->precision > LCKV_PRECISION_FAST)
-        return fail(LCKV_INVALID_ARGUMENT, "precision is %d; expected full or fast",
-                    (int)options->precision);
-    if (options->gemm < LCKV_GEMM_DEFAULT || options->gemm > LCKV_GEMM_OPENBLAS)
-        return fail(LCKV_INVALID_ARGUMENT, "gemm is %d; expected own or openblas",
-                    (int)options->gemm);
     if (options->gemm == LCKV_GEMM_OPENBLAS && !blas_available())
         return fail(LCKV_UNSUPPORTED, "gemm is openblas; this library was built without it");
     model->precision =

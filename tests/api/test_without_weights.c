@@ -116,7 +116,7 @@ static void drop_tensors(char *bytes)
 START_TEST(opens_a_vocabulary_by_itself)
 {
     size_t length;
-    lckv_model *with, *vocabulary = NULL;
+    lckv_model *with, *vocabulary = NULL, *counted = NULL;
     char *bytes = read_model(&length);
     drop_tensors(bytes);
     ck_assert_status(lckv_model_open_memory(bytes, length, NULL, &vocabulary), LCKV_UNSUPPORTED);
@@ -124,6 +124,13 @@ START_TEST(opens_a_vocabulary_by_itself)
     ck_assert_error_has("lckv tokenize");
     ck_assert_ok(lckv_model_open_memory(bytes, length, &none, &vocabulary));
     folder_write("vocabulary.gguf", bytes, length);
+    /* If no key says how many tokens there are, they are counted. */
+    char *key = memmem(bytes, length, "vocab_size", 10);
+    ck_assert_ptr_nonnull(key);
+    key[9] = 'x';
+    ck_assert_ok(lckv_model_open_memory(bytes, length, &none, &counted));
+    ck_assert_uint_eq(info_of(counted).n_vocab, info_of(vocabulary).n_vocab);
+    lckv_model_release(counted);
     free(bytes);
     ck_assert_status(
         lckv_convert(folder_path("vocabulary.gguf"), folder_path("out.gguf"), NULL, NULL),

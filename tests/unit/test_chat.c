@@ -461,6 +461,29 @@ START_TEST(what_is_not_understood_is_refused_by_name)
 }
 END_TEST
 
+/* A message may have a member of this name, but messages[0].items is what Python calls a method. */
+START_TEST(names_of_methods_are_no_members)
+{
+    static const char *const names[] = {"get",      "items",   "keys", "values",
+                                        "pop",      "update",  "copy", "setdefault",
+                                        "fromkeys", "popitem", "clear"};
+    const lckv_message user = message("user", "Hi");
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char template[128];
+        snprintf(template, sizeof template, "{%% if messages[0].%s is defined %%}x{%% endif %%}",
+                 names[i]);
+        struct tokenizer *tokenizer = tokenizer_with(template);
+        check_refused(tokenizer, &user, 1, LCKV_UNSUPPORTED, names[i]);
+        tokenizer_release(tokenizer);
+        snprintf(template, sizeof template,
+                 "{%% if messages[0]['%s'] is defined %%}x{%% endif %%}y", names[i]);
+        tokenizer = tokenizer_with(template);
+        check_format(tokenizer, &user, 1, 0, "y");
+        tokenizer_release(tokenizer);
+    }
+}
+END_TEST
+
 START_TEST(a_template_may_refuse_messages)
 {
     struct tokenizer *tokenizer = tokenizer_with(
@@ -612,6 +635,7 @@ static void add_chat(Suite *suite)
                         (int)(sizeof refused / sizeof refused[0]));
     tcase_add_test(tcase, variables_are_limited);
     tcase_add_test(tcase, texts_repeated_too_often_are_refused);
+    tcase_add_test(tcase, names_of_methods_are_no_members);
     tcase_add_test(tcase, a_template_may_refuse_messages);
     tcase_add_test(tcase, texts_that_grow_without_end_are_refused);
     tcase_add_test(tcase, roles_are_names);

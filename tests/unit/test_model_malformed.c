@@ -97,6 +97,8 @@ static const struct {
      "model.layers.3.mlp.gate_proj.weight"},
     {"{\"num_key_value_heads\":[2,2,2,2,2,0,2,2]}", LCKV_BAD_FORMAT,
      "layer 5: the number of key-value heads is 0"},
+    {"{\"intermediate_size\":null}", LCKV_BAD_FORMAT, "no intermediate_size"},
+    {"{\"num_attention_heads\":null}", LCKV_BAD_FORMAT, "no num_attention_heads"},
     {"{\"num_attention_heads\":0}", LCKV_BAD_FORMAT, "attention heads is 0"},
     {"{\"num_attention_heads\":4097}", LCKV_BAD_FORMAT, "attention heads is 4097"},
     {"{\"num_key_value_heads\":3}", LCKV_BAD_FORMAT, "multiple of the 3"},

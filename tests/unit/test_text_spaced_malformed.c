@@ -159,6 +159,34 @@ START_TEST(rules_stay_within_their_array)
 }
 END_TEST
 
+/* tokenizer.json has them in base64, whose last signs may be missing. */
+START_TEST(rules_may_be_written_in_base64)
+{
+    static const char bytes[] = "\x08\0\0\0\x61\x01\0\0\x61\x01\0\0"; /* and a NUL */
+    static const char *const texts[] = {"CAAAAGEBAABhAQAAAA==", "CAAAAGEBAABhAQAAAA",
+                                        "CAAAAGEBAABhAQAAeAA=", "CAAAAGEBAABhAQAAeAA"};
+    struct arena arena;
+    struct charsmap charsmap;
+    arena_init(&arena, &memory_default_allocator);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        const struct text text = {texts[i], strlen(texts[i])};
+        const size_t n_replacements = i < 2 ? 1 : 2;
+        ck_assert_ok(charsmap_init_base64(&charsmap, text, &arena));
+        ck_assert_uint_eq(charsmap.bytes.length, 12 + n_replacements);
+        ck_assert_mem_eq(charsmap.bytes.bytes, bytes, 12);
+        ck_assert_uint_eq(charsmap.n_units, 2);
+        ck_assert_uint_eq(charsmap.replacements.length, n_replacements);
+        ck_assert_mem_eq(charsmap.replacements.bytes, i < 2 ? "" : "x", n_replacements);
+    }
+    ck_assert_status(charsmap_init_base64(&charsmap, (struct text){"CA=AAGEB", 8}, &arena),
+                     LCKV_BAD_FORMAT);
+    ck_assert_error_has("byte 2: expected base64");
+    ck_assert_ok(charsmap_init_base64(&charsmap, (struct text){"", 0}, &arena));
+    ck_assert_uint_eq(charsmap.n_units, 0);
+    arena_release(&arena);
+}
+END_TEST
+
 /* ---- tokenizer.json ---- */
 
 #define VOCAB "{\"<unk>\":0,\"a\":1,\"" M "\":2}"
@@ -381,6 +409,7 @@ static void add_malformed(Suite *suite)
     tcase_add_loop_test(tcase, cut_and_changed_models_are_survived, 0, 3);
     tcase_add_test(tcase, bad_configurations_of_models_are_refused_by_name);
     tcase_add_test(tcase, rules_stay_within_their_array);
+    tcase_add_test(tcase, rules_may_be_written_in_base64);
     tcase_add_loop_test(tcase, bad_json_is_refused_by_name, 0, N_JSON);
     tcase_add_loop_test(tcase, bad_metadata_are_refused_by_name, 0, N_SPOILS);
     tcase_add_loop_test(tcase, tokens_that_begin_alike_take_no_quadratic_time, 0, 2);

@@ -67,14 +67,24 @@ static const struct {
     {"mistral.json", REGEX("^x*", ""), "xx the", " the"},
     {"mistral.json", LOWERCASE, "A\xFF\xC3(", "a\xEF\xBF\xBD\xEF\xBF\xBD("},
     {"mistral.json", LOWERCASE, "", ""},
+    {"mistral.json", LOWERCASE, "The \xE2\x96", "the \xEF\xBF\xBD\xEF\xBF\xBD"},
+    {"gemma.json", SEQUENCE(LOWERCASE "," SPACES), "THE\xE2", "the\xEF\xBF\xBD"},
 };
 
 static void check_same(const struct tokenizer *tokenizer, const struct tokenizer *plain,
                        const char *text, const char *same)
 {
     lckv_token tokens[2][MAX_TOKENS];
-    const size_t n = encode(tokenizer, text, strlen(text), 0, tokens[0]);
+    const size_t length = strlen(text);
+    const size_t n = encode(tokenizer, text, length, 0, tokens[0]);
     ck_assert_uint_eq(n, encode(plain, same, strlen(same), 0, tokens[1]));
+    ck_assert_mem_eq(tokens[0], tokens[1], n * sizeof tokens[0][0]);
+    /* What stands behind the text does not count, even if it would complete a character. */
+    char longer[128];
+    ck_assert_uint_lt(length + 4, sizeof longer);
+    memcpy(longer, text, length);
+    memcpy(longer + length, "\x94\x81 \n", 4);
+    ck_assert_uint_eq(n, encode(tokenizer, longer, length, 0, tokens[0]));
     ck_assert_mem_eq(tokens[0], tokens[1], n * sizeof tokens[0][0]);
 }
 
