@@ -1,7 +1,7 @@
 /*
- * What stays behind after models are opened and released, in every kind of file and in every way of
- * holding weights: no byte of the allocator, no descriptor and no mapping of a file. It is the same
- * if any one allocation on the way is refused.
+ * What stays behind after models are opened, used and released, in every kind of file and in every
+ * way of holding weights: no byte of the allocator, no descriptor and no mapping of a file. It is
+ * the same if any one allocation on the way is refused. Pools leave no thread.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -21,6 +21,17 @@ static size_t count_descriptors(void)
     ck_assert_ptr_nonnull(entries);
     while (readdir(entries) != NULL)
         n++;
+    closedir(entries);
+    return n;
+}
+
+static size_t count_threads(void)
+{
+    size_t n = 0;
+    DIR *entries = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(entries);
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        n += entry->d_name[0] != '.';
     closedir(entries);
     return n;
 }
@@ -67,19 +78,28 @@ static bool make_file(const char *directory, enum file kind, char path[FOLDER_PA
     return lckv_convert(source, path, &options, NULL) == LCKV_OK;
 }
 
+/* A session is evaluated, saved and restored. */
 static lckv_status evaluate(const lckv_model *model)
 {
     static const lckv_token tokens[N] = {1, 5, 9, 2, 30, 7};
     const lckv_cache_options options = {
         .size = sizeof options, .max_sessions = 2, .max_rows = 8, .n_threads = 1};
     lckv_cache *cache = NULL;
-    lckv_session *session = NULL;
+    lckv_session *session = NULL, *restored = NULL;
+    size_t n_restored = 0;
+    char saved[FOLDER_PATH];
+    folder_join(saved, "saved");
     lckv_status status = lckv_cache_create(model, &options, &cache);
     if (status == LCKV_OK)
         status = lckv_session_create(cache, &session);
     const lckv_item item = {.session = session, .tokens = tokens, .n_tokens = N};
     if (status == LCKV_OK)
         status = lckv_evaluate(cache, &item, sizeof item, 1, NULL, NULL);
+    if (status == LCKV_OK)
+        status = lckv_sessions_save_file(&session, 1, saved, NULL);
+    if (status == LCKV_OK)
+        status = lckv_sessions_restore_file(cache, saved, NULL, &restored, 1, &n_restored);
+    lckv_session_release(restored);
     lckv_session_release(session);
     lckv_cache_release(cache);
     return status;
@@ -143,12 +163,31 @@ START_TEST(nothing_is_left)
 }
 END_TEST
 
+/* The last release ends the threads, which the first work begins. */
+START_TEST(a_pool_ends_its_threads)
+{
+    const size_t n_before = count_threads();
+    lckv_pool *pool;
+    ck_assert_ok(lckv_pool_create(3, &pool));
+    ck_assert_ok(use("tests/data/goldens/lckv-w2", LCKV_WEIGHTS_DEFAULT, NULL, pool));
+    const size_t n_threads = count_threads();
+    ck_assert_uint_gt(n_threads, n_before);
+    lckv_pool_retain(pool);
+    lckv_pool_release(pool);
+    ck_assert_uint_eq(count_threads(), n_threads);
+    lckv_pool_release(NULL);
+    lckv_pool_release(pool);
+    ck_assert_uint_eq(count_threads(), n_before);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tests = tcase_create("left behind");
     tcase_add_checked_fixture(tests, folder_make, folder_remove);
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, nothing_is_left, 0, COUNT(directories));
+    tcase_add_test(tests, a_pool_ends_its_threads);
     suite_add_tcase(suite, tests);
 }
 

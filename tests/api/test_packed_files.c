@@ -298,26 +298,35 @@ END_TEST
  */
 START_TEST(progress_counts_weights_that_are_mapped)
 {
-    const lckv_weights holds[] = {LCKV_WEIGHTS_DEFAULT, LCKV_WEIGHTS_COPIED};
-    convert_both("standard-llama", LCKV_DTYPE_F16, NULL);
+    static const struct {
+        const char *path;
+        lckv_weights weights;
+        bool is_mapped;
+    } ways[] = {
+        {"tests/data/goldens/standard-llama", LCKV_WEIGHTS_DEFAULT, true},
+        {"tests/data/goldens/standard-llama", LCKV_WEIGHTS_COPIED, false},
+    };
     lckv_pool *pool;
     ck_assert_ok(lckv_pool_create(1, &pool));
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < COUNT(ways); i++) {
         struct opening whole = {.caller = pthread_self()};
-        lckv_model_options options = {.size = sizeof options,
-                                      .progress = watch,
-                                      .progress_user = &whole,
-                                      .weights = holds[i],
-                                      .pool = pool};
+        const lckv_convert_options packing = {.size = sizeof packing, .packed = 1};
+        const lckv_model_options options = {.size = sizeof options,
+                                            .progress = watch,
+                                            .progress_user = &whole,
+                                            .weights = ways[i].weights,
+                                            .pool = pool};
         lckv_model *model;
+        ck_assert_ok(lckv_convert(ways[i].path, packed, &packing, NULL));
         ck_assert_ok(lckv_model_open(packed, &options, &model));
+        ck_assert_int_eq(info_of(model).is_mapped, ways[i].is_mapped);
         lckv_model_release(model);
         ck_assert_uint_eq(whole.done, whole.total);
-        if (holds[i] == LCKV_WEIGHTS_COPIED) {
+        if (ways[i].is_mapped) {
+            ck_assert_uint_eq(whole.first, whole.total);
+        } else {
             ck_assert_uint_lt(whole.first, whole.total);
             ck_assert_uint_eq(whole.last, whole.total);
-        } else {
-            ck_assert_uint_eq(whole.first, whole.total);
         }
     }
     lckv_pool_release(pool);

@@ -130,6 +130,7 @@ START_TEST(opens_a_vocabulary_by_itself)
     key[9] = 'x';
     ck_assert_ok(lckv_model_open_memory(bytes, length, &none, &counted));
     ck_assert_uint_eq(info_of(counted).n_vocab, info_of(vocabulary).n_vocab);
+    check_same_plan(lckv_model_plan(vocabulary), lckv_model_plan(counted));
     lckv_model_release(counted);
     free(bytes);
     ck_assert_status(

@@ -124,6 +124,56 @@ START_TEST(numbers_are_shown_as_written)
 }
 END_TEST
 
+static void check_written(const lckv_model *model, const char *key, const char *expected)
+{
+    char text[64] = "";
+    size_t length;
+    const lckv_status status = lckv_model_metadata(model, key, text, sizeof text, &length);
+    ck_assert_msg(status == (expected != NULL ? LCKV_OK : LCKV_INVALID_ARGUMENT), "%s: %s", key,
+                  text);
+    if (expected != NULL)
+        ck_assert_str_eq(text, expected);
+}
+
+/*
+ * What a configuration leaves out has a default. In GGUF, others than the usual ones are written; the
+ * factor of attention is relative to what the factor of the rotation gives.
+ */
+START_TEST(what_is_left_out_has_a_default)
+{
+    static const struct {
+        const char *members, *fast, *slow, *attention;
+    } cases[] = {
+        {"", NULL, NULL, NULL},
+        {",\"beta_fast\":32,\"beta_slow\":1,\"attention_factor\":1.0", NULL, NULL, NULL},
+        {",\"beta_fast\":31,\"beta_slow\":2,\"attention_factor\":1.5", "31", "2", "1.3173733"},
+        {",\"beta_fast\":33", "33", NULL, NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char config[1024];
+        snprintf(config, sizeof config,
+                 "{\"model_type\":\"lckv-llama\",\"vocab_size\":160,\"hidden_size\":64,"
+                 "\"intermediate_size\":128,\"num_hidden_layers\":8,\"layer_types\":\"0_6_6_6_6_6_"
+                 "6_7\",\"num_attention_heads\":4,"
+                 "\"num_key_value_heads\":2,\"tie_word_embeddings\":true,\"rope_scaling\":{"
+                 "\"rope_type\":\"yarn\",\"factor\":4,\"original_max_position_embeddings\":64%s}}",
+                 cases[i].members);
+        folder_write_text("config.json", config);
+        link_weights(folder);
+        ck_assert_ok(lckv_convert(folder, folder_path("out.gguf"), NULL, NULL));
+        lckv_model *model = open_it(folder_path("out.gguf"));
+        check_written(model, "lckv-llama.rope.scaling.factor", "4");
+        check_written(model, "lckv-llama.rope.scaling.yarn_beta_fast", cases[i].fast);
+        check_written(model, "lckv-llama.rope.scaling.yarn_beta_slow", cases[i].slow);
+        if (i != 1) /* 1 is not what the factor gives */
+            check_written(model, "lckv-llama.rope.scaling.attn_factor", cases[i].attention);
+        check_written(model, "lckv-llama.attention.layer_norm_rms_epsilon", "1e-6");
+        check_written(model, "lckv-llama.rope.freq_base", "10000");
+        lckv_model_release(model);
+    }
+}
+END_TEST
+
 /* The windows of both configurations are above 0, but only the second plan has windowed layers. */
 START_TEST(a_window_that_no_layer_has_is_not_shown)
 {
@@ -181,6 +231,7 @@ static void add_configs(Suite *suite)
     tcase_add_test(tcase, rotations_are_read_in_every_spelling);
     tcase_add_test(tcase, unknown_members_get_a_remark);
     tcase_add_test(tcase, numbers_are_shown_as_written);
+    tcase_add_test(tcase, what_is_left_out_has_a_default);
     tcase_add_test(tcase, a_window_that_no_layer_has_is_not_shown);
     tcase_add_test(tcase, a_model_has_the_name_of_its_directory);
     suite_add_tcase(suite, tcase);

@@ -62,6 +62,10 @@ static void copy_weights(void)
     free(weights);
 }
 
+#define YARN_OF(context, members)                            \
+    "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4," \
+    "\"original_max_position_embeddings\":" context members "}"
+
 static const struct {
     const char *changes;
     lckv_status status;
@@ -121,6 +125,19 @@ static const struct {
     {"{\"rope_scaling\":{\"type\":\"linear\",\"factor\":-2}}", LCKV_BAD_FORMAT, "factor is -2"},
     {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", LCKV_BAD_FORMAT,
      "low_freq_factor is missing"},
+    {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":0,"
+     "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
+     LCKV_BAD_FORMAT, "low_freq_factor is 0"},
+    {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,"
+     "\"high_freq_factor\":4,\"original_max_position_embeddings\":0}}",
+     LCKV_BAD_FORMAT, "original_max_position_embeddings is 0"},
+    {"{" YARN_OF("64", ",\"beta_fast\":0") "}", LCKV_BAD_FORMAT, "beta_fast is 0"},
+    {"{" YARN_OF("64", ",\"beta_slow\":-1") "}", LCKV_BAD_FORMAT, "beta_slow is -1"},
+    {"{" YARN_OF("64", ",\"attention_factor\":0") "}", LCKV_BAD_FORMAT, "attention factor is 0"},
+    {"{" YARN_OF("64.5", "") "}", LCKV_BAD_FORMAT, "original_max_position_embeddings is 64.5"},
+    {"{" YARN_OF("4294967296", "") "}", LCKV_BAD_FORMAT, "expected a whole number of tokens"},
+    {"{\"rope_theta\":1," YARN_OF("64", "") "}", LCKV_BAD_FORMAT,
+     "rope theta is 1; expected more than 1 with yarn"},
     {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
      "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
      LCKV_BAD_FORMAT, "high_freq_factor must be greater"},

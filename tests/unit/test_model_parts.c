@@ -131,6 +131,28 @@ START_TEST(tensors_that_nothing_reads_are_skipped)
 }
 END_TEST
 
+/* A file may say that it has no tokenizer, which needs no remark; others are missed. */
+START_TEST(a_file_may_say_that_it_has_no_tokenizer)
+{
+    static const struct {
+        const char *name;
+        size_t n_remarks;
+    } cases[] = {{"none", 0}, {"no_vocab", 0}, {"gpt2", 1}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct small_model model;
+        lckv_model *opened;
+        small_begin(&model);
+        ck_assert_ok(metadata_set_text(&model.metadata, "tokenizer.ggml.model", cases[i].name,
+                                       strlen(cases[i].name)));
+        small_write(&model, path());
+        ck_assert_ok(try_open(&opened));
+        ck_assert_uint_eq(said.n, cases[i].n_remarks);
+        ck_assert_int_eq(info_of(opened).has_tokenizer, 0);
+        lckv_model_release(opened);
+    }
+}
+END_TEST
+
 START_TEST(many_skipped_tensors_are_counted)
 {
     struct small_model model;
@@ -491,6 +513,7 @@ static void add_parts(Suite *suite)
     tcase_add_checked_fixture(tcase, folder_make, folder_remove);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, tensors_that_nothing_reads_are_skipped);
+    tcase_add_test(tcase, a_file_may_say_that_it_has_no_tokenizer);
     tcase_add_test(tcase, many_skipped_tensors_are_counted);
     tcase_add_test(tcase, keys_and_values_that_no_layer_reads_are_skipped);
     tcase_add_test(tcase, keys_and_values_that_a_layer_reads_must_be_there);

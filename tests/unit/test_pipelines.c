@@ -94,6 +94,73 @@ START_TEST(ids_are_those_of_the_reference)
 }
 END_TEST
 
+/* ---- Members that are left out ---- */
+
+#define SPLIT(members) \
+    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a-m]+\"},\"behavior\":\"Removed\"" members "}"
+/* Two digits go if nothing has cut between them. */
+#define DIGITS(members)                                                                          \
+    "{\"type\":\"Digits\"" members "},{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[0-9]{2}\"}," \
+    "\"behavior\":\"Removed\"}"
+#define BEHIND(step)                                  \
+    "{\"type\":\"Sequence\",\"pretokenizers\":[" step \
+    ",{\"type\":\"ByteLevel\",\"add_prefix_space\":"  \
+    "false,\"use_regex\":false}]}"
+
+static const struct {
+    const char *without, *same, *other; /* pre-tokenizers */
+} defaults[] = {
+    {BEHIND(SPLIT("")), BEHIND(SPLIT(",\"invert\":false")), BEHIND(SPLIT(",\"invert\":true"))},
+    {BEHIND(DIGITS("")), BEHIND(DIGITS(",\"individual_digits\":false")),
+     BEHIND(DIGITS(",\"individual_digits\":true"))},
+    {"{\"type\":\"ByteLevel\"}",
+     "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":true}",
+     "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"},
+    {"{\"type\":\"ByteLevel\"}",
+     "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":true}",
+     "{\"type\":\"ByteLevel\",\"use_regex\":false}"},
+};
+
+/* How the ids of all texts hash with this pre-tokenizer. */
+static uint32_t hash_with(const struct json_value *root, const char *pretokenizer)
+{
+    char text[1024];
+    uint32_t hash = 0;
+    struct json_document pipeline;
+    snprintf(text, sizeof text,
+             "{\"ignore_merges\":false,\"normalizer\":null,\"added_tokens\":[],"
+             "\"pre_tokenizer\":%s}",
+             pretokenizer);
+    ck_assert_ok(
+        json_parse(text, strlen(text), "a pipeline", &memory_default_allocator, &pipeline));
+    struct tokenizer *tokenizer = tokenizer_of_pipeline(root, pipeline.root);
+    const struct json_value *texts = json_find(root, "texts");
+    for (const struct json_value *value = json_first(texts); value != NULL;
+         value = json_next(texts, value)) {
+        lckv_token tokens[MAX_TOKENS];
+        const struct text part = json_text(value);
+        const size_t n = encode(tokenizer, part.bytes, part.length, 0, tokens);
+        hash = hash * 31 + hash_tokens(tokens, n);
+    }
+    tokenizer_release(tokenizer);
+    json_release(&pipeline);
+    return hash;
+}
+
+START_TEST(members_that_are_left_out_have_a_default)
+{
+    char *text = read_data("pipelines");
+    struct json_document document;
+    ck_assert_ok(
+        json_parse(text, strlen(text), "pipelines.json", &memory_default_allocator, &document));
+    const uint32_t without = hash_with(document.root, defaults[_i].without);
+    ck_assert_uint_eq(without, hash_with(document.root, defaults[_i].same));
+    ck_assert_uint_ne(without, hash_with(document.root, defaults[_i].other));
+    json_release(&document);
+    free(text);
+}
+END_TEST
+
 /* ---- Normalized tokens in texts of several parts ---- */
 
 #define LOWER_JSON                                                                      \
@@ -182,6 +249,7 @@ static void add_pipelines(Suite *suite)
     TCase *tcase = tcase_create("pipelines");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, ids_are_those_of_the_reference);
+    tcase_add_loop_test(tcase, members_that_are_left_out_have_a_default, 0, COUNT(defaults));
     tcase_add_test(tcase, normalized_tokens_stay_within_their_part);
     tcase_add_test(tcase, roles_may_not_become_normalized_tokens);
     suite_add_tcase(suite, tcase);

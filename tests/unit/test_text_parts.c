@@ -8,6 +8,7 @@
 #include "text/normalizer.h"
 #include "text/pretokenizer.h"
 #include "text/unicode.h"
+#include "text/vocabulary.h"
 
 #include "text_support.h"
 
@@ -309,6 +310,25 @@ START_TEST(patterns_cut_text_into_words)
 }
 END_TEST
 
+/* Ids that no token has are written as llama.cpp's converter writes them. */
+START_TEST(holes_are_spelled_with_their_ids)
+{
+    static const struct {
+        uint32_t id;
+        const char *spelling;
+    } cases[] = {{0, "[PAD0]"}, {7, "[PAD7]"}, {10, "[PAD10]"}, {4294967295, "[PAD4294967295]"}};
+    struct arena arena;
+    arena_init(&arena, &memory_default_allocator);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct text spelling;
+        ck_assert_ok(vocabulary_spell_hole(&arena, cases[i].id, &spelling));
+        ck_assert_uint_eq(spelling.length, strlen(cases[i].spelling));
+        ck_assert_mem_eq(spelling.bytes, cases[i].spelling, spelling.length);
+    }
+    arena_release(&arena);
+}
+END_TEST
+
 static void add_parts(Suite *suite)
 {
     TCase *tcase = tcase_create("parts");
@@ -321,6 +341,7 @@ static void add_parts(Suite *suite)
     tcase_add_test(tcase, single_word_tokens_stand_alone);
     tcase_add_test(tcase, nfc_composes);
     tcase_add_test(tcase, patterns_cut_text_into_words);
+    tcase_add_test(tcase, holes_are_spelled_with_their_ids);
     suite_add_tcase(suite, tcase);
 }
 

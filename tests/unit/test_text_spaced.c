@@ -261,6 +261,64 @@ START_TEST(the_name_phi_3_takes_white_space_behind_special_tokens)
 }
 END_TEST
 
+/* Characters without tokens that follow each other are one unknown token, if the file says so. */
+START_TEST(unknown_characters_are_fused_or_not)
+{
+    static const char member[] = "\"fuse_unk\":false";
+    size_t length;
+    char *json = read_spaced("unknown.json", &length), *found = strstr(json, member);
+    ck_assert_ptr_nonnull(found);
+    for (int fuses = 0; fuses < 2; fuses++) {
+        if (fuses)
+            memcpy(found, "\"fuse_unk\":true ", strlen(member));
+        const struct checkpoint checkpoint =
+            checkpoint_of_spaced("unknown.json", (struct text){json, length}, "");
+        const uint32_t flags = LCKV_TOKENIZE_NO_BOS;
+        struct tokenizer *tokenizer = NULL;
+        ck_assert_ok(tokenizer_create(&checkpoint, &memory_default_allocator, &tokenizer));
+        check_pieces(tokenizer, "\xE6\x97\xA5", flags, "<unk>");
+        check_pieces(tokenizer,
+                     "\xE6\x97\xA5\xE6\x9C\xAC"
+                     "he",
+                     flags, fuses ? "<unk>|he" : "<unk>|<unk>|he");
+        check_pieces(tokenizer,
+                     "he\xE6\x97\xA5"
+                     "he\xE6\x97\xA5",
+                     flags, "he|<unk>|he|<unk>");
+        tokenizer_release(tokenizer);
+    }
+    free(json);
+}
+END_TEST
+
+/* A byte may be any, and is only one where the file says that bytes have tokens. */
+START_TEST(bytes_of_a_unigram_model_have_a_type)
+{
+    static char json[16384];
+    for (int fallback = 0; fallback < 2; fallback++) {
+        struct tokenizer *tokenizer;
+        size_t n = (size_t)sprintf(json,
+                                   "{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":"
+                                   "\"\xE2\x96\x81\"},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,"
+                                   "\"byte_fallback\":%s,\"vocab\":[[\"<unk>\",0],[\"a\",-1]",
+                                   fallback ? "true" : "false");
+        for (int byte = 0; byte < 256; byte++)
+            n += (size_t)sprintf(json + n, ",[\"<0x%02X>\",-9]", byte);
+        sprintf(json + n, "]}}");
+        tokenizer = tokenizer_of_json(json, "");
+        for (lckv_token id = 0; id < 258; id++) {
+            struct text piece;
+            lckv_token_type type;
+            ck_assert_ok(tokenizer_token(tokenizer, id, &piece, &type));
+            ck_assert_int_eq(type, id == 0              ? LCKV_TOKEN_UNKNOWN
+                                   : id > 1 && fallback ? LCKV_TOKEN_BYTE
+                                                        : LCKV_TOKEN_NORMAL);
+        }
+        tokenizer_release(tokenizer);
+    }
+}
+END_TEST
+
 static const struct {
     const char *json;
     bool is_spaced;
@@ -326,6 +384,8 @@ static void add_spaced(Suite *suite)
     tcase_add_test(tcase, a_text_loses_the_space_in_front_unless_it_continues);
     tcase_add_test(tcase, the_prefix_stands_before_each_stretch_or_the_first);
     tcase_add_test(tcase, the_name_phi_3_takes_white_space_behind_special_tokens);
+    tcase_add_test(tcase, unknown_characters_are_fused_or_not);
+    tcase_add_test(tcase, bytes_of_a_unigram_model_have_a_type);
     tcase_add_loop_test(tcase, a_spaced_vocabulary_is_known_by_its_steps, 0, COUNT(signs));
     tcase_add_test(tcase, a_decoder_that_strips_nothing_leaves_the_space);
     tcase_add_test(tcase, a_configuration_adds_tokens_to_a_model);

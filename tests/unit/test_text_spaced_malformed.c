@@ -243,6 +243,15 @@ static const struct {
     {WITH("\"pre_tokenizer\":" METASPACE_STEP
           ",\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":2,\"stop\":0}"),
      LCKV_UNSUPPORTED, "Strip of anything but one space"},
+    {WITH("\"pre_tokenizer\":" METASPACE_STEP
+          ",\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":1}"),
+     LCKV_UNSUPPORTED, "Strip of anything but one space"},
+    {WITH("\"pre_tokenizer\":" METASPACE_STEP
+          ",\"decoder\":{\"type\":\"Metaspace\",\"replacement\":\"_\"}"),
+     LCKV_UNSUPPORTED, "decoder: Metaspace: replacement \"_\" is not supported"},
+    {WITH("\"pre_tokenizer\":" METASPACE_STEP
+          ",\"decoder\":{\"type\":\"Strip\",\"content\":\"a\",\"start\":1,\"stop\":0}"),
+     LCKV_UNSUPPORTED, "Strip of anything but one space"},
 };
 #define N_JSON ((int)(sizeof bad_json / sizeof bad_json[0]))
 
