@@ -294,6 +294,35 @@ START_TEST(arrays_as_json)
 }
 END_TEST
 
+/* The bytes are those of 1 and -1, or of 1 and the largest, in each type. */
+START_TEST(arrays_of_every_type_as_json)
+{
+    static const struct {
+        uint32_t type;
+        const char *bytes, *text;
+    } cases[] = {
+        {METADATA_U8, "\x01\xFF", "[1, 255]"},
+        {METADATA_I8, "\x01\xFF", "[1, -1]"},
+        {METADATA_U16, "\x01\0\xFF\xFF", "[1, 65535]"},
+        {METADATA_I16, "\x01\0\xFF\xFF", "[1, -1]"},
+        {METADATA_U32, "\x01\0\0\0\xFF\xFF\xFF\xFF", "[1, 4294967295]"},
+        {METADATA_I32, "\x01\0\0\0\xFF\xFF\xFF\xFF", "[1, -1]"},
+        {METADATA_U64, "\x01\0\0\0\0\0\0\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+         "[1, 18446744073709551615]"},
+        {METADATA_I64, "\x01\0\0\0\0\0\0\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "[1, -1]"},
+        {METADATA_F64, "\0\0\0\0\0\0\xF8\x3F\0\0\0\0\0\0\xF0\x7F", "[1.5, null]"},
+        {METADATA_F64, "\x9A\x99\x99\x99\x99\x99\xB9\x3F\0\0\0\0\0\0\xF8\xFF", "[0.1, null]"},
+    };
+    struct metadata_value value = {.key = {"a", 1},
+                                   .type = METADATA_ARRAY,
+                                   .element_type = cases[_i].type,
+                                   .count = 2,
+                                   .as.elements = (const uint8_t *)cases[_i].bytes};
+    ck_assert_ok(metadata_set_value(&metadata, &value));
+    assert_text("a", cases[_i].text);
+}
+END_TEST
+
 static void add_metadata(Suite *suite)
 {
     TCase *tests = tcase_create("metadata");
@@ -307,6 +336,7 @@ static void add_metadata(Suite *suite)
     tcase_add_loop_test(tests, floats_as_their_shortest_text, 0, 15);
     tcase_add_test(tests, text_is_free_of_the_locale);
     tcase_add_test(tests, arrays_as_json);
+    tcase_add_loop_test(tests, arrays_of_every_type_as_json, 0, 10);
     suite_add_tcase(suite, tests);
 }
 

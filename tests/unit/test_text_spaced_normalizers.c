@@ -61,6 +61,11 @@ static const struct {
     {"unigram.json", SEQUENCE(LOWERCASE ",{\"type\":\"NFC\"}"), "The DOG e\xCC\x81",
      "the dog \xC3\xA9"},
     {"mistral.json", REGEX(" {2,}", " "), "the   dog", "the dog"},
+    {"mistral.json", "{\"type\":\"Strip\",\"strip_left\":false}", "\n the dog \t", "\n the dog"},
+    {"gemma.json", SEQUENCE("{\"type\":\"Strip\",\"strip_right\":false}," SPACES), "\n the dog \t",
+     "the dog \t"},
+    {"mistral.json", "{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":false}", "\n the \t",
+     "\n the \t"},
     {"mistral.json", REGEX(" {2,}", MARK), "the   dog  ", "the dog "},
     /* a space in front of the text's first character, unless that is gone */
     {"mistral.json", REGEX("^[tx]", "s"), "the", "she"},
