@@ -223,9 +223,9 @@ static lckv_status read_before(struct tokenizer *tokenizer, const struct json_va
 }
 
 /*
- * Whether an added token is to be found in what the normaliser gives. The usual ones are no steps of
- * their own, so such a token wants any other way. Special tokens do not count: where they stand in
- * a text does not depend on spaces.
+ * Whether an added token is to be found in what the normaliser gives. The usual ones are no steps
+ * of their own, so such a token wants any other way. Special tokens do not count: where they
+ * stand in a text does not depend on spaces.
  */
 static bool finds_normalized(const struct json_value *root)
 {

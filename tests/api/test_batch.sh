@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# What `lckv batch` promises: the answers are those of `lckv generate`, whatever runs beside them; what is wrong with
-# one line harms no other; and whatever ends a run, the same command goes on from there. Prints one line for each check.
+# What `lckv batch` promises: the answers are those of `lckv generate --prefill exact`, whatever runs beside them; what
+# is wrong with one line harms no other; and whatever ends a run, the same command goes on from there. Prints one line
+# for each check.
 #
 #     tests/api/test_batch.sh build/lckv examples/models/MODEL.gguf
 
@@ -84,7 +85,7 @@ a = {line["id"]: line for line in map(json.loads, open(answers))}
 options = {"max_tokens": "-n", "temperature": "--temp", "seed": "--seed", "top_k": "--top-k", "top_p": "--top-p",
            "min_p": "--min-p", "prompt": "-p"}
 for line in map(json.loads, open(prompts)):
-    command = [tool, "generate", model, "--json"]
+    command = [tool, "generate", model, "--json", "--prefill", "exact"]
     for name, option in options.items():
         if name in line:
             command += [option, str(line[name])]

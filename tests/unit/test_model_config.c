@@ -136,8 +136,8 @@ static void check_written(const lckv_model *model, const char *key, const char *
 }
 
 /*
- * What a configuration leaves out has a default. In GGUF, others than the usual ones are written; the
- * factor of attention is relative to what the factor of the rotation gives.
+ * What a configuration leaves out has a default. In GGUF, others than the usual ones are written;
+ * the factor of attention is relative to what the factor of the rotation gives.
  */
 START_TEST(what_is_left_out_has_a_default)
 {
