@@ -29,24 +29,35 @@ static const struct {
 /* The time of a pass over weights, relative to that with one row. */
 struct costs {
     const char *kernel_set; /* NULL: any other */
-    float bits;             /* of a weight, at most */
+    lckv_precision precision;
+    float bits; /* of a weight, at most */
     float at[N_COSTS];
 };
 
-/* Measured with bench/kernels on two cores (bench/results/kernel-rates.md). */
+/*
+ * Measured with bench/kernels on two cores (bench/results/prefill.md); those of 16-bit weights in
+ * fast precision in a model, where 16 rows gain less.
+ */
 static const struct costs costs[] = {
-    {"portable", 9, {1, 1.6F, 3.1F, 6.2F, 12, 24, 48, 96}},
-    {"portable", 17, {1, 2.1F, 5, 10, 19, 37, 75, 150}},
-    {"portable", 33, {1, 1.5F, 2.4F, 4.7F, 7, 12.5F, 24, 48}},
-    {"avx2", 5, {1, 1.1F, 1.4F, 2.8F, 4.8F, 9.1F, 17, 34}},
-    {"avx2", 9, {1, 1.02F, 1.12F, 2.1F, 4.1F, 8, 15.9F, 31.7F}},
-    {"avx2", 17, {1, 1.03F, 1.08F, 1.65F, 3.1F, 6, 11.5F, 22}},
-    {"avx2", 33, {1, 1.02F, 1.04F, 1.2F, 2, 3.6F, 6.4F, 12}},
-    {NULL, 5, {1, 1.01F, 1.05F, 1.5F, 2.9F, 5.5F, 11, 22}},
-    {NULL, 9, {1, 1.02F, 1.12F, 1.3F, 1.8F, 3.1F, 6.2F, 12.3F}},
-    {NULL, 17, {1, 1.01F, 1.03F, 1.15F, 1.8F, 3, 5.6F, 10.7F}},
-    {NULL, 33, {1, 1.01F, 1.03F, 1.05F, 1.45F, 2.8F, 5.2F, 10}},
+    {"portable", LCKV_PRECISION_FAST, 9, {1, 1.6F, 3.1F, 6.2F, 12, 24, 48, 96}},
+    {"portable", LCKV_PRECISION_FULL, 9, {1, 1.2F, 1.4F, 2.4F, 2.6F, 4, 7, 14}},
+    {"portable", 0, 17, {1, 2.1F, 5, 10, 19, 37, 75, 150}},
+    {"portable", 0, 33, {1, 1.5F, 2.4F, 4.7F, 7, 12.5F, 24, 48}},
+    {"avx2", LCKV_PRECISION_FAST, 5, {1, 1.1F, 1.4F, 2.8F, 4.8F, 9.1F, 17, 34}},
+    {"avx2", LCKV_PRECISION_FAST, 9, {1, 1.02F, 1.12F, 2.1F, 4.1F, 8, 15.9F, 31.7F}},
+    {"avx2", LCKV_PRECISION_FULL, 9, {1, 1.03F, 1.16F, 2.2F, 3.7F, 6.4F, 12, 24}},
+    {"avx2", 0, 17, {1, 1.03F, 1.08F, 1.65F, 3.1F, 6, 11.5F, 22}},
+    {"avx2", 0, 33, {1, 1.02F, 1.04F, 1.2F, 2, 3.6F, 6.4F, 12}},
+    {NULL, LCKV_PRECISION_FAST, 5, {1, 1.01F, 1.05F, 1.5F, 2.9F, 5.5F, 11, 22}},
+    {NULL, LCKV_PRECISION_FAST, 9, {1, 1.02F, 1.12F, 1.3F, 1.8F, 3.1F, 6.2F, 12.3F}},
+    {NULL, LCKV_PRECISION_FULL, 9, {1, 1.22F, 1.65F, 2.45F, 4.8F, 8.2F, 15.5F, 30}},
+    {NULL, LCKV_PRECISION_FAST, 17, {1, 1.01F, 1.05F, 1.2F, 2.4F, 4.6F, 9, 18}},
+    {NULL, LCKV_PRECISION_FULL, 17, {1, 1.01F, 1.03F, 1.4F, 2.75F, 5.5F, 10.9F, 21.5F}},
+    {NULL, 0, 33, {1, 1.01F, 1.03F, 1.05F, 1.45F, 2.8F, 5.2F, 10}},
 };
+
+/* Weights that caches hold are read so fast that every row costs time. */
+#define CACHED_BYTES ((double)(24 << 20))
 
 /* Attention: operations in the time in which a byte of weights is read. */
 #define ATTENTION_OPERATIONS 5.0
@@ -61,69 +72,70 @@ static float cost_of(const struct costs *table, double n_rows)
     return (float)(table->at[i] + (n_rows - rows) * slope);
 }
 
-/* Of the layers that a pass of cyclic stages computes. */
-struct sizes {
-    double weights, weight_bytes;
-    double attention; /* operations of a row for each position that it attends to */
-};
-
-static void add_matrix(const struct matrix *matrix, struct sizes *sizes)
+/* The first line for the kernel set, the precision and weights of so many bits. */
+static const struct costs *costs_of(const struct window_load *load)
 {
-    sizes->weights += (double)matrix->n_rows * (double)matrix->n_columns;
-    sizes->weight_bytes += (double)matrix->size.n_strips * (double)matrix->size.strip_bytes;
-}
-
-static struct sizes measure(const struct lckv_model *model)
-{
-    struct sizes sizes = {0};
-    for (uint32_t g = 0; g < model->plan->n_groups; g++) {
-        const struct plan_group *group = &model->plan->groups[g];
-        for (uint32_t i = group->first; group->cyclic && i <= group->last; i++) {
-            const struct model_layer *layer = &model->layers[i];
-            const struct matrix *const matrices[] = {
-                &layer->q.matrix,    &layer->k.matrix,  &layer->v.matrix,   &layer->o.matrix,
-                &layer->gate.matrix, &layer->up.matrix, &layer->down.matrix};
-            for (size_t k = 0; k < sizeof matrices / sizeof matrices[0]; k++) {
-                if (matrices[k]->dtype != LCKV_DTYPE_DEFAULT) /* else there is none */
-                    add_matrix(matrices[k], &sizes);
-            }
-            sizes.attention += 4.0 * model->hparams.n_heads * layer->shape->head_dim;
-        }
+    const double bits = 8 * load->weight_bytes / load->weights;
+    size_t i = 0;
+    for (; i + 1 < sizeof costs / sizeof costs[0]; i++) {
+        const struct costs *line = &costs[i];
+        if ((line->kernel_set == NULL || strcmp(line->kernel_set, load->kernel_set) == 0) &&
+            (line->precision == 0 || line->precision == load->precision) && bits <= line->bits)
+            break;
     }
-    return sizes;
+    return &costs[i];
 }
 
-static const struct costs *costs_of(const struct lckv_model *model, const struct sizes *sizes)
+uint32_t window_for(const struct window_load *load)
 {
-    const double bits = 8 * sizes->weight_bytes / sizes->weights;
-    /* Float activations are multiplied by narrow weights as slowly as by wide ones. */
-    const bool slow = model->precision == LCKV_PRECISION_FULL && bits < 17;
-    const char *kernel_set = slow ? "portable" : model->kernels->name;
-    const struct costs *found = NULL;
-    for (size_t i = 0; i < sizeof costs / sizeof costs[0]; i++) {
-        const bool is_set =
-            costs[i].kernel_set == NULL || strcmp(costs[i].kernel_set, kernel_set) == 0;
-        if (is_set && (found == NULL || found->bits < bits) && !(slow && costs[i].bits < 33))
-            found = &costs[i];
-    }
-    return found;
-}
-
-uint32_t window_choose(const struct lckv_model *model, size_t n_streams, double depth)
-{
-    const struct sizes sizes = measure(model);
-    const struct costs *table = costs_of(model, &sizes);
-    const double attention = sizes.attention * depth / ATTENTION_OPERATIONS / sizes.weight_bytes;
-    const bool fast = model->precision == LCKV_PRECISION_FAST;
+    const struct costs *line = costs_of(load);
+    const double attention =
+        load->attention * load->depth / ATTENTION_OPERATIONS / load->weight_bytes;
+    const bool fast = load->precision == LCKV_PRECISION_FAST;
     uint32_t best = 1;
     double best_time = 0;
+    if (load->weight_bytes <= CACHED_BYTES)
+        return 1;
     for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
-        const double n_rows = (double)windows[i].window * (double)n_streams;
-        const double time = (cost_of(table, n_rows) + n_rows * attention) / windows[i].done[fast];
+        const double n_rows = (double)windows[i].window * load->n_streams;
+        const double time = (cost_of(line, n_rows) + n_rows * attention) / windows[i].done[fast];
         if (best_time == 0 || time < best_time) {
             best_time = time;
             best = windows[i].window;
         }
     }
     return best;
+}
+
+static void add_matrix(const struct matrix *matrix, struct window_load *load)
+{
+    load->weights += (double)matrix->n_rows * (double)matrix->n_columns;
+    load->weight_bytes += (double)matrix->size.n_strips * (double)matrix->size.strip_bytes;
+}
+
+static void add_layer(const struct lckv_model *model, const struct model_layer *layer,
+                      struct window_load *load)
+{
+    const struct matrix *const matrices[] = {
+        &layer->q.matrix,    &layer->k.matrix,  &layer->v.matrix,   &layer->o.matrix,
+        &layer->gate.matrix, &layer->up.matrix, &layer->down.matrix};
+    for (size_t k = 0; k < sizeof matrices / sizeof matrices[0]; k++) {
+        if (matrices[k]->dtype != LCKV_DTYPE_DEFAULT) /* else there is none */
+            add_matrix(matrices[k], load);
+    }
+    load->attention += 4.0 * model->hparams.n_heads * layer->shape->head_dim;
+}
+
+uint32_t window_choose(const struct lckv_model *model, size_t n_streams, double depth)
+{
+    struct window_load load = {.kernel_set = model->kernels->name,
+                               .precision = model->precision,
+                               .n_streams = (double)n_streams,
+                               .depth = depth};
+    for (uint32_t g = 0; g < model->plan->n_groups; g++) {
+        const struct plan_group *group = &model->plan->groups[g];
+        for (uint32_t i = group->first; group->cyclic && i <= group->last; i++)
+            add_layer(model, &model->layers[i], &load);
+    }
+    return window_for(&load);
 }

@@ -7,10 +7,20 @@
 
 #include "model/model.h"
 
-/*
- * The window with which a prompt is likely to take the least time: `n_streams` sessions share the
- * passes, and their tokens attend to about `depth` positions. It may be 1.
- */
+/* What decides it: the passes through the layers of cyclic groups. */
+struct window_load {
+    const char *kernel_set;
+    lckv_precision precision;
+    double weights, weight_bytes;
+    double attention; /* operations of a row for each position that it attends to */
+    double n_streams; /* sessions that share the passes */
+    double depth;     /* positions that their tokens attend to */
+};
+
+/* The window with which a prompt is likely to take the least time. It may be 1. */
+uint32_t window_for(const struct window_load *load);
+
+/* The same for the layers of a model. */
 uint32_t window_choose(const struct lckv_model *model, size_t n_streams, double depth);
 
 #endif
