@@ -910,8 +910,10 @@ LCKV_API lckv_status lckv_session_fork(lckv_session *session, lckv_session **for
  * longest prefix of `tokens` that another session holds, or one that was released since and whose
  * pages no call has needed (what was used longest ago is given up first). At most n_tokens - 1
  * tokens are taken over, so that at least one is left to evaluate; `n_reused`, which may be NULL,
- * tells how many, and may be 0. Logits are bit for bit those of evaluating all tokens. What an
- * iterated call has encoded, and what windows have left behind, is not taken over.
+ * tells how many, and may be 0. Logits are bit for bit those of evaluating all tokens exactly, as
+ * far as these were encoded so; what AUTO has encoded in a window is taken over within the cache's
+ * reuse_tolerance. What an iterated call has encoded, and what windowed layers have left behind, is
+ * not.
  * LCKV_INVALID_ARGUMENT if the session is not empty, LCKV_CACHE_FULL if the budget has no room for
  * its tables; the session is then empty, as before.
  */
@@ -938,7 +940,7 @@ LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, 
  * same, too, unless `any_kernels` says otherwise.
  *
  * What is saved of a session: its tokens, keys and values, as far as windows keep them, the length
- * to which it can go back, and what an iterated call has encoded. Logits are not: to get them,
+ * to which it can go back, and which tokens are not exact. Logits are not: to get them,
  * truncate the restored session by one token and evaluate that token again
  * (lckv_session_read_tokens tells which it was). Pages that sessions share are saved once, and the
  * sessions share them again when they are restored. Bytes are made and read piece by piece, in one

@@ -92,8 +92,8 @@ static bool parse_window(const char *text, struct prefill *prefill)
     double tolerance = 0;
     if (!take_number(&at, end, &window) || at != end || window > UINT32_MAX)
         return false;
-    if (comma != NULL && (!parse_real(comma + 1, &tolerance) || !(tolerance > 0)))
-        return false;
+    if (comma != NULL && (!parse_real(comma + 1, &tolerance) || !((float)tolerance > 0)))
+        return false; /* for the library, 0 would mean the default */
     *prefill = (struct prefill){
         .mode = LCKV_PREFILL_AUTO, .window = (uint32_t)window, .tolerance = (float)tolerance};
     return true;

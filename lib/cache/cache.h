@@ -65,8 +65,8 @@ struct lckv_cache {
 
 /*
  * The tolerance of prompts of plans with upward layers, unless another one is given. In full
- * precision, logits are then within 2e-2 of their standard deviation; in fast precision, within
- * half of what 8-bit activations change (docs/prefill.md).
+ * precision, logits are then within 2e-2 of their standard deviation. In fast precision a smaller
+ * one brings them no nearer, because of how activations are rounded (docs/prefill.md).
  */
 static inline float default_tolerance(const struct lckv_model *model)
 {

@@ -7,51 +7,14 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "cache/kept.h"
+#include "engine/encoding.h"
 #include "engine/items.h"
-#include "engine/window_choice.h"
 
-#include <math.h>
 #include <string.h>
 
 static const lckv_item *item_at(const lckv_item *items, size_t stride, size_t i)
 {
     return (const lckv_item *)(const void *)((const char *)items + i * stride);
-}
-
-static lckv_status choose_window(const struct lckv_model *model,
-                                 const lckv_evaluate_options *options, struct schedule *schedule)
-{
-    const bool is_given = options->window != 0 || options->tolerance != 0;
-    if (is_given && options->prefill != LCKV_PREFILL_AUTO)
-        return fail(LCKV_INVALID_ARGUMENT, "window and tolerance belong to prefill AUTO");
-    if (!(options->tolerance >= 0) || isinf(options->tolerance))
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "tolerance is %g; expected a number that is positive, "
-                    "or 0 for the default",
-                    (double)options->tolerance);
-    schedule->window = options->window;
-    schedule->tolerance = options->tolerance != 0 ? options->tolerance : default_tolerance(model);
-    return LCKV_OK;
-}
-
-static lckv_status choose_passes(const struct lckv_model *model,
-                                 const lckv_evaluate_options *options, struct schedule *schedule)
-{
-    uint32_t m = options->forward_passes, b = options->backward_passes;
-    if (options->prefill < LCKV_PREFILL_AUTO || options->prefill > LCKV_PREFILL_MODEL)
-        return fail(LCKV_INVALID_ARGUMENT, "prefill is %d; expected AUTO, EXACT, ITERATED or MODEL",
-                    (int)options->prefill);
-    if (options->prefill != LCKV_PREFILL_ITERATED && (m != 0 || b != 0))
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "forward_passes and backward_passes belong to prefill ITERATED");
-    if (m == 0 && b == 0)
-        m = model->hparams.forward_passes, b = model->hparams.backward_passes;
-    if (m > MAX_PASSES || b > MAX_PASSES || m + b == 0)
-        return fail(LCKV_INVALID_ARGUMENT,
-                    "%u forward and %u backward passes; expected at most %d each", m, b,
-                    MAX_PASSES);
-    schedule->n_iterations = m + b;
-    return LCKV_OK;
 }
 
 /* The pages that items take for copies of pages that others hold. */
@@ -73,17 +36,6 @@ struct demand {
     size_t failed; /* the first item for which more are needed than are available, or n_items */
 };
 
-/* The most tokens of the item whose layers are computed at one time. */
-static uint64_t most_in_flight(const struct schedule *schedule, const struct scheduled *item,
-                               uint64_t chunk)
-{
-    if (item->encoding == ENCODE_ITERATED)
-        return item->item.n_tokens;
-    const bool single =
-        item->encoding == ENCODE_EXACT && stages_count(schedule->cache->model->plan) == 1;
-    return single ? 1 : chunk;
-}
-
 /* What the items demand when no pass takes more than `chunk` tokens of one. */
 static struct demand count_pages(const struct schedule *schedule, uint64_t chunk)
 {
@@ -95,7 +47,7 @@ static struct demand count_pages(const struct schedule *schedule, uint64_t chunk
     for (; demand.failed < schedule->n_items; demand.failed++) {
         const struct scheduled *item = &schedule->items[demand.failed];
         const struct lckv_session *session = item->item.session;
-        const uint64_t most = most_in_flight(schedule, item, chunk);
+        const uint64_t most = encoding_in_flight(schedule, item, chunk);
         demand.pages += session_pages_needed(session, item->item.n_tokens, most) + item->n_copies;
         tables += session_table_growth(session, item->item.n_tokens);
         demand.available = cache_available(cache, tables);
@@ -144,28 +96,6 @@ static lckv_status fit_pages(struct schedule *schedule, lckv_evaluate_report *re
                 (unsigned long long)report->pages_free);
 }
 
-/* Chooses the window, unless it is given; with one of 1 the items that it is for are exact. */
-static void complete_window(struct schedule *schedule)
-{
-    size_t n_streams = 0;
-    double depth = 0;
-    for (size_t i = 0; i < schedule->n_items; i++) {
-        const struct scheduled *item = &schedule->items[i];
-        const double tokens = (double)item->item.n_tokens;
-        if (item->encoding != ENCODE_WINDOW)
-            continue;
-        n_streams++;
-        depth += (double)item->item.session->length + tokens / 2;
-    }
-    if (n_streams > 0 && schedule->window == 0)
-        schedule->window =
-            window_choose(schedule->cache->model, n_streams, depth / (double)n_streams);
-    for (size_t i = 0; i < schedule->n_items; i++) {
-        if (schedule->items[i].encoding == ENCODE_WINDOW && schedule->window == 1)
-            schedule->items[i].encoding = ENCODE_EXACT;
-    }
-}
-
 /* Checks everything that can be wrong with the call, before anything changes. */
 static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, size_t stride,
                            size_t n_items, const lckv_evaluate_options *options,
@@ -179,9 +109,7 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
     schedule->n_items = n_items;
     schedule->progress = options->progress;
     schedule->progress_user = options->progress_user;
-    lckv_status status = choose_window(cache->model, options, schedule);
-    if (status == LCKV_OK)
-        status = choose_passes(cache->model, options, schedule);
+    lckv_status status = encoding_read(options, schedule);
     if (status == LCKV_OK)
         status = memory_alloc(&cache->allocator, n_items, sizeof *schedule->items,
                               "the items of a call", &schedule->items);
@@ -195,7 +123,7 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
     if (status == LCKV_OK)
         status = check_logit_rows(schedule);
     if (status == LCKV_OK) {
-        complete_window(schedule);
+        encoding_complete(schedule);
         status = fit_pages(schedule, report);
     }
     schedule->n_tokens = report->n_tokens;
@@ -224,14 +152,6 @@ static void place_logits(struct schedule *schedule)
     }
 }
 
-/* Within what the new keys and values of an item are exact. */
-static float tolerance_of(const struct schedule *schedule, const struct scheduled *item)
-{
-    if (item->encoding == ENCODE_ITERATED)
-        return INFINITY;
-    return item->encoding == ENCODE_WINDOW && schedule->window > 1 ? schedule->tolerance : 0;
-}
-
 static void commit(struct schedule *schedule)
 {
     struct lckv_cache *cache = schedule->cache;
@@ -239,7 +159,7 @@ static void commit(struct schedule *schedule)
     for (size_t i = 0; i < schedule->n_items; i++) {
         const struct scheduled *item = &schedule->items[i];
         struct lckv_session *session = item->item.session;
-        session_commit(session, tolerance_of(schedule, item));
+        session_commit(session, encoding_tolerance(schedule, item));
         if (item->in_cache) {
             session->logits = item->logits;
             session->n_logit_rows = item->n_logits;

@@ -119,9 +119,9 @@ static void look_at_rows(struct pass *pass)
     pass->logits_wanted = pass->hidden_wanted = false;
     for (size_t m = 0; m < pass->n_rows; m++) {
         const struct row *row = &w->rows[m];
-        pass->logits_wanted = pass->logits_wanted || (row->logits != NULL && pass->stage.ends);
-        pass->hidden_wanted = pass->hidden_wanted || (row->hidden != NULL && pass->stage.ends);
-        if (row->want != 0 && pass->stage.ends)
+        pass->logits_wanted = pass->logits_wanted || row->logits != NULL;
+        pass->hidden_wanted = pass->hidden_wanted || row->hidden != NULL;
+        if (row->want != 0)
             w->wanted_rows[n_wanted++] = *row;
     }
     pass->all = attention_batch(pass->model, w->rows, pass->n_rows, w->slices);

@@ -5,6 +5,7 @@
 #include "engine/items.h"
 
 #include "base/status.h"
+#include "engine/encoding.h"
 
 #define WANT_HIDDENS (LCKV_WANT_HIDDEN | LCKV_WANT_HIDDEN_ALL)
 
@@ -105,26 +106,6 @@ static lckv_status check_tokens(const struct hparams *h, const lckv_item *item, 
     return LCKV_OK;
 }
 
-/* Chooses how an item is encoded. docs/semantics.md, section 3, defines the model's own mode. */
-static enum encoding choose_encoding(const struct lckv_model *model,
-                                     const struct schedule *schedule, lckv_prefill prefill,
-                                     size_t n_tokens)
-{
-    bool upward = model->plan->n_upward > 0;
-    if (prefill == LCKV_PREFILL_MODEL) {
-        if (model->hparams.use_sequential || (upward && n_tokens <= schedule->n_iterations))
-            return ENCODE_EXACT;
-        prefill = LCKV_PREFILL_ITERATED;
-    }
-    if (prefill == LCKV_PREFILL_EXACT)
-        return ENCODE_EXACT;
-    if (!upward)
-        return ENCODE_PARALLEL;
-    if (prefill == LCKV_PREFILL_ITERATED)
-        return ENCODE_ITERATED;
-    return n_tokens > 1 && schedule->window != 1 ? ENCODE_WINDOW : ENCODE_EXACT;
-}
-
 lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t i,
                       lckv_prefill prefill)
 {
@@ -135,7 +116,7 @@ lckv_status take_item(struct schedule *schedule, const lckv_item *given, size_t 
     if (status != LCKV_OK)
         return status;
     size_t n_tokens = item.item.n_tokens;
-    item.encoding = choose_encoding(cache->model, schedule, prefill, n_tokens);
+    item.encoding = encoding_of(schedule, prefill, n_tokens);
     if (item.encoding == ENCODE_ITERATED && n_tokens > cache->max_rows)
         return fail(LCKV_INVALID_ARGUMENT,
                     "item %zu: %zu tokens; iterated encoding takes at most max_rows (%u)", i,

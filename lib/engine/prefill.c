@@ -64,6 +64,10 @@ static void add_rows(struct prefill *prefill, struct stream *stream, size_t begi
         *row = schedule_row(prefill->schedule, stream->item, t);
         row->kept = stream->first_kept + (uint32_t)(t % stream->n_kept);
         row->enters = t >= entered;
+        if (!pass->stage.ends) { /* what is wanted comes later */
+            row->want = 0;
+            row->logits = row->hidden = NULL;
+        }
     }
 }
 
@@ -292,7 +296,8 @@ static void end_streams(struct prefill *prefill)
 static lckv_status run_streams(struct prefill *prefill)
 {
     lckv_status status = LCKV_OK;
-    while (status == LCKV_OK && prefill->n_active + prefill->n_streams > prefill->n_started) {
+    while (status == LCKV_OK &&
+           (prefill->n_active > 0 || prefill->n_started < prefill->n_streams)) {
         if (prefill->n_active == 0)
             start_streams(prefill);
         for (uint32_t stage = 0; status == LCKV_OK && stage < prefill->n_stages; stage++)

@@ -28,9 +28,9 @@ static const struct {
 
 /* The time of a pass over weights, relative to that with one row. */
 struct costs {
-    const char *kernel_set; /* NULL: any other */
-    lckv_precision precision;
-    float bits; /* of a weight, at most */
+    const char *kernel_set;   /* NULL: any other */
+    lckv_precision precision; /* DEFAULT: both */
+    float bits;               /* of a weight, at most */
     float at[N_COSTS];
 };
 
@@ -41,19 +41,19 @@ struct costs {
 static const struct costs costs[] = {
     {"portable", LCKV_PRECISION_FAST, 9, {1, 1.6F, 3.1F, 6.2F, 12, 24, 48, 96}},
     {"portable", LCKV_PRECISION_FULL, 9, {1, 1.2F, 1.4F, 2.4F, 2.6F, 4, 7, 14}},
-    {"portable", 0, 17, {1, 2.1F, 5, 10, 19, 37, 75, 150}},
-    {"portable", 0, 33, {1, 1.5F, 2.4F, 4.7F, 7, 12.5F, 24, 48}},
+    {"portable", LCKV_PRECISION_DEFAULT, 17, {1, 2.1F, 5, 10, 19, 37, 75, 150}},
+    {"portable", LCKV_PRECISION_DEFAULT, 33, {1, 1.5F, 2.4F, 4.7F, 7, 12.5F, 24, 48}},
     {"avx2", LCKV_PRECISION_FAST, 5, {1, 1.1F, 1.4F, 2.8F, 4.8F, 9.1F, 17, 34}},
     {"avx2", LCKV_PRECISION_FAST, 9, {1, 1.02F, 1.12F, 2.1F, 4.1F, 8, 15.9F, 31.7F}},
     {"avx2", LCKV_PRECISION_FULL, 9, {1, 1.03F, 1.16F, 2.2F, 3.7F, 6.4F, 12, 24}},
-    {"avx2", 0, 17, {1, 1.03F, 1.08F, 1.65F, 3.1F, 6, 11.5F, 22}},
-    {"avx2", 0, 33, {1, 1.02F, 1.04F, 1.2F, 2, 3.6F, 6.4F, 12}},
+    {"avx2", LCKV_PRECISION_DEFAULT, 17, {1, 1.03F, 1.08F, 1.65F, 3.1F, 6, 11.5F, 22}},
+    {"avx2", LCKV_PRECISION_DEFAULT, 33, {1, 1.02F, 1.04F, 1.2F, 2, 3.6F, 6.4F, 12}},
     {NULL, LCKV_PRECISION_FAST, 5, {1, 1.01F, 1.05F, 1.5F, 2.9F, 5.5F, 11, 22}},
     {NULL, LCKV_PRECISION_FAST, 9, {1, 1.02F, 1.12F, 1.3F, 1.8F, 3.1F, 6.2F, 12.3F}},
     {NULL, LCKV_PRECISION_FULL, 9, {1, 1.22F, 1.65F, 2.45F, 4.8F, 8.2F, 15.5F, 30}},
     {NULL, LCKV_PRECISION_FAST, 17, {1, 1.01F, 1.05F, 1.2F, 2.4F, 4.6F, 9, 18}},
     {NULL, LCKV_PRECISION_FULL, 17, {1, 1.01F, 1.03F, 1.4F, 2.75F, 5.5F, 10.9F, 21.5F}},
-    {NULL, 0, 33, {1, 1.01F, 1.03F, 1.05F, 1.45F, 2.8F, 5.2F, 10}},
+    {NULL, LCKV_PRECISION_DEFAULT, 33, {1, 1.01F, 1.03F, 1.05F, 1.45F, 2.8F, 5.2F, 10}},
 };
 
 /* Weights that caches hold are read so fast that every row costs time. */
@@ -80,7 +80,8 @@ static const struct costs *costs_of(const struct window_load *load)
     for (; i + 1 < sizeof costs / sizeof costs[0]; i++) {
         const struct costs *line = &costs[i];
         if ((line->kernel_set == NULL || strcmp(line->kernel_set, load->kernel_set) == 0) &&
-            (line->precision == 0 || line->precision == load->precision) && bits <= line->bits)
+            (line->precision == LCKV_PRECISION_DEFAULT || line->precision == load->precision) &&
+            bits <= line->bits)
             break;
     }
     return &costs[i];

@@ -2,6 +2,7 @@
  * Prompts of plans with upward layers, encoded in a window (docs/prefill.md): how far their logits
  * are from the exact ones, what they cost, and on what they do not depend.
  */
+#include "folder.h"
 #include "safetensors.h"
 #include "sessions.h"
 #include "trained.h"
@@ -252,20 +253,25 @@ START_TEST(a_window_has_no_more_tokens_than_there_is_room_for)
 }
 END_TEST
 
+/* The options give the exact result in so many passes, and a report without a window. */
+static void check_exact(struct text *text, lckv_evaluate_options options, uint64_t n_passes)
+{
+    float *logits = room(text);
+    const lckv_evaluate_report report = encode(text, options, logits);
+    ck_assert_mem_eq(logits, text->exact, text->n_tokens * text->n_vocab * sizeof *logits);
+    ck_assert_uint_eq(report.window, 0);
+    ck_assert_float_eq(report.tolerance, 0);
+    ck_assert_uint_eq(report.n_rows, text->n_tokens);
+    ck_assert_uint_eq(report.n_passes, n_passes);
+    ck_assert_double_gt(report.seconds, 0);
+    free(logits);
+}
+
 START_TEST(a_window_of_one_token_is_exact)
 {
     struct text text;
     begin_golden(&text, upward[_i], LCKV_PRECISION_FAST);
-    float *logits = room(&text);
-    const lckv_evaluate_report report =
-        encode(&text, (lckv_evaluate_options){.window = 1, .tolerance = 0.5f}, logits);
-    ck_assert_mem_eq(logits, text.exact, text.n_tokens * text.n_vocab * sizeof *logits);
-    ck_assert_uint_eq(report.window, 0);
-    ck_assert_float_eq(report.tolerance, 0);
-    ck_assert_uint_eq(report.n_rows, text.n_tokens);
-    ck_assert_uint_eq(report.n_passes, text.n_tokens);
-    ck_assert_double_gt(report.seconds, 0);
-    free(logits);
+    check_exact(&text, (lckv_evaluate_options){.window = 1, .tolerance = 0.5f}, text.n_tokens);
     end(&text);
 }
 END_TEST
@@ -275,13 +281,7 @@ START_TEST(plans_without_upward_layers_have_no_window)
 {
     struct text text;
     begin_golden(&text, "cla2", LCKV_PRECISION_FULL);
-    float *logits = room(&text);
-    const lckv_evaluate_report report =
-        encode(&text, (lckv_evaluate_options){.window = 4, .tolerance = 0.5f}, logits);
-    ck_assert_mem_eq(logits, text.exact, text.n_tokens * text.n_vocab * sizeof *logits);
-    ck_assert_uint_eq(report.window, 0);
-    ck_assert_uint_eq(report.n_passes, 1);
-    free(logits);
+    check_exact(&text, (lckv_evaluate_options){.window = 4, .tolerance = 0.5f}, 1);
     end(&text);
 }
 END_TEST
@@ -411,6 +411,37 @@ START_TEST(reuse_knows_the_tolerance)
 }
 END_TEST
 
+/* A session that is saved and restored has its tolerance still. */
+START_TEST(saved_sessions_keep_the_tolerance)
+{
+    lckv_model *model = open_golden("lckv-w2", LCKV_PRECISION_FULL);
+    lckv_token tokens[40];
+    char path[FOLDER_PATH];
+    fill_tokens(tokens, COUNT(tokens));
+    folder_make();
+    folder_join(path, "saved");
+    for (int i = 0; i < 2; i++) { /* within the default tolerance, and beyond it */
+        lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+        lckv_session *session = make_session(cache), *restored = NULL;
+        size_t n = 0;
+        const lckv_item item = {.session = session, .tokens = tokens, .n_tokens = 40};
+        const lckv_evaluate_options options = {
+            .size = sizeof options, .window = 8, .tolerance = i == 0 ? 2e-3f : 4e-3f};
+        ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
+        ck_assert_ok(lckv_sessions_save_file(&session, 1, path, NULL));
+        lckv_session_release(session);
+        lckv_cache_release(cache);
+        cache = make_cache(model, (lckv_cache_options){0});
+        ck_assert_ok(lckv_sessions_restore_file(cache, path, NULL, &restored, 1, &n));
+        ck_assert_uint_eq(reused(cache, tokens, 40), i == 0 ? 39 : 0);
+        lckv_session_release(restored);
+        lckv_cache_release(cache);
+    }
+    folder_remove();
+    lckv_model_release(model);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("prefill");
@@ -426,6 +457,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, window_and_tolerance_are_checked);
     tcase_add_loop_test(tcase, a_cancelled_window_leaves_the_session_as_it_was, 0, n);
     tcase_add_test(tcase, reuse_knows_the_tolerance);
+    tcase_add_test(tcase, saved_sessions_keep_the_tolerance);
     suite_add_tcase(suite, tcase);
 }
 
