@@ -25,6 +25,7 @@ run() { # NAME COMMAND...
     else
         failed=$((failed + 1))
         echo "FAIL  $name"
+        grep "^FAIL" -A 6 "$build/test.log" | head -n 40 || true
         tail -n 40 "$build/test.log"
     fi
 }

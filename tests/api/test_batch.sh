@@ -70,8 +70,11 @@ check "40 prompts: a line each" holds "len(a) == n == 40 and all(len(x['tokens']
 # A terminal shows how far it is, and how long it will take.
 if command -v script >/dev/null; then
     rm -f "$work/b"
+    for i in $(seq 1 40); do # many times the tenth of a second after which a line is renewed
+        echo "{\"prompt\": \"One day\", \"max_tokens\": $((200 + i))}"
+    done >"$work/slow"
     # shellcheck disable=SC2016 # the inner shell expands it
-    script -qec "$(printf '%q ' "$tool" batch "$model" -f "$work/prompts" -o "$work/b" -s 2)" /dev/null </dev/null >"$work/out" 2>"$work/err"
+    script -qec "$(printf '%q ' "$tool" batch "$model" -f "$work/slow" -o "$work/b" -s 2 --ignore-eos)" /dev/null </dev/null >"$work/out" 2>"$work/err"
     check "a terminal shows the progress" grep -qE '[1-9][0-9]* of 40 prompts, 2 at once, [0-9]+ tokens/s, [0-9]+ s left' "$work/out"
 fi
 run batch "$model" -f "$work/prompts" -o "$work/b"
