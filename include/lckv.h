@@ -22,11 +22,11 @@
  * - Handles are counted. Children hold their parents, so handles may be released in any order, from
  *   any thread, at any time; releasing NULL does nothing. A handle is not usable after its release.
  * - A model and a plan may be used from any number of threads at once. While a call works on a
- *   cache, other calls that work on it or on its sessions return LCKV_BUSY. Calls that only ask
- *   work at any time, from any thread, and make no other call fail: those for the statistics, and
- *   for a session's length, shortest length and tokens. They tell what was before the working call,
- *   or what is after it. lckv_cache_cancel and the releases work at any time, too. Samplers and
- *   detokenizers belong to one thread at a time.
+ *   cache, other calls that work on it or on its sessions return LCKV_BUSY, or wait for their turn
+ *   (lckv_cache_options.waits). Calls that only ask work at any time, from any thread, and make no
+ *   other call fail: those for the statistics, and for a session's length, shortest length and
+ *   tokens. They tell what was before the working call, or what is after it. lckv_cache_cancel and
+ *   the releases work at any time, too. Samplers and detokenizers belong to one thread at a time.
  * - Callbacks run on the calling thread. They may ask and cancel as above, but every call that
  *   works on the cache that they serve returns LCKV_BUSY. The functions of an allocator must not
  *   call lckv.
@@ -47,10 +47,22 @@
 extern "C" {
 #endif
 
+/* What stands before every function; define it before the header to have something else there. */
+#ifndef LCKV_API
 #if defined(__GNUC__)
 #define LCKV_API __attribute__((visibility("default")))
 #else
 #define LCKV_API
+#endif
+#endif
+
+/* Constants have the type that calls take, in languages that let an enum have one. */
+#if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define LCKV_OF_INT32 : int32_t
+#define LCKV_OF_UINT32 : uint32_t
+#else
+#define LCKV_OF_INT32
+#define LCKV_OF_UINT32
 #endif
 
 /* ---- Library ------------------------------------------------------------------------------- */
@@ -65,7 +77,7 @@ LCKV_API uint32_t lckv_version_number(void);
 LCKV_API const char *lckv_version_string(void);
 
 typedef int32_t lckv_status;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_OK = 0,
     LCKV_INVALID_ARGUMENT = 1,  /* an argument breaks the contract of the call */
     LCKV_OUT_OF_MEMORY = 2,     /* the allocator returned NULL */
@@ -108,7 +120,7 @@ LCKV_API const char *lckv_kernel_set_name(size_t index);
 LCKV_API int32_t lckv_kernel_set_available(const char *name);
 
 typedef int32_t lckv_dtype; /* element types of weights and of keys and values */
-enum {
+enum LCKV_OF_INT32 {
     LCKV_DTYPE_DEFAULT = 0, /* in options: let the call choose */
     LCKV_DTYPE_F32 = 1,
     LCKV_DTYPE_F16 = 2,
@@ -305,7 +317,7 @@ LCKV_API void lckv_pool_release(lckv_pool *pool);
 typedef struct lckv_model lckv_model;
 
 typedef int32_t lckv_precision;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_PRECISION_DEFAULT = 0, /* fast */
     LCKV_PRECISION_FULL = 1,    /* activations and sums are float32, whatever the weights are */
     /*
@@ -317,7 +329,7 @@ enum {
 };
 
 typedef int32_t lckv_gemm;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_GEMM_DEFAULT = 0, /* own; openblas for the portable kernel set, if built with it */
     LCKV_GEMM_OWN = 1,
     /*
@@ -330,7 +342,7 @@ enum {
 };
 
 typedef int32_t lckv_weights;
-enum {
+enum LCKV_OF_INT32 {
     /*
      * Weights of a file that is packed for the kernel set (lckv_convert) are mapped and used in
      * place; others are read into memory. Of models whose layers have embeddings of their own
@@ -529,7 +541,7 @@ LCKV_API const char *lckv_model_metadata_key(const lckv_model *model, size_t ind
 typedef int32_t lckv_token;
 
 /* Flags of lckv_tokenize. Without a BOS flag the model's own rule holds: it may add BOS and EOS. */
-enum {
+enum LCKV_OF_UINT32 {
     LCKV_TOKENIZE_NO_SPECIAL = 1, /* text that spells a control token stays text */
     LCKV_TOKENIZE_BOS = 2,        /* begin with BOS, and nothing at the end */
     LCKV_TOKENIZE_NO_BOS = 4      /* add nothing at either end */
@@ -552,7 +564,7 @@ LCKV_API lckv_status lckv_tokenize(const lckv_model *model, const char *text, si
                                    size_t *n_tokens);
 
 /* Flags of the detokenizers. */
-enum {
+enum LCKV_OF_UINT32 {
     LCKV_DETOKENIZE_SPECIAL = 1,  /* special tokens give their text; otherwise they give nothing */
     LCKV_DETOKENIZE_CONTINUES = 2 /* the tokens continue a text, so a space at its start stays */
 };
@@ -573,6 +585,7 @@ LCKV_API lckv_status lckv_detokenize(const lckv_model *model, const lckv_token *
 typedef struct lckv_detokenizer lckv_detokenizer;
 LCKV_API lckv_status lckv_detokenizer_create(const lckv_model *model, uint32_t flags,
                                              lckv_detokenizer **detokenizer);
+LCKV_API void lckv_detokenizer_retain(lckv_detokenizer *detokenizer);
 LCKV_API void lckv_detokenizer_release(lckv_detokenizer *detokenizer);
 
 /*
@@ -587,7 +600,7 @@ LCKV_API lckv_status lckv_detokenizer_flush(lckv_detokenizer *detokenizer, const
                                             size_t *length);
 
 typedef int32_t lckv_special;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_SPECIAL_BOS = 0,
     LCKV_SPECIAL_EOS = 1,
     LCKV_SPECIAL_UNKNOWN = 2,
@@ -610,7 +623,7 @@ LCKV_API lckv_token lckv_model_special_token(const lckv_model *model, lckv_speci
 LCKV_API int32_t lckv_model_is_end_token(const lckv_model *model, lckv_token token);
 
 typedef int32_t lckv_token_type;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_TOKEN_NORMAL = 1, /* numbered as GGUF numbers them */
     LCKV_TOKEN_UNKNOWN = 2,
     LCKV_TOKEN_CONTROL = 3,
@@ -634,7 +647,7 @@ typedef struct lckv_message {
 } lckv_message;
 
 /* Flags of lckv_chat_tokenize and lckv_chat_format. */
-enum { LCKV_CHAT_ANSWER = 1 /* end with the opening of the assistant's answer */ };
+enum LCKV_OF_UINT32 { LCKV_CHAT_ANSWER = 1 /* end with the opening of the assistant's answer */ };
 
 /*
  * The tokens of a conversation, written as the model's chat template writes it. What the template
@@ -666,7 +679,7 @@ LCKV_API lckv_status lckv_chat_format(const lckv_model *model, const lckv_messag
 /* ---- Conversion ---------------------------------------------------------------------------- */
 
 typedef int32_t lckv_convert_init;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_CONVERT_MEAN = 0, /* k and v of a source layer are the mean over all layers that read it */
     LCKV_CONVERT_COPY = 1  /* k and v of a source layer are its own */
 };
@@ -717,7 +730,7 @@ LCKV_API lckv_status lckv_convert(const char *input, const char *output,
 typedef struct lckv_cache lckv_cache;
 
 typedef int32_t lckv_reuse;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_REUSE_DEFAULT = 0, /* on */
     LCKV_REUSE_ON = 1,      /* released sessions are kept for lckv_session_reuse while there is
                                room */
@@ -757,6 +770,14 @@ typedef struct lckv_cache_options {
     uint32_t context_window;
     uint32_t n_sinks; /* less than context_window, at most 1024; 0: 4, or all but one of a shorter
                          context_window; must be 0 without one */
+    /*
+     * 0: a call that finds another one working on the cache returns LCKV_BUSY. 1: it waits, and
+     * calls that wait work in the order in which they came. The sessions that it is about must not
+     * be released meanwhile, and lckv_cache_cancel reaches the working call only. In a callback of
+     * the working call it is LCKV_BUSY in any case.
+     */
+    int32_t waits;
+    uint32_t reserved;
 } lckv_cache_options;
 
 LCKV_API lckv_status lckv_cache_options_init(lckv_cache_options *options, size_t size);
@@ -775,6 +796,9 @@ LCKV_API lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache
                                        lckv_cache **cache);
 LCKV_API void lckv_cache_retain(lckv_cache *cache);
 LCKV_API void lckv_cache_release(lckv_cache *cache);
+
+/* The cache's model; it lives as long as the cache (retain it to keep it longer). */
+LCKV_API const lckv_model *lckv_cache_model(const lckv_cache *cache);
 
 /* What a cache takes, to the byte: what lckv_cache_get_stats will tell. */
 typedef struct lckv_cache_estimate_report {
@@ -854,7 +878,11 @@ typedef struct lckv_session lckv_session;
  * room for one more.
  */
 LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session);
+LCKV_API void lckv_session_retain(lckv_session *session);
 LCKV_API void lckv_session_release(lckv_session *session);
+
+/* The session's cache; it lives as long as the session (retain it to keep it longer). */
+LCKV_API lckv_cache *lckv_session_cache(const lckv_session *session);
 
 /*
  * The number of encoded tokens. This and the next three functions answer at any time, from any
@@ -1037,7 +1065,7 @@ LCKV_API lckv_status lckv_sessions_restore_file(lckv_cache *cache, const char *p
 /* ---- Evaluation ---------------------------------------------------------------------------- */
 
 /* What an item wants back: one of the first three, and perhaps one of the last two added to it. */
-enum {
+enum LCKV_OF_UINT32 {
     LCKV_WANT_NOTHING = 0,
     LCKV_WANT_LAST = 1, /* logits after the last new token */
     LCKV_WANT_ALL = 2,  /* logits after every new token */
@@ -1069,7 +1097,7 @@ typedef struct lckv_item {
 } lckv_item;
 
 typedef int32_t lckv_prefill;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_PREFILL_AUTO = 0,     /* the exact result, in one pass, if no layer reads a higher one;
                                   else within a tolerance of it, in a window of tokens */
     LCKV_PREFILL_EXACT = 1,    /* the exact result: if layers read higher ones, token by token */
@@ -1189,6 +1217,7 @@ typedef struct lckv_sampler_options {
 LCKV_API lckv_status lckv_sampler_options_init(lckv_sampler_options *options, size_t size);
 LCKV_API lckv_status lckv_sampler_create(const lckv_sampler_options *options,
                                          lckv_sampler **sampler);
+LCKV_API void lckv_sampler_retain(lckv_sampler *sampler);
 LCKV_API void lckv_sampler_release(lckv_sampler *sampler);
 
 /* A second sampler in the same state: both give the same tokens for the same logits. */
@@ -1220,7 +1249,7 @@ LCKV_API lckv_status lckv_log_probabilities(const float *logits, size_t n_vocab,
 /* ---- Generation ---------------------------------------------------------------------------- */
 
 typedef int32_t lckv_stop_reason;
-enum {
+enum LCKV_OF_INT32 {
     LCKV_STOP_LENGTH = 0,   /* max_tokens were generated */
     LCKV_STOP_END = 1,      /* the model ended its text */
     LCKV_STOP_STRING = 2,   /* a stop string occurred in the text */
@@ -1232,9 +1261,9 @@ enum {
 
 /*
  * Gets each token, with the text that is complete now: whole UTF-8 characters, perhaps none. Text
- * that may be the beginning of a stop string is held back. At the end, whatever the reason, it is
- * called once more with token -1 and the text that is left. If it returns anything but 0,
- * generation stops. `text` is empty for a model without a tokenizer.
+ * that may be the beginning of a stop string is held back. At the end it is called once more with
+ * token -1 and the text that is left. If it returns anything but 0, generation stops, and it is not
+ * called again. `text` is empty for a model without a tokenizer.
  */
 typedef int32_t (*lckv_token_callback)(void *user, lckv_token token, const char *text,
                                        size_t length);

@@ -201,7 +201,7 @@ FOLLOWS(lckv_convert_report, n_tensors, n_kept_f16);
 FOLLOWS(lckv_convert_report, n_kept_f16, file_bytes);
 ENDS(lckv_convert_report, file_bytes);
 
-SIZE(lckv_cache_options, 80);
+SIZE(lckv_cache_options, 88);
 BEGINS(lckv_cache_options, size);
 FOLLOWS(lckv_cache_options, size, budget_bytes);
 FOLLOWS(lckv_cache_options, budget_bytes, n_tokens);
@@ -218,7 +218,9 @@ FOLLOWS(lckv_cache_options, v_dtype, reuse);
 FOLLOWS(lckv_cache_options, reuse, reuse_tolerance);
 FOLLOWS(lckv_cache_options, reuse_tolerance, context_window);
 FOLLOWS(lckv_cache_options, context_window, n_sinks);
-ENDS(lckv_cache_options, n_sinks);
+FOLLOWS(lckv_cache_options, n_sinks, waits);
+FOLLOWS(lckv_cache_options, waits, reserved);
+ENDS(lckv_cache_options, reserved);
 
 SIZE(lckv_cache_estimate_report, 64);
 BEGINS(lckv_cache_estimate_report, size);

@@ -93,6 +93,11 @@ void lckv_cache_release(lckv_cache *cache)
     cache_release(cache);
 }
 
+const lckv_model *lckv_cache_model(const lckv_cache *cache)
+{
+    return cache != NULL ? cache->model : NULL;
+}
+
 lckv_status lckv_cache_get_stats(lckv_cache *cache, lckv_cache_stats *stats)
 {
     if (cache == NULL || stats == NULL)

@@ -5,6 +5,8 @@
 #include "model/model.h"
 #include "text/detokenizer.h"
 
+#include <stdatomic.h>
+
 static lckv_status create(const struct lckv_model *model, uint32_t flags,
                           struct lckv_detokenizer **result)
 {
@@ -19,6 +21,7 @@ static lckv_status create(const struct lckv_model *model, uint32_t flags,
     if (status != LCKV_OK)
         return status;
     detokenizer_init(detokenizer, model->tokenizer, flags, &model->allocator);
+    atomic_init(&detokenizer->references, 1);
     model_retain(model);
     detokenizer->model = model;
     *result = detokenizer;
@@ -35,9 +38,16 @@ lckv_status lckv_detokenizer_create(const lckv_model *model, uint32_t flags,
     return failure_keep(model->failure, create(model, flags, detokenizer));
 }
 
+void lckv_detokenizer_retain(lckv_detokenizer *detokenizer)
+{
+    if (detokenizer != NULL)
+        atomic_fetch_add_explicit(&detokenizer->references, 1, memory_order_relaxed);
+}
+
 void lckv_detokenizer_release(lckv_detokenizer *detokenizer)
 {
-    if (detokenizer == NULL)
+    if (detokenizer == NULL ||
+        atomic_fetch_sub_explicit(&detokenizer->references, 1, memory_order_acq_rel) != 1)
         return;
     const struct lckv_model *model = detokenizer->model;
     detokenizer_release(detokenizer);

@@ -20,6 +20,12 @@ lckv_status lckv_sampler_create(const lckv_sampler_options *options, lckv_sample
     return status == LCKV_OK ? sampler_create(&full, sampler) : status;
 }
 
+void lckv_sampler_retain(lckv_sampler *sampler)
+{
+    if (sampler != NULL)
+        sampler_retain(sampler);
+}
+
 void lckv_sampler_release(lckv_sampler *sampler)
 {
     if (sampler != NULL)

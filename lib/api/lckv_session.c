@@ -17,9 +17,20 @@ lckv_status lckv_session_create(lckv_cache *cache, lckv_session **session)
     return status;
 }
 
+void lckv_session_retain(lckv_session *session)
+{
+    if (session != NULL)
+        session_retain(session);
+}
+
 void lckv_session_release(lckv_session *session)
 {
     session_release(session);
+}
+
+lckv_cache *lckv_session_cache(const lckv_session *session)
+{
+    return session != NULL ? session->cache : NULL;
 }
 
 lckv_status lckv_session_length(lckv_session *session, uint64_t *length)

@@ -58,6 +58,7 @@ static void destroy(struct lckv_cache *cache)
         session_destroy(cache->kept.first);
     pages_destroy(&cache->pages, &cache->allocator);
     memory_free(&cache->allocator, cache->scratch, cache->scratch_bytes, 1);
+    pthread_cond_destroy(&cache->left);
     pthread_mutex_destroy(&cache->mutex);
     failure_destroy(&cache->failure);
     pool_release(cache->pool);
@@ -100,6 +101,7 @@ lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_opti
         return status;
     cache->model = model;
     cache->keeps = options->reuse != LCKV_REUSE_OFF;
+    cache->waits = options->waits != 0;
     cache->reuse_tolerance =
         options->reuse_tolerance == 0 ? default_tolerance(model) : options->reuse_tolerance;
     cache->max_sessions = options->max_sessions;
@@ -132,6 +134,7 @@ lckv_status cache_create(const struct lckv_model *model, const lckv_cache_option
     cache->allocator = model->allocator;
     cache->pool = pool;
     pthread_mutex_init(&cache->mutex, NULL);
+    pthread_cond_init(&cache->left, NULL);
     failure_init(&cache->failure);
     cache->model = model; /* destroy() needs it, whatever the options say */
     status = cache_describe(model, options, scratch_bytes, cache, &n_pages);
@@ -207,18 +210,34 @@ lckv_status cache_check_cancel(const struct lckv_cache *cache)
     return LCKV_OK;
 }
 
+/* Waits for the caller's turn. A callback of the call that works would wait for ever. */
+static void wait_for_turn(struct lckv_cache *cache)
+{
+    if (!cache->waits || (cache->busy && pthread_equal(cache->worker, pthread_self())))
+        return;
+    const uint64_t turn = cache->n_turns++;
+    while (cache->busy || cache->next_turn != turn)
+        pthread_cond_wait(&cache->left, &cache->mutex);
+    cache->next_turn++;
+}
+
 lckv_status cache_enter(struct lckv_cache *cache)
 {
     pthread_mutex_lock(&cache->mutex);
+    cache_retain(cache); /* it may be released while the call waits or works */
+    wait_for_turn(cache);
     bool busy = cache->busy;
     if (!busy) {
         look(cache);
         cache->busy = true;
+        cache->worker = pthread_self();
         atomic_store(&cache->cancelled, 0);
-        cache_retain(cache); /* it may be released while the call runs */
     }
     pthread_mutex_unlock(&cache->mutex);
-    return busy ? fail_busy() : LCKV_OK;
+    if (!busy)
+        return LCKV_OK;
+    cache_release(cache);
+    return fail_busy();
 }
 
 void cache_leave(struct lckv_cache *cache)
@@ -233,6 +252,7 @@ void cache_leave(struct lckv_cache *cache)
         }
     }
     cache->busy = false;
+    pthread_cond_broadcast(&cache->left);
     pthread_mutex_unlock(&cache->mutex);
     for (uint32_t i = 0; i <= n_released; i++) /* the sessions' references and the call's */
         cache_release(cache);

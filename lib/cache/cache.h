@@ -47,6 +47,10 @@ struct lckv_cache {
     size_t scratch_bytes;
     pthread_mutex_t mutex; /* guards what follows */
     bool busy;
+    pthread_t worker;             /* the thread whose call works, if it is busy */
+    bool waits;                   /* calls wait for their turn, instead of LCKV_BUSY */
+    uint64_t n_turns, next_turn;  /* turns that were given to waiting calls, and the next to work */
+    pthread_cond_t left;          /* a call has left */
     struct session_list sessions; /* that were not released, or only during the call */
     uint32_t n_sessions;
     struct session_list kept; /* what was released, or shared from, last comes first */
@@ -113,8 +117,8 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
 
 /*
  * Every call that works on the cache or on its sessions begins with cache_enter, which answers
- * LCKV_BUSY while another call works, and ends with cache_leave, which ends the sessions that were
- * released meanwhile.
+ * LCKV_BUSY or waits while another call works, and ends with cache_leave, which ends the sessions
+ * that were released meanwhile.
  */
 CHECKED lckv_status cache_enter(struct lckv_cache *cache);
 CHECKED lckv_status fail_busy(void);

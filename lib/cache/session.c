@@ -102,6 +102,7 @@ lckv_status session_allocate(struct lckv_cache *cache, struct lckv_session **res
     if (status != LCKV_OK)
         return status;
     session->cache = cache;
+    session->n_handles = 1;
     session->inexact_from = UINT64_MAX;
     status = memory_alloc(&cache->allocator, cache->model->plan->n_slots, sizeof *session->slots,
                           "a session's slots", &session->slots);
@@ -151,19 +152,26 @@ lckv_status session_create(struct lckv_cache *cache, struct lckv_session **resul
     return status;
 }
 
+void session_retain(struct lckv_session *session)
+{
+    pthread_mutex_lock(&session->cache->mutex);
+    session->n_handles++;
+    pthread_mutex_unlock(&session->cache->mutex);
+}
+
 void session_release(struct lckv_session *session)
 {
     if (session == NULL)
         return;
     struct lckv_cache *cache = session->cache;
     pthread_mutex_lock(&cache->mutex);
-    bool later = cache->busy;
+    const bool ends = --session->n_handles == 0, later = ends && cache->busy;
     if (later)
         session->released = true;
-    else
+    else if (ends)
         keep_or_destroy(session);
     pthread_mutex_unlock(&cache->mutex);
-    if (!later)
+    if (ends && !later)
         cache_release(cache);
 }
 

@@ -34,7 +34,8 @@ struct lckv_session {
     struct lckv_cache *cache;             /* holds a reference, unless the session is kept */
     struct lckv_session *previous, *next; /* in a list of the cache */
     bool is_listed;                       /* it is in that list */
-    bool released;                        /* by its owner, while a call ran */
+    uint32_t n_handles;                   /* that were not released; under the cache's mutex */
+    bool released;                        /* the last of them, while a call ran */
     enum page_holder holder;              /* PAGE_KEPT: the session was released, and is kept */
     struct slot_pages *slots;             /* [n_slots] */
     /* Other threads may ask for these four, so they change under the cache's mutex (shown.c). */
@@ -57,8 +58,9 @@ struct lckv_session {
     float tolerance;
 };
 
-/* The functions below need the cache entered, except session_release. */
+/* The functions below need the cache entered, except session_retain and session_release. */
 CHECKED lckv_status session_create(struct lckv_cache *cache, struct lckv_session **session);
+void session_retain(struct lckv_session *session);
 void session_release(struct lckv_session *session);
 
 /*

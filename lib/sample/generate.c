@@ -26,6 +26,7 @@ struct generation {
     lckv_generate_report report;
     bool ended;      /* report.reason says why */
     bool stop_found; /* no more text is given out */
+    bool is_silent;  /* the callback has asked to stop, and is not called again */
 };
 
 static double seconds_now(void)
@@ -100,9 +101,11 @@ static lckv_status give(struct generation *generation, lckv_token token)
         if (generation->stop_found)
             end(generation, LCKV_STOP_STRING);
     }
-    if (options->callback != NULL &&
-        options->callback(options->callback_user, token, ready.bytes, ready.length) != 0)
+    if (options->callback != NULL && !generation->is_silent &&
+        options->callback(options->callback_user, token, ready.bytes, ready.length) != 0) {
+        generation->is_silent = true;
         end(generation, LCKV_STOP_CALLBACK);
+    }
     return LCKV_OK;
 }
 

@@ -9,7 +9,9 @@
 
 /* = lckv_detokenizer. The library's own detokenizers are members of other structs. */
 struct lckv_detokenizer {
-    const struct lckv_model *model; /* owns the tokenizer; a caller's handle holds it (api/) */
+    /* Of a caller's handle (api/): how often it is held, and what owns its tokenizer. */
+    _Atomic uint32_t references;
+    const struct lckv_model *model;
     const struct tokenizer *tokenizer;
     lckv_allocator allocator;
     uint32_t flags;

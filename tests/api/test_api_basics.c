@@ -275,13 +275,23 @@ START_TEST(releasing_null_does_nothing)
     lckv_plan_release(NULL);
     lckv_model_retain(NULL);
     lckv_model_release(NULL);
+    lckv_detokenizer_retain(NULL);
     lckv_detokenizer_release(NULL);
     lckv_pool_release(NULL);
     lckv_cache_retain(NULL);
     lckv_cache_release(NULL);
     lckv_cache_cancel(NULL);
+    lckv_session_retain(NULL);
     lckv_session_release(NULL);
+    lckv_sampler_retain(NULL);
     lckv_sampler_release(NULL);
+}
+END_TEST
+
+START_TEST(nothing_has_no_parent)
+{
+    ck_assert_ptr_null(lckv_session_cache(NULL));
+    ck_assert_ptr_null(lckv_cache_model(NULL));
 }
 END_TEST
 
@@ -384,9 +394,10 @@ static void add_plans(Suite *suite)
 
 static void add_arguments(Suite *suite)
 {
-    const TTest *const tests[] = {null_handles_are_refused,    accessors_of_null_give_nothing,
-                                  releasing_null_does_nothing, null_arguments_are_refused_by_name,
-                                  enumerations_are_checked,    a_pool_comes_and_goes};
+    const TTest *const tests[] = {
+        null_handles_are_refused, accessors_of_null_give_nothing,     releasing_null_does_nothing,
+        nothing_has_no_parent,    null_arguments_are_refused_by_name, enumerations_are_checked,
+        a_pool_comes_and_goes};
     add_tests(suite, "arguments", tests, COUNT(tests));
 }
 

@@ -91,6 +91,67 @@ START_TEST(retained_handles_want_as_many_releases)
 }
 END_TEST
 
+START_TEST(retained_children_want_as_many_releases)
+{
+    lckv_model *model = open_counted(WITH_TEXT);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
+    lckv_sampler_options sampling = {.size = sizeof sampling, .allocator = &allocator};
+    lckv_sampler *sampler;
+    lckv_detokenizer *detokenizer;
+    const char *text;
+    size_t length;
+    lckv_token token;
+    ck_assert_ok(lckv_sampler_create(&sampling, &sampler));
+    ck_assert_ok(lckv_detokenizer_create(model, 0, &detokenizer));
+    ck_assert_ptr_eq(lckv_session_cache(session), cache);
+    ck_assert_ptr_eq(lckv_cache_model(cache), model);
+    lckv_session_retain(session);
+    lckv_sampler_retain(sampler);
+    lckv_detokenizer_retain(detokenizer);
+    for (int round = 0; round < 2; round++) {
+        if (round == 0) {
+            lckv_model_release(model);
+            lckv_cache_release(cache);
+        }
+        ck_assert_ok(lckv_generate(session, sampler, tokens, 3, NULL, NULL));
+        ck_assert_ok(lckv_sampler_sample_session(sampler, session, &token));
+        ck_assert_ok(lckv_detokenizer_push(detokenizer, token, &text, &length));
+        lckv_session_release(session);
+        lckv_sampler_release(sampler);
+        lckv_detokenizer_release(detokenizer);
+    }
+    ck_assert_uint_eq(counting.out, 0);
+}
+END_TEST
+
+/* A call works while all handles of its session are released. */
+static int32_t release_twice(void *user, uint64_t done, uint64_t total)
+{
+    (void)done, (void)total;
+    lckv_session **session = user;
+    lckv_session_release(*session);
+    lckv_session_release(*session);
+    return 0;
+}
+
+START_TEST(all_handles_of_a_session_may_go_during_its_call)
+{
+    lckv_model *model = open_counted("tests/data/goldens/" UPWARD);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    lckv_session *session = make_session(cache);
+    lckv_item item = item_of(session, 0, 1, got[0]);
+    lckv_evaluate_options options = {
+        .size = sizeof options, .progress = release_twice, .progress_user = &session};
+    lckv_session_retain(session);
+    ck_assert_ok(lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL));
+    ck_assert_uint_eq(stats_of(cache).n_sessions, 0);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+    ck_assert_uint_eq(counting.out, 0);
+}
+END_TEST
+
 struct releasing {
     lckv_cache *cache;
     lckv_session *sessions[2];
@@ -246,6 +307,8 @@ static void add_all(Suite *suite)
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_loop_test(tcase, children_hold_their_model_and_let_it_go, 0, N_KINDS);
     tcase_add_test(tcase, retained_handles_want_as_many_releases);
+    tcase_add_test(tcase, retained_children_want_as_many_releases);
+    tcase_add_test(tcase, all_handles_of_a_session_may_go_during_its_call);
     tcase_add_loop_test(tcase, what_is_released_during_a_call_goes_with_its_end, 0, 2);
     tcase_add_test(tcase, a_session_released_during_a_call_gives_its_pages_back);
     tcase_add_test(tcase, a_retained_pool_outlives_a_release);
