@@ -52,6 +52,8 @@ show = @$(if $(SILENT),:,printf '%-4s %s\n' $(1) $(2))
 
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 SOURCES := $(wildcard lib/*/*.c) $(if $(filter x86_64,$(ARCH)),$(wildcard lib/kernels/x86/*.c))
+# The kernel sets are first, because each of them takes a minute.
+SOURCES := $(filter %_avx512.c %_avx2.c %_portable.c,$(SOURCES)) $(filter-out %_avx512.c %_avx2.c %_portable.c,$(SOURCES))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 
 # Only a kernel set's own files get its instructions.
@@ -60,7 +62,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real demo examples tests benches \
+.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real demo examples tests benches bench-prefill \
         install install-strip uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
@@ -75,6 +77,7 @@ help:
 	@echo "fuzz            fuzzes SECONDS=60 each of TARGETS (all), with clang: tests/fuzz/README.md"
 	@echo "examples        $(BUILD)/examples/*"
 	@echo "benches         $(BUILD)/bench/*: the rates of the kernels alone"
+	@echo "bench-prefill   how near prompts of upward plans come to the exact ones: docs/prefill.md"
 	@echo "lint            formatting, the order of includes and calls, banned calls, exports, static analysis"
 	@echo "install         to PREFIX ($(PREFIX)), under DESTDIR; uninstall removes it"
 	@echo "install-strip   the same, without the tables that debuggers need"
@@ -183,22 +186,31 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 
 # ---- Benchmarks of parts; lckv bench measures the whole ---------------------------------------------
 
-BENCHES := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/beside.c bench/filled_cache.c,$(wildcard bench/*.c)))
+BENCH_PARTS := bench/filled_cache.c bench/prompt.c
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(filter-out $(BENCH_PARTS) bench/beside.c,$(wildcard bench/*.c)))
 benches: $(BENCHES)
 $(BUILD)/bench/%: bench/%.c $(OBJECTS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
-	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib -I. $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $< $(PARTS) $(OBJECTS) \
-	    $(LIBS) -o $@
+	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib -I. $(PACKAGE_CFLAGS) $(CFLAGS) $(LDFLAGS) $(WRAP) $< $(PARTS) \
+	    $(OBJECTS) $(LIBS) -o $@
 # The probe of memory is the command's.
 PROBE := $(addprefix $(BUILD)/tools/,bandwidth.o report.o show.o utf8.o)
 THROUGHPUT := $(BUILD)/bench/filled_cache.o $(PROBE)
 $(BUILD)/bench/throughput: PARTS := $(THROUGHPUT)
 $(BUILD)/bench/throughput: $(THROUGHPUT)
-$(BUILD)/bench/filled_cache.o: bench/filled_cache.c $(BUILD)/flags
+$(BUILD)/bench/windows: PARTS := $(BUILD)/bench/prompt.o $(BUILD)/tools/deviation.o
+$(BUILD)/bench/windows: $(BUILD)/bench/prompt.o $(BUILD)/tools/deviation.o
+$(BUILD)/bench/replay: PARTS := $(BUILD)/bench/prompt.o
+$(BUILD)/bench/replay: $(BUILD)/bench/prompt.o
+$(BUILD)/bench/replay: WRAP := -Wl,--wrap=movement_of_row
+$(BENCH_PARTS:%.c=$(BUILD)/%.o): $(BUILD)/bench/%.o: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
 	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Ilib -I. $(PACKAGE_CFLAGS) $(CFLAGS) -c $< -o $@
+
+bench-prefill: $(BUILD)/bench/windows
+	bench/prefill.py --build $(BUILD)
 
 # Needs another engine's source and static libraries: see the file.
 BESIDE := $(BUILD)/bench/beside.o $(PROBE) $(OBJECTS)
@@ -338,4 +350,4 @@ dist:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(BUILD)/bench/filled_cache.d $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(BENCH_PARTS:%.c=$(BUILD)/%.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))

@@ -5,6 +5,7 @@
 # programs  only the Check programs (for sanitizers)
 # valgrind  the Check programs under valgrind, without the long ones
 #
+# Programs run beside each other, as many as there are processors (JOBS), and scripts one by one.
 # KERNEL_SETS=fastest runs the golden tests under the fastest kernel set only.
 set -u
 build=$1
@@ -12,22 +13,58 @@ what=${2:-all}
 model=examples/models/stories-lckv-q8_0.gguf
 passed=0
 failed=0
+jobs=${JOBS-$(nproc)}
+# Checks give up on a test after some seconds, and here it has a part of the machine.
+export CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER-$((jobs + 1))}
 # gcc 12 places 64-byte vectors of its checked stack frames at 32 bytes: AVX-512 stores then fault.
 export ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
 
+logs=$build/test-logs
+rm -rf "$logs"
+mkdir -p "$logs"
+declare -A names=() # of the programs that run, by process
+trap 'kill "${!names[@]}" 2>/dev/null; exit 130' INT TERM
+
+report() { # STATUS NAME LOG
+    if [ "$1" -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "ok    $2"
+        sed -n 's/^skipped.*/      &/p' "$3"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $2"
+        grep "^FAIL" -A 6 "$3" | head -n 40 || true
+        tail -n 40 "$3"
+    fi
+}
+
+finish_one() {
+    local id status
+    wait -n -p id
+    status=$?
+    report "$status" "${names[$id]}" "$logs/$id"
+    unset "names[$id]"
+}
+
+finish_all() {
+    while [ ${#names[@]} -gt 0 ]; do finish_one; done
+}
+
+start() { # NAME COMMAND...: beside others
+    local name=$1
+    shift
+    [ ${#names[@]} -lt "$jobs" ] || finish_one
+    (exec "$@" >"$logs/$BASHPID" 2>&1) &
+    names[$!]=$name
+}
+
+# Alone, and in the foreground, so that signals reach it.
 run() { # NAME COMMAND...
     local name=$1
     shift
-    if "$@" >"$build/test.log" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok    $name"
-        sed -n 's/^skipped.*/      &/p' "$build/test.log"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $name"
-        grep "^FAIL" -A 6 "$build/test.log" | head -n 40 || true
-        tail -n 40 "$build/test.log"
-    fi
+    finish_all
+    "$@" >"$logs/alone" 2>&1
+    report $? "$name" "$logs/alone"
 }
 
 kernel_sets() { "$build/lckv" --version | sed -n "s/^kernel sets://p"; }
@@ -40,13 +77,13 @@ if [ "$what" = valgrind ]; then
     export CK_FORK=no CK_TIMEOUT_MULTIPLIER=50
     for program in "${programs[@]}"; do
         runnable "$program" || continue
-        run "valgrind $(basename "$program")" valgrind -q --error-exitcode=9 --leak-check=full \
+        start "valgrind $(basename "$program")" valgrind -q --error-exitcode=9 --leak-check=full \
             --errors-for-leak-kinds=definite,indirect "$program"
     done
 else
     for program in "${programs[@]}"; do
         runnable "$program" || continue
-        run "$(basename "$program")" "$program"
+        start "$(basename "$program")" "$program"
     done
     kernel_sets | grep -o "[a-z0-9]* (not[^)]*)" | sed "s/^/skipped kernel set: /"
     sets=$(kernel_sets | sed "s/[a-z0-9]* (not[^)]*)//g")
@@ -55,10 +92,11 @@ else
     for set in $sets; do
         for program in "$build"/tests/golden/test_* "$build"/tests/api/test_cache_logits; do
             runnable "$program" || continue
-            run "$(basename "$program") ($set)" env LCKV_CPU="$set" "$program"
+            start "$(basename "$program") ($set)" env LCKV_CPU="$set" "$program"
         done
     done
 fi
+finish_all
 if [ "$what" != valgrind ]; then
     # The inputs of fuzzing: those that it begins with, and those that it has found.
     inputs=$build/tests/fuzz/inputs
@@ -69,8 +107,9 @@ if [ "$what" != valgrind ]; then
         target=${program##*/fuzz_}
         corpus=tests/fuzz/corpus/$target
         [ -d "$corpus" ] || corpus=
-        run "replay $target" "$program" "$inputs/$target" ${corpus:+"$corpus"}
+        start "replay $target" "$program" "$inputs/$target" ${corpus:+"$corpus"}
     done
+    finish_all
 fi
 if [ "$what" = all ]; then
     faults=$build/tests/malloc_faults
