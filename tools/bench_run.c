@@ -19,20 +19,27 @@ struct run {
     lckv_item *items;
     lckv_token *tokens; /* [n_sessions, the greater of depth and n_tokens] */
     size_t per_session;
-    float *hidden; /* [n_tokens, hidden_size] if a prompt wants its hidden states, else NULL */
-    size_t hidden_capacity;
-    double step_bytes; /* as in struct bench_figures */
+    /* Of prompts that want their hidden states, [n_sessions, n_tokens, hidden_size]; else NULL. */
+    float *hidden;
+    size_t hidden_capacity; /* of a session */
+    double step_bytes;      /* as in struct bench_figures */
     double *speeds, *rates,
         *shares; /* of each repeat: tokens per second; the probe's rate; share */
 };
 
-/* Any tokens will do, but not one token only: its row of the embedding would stay cached. */
-static void fill_tokens(lckv_token *tokens, size_t n_tokens, uint32_t n_vocab)
+/*
+ * Without a text any tokens will do, but not one token only: its row of the embedding would stay
+ * cached.
+ */
+static void fill_tokens(const struct run *run, uint32_t n_vocab)
 {
+    const struct token_list *text = run->test->text;
+    const size_t n_tokens = (size_t)run->test->n_sessions * run->per_session;
     uint32_t state = 1;
     for (size_t i = 0; i < n_tokens; i++) {
         state = state * UINT32_C(1664525) + UINT32_C(1013904223);
-        tokens[i] = (lckv_token)((state >> 8) % n_vocab);
+        run->tokens[i] =
+            text != NULL ? text->ids[i % text->count] : (lckv_token)((state >> 8) % n_vocab);
     }
 }
 
@@ -42,12 +49,13 @@ static int append(const struct run *run, size_t begin, size_t n, size_t n_togeth
     lckv_evaluate_options options = evaluate_options(run->test->prefill);
     size_t n_sessions = (size_t)run->test->n_sessions;
     for (size_t i = 0; i < n_sessions; i++)
-        run->items[i] = (lckv_item){.session = run->sessions[i],
-                                    .tokens = run->tokens + i * run->per_session + begin,
-                                    .n_tokens = n,
-                                    .want = want,
-                                    .hidden = run->hidden,
-                                    .hidden_capacity = run->hidden_capacity};
+        run->items[i] = (lckv_item){
+            .session = run->sessions[i],
+            .tokens = run->tokens + i * run->per_session + begin,
+            .n_tokens = n,
+            .want = want,
+            .hidden = run->hidden != NULL ? run->hidden + i * run->hidden_capacity : NULL,
+            .hidden_capacity = run->hidden_capacity};
     for (size_t i = 0; i < n_sessions; i += n_together) {
         if (lckv_evaluate(run->cache, run->items + i, sizeof *run->items, n_together, &options,
                           run->report) != LCKV_OK)
@@ -186,18 +194,19 @@ static int run_in_cache(struct run *run, const lckv_model *model, struct bench_f
     if (at_once > DEFAULT_ROWS) /* so that a call takes one pass, not several */
         options.max_rows = (uint32_t)at_once;
     if (!test->is_decode && (test->want & LCKV_WANT_ALL) != 0)
-        options.max_logit_rows = (uint32_t)test->n_tokens;
-    int status = create_cache(model, &options, "a smaller --depth or --batch", &run->cache);
+        options.max_logit_rows = (uint32_t)(test->n_sessions * test->n_tokens);
+    int status =
+        create_cache(model, &options, "a smaller --depth, --batch or --prompts", &run->cache);
     if (status != EXIT_SUCCESS)
         return status;
     if (lckv_cache_get_stats(run->cache, &stats) != LCKV_OK ||
         lckv_model_get_info(model, &info) != LCKV_OK ||
         lckv_plan_get_info(lckv_model_plan(model), &plan) != LCKV_OK)
         return fail_library();
-    fill_tokens(run->tokens, (size_t)test->n_sessions * run->per_session, info.n_vocab);
+    fill_tokens(run, info.n_vocab);
     if (!test->is_decode && (test->want & LCKV_WANT_HIDDEN_ALL) != 0) {
         run->hidden_capacity = (size_t)test->n_tokens * info.hidden_size;
-        run->hidden = malloc(run->hidden_capacity * sizeof *run->hidden);
+        run->hidden = calloc((size_t)test->n_sessions, run->hidden_capacity * sizeof *run->hidden);
         if (run->hidden == NULL)
             return fail_memory();
     }

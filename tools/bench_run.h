@@ -1,5 +1,6 @@
 /*
- * Measures one test: a prompt, or decoding in a batch of sessions. Both begin at some depth.
+ * Measures one test: the prompts of some sessions, or decoding in a batch of them. Both begin at
+ * some depth.
  */
 #ifndef TOOLS_BENCH_RUN_H
 #define TOOLS_BENCH_RUN_H
@@ -9,13 +10,14 @@
 struct bench_test {
     bool is_decode;
     uint32_t n_threads;
-    uint64_t n_sessions; /* decoded together; 1 for a prompt */
+    uint64_t n_sessions; /* computed together */
     uint64_t depth;      /* tokens that each session holds before the test */
     uint64_t n_tokens;   /* tokens that each session appends during the test */
     uint64_t n_repeats;
     uint32_t want; /* of a prompt, as in struct lckv_item; decoding wants logits */
     struct kv_types kv_types;
     struct prefill prefill;
+    const struct token_list *text; /* the sessions hold it, over and over; NULL: any tokens */
 };
 
 struct bench_figures {

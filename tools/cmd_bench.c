@@ -2,21 +2,24 @@
  * lckv bench measures prompt and decode speed of a model, for each number of threads, depth and
  * batch.
  */
-#include "bench_run.h"
+#include "bench_calibrate.h"
 #include "commands.h"
 #include "common_options.h"
 #include "json.h"
 #include "report.h"
 #include "show.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct settings {
     struct model_settings model;
     uint64_t n_prompt;
     uint64_t n_decode;
-    struct number_list threads, depths, batches;
+    struct number_list threads, depths, batches, prompts;
+    const char *calibration_text; /* a file; NULL: measure, do not calibrate */
     uint64_t n_repeats;
     int32_t want;
     struct prefill prefill;
@@ -45,7 +48,8 @@ struct bench {
     const struct settings *settings;
     const lckv_model *model;
     lckv_model_info info;
-    struct json *json; /* NULL: text */
+    struct token_list text; /* to calibrate with */
+    struct json *json;      /* NULL: text */
 };
 
 /* An empty list counts as one entry, the default. */
@@ -119,21 +123,36 @@ static int run_test(const struct bench *bench, struct bench_test test)
     return status;
 }
 
-static int run_threads(struct bench *bench, uint32_t n_threads)
+/* The prompts of each number of sessions. */
+static int run_prompts(const struct bench *bench, struct bench_test test)
+{
+    const struct number_list *prompts = &bench->settings->prompts;
+    int status = EXIT_SUCCESS;
+    test.n_tokens = bench->settings->n_prompt;
+    for (size_t p = 0; p < list_count(prompts) && status == EXIT_SUCCESS; p++) {
+        test.n_sessions = list_item(prompts, p, 1);
+        status = test.text != NULL ? calibrate_prompts(bench->model, test, bench->json)
+                                   : run_test(bench, test);
+    }
+    return status;
+}
+
+static int run_threads(const struct bench *bench, uint32_t n_threads)
 {
     const struct settings *settings = bench->settings;
     struct bench_test test = {.n_threads = n_threads,
                               .n_repeats = settings->n_repeats,
                               .want = (uint32_t)settings->want,
                               .kv_types = settings->kv_types,
-                              .prefill = settings->prefill};
+                              .prefill = settings->prefill,
+                              .text = bench->text.count > 0 ? &bench->text : NULL};
     int status = EXIT_SUCCESS;
+    if (test.text != NULL)
+        status = calibrate_passes(bench->model, test, bench->json);
     for (size_t d = 0; d < list_count(&settings->depths) && status == EXIT_SUCCESS; d++) {
         test.depth = list_item(&settings->depths, d, 0);
         test.is_decode = false;
-        test.n_sessions = 1;
-        test.n_tokens = settings->n_prompt;
-        status = run_test(bench, test);
+        status = run_prompts(bench, test);
         test.is_decode = true;
         test.n_tokens = settings->n_decode;
         for (size_t b = 0; b < list_count(&settings->batches) && status == EXIT_SUCCESS; b++) {
@@ -190,14 +209,37 @@ static int run_all(struct bench *bench)
                info->weight_dtypes, info->kernel_set, precision,
                kv_types_text(settings->kv_types).text, prefill_text(settings->prefill).text,
                human_bytes(info->decode_bytes).text, settings->n_repeats);
-        printf("%-7s %7s %7s %8s %7s %10s %10s %10s %7s %6s\n", "test", "tokens", "depth",
-               "sessions", "threads", "median", "min", "max", "GB/s", "share");
+        if (settings->calibration_text == NULL)
+            printf("%-7s %7s %7s %8s %7s %10s %10s %10s %7s %6s\n", "test", "tokens", "depth",
+                   "sessions", "threads", "median", "min", "max", "GB/s", "share");
     }
     for (size_t i = 0; i < list_count(&settings->threads) && status == EXIT_SUCCESS; i++)
         status = run_threads(bench, (uint32_t)list_item(&settings->threads, i, by_default));
     if (settings->as_json) {
         json_end_array(&json);
         json_close(&json);
+    }
+    return status;
+}
+
+/* The tokens of the text that the windows are calibrated with. */
+static int load_text(struct bench *bench)
+{
+    const char *path = bench->settings->calibration_text;
+    struct bytes text = {0};
+    if (path == NULL)
+        return EXIT_SUCCESS;
+    int status = calibrate_check(bench->model);
+    if (status == EXIT_SUCCESS && !read_whole(path, &text)) {
+        complain("cannot read %s: %s", path, strerror(errno));
+        status = EXIT_FAILURE;
+    }
+    if (status == EXIT_SUCCESS)
+        status = tokenize_prompt(bench->model, text.data, text.length, &bench->text);
+    free(text.data);
+    if (status == EXIT_SUCCESS && bench->text.count == 0) {
+        complain("%s holds no text", path);
+        status = EXIT_FAILURE;
     }
     return status;
 }
@@ -213,8 +255,11 @@ static int run(const struct settings *settings)
     if (lckv_model_get_info(model, &bench.info) != LCKV_OK) {
         status = fail_library();
     } else {
-        status = run_all(&bench);
+        status = load_text(&bench);
+        if (status == EXIT_SUCCESS)
+            status = run_all(&bench);
     }
+    free(bench.text.ids);
     lckv_model_release(model);
     return status;
 }
@@ -235,10 +280,13 @@ int cmd_bench(int argc, char **argv)
             "Measures prompt and decode speed in tokens per second: median, least and most of\n"
             "several runs, for each number of threads, depth and batch. For decoding it also\n"
             "shows how fast weights, keys and values are read (GB/s), and the share that this is\n"
-            "of the rate at which a probe reads 512 MiB or more before and after each run.",
+            "of the rate at which a probe reads 512 MiB or more before and after each run.\n\n"
+            "With --calibrate it finds the window with which the prompts of a text take the least\n"
+            "time on this machine, for plans whose layers read higher ones.",
         .examples = "lckv bench model.gguf\n"
                     "lckv bench model.gguf -p 512 -n 64 -t 1,2 -r 5 --json\n"
-                    "lckv bench model.gguf -p 0 -n 64 -d 128 -b 1,8,32",
+                    "lckv bench model.gguf -p 0 -n 64 -d 128 -b 1,8,32\n"
+                    "lckv bench model.gguf --calibrate text.txt -d 0,2048 --prompts 1,4",
     };
     add_argument(&line, "MODEL", &settings.model.path);
     add_number(&line, "-p, --prompt N", &settings.n_prompt, 0, MAX_TOKENS,
@@ -249,6 +297,8 @@ int cmd_bench(int argc, char **argv)
                 "tokens that the sessions hold before: 0,2048\n(default 0)");
     add_numbers(&line, "-b, --batch LIST", &settings.batches, 1, 4096,
                 "sessions that are decoded together: 1,8,32\n(default 1)");
+    add_numbers(&line, "--prompts LIST", &settings.prompts, 1, 4096,
+                "sessions whose prompts are computed together\n(default 1)");
     add_numbers(&line, "-t, --threads LIST", &settings.threads, 1, 1024,
                 "numbers of threads: 1,2 (default: the physical\ncores)");
     add_number(&line, "-r, --repeats N", &settings.n_repeats, 1, 100000,
@@ -259,11 +309,17 @@ int cmd_bench(int argc, char **argv)
                "logits of all; tokens that give nothing stop at the\n"
                "last layer that computes keys and values");
     add_prefill_mode(&line, &settings.prefill);
+    add_text(&line, "--calibrate FILE", &settings.calibration_text,
+             "time the prompts of this text with every window, and\n"
+             "passes of one token of 1 to 128 sessions; nothing is\n"
+             "decoded");
     add_model_options(&line, &settings.model);
     add_kv_type(&line, &settings.kv_types);
     add_json(&line, &settings.as_json);
     int status;
     if (options_parse(&line, argc, argv, &status)) {
+        if (settings.calibration_text != NULL)
+            settings.n_decode = 0;
         if (settings.n_prompt == 0 && settings.n_decode == 0)
             status = fail_usage("bench", "--prompt and --decode are both 0: nothing to measure");
         else
@@ -272,5 +328,6 @@ int cmd_bench(int argc, char **argv)
     free(settings.threads.items);
     free(settings.depths.items);
     free(settings.batches.items);
+    free(settings.prompts.items);
     return status;
 }

@@ -3,6 +3,8 @@
  */
 #include "commands.h"
 #include "common_options.h"
+#include "deviation.h"
+#include "json.h"
 #include "npy.h"
 #include "output_file.h"
 #include "progress.h"
@@ -22,7 +24,22 @@ struct settings {
     uint64_t chunk; /* the most tokens of a call; 0: no limit */
     uint64_t split; /* tokens after which a call ends in any case; 0: none */
     bool only_last;
+    bool verify, as_json;
     const char *output;
+};
+
+/* What goes through the calls. */
+struct computation {
+    const struct settings *settings;
+    lckv_cache *cache;
+    lckv_session *session;
+    lckv_session *exactly;  /* to verify with; NULL: not asked for */
+    size_t n_vocab, n_rows; /* the most rows of a call */
+    float *logits;          /* [n_rows, n_vocab] */
+    float *exact;           /* the same, or NULL */
+    struct deviation deviation;
+    uint64_t n_layer_rows, n_passes; /* sums of the reports */
+    float residual;                  /* the largest */
 };
 
 /* The number of tokens in the call that begins with token `at`. */
@@ -52,31 +69,56 @@ static int fail_output(const struct settings *settings)
     return EXIT_FAILURE;
 }
 
-/* Feeds all tokens to the session and writes the rows that are wanted. */
-static int write_rows(const struct settings *settings, lckv_cache *cache, lckv_session *session,
-                      float *logits, size_t n_vocab, FILE *file)
+/* Computes the same exactly, and compares. */
+static int verify(struct computation *computation, lckv_item item, size_t n_rows)
 {
-    size_t n_tokens = settings->tokens.count;
+    lckv_evaluate_options options = evaluate_options((struct prefill){.mode = LCKV_PREFILL_EXACT});
+    item.session = computation->exactly;
+    item.logits = n_rows > 0 ? computation->exact : NULL;
+    if (lckv_evaluate(computation->cache, &item, sizeof item, 1, &options, NULL) != LCKV_OK)
+        return fail_library();
+    deviation_add(&computation->deviation, computation->logits, computation->exact, n_rows,
+                  computation->n_vocab);
+    return EXIT_SUCCESS;
+}
+
+/* Feeds `n` tokens from the one at `at` on, and writes the rows that are wanted of them. */
+static int feed(struct computation *computation, size_t at, size_t n, FILE *file)
+{
+    const struct settings *settings = computation->settings;
+    const size_t n_vocab = computation->n_vocab;
+    const size_t n_rows = settings->only_last ? at + n == settings->tokens.count : n;
     lckv_evaluate_options options = evaluate_options(settings->prefill);
+    lckv_evaluate_report report = {.size = sizeof report};
+    const lckv_item item = {
+        .session = computation->session,
+        .tokens = settings->tokens.ids + at,
+        .n_tokens = n,
+        .want = n_rows == 0           ? LCKV_WANT_NOTHING
+                : settings->only_last ? LCKV_WANT_LAST
+                                      : LCKV_WANT_ALL,
+        .logits = n_rows > 0 ? computation->logits : NULL,
+        .logits_capacity = n_rows * n_vocab,
+    };
+    if (lckv_evaluate(computation->cache, &item, sizeof item, 1, &options, &report) != LCKV_OK)
+        return fail_library();
+    if (!npy_write(file, computation->logits, n_rows * n_vocab))
+        return fail_output(settings);
+    computation->n_layer_rows += report.n_rows;
+    computation->n_passes += report.n_passes;
+    if (report.residual > computation->residual)
+        computation->residual = report.residual;
+    return computation->exactly != NULL ? verify(computation, item, n_rows) : EXIT_SUCCESS;
+}
+
+static int feed_all(struct computation *computation, FILE *file)
+{
+    const size_t n_tokens = computation->settings->tokens.count;
     struct progress progress = progress_begin("computing");
     int status = EXIT_SUCCESS;
     for (size_t at = 0; at < n_tokens && status == EXIT_SUCCESS;) {
-        size_t n = call_length(settings, at);
-        size_t n_rows = settings->only_last ? at + n == n_tokens : n;
-        lckv_item item = {
-            .session = session,
-            .tokens = settings->tokens.ids + at,
-            .n_tokens = n,
-            .want = n_rows == 0           ? LCKV_WANT_NOTHING
-                    : settings->only_last ? LCKV_WANT_LAST
-                                          : LCKV_WANT_ALL,
-            .logits = n_rows > 0 ? logits : NULL,
-            .logits_capacity = n_rows * n_vocab,
-        };
-        if (lckv_evaluate(cache, &item, sizeof item, 1, &options, NULL) != LCKV_OK)
-            status = fail_library();
-        else if (!npy_write(file, logits, n_rows * n_vocab))
-            status = fail_output(settings);
+        const size_t n = call_length(computation->settings, at);
+        status = feed(computation, at, n, file);
         at += n;
         progress_update(&progress, at, n_tokens);
     }
@@ -84,33 +126,95 @@ static int write_rows(const struct settings *settings, lckv_cache *cache, lckv_s
     return status;
 }
 
+static int write_file(struct computation *computation)
+{
+    const struct settings *settings = computation->settings;
+    struct output_file output;
+    if (!output_file_open(&output, settings->output))
+        return fail_output(settings);
+    const size_t n_written = settings->only_last ? 1 : settings->tokens.count;
+    int status = npy_begin(output.stream, n_written, computation->n_vocab)
+                     ? feed_all(computation, output.stream)
+                     : fail_output(settings);
+    if (status != EXIT_SUCCESS)
+        output_file_discard(&output);
+    else if (!output_file_commit(&output))
+        status = fail_output(settings);
+    return status;
+}
+
+static void print_verification(const struct computation *computation)
+{
+    const struct settings *settings = computation->settings;
+    const struct deviation *deviation = &computation->deviation;
+    const double n_tokens = (double)settings->tokens.count;
+    const double work = (double)computation->n_layer_rows / n_tokens;
+    const double reads = (double)computation->n_passes / n_tokens;
+    const double largest = deviation_largest(deviation), mean = deviation_mean(deviation);
+    if (settings->as_json) {
+        struct json json = json_open(stdout);
+        json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
+        json_add_unsigned(&json, "n_tokens", settings->tokens.count);
+        json_add_real(&json, "work", work, 6);
+        json_add_real(&json, "reads", reads, 6);
+        json_add_float(&json, "residual", computation->residual);
+        json_add_real(&json, "largest_deviation", largest, 6);
+        json_add_real(&json, "mean_deviation", mean, 6);
+        json_add_unsigned(&json, "n_rows", deviation->n_rows);
+        json_add_unsigned(&json, "n_same_token", deviation->n_agreeing);
+        json_close(&json);
+        return;
+    }
+    printf("Prefill %s: %.2f passes for each token, %.3f passes over the weights.\n"
+           "From the exact logits they deviate by at most %.3g of their standard deviation, by\n"
+           "%.3g on average. The most likely token is the same after %" PRIu64 " of %" PRIu64
+           " tokens.\n",
+           prefill_text(settings->prefill).text, work, reads, largest, mean, deviation->n_agreeing,
+           deviation->n_rows);
+}
+
+static float *allocate_rows(const struct computation *computation)
+{
+    const size_t n_rows = computation->n_rows, n_vocab = computation->n_vocab;
+    float *rows = n_vocab > 0 && n_rows <= SIZE_MAX / sizeof *rows / n_vocab
+                      ? malloc(n_rows * n_vocab * sizeof *rows)
+                      : NULL;
+    if (rows == NULL)
+        complain("out of memory for %zu rows of logits; --chunk makes calls shorter", n_rows);
+    return rows;
+}
+
+static int create_sessions(struct computation *computation)
+{
+    if (lckv_session_create(computation->cache, &computation->session) != LCKV_OK ||
+        (computation->settings->verify &&
+         lckv_session_create(computation->cache, &computation->exactly) != LCKV_OK))
+        return fail_library();
+    return EXIT_SUCCESS;
+}
+
 static int compute(const struct settings *settings, lckv_cache *cache, size_t n_vocab)
 {
-    size_t n_rows = settings->only_last ? 1 : longest_call(settings);
-    lckv_session *session;
-    if (lckv_session_create(cache, &session) != LCKV_OK)
-        return fail_library();
-    int status = EXIT_FAILURE;
-    float *logits = n_vocab > 0 && n_rows <= SIZE_MAX / sizeof *logits / n_vocab
-                        ? malloc(n_rows * n_vocab * sizeof *logits)
-                        : NULL;
-    struct output_file output;
-    if (logits == NULL) {
-        complain("out of memory for %zu rows of logits; --chunk makes calls shorter", n_rows);
-    } else if (!output_file_open(&output, settings->output)) {
-        fail_output(settings);
-    } else {
-        size_t n_written = settings->only_last ? 1 : settings->tokens.count;
-        status = npy_begin(output.stream, n_written, n_vocab)
-                     ? write_rows(settings, cache, session, logits, n_vocab, output.stream)
-                     : fail_output(settings);
-        if (status != EXIT_SUCCESS)
-            output_file_discard(&output);
-        else if (!output_file_commit(&output))
-            status = fail_output(settings);
+    struct computation computation = {.settings = settings,
+                                      .cache = cache,
+                                      .n_vocab = n_vocab,
+                                      .n_rows = settings->only_last ? 1 : longest_call(settings)};
+    int status = create_sessions(&computation);
+    if (status == EXIT_SUCCESS) {
+        computation.logits = allocate_rows(&computation);
+        if (settings->verify && computation.logits != NULL)
+            computation.exact = allocate_rows(&computation);
+        if (computation.logits == NULL || (settings->verify && computation.exact == NULL))
+            status = EXIT_FAILURE;
     }
-    free(logits);
-    lckv_session_release(session);
+    if (status == EXIT_SUCCESS)
+        status = write_file(&computation);
+    if (status == EXIT_SUCCESS && settings->verify)
+        print_verification(&computation);
+    free(computation.logits);
+    free(computation.exact);
+    lckv_session_release(computation.session);
+    lckv_session_release(computation.exactly);
     return status;
 }
 
@@ -137,8 +241,8 @@ static int run(const struct settings *settings)
     size_t longest = longest_call(settings);
     lckv_cache_options options = {
         .size = sizeof options,
-        .n_tokens = settings->tokens.count,
-        .max_sessions = 1,
+        .n_tokens = settings->tokens.count * (settings->verify ? 2 : 1),
+        .max_sessions = settings->verify ? 2 : 1,
         .kv_dtype = settings->cache.kv_types.keys,
         .v_dtype = settings->cache.kv_types.values,
         .n_threads = (uint32_t)settings->cache.n_threads,
@@ -166,13 +270,16 @@ int cmd_logits(int argc, char **argv)
                                 .cache.kv_types = {LCKV_DTYPE_F32, LCKV_DTYPE_F32}};
     struct command_line line = {
         .command = "logits",
-        .description = "Writes the logits after each token as float32 [n_tokens, n_vocab], a NumPy "
-                       "file. Here\n"
-                       "full precision and f32 keys and values are the default.",
+        .description =
+            "Writes the logits after each token as float32 [n_tokens, n_vocab], a NumPy "
+            "file. Here\n"
+            "full precision and f32 keys and values are the default. --verify tells how\n"
+            "far they are from the exact ones, token by token.",
         .examples =
             "lckv logits model.gguf --tokens 1,2,3 --output logits.npy\n"
             "lckv tokenize model.gguf --text 'Once upon a time' > ids.txt\n"
-            "lckv logits model.gguf --tokens @ids.txt --prefill iterated:7+2 --last -o last.npy",
+            "lckv logits model.gguf --tokens @ids.txt --prefill iterated:7+2 --last -o last.npy\n"
+            "lckv logits model.gguf --tokens @ids.txt --prefill auto:16,0.01 --verify -o all.npy",
     };
     add_argument(&line, "MODEL", &settings.model.path);
     add_token_list(&line, &settings.tokens);
@@ -181,9 +288,12 @@ int cmd_logits(int argc, char **argv)
     add_number(&line, "--chunk N", &settings.chunk, 1, UINT32_MAX, "feed the tokens in calls of N");
     add_number(&line, "--split N", &settings.split, 1, UINT32_MAX,
                "feed the first N tokens, then the rest");
+    add_flag(&line, "--verify", &settings.verify,
+             "compute the exact logits too, and print how far\nthose written are from them");
     add_prefill_mode(&line, &settings.prefill);
     add_model_options(&line, &settings.model);
     add_cache_options(&line, &settings.cache);
+    add_json(&line, &settings.as_json);
     int status;
     if (options_parse(&line, argc, argv, &status)) {
         if (settings.tokens.ids == NULL)
@@ -192,6 +302,8 @@ int cmd_logits(int argc, char **argv)
             status = fail_usage("logits", "--tokens: expected at least one token");
         else if (settings.output == NULL)
             status = fail_usage("logits", "--output is missing");
+        else if (settings.as_json && !settings.verify)
+            status = fail_usage("logits", "--json is about what --verify prints");
         else if (settings.split >= settings.tokens.count && settings.split != 0)
             status = fail_usage("logits",
                                 "--split: expected less than the number of tokens, %zu, got "

@@ -185,6 +185,28 @@ for want in last hidden all; do
     json "d['want'] == '$want' and d['tests'][0]['median'] > 0" bench "$model" -p 4 -n 0 -d 3 -t 1 -r 1 --want $want --json
 done
 exits 2 "--want" bench "$model" --want some
+json "[(t['test'], t['n_sessions']) for t in d['tests']] == [('prompt', 1), ('prompt', 3)]" \
+    bench "$model" -p 4 -n 0 --prompts 1,3 -t 1 -r 1 --want hidden --json
+
+# Windows: the calibration knows every one, and a verification tells work and deviation.
+text=tests/data/heldout.txt
+json "{t['window'] for t in d['tests'] if t['test'] == 'prompt'} >= {1, 4, 64} and
+    [(t['depth'], t['n_sessions']) for t in d['tests'] if t['test'] == 'choice'] == [(0, 1), (0, 2), (9, 1), (9, 2)] and
+    all(t['work'] == 1 for t in d['tests'] if t['test'] == 'prompt' and t['window'] == 1) and
+    all(t['work'] > 1 and t['reads'] < 1 for t in d['tests'] if t['test'] == 'prompt' and t['window'] == 64) and
+    [t['n_sessions'] for t in d['tests'] if t['test'] == 'pass'] == [2**i for i in range(8)]" \
+    bench "$model" -p 30 -r 1 -d 0,9 --prompts 1,2 --calibrate "$text" --json
+exits 0 "fastest: --prefill auto:" bench "$model" -p 30 -r 1 --calibrate "$text"
+exits 1 "no layer of this plan reads a higher one" bench tests/data/goldens/standard-llama -p 4 --calibrate "$text"
+exits 1 "cannot read $work/none" bench "$model" --calibrate "$work/none"
+exits 2 "--verify" logits "$model" --tokens 1 -o "$work/x" --json
+exits 0 "after 40 of 40" logits "$model" --tokens "$(seq -s, 1 40)" -o "$work/x.npy" --prefill exact --verify
+json "d['largest_deviation'] == 0 and d['work'] == 1 and d['reads'] == 1 and d['n_rows'] == 40" \
+    logits "$model" --tokens "$(seq -s, 1 40)" -o "$work/x.npy" --prefill exact --verify --json
+json "0 < d['mean_deviation'] < d['largest_deviation'] < 1 and d['work'] > 1 > d['reads'] and d['residual'] > 0" \
+    logits "$model" --tokens "$(seq -s, 1 40)" -o "$work/x.npy" --prefill auto:8,0.05 --verify --json
+json "d['n_rows'] == 1 and d['n_tokens'] == 40" \
+    logits "$model" --tokens "$(seq -s, 1 40)" -o "$work/x.npy" --prefill auto:8 --last --chunk 7 --verify --json
 json "all(0 < t['min'] < t['median'] < t['max'] for t in d['tests'])" bench "$model" -p 4 -n 2 -t 1 -r 3 --json
 
 # Text and tokens come back as they went in.
