@@ -37,6 +37,9 @@ PACKAGES := libpcre2-8 libutf8proc $(BLAS_PACKAGE)
 PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) libxxhash)
 PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
+# For lckv.hpp and its tests, and for those who use it.
+CXX_WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wold-style-cast -Wshadow
+
 # What every C file is compiled with, whatever CFLAGS says.
 C11 := -std=c11 -D_GNU_SOURCE -ffp-contract=off -MMD -MP $(WARNINGS)
 LIB_FLAGS := $(C11) -fPIC -fvisibility=hidden -Iinclude -Ilib $(DEFINES) $(PACKAGE_CFLAGS)
@@ -158,7 +161,7 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 $(BUILD)/examples/%: examples/%.cpp $(BUILD)/liblckv.a $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CXX,$<)
-	$(Q)$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -Iinclude $(CFLAGS) $(LDFLAGS) $< \
+	$(Q)$(CXX) -std=c++17 $(CXX_WARNINGS) $(ERRORS) -MMD -MP -Iinclude $(CFLAGS) $(LDFLAGS) $< \
 	    $(BUILD)/liblckv.a $(LIBS) -o $@
 
 # ---- Tests ------------------------------------------------------------------------------------------
@@ -169,7 +172,8 @@ CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 API_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/test_*.c))
 GOLDEN_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/test_*.c))
-tests: $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS)
+CPP_TESTS := $(patsubst %.cpp,$(BUILD)/%,$(wildcard tests/cpp/test_*.cpp))
+tests: $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS) $(CPP_TESTS)
 # For the scripts in tests/tokenizers and tests/chat, which are run by hand.
 tests: $(BUILD)/tests/unit/tokenize $(BUILD)/tests/unit/render
 
@@ -183,6 +187,11 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/liblckv.a $(BUILD)/flags
 	$(call show,CC,$<)
 	$(Q)$(CC) $(C11) $(ERRORS) -Iinclude -Itests $(CHECK_CFLAGS) $(CFLAGS) $(LDFLAGS) $< \
 	    $(BUILD)/liblckv.a $(LIBS) $(CHECK_LIBS) -o $@
+$(BUILD)/tests/cpp/%: tests/cpp/%.cpp $(BUILD)/liblckv.a $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CXX,$<)
+	$(Q)$(CXX) -std=c++17 $(CXX_WARNINGS) $(ERRORS) -MMD -MP -Iinclude $(CFLAGS) $(LDFLAGS) $< \
+	    $(BUILD)/liblckv.a $(LIBS) -o $@
 
 # ---- Benchmarks of parts; lckv bench measures the whole ---------------------------------------------
 
@@ -312,7 +321,7 @@ not_found := note: programs will not find the library in $(LIBDIR) by themselves
 
 install: all
 	install -d $(to_include) $(to_bin) $(to_lib)/pkgconfig $(to_man)
-	install -m 644 include/lckv.h $(to_include)
+	install -m 644 include/lckv.h include/lckv.hpp $(to_include)
 	install -m 755 $(BUILD)/lckv $(to_bin)
 	install -m 644 $(BUILD)/liblckv.a $(to_lib)
 	install -m 755 $(BUILD)/liblckv.so.$(VERSION) $(to_lib)
@@ -331,7 +340,7 @@ install-strip: install
 	$(STRIP) --strip-debug $(to_lib)/liblckv.a
 
 uninstall:
-	rm -f $(to_include)/lckv.h $(to_bin)/lckv $(to_man)/lckv.1 $(to_lib)/pkgconfig/lckv.pc \
+	rm -f $(to_include)/lckv.h $(to_include)/lckv.hpp $(to_bin)/lckv $(to_man)/lckv.1 $(to_lib)/pkgconfig/lckv.pc \
 	    $(to_lib)/liblckv.a $(to_lib)/liblckv.so $(to_lib)/$(SONAME) $(to_lib)/liblckv.so.$(VERSION)
 	$(renew_loader)
 
@@ -350,4 +359,4 @@ dist:
 clean:
 	$(Q)rm -rf $(BUILD)
 
--include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(BENCH_PARTS:%.c=$(BUILD)/%.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS))
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(BENCH_PARTS:%.c=$(BUILD)/%.d) $(addsuffix .d,$(EXAMPLES) $(BENCHES) $(UNIT_TESTS) $(API_TESTS) $(GOLDEN_TESTS) $(CPP_TESTS))

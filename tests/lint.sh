@@ -17,7 +17,7 @@ done
 [ $failed -eq 0 ] || exit 1
 
 folders=(include lib tools examples tests bench)
-mapfile -t sources < <(find "${folders[@]}" -name '*.c' -o -name '*.h' -o -name '*.cpp' | sort)
+mapfile -t sources < <(find "${folders[@]}" -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.hpp' | sort)
 mapfile -t scripts < <(find "${folders[@]}" .ci/run -name '*.sh' -o -path .ci/run | sort)
 
 unformatted=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep -o '^[^ :]*' | sort -u)
@@ -50,7 +50,7 @@ calls=$(join <(symbols --undefined-only) <(symbols --defined-only) | awk -v orde
     BEGIN { n = split(order, names, " "); for (i = 1; i <= n; i++) rank[names[i]] = i }
     rank[$4] > rank[$2] { print $3 " refers to " $1 " of " $5 }')
 [ -z "$calls" ] || complain "calls of a folder that comes after the caller's:" "$calls"
-inside=$(grep -rnE '#include "(base|format|plan|text|kernels|model|convert|cache|engine|sample|api)/' tools examples tests/api tests/golden || true)
+inside=$(grep -rnE '#include "(base|format|plan|text|kernels|model|convert|cache|engine|sample|api)/' tools examples tests/api tests/cpp tests/golden || true)
 [ -z "$inside" ] || complain "only lckv.h is for users:" "$inside"
 
 banned='\b(abort|_?exit|assert|printf|fprintf|puts|perror|getenv|setenv|signal|setlocale|atoi|atof|strcpy|strcat|sprintf|gets|malloc|calloc|realloc)[[:space:]]*\('

@@ -72,7 +72,7 @@ kernel_sets() { "$build/lckv" --version | sed -n "s/^kernel sets://p"; }
 runnable() { [ -x "$1" ] && [ -f "$1" ] && [ "${1%.d}" = "$1" ]; }
 
 [ "$what" = all ] || export LCKV_TEST_SHORT=1
-programs=("$build"/tests/unit/test_* "$build"/tests/api/test_*)
+programs=("$build"/tests/unit/test_* "$build"/tests/api/test_* "$build"/tests/cpp/test_*)
 if [ "$what" = valgrind ]; then
     export CK_FORK=no CK_TIMEOUT_MULTIPLIER=50
     for program in "${programs[@]}"; do
