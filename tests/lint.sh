@@ -23,6 +23,10 @@ mapfile -t scripts < <(find "${folders[@]}" .ci/run -name '*.sh' -o -path .ci/ru
 unformatted=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1 | grep -o '^[^ :]*' | sort -u)
 [ -z "$unformatted" ] || complain "not formatted (clang-format -i):" "$unformatted"
 
+if command -v cargo-fmt >/dev/null; then
+    cargo fmt --all --manifest-path bindings/rust/Cargo.toml -- --check >/dev/null || complain "not formatted (cargo fmt): bindings/rust"
+fi
+
 wide=$(awk 'length > 100 {print FILENAME ":" FNR}' "${sources[@]}")
 [ -z "$wide" ] || complain "wider than 100 columns:" "$wide"
 

@@ -61,7 +61,7 @@ pub struct CacheHandle {
     n_cancels: Arc<AtomicU64>,
 }
 
-// SAFETY: a cache may be used from any thread; what must not run at once returns LCKV_BUSY or waits.
+// SAFETY: a cache may be used from any thread; what must not run at once waits or is refused.
 unsafe impl Send for CacheHandle {}
 unsafe impl Sync for CacheHandle {}
 

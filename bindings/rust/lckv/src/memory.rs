@@ -108,7 +108,8 @@ impl MemoryRequest {
         budget_bytes: u64,
         /// How many sessions there are to be; 1 by default.
         n_sessions: u64,
-        /// The tokens that sessions without end attend to: see [`CacheOptions`](crate::CacheOptions).
+        /// The tokens that sessions without end attend to, as in
+        /// [`CacheOptions`](crate::CacheOptions).
         context_window: u32,
         /// The first tokens of a session, which stay in the context window.
         n_sinks: u32,

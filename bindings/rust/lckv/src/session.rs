@@ -19,8 +19,7 @@ handle! {
     Session(lckv_session), lckv_session_release
 }
 
-// SAFETY: a session may be used from any thread; what must not run at once returns LCKV_BUSY or
-// waits.
+// SAFETY: a session may be used from any thread; what must not run at once waits or is refused.
 unsafe impl Send for Session {}
 unsafe impl Sync for Session {}
 

@@ -11,7 +11,9 @@ use std::ptr;
 pub type Token = i32;
 
 macro_rules! flags {
-    ($(#[$attribute:meta])* $name:ident { $($(#[$flag_attribute:meta])* $flag:ident = $raw:ident,)* }) => {
+    ($(#[$attribute:meta])* $name:ident {
+        $($(#[$flag_attribute:meta])* $flag:ident = $raw:ident,)*
+    }) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct $name(u32);
