@@ -16,7 +16,7 @@
 /* Checks that the prompts of this plan have a window. */
 int calibrate_check(const lckv_model *model);
 
-/* Passes of one token for each of 1, 2, 4, ... sessions: threads and types are those of the test. */
+/* Passes of one token of 1, 2, 4, ... sessions; threads and types are those of the test. */
 int calibrate_passes(const lckv_model *model, struct bench_test test, struct json *json);
 
 /* The test, a prompt, with every window and with the one that the library takes. */
