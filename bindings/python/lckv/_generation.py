@@ -1,0 +1,311 @@
+"""Text, piece by piece.
+
+The loop is that of lckv_generate, made of the calls that it is made of, so that the cache is free between two steps.
+`Session.complete` is lckv_generate itself; the tests hold the two side by side.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from array import array
+from typing import AsyncIterator, Iterator, List, NamedTuple, Optional, Sequence
+
+from . import _declarations as c
+from . import _evaluation
+from ._calls import Call, awaitable
+from ._detokenizer import Detokenizer
+from ._errors import CacheFull, Cancelled, Unsupported
+from ._evaluation import Item
+from ._library import library
+from ._sampler import Sampler
+from ._session import Prompt, Session, Stop
+from ._tokens import token_array
+
+
+class Piece(NamedTuple):
+    """A token, with the text that is complete now: perhaps none. What is left at the end comes with token None."""
+
+    text: str
+    token: Optional[int]
+
+
+class Stops:
+    """Ends a text before the first of some strings. Text that may be the beginning of one is held back."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = list(stops)
+        if "" in self._stops:
+            raise ValueError("a stop string is empty")
+        self._held = ""
+        self.found = False
+
+    def push(self, text: str, is_last: bool) -> str:
+        """Takes text and gives what can be given out now."""
+
+        if self.found:
+            return ""
+        text = self._held + text
+        places = [place for place in map(text.find, self._stops) if place >= 0]
+        if places:
+            self.found, self._held = True, ""
+            return text[: min(places)]
+        n_held = 0 if is_last else self._beginning(text)
+        self._held = text[len(text) - n_held :]
+        return text[: len(text) - n_held]
+
+    def _beginning(self, text: str) -> int:
+        longest = max(map(len, self._stops), default=1) - 1
+        for n in range(min(longest, len(text)), 0, -1):
+            if any(stop.startswith(text[len(text) - n :]) for stop in self._stops):
+                return n
+        return 0
+
+
+class Steps:
+    """The loop, one step at a time, and how it stands."""
+
+    def __init__(
+        self,
+        session: Session,
+        prompt: Prompt,
+        max_tokens: Optional[int],
+        sampler: Optional[Sampler],
+        stop: Stop,
+        ignore_end: bool,
+        prefill: Optional[str],
+        window: int,
+        tolerance: float,
+    ) -> None:
+        if max_tokens is not None and max_tokens < 1:
+            raise ValueError(f"max_tokens is {max_tokens}; expected at least 1, or None for no limit")
+        self.tokens: List[int] = []
+        self.texts: List[str] = []
+        self.reason: Optional[str] = None
+        self.n_prompt = 0
+        self.prompt_seconds = 0.0
+        self.decode_seconds = 0.0
+        self._session = session
+        self._cache = session.cache
+        self._model = self._cache.model
+        self._prompt = token_array(session._prompt(prompt))
+        self._max_tokens = max_tokens
+        self._sampler = Sampler() if sampler is None else sampler
+        self._stops = Stops([stop] if isinstance(stop, str) else stop)
+        self._ignore_end = ignore_end
+        self._logits = array("f", bytes(4 * session._shared.n_vocab))  # others may use those that the cache holds
+        self._prefill = prefill
+        self._window = window
+        self._tolerance = tolerance
+        self._detokenizer: Optional[Detokenizer] = None
+        if self._model.info.has_tokenizer or self._stops._stops:
+            last = self._prompt[-1] if self._prompt else session._last_token()
+            begins = last < 0 or self._model._begins_text(last)
+            self._detokenizer = self._model.detokenizer(continues=not begins)
+        self._has_begun = False
+        self._is_pending = False  # the last token has been given, but is not in the session yet
+        self._is_finished = False
+
+    def call(self) -> Call:
+        """A call of a step, to be cancelled from elsewhere."""
+
+        return Call(self._cache._shared.canceller(self._cache._handle))
+
+    def step(self, call: Call) -> Optional[Piece]:
+        """Computes and gives the next piece; None at the end."""
+
+        start = time.perf_counter()
+        try:
+            if not self._has_begun:
+                self._begin(call)
+                self.prompt_seconds = time.perf_counter() - start
+                start = time.perf_counter()
+            elif self.reason is None and self._is_pending:
+                self._go_on(call)
+            piece = self._next() if self.reason is None else self._finish()
+        finally:
+            self.decode_seconds += time.perf_counter() - start
+        if piece is not None:
+            self.texts.append(piece.text)
+        return piece
+
+    def _begin(self, call: Call) -> None:
+        if not self._prompt:
+            self._take_logits(call)
+        elif self._append(self._prompt.tolist(), call, self._prefill, self._window, self._tolerance):
+            self.n_prompt = len(self._prompt)
+        self._has_begun = True
+
+    def _take_logits(self, call: Call) -> None:
+        """Takes the logits behind the last token, which the cache holds, or computes them again."""
+
+        session = self._session
+        handle, length = session._handle, session.length
+        pointer, n = ctypes.c_void_p(), ctypes.c_size_t()
+        status = library.lckv_session_logits(handle, ctypes.byref(pointer), ctypes.byref(n))
+        if status == c.LCKV_OK and pointer.value is not None:
+            size = 4 * len(self._logits)
+            ctypes.memmove(self._logits.buffer_info()[0], pointer.value + (n.value - 1) * size, size)
+        elif length == 0:
+            raise ValueError("a session without tokens needs a prompt")
+        else:
+            last = session.read_tokens(length - 1, length)
+            session.truncate(length - 1)
+            self._append(last, call, None, 0, 0.0)
+
+    def _go_on(self, call: Call) -> None:
+        """Appends the token that was given last."""
+
+        try:
+            self._append(self.tokens[-1:], call, None, 0, 0.0)
+        except (CacheFull, Unsupported):  # the latter: the text is as long as the model's rotation allows
+            self.reason = "full"
+        self._is_pending = False
+
+    def _append(
+        self, tokens: List[int], call: Call, prefill: Optional[str], window: int, tolerance: float
+    ) -> bool:
+        """Appends tokens; whether it was not cancelled by somebody, which ends the text and is no failure."""
+
+        options = _evaluation.options(prefill, 0, 0, window, tolerance)
+        try:
+            _evaluation.evaluate(self._cache, [Item(self._session, tokens, out=self._logits)], options, call)
+        except Cancelled:
+            if call.is_cancelled:  # by the caller, who may go on later
+                raise
+            self.reason = "cancelled"
+        return self.reason is None
+
+    def _next(self) -> Piece:
+        token = self._sampler.sample(self._logits)
+        self._sampler.accept(token)
+        self.tokens.append(token)
+        self._is_pending = True
+        if not self._ignore_end and self._model.is_end(token):
+            self.reason = "end"
+        text = "" if self._detokenizer is None else self._detokenizer.push(token)
+        return Piece(self._given(text, False, len(self.tokens) == self._max_tokens), token)
+
+    def _given(self, text: str, is_last: bool, is_full: bool = False) -> str:
+        text = self._stops.push(text, is_last)
+        if self._stops.found and self.reason is None:
+            self.reason = "string"
+        if is_full and self.reason is None:
+            self.reason = "length"
+        return text
+
+    def _finish(self) -> Optional[Piece]:
+        """The text that is left, once."""
+
+        if self._is_finished or self._detokenizer is None:
+            return None
+        self._is_finished = True
+        text = self._stops.push(self._detokenizer.flush(), True)
+        return Piece(text, None) if text else None
+
+    def close(self) -> None:
+        if self.reason is None:
+            self.reason = "callback"
+        self._is_finished = True
+
+
+class _Generating:
+    """What generations tell about themselves."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+
+    @property
+    def reason(self) -> Optional[str]:
+        """Why the text ended: "length", "end", "string" (a stop string), "callback" (it was closed), "full" (the
+        cache is full, or the text as long as the model allows) or "cancelled" (by `Cache.cancel`); None if it goes on.
+        """
+
+        return self._steps.reason
+
+    @property
+    def tokens(self) -> List[int]:
+        """The tokens so far; an end token is among them."""
+
+        return list(self._steps.tokens)
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+
+        return "".join(self._steps.texts)
+
+    @property
+    def n_prompt(self) -> int:
+        """The number of tokens of the prompt, once it is encoded."""
+
+        return self._steps.n_prompt
+
+    @property
+    def prompt_seconds(self) -> float:
+        """The time that encoding the prompt took."""
+
+        return self._steps.prompt_seconds
+
+    @property
+    def decode_seconds(self) -> float:
+        """The time that the other steps took."""
+
+        return self._steps.decode_seconds
+
+
+class Generation(_Generating, Iterator[Piece]):
+    """A text that is being generated: see `Session.generate`."""
+
+    def __next__(self) -> Piece:
+        piece = self._steps.step(self._steps.call())
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    def read(self) -> str:
+        """Generates to the end, and gives the whole text."""
+
+        for _ in self:
+            pass
+        return self.text
+
+    def close(self) -> None:
+        """Ends the text here."""
+
+        self._steps.close()
+
+    def __enter__(self) -> Generation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncGeneration(_Generating, AsyncIterator[Piece]):
+    """A text that is being generated beside an event loop: see `Session.agenerate`."""
+
+    async def __anext__(self) -> Piece:
+        call, steps = self._steps.call(), self._steps
+        piece = await awaitable(call, lambda: steps.step(call))
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    async def read(self) -> str:
+        """Generates to the end, and gives the whole text."""
+
+        async for _ in self:
+            pass
+        return self.text
+
+    async def aclose(self) -> None:
+        """Ends the text here."""
+
+        self._steps.close()
+
+    async def __aenter__(self) -> AsyncGeneration:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

@@ -1,0 +1,164 @@
+"""Samplers: from logits to tokens."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Union
+
+from . import _arrays
+from . import _declarations as c
+from ._arrays import Floats
+from ._calls import Call, interruptible
+from ._errors import check
+from ._handles import Handle
+from ._library import library
+from ._structs import new
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+
+class _Changing:
+    """A user's function that changes logits, as the library calls it.
+
+    The function gets an array of Python's own: what it keeps of it may be written over later, but is never gone.
+    """
+
+    def __init__(self, function: Callable[[Floats], Any]) -> None:
+        self._function = function
+        self._array: Optional[Floats] = None
+        self.call = Call()
+
+    def change(self, _user: Optional[int], logits: int, n_vocab: int) -> int:
+        return self.call.guard(self._run, logits, n_vocab)
+
+    def _run(self, logits: int, n_vocab: int) -> None:
+        if self._array is None or self._array.size != n_vocab:
+            self._array = _arrays.empty(n_vocab)
+        _arrays.copied(logits, n_vocab, self._array)
+        self._function(self._array)
+        ctypes.memmove(logits, _arrays.address(self._array), 4 * n_vocab)
+
+
+class Sampler(Handle):
+    """Chooses tokens from logits.
+
+        >>> sampler = lckv.Sampler(temperature=0.8, top_p=0.95, seed=7)
+        >>> token = sampler.sample(session)
+        >>> sampler.accept(token)
+
+    Applied in this order:
+
+    - `logit_bias`: numbers that are added to the logits of some tokens; -inf bans one
+    - `callback`: a function that changes the logits, a float32 array [n_vocab], in place: for a grammar, say. What it
+      raises comes out of the call
+    - `repetition_penalty`, `frequency_penalty`, `presence_penalty`, of the last `penalty_window` accepted tokens
+    - `temperature`: 0 always takes the most likely token
+    - `top_k`, `top_p`, `min_p`: keep only likely tokens; 0 keeps all
+
+    The same options, seed, accepted tokens and logits give the same token on every machine. A sampler belongs to one
+    thread at a time.
+    """
+
+    _kind = "sampler"
+
+    def __init__(
+        self,
+        temperature: float = 0.0,
+        *,
+        top_k: int = 0,
+        top_p: float = 0.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 0.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+        penalty_window: int = 0,
+        seed: int = 0,
+        logit_bias: Optional[Mapping[int, float]] = None,
+        callback: Optional[Callable[[Floats], Any]] = None,
+    ) -> None:
+        rows = list((logit_bias or {}).items())
+        biases = (c.lckv_logit_bias * len(rows))(*rows)
+        changing = None if callback is None else _Changing(callback)
+        options = new(
+            c.lckv_sampler_options,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            frequency_penalty=frequency_penalty,
+            presence_penalty=presence_penalty,
+            penalty_window=penalty_window,
+            seed=seed,
+            logit_bias=ctypes.addressof(biases) if rows else None,
+            n_logit_bias=len(rows),
+        )
+        if changing is not None:
+            options.callback = c.lckv_logits_callback(changing.change)
+        sampler = ctypes.c_void_p()
+        check(library.lckv_sampler_create(options, ctypes.byref(sampler)))
+        self._own(sampler.value, None if changing is None else (changing, options.callback))
+
+    def sample(self, logits: Union[Session, Any]) -> int:
+        """Chooses a token: from the last logits that the cache holds for a session, or from an array [n_vocab].
+
+        It is not accepted yet.
+        """
+
+        from ._session import Session
+
+        handle = self._handle
+        token = ctypes.c_int32()
+        out = ctypes.byref(token)
+        if isinstance(logits, Session):
+            session = logits._handle
+            self._call(lambda: check(library.lckv_sampler_sample_session(handle, session, out)))
+        else:
+            address, n, kept = _arrays.row(logits)
+            self._call(lambda: check(library.lckv_sampler_sample(handle, address, n, out)))
+            del kept
+        return token.value
+
+    def _call(self, function: Callable[[], None]) -> None:
+        kept = self._handle.kept
+        if kept is None:
+            function()
+            return
+        changing: _Changing = kept[0]
+        try:
+            interruptible(changing.call, function)
+        finally:
+            changing.call.exception = None
+
+    def accept(self, token: int) -> None:
+        """Tells the sampler that a token was appended: penalties count it."""
+
+        check(library.lckv_sampler_accept(self._handle, token))
+
+    def reset(self) -> None:
+        """Goes back to the beginning: no tokens seen, and the seed as given."""
+
+        check(library.lckv_sampler_reset(self._handle))
+
+    def clone(self) -> Sampler:
+        """A second sampler in the same state: both choose the same tokens from the same logits."""
+
+        handle = self._handle
+        sampler = ctypes.c_void_p()
+        check(library.lckv_sampler_clone(handle, ctypes.byref(sampler)))
+        made = Sampler.__new__(Sampler)
+        made._own(sampler.value, handle.kept)
+        return made
+
+
+def log_probabilities(logits: Any) -> Floats:
+    """log(softmax(logits)) of an array [n_vocab], or of each row of one [rows, n_vocab]."""
+
+    rows = _arrays.floats(logits)
+    result = _arrays.empty(*rows.shape)
+    n = rows.shape[-1]
+    for i in range(rows.size // n if n else 0):
+        source, target = _arrays.address(rows) + 4 * n * i, _arrays.address(result) + 4 * n * i
+        check(library.lckv_log_probabilities(source, n, target))
+    return result

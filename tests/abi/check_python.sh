@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The Python package, with the shared library of this build: check_python.sh LCKV MODEL BUILD.
+set -euo pipefail
+model=$(realpath "$2")
+library=$(realpath "$3/liblckv.so")
+if ! command -v python3 >/dev/null; then
+    echo "skipped: no python3"
+    exit 0
+fi
+for module in numpy jinja2; do
+    python3 -c "import $module" 2>/dev/null || echo "skipped: no $module (Debian: python3-$module), so tests that need it"
+done
+cd "$(dirname "$0")/../../bindings/python"
+LCKV_LIBRARY=$library LCKV_TEST_MODEL=$model PYTHONPATH=$PWD PYTHONDONTWRITEBYTECODE=1 \
+    python3 -W error::ResourceWarning -m unittest discover -s tests 2>&1 | sed 's/^\(FAIL\|ERROR\):/FAIL \1:/'
