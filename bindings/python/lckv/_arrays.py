@@ -63,8 +63,10 @@ def writable(memory: Any) -> Tuple[int, int, Any]:
 
     view = memoryview(memory)
     if view.format not in ("f", "<f") or view.readonly or not view.contiguous:
-        raise TypeError(f"an array of floats of 32 bits that can be written to is expected, not type {view.format!r}"
-                        f"{', read-only' if view.readonly else ''}")  # fmt: skip
+        raise TypeError(
+            f"an array of floats of 32 bits that can be written to is expected, not type {view.format!r}"
+            f"{', read-only' if view.readonly else ''}"
+        )
     first = ctypes.c_char.from_buffer(view.cast("B") if view.format == "f" and view.ndim == 1 else memory)
     return ctypes.addressof(first), view.nbytes // 4, first
 

@@ -173,9 +173,24 @@ class Cache(Handle):
         n_sinks: int = 0,
         waits: bool = False,
     ) -> None:
-        options = _options(budget_bytes, n_tokens, max_sessions, kv_dtype, v_dtype, page_positions, n_threads, pool,
-                           max_rows, max_logit_rows, rollback, reuse, reuse_tolerance, context_window, n_sinks,
-                           waits)  # fmt: skip
+        options = _options(
+            budget_bytes,
+            n_tokens,
+            max_sessions,
+            kv_dtype,
+            v_dtype,
+            page_positions,
+            n_threads,
+            pool,
+            max_rows,
+            max_logit_rows,
+            rollback,
+            reuse,
+            reuse_tolerance,
+            context_window,
+            n_sinks,
+            waits,
+        )
         cache = ctypes.c_void_p()
         check(library.lckv_cache_create(model._handle, options, ctypes.byref(cache)))
         self._own(cache.value)
@@ -286,8 +301,9 @@ class Cache(Handle):
 
     def _describe(self) -> str:
         stats = self.stats
-        return (f"of {stats.n_pages} pages, {stats.n_pages_free} free, "
-                f"{stats.n_sessions} of {stats.max_sessions} sessions")  # fmt: skip
+        return (
+            f"of {stats.n_pages} pages, {stats.n_pages_free} free, {stats.n_sessions} of {stats.max_sessions} sessions"
+        )
 
 
 class Shared:

@@ -78,7 +78,7 @@ class Call:
 
     @property
     def progress(self) -> Any:
-        """The library's progress callback, through which the call is also cancelled; the options that get it keep it."""
+        """The library's progress callback, which also cancels the call; the options that get it keep it."""
 
         return c.lckv_progress_callback(self._progress)
 

@@ -39,12 +39,13 @@ def text(
     refusal: Optional[Unsupported] = None
     if plain is not None and tools is None and not names:
         try:
-            return written(library.lckv_chat_format, model._handle, *_arguments(plain, answer)).decode("utf-8", "replace")
+            made = written(library.lckv_chat_format, model._handle, *_arguments(plain, answer))
+            return made.decode("utf-8", "replace")
         except Unsupported as error:
             refusal = error
     jinja = _jinja(refusal)
-    made: str = jinja.Template.of(model, refusal).text(_mappings(messages), answer, tools, names)
-    return made
+    text: str = jinja.Template.of(model, refusal).text(_mappings(messages), answer, tools, names)
+    return text
 
 
 def _plain(messages: Sequence[Message]) -> Optional[List[Tuple[bytes, bytes]]]:
@@ -69,7 +70,8 @@ def _mappings(messages: Sequence[Message]) -> List[Mapping[str, Any]]:
 
 
 def _arguments(plain: List[Tuple[bytes, bytes]], answer: bool) -> Tuple[Any, ...]:
-    rows = (c.lckv_message * len(plain))(*((role, len(role), text, len(text)) for role, text in plain))
+    messages = (c.lckv_message(role, len(role), text, len(text)) for role, text in plain)
+    rows = (c.lckv_message * len(plain))(*messages)
     return rows, ctypes.sizeof(c.lckv_message), len(plain), c.LCKV_CHAT_ANSWER if answer else 0
 
 
@@ -80,6 +82,8 @@ def _jinja(refusal: Optional[Unsupported]) -> Any:
         return importlib.import_module("lckv._jinja")
     except ImportError as error:
         if refusal is not None:
-            raise Unsupported(f"{refusal}; or install Jinja, which may know the template: pip install lckv[chat]") from None
-        raise ImportError("messages with more than a role and a content, tools and further names are written by Jinja: "
-                          "pip install lckv[chat]") from error
+            raise Unsupported(f"{refusal}; or install Jinja for its sake: pip install lckv[chat]") from None
+        raise ImportError(
+            "messages with more than a role and a content, tools and further names are written by Jinja: "
+            "pip install lckv[chat]"
+        ) from error

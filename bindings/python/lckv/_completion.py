@@ -75,7 +75,7 @@ def complete(
 
     pointer = c.lckv_token_callback(callback)
     names = [encoded(text) for text in ([stop] if isinstance(stop, str) else stop)]
-    stops = (c.lckv_string * len(names))(*((name, len(name)) for name in names))
+    stops = (c.lckv_string * len(names))(*(c.lckv_string(name, len(name)) for name in names))
     options = new(
         c.lckv_generate_options,
         max_tokens=UNLIMITED if max_tokens is None else max_tokens,

@@ -162,9 +162,7 @@ class Steps:
             self.reason = "full"
         self._is_pending = False
 
-    def _append(
-        self, tokens: List[int], call: Call, prefill: Optional[str], window: int, tolerance: float
-    ) -> bool:
+    def _append(self, tokens: List[int], call: Call, prefill: Optional[str], window: int, tolerance: float) -> bool:
         """Appends tokens; whether it was not cancelled by somebody, which ends the text and is no failure."""
 
         options = _evaluation.options(prefill, 0, 0, window, tolerance)

@@ -51,7 +51,7 @@ class Handle:
 
     @property
     def _handle(self) -> Reference:
-        owned = getattr(self, "_owned", None)
+        owned: Optional[Reference] = getattr(self, "_owned", None)
         if owned is None:
             raise ValueError(f"the {self._kind} is closed")
         return owned
@@ -72,7 +72,8 @@ class Handle:
         self._owned = None
 
     def __enter__(self: Self) -> Self:
-        self._handle
+        if self.closed:
+            raise ValueError(f"the {self._kind} is closed")
         return self
 
     def __exit__(self, *_: object) -> None:

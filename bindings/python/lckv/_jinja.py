@@ -24,7 +24,6 @@ import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional
 
-import jinja2
 from jinja2 import nodes
 from jinja2.exceptions import TemplateError
 from jinja2.ext import Extension, loopcontrols
@@ -97,8 +96,9 @@ def _raise_exception(message: str) -> None:
     raise TemplateError(message)
 
 
-def _to_json(value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None,
-             sort_keys: bool = False) -> str:  # fmt: skip
+def _to_json(
+    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+) -> str:
     made = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
     return _marks.get().escaped(made)
 
@@ -181,9 +181,9 @@ class Template:
         if marks.real(found) != expected:
             at = next((i for i, (a, b) in enumerate(zip(marks.real(found), expected)) if a != b), 0)
             raise Unsupported(
-                f"the model's chat template looks into what messages say, so that it cannot be told apart from what the "
-                f"template writes (near {expected[max(0, at - 20) : at + 20]!r}); tokenize the parts of the conversation "
-                f"yourself, what messages say with special=False"
+                f"the model's chat template looks into what messages say, so that it cannot be told apart from what "
+                f"the template writes (near {expected[max(0, at - 20) : at + 20]!r}); tokenize the parts of the "
+                f"conversation yourself, what messages say with special=False"
             )
         parts, end = [], 0
         for match in MARKED.finditer(found):
@@ -272,7 +272,9 @@ class Template:
         tokens: List[int] = []
         for part in parts:
             made = model.tokenize(part.text, bos=False, special=not part.is_message)
-            if model.detokenize_bytes(made, special=True, continues=True) != part.text.encode("utf-8", "surrogateescape"):
+            if model.detokenize_bytes(made, special=True, continues=True) != part.text.encode(
+                "utf-8", "surrogateescape"
+            ):
                 raise Unsupported(
                     f"a message spells a special token, and the tokenizer of this model changes text between special "
                     f"tokens, so that {part.text[:40]!r} cannot be kept apart from what the chat template writes; "

@@ -50,8 +50,10 @@ def load() -> ctypes.CDLL:
         function.restype, function.argtypes = result, arguments
     problem = layout_problem(library)
     if problem:
-        raise ImportError(f"lckv was written for version {c.LCKV_VERSION_STRING} of its library, but {path}, which "
-                          f"says that it is {library.lckv_version_string().decode()}, {problem}")
+        raise ImportError(
+            f"lckv was written for version {c.LCKV_VERSION_STRING} of its library, but {path}, which "
+            f"says that it is {library.lckv_version_string().decode()}, {problem}"
+        )
     return library
 
 
@@ -67,8 +69,10 @@ def check_version(library: ctypes.CDLL, path: str) -> None:
         found, fits = "no library of lckv", False
     if missing or not fits:
         lack = f", and it lacks {', '.join(missing[:3])}" if missing else ""
-        raise ImportError(f"lckv needs version {c.LCKV_VERSION_STRING} of its library or a later {c.LCKV_VERSION_MAJOR}.x; "
-                          f"{path} is {found}{lack}")
+        raise ImportError(
+            f"lckv needs version {c.LCKV_VERSION_STRING} of its library or a later {c.LCKV_VERSION_MAJOR}.x; "
+            f"{path} is {found}{lack}"
+        )
 
 
 class Guarded:
@@ -125,8 +129,14 @@ def plan_problem(library: ctypes.CDLL, plan: ctypes.c_void_p) -> str:
         found = info.values(expected)
         if status != c.LCKV_OK or found != expected or info.struct.size != info.size or not info.is_within():
             return f"gives {found} in {name} where {expected} is right"
-    request = c.lckv_memory_request(size=ctypes.sizeof(c.lckv_memory_request), plan=plan, n_kv_heads=1, head_dim=32,
-                                    sliding_window=16, budget_bytes=1 << 30)
+    request = c.lckv_memory_request(
+        size=ctypes.sizeof(c.lckv_memory_request),
+        plan=plan,
+        n_kv_heads=1,
+        head_dim=32,
+        sliding_window=16,
+        budget_bytes=1 << 30,
+    )
     report = Guarded(c.lckv_memory_report)
     status = library.lckv_memory_estimate(ctypes.byref(request), ctypes.byref(report.struct))
     found = report.values(MEMORY)

@@ -163,7 +163,9 @@ class Model(Handle):
         self._path = os.fsdecode(name)
         self._open(
             lambda options, model: int(library.lckv_model_open(name, options, model)),
-            pool, log, progress,
+            pool,
+            log,
+            progress,
             kernel_set=None if kernel_set is None else encoded(kernel_set),
             precision=choice("precision", precision, PRECISIONS),
             gemm=choice("gemm", gemm, GEMMS),
@@ -171,7 +173,7 @@ class Model(Handle):
             weights=choice("weights", weights, WEIGHTS),
             stream_bytes=stream_bytes,
             rope_context=rope_context,
-        )  # fmt: skip
+        )
 
     @classmethod
     def from_bytes(
@@ -193,14 +195,16 @@ class Model(Handle):
         made = cls.__new__(cls)
         made._open(
             lambda options, model: int(library.lckv_model_open_memory(data, len(data), options, model)),
-            pool, log, progress,
+            pool,
+            log,
+            progress,
             kernel_set=None if kernel_set is None else encoded(kernel_set),
             precision=choice("precision", precision, PRECISIONS),
             gemm=choice("gemm", gemm, GEMMS),
             sliding_window=sliding_window,
             weights=choice("weights", weights, WEIGHTS),
             rope_context=rope_context,
-        )  # fmt: skip
+        )
         return made
 
     def _open(

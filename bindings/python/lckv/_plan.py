@@ -188,7 +188,7 @@ def memory_estimate(
         >>> report.sessions_that_fit, report.standard_sessions_that_fit
     """
 
-    shapes = (c.lckv_kv_shape * len(kv_shapes))(*kv_shapes)
+    shapes = (c.lckv_kv_shape * len(kv_shapes))(*(c.lckv_kv_shape(*shape) for shape in kv_shapes))
     handle = plan._handle
     request = new(
         c.lckv_memory_request,

@@ -29,8 +29,8 @@ Stop = Union[str, Sequence[str]]
 class Session(Handle):
     """One sequence of tokens in a cache: ``cache.session()`` or ``Session(cache)``.
 
-        >>> for piece in session.generate("Once upon a time"):
-        ...     print(piece.text, end="", flush=True)
+    >>> for piece in session.generate("Once upon a time"):
+    ...     print(piece.text, end="", flush=True)
     """
 
     _kind = "session"
@@ -133,8 +133,9 @@ class Session(Handle):
 
     # ---- What is computed ----
 
-    def evaluate(self, tokens: Tokens, *, logits: str = "last", hidden: str = "none", hold: bool = False,
-                 **options: Any) -> Result:  # fmt: skip
+    def evaluate(
+        self, tokens: Tokens, *, logits: str = "last", hidden: str = "none", hold: bool = False, **options: Any
+    ) -> Result:
         """Appends tokens: `Cache.evaluate` for this session alone, with its options and those of `Item`."""
 
         return self.cache.evaluate([Item(self, tokens, logits, hidden, hold)], **options)[0]
@@ -142,9 +143,9 @@ class Session(Handle):
     def logits(self, *, copy: bool = True) -> Floats:
         """The logits that the cache holds for the session, float32 [rows, n_vocab].
 
-        These are of items with `hold`, and of `complete`, until the next call on the cache has succeeded. Without `copy` it is a read-only view of the cache's
-        memory: it keeps that memory, even if all else is closed, but shows something else once another call on the
-        cache has succeeded.
+        These are of items with `hold`, and of `complete`, until the next call on the cache has succeeded. Without
+        `copy` it is a read-only view of the cache's memory: it keeps that memory, even if all else is closed, but
+        shows something else once another call on the cache has succeeded.
         """
 
         handle, cache = self._handle, self.cache._handle
@@ -188,9 +189,10 @@ class Session(Handle):
             ...     print(text, end="")
 
         `prompt` is text (which begins with BOS if the session is empty and the model wants it) or tokens. If it is
-        empty, the text goes on behind the tokens of the session, as for forks that give several answers. The text ends with the model's end token
-        (unless `ignore_end`), before the first of the strings in `stop`, after `max_tokens` (None: no limit), or
-        when the cache is full. Without a `sampler` the most likely token is chosen.
+        empty, the text goes on behind the tokens of the session, as for forks that give several answers. The text
+        ends with the model's end token (unless `ignore_end`), before the first of the strings in `stop`, after
+        `max_tokens` (None: no limit), or when the cache is full. Without a `sampler` the most likely token is
+        chosen.
 
         Each step is computed when the next piece is asked for. Between steps the cache is free for others, and the
         iterator can be left at any time: the session then holds the prompt and all tokens given but the last.
@@ -248,8 +250,9 @@ class Session(Handle):
 
         from . import _completion
 
-        return _completion.complete(self, prompt, max_tokens, sampler, stop, ignore_end, prefill, window, tolerance,
-                                    on_token)  # fmt: skip
+        return _completion.complete(
+            self, prompt, max_tokens, sampler, stop, ignore_end, prefill, window, tolerance, on_token
+        )
 
     def save(self, target: Target, *, note: bytes = b"", progress: Optional[Progress] = None) -> None:
         """Saves the session to a path or a binary file: `save_sessions` for this session alone."""

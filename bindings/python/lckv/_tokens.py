@@ -33,11 +33,13 @@ def token_array(tokens: Tokens) -> "array[int]":
     else:
         kind = view.format.lstrip("@=<")
         if view.ndim != 1 or kind not in _INTEGERS:
-            raise TypeError(f"tokens are a row of integers, not an array of {view.ndim} dimensions and type {view.format!r}")
+            raise TypeError(
+                f"tokens are a row of integers, not an array of {view.ndim} dimensions and type {view.format!r}"
+            )
         if view.itemsize == 4 and kind in "il" and view.contiguous:
             made.frombytes(view.tobytes())
             return made
-        values = view.tolist() if view.format == kind else list(tokens)  # type: ignore[call-overload]
+        values = view.tolist() if view.format == kind else list(tokens)  # type: ignore[arg-type]
     try:
         made.extend(values)
     except OverflowError:

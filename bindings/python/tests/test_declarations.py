@@ -21,8 +21,11 @@ HEADER = ROOT / "include/lckv.h"
 
 
 def structs():
-    return [s for s in vars(_declarations).values()
-            if isinstance(s, type) and issubclass(s, ctypes.Structure) and s is not ctypes.Structure]
+    return [
+        s
+        for s in vars(_declarations).values()
+        if isinstance(s, type) and issubclass(s, ctypes.Structure) and s is not ctypes.Structure
+    ]
 
 
 class Declarations(unittest.TestCase):
@@ -89,30 +92,37 @@ class Declarations(unittest.TestCase):
 def import_error(program, **environment):
     """What importing lckv says on its way out of another process."""
 
-    done = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, encoding="utf-8",
-                          env={**os.environ, **environment})
+    done = subprocess.run(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, encoding="utf-8", env={**os.environ, **environment}
+    )
     return done.stderr.strip().split("\n")[-1] if done.returncode != 0 else ""
 
 
 class Loading(unittest.TestCase):
     def test_a_library_that_is_not_there(self):
         message = import_error("import lckv", LCKV_LIBRARY="/nowhere/liblckv.so.0")
-        self.assertRegex(message, "^ImportError: lckv cannot load its library /nowhere/liblckv.so.0 .LCKV_LIBRARY names it")
+        self.assertRegex(
+            message, "^ImportError: lckv cannot load its library /nowhere/liblckv.so.0 .LCKV_LIBRARY names it"
+        )
 
     def test_a_library_that_is_something_else(self):
         message = import_error("import lckv", LCKV_LIBRARY="libm.so.6")
-        self.assertRegex(message, "^ImportError: lckv needs version .* libm.so.6 is no library of lckv, and it lacks lckv_")
+        self.assertRegex(
+            message, "^ImportError: lckv needs version .* libm.so.6 is no library of lckv, and it lacks lckv_"
+        )
 
     def test_a_library_that_is_too_old(self):
         message = import_error("import lckv._declarations as d; d.LCKV_VERSION_PATCH")
         self.assertEqual(message, "")
-        newer = ("import importlib.util as u, sys, os\n"
-                 "s = u.find_spec('lckv'); folder = os.path.dirname(s.origin)\n"
-                 "t = open(folder + '/_declarations.py').read().replace('LCKV_VERSION_PATCH = ', 'LCKV_VERSION_PATCH = 9')\n"
-                 "import types; p = types.ModuleType('lckv'); p.__path__ = [folder]; sys.modules['lckv'] = p\n"
-                 "d = types.ModuleType('lckv._declarations'); exec(t, d.__dict__); sys.modules['lckv._declarations'] = d\n"
-                 "p._declarations = d\n"
-                 "import lckv._library\n")
+        newer = (
+            "import importlib.util as u, sys, os\n"
+            "s = u.find_spec('lckv'); folder = os.path.dirname(s.origin)\n"
+            "t = open(folder + '/_declarations.py').read().replace('LCKV_VERSION_PATCH = ', 'LCKV_VERSION_PATCH = 9')\n"
+            "import types; p = types.ModuleType('lckv'); p.__path__ = [folder]; sys.modules['lckv'] = p\n"
+            "d = types.ModuleType('lckv._declarations'); exec(t, d.__dict__); sys.modules['lckv._declarations'] = d\n"
+            "p._declarations = d\n"
+            "import lckv._library\n"
+        )
         self.assertRegex(import_error(newer), r"^ImportError: lckv needs version 0\.0.*; .* is 0\.\d+\.\d+$")
 
     def test_structs_that_differ(self):

@@ -1,11 +1,8 @@
 """Text piece by piece, in one call, in asyncio, and what ends it."""
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -31,8 +28,9 @@ class Pieces(unittest.TestCase):
             whole = first.complete(PROMPT, sampler=lckv.Sampler(**sampler), **options)
             pieces = second.generate(PROMPT, sampler=lckv.Sampler(**sampler), **options)
             self.assertEqual("".join(piece.text for piece in pieces), whole.text)
-            self.assertEqual((pieces.tokens, pieces.reason, pieces.n_prompt),
-                             (whole.tokens, whole.reason, whole.n_prompt))
+            self.assertEqual(
+                (pieces.tokens, pieces.reason, pieces.n_prompt), (whole.tokens, whole.reason, whole.n_prompt)
+            )
             self.assertEqual(pieces.text, whole.text)
             self.assertEqual(second.tokens, first.tokens)
 
@@ -123,8 +121,10 @@ class Pieces(unittest.TestCase):
 class StopStrings(unittest.TestCase):
     def test_text_is_held_back(self):
         stops = Stops(["the end", "then"])
-        self.assertEqual([stops.push(text, False) for text in ("a th", "e", "re ", "the", " en", "d of")],
-                         ["a ", "", "there ", "", "", ""])
+        self.assertEqual(
+            [stops.push(text, False) for text in ("a th", "e", "re ", "the", " en", "d of")],
+            ["a ", "", "there ", "", "", ""],
+        )
         self.assertTrue(stops.found)
         rest = Stops(["abc"])
         self.assertEqual((rest.push("xab", False), rest.push("", True)), ("x", "ab"))
@@ -170,7 +170,7 @@ class Async(unittest.TestCase):
                 await task
             self.assertLess(time.perf_counter() - start, 2)
             self.assertEqual(s.length, 0)
-            return (await made.session().agenerate(PROMPT, max_tokens=3).read())
+            return await made.session().agenerate(PROMPT, max_tokens=3).read()
 
         self.assertTrue(asyncio.run(main()))
 
@@ -226,14 +226,21 @@ except KeyboardInterrupt:
 
 class Interrupts(unittest.TestCase):
     def interrupted(self, statement):
-        done = subprocess.run([sys.executable, "-c", INTERRUPTED % statement, str(MODEL)], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, encoding="utf-8", timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED % statement, str(MODEL)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=60,
+        )
         self.assertEqual(done.stderr, "")
         return done.stdout.split()
 
     def test_ctrl_c_ends_a_long_prompt(self):
-        self.assertEqual(self.interrupted("session.evaluate([300] * 50000, hold=True, prefill='exact')"),
-                         ["interrupted", "True", "0"])
+        self.assertEqual(
+            self.interrupted("session.evaluate([300] * 50000, hold=True, prefill='exact')"),
+            ["interrupted", "True", "0"],
+        )
 
     def test_ctrl_c_ends_a_completion(self):
         made = self.interrupted("session.complete([300], max_tokens=50000, ignore_end=True)")
@@ -244,8 +251,9 @@ class Interrupts(unittest.TestCase):
         self.assertEqual(made[:2], ["interrupted", "True"])
 
     def test_ctrl_c_ends_asyncio(self):
-        made = self.interrupted("import asyncio; asyncio.run("
-                                "session.agenerate([300] * 50000, max_tokens=1, prefill='exact').read())")
+        made = self.interrupted(
+            "import asyncio; asyncio.run(session.agenerate([300] * 50000, max_tokens=1, prefill='exact').read())"
+        )
         self.assertEqual(made, ["interrupted", "True", "0"])
 
 

@@ -13,13 +13,21 @@ from support import MODEL, PROMPT, ROOT, session
 
 import lckv
 
-CHATML = ("{% for message in messages %}{{ bos_token + message['role'] + '\n' + message['content'] + eos_token + '\n' }}"
-          "{% endfor %}{% if add_generation_prompt %}{{ bos_token + 'assistant\n' }}{% endif %}")
+CHATML = (
+    "{% for message in messages %}{{ bos_token + message['role'] + '\n' + message['content'] + eos_token + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ bos_token + 'assistant\n' }}{% endif %}"
+)
 
 
 def run(*arguments, text="", code=0):
-    done = subprocess.run([sys.executable, "-m", "lckv", *map(str, arguments)], input=text, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, encoding="utf-8", timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "lckv", *map(str, arguments)],
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=60,
+    )
     assert done.returncode == code, (done.returncode, done.stderr)
     return done.stdout if code == 0 else done.stderr
 
@@ -48,8 +56,10 @@ class Command(unittest.TestCase):
 
 class Package(unittest.TestCase):
     def test_numpy_is_imported_only_for_arrays(self):
-        program = ("import sys, lckv\nm = lckv.Model(sys.argv[1])\n"
-                   "print(len(lckv.Cache(m).session().generate('Once', max_tokens=3).read()) > 0, 'numpy' in sys.modules)")
+        program = (
+            "import sys, lckv\nm = lckv.Model(sys.argv[1])\n"
+            "print(len(lckv.Cache(m).session().generate('Once', max_tokens=3).read()) > 0, 'numpy' in sys.modules)"
+        )
         done = subprocess.run([sys.executable, "-c", program, MODEL], stdout=subprocess.PIPE, check=True)
         self.assertEqual(done.stdout.split(), [b"True", b"False"])
 

@@ -155,12 +155,24 @@ class Text(unittest.TestCase):
 
     def test_rows_of_tokens(self):
         expected = model().detokenize([300, 301, 302])
-        for tokens in ((300, 301, 302), range(300, 303), array.array("i", [300, 301, 302]),
-                       array.array("q", [300, 301, 302]), (ctypes.c_int32 * 3)(300, 301, 302),
-                       (ctypes.c_int64 * 3)(300, 301, 302), memoryview(array.array("h", [300, 301, 302]))):
+        for tokens in (
+            (300, 301, 302),
+            range(300, 303),
+            array.array("i", [300, 301, 302]),
+            array.array("q", [300, 301, 302]),
+            (ctypes.c_int32 * 3)(300, 301, 302),
+            (ctypes.c_int64 * 3)(300, 301, 302),
+            memoryview(array.array("h", [300, 301, 302])),
+        ):
             self.assertEqual(model().detokenize(tokens), expected)
-        for wrong, error in (("abc", TypeError), (b"abc", TypeError), ([1.5], TypeError), ([2**31], ValueError),
-                             (array.array("d", [1]), TypeError), (3, TypeError)):
+        for wrong, error in (
+            ("abc", TypeError),
+            (b"abc", TypeError),
+            ([1.5], TypeError),
+            ([2**31], ValueError),
+            (array.array("d", [1]), TypeError),
+            (3, TypeError),
+        ):
             with self.assertRaises(error, msg=repr(wrong)):
                 model().detokenize(wrong)
 
@@ -170,8 +182,9 @@ class Text(unittest.TestCase):
         for kind in ("int32", "int64", "uint16"):
             self.assertEqual(model().detokenize(numpy.array([300, 301, 302], kind)), expected)
         self.assertEqual(model().detokenize(numpy.arange(300, 306)[::2]), model().detokenize([300, 302, 304]))
-        self.assertEqual(model().detokenize(numpy.arange(300, 306, dtype="int32")[::2]),
-                         model().detokenize([300, 302, 304]))
+        self.assertEqual(
+            model().detokenize(numpy.arange(300, 306, dtype="int32")[::2]), model().detokenize([300, 302, 304])
+        )
         with self.assertRaises(TypeError):
             model().detokenize(numpy.zeros((2, 2), "int32"))
 

@@ -111,7 +111,7 @@ class Sessions(unittest.TestCase):
             first, second = made.session(), made.session()
             started, results = threading.Event(), []
 
-            def work():
+            def work(first=first, started=started):
                 first.complete(PROMPT, max_tokens=60, ignore_end=True, on_token=lambda *_: started.set())
 
             thread = threading.Thread(target=work)
@@ -158,12 +158,14 @@ class Arrays(unittest.TestCase):
         made = cache()
         a, b, c, d = (made.session() for _ in range(4))
         tokens = model().tokenize(PROMPT)
-        results = made.evaluate([
-            lckv.Item(a, tokens),
-            lckv.Item(b, tokens, logits="all", hidden="wanted"),
-            lckv.Item(c, numpy.array(tokens), logits="none", hidden="all"),
-            lckv.Item(d, tokens, logits="none", hidden="wanted"),
-        ])  # fmt: skip
+        results = made.evaluate(
+            [
+                lckv.Item(a, tokens),
+                lckv.Item(b, tokens, logits="all", hidden="wanted"),
+                lckv.Item(c, numpy.array(tokens), logits="none", hidden="all"),
+                lckv.Item(d, tokens, logits="none", hidden="wanted"),
+            ]
+        )
         n = len(tokens)
         self.assertEqual(results[0].logits.shape, (1, 4096))
         self.assertIsNone(results[0].hidden)

@@ -11,6 +11,7 @@ and functions. What none of them understands ends this script with an error: not
 import pathlib
 import re
 import sys
+import textwrap
 
 HERE = pathlib.Path(__file__).resolve().parent
 HEADER = HERE.parents[2] / "include" / "lckv.h"
@@ -196,12 +197,18 @@ class Header:
         for text, (base, stars, _) in zip(parameters.split(","), self.parameters(parameters)):
             kinds.append(self.parameter(base, stars, is_const="const char *" in text))
         base, stars, _ = self.split(result + " _")
-        self.functions.append(f'    "{name}": ({self.result(base, stars)}, [{", ".join(kinds)}]),')
+        line = f'"{name}": ({self.result(base, stars)}, [{", ".join(kinds)}]),'
+        self.functions += textwrap.wrap(line, 120, initial_indent=4 * " ", subsequent_indent=8 * " ")
 
     def source(self):
         lines = [PREFACE.format(version=self.version["STRING"].strip('"')), *self.lines]
-        lines += ["", "# The type of each function's result, and those of its arguments.",
-                  "FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {", *self.functions, "}"]
+        lines += [
+            "",
+            "# The type of each function's result, and those of its arguments.",
+            "FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {",
+            *self.functions,
+            "}",
+        ]
         return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
 
 
