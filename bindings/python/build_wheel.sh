@@ -52,7 +52,7 @@ strip --strip-unneeded "$package/lckv/lib/liblckv.so.0"
 
 rm -rf "$build/plain"
 python -m pip wheel --quiet --no-deps --no-build-isolation -w "$build/plain" "./$package"
-auditwheel repair --plat "$platform" -w "$output" "$build"/plain/*.whl
+auditwheel repair --only-plat --plat "$platform" -w "$output" "$build"/plain/*.whl
 wheel=$(find "$output" -name "lckv-*-py3-none-*$platform*.whl" -newer "$package/LICENSE" | head -n 1)
 auditwheel show "$wheel"
 

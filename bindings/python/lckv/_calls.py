@@ -3,8 +3,8 @@
 **Ctrl-C.** Python runs signal handlers in the main thread, between two bytecodes, and a call of the library is one
 bytecode. A main thread that computed a long prompt itself would not hear Ctrl-C until the end. So from the main
 thread long calls go to a helper thread. The main thread waits for it, which Ctrl-C does interrupt; it then cancels
-the call, waits until it has returned, and lets KeyboardInterrupt go on. In other threads, which get no signals, and
-for single tokens, which take milliseconds, the call is made where it stands.
+the call, waits until it has returned (or for a second Ctrl-C), and lets KeyboardInterrupt go on. In other threads,
+which get no signals, and for single tokens, which take milliseconds, the call is made where it stands.
 
 **Cancelling** must reach one's own call and no other on the same cache. Each call has a flag, which the library asks
 for through its progress callback; where the call is known to be the only one on its cache, it is also cancelled by
@@ -139,8 +139,8 @@ def _end(elsewhere: _Elsewhere, call: Call) -> None:
         try:
             call.cancel()
             elsewhere.done.wait(0.01)
-        except KeyboardInterrupt:  # a second Ctrl-C; the call is ending already
-            pass
+        except KeyboardInterrupt:  # a second Ctrl-C: a callback may hang. The thread keeps all that the call uses
+            return
 
 
 async def awaitable(call: Call, function: Callable[[], T]) -> T:

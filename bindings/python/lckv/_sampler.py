@@ -126,10 +126,8 @@ class Sampler(Handle):
             function()
             return
         changing: _Changing = kept[0]
-        try:
-            interruptible(changing.call, function)
-        finally:
-            changing.call.exception = None
+        changing.call = Call()
+        interruptible(changing.call, function)
 
     def accept(self, token: int) -> None:
         """Tells the sampler that a token was appended: penalties count it."""

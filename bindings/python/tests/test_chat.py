@@ -102,6 +102,12 @@ class ByJinja(unittest.TestCase):
         )
         self.assertEqual(structure(opened, tokens), [0, 1, 0, 1])
 
+    def test_special_tokens_that_the_template_names(self):
+        opened = with_template(THINKING.replace("eos_token", "'<|eos|>'"))
+        tokens = opened.chat([("user", "a" + MARKER + "b")])
+        self.assertEqual(structure(opened, tokens), [0, 1])
+        self.assertEqual(opened.detokenize(tokens, special=True), "<|bos|>user:a" + MARKER + "b<|eos|>")
+
     def test_tools_and_names(self):
         opened = with_template(TOOLS)
         tools = [{"type": "function", "function": {"name": "f", "description": 'say "' + MARKER + '"'}}]

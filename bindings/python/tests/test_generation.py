@@ -42,6 +42,14 @@ class Pieces(unittest.TestCase):
             self.assertIn(made.reason, ("end", "full"))
             self.assertGreater(len(text), 100)
 
+    def test_the_end_token(self):
+        sampler = lckv.Sampler(logit_bias={model().eos: 1000.0})
+        for ignore_end, n, reason in ((False, 1, "end"), (True, 5, "length")):
+            for kind in ("complete", "generate"):
+                made = getattr(session(), kind)(PROMPT, max_tokens=5, sampler=sampler, ignore_end=ignore_end)
+                tokens = made.tokens if kind == "complete" else [piece.token for piece in made]
+                self.assertEqual((tokens, made.reason), ([model().eos] * n, reason))
+
     def test_a_full_cache_ends_a_text(self):
         texts = []
         for kind in ("complete", "generate"):
@@ -248,6 +256,13 @@ class Interrupts(unittest.TestCase):
 
     def test_ctrl_c_ends_pieces(self):
         made = self.interrupted("session.generate([300], max_tokens=50000, ignore_end=True).read()")
+        self.assertEqual(made[:2], ["interrupted", "True"])
+
+    def test_a_second_ctrl_c_leaves_a_callback_that_hangs(self):
+        made = self.interrupted(
+            "signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT)); signal.setitimer("
+            "signal.ITIMER_REAL, 0.5); session.complete([300], on_token=lambda *_: time.sleep(3600))"
+        )
         self.assertEqual(made[:2], ["interrupted", "True"])
 
     def test_ctrl_c_ends_asyncio(self):

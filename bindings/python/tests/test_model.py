@@ -7,6 +7,7 @@ import pathlib
 import tempfile
 import unittest
 
+import gguf_edit
 from support import MODEL, PROMPT, model, needs_numpy, numpy
 
 import lckv
@@ -145,6 +146,15 @@ class Text(unittest.TestCase):
         self.assertTrue(model().is_end(model().eos) and not model().is_end(100))
         self.assertIsNone(model().unknown)
         self.assertEqual(model().token(model().bos), lckv.TokenInfo(b"<|bos|>", "control"))
+
+    def test_where_texts_begin(self):
+        spaced = lckv.Model.from_bytes(gguf_edit.spaced_vocabulary(""), weights="none")
+        letter = spaced.tokenize("a", bos=False)[-1]
+        self.assertEqual([spaced._begins_text(token) for token in (spaced.bos, letter)], [True, False])
+        self.assertEqual(
+            [model()._begins_text(token) for token in (model().bos, model().eos, 300)], [True, False, False]
+        )
+        self.assertEqual(spaced._begins_text(spaced.eos), spaced.tokenize("</s>a", bos=False)[1:2] != [letter])
 
     def test_a_stream_never_has_half_a_character(self):
         text = "a \U0001f600 b"

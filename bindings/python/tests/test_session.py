@@ -309,6 +309,24 @@ class Lifetimes(unittest.TestCase):
         detokenizer.push(token)
         self.assertEqual(plan.info.n_layers, 12)
 
+    def test_closing_while_another_thread_computes(self):
+        made = cache()
+        s = made.session()
+        begun, texts = threading.Event(), []
+
+        def work():
+            texts.append(s.complete(PROMPT, max_tokens=40, ignore_end=True, on_token=lambda *_: begun.set()).tokens)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        begun.wait()
+        s.close()
+        made.close()
+        del made
+        gc.collect()
+        thread.join()
+        self.assertEqual(len(texts[0]), 40)
+
     def test_an_object_that_was_never_made(self):
         for kind, arguments in ((lckv.Model, ("/nowhere",)), (lckv.Plan, ("x", 1))):
             with self.assertRaises(lckv.Error):
