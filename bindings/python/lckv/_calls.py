@@ -17,7 +17,6 @@ very first bytecode of a callback, where nothing can catch it.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from typing import Any, Callable, Optional, TypeVar
@@ -145,6 +144,8 @@ def _end(elsewhere: _Elsewhere, call: Call) -> None:
 
 async def awaitable(call: Call, function: Callable[[], T]) -> T:
     """Makes a call beside the event loop. If the task is cancelled, the call is, and has ended before the task does."""
+
+    import asyncio  # takes longer than all else that this package imports
 
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()

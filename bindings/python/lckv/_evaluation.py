@@ -55,7 +55,7 @@ class Item:
     out: Optional[Buffer] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """The rows that an item wanted: float32 [rows, n_vocab] and [rows, hidden_size], or None.
 
@@ -85,7 +85,7 @@ class EvaluateReport:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation(Sequence[Result]):
     """The results of a call, one for each item, and its report."""
 

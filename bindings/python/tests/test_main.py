@@ -55,6 +55,13 @@ class Command(unittest.TestCase):
 
 
 class Package(unittest.TestCase):
+    def test_the_example_of_plans(self):
+        example = ROOT / "bindings/python/examples/plot_plans.py"
+        hidden = "import runpy, sys; sys.modules['matplotlib'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+        done = subprocess.run([sys.executable, "-c", hidden, example], stdout=subprocess.PIPE, check=True, text=True)
+        rows = [line.split() for line in done.stdout.splitlines()]
+        self.assertEqual([row[-3] for row in rows], ["8192", "16", "32", "58", "170"])  # as in lckv's own README
+
     def test_numpy_is_imported_only_for_arrays(self):
         program = (
             "import sys, lckv\nm = lckv.Model(sys.argv[1])\n"
