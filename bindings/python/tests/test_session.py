@@ -1,5 +1,6 @@
 """Caches, sessions, evaluation and samplers."""
 
+import array
 import gc
 import io
 import os
@@ -90,6 +91,23 @@ class Sessions(unittest.TestCase):
         report = made.cost([lckv.Item(made.session(), [300] * 100, hidden="all")])
         self.assertEqual(report.n_tokens, 100)
         self.assertGreater(report.pages_needed, 0)
+
+    def test_memory_of_ones_own(self):
+        tokens = model().tokenize(PROMPT)
+        made = cache()
+        row = array.array("f", bytes(4 * 4096))
+        [result] = made.evaluate([lckv.Item(made.session(), tokens, out=row)])
+        self.assertIsNone(result.logits)
+        self.assertEqual(lckv.Sampler().sample(row), row.index(max(row)))
+        with self.assertRaises(ValueError):
+            made.evaluate([lckv.Item(made.session(), tokens, out=row[:4000])])
+        for wrong in (bytes(4 * 4096), array.array("d", bytes(8 * 4096)), memoryview(row).toreadonly()):
+            with self.assertRaises(TypeError):
+                made.evaluate([lckv.Item(made.session(), tokens, out=wrong)])
+        if numpy is not None:
+            rows = numpy.zeros((len(tokens), 4096), "float32")
+            made.evaluate([lckv.Item(made.session(), tokens, logits="all", out=rows)])
+            self.assertEqual(rows[-1].tolist(), row.tolist())
 
     def test_progress_and_what_it_raises(self):
         told = []
