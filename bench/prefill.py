@@ -70,7 +70,7 @@ class Axes:
 
 
 def plot(rows):
-    curves = {"iterated, m + 2 passes": (ITERATED, [row for row in rows if row["passes"]])}
+    curves = {"iterated, m + 2": (ITERATED, [row for row in rows if row["passes"]])}
     for window, colour in COLOURS.items():
         curves[f"W = {window}"] = (colour, [row for row in rows if row["window"] == window])
     curves = {name: (colour, sorted((row["work"], row["deviation"]) for row in of)) for name, (colour, of) in curves.items()}
