@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SHOWN = ((4, 1e-2), (8, 1e-2), (16, 1e-2), (32, 1e-2), (64, 1e-2), (8, 1e-3), (16, 1e-3), (32, 1e-3), (16, 1e-1))
+SHOWN = ((4, 1e-2), (8, 1e-2), (16, 1e-2), (32, 1e-2), (64, 1e-2), (8, 1e-3), (16, 1e-3), (32, 1e-3), (16, 3e-3), (16, 1e-1))
 COLOURS = {4: "#3b62b5", 8: "#2a7f62", 16: "#c7862b", 32: "#b5523b", 64: "#7b4a9e"}  # of windows
 ITERATED = "#888"
 

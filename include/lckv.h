@@ -20,7 +20,8 @@
  *   NULL pointer means all defaults. Struct sizes only ever grow; smaller, older ones stay valid.
  * - Text is (pointer, length) in UTF-8 and may hold any byte; paths are NUL-terminated.
  * - Handles are counted. Children hold their parents, so handles may be released in any order, from
- *   any thread, at any time; releasing NULL does nothing. A handle is not usable after its release.
+ *   any thread, at any time; retaining and releasing NULL do nothing, and NULL has no parent. A
+ *   handle is not usable after its release.
  * - A model and a plan may be used from any number of threads at once. While a call works on a
  *   cache, other calls that work on it or on its sessions return LCKV_BUSY, or wait for their turn
  *   (lckv_cache_options.waits). Calls that only ask work at any time, from any thread, and make no
@@ -774,7 +775,8 @@ typedef struct lckv_cache_options {
      * 0: a call that finds another one working on the cache returns LCKV_BUSY. 1: it waits, and
      * calls that wait work in the order in which they came. The sessions that it is about must not
      * be released meanwhile, and lckv_cache_cancel reaches the working call only. In a callback of
-     * the working call it is LCKV_BUSY in any case.
+     * the working call it is LCKV_BUSY in any case; and a callback must not wait for a thread whose
+     * call waits for the cache.
      */
     int32_t waits;
     uint32_t reserved;
@@ -797,7 +799,7 @@ LCKV_API lckv_status lckv_cache_create(const lckv_model *model, const lckv_cache
 LCKV_API void lckv_cache_retain(lckv_cache *cache);
 LCKV_API void lckv_cache_release(lckv_cache *cache);
 
-/* The cache's model; it lives as long as the cache (retain it to keep it longer). */
+/* The cache's model, which lives as long as the cache (retain it to keep it longer). */
 LCKV_API const lckv_model *lckv_cache_model(const lckv_cache *cache);
 
 /* What a cache takes, to the byte: what lckv_cache_get_stats will tell. */
@@ -881,7 +883,7 @@ LCKV_API lckv_status lckv_session_create(lckv_cache *cache, lckv_session **sessi
 LCKV_API void lckv_session_retain(lckv_session *session);
 LCKV_API void lckv_session_release(lckv_session *session);
 
-/* The session's cache; it lives as long as the session (retain it to keep it longer). */
+/* The session's cache, which lives as long as the session (retain it to keep it longer). */
 LCKV_API lckv_cache *lckv_session_cache(const lckv_session *session);
 
 /*
@@ -978,8 +980,8 @@ LCKV_API lckv_status lckv_session_read_kv(lckv_session *session, uint32_t slot, 
  * making bytes of his own: these harm no memory, but may hold any keys and values, which
  * lckv_session_reuse then hands on. So restore only what you trust as much as the model's file.
  *
- * Saving and restoring work on the cache: other calls get LCKV_BUSY, callbacks included, and
- * lckv_cache_cancel and the progress callback (in bytes of keys and values) stop them.
+ * Saving and restoring work on the cache: other calls get LCKV_BUSY or wait, and lckv_cache_cancel
+ * and the progress callback (in bytes of keys and values) stop them.
  */
 
 /*
@@ -1099,7 +1101,7 @@ typedef struct lckv_item {
 typedef int32_t lckv_prefill;
 enum LCKV_OF_INT32 {
     LCKV_PREFILL_AUTO = 0,     /* the exact result, in one pass, if no layer reads a higher one;
-                                  else within a tolerance of it, in a window of tokens */
+                                  else nearly that, in a window of tokens */
     LCKV_PREFILL_EXACT = 1,    /* the exact result: if layers read higher ones, token by token */
     LCKV_PREFILL_ITERATED = 2, /* each cyclic group forward_passes + backward_passes times */
     LCKV_PREFILL_MODEL = 3     /* what the model's configuration asks for */
@@ -1113,10 +1115,11 @@ typedef struct lckv_evaluate_options {
     /*
      * For AUTO, if the plan has upward layers and an item several tokens (docs/prefill.md). So many
      * tokens go through the cyclic layers together; 0: the library chooses by the machine, the
-     * weights, the depth and the number of sessions; 1: as EXACT. A token leaves this window when
-     * its keys and values changed by less than the tolerance in the last pass, relatively; 0: 0.003
-     * in full precision, 0.03 in fast. The result depends on both, but not on threads, on other
-     * items, or on how many rows the cache computes at once.
+     * weights, the depth and the sessions of the call; 1: as EXACT. A token leaves this window when
+     * its keys and values changed by less than the tolerance in the last pass, relatively; 0: 0.03
+     * in fast precision, and in full precision 0.003, or with keys or values of Q8_0 0.01. The
+     * result depends on the tolerance, on the window of the report, and on where the call begins,
+     * but not on threads or on other items.
      */
     uint32_t window;
     lckv_progress_callback progress; /* in tokens */
@@ -1136,11 +1139,12 @@ typedef struct lckv_evaluate_report {
     uint64_t n_tokens;     /* new tokens of all items */
     uint64_t n_rows;       /* rows sent through the layers: one for each token and each pass that
                               it was in. Layers outside cyclic groups compute it once */
-    uint64_t n_passes;     /* passes over the weights of the layers, of cyclic ones if there are */
+    uint64_t n_passes;     /* passes over the weights of the layers, of cyclic ones if there are,
+                              and of several groups of these, those of the group with the most */
     /*
-     * What AUTO took for a plan with upward layers, else 0: with both as options, the same call
-     * gives the same bits. The window is smaller than asked for if max_rows or, for windowed slots,
-     * the free pages leave no room.
+     * What AUTO took for the prompts of a plan with upward layers, else 0: with both as options,
+     * the same call gives the same bits. The window is smaller than asked for if max_rows or, for
+     * windowed slots, the free pages leave no room.
      */
     uint32_t window;
     float tolerance;
@@ -1173,7 +1177,9 @@ LCKV_API lckv_status lckv_evaluate_cost(lckv_cache *cache, const lckv_item *item
  * The logits that the cache holds for this session, float32 [n_rows, n_vocab]: those of the last
  * evaluate that succeeded. They are valid until the next one on the cache succeeds (lckv_generate
  * evaluates for each token). LCKV_INVALID_ARGUMENT if that call computed none for the session, or
- * the session was truncated since; LCKV_BUSY while a call works on the cache. `n_rows` may be NULL.
+ * the session was truncated since; LCKV_BUSY while a call works on the cache, or it waits (then
+ * the rows may be those of that call: threads that share a cache had better have logits written to
+ * arrays of their own). `n_rows` may be NULL.
  */
 LCKV_API lckv_status lckv_session_logits(lckv_session *session, const float **logits,
                                          size_t *n_rows);
@@ -1311,12 +1317,12 @@ typedef struct lckv_generate_report {
 /*
  * Appends the prompt (at least one token) to the session, then samples, accepts and appends tokens
  * until something ends it. The session then holds the prompt and every generated token but the
- * last, which has not been evaluated (the last too, if the sampler's callback cancelled).
- * Penalties see generated tokens only; to count those of the prompt, accept them before the call. A
- * cancel is no failure: the report's reason tells of it, and n_prompt is 0 if it came during the
- * prompt. The call works on the cache from its beginning to its end, and while callbacks run, so
- * that other calls get LCKV_BUSY all that time. If `sampler` is NULL, the most likely token is
- * chosen. `report` may be NULL. The cache needs one row of logits.
+ * last, which has not been evaluated (the last too, if the sampler's callback cancelled). Penalties
+ * see generated tokens only; to count those of the prompt, accept them before the call. A cancel is
+ * no failure: the report's reason tells of it, and n_prompt is 0 if it came during the prompt. The
+ * call works on the cache from its beginning to its end, and while callbacks run, so that other
+ * calls get LCKV_BUSY or wait all that time. If `sampler` is NULL, the most likely token is chosen.
+ * `report` may be NULL. The cache needs one row of logits.
  */
 LCKV_API lckv_status lckv_generate(lckv_session *session, lckv_sampler *sampler,
                                    const lckv_token *prompt, size_t n_prompt,

@@ -17,7 +17,7 @@ struct run {
     lckv_evaluate_report *report;
     lckv_session **sessions;
     lckv_item *items;
-    lckv_token *tokens; /* [n_sessions, the greater of depth and n_tokens] */
+    lckv_token *tokens; /* [n_sessions, depth + n_tokens] */
     size_t per_session;
     /* Of prompts that want their hidden states, [n_sessions, n_tokens, hidden_size]; else NULL. */
     float *hidden;
@@ -92,7 +92,7 @@ static int time_once(const struct run *run, size_t n_tokens, double *speed)
     uint32_t want = test->is_decode ? LCKV_WANT_LAST : test->want;
     double begin = now_seconds();
     for (size_t at = 0; at < n_tokens && status == EXIT_SUCCESS; at += per_call)
-        status = append(run, at, per_call, (size_t)test->n_sessions, want);
+        status = append(run, (size_t)test->depth + at, per_call, (size_t)test->n_sessions, want);
     *speed = per_second((double)(n_tokens * test->n_sessions), now_seconds() - begin);
     return status;
 }
@@ -221,7 +221,7 @@ int bench_run(const lckv_model *model, const struct bench_test *test, struct ben
 {
     size_t n_sessions = (size_t)test->n_sessions, n_repeats = (size_t)test->n_repeats;
     struct run run = {.test = test};
-    run.per_session = (size_t)(test->depth > test->n_tokens ? test->depth : test->n_tokens);
+    run.per_session = (size_t)(test->depth + test->n_tokens);
     run.sessions = calloc(n_sessions, sizeof *run.sessions);
     run.items = calloc(n_sessions, sizeof *run.items);
     run.tokens = calloc(n_sessions * run.per_session, sizeof *run.tokens);

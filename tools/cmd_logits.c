@@ -39,7 +39,9 @@ struct computation {
     float *exact;           /* the same, or NULL */
     struct deviation deviation;
     uint64_t n_layer_rows, n_passes; /* sums of the reports */
-    float residual;                  /* the largest */
+    uint32_t window;                 /* of the last report that had one */
+    float tolerance;
+    float residual; /* the largest */
 };
 
 /* The number of tokens in the call that begins with token `at`. */
@@ -106,6 +108,10 @@ static int feed(struct computation *computation, size_t at, size_t n, FILE *file
         return fail_output(settings);
     computation->n_layer_rows += report.n_rows;
     computation->n_passes += report.n_passes;
+    if (report.window > 0) {
+        computation->window = report.window;
+        computation->tolerance = report.tolerance;
+    }
     if (report.residual > computation->residual)
         computation->residual = report.residual;
     return computation->exactly != NULL ? verify(computation, item, n_rows) : EXIT_SUCCESS;
@@ -155,6 +161,8 @@ static void print_verification(const struct computation *computation)
         struct json json = json_open(stdout);
         json_add_string(&json, "prefill", prefill_text(settings->prefill).text);
         json_add_unsigned(&json, "n_tokens", settings->tokens.count);
+        json_add_unsigned(&json, "window", computation->window);
+        json_add_float(&json, "tolerance", computation->tolerance);
         json_add_real(&json, "work", work, 6);
         json_add_real(&json, "reads", reads, 6);
         json_add_float(&json, "residual", computation->residual);
@@ -165,12 +173,15 @@ static void print_verification(const struct computation *computation)
         json_close(&json);
         return;
     }
-    printf("Prefill %s: %.2f passes for each token, %.3f passes over the weights.\n"
+    printf("Prefill %s", prefill_text(settings->prefill).text);
+    if (computation->window > 0)
+        printf(" (window %" PRIu32 ", tolerance %g, residual %.2g)", computation->window,
+               (double)computation->tolerance, (double)computation->residual);
+    printf(": %.2f passes and %.3f reads of the weights for each token.\n"
            "From the exact logits they deviate by at most %.3g of their standard deviation, by\n"
            "%.3g on average. The most likely token is the same after %" PRIu64 " of %" PRIu64
            " tokens.\n",
-           prefill_text(settings->prefill).text, work, reads, largest, mean, deviation->n_agreeing,
-           deviation->n_rows);
+           work, reads, largest, mean, deviation->n_agreeing, deviation->n_rows);
 }
 
 static float *allocate_rows(const struct computation *computation)

@@ -102,8 +102,6 @@ lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_opti
     cache->model = model;
     cache->keeps = options->reuse != LCKV_REUSE_OFF;
     cache->waits = options->waits != 0;
-    cache->reuse_tolerance =
-        options->reuse_tolerance == 0 ? default_tolerance(model) : options->reuse_tolerance;
     cache->max_sessions = options->max_sessions;
     cache->max_rows = options->max_rows;
     cache->max_logit_rows = options->max_logit_rows;
@@ -117,6 +115,8 @@ lckv_status cache_describe(const struct lckv_model *model, const lckv_cache_opti
     if (status == LCKV_OK)
         status = kv_layouts_init(cache->layouts, &model->hparams.kv_shapes, options->kv_dtype,
                                  options->v_dtype, options->page_positions);
+    cache->reuse_tolerance =
+        options->reuse_tolerance == 0 ? default_tolerance(cache) : options->reuse_tolerance;
     return status == LCKV_OK ? cache_size(cache, options, n_pages) : status;
 }
 
@@ -210,10 +210,21 @@ lckv_status cache_check_cancel(const struct lckv_cache *cache)
     return LCKV_OK;
 }
 
-/* Waits for the caller's turn. A callback of the call that works would wait for ever. */
+/* Whether the caller may wait. A callback of the call that works would wait for ever. */
+static bool may_wait(const struct lckv_cache *cache)
+{
+    return cache->waits && !(cache->busy && pthread_equal(cache->worker, pthread_self()));
+}
+
+void cache_wait_idle(struct lckv_cache *cache)
+{
+    while (cache->busy && may_wait(cache))
+        pthread_cond_wait(&cache->left, &cache->mutex);
+}
+
 static void wait_for_turn(struct lckv_cache *cache)
 {
-    if (!cache->waits || (cache->busy && pthread_equal(cache->worker, pthread_self())))
+    if (!may_wait(cache))
         return;
     const uint64_t turn = cache->n_turns++;
     while (cache->busy || cache->next_turn != turn)

@@ -69,12 +69,25 @@ struct lckv_cache {
 
 /*
  * The tolerance of prompts of plans with upward layers, unless another one is given. In full
- * precision, logits are then within 2e-2 of their standard deviation. In fast precision a smaller
- * one brings them no nearer, because of how activations are rounded (docs/prefill.md).
+ * precision with keys and values of 16 bits or more, logits are then within 2e-2 of their standard
+ * deviation. In fast precision a smaller one brings them no nearer, because of how activations are
+ * rounded, and with keys and values of 8 bits a step of their rounding is not much smaller
+ * (docs/prefill.md).
  */
-static inline float default_tolerance(const struct lckv_model *model)
+static inline float default_tolerance(const struct lckv_cache *cache)
 {
-    return model->precision == LCKV_PRECISION_FAST ? 3e-2f : 3e-3f;
+    const struct kv_layout *layout = &cache->layouts[0];
+    if (cache->model->precision == LCKV_PRECISION_FAST)
+        return 3e-2f;
+    return layout->keys.dtype == LCKV_DTYPE_Q8_0 || layout->values.dtype == LCKV_DTYPE_Q8_0 ? 1e-2f
+                                                                                            : 3e-3f;
+}
+
+/* Whether a small change of keys or values is seen in what is stored. In 4 bits it is not. */
+static inline bool cache_shows_rest(const struct lckv_cache *cache)
+{
+    const struct kv_layout *layout = &cache->layouts[0];
+    return layout->keys.dtype != LCKV_DTYPE_Q4_0 && layout->values.dtype != LCKV_DTYPE_Q4_0;
 }
 
 /* How the pages of a slot are laid out, and what their number depends on. */
@@ -123,6 +136,12 @@ void cache_get_stats(struct lckv_cache *cache, lckv_cache_stats *stats);
 CHECKED lckv_status cache_enter(struct lckv_cache *cache);
 CHECKED lckv_status fail_busy(void);
 void cache_leave(struct lckv_cache *cache);
+
+/*
+ * With the mutex held: waits until no call works, if calls wait at all. It returns at once in a
+ * callback of the call that works.
+ */
+void cache_wait_idle(struct lckv_cache *cache);
 
 /* LCKV_CANCELLED if lckv_cache_cancel was called since the cache was entered. */
 CHECKED lckv_status cache_check_cancel(const struct lckv_cache *cache);

@@ -5,6 +5,7 @@
 #include "cache/kept.h"
 #include "cache/session.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Makes room in the tables of an empty session for the first `length` tokens of `from`. */
@@ -79,7 +80,8 @@ lckv_status session_fork(const struct lckv_session *session, struct lckv_session
 
 uint64_t session_reusable(const struct lckv_session *session)
 {
-    const bool all = session->tolerance <= session->cache->reuse_tolerance;
+    const bool all =
+        isfinite(session->tolerance) && session->tolerance <= session->cache->reuse_tolerance;
     return all || session->length < session->inexact_from ? session->length : session->inexact_from;
 }
 

@@ -85,6 +85,7 @@ lckv_status session_shown_logits(const struct lckv_session *session, const float
                                  size_t *n_rows)
 {
     pthread_mutex_lock(&session->cache->mutex);
+    cache_wait_idle(session->cache);
     lckv_status status =
         session->cache->busy ? fail_busy() : session_logits(session, logits, n_rows);
     pthread_mutex_unlock(&session->cache->mutex);

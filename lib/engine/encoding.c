@@ -8,8 +8,7 @@
 
 #include <math.h>
 
-static lckv_status choose_window(const struct lckv_model *model,
-                                 const lckv_evaluate_options *options, struct schedule *schedule)
+static lckv_status read_window(const lckv_evaluate_options *options, struct schedule *schedule)
 {
     const bool is_given = options->window != 0 || options->tolerance != 0;
     if (is_given && options->prefill != LCKV_PREFILL_AUTO)
@@ -20,12 +19,13 @@ static lckv_status choose_window(const struct lckv_model *model,
                     "or 0 for the default",
                     (double)options->tolerance);
     schedule->window = options->window;
-    schedule->tolerance = options->tolerance != 0 ? options->tolerance : default_tolerance(model);
+    schedule->tolerance =
+        options->tolerance != 0 ? options->tolerance : default_tolerance(schedule->cache);
     return LCKV_OK;
 }
 
-static lckv_status choose_passes(const struct lckv_model *model,
-                                 const lckv_evaluate_options *options, struct schedule *schedule)
+static lckv_status read_passes(const struct lckv_model *model, const lckv_evaluate_options *options,
+                               struct schedule *schedule)
 {
     uint32_t m = options->forward_passes, b = options->backward_passes;
     if (options->prefill < LCKV_PREFILL_AUTO || options->prefill > LCKV_PREFILL_MODEL)
@@ -47,8 +47,8 @@ static lckv_status choose_passes(const struct lckv_model *model,
 lckv_status encoding_read(const lckv_evaluate_options *options, struct schedule *schedule)
 {
     const struct lckv_model *model = schedule->cache->model;
-    lckv_status status = choose_window(model, options, schedule);
-    return status == LCKV_OK ? choose_passes(model, options, schedule) : status;
+    lckv_status status = read_window(options, schedule);
+    return status == LCKV_OK ? read_passes(model, options, schedule) : status;
 }
 
 /* docs/semantics.md, section 3, defines the model's own mode. */
@@ -67,28 +67,40 @@ enum encoding encoding_of(const struct schedule *schedule, lckv_prefill prefill,
         return ENCODE_PARALLEL;
     if (prefill == LCKV_PREFILL_ITERATED)
         return ENCODE_ITERATED;
-    return n_tokens > 1 && schedule->window != 1 ? ENCODE_WINDOW : ENCODE_EXACT;
+    return n_tokens > 1 ? ENCODE_WINDOW : ENCODE_EXACT;
 }
 
-void encoding_complete(struct schedule *schedule)
+void encoding_choose_window(struct schedule *schedule)
 {
-    size_t n_streams = 0;
-    double depth = 0;
+    double n_tokens = 0, longest = 0, depths = 0;
     for (size_t i = 0; i < schedule->n_items; i++) {
         const struct scheduled *item = &schedule->items[i];
         const double tokens = (double)item->item.n_tokens;
         if (item->encoding != ENCODE_WINDOW)
             continue;
-        n_streams++;
-        depth += (double)item->item.session->length + tokens / 2;
+        n_tokens += tokens;
+        longest = tokens > longest ? tokens : longest;
+        depths += tokens * ((double)item->item.session->length + tokens / 2);
     }
-    if (n_streams > 0 && schedule->window == 0)
-        schedule->window =
-            window_choose(schedule->cache->model, n_streams, depth / (double)n_streams);
+    if (n_tokens == 0)
+        return;
+    schedule->has_window = true;
+    if (schedule->window == 0) /* short prompts share few of the passes that the longest needs */
+        schedule->window = window_choose(schedule->cache, n_tokens / longest, depths / n_tokens);
     for (size_t i = 0; i < schedule->n_items; i++) {
         if (schedule->items[i].encoding == ENCODE_WINDOW && schedule->window == 1)
             schedule->items[i].encoding = ENCODE_EXACT;
     }
+}
+
+void encoding_fit_window(struct schedule *schedule)
+{
+    const uint64_t rows = schedule->cache->max_rows;
+    const uint64_t room = rows < schedule->chunk ? rows : schedule->chunk;
+    const uint32_t n_cyclic = stages_count(schedule->cache->model->plan) / 2;
+    const uint64_t most = n_cyclic > 0 ? room / n_cyclic : room;
+    if (most < schedule->window)
+        schedule->window = most > 0 ? (uint32_t)most : 1;
 }
 
 uint64_t encoding_in_flight(const struct schedule *schedule, const struct scheduled *item,

@@ -17,7 +17,13 @@ enum encoding encoding_of(const struct schedule *schedule, lckv_prefill prefill,
  * When all items are known: chooses the window, unless it is given. With one of 1, the items that
  * it is for are exact.
  */
-void encoding_complete(struct schedule *schedule);
+void encoding_choose_window(struct schedule *schedule);
+
+/*
+ * When the chunk is known: makes the window as small as rows and pages want it. Each cyclic stage
+ * may have one of the tokens of a session that are under way.
+ */
+void encoding_fit_window(struct schedule *schedule);
 
 /* The most tokens of the item that hold pages and are not done, if `chunk` is the most of any. */
 uint64_t encoding_in_flight(const struct schedule *schedule, const struct scheduled *item,

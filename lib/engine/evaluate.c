@@ -123,8 +123,9 @@ static lckv_status prepare(struct lckv_cache *cache, const lckv_item *items, siz
     if (status == LCKV_OK)
         status = check_logit_rows(schedule);
     if (status == LCKV_OK) {
-        encoding_complete(schedule);
+        encoding_choose_window(schedule);
         status = fit_pages(schedule, report);
+        encoding_fit_window(schedule);
     }
     schedule->n_tokens = report->n_tokens;
     return status;
@@ -181,12 +182,10 @@ static void describe(const struct schedule *schedule, lckv_evaluate_report *repo
 {
     report->n_rows = schedule->n_rows;
     report->n_passes = schedule->n_passes;
-    for (size_t i = 0; i < schedule->n_items; i++) {
-        if (schedule->items[i].encoding != ENCODE_WINDOW)
-            continue;
+    report->residual = schedule->residual;
+    if (schedule->has_window) {
         report->window = schedule->window;
         report->tolerance = schedule->tolerance;
-        report->residual = schedule->residual;
     }
 }
 
@@ -224,6 +223,8 @@ lckv_status evaluate_cost(struct lckv_cache *cache, const lckv_item *items, size
 {
     struct schedule schedule = {0};
     lckv_status status = prepare(cache, items, stride, n_items, options, &schedule, report);
+    if (status == LCKV_OK)
+        describe(&schedule, report);
     memory_free(&cache->allocator, schedule.items, n_items, sizeof *schedule.items);
     return status;
 }

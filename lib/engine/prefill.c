@@ -6,16 +6,20 @@
 #include "engine/movement.h"
 #include "engine/row_steps.h"
 
+#define MOST_SLOW_PASSES 16
+
 /* Where the tokens of an item are in a stage. Both are numbers of tokens, from the first one on. */
-struct place {
-    size_t entered; /* have been in a pass */
-    size_t left;    /* have gone on to the next stage */
+struct passage {
+    size_t n_entered; /* have been in a pass */
+    size_t n_gone;    /* have gone on to the next stage */
+    uint32_t window;  /* the most tokens in a pass, unless the item is iterated */
+    uint32_t n_slow;  /* passes in a row after which a single one has gone */
 };
 
 /* An item on its way. */
 struct stream {
     struct scheduled *item;
-    struct place *places;         /* [n_stages] */
+    struct passage *passages;     /* [n_stages] */
     uint32_t first_kept, n_kept;  /* the rows of `kept` that its tokens take in turn */
     uint32_t n_passes;            /* of an iterated item in its present stage */
     size_t begin, end, first_row; /* its tokens in the present pass, and the row of the first */
@@ -31,12 +35,12 @@ struct prefill {
     struct schedule *schedule;
     enum encoding encoding;
     uint32_t n_stages;
-    uint32_t window; /* tokens of a stream in a pass, unless it is iterated */
+    uint32_t window; /* with which streams begin */
     struct stream *streams;
     size_t n_streams, n_started, n_active;
-    struct place *places; /* [n_streams][n_stages] */
-    struct work *work;    /* [n_stages] */
-    struct pass pass;     /* the present one */
+    struct passage *passages; /* [n_streams][n_stages] */
+    struct work *work;        /* [n_stages] */
+    struct pass pass;         /* the present one */
 };
 
 /* ---- Passes ---- */
@@ -86,9 +90,9 @@ static lckv_status run_pass(struct prefill *prefill, uint32_t stage)
 static size_t arrived(const struct prefill *prefill, const struct stream *stream, uint32_t stage)
 {
     if (stage > 0)
-        return stream->places[stage - 1].left;
+        return stream->passages[stage - 1].n_gone;
     const size_t all = stream->item->item.n_tokens;
-    const size_t most = stream->places[prefill->n_stages - 1].left + stream->n_kept;
+    const size_t most = stream->passages[prefill->n_stages - 1].n_gone + stream->n_kept;
     return all < most ? all : most;
 }
 
@@ -97,7 +101,7 @@ static lckv_status take_pages(const struct prefill *prefill, const struct stream
                               size_t end)
 {
     struct lckv_session *session = stream->item->item.session;
-    const size_t done = stream->places[prefill->n_stages - 1].left;
+    const size_t done = stream->passages[prefill->n_stages - 1].n_gone;
     return session_extend(session, session->length + done, session->length + end);
 }
 
@@ -119,15 +123,15 @@ static lckv_status run_once(struct prefill *prefill, uint32_t index)
         struct stream *stream = &prefill->streams[i];
         if (!stream->active)
             continue;
-        struct place *place = &stream->places[index];
+        struct passage *passage = &stream->passages[index];
         const size_t end = arrived(prefill, stream, index);
-        size_t begin = place->left;
+        size_t begin = passage->n_gone;
         if (stage->begins)
             status = take_pages(prefill, stream, end);
         if (stage->ends && begin < first_needed(prefill, stream))
             begin = first_needed(prefill, stream);
         add_rows(prefill, stream, begin, end, end);
-        place->left = end;
+        passage->n_gone = end;
     }
     if (status == LCKV_OK)
         status = run_pass(prefill, index);
@@ -139,9 +143,23 @@ static lckv_status run_once(struct prefill *prefill, uint32_t index)
 /* ---- Cyclic stages ---- */
 
 /* The most tokens of the stream in a pass. */
-static size_t window_of(const struct prefill *prefill, const struct stream *stream)
+static size_t window_of(const struct prefill *prefill, const struct stream *stream, uint32_t stage)
 {
-    return prefill->encoding == ENCODE_ITERATED ? stream->item->item.n_tokens : prefill->window;
+    return prefill->encoding == ENCODE_ITERATED ? stream->item->item.n_tokens
+                                                : stream->passages[stage].window;
+}
+
+/*
+ * After many passes in a row that let a single token go, half of the window is enough: it computes
+ * less in vain, down to one token, which is the exact way. This depends on the stream alone.
+ */
+static void narrow_window(struct passage *passage, size_t n_done)
+{
+    passage->n_slow = n_done == 1 ? passage->n_slow + 1 : 0;
+    if (passage->n_slow < MOST_SLOW_PASSES)
+        return;
+    passage->n_slow = 0;
+    passage->window = passage->window > 1 ? passage->window / 2 : 1;
 }
 
 /*
@@ -149,9 +167,10 @@ static size_t window_of(const struct prefill *prefill, const struct stream *stre
  * zeros for the others, and that is of little use: three eighths of a window cost less work than
  * all that fit, and no more passes.
  */
-static size_t most_entering(const struct prefill *prefill, const struct stream *stream)
+static size_t most_entering(const struct prefill *prefill, const struct stream *stream,
+                            uint32_t stage)
 {
-    const size_t window = window_of(prefill, stream);
+    const size_t window = window_of(prefill, stream, stage);
     return prefill->encoding == ENCODE_WINDOW ? (3 * window + 7) / 8 : window;
 }
 
@@ -161,17 +180,18 @@ static size_t most_entering(const struct prefill *prefill, const struct stream *
  */
 static void add_window(struct prefill *prefill, struct stream *stream, uint32_t stage)
 {
-    struct place *place = &stream->places[stage];
+    struct passage *passage = &stream->passages[stage];
     const size_t here = arrived(prefill, stream, stage);
-    const size_t present = place->entered > place->left ? place->entered : place->left;
-    size_t end = place->left + window_of(prefill, stream);
-    if (end > present + most_entering(prefill, stream))
-        end = present + most_entering(prefill, stream);
+    const size_t present =
+        passage->n_entered > passage->n_gone ? passage->n_entered : passage->n_gone;
+    size_t end = passage->n_gone + window_of(prefill, stream, stage);
+    if (end > present + most_entering(prefill, stream, stage))
+        end = present + most_entering(prefill, stream, stage);
     if (end > here && here < stream->item->item.n_tokens)
-        end = place->left;
+        end = passage->n_gone;
     else if (end > here)
         end = here;
-    add_rows(prefill, stream, place->left, end, place->entered);
+    add_rows(prefill, stream, passage->n_gone, end, passage->n_entered);
 }
 
 /*
@@ -208,13 +228,15 @@ static size_t count_done(const struct prefill *prefill, struct stream *stream, s
 
 static void move_window(const struct prefill *prefill, struct stream *stream, uint32_t stage)
 {
-    struct place *place = &stream->places[stage];
-    const size_t n_done = count_done(prefill, stream, place->entered);
+    struct passage *passage = &stream->passages[stage];
+    const size_t n_done = count_done(prefill, stream, passage->n_entered);
     for (size_t i = 0; i < n_done; i++)
         keep_row(prefill->pass.workspace, stream->first_row + i);
-    place->entered = stream->end;
-    place->left += n_done;
-    stream->item->done = stream->places[prefill->n_stages - 2].left;
+    passage->n_entered = stream->end;
+    passage->n_gone += n_done;
+    if (prefill->encoding == ENCODE_WINDOW)
+        narrow_window(passage, n_done);
+    stream->item->done = stream->passages[prefill->n_stages - 2].n_gone;
 }
 
 /* Runs passes until every window has to wait, or has nothing more to do. */
@@ -284,7 +306,7 @@ static void end_streams(struct prefill *prefill)
     for (size_t i = 0; i < prefill->n_started; i++) {
         struct stream *stream = &prefill->streams[i];
         if (!stream->active ||
-            stream->places[prefill->n_stages - 1].left < stream->item->item.n_tokens)
+            stream->passages[prefill->n_stages - 1].n_gone < stream->item->item.n_tokens)
             continue;
         stream->active = false;
         prefill->n_active--;
@@ -316,8 +338,10 @@ static void list_streams(struct prefill *prefill)
     for (size_t i = 0; i < schedule->n_items; i++) {
         if (schedule->items[i].encoding != prefill->encoding)
             continue;
-        prefill->streams[n] = (struct stream){.item = &schedule->items[i],
-                                              .places = prefill->places + n * prefill->n_stages};
+        prefill->streams[n] = (struct stream){
+            .item = &schedule->items[i], .passages = prefill->passages + n * prefill->n_stages};
+        for (uint32_t stage = 0; stage < prefill->n_stages; stage++)
+            prefill->streams[n].passages[stage].window = prefill->window;
         n++;
     }
 }
@@ -335,25 +359,12 @@ static void report_work(const struct prefill *prefill)
     prefill->schedule->n_passes += n_passes;
 }
 
-/*
- * The window, as large as rows and pages allow: each cyclic stage may have one of the tokens of a
- * stream that are under way.
- */
-static uint32_t fitting_window(const struct schedule *schedule, uint32_t n_stages)
-{
-    const uint64_t rows = schedule->cache->max_rows;
-    const uint64_t most = (rows < schedule->chunk ? rows : schedule->chunk) / (n_stages / 2);
-    return most < schedule->window ? (uint32_t)(most > 0 ? most : 1) : schedule->window;
-}
-
 lckv_status prefill_run(struct schedule *schedule, enum encoding encoding)
 {
     const lckv_allocator *allocator = &schedule->cache->allocator;
     struct prefill prefill = {.schedule = schedule, .encoding = encoding};
     prefill.n_stages = stages_count(schedule->cache->model->plan);
-    prefill.window = 1;
-    if (encoding == ENCODE_WINDOW)
-        schedule->window = prefill.window = fitting_window(schedule, prefill.n_stages);
+    prefill.window = encoding == ENCODE_WINDOW ? schedule->window : 1;
     for (size_t i = 0; i < schedule->n_items; i++)
         prefill.n_streams += schedule->items[i].encoding == encoding;
     static const char what[] = "the state of a prefill";
@@ -361,7 +372,7 @@ lckv_status prefill_run(struct schedule *schedule, enum encoding encoding)
         memory_alloc(allocator, prefill.n_streams, sizeof *prefill.streams, what, &prefill.streams);
     if (status == LCKV_OK)
         status = memory_alloc(allocator, prefill.n_streams * prefill.n_stages,
-                              sizeof *prefill.places, what, &prefill.places);
+                              sizeof *prefill.passages, what, &prefill.passages);
     if (status == LCKV_OK)
         status =
             memory_alloc(allocator, prefill.n_stages, sizeof *prefill.work, what, &prefill.work);
@@ -371,8 +382,8 @@ lckv_status prefill_run(struct schedule *schedule, enum encoding encoding)
         report_work(&prefill);
     }
     memory_free(allocator, prefill.streams, prefill.n_streams, sizeof *prefill.streams);
-    memory_free(allocator, prefill.places, prefill.n_streams * prefill.n_stages,
-                sizeof *prefill.places);
+    memory_free(allocator, prefill.passages, prefill.n_streams * prefill.n_stages,
+                sizeof *prefill.passages);
     memory_free(allocator, prefill.work, prefill.n_stages, sizeof *prefill.work);
     return status;
 }

@@ -11,6 +11,7 @@
  *     exact       a window of one token: what it reads is always final
  *     window      the first token of the window is done after each pass, because what it reads is
  *                 final, and so are those behind it that have hardly moved in the last pass
+ *                 (where that is none, again and again, the window becomes narrower)
  *     iterated    a window of all tokens, which are done after as many passes as are asked for
  *
  * The stages between cyclic ones need none of that. They take as many tokens at a time as there is

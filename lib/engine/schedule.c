@@ -26,18 +26,22 @@ struct row schedule_row(const struct schedule *schedule, const struct scheduled 
     return row;
 }
 
+/* Tells the caller how many tokens are done. */
+static lckv_status tell_progress(struct schedule *schedule)
+{
+    schedule->n_told = 0;
+    for (size_t i = 0; i < schedule->n_items; i++)
+        schedule->n_told += schedule->items[i].done;
+    if (schedule->progress != NULL &&
+        schedule->progress(schedule->progress_user, schedule->n_told, schedule->n_tokens) != 0)
+        return fail(LCKV_CANCELLED, "the progress callback asked to stop; nothing has changed");
+    return cache_check_cancel(schedule->cache); /* the callback may have asked */
+}
+
 lckv_status schedule_pass(struct schedule *schedule, struct pass *pass)
 {
     lckv_status status = forward(pass);
-    if (status != LCKV_OK)
-        return status;
-    uint64_t done = 0;
-    for (size_t i = 0; i < schedule->n_items; i++)
-        done += schedule->items[i].done;
-    if (schedule->progress != NULL &&
-        schedule->progress(schedule->progress_user, done, schedule->n_tokens) != 0)
-        return fail(LCKV_CANCELLED, "the progress callback asked to stop; nothing has changed");
-    return cache_check_cancel(schedule->cache); /* the callback may have asked */
+    return status == LCKV_OK ? tell_progress(schedule) : status;
 }
 
 /* Puts the next `n` tokens of an item into the pass. */
@@ -133,5 +137,8 @@ lckv_status schedule_run(struct schedule *schedule)
         for (bool empty = false; status == LCKV_OK && !empty;)
             status = next_pass(schedule, encoding, &next, &empty);
     }
+    /* The last tokens are done only after their last pass has been told of. */
+    if (status == LCKV_OK && schedule->n_told < schedule->n_tokens)
+        status = tell_progress(schedule);
     return status;
 }

@@ -33,10 +33,12 @@ struct schedule {
     uint64_t chunk; /* the most tokens of one item in a parallel pass */
     uint32_t n_iterations;
     uint32_t window; /* tokens, for ENCODE_WINDOW */
+    bool has_window; /* it counts: for items that the window of 1 made exact, too */
     float tolerance;
     float residual;     /* the largest change below it with which a token left the window */
     bool gives_up_kept; /* to make room for the call */
     uint64_t n_tokens, n_rows, n_passes;
+    uint64_t n_told; /* tokens that the last call of `progress` told of */
     lckv_progress_callback progress;
     void *progress_user;
 };

@@ -35,8 +35,8 @@ struct costs {
 };
 
 /*
- * Measured with bench/kernels on two cores (bench/results/prefill.md); those of 16-bit weights in
- * fast precision in a model, where 16 rows gain less.
+ * Measured with bench/kernels on two cores (bench/results/prefill.md). Those of 8-bit and 16-bit
+ * weights in fast precision were measured in a model, where 16 rows gain less.
  */
 static const struct costs costs[] = {
     {"portable", LCKV_PRECISION_FAST, 9, {1, 1.6F, 3.1F, 6.2F, 12, 24, 48, 96}},
@@ -55,6 +55,10 @@ static const struct costs costs[] = {
     {NULL, LCKV_PRECISION_FULL, 17, {1, 1.01F, 1.03F, 1.4F, 2.75F, 5.5F, 10.9F, 21.5F}},
     {NULL, LCKV_PRECISION_DEFAULT, 33, {1, 1.01F, 1.03F, 1.05F, 1.45F, 2.8F, 5.2F, 10}},
 };
+
+/* A file is read so slowly that computing with dozens of rows takes no longer. */
+static const struct costs streamed = {
+    NULL, LCKV_PRECISION_DEFAULT, 33, {1, 1.01F, 1.02F, 1.03F, 1.05F, 1.1F, 1.3F, 2.4F}};
 
 /* Weights that caches hold are read so fast that every row costs time. */
 #define CACHED_BYTES ((double)(24 << 20))
@@ -89,13 +93,12 @@ static const struct costs *costs_of(const struct window_load *load)
 
 uint32_t window_for(const struct window_load *load)
 {
-    const struct costs *line = costs_of(load);
-    const double attention =
-        load->attention * load->depth / ATTENTION_OPERATIONS / load->weight_bytes;
+    const struct costs *line = load->is_streamed ? &streamed : costs_of(load);
+    const double attention = load->attention / ATTENTION_OPERATIONS / load->weight_bytes;
     const bool fast = load->precision == LCKV_PRECISION_FAST;
     uint32_t best = 1;
     double best_time = 0;
-    if (load->weight_bytes <= CACHED_BYTES)
+    if (load->weight_bytes <= CACHED_BYTES && !load->is_streamed)
         return 1;
     for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
         const double n_rows = (double)windows[i].window * load->n_streams;
@@ -114,9 +117,21 @@ static void add_matrix(const struct matrix *matrix, struct window_load *load)
     load->weight_bytes += (double)matrix->size.n_strips * (double)matrix->size.strip_bytes;
 }
 
-static void add_layer(const struct lckv_model *model, const struct model_layer *layer,
+/* What a token of the layer attends to, at most. */
+static double attended(const struct lckv_cache *cache, uint32_t layer, double depth)
+{
+    const struct windows *limits = &cache->paging.windows;
+    if (limits->context > 0 && limits->context < depth)
+        depth = limits->context;
+    const bool slides = cache->model->plan->layers[layer].windowed;
+    return slides && limits->sliding < depth ? limits->sliding : depth;
+}
+
+static void add_layer(const struct lckv_cache *cache, uint32_t index, double depth,
                       struct window_load *load)
 {
+    const struct lckv_model *model = cache->model;
+    const struct model_layer *layer = &model->layers[index];
     const struct matrix *const matrices[] = {
         &layer->q.matrix,    &layer->k.matrix,  &layer->v.matrix,   &layer->o.matrix,
         &layer->gate.matrix, &layer->up.matrix, &layer->down.matrix};
@@ -124,19 +139,23 @@ static void add_layer(const struct lckv_model *model, const struct model_layer *
         if (matrices[k]->dtype != LCKV_DTYPE_DEFAULT) /* else there is none */
             add_matrix(matrices[k], load);
     }
-    load->attention += 4.0 * model->hparams.n_heads * layer->shape->head_dim;
+    load->attention +=
+        4.0 * model->hparams.n_heads * layer->shape->head_dim * attended(cache, index, depth);
 }
 
-uint32_t window_choose(const struct lckv_model *model, size_t n_streams, double depth)
+uint32_t window_choose(const struct lckv_cache *cache, double n_streams, double depth)
 {
+    const struct lckv_model *model = cache->model;
     struct window_load load = {.kernel_set = model->kernels->name,
                                .precision = model->precision,
-                               .n_streams = (double)n_streams,
-                               .depth = depth};
+                               .n_streams = n_streams,
+                               .is_streamed = model->ring != NULL};
+    if (!cache_shows_rest(cache))
+        return 1;
     for (uint32_t g = 0; g < model->plan->n_groups; g++) {
         const struct plan_group *group = &model->plan->groups[g];
         for (uint32_t i = group->first; group->cyclic && i <= group->last; i++)
-            add_layer(model, &model->layers[i], &load);
+            add_layer(cache, i, depth, &load);
     }
     return window_for(&load);
 }

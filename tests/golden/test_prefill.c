@@ -186,6 +186,128 @@ START_TEST(prompts_of_a_trained_model_are_within_the_tolerance)
 }
 END_TEST
 
+/* Where nothing comes to rest, the window narrows to one token, and the result is exact. */
+START_TEST(a_window_in_vain_becomes_narrow)
+{
+    struct text text;
+    begin_stories(&text, 256, LCKV_PRECISION_FULL);
+    float *logits = room(&text);
+    const lckv_evaluate_report report =
+        encode(&text, (lckv_evaluate_options){.window = 16, .tolerance = 1e-20f}, logits);
+    ck_assert_mem_eq(logits, text.exact, text.n_tokens * text.n_vocab * sizeof *logits);
+    ck_assert_uint_eq(report.n_passes, 256);
+    ck_assert_uint_lt(report.n_rows, 16 * (16 + 8 + 4 + 2) + 256);
+    free(logits);
+    end(&text);
+}
+END_TEST
+
+/* In fast precision the bound is what the rounding of activations does, and some room. */
+START_TEST(fast_prompts_are_as_near_as_rounding_lets_them)
+{
+    struct text text;
+    begin_stories(&text, 256, LCKV_PRECISION_FAST);
+    float *logits = room(&text);
+    for (uint32_t window = 4; window <= 64; window *= 4) {
+        encode(&text, (lckv_evaluate_options){.window = window}, logits);
+        ck_assert_double_lt(deviation(&text, logits), 0.25);
+    }
+    free(logits);
+    end(&text);
+}
+END_TEST
+
+/* Steps of 8 bits are coarse: the default tolerance is one that tokens can reach. */
+START_TEST(keys_and_values_of_8_bits_come_to_rest)
+{
+    struct text text;
+    begin_stories(&text, 256, LCKV_PRECISION_FULL);
+    float *logits = room(&text);
+    const lckv_cache_options options = {.kv_dtype = _i == 0 ? LCKV_DTYPE_Q8_0 : LCKV_DTYPE_F16,
+                                        .v_dtype = LCKV_DTYPE_Q8_0};
+    lckv_cache_release(text.cache);
+    text.cache = make_cache(text.model, options);
+    encode(&text, (lckv_evaluate_options){.prefill = LCKV_PREFILL_EXACT}, text.exact);
+    const lckv_evaluate_report report =
+        encode(&text, (lckv_evaluate_options){.window = 16}, logits);
+    ck_assert_float_eq(report.tolerance, 1e-2f);
+    ck_assert_double_lt((double)report.n_passes, 0.5 * 256);
+    ck_assert_double_lt(deviation(&text, logits), 0.1);
+    free(logits);
+    end(&text);
+}
+END_TEST
+
+/* What the published method gives for nine passes. */
+START_TEST(iterations_deviate_fifty_times_as_much)
+{
+    struct text text;
+    begin_stories(&text, 256, LCKV_PRECISION_FULL);
+    float *logits = room(&text);
+    encode(&text, (lckv_evaluate_options){.window = 16}, logits);
+    const double of_window = deviation(&text, logits);
+    encode(&text,
+           (lckv_evaluate_options){
+               .prefill = LCKV_PREFILL_ITERATED, .forward_passes = 7, .backward_passes = 2},
+           logits);
+    ck_assert_double_gt(deviation(&text, logits), 50 * of_window);
+    free(logits);
+    end(&text);
+}
+END_TEST
+
+/* The cost of a call names the window that the call takes. */
+START_TEST(a_cost_tells_the_window)
+{
+    struct text text;
+    begin_golden(&text, upward[_i], LCKV_PRECISION_FULL);
+    lckv_evaluate_report cost = {.size = sizeof cost}, report = {.size = sizeof report};
+    lckv_item item = {
+        .session = make_session(text.cache), .tokens = text.tokens, .n_tokens = text.n_tokens};
+    for (uint32_t window = 0; window <= 6; window += 3) {
+        const lckv_evaluate_options options = {.size = sizeof options, .window = window};
+        ck_assert_ok(lckv_evaluate_cost(text.cache, &item, sizeof item, 1, &options, &cost));
+        ck_assert_ok(lckv_evaluate(text.cache, &item, sizeof item, 1, &options, &report));
+        ck_assert_ok(lckv_session_truncate(item.session, 0));
+        ck_assert_uint_eq(report.window, window > 0 ? window : 1); /* caches hold such a model */
+        ck_assert_uint_eq(cost.window, report.window);
+        ck_assert_float_eq(cost.tolerance, report.tolerance);
+        ck_assert_uint_eq(cost.n_rows, 0);
+    }
+    lckv_session_release(item.session);
+    end(&text);
+}
+END_TEST
+
+static int32_t note_progress(void *user, uint64_t done, uint64_t total)
+{
+    uint64_t *last = user;
+    ck_assert_uint_ge(done, *last);
+    ck_assert_uint_le(done, total);
+    *last = done;
+    return 0;
+}
+
+START_TEST(progress_comes_to_its_end)
+{
+    struct text text;
+    begin_golden(&text, upward[_i / 4], LCKV_PRECISION_FULL);
+    uint64_t last = 0;
+    lckv_item item = {.session = make_session(text.cache),
+                      .tokens = text.tokens,
+                      .n_tokens = text.n_tokens,
+                      .want = _i % 2 == 0 ? LCKV_WANT_NOTHING : LCKV_WANT_LAST};
+    const lckv_evaluate_options options = {.size = sizeof options,
+                                           .window = _i / 2 % 2 == 0 ? 1 : 5,
+                                           .progress = note_progress,
+                                           .progress_user = &last};
+    ck_assert_ok(lckv_evaluate(text.cache, &item, sizeof item, 1, &options, NULL));
+    ck_assert_uint_eq(last, text.n_tokens);
+    lckv_session_release(item.session);
+    end(&text);
+}
+END_TEST
+
 /*
  * Encodes the text, beside others if `beside`, in a cache with these options, and compares all
  * logits bit for bit.
@@ -253,14 +375,15 @@ START_TEST(a_window_has_no_more_tokens_than_there_is_room_for)
 }
 END_TEST
 
-/* The options give the exact result in so many passes, and a report without a window. */
-static void check_exact(struct text *text, lckv_evaluate_options options, uint64_t n_passes)
+/* The options give the exact result in so many passes, and a report with this window. */
+static void check_exact(struct text *text, lckv_evaluate_options options, uint64_t n_passes,
+                        uint32_t window)
 {
     float *logits = room(text);
     const lckv_evaluate_report report = encode(text, options, logits);
     ck_assert_mem_eq(logits, text->exact, text->n_tokens * text->n_vocab * sizeof *logits);
-    ck_assert_uint_eq(report.window, 0);
-    ck_assert_float_eq(report.tolerance, 0);
+    ck_assert_uint_eq(report.window, window);
+    ck_assert_float_eq(report.tolerance, window > 0 ? options.tolerance : 0);
     ck_assert_uint_eq(report.n_rows, text->n_tokens);
     ck_assert_uint_eq(report.n_passes, n_passes);
     ck_assert_double_gt(report.seconds, 0);
@@ -271,7 +394,7 @@ START_TEST(a_window_of_one_token_is_exact)
 {
     struct text text;
     begin_golden(&text, upward[_i], LCKV_PRECISION_FAST);
-    check_exact(&text, (lckv_evaluate_options){.window = 1, .tolerance = 0.5f}, text.n_tokens);
+    check_exact(&text, (lckv_evaluate_options){.window = 1, .tolerance = 0.5f}, text.n_tokens, 1);
     end(&text);
 }
 END_TEST
@@ -281,7 +404,7 @@ START_TEST(plans_without_upward_layers_have_no_window)
 {
     struct text text;
     begin_golden(&text, "cla2", LCKV_PRECISION_FULL);
-    check_exact(&text, (lckv_evaluate_options){.window = 4, .tolerance = 0.5f}, 1);
+    check_exact(&text, (lckv_evaluate_options){.window = 4, .tolerance = 0.5f}, 1, 0);
     end(&text);
 }
 END_TEST
@@ -450,6 +573,12 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, every_window_is_within_the_tolerance, 0, n);
     tcase_add_test(tcase, a_trained_model_takes_the_passes_that_the_table_says);
     tcase_add_loop_test(tcase, prompts_of_a_trained_model_are_within_the_tolerance, 0, 3);
+    tcase_add_test(tcase, a_window_in_vain_becomes_narrow);
+    tcase_add_test(tcase, fast_prompts_are_as_near_as_rounding_lets_them);
+    tcase_add_loop_test(tcase, keys_and_values_of_8_bits_come_to_rest, 0, 2);
+    tcase_add_test(tcase, iterations_deviate_fifty_times_as_much);
+    tcase_add_loop_test(tcase, a_cost_tells_the_window, 0, n);
+    tcase_add_loop_test(tcase, progress_comes_to_its_end, 0, 4 * n);
     tcase_add_loop_test(tcase, the_bits_depend_on_window_and_tolerance_alone, 0, 2 * n);
     tcase_add_test(tcase, a_window_has_no_more_tokens_than_there_is_room_for);
     tcase_add_loop_test(tcase, a_window_of_one_token_is_exact, 0, n);

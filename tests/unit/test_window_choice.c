@@ -5,13 +5,14 @@
 #include "sessions.h"
 #include "support.h"
 
+#define PER_POSITION (20.0 * 4 * 2048) /* operations on keys and values */
+
 static const struct window_load load = {.kernel_set = "avx512",
                                         .precision = LCKV_PRECISION_FAST,
                                         .weights = 1e9,
                                         .weight_bytes = 0.5625e9,
-                                        .attention = 20 * 4 * 2048,
-                                        .n_streams = 1,
-                                        .depth = 256};
+                                        .attention = 256 * PER_POSITION,
+                                        .n_streams = 1};
 
 static const char *const kernel_sets[] = {"portable", "avx2", "avx512", "avx512bf16", "amx"};
 static const double bytes[] = {0.5625, 1.0625, 2, 4}; /* of a weight */
@@ -32,7 +33,8 @@ START_TEST(sessions_and_depth_make_a_window_smaller)
     ck_assert_uint_eq(before, 1);
     each.n_streams = 1;
     before = UINT32_MAX;
-    for (each.depth = 1; each.depth < 1e9; each.depth *= 4) {
+    for (double depth = 1; depth < 1e9; depth *= 4) {
+        each.attention = depth * PER_POSITION;
         ck_assert_uint_ge(window_for(&each), 1);
         ck_assert_uint_le(window_for(&each), before);
         before = window_for(&each);
@@ -69,8 +71,24 @@ START_TEST(a_model_that_caches_hold_has_none)
     each.attention = 0;
     ck_assert_uint_gt(window_for(&each), 1);
     lckv_model *model = open_golden("lckv-w2", LCKV_PRECISION_FAST);
-    ck_assert_uint_eq(window_choose(model, 1, 0), 1);
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    ck_assert_uint_eq(window_choose(cache, 1, 0), 1);
+    lckv_cache_release(cache);
     lckv_model_release(model);
+}
+END_TEST
+
+/* Reading a file takes so long that rows cost nothing, however few weights there are. */
+START_TEST(streamed_weights_have_the_widest)
+{
+    struct window_load each = load;
+    each.is_streamed = true;
+    ck_assert_uint_eq(window_for(&each), 64);
+    each.weights = each.weight_bytes = 1e6;
+    each.attention = 0;
+    ck_assert_uint_eq(window_for(&each), 64);
+    each.n_streams = 1000;
+    ck_assert_uint_eq(window_for(&each), 1);
 }
 END_TEST
 
@@ -81,6 +99,7 @@ static void add_all(Suite *suite)
                         8 * (int)COUNT(kernel_sets));
     tcase_add_test(tcase, wide_weights_have_a_wider_window);
     tcase_add_test(tcase, a_model_that_caches_hold_has_none);
+    tcase_add_test(tcase, streamed_weights_have_the_widest);
     suite_add_tcase(suite, tcase);
 }
 
