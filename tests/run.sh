@@ -14,8 +14,9 @@ model=examples/models/stories-lckv-q8_0.gguf
 passed=0
 failed=0
 jobs=${JOBS-$(nproc)}
-# Checks give up on a test after some seconds, and here it has a part of the machine.
-export CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER-$((jobs + 1))}
+# Checks give up on a test after some seconds, and here it has a part of the machine, and sanitizers take their time.
+[ "$what" = all ] && slower=1 || slower=10
+export CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER-$((slower * (jobs + 1)))}
 # gcc 12 places 64-byte vectors of its checked stack frames at 32 bytes: AVX-512 stores then fault.
 export ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
 
