@@ -3387,7 +3387,8 @@ pub struct lckv_cache_options {
     #[doc = " 0: a call that finds another one working on the cache returns LCKV_BUSY. 1: it waits, and"]
     #[doc = " calls that wait work in the order in which they came. The sessions that it is about must not"]
     #[doc = " be released meanwhile, and lckv_cache_cancel reaches the working call only. In a callback of"]
-    #[doc = " the working call it is LCKV_BUSY in any case."]
+    #[doc = " the working call it is LCKV_BUSY in any case; and a callback must not wait for a thread whose"]
+    #[doc = " call waits for the cache."]
     pub waits: i32,
     pub reserved: u32,
 }
@@ -3744,7 +3745,7 @@ extern "C" {
     pub fn lckv_cache_release(cache: *mut lckv_cache);
 }
 extern "C" {
-    #[doc = " The cache's model; it lives as long as the cache (retain it to keep it longer)."]
+    #[doc = " The cache's model, which lives as long as the cache (retain it to keep it longer)."]
     pub fn lckv_cache_model(cache: *const lckv_cache) -> *const lckv_model;
 }
 #[doc = " What a cache takes, to the byte: what lckv_cache_get_stats will tell."]
@@ -4448,7 +4449,7 @@ extern "C" {
     pub fn lckv_session_release(session: *mut lckv_session);
 }
 extern "C" {
-    #[doc = " The session's cache; it lives as long as the session (retain it to keep it longer)."]
+    #[doc = " The session's cache, which lives as long as the session (retain it to keep it longer)."]
     pub fn lckv_session_cache(session: *const lckv_session) -> *mut lckv_cache;
 }
 extern "C" {
@@ -5106,7 +5107,7 @@ impl Default for lckv_item {
 }
 pub type lckv_prefill = i32;
 #[doc = " the exact result, in one pass, if no layer reads a higher one;"]
-#[doc = "else within a tolerance of it, in a window of tokens"]
+#[doc = "else nearly that, in a window of tokens"]
 pub const LCKV_PREFILL_AUTO: _bindgen_ty_14 = 0;
 #[doc = " the exact result: if layers read higher ones, token by token"]
 pub const LCKV_PREFILL_EXACT: _bindgen_ty_14 = 1;
@@ -5125,10 +5126,11 @@ pub struct lckv_evaluate_options {
     pub backward_passes: u32,
     #[doc = " For AUTO, if the plan has upward layers and an item several tokens (docs/prefill.md). So many"]
     #[doc = " tokens go through the cyclic layers together; 0: the library chooses by the machine, the"]
-    #[doc = " weights, the depth and the number of sessions; 1: as EXACT. A token leaves this window when"]
-    #[doc = " its keys and values changed by less than the tolerance in the last pass, relatively; 0: 0.003"]
-    #[doc = " in full precision, 0.03 in fast. The result depends on both, but not on threads, on other"]
-    #[doc = " items, or on how many rows the cache computes at once."]
+    #[doc = " weights, the depth and the sessions of the call; 1: as EXACT. A token leaves this window when"]
+    #[doc = " its keys and values changed by less than the tolerance in the last pass, relatively; 0: 0.03"]
+    #[doc = " in fast precision, and in full precision 0.003, or with keys or values of Q8_0 0.01. The"]
+    #[doc = " result depends on the tolerance, on the window of the report, and on where the call begins,"]
+    #[doc = " but not on threads or on other items."]
     pub window: u32,
     #[doc = " in tokens"]
     pub progress: lckv_progress_callback,
@@ -5334,11 +5336,12 @@ pub struct lckv_evaluate_report {
     #[doc = " rows sent through the layers: one for each token and each pass that"]
     #[doc = "it was in. Layers outside cyclic groups compute it once"]
     pub n_rows: u64,
-    #[doc = " passes over the weights of the layers, of cyclic ones if there are"]
+    #[doc = " passes over the weights of the layers, of cyclic ones if there are,"]
+    #[doc = "and of several groups of these, those of the group with the most"]
     pub n_passes: u64,
-    #[doc = " What AUTO took for a plan with upward layers, else 0: with both as options, the same call"]
-    #[doc = " gives the same bits. The window is smaller than asked for if max_rows or, for windowed slots,"]
-    #[doc = " the free pages leave no room."]
+    #[doc = " What AUTO took for the prompts of a plan with upward layers, else 0: with both as options,"]
+    #[doc = " the same call gives the same bits. The window is smaller than asked for if max_rows or, for"]
+    #[doc = " windowed slots, the free pages leave no room."]
     pub window: u32,
     pub tolerance: f32,
     #[doc = " the largest of the last changes of tokens that left a window early"]
@@ -5596,7 +5599,9 @@ extern "C" {
     #[doc = " The logits that the cache holds for this session, float32 [n_rows, n_vocab]: those of the last"]
     #[doc = " evaluate that succeeded. They are valid until the next one on the cache succeeds (lckv_generate"]
     #[doc = " evaluates for each token). LCKV_INVALID_ARGUMENT if that call computed none for the session, or"]
-    #[doc = " the session was truncated since; LCKV_BUSY while a call works on the cache. `n_rows` may be NULL."]
+    #[doc = " the session was truncated since; LCKV_BUSY while a call works on the cache, or it waits (then"]
+    #[doc = " the rows may be those of that call: threads that share a cache had better have logits written to"]
+    #[doc = " arrays of their own). `n_rows` may be NULL."]
     pub fn lckv_session_logits(
         session: *mut lckv_session,
         logits: *mut *const f32,
@@ -6606,12 +6611,12 @@ fn bindgen_test_layout_lckv_generate_report() {
 extern "C" {
     #[doc = " Appends the prompt (at least one token) to the session, then samples, accepts and appends tokens"]
     #[doc = " until something ends it. The session then holds the prompt and every generated token but the"]
-    #[doc = " last, which has not been evaluated (the last too, if the sampler's callback cancelled)."]
-    #[doc = " Penalties see generated tokens only; to count those of the prompt, accept them before the call. A"]
-    #[doc = " cancel is no failure: the report's reason tells of it, and n_prompt is 0 if it came during the"]
-    #[doc = " prompt. The call works on the cache from its beginning to its end, and while callbacks run, so"]
-    #[doc = " that other calls get LCKV_BUSY all that time. If `sampler` is NULL, the most likely token is"]
-    #[doc = " chosen. `report` may be NULL. The cache needs one row of logits."]
+    #[doc = " last, which has not been evaluated (the last too, if the sampler's callback cancelled). Penalties"]
+    #[doc = " see generated tokens only; to count those of the prompt, accept them before the call. A cancel is"]
+    #[doc = " no failure: the report's reason tells of it, and n_prompt is 0 if it came during the prompt. The"]
+    #[doc = " call works on the cache from its beginning to its end, and while callbacks run, so that other"]
+    #[doc = " calls get LCKV_BUSY or wait all that time. If `sampler` is NULL, the most likely token is chosen."]
+    #[doc = " `report` may be NULL. The cache needs one row of logits."]
     pub fn lckv_generate(
         session: *mut lckv_session,
         sampler: *mut lckv_sampler,
