@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, TypedDict
+from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Optional, TypedDict
 
 from . import _declarations as c
 from ._calls import Call, Progress
@@ -16,6 +14,7 @@ from ._library import library
 from ._model import Model
 from ._pool import Pool
 from ._structs import dtype_name, dtype_number, new, read
+from ._turns import Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -125,7 +124,7 @@ def _options(
         reuse_tolerance=reuse_tolerance,
         context_window=context_window,
         n_sinks=n_sinks,
-        waits=waits,
+        waits=0,  # the queue is Python's own: see _turns.py
     )
 
 
@@ -147,7 +146,8 @@ class Cache(Handle):
     - `waits`: calls that find another one working on the cache wait for their turn, instead of raising `Busy`
 
     One call works on a cache at a time. While it does, others raise `Busy` or wait, but for `stats`, the lengths and
-    tokens of sessions, `cancel` and `close`, which any thread may call at any time.
+    tokens of sessions, `cancel` and `close`, which any thread may call at any time. A main thread that waits hears
+    Ctrl-C. In callbacks of the call that is working, others are `Busy` in any case.
     """
 
     _kind = "cache"
@@ -195,7 +195,7 @@ class Cache(Handle):
         check(library.lckv_cache_create(model._handle, options, ctypes.byref(cache)))
         self._own(cache.value)
         info = model.info
-        self._shared = Shared(info.n_vocab, info.hidden_size, model._path)
+        self._shared = Shared(info.n_vocab, info.hidden_size, model._path, waits)
 
     @staticmethod
     def estimate(model: Model, context: int = 0, **options: Unpack[CacheOptions]) -> CacheEstimate:
@@ -260,7 +260,7 @@ class Cache(Handle):
 
         from . import _evaluation
 
-        call = Call(self._shared.canceller(self._handle), progress)
+        call = self._shared.call(self._handle, progress)
         options = _evaluation.options(prefill, forward_passes, backward_passes, window, tolerance)
         return _evaluation.evaluate(self, list(items), options, call)
 
@@ -307,36 +307,20 @@ class Cache(Handle):
 
 
 class Shared:
-    """What all Python objects of one cache share: the shape of rows, the number of calls that are made, and so on.
+    """What all Python objects of one cache share: the shape of rows, the queue of calls, and the model's path."""
 
-    The number serves to cancel one's own call and no other: see _calls.py.
-    """
-
-    def __init__(self, n_vocab: int, hidden_size: int, path: str) -> None:
-        self.path = path  # of the model
+    def __init__(self, n_vocab: int, hidden_size: int, path: str, waits: bool) -> None:
+        self.path = path
         self.n_vocab = n_vocab
         self.hidden_size = hidden_size
-        self._lock = threading.Lock()
-        self._n_calls = 0
+        self.turns = Turns(waits)
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Counts a call that works on the cache."""
+    def call(self, cache: Reference, progress: Optional[Progress] = None) -> Call:
+        """A call on the cache that can be cancelled."""
 
-        with self._lock:
-            self._n_calls += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._n_calls -= 1
+        return Call(self.turns.canceller(cache), progress)
 
-    def canceller(self, cache: Reference) -> Callable[[], None]:
-        """What cancels one's own call on the cache, if it is known to be the only one."""
+    def work(self, call: Call, function: Callable[..., int], *arguments: Any) -> None:
+        """Makes a call of the library when its turn has come."""
 
-        def cancel() -> None:
-            with self._lock:
-                if self._n_calls == 1:
-                    library.lckv_cache_cancel(cache)
-
-        return cancel
+        self.turns.work(call, lambda: check(function(*arguments)))

@@ -7,7 +7,7 @@ the call, waits until it has returned (or for a second Ctrl-C), and lets Keyboar
 which get no signals, and for single tokens, which take milliseconds, the call is made where it stands.
 
 **Cancelling** must reach one's own call and no other on the same cache. Each call has a flag, which the library asks
-for through its progress callback; where the call is known to be the only one on its cache, it is also cancelled by
+for through its progress callback; when it is the call's turn on its cache (see _turns.py), it is also cancelled by
 lckv_cache_cancel, which takes effect much sooner.
 
 **Exceptions in callbacks** must not pass through the library. They are caught, end the call, and are raised again in
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], Any]
 class Call:
     """One call of the library, which can be cancelled and whose callbacks may raise."""
 
-    def __init__(self, cancel: Optional[Callable[[], None]] = None, tell: Optional[Progress] = None) -> None:
+    def __init__(self, cancel: Optional[Callable[[Call], None]] = None, tell: Optional[Progress] = None) -> None:
         self._cancel = cancel
         self._tell = tell
         self.is_cancelled = False
@@ -42,7 +42,7 @@ class Call:
 
         self.is_cancelled = True
         if self._cancel is not None:
-            self._cancel()
+            self._cancel(self)
 
     def guard(self, function: Callable[..., Any], *arguments: Any) -> int:
         """Runs a callback. The result is 0 for the library to go on, and 1 if it raised, or the call was cancelled."""
@@ -91,11 +91,14 @@ class _Elsewhere:
     """A call in a thread of its own."""
 
     def __init__(self, call: Call, function: Callable[[], Any], ended: Optional[Callable[[], None]] = None) -> None:
+        self._claim = threading.Lock()  # whoever takes it decides whether the call is made
         self.done = threading.Event()
         self.result: Any = None
         self.exception: Optional[BaseException] = None
 
         def work() -> None:
+            if not self._claim.acquire(blocking=False):
+                return
             try:
                 self.result = call.run(function)
             except BaseException as exception:
@@ -105,7 +108,17 @@ class _Elsewhere:
                 ended()
 
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(work,), name="lckv", daemon=True).start()
+        self._thread = threading.Thread(target=context.run, args=(work,), name="lckv", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread. If a signal's handler raises in here, it may run, be about to, or never."""
+
+        self._thread.start()
+
+    def has_ended(self) -> bool:
+        """Whether the call has been made, or never will be: asking this gives up a call that has not begun."""
+
+        return self.done.is_set() or self._claim.acquire(blocking=False)
 
     def get(self) -> Any:
         if self.exception is not None:
@@ -121,24 +134,23 @@ def interruptible(call: Call, function: Callable[[], T]) -> T:
 
     if threading.current_thread() is not threading.main_thread():
         return call.run(function)
-    elsewhere: Optional[_Elsewhere] = None
+    elsewhere = _Elsewhere(call, function)
     try:
-        elsewhere = _Elsewhere(call, function)
+        elsewhere.start()
         elsewhere.done.wait()
     except BaseException:
-        if elsewhere is not None:
-            _end(elsewhere, call)
+        _end(elsewhere, call)
         raise
     result: T = elsewhere.get()
     return result
 
 
 def _end(elsewhere: _Elsewhere, call: Call) -> None:
-    while not elsewhere.done.is_set():
+    while not elsewhere.has_ended():
         try:
             call.cancel()
             elsewhere.done.wait(0.01)
-        except KeyboardInterrupt:  # a second Ctrl-C: a callback may hang. The thread keeps all that the call uses
+        except BaseException:  # a second Ctrl-C: a callback may hang. The thread keeps all that the call uses
             return
 
 
@@ -158,9 +170,10 @@ async def awaitable(call: Call, function: Callable[[], T]) -> T:
 
     elsewhere = _Elsewhere(call, function, tell)
     try:
+        elsewhere.start()
         await ended.wait()
     except BaseException:
-        while not elsewhere.done.is_set():
+        while not elsewhere.has_ended():
             call.cancel()
             try:
                 await asyncio.sleep(0.002)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, List, Optional
 
 from . import _declarations as c
-from ._calls import Call, interruptible
-from ._errors import check
+from ._calls import interruptible
 from ._evaluation import PREFILLS
 from ._library import library
 from ._sampler import Sampler
@@ -56,7 +55,7 @@ def complete(
     cache, handle = session.cache, session._handle
     array = token_array(session._prompt(prompt))
     chooser = Sampler() if sampler is None else sampler
-    call = Call(cache._shared.canceller(cache._handle))
+    call = cache._shared.call(cache._handle)
     tokens: List[int] = []
     texts: List[bytes] = []
     is_stopped = False
@@ -90,10 +89,8 @@ def complete(
     report = new(c.lckv_generate_report)
 
     def work() -> None:
-        with cache._shared.call():
-            chooser._call(
-                lambda: check(library.lckv_generate(handle, chooser._handle, *array.buffer_info(), options, report))
-            )
+        arguments = handle, chooser._handle, *array.buffer_info(), options, report
+        chooser._run(call, lambda: cache._shared.work(call, library.lckv_generate, *arguments))
 
     interruptible(call, work)
     text = b"".join(texts).decode("utf-8", "replace")

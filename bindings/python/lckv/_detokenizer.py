@@ -9,6 +9,7 @@ from . import _declarations as c
 from ._errors import check
 from ._handles import Handle
 from ._library import library
+from ._structs import number
 
 if TYPE_CHECKING:
     from ._model import Model
@@ -39,7 +40,7 @@ class Detokenizer(Handle):
     def push(self, token: int) -> str:
         """Takes a token and gives the text that is complete now: perhaps none."""
 
-        return self._text(library.lckv_detokenizer_push, token)
+        return self._text(library.lckv_detokenizer_push, number(ctypes.c_int32, "token", token))
 
     def flush(self) -> str:
         """Gives the text that is left at the end, and starts a new text."""

@@ -10,7 +10,7 @@ from . import _arrays
 from . import _declarations as c
 from ._arrays import Floats
 from ._calls import Call, interruptible
-from ._errors import Error, check
+from ._errors import Error
 from ._library import library
 from ._structs import choice, new, read
 from ._tokens import Tokens, token_array
@@ -166,11 +166,10 @@ def _report(report: Any) -> EvaluateReport:
     return read(EvaluateReport, report, failed_item=failed)
 
 
-def _make(cache: Cache, call: Any, batch: Batch, options: Any, report: Any) -> None:
+def _make(cache: Cache, call: Call, function: Any, batch: Batch, options: Any, report: Any) -> None:
     size = ctypes.sizeof(c.lckv_item)
     try:
-        with cache._shared.call():
-            check(call(cache._handle, batch.items, size, len(batch.items), options, report))
+        cache._shared.work(call, function, cache._handle, batch.items, size, len(batch.items), options, report)
     except Error as error:
         error.report = _report(report)
         raise
@@ -180,7 +179,7 @@ def evaluate(cache: Cache, items: Sequence[Item], options: Any, call: Call) -> E
     batch, report = Batch(items), new(c.lckv_evaluate_report)
 
     def work() -> None:
-        _make(cache, library.lckv_evaluate, batch, options, report)
+        _make(cache, call, library.lckv_evaluate, batch, options, report)
 
     if batch.n_tokens >= LONG or call.tells:
         options.progress = call.progress
@@ -193,5 +192,5 @@ def evaluate(cache: Cache, items: Sequence[Item], options: Any, call: Call) -> E
 def cost(cache: Cache, items: Sequence[Item], options: Any) -> EvaluateReport:
     wanted = [Item(i.session, i.tokens, i.logits, "none", hold=True) for i in items]
     batch, report = Batch(wanted), new(c.lckv_evaluate_report)
-    _make(cache, library.lckv_evaluate_cost, batch, options, report)
+    _make(cache, Call(), library.lckv_evaluate_cost, batch, options, report)
     return _report(report)

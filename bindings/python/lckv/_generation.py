@@ -9,13 +9,13 @@ from __future__ import annotations
 import ctypes
 import time
 from array import array
-from typing import AsyncIterator, Iterator, List, NamedTuple, Optional, Sequence
+from typing import AsyncIterator, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import _declarations as c
 from . import _evaluation
 from ._calls import Call, awaitable
 from ._detokenizer import Detokenizer
-from ._errors import CacheFull, Cancelled, Unsupported
+from ._errors import CacheFull, Cancelled, Error, Unsupported
 from ._evaluation import Item
 from ._library import library
 from ._sampler import Sampler
@@ -103,35 +103,56 @@ class Steps:
             begins = last < 0 or self._model._begins_text(last)
             self._detokenizer = self._model.detokenizer(continues=not begins)
         self._has_begun = False
-        self._is_pending = False  # the last token has been given, but is not in the session yet
+        self._again: Optional[Tuple[int, List[int]]] = None  # without a prompt: the last token, and where it goes
+        self._before: Optional[Tuple[int, int]] = None  # the tokens given and the session's length before an append
+        self._n_appended = 0  # of the tokens given, those that the session has, or that it has no room for
+        self._n_spelled = 0  # of the tokens given, those that the detokenizer has
+        self._undelivered: Optional[Piece] = None
         self._is_finished = False
 
     def call(self) -> Call:
         """A call of a step, to be cancelled from elsewhere."""
 
-        return Call(self._cache._shared.canceller(self._cache._handle))
+        return self._session._shared.call(self._cache._handle)
 
     def step(self, call: Call) -> Optional[Piece]:
-        """Computes and gives the next piece; None at the end."""
+        """Computes the next piece, or finds one that was not delivered; None at the end.
 
-        start = time.perf_counter()
-        try:
-            if not self._has_begun:
-                self._begin(call)
-                self.prompt_seconds = time.perf_counter() - start
-                start = time.perf_counter()
-            elif self.reason is None and self._is_pending:
-                self._go_on(call)
-            piece = self._next() if self.reason is None else self._finish()
-        finally:
-            self.decode_seconds += time.perf_counter() - start
-        if piece is not None:
-            self.texts.append(piece.text)
+        Cancelling, or a signal's handler that raises, may end a step between any two bytecodes. The next step then
+        goes on from there: what it must know is written down by single assignments.
+        """
+
+        if self._undelivered is None and not self._is_finished:
+            self._undelivered = self._piece(call)
+        return self._undelivered
+
+    def take(self) -> Optional[Piece]:
+        """The piece of the step before, which is delivered with this."""
+
+        piece, self._undelivered = self._undelivered, None
         return piece
+
+    def _piece(self, call: Call) -> Optional[Piece]:
+        if self._n_spelled == len(self.tokens):
+            if not self._has_begun:
+                start = time.perf_counter()
+                try:
+                    self._begin(call)
+                finally:
+                    self.prompt_seconds += time.perf_counter() - start
+            start = time.perf_counter()
+            try:
+                if self.reason is None and self._n_appended < len(self.tokens):
+                    self._go_on(call)
+                if self.reason is None:
+                    self._choose()
+            finally:
+                self.decode_seconds += time.perf_counter() - start
+        return self._spell() if self._n_spelled < len(self.tokens) else self._finish()
 
     def _begin(self, call: Call) -> None:
         if not self._prompt:
-            self._take_logits(call)
+            self._session._shared.turns.work(call, lambda: self._take_logits(call))
         elif self._append(self._prompt.tolist(), call, self._prefill, self._window, self._tolerance):
             self.n_prompt = len(self._prompt)
         self._has_begun = True
@@ -140,29 +161,46 @@ class Steps:
         """Takes the logits behind the last token, which the cache holds, or computes them again."""
 
         session = self._session
-        handle, length = session._handle, session.length
-        pointer, n = ctypes.c_void_p(), ctypes.c_size_t()
-        status = library.lckv_session_logits(handle, ctypes.byref(pointer), ctypes.byref(n))
-        if status == c.LCKV_OK and pointer.value is not None:
-            size = 4 * len(self._logits)
-            ctypes.memmove(self._logits.buffer_info()[0], pointer.value + (n.value - 1) * size, size)
-        elif length == 0:
-            raise ValueError("a session without tokens needs a prompt")
-        else:
-            last = session.read_tokens(length - 1, length)
-            session.truncate(length - 1)
-            self._append(last, call, None, 0, 0.0)
+        if self._again is None:
+            handle, length = session._handle, session.length
+            pointer, n = ctypes.c_void_p(), ctypes.c_size_t()
+            status = library.lckv_session_logits(handle, ctypes.byref(pointer), ctypes.byref(n))
+            if status == c.LCKV_OK and pointer.value is not None:
+                size = 4 * len(self._logits)
+                ctypes.memmove(self._logits.buffer_info()[0], pointer.value + (n.value - 1) * size, size)
+                return
+            if length == 0:
+                raise ValueError("a session without tokens needs a prompt")
+            self._again = length - 1, session.read_tokens(length - 1, length)
+        length, last = self._again
+        if session.length > length:
+            session.truncate(length)
+        self._evaluate(last, call, None, 0, 0.0)
 
     def _go_on(self, call: Call) -> None:
         """Appends the token that was given last."""
 
         try:
-            self._append(self.tokens[-1:], call, None, 0, 0.0)
+            self._append(self.tokens[self._n_appended :], call, None, 0, 0.0)
         except (CacheFull, Unsupported):  # the latter: the text is as long as the model's rotation allows
             self.reason = "full"
-        self._is_pending = False
+        self._n_appended = len(self.tokens)
 
     def _append(self, tokens: List[int], call: Call, prefill: Optional[str], window: int, tolerance: float) -> bool:
+        """Appends tokens, if a step that was interrupted has not; whether the text goes on."""
+
+        length = self._session.length
+        if self._before is None or self._before[0] != len(self.tokens):
+            self._before = len(self.tokens), length
+        if length >= self._before[1] + len(tokens):
+            return True
+        try:
+            return self._evaluate(tokens, call, prefill, window, tolerance)
+        except Error:  # nothing has changed
+            self._before = None
+            raise
+
+    def _evaluate(self, tokens: List[int], call: Call, prefill: Optional[str], window: int, tolerance: float) -> bool:
         """Appends tokens; whether it was not cancelled by somebody, which ends the text and is no failure."""
 
         options = _evaluation.options(prefill, 0, 0, window, tolerance)
@@ -174,37 +212,43 @@ class Steps:
             self.reason = "cancelled"
         return self.reason is None
 
-    def _next(self) -> Piece:
+    def _choose(self) -> None:
         token = self._sampler.sample(self._logits)
         self._sampler.accept(token)
         self.tokens.append(token)
-        self._is_pending = True
+
+    def _spell(self) -> Piece:
+        """The piece of the last token."""
+
+        token = self.tokens[-1]
         if not self._ignore_end and self._model.is_end(token):
             self.reason = "end"
         text = "" if self._detokenizer is None else self._detokenizer.push(token)
-        return Piece(self._given(text, False, len(self.tokens) == self._max_tokens), token)
+        self._n_spelled = len(self.tokens)
+        return self._piece_of(text, token, len(self.tokens) == self._max_tokens)
 
-    def _given(self, text: str, is_last: bool, is_full: bool = False) -> str:
-        text = self._stops.push(text, is_last)
+    def _piece_of(self, text: str, token: Optional[int], is_full: bool) -> Piece:
+        text = self._stops.push(text, token is None)
         if self._stops.found and self.reason is None:
             self.reason = "string"
         if is_full and self.reason is None:
             self.reason = "length"
-        return text
+        self.texts.append(text)
+        return Piece(text, token)
 
     def _finish(self) -> Optional[Piece]:
         """The text that is left, once."""
 
-        if self._is_finished or self._detokenizer is None:
-            return None
+        left = "" if self._detokenizer is None else self._detokenizer.flush()
+        piece = self._piece_of(left, None, False)
         self._is_finished = True
-        text = self._stops.push(self._detokenizer.flush(), True)
-        return Piece(text, None) if text else None
+        return piece if piece.text else None
 
     def close(self) -> None:
         if self.reason is None:
             self.reason = "callback"
         self._is_finished = True
+        self._undelivered = None
 
 
 class _Generating:
@@ -256,7 +300,8 @@ class Generation(_Generating, Iterator[Piece]):
     """A text that is being generated: see `Session.generate`."""
 
     def __next__(self) -> Piece:
-        piece = self._steps.step(self._steps.call())
+        self._steps.step(self._steps.call())
+        piece = self._steps.take()
         if piece is None:
             raise StopIteration
         return piece
@@ -285,7 +330,8 @@ class AsyncGeneration(_Generating, AsyncIterator[Piece]):
 
     async def __anext__(self) -> Piece:
         call, steps = self._steps.call(), self._steps
-        piece = await awaitable(call, lambda: steps.step(call))
+        await awaitable(call, lambda: steps.step(call))
+        piece = steps.take()
         if piece is None:
             raise StopAsyncIteration
         return piece

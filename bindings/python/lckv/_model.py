@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from . import _declarations as c
+from ._buffers import shown
 from ._calls import Call, Progress, interruptible
 from ._detokenizer import Detokenizer, detokenize_flags
 from ._errors import InvalidArgument, check
@@ -15,11 +16,11 @@ from ._handles import Handle, Reference
 from ._library import library
 from ._plan import Plan
 from ._pool import Pool
-from ._structs import Path, Text, choice, encoded, name_of, new, path_bytes, read, written
+from ._structs import Path, Text, choice, encoded, name_of, new, number, path_bytes, read, written
 from ._tokens import Tokens, token_array, written_tokens
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Buffer, Unpack
 
     from ._cache import Cache, CacheOptions
 
@@ -178,7 +179,7 @@ class Model(Handle):
     @classmethod
     def from_bytes(
         cls,
-        data: bytes,
+        data: Buffer,
         *,
         kernel_set: Optional[str] = None,
         precision: Optional[str] = None,
@@ -190,11 +191,19 @@ class Model(Handle):
         log: Optional[Callable[[str], Any]] = None,
         progress: Optional[Progress] = None,
     ) -> Model:
-        """Opens the bytes of a GGUF file. The model does not need them afterwards."""
+        """Opens the bytes of a GGUF file: bytes, a mapped file, or any other buffer, which is not copied as a whole.
+
+        The model does not need them afterwards.
+        """
 
         made = cls.__new__(cls)
+
+        def open_it(options: Any, model: Any) -> int:
+            with shown(data) as (address, length):
+                return int(library.lckv_model_open_memory(address, length, options, model))
+
         made._open(
-            lambda options, model: int(library.lckv_model_open_memory(data, len(data), options, model)),
+            open_it,
             pool,
             log,
             progress,
@@ -313,6 +322,7 @@ class Model(Handle):
         """What a token is."""
 
         handle = self._handle
+        number(ctypes.c_int32, "token", token)
         text, length, kind = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_int32()
         check(library.lckv_model_token(handle, token, ctypes.byref(text), ctypes.byref(length), ctypes.byref(kind)))
         piece = ctypes.string_at(text.value, length.value) if text.value else b""
@@ -355,7 +365,7 @@ class Model(Handle):
     def is_end(self, token: int) -> bool:
         """Whether this token ends generation."""
 
-        return bool(library.lckv_model_is_end_token(self._handle, token))
+        return bool(library.lckv_model_is_end_token(self._handle, number(ctypes.c_int32, "token", token)))
 
     def prompt(self, text: Text, *, begins: bool = True) -> List[int]:
         """The tokens of a prompt: with BOS if the model begins texts so and this one `begins`; nothing at the end."""

@@ -10,7 +10,7 @@ from . import _declarations as c
 from ._errors import check
 from ._handles import Handle
 from ._library import library
-from ._structs import UNLIMITED, dtype_number, encoded, new, read, written
+from ._structs import UNLIMITED, dtype_number, encoded, new, number, read, written
 
 T = TypeVar("T")
 
@@ -80,6 +80,7 @@ class Plan(Handle):
     def __init__(self, text: Optional[str], n_layers: int) -> None:
         plan = ctypes.c_void_p()
         source = None if text is None else encoded(text)
+        number(ctypes.c_uint32, "n_layers", n_layers)
         check(library.lckv_plan_parse(source, len(source or b""), n_layers, ctypes.byref(plan)))
         self._own(plan.value)
 

@@ -7,6 +7,7 @@ import ctypes
 from ._errors import check
 from ._handles import Handle
 from ._library import library
+from ._structs import number
 
 
 class Pool(Handle):
@@ -20,5 +21,5 @@ class Pool(Handle):
 
     def __init__(self, n_threads: int = 0) -> None:
         pool = ctypes.c_void_p()
-        check(library.lckv_pool_create(n_threads, ctypes.byref(pool)))
+        check(library.lckv_pool_create(number(ctypes.c_uint32, "n_threads", n_threads), ctypes.byref(pool)))
         self._own(pool.value)

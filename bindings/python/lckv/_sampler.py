@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Union
+import threading
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Union
 
 from . import _arrays
 from . import _declarations as c
@@ -12,7 +13,7 @@ from ._calls import Call, interruptible
 from ._errors import check
 from ._handles import Handle
 from ._library import library
-from ._structs import new
+from ._structs import new, number
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -22,22 +23,39 @@ class _Changing:
     """A user's function that changes logits, as the library calls it.
 
     The function gets an array of Python's own: what it keeps of it may be written over later, but is never gone.
+    Clones of a sampler share this object, and each may be in a thread of its own.
     """
 
     def __init__(self, function: Callable[[Floats], Any]) -> None:
         self._function = function
-        self._array: Optional[Floats] = None
-        self.call = Call()
+        self._arrays: List[Floats] = []  # that no call uses now
+        self._calls = threading.local()
+
+    def run(self, call: Call, function: Callable[[], None]) -> None:
+        """Runs a function that calls back on this thread, as a part of the call."""
+
+        outer = getattr(self._calls, "call", None)
+        self._calls.call = call
+        try:
+            function()
+        finally:
+            self._calls.call = outer
 
     def change(self, _user: Optional[int], logits: int, n_vocab: int) -> int:
-        return self.call.guard(self._run, logits, n_vocab)
+        call: Call = self._calls.call
+        return call.guard(self._change, logits, n_vocab)
 
-    def _run(self, logits: int, n_vocab: int) -> None:
-        if self._array is None or self._array.size != n_vocab:
-            self._array = _arrays.empty(n_vocab)
-        _arrays.copied(logits, n_vocab, self._array)
-        self._function(self._array)
-        ctypes.memmove(logits, _arrays.address(self._array), 4 * n_vocab)
+    def _change(self, logits: int, n_vocab: int) -> None:
+        try:
+            array = self._arrays.pop()
+        except IndexError:
+            array = _arrays.empty(n_vocab)
+        if array.size != n_vocab:
+            array = _arrays.empty(n_vocab)
+        _arrays.copied(logits, n_vocab, array)
+        self._function(array)
+        ctypes.memmove(logits, _arrays.address(array), 4 * n_vocab)
+        self._arrays.append(array)
 
 
 class Sampler(Handle):
@@ -57,7 +75,7 @@ class Sampler(Handle):
     - `top_k`, `top_p`, `min_p`: keep only likely tokens; 0 keeps all
 
     The same options, seed, accepted tokens and logits give the same token on every machine. A sampler belongs to one
-    thread at a time.
+    thread at a time; its clones may be in others.
     """
 
     _kind = "sampler"
@@ -77,7 +95,7 @@ class Sampler(Handle):
         logit_bias: Optional[Mapping[int, float]] = None,
         callback: Optional[Callable[[Floats], Any]] = None,
     ) -> None:
-        rows = [c.lckv_logit_bias(token, bias) for token, bias in (logit_bias or {}).items()]
+        rows = [c.lckv_logit_bias(number(ctypes.c_int32, "token", token), bias) for token, bias in (logit_bias or {}).items()]
         biases = (c.lckv_logit_bias * len(rows))(*rows)
         changing = None if callback is None else _Changing(callback)
         options = new(
@@ -112,27 +130,34 @@ class Sampler(Handle):
         token = ctypes.c_int32()
         out = ctypes.byref(token)
         if isinstance(logits, Session):
-            session = logits._handle
-            self._call(lambda: check(library.lckv_sampler_sample_session(handle, session, out)))
+            session, shared, call = logits._handle, logits._shared, logits._shared.call(logits.cache._handle)
+            self._sample(call, lambda: shared.work(call, library.lckv_sampler_sample_session, handle, session, out))
         else:
             address, n, kept = _arrays.row(logits)
-            self._call(lambda: check(library.lckv_sampler_sample(handle, address, n, out)))
+            self._sample(Call(), lambda: check(library.lckv_sampler_sample(handle, address, n, out)))
             del kept
         return token.value
 
-    def _call(self, function: Callable[[], None]) -> None:
+    def _sample(self, call: Call, function: Callable[[], None]) -> None:
+        if self._handle.kept is None:
+            function()
+        else:
+            interruptible(call, lambda: self._run(call, function))
+
+    def _run(self, call: Call, function: Callable[[], None]) -> None:
+        """Runs a function that samples, on this thread, as a part of the call."""
+
         kept = self._handle.kept
         if kept is None:
             function()
-            return
-        changing: _Changing = kept[0]
-        changing.call = Call()
-        interruptible(changing.call, function)
+        else:
+            changing: _Changing = kept[0]
+            changing.run(call, function)
 
     def accept(self, token: int) -> None:
         """Tells the sampler that a token was appended: penalties count it."""
 
-        check(library.lckv_sampler_accept(self._handle, token))
+        check(library.lckv_sampler_accept(self._handle, number(ctypes.c_int32, "token", token)))
 
     def reset(self) -> None:
         """Goes back to the beginning: no tokens seen, and the seed as given."""

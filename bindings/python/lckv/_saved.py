@@ -7,8 +7,8 @@ from typing import Any, BinaryIO, List, Optional, Sequence, Tuple, Union
 
 from . import _declarations as c
 from ._cache import Cache
-from ._calls import Call, Progress, interruptible
-from ._errors import InvalidArgument, check
+from ._calls import Progress, interruptible
+from ._errors import BufferTooSmall, CacheFull, InvalidArgument
 from ._library import library
 from ._session import Session, handles
 from ._structs import Path, new, path_bytes
@@ -33,7 +33,7 @@ def save_sessions(
     if not sessions:
         raise InvalidArgument("there are no sessions to save")
     cache = sessions[0].cache
-    call = Call(cache._shared.canceller(cache._handle), progress)
+    call = cache._shared.call(cache._handle, progress)
     kept, pointers = handles(sessions)
     memory = ctypes.create_string_buffer(note, len(note)) if note else None
     options = new(
@@ -47,15 +47,13 @@ def save_sessions(
         write = c.lckv_write_callback(lambda _user, data, n: call.guard(_write, stream, data, n))
 
         def work() -> None:
-            with cache._shared.call():
-                check(library.lckv_sessions_save(pointers, len(kept), write, None, options))
+            cache._shared.work(call, library.lckv_sessions_save, pointers, len(kept), write, None, options)
 
     else:
         path = path_bytes(target)
 
         def work() -> None:
-            with cache._shared.call():
-                check(library.lckv_sessions_save_file(pointers, len(kept), path, options))
+            cache._shared.work(call, library.lckv_sessions_save_file, pointers, len(kept), path, options)
 
     interruptible(call, work)
 
@@ -64,7 +62,9 @@ def _write(stream: Any, data: int, n: int) -> None:
     left = memoryview(ctypes.string_at(data, n))
     while left:
         n_written = stream.write(left)
-        left = left[n if n_written is None else n_written :]
+        if not n_written:  # None of a raw stream: it would have to wait
+            raise OSError(f"{stream!r} took nothing of {len(left)} bytes")
+        left = left[n_written:]
 
 
 def restore_sessions(
@@ -78,7 +78,7 @@ def restore_sessions(
     """
 
     handle = cache._handle
-    call = Call(cache._shared.canceller(handle), progress)
+    call = cache._shared.call(handle, progress)
     note: List[bytes] = []
     take = c.lckv_write_callback(lambda _user, data, n: call.guard(note.append, ctypes.string_at(data, n)))
     options = new(c.lckv_restore_options, any_kernels=any_kernels, note=take, progress=call.progress)
@@ -89,18 +89,20 @@ def restore_sessions(
         read = c.lckv_read_callback(lambda _user, data, length, got: call.guard(_read, stream, data, length, got))
 
         def work() -> None:
-            with cache._shared.call():
-                check(library.lckv_sessions_restore(handle, read, None, options, pointers, capacity, ctypes.byref(n)))
+            made = pointers, capacity, ctypes.byref(n)
+            cache._shared.work(call, library.lckv_sessions_restore, handle, read, None, options, *made)
 
     else:
         path = path_bytes(source)
 
         def work() -> None:
-            with cache._shared.call():
-                check(library.lckv_sessions_restore_file(handle, path, options, pointers, capacity, ctypes.byref(n)))
+            made = pointers, capacity, ctypes.byref(n)
+            cache._shared.work(call, library.lckv_sessions_restore_file, handle, path, options, *made)
 
     try:
         interruptible(call, work)
+    except BufferTooSmall as error:
+        raise CacheFull(f"{n.value} sessions are saved here, but the cache has at most {capacity}") from error
     finally:
         sessions = [Session._made(pointers[i], cache._shared) for i in range(min(n.value, capacity)) if pointers[i]]
     return sessions, b"".join(note)

@@ -9,7 +9,7 @@ from . import _arrays
 from . import _declarations as c
 from ._arrays import Floats
 from ._cache import Cache, Shared
-from ._calls import Progress
+from ._calls import Call, Progress
 from ._errors import OutOfWindow, check
 from ._evaluation import Item, Result
 from ._handles import Handle, Reference
@@ -17,6 +17,8 @@ from ._library import library
 from ._tokens import Tokens, room, token_array, written_tokens
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from ._completion import Completion
     from ._generation import AsyncGeneration, Generation
     from ._sampler import Sampler
@@ -38,9 +40,9 @@ class Session(Handle):
 
     def __init__(self, cache: Cache) -> None:
         session = ctypes.c_void_p()
-        check(library.lckv_session_create(cache._handle, ctypes.byref(session)))
-        self._own(session.value)
         self._shared = cache._shared
+        self._shared.work(Call(), library.lckv_session_create, cache._handle, ctypes.byref(session))
+        self._own(session.value)
 
     @classmethod
     def _made(cls, address: Optional[int], shared: Shared) -> Session:
@@ -107,13 +109,13 @@ class Session(Handle):
 
         if length < 0:
             raise ValueError(f"a session cannot have {length} tokens")
-        check(library.lckv_session_truncate(self._handle, length))
+        self._shared.work(Call(), library.lckv_session_truncate, self._handle, length)
 
     def fork(self) -> Session:
         """A session with the same tokens and logits. The two share their memory until one of them appends."""
 
         fork = ctypes.c_void_p()
-        check(library.lckv_session_fork(self._handle, ctypes.byref(fork)))
+        self._shared.work(Call(), library.lckv_session_fork, self._handle, ctypes.byref(fork))
         return Session._made(fork.value, self._shared)
 
     def reuse(self, tokens: Tokens) -> int:
@@ -128,17 +130,38 @@ class Session(Handle):
 
         array = token_array(tokens)
         n = ctypes.c_size_t()
-        check(library.lckv_session_reuse(self._handle, *array.buffer_info(), ctypes.byref(n)))
+        self._shared.work(Call(), library.lckv_session_reuse, self._handle, *array.buffer_info(), ctypes.byref(n))
         return n.value
 
     # ---- What is computed ----
 
     def evaluate(
-        self, tokens: Tokens, *, logits: str = "last", hidden: str = "none", hold: bool = False, **options: Any
+        self,
+        tokens: Tokens,
+        *,
+        logits: str = "last",
+        hidden: str = "none",
+        hold: bool = False,
+        out: Optional[Buffer] = None,
+        prefill: Optional[str] = None,
+        forward_passes: int = 0,
+        backward_passes: int = 0,
+        window: int = 0,
+        tolerance: float = 0.0,
+        progress: Optional[Progress] = None,
     ) -> Result:
         """Appends tokens: `Cache.evaluate` for this session alone, with its options and those of `Item`."""
 
-        return self.cache.evaluate([Item(self, tokens, logits, hidden, hold)], **options)[0]
+        [result] = self.cache.evaluate(
+            [Item(self, tokens, logits, hidden, hold, out)],
+            prefill=prefill,
+            forward_passes=forward_passes,
+            backward_passes=backward_passes,
+            window=window,
+            tolerance=tolerance,
+            progress=progress,
+        )
+        return result
 
     def logits(self, *, copy: bool = True) -> Floats:
         """The logits that the cache holds for the session, float32 [rows, n_vocab].
@@ -149,11 +172,15 @@ class Session(Handle):
         """
 
         handle, cache = self._handle, self.cache._handle
-        pointer, n = ctypes.c_void_p(), ctypes.c_size_t()
-        check(library.lckv_session_logits(handle, ctypes.byref(pointer), ctypes.byref(n)))
-        assert pointer.value is not None
-        view = _arrays.shown(pointer.value, (n.value, self._shared.n_vocab), cache)
-        return view.copy() if copy else view
+
+        def show() -> Floats:
+            pointer, n = ctypes.c_void_p(), ctypes.c_size_t()
+            check(library.lckv_session_logits(handle, ctypes.byref(pointer), ctypes.byref(n)))
+            assert pointer.value is not None
+            view = _arrays.shown(pointer.value, (n.value, self._shared.n_vocab), cache)
+            return view.copy() if copy else view
+
+        return self._shared.turns.work(Call(), show)
 
     def read_kv(self, slot: int, begin: int, end: int) -> Tuple[Floats, Floats]:
         """Keys and values of a slot at positions `begin` to `end`: float32 [positions, n_kv_heads, head_dim] each."""
@@ -166,7 +193,7 @@ class Session(Handle):
         layer = model.layers[slots[slot].layer]
         keys, values = (_arrays.empty(end - begin, layer.n_kv_heads, layer.head_dim) for _ in range(2))
         pointers = _arrays.address(keys), _arrays.address(values)
-        check(library.lckv_session_read_kv(handle, slot, begin, end, *pointers))
+        self._shared.work(Call(), library.lckv_session_read_kv, handle, slot, begin, end, *pointers)
         return keys, values
 
     # ---- Text ----

@@ -16,11 +16,26 @@ Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Text = Union[str, bytes]
 
 UNLIMITED = 2**64 - 1
+INTEGERS = (ctypes.c_int32, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_size_t)
+
+
+def number(kind: Any, name: str, value: int) -> int:
+    """An integer as an argument or member of a type of ctypes, which would drop bits that do not fit."""
+
+    if kind(value).value != value:
+        bits = 8 * ctypes.sizeof(kind)
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind(-1).value < 0 else (0, 2**bits - 1)
+        raise InvalidArgument(f"{name} is {value}; expected {low} to {high}")
+    return value
 
 
 def new(kind: Type[T], **members: Any) -> T:
     """A struct that knows its size."""
 
+    kinds = dict(kind._fields_)  # type: ignore[attr-defined]
+    for name, value in members.items():
+        if isinstance(value, int) and kinds[name] in INTEGERS:
+            number(kinds[name], name, value)
     return kind(size=ctypes.sizeof(kind), **members)  # type: ignore[call-arg, arg-type]
 
 
