@@ -95,7 +95,10 @@ class Sampler(Handle):
         logit_bias: Optional[Mapping[int, float]] = None,
         callback: Optional[Callable[[Floats], Any]] = None,
     ) -> None:
-        rows = [c.lckv_logit_bias(number(ctypes.c_int32, "token", token), bias) for token, bias in (logit_bias or {}).items()]
+        rows = [
+            c.lckv_logit_bias(number(ctypes.c_int32, "token", token), bias)
+            for token, bias in (logit_bias or {}).items()
+        ]
         biases = (c.lckv_logit_bias * len(rows))(*rows)
         changing = None if callback is None else _Changing(callback)
         options = new(

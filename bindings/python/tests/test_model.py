@@ -2,6 +2,7 @@
 
 import array
 import ctypes
+import mmap
 import os
 import pathlib
 import tempfile
@@ -83,6 +84,17 @@ class Models(unittest.TestCase):
             self.assertEqual(opened.tokenize(PROMPT), model().tokenize(PROMPT))
         with self.assertRaisesRegex(ValueError, "precision is 'high'; expected 'default'"):
             lckv.Model(MODEL, precision="high")
+
+    def test_buffers(self):
+        data = MODEL.read_bytes()
+        with open(MODEL, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            with memoryview(mapped) as view:
+                for buffer in (mapped, view, bytearray(data), array.array("B", data)):
+                    with lckv.Model.from_bytes(buffer) as opened:
+                        self.assertEqual(opened.fingerprint, model().fingerprint)
+        for wrong, exception in (("text", TypeError), (memoryview(data)[::2], BufferError), (b"", lckv.Error)):
+            with self.assertRaises(exception):
+                lckv.Model.from_bytes(wrong)
 
     def test_files_that_do_not_open(self):
         with self.assertRaisesRegex(OSError, "nowhere.gguf"):

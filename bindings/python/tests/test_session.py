@@ -43,6 +43,21 @@ class Caches(unittest.TestCase):
         with self.assertRaises(lckv.Unsupported):
             cache(kv_dtype="q9")
 
+    def test_numbers_that_do_not_fit(self):
+        for make, message in (
+            (lambda: cache(n_threads=2**40), "n_threads is 1099511627776; expected 0 to 4294967295"),
+            (lambda: cache(n_tokens=-1), "n_tokens is -1; expected 0 to"),
+            (lambda: lckv.Sampler(top_k=-1), "top_k is -1"),
+            (lambda: lckv.Sampler(logit_bias={2**32: 1.0}), "token is 4294967296; expected -2147483648 to"),
+            (lambda: lckv.Sampler().accept(2**32 + 1), "token is"),
+            (lambda: lckv.Pool(-1), "n_threads is -1"),
+            (lambda: lckv.Plan("0_1", 2**32 + 2), "n_layers is"),
+            (lambda: model().token(2**32), "token is"),
+            (lambda: session().evaluate([1], hold=True, window=-1), "window is -1"),
+        ):
+            with self.assertRaisesRegex(lckv.InvalidArgument, message):
+                make()
+
     def test_names_lead_back(self):
         s = session(max_sessions=2)
         self.assertEqual(s.cache.stats.max_sessions, 2)
@@ -99,6 +114,9 @@ class Sessions(unittest.TestCase):
         [result] = made.evaluate([lckv.Item(made.session(), tokens, out=row)])
         self.assertIsNone(result.logits)
         self.assertEqual(lckv.Sampler().sample(row), row.index(max(row)))
+        again = array.array("f", bytes(4 * 4096))
+        self.assertIsNone(made.session().evaluate(tokens, out=again).logits)
+        self.assertEqual(again, row)
         with self.assertRaises(ValueError):
             made.evaluate([lckv.Item(made.session(), tokens, out=row[:4000])])
         for wrong in (bytes(4 * 4096), array.array("d", bytes(8 * 4096)), memoryview(row).toreadonly()):
@@ -405,6 +423,34 @@ class Saved(unittest.TestCase):
         self.assertEqual(stream.read(), b"behind")
         texts = [s.complete([300], max_tokens=8).text for s in (restored, self.session)]
         self.assertEqual(texts[0], texts[1])
+
+    def test_more_sessions_than_the_cache_may_have(self):
+        stream = io.BytesIO()
+        lckv.save_sessions([self.session, self.session.fork(), self.session.fork()], stream)
+        stream.seek(0)
+        small = cache(max_sessions=2)
+        with self.assertRaisesRegex(lckv.CacheFull, "3 sessions are saved here, but the cache has at most 2"):
+            small.restore(stream)
+        self.assertEqual(small.stats.n_sessions, 0)
+
+    def test_streams_that_take_a_part_or_nothing(self):
+        class Stream(io.RawIOBase):
+            def __init__(self, takes):
+                self.takes, self.data = takes, b""
+
+            def write(self, data):
+                n = self.takes(len(data))
+                self.data += bytes(data[: n or 0])
+                return n
+
+        whole = io.BytesIO()
+        self.session.save(whole)
+        part = Stream(lambda n: n // 2 + 1)
+        self.session.save(part)
+        self.assertEqual(part.data, whole.getvalue())
+        for nothing in (None, 0):
+            with self.assertRaisesRegex(OSError, "took nothing of"):
+                self.session.save(Stream(lambda n, nothing=nothing: nothing))
 
     def test_what_streams_raise(self):
         class Broken(io.RawIOBase):
