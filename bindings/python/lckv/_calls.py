@@ -18,8 +18,10 @@ very first bytecode of a callback, where nothing can catch it.
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
-from typing import Any, Callable, Optional, TypeVar
+from queue import SimpleQueue
+from typing import Any, Callable, ClassVar, List, Optional, TypeVar
 
 from . import _declarations as c
 from ._errors import Cancelled
@@ -87,8 +89,41 @@ class Call:
         return self.guard(self._tell, done, total)
 
 
+class _Worker:
+    """A helper thread. Starting one takes longer than many a call, so a few of them wait for the next."""
+
+    idle: ClassVar[List[_Worker]] = []
+    MAX_IDLE = 4
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    @classmethod
+    def take(cls, job: Callable[[], None]) -> None:
+        """Gives a job to a thread."""
+
+        try:
+            worker = cls.idle.pop()
+        except IndexError:
+            worker = cls()
+            worker._jobs.put(job)
+            threading.Thread(target=worker._serve, name="lckv", daemon=True).start()
+        else:
+            worker._jobs.put(job)
+
+    def _serve(self) -> None:
+        while True:
+            self._jobs.get()()
+            if len(self.idle) >= self.MAX_IDLE:
+                return
+            self.idle.append(self)
+
+
+os.register_at_fork(after_in_child=_Worker.idle.clear)  # a child has none of its parent's threads
+
+
 class _Elsewhere:
-    """A call in a thread of its own."""
+    """A call in a helper thread."""
 
     def __init__(self, call: Call, function: Callable[[], Any], ended: Optional[Callable[[], None]] = None) -> None:
         self._claim = threading.Lock()  # whoever takes it decides whether the call is made
@@ -108,12 +143,14 @@ class _Elsewhere:
                 ended()
 
         context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(work,), name="lckv", daemon=True)
+        self._job: Optional[Callable[[], None]] = lambda: context.run(work)
 
     def start(self) -> None:
-        """Starts the thread. If a signal's handler raises in here, it may run, be about to, or never."""
+        """Begins. If a signal's handler raises in here, the call may be made, be about to, or never."""
 
-        self._thread.start()
+        job, self._job = self._job, None  # it refers to this object
+        assert job is not None
+        _Worker.take(job)
 
     def has_ended(self) -> bool:
         """Whether the call has been made, or never will be: asking this gives up a call that has not begun."""

@@ -145,10 +145,16 @@ class Sessions(unittest.TestCase):
         for waits in (False, True):
             made = cache(waits=waits)
             first, second = made.session(), made.session()
-            started, results = threading.Event(), []
+            started, tried, results = threading.Event(), threading.Event(), []
+            if waits:
+                tried.set()
 
-            def work(first=first, started=started):
-                first.complete(PROMPT, max_tokens=60, ignore_end=True, on_token=lambda *_: started.set())
+            def work(first=first, started=started, tried=tried):
+                def hold(*_):
+                    started.set()
+                    tried.wait(30)
+
+                first.complete(PROMPT, max_tokens=60, ignore_end=True, on_token=hold)
 
             thread = threading.Thread(target=work)
             thread.start()
@@ -158,6 +164,7 @@ class Sessions(unittest.TestCase):
                 results.append("done")
             except lckv.Busy:
                 results.append("busy")
+            tried.set()
             self.assertEqual(made.stats.n_sessions, 2)
             thread.join()
             self.assertEqual(results, ["done" if waits else "busy"])

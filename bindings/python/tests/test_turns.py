@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from support import MODEL, PROMPT, cache, model, needs_numpy, numpy, session
 
 import lckv
 from lckv import _evaluation
-from lckv._calls import Call
+from lckv._calls import Call, _Worker
 
 
 class Interruption(Exception):
@@ -312,18 +313,23 @@ import os, signal, sys, threading, time, lckv
 cache = lckv.Cache(lckv.Model(sys.argv[1]), n_tokens=1024, max_sessions=4, waits=True)
 session, other = cache.session(), cache.session()
 session.evaluate([300] * 10, hold=True)
-begun = threading.Event()
-work = lambda: other.complete([300], max_tokens=2, on_token=lambda *_: begun.set() or time.sleep(3))
+begun, go_on = threading.Event(), threading.Event()
+work = lambda: other.complete([300], max_tokens=2, on_token=lambda *_: begun.set() or go_on.wait(10))
 thread = threading.Thread(target=work, daemon=True)
 thread.start()
 begun.wait()
-threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-start = time.perf_counter()
+def interrupt():
+    global start
+    while len(cache._shared.turns._queue) < 2:
+        time.sleep(0.01)
+    start = time.perf_counter()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
 try:
     %s
 except KeyboardInterrupt:
-    print("interrupted", time.perf_counter() - start < 1, session.length)
-    cache.cancel()
+    print("interrupted", time.perf_counter() - start < 2, session.length)
+    go_on.set()
     thread.join()
     print(cache.session().length)
 """
@@ -353,6 +359,32 @@ class Waiting(unittest.TestCase):
                 self.assertEqual(process.communicate(timeout=60), ("interrupted True 10\n0\n", ""))
 
 
+class Workers(unittest.TestCase):
+    def test_helper_threads_are_used_again(self):
+        s = session()
+        s.evaluate([300] * 8, logits="none")
+        with mock.patch.object(threading.Thread, "start", side_effect=AssertionError):
+            while not _Worker.idle:
+                time.sleep(0.001)
+            s.evaluate([300] * 8, logits="none")
+
+    @unittest.skipUnless(hasattr(os, "fork"), "no fork")
+    def test_a_child_has_its_own(self):
+        script = (
+            "import os, sys, lckv; s = lckv.Model(sys.argv[1]).cache(n_threads=1).session();"
+            "s.evaluate([300] * 9, logits='none'); child = os.fork();"
+            "s.evaluate([300] * 9, logits='none'); print(s.length, flush=True);"
+            "child and print(os.waitpid(child, 0)[1])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script, str(MODEL)],
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=60,
+        )
+        self.assertEqual(done.stdout.split(), ["18", "18", "0"])
+
+
 class Starting(unittest.TestCase):
     """Ctrl-C while the helper thread of a call starts."""
 
@@ -369,6 +401,7 @@ class Starting(unittest.TestCase):
         for change in (before, after):
             s = session(n_tokens=4096)
             began = time.perf_counter()
+            _Worker.idle.clear()
             with mock.patch.object(threading.Thread, "start", change), self.assertRaises(KeyboardInterrupt):
                 s.evaluate([300] * 4000, logits="none", prefill="exact")
             self.assertLess(time.perf_counter() - began, 2)
