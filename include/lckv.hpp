@@ -56,6 +56,16 @@
 #include <span>
 #endif
 
+/* Where a compiler can find out that a view outlives what it views, it warns. */
+#if defined(__clang__) && defined(__has_cpp_attribute)
+#if __has_cpp_attribute(clang::lifetimebound)
+#define LCKV_LIFETIME_BOUND [[clang::lifetimebound]]
+#endif
+#endif
+#ifndef LCKV_LIFETIME_BOUND
+#define LCKV_LIFETIME_BOUND
+#endif
+
 namespace lckv
 {
 
@@ -184,8 +194,9 @@ template <class Struct> struct sized : Struct {
 
 /*
  * Elements that belong to somebody else, as std::span of C++20, which converts to it and from it.
- * Arrays, vectors, strings and everything else with data() and size() convert to it; a span of
- * constants also takes a list in braces, which lives until the end of the full expression.
+ * Arrays, vectors, strings and everything else with data() and size() convert to it. A span of
+ * constants also takes a temporary container, or a list in braces: they live until the end of the
+ * full expression, so that a span of them is good as an argument, and for nothing else.
  */
 template <class T> class span
 {
@@ -193,6 +204,18 @@ template <class T> class span
     using elements = std::remove_pointer_t<decltype(std::declval<Container &>().data())>;
     template <class U>
     using enable_if_compatible = std::enable_if_t<std::is_convertible_v<U (*)[], T (*)[]>>;
+    /* A view gives the same elements when it is constant; a container gives constant ones. */
+    template <class Container>
+    using is_view = std::is_same<elements<std::remove_cv_t<std::remove_reference_t<Container>>>,
+                                 elements<const std::remove_reference_t<Container>>>;
+    template <class Container>
+    using enable_if_view = std::enable_if_t<is_view<Container>::value, int>;
+    /* Changes of a temporary container would be lost. */
+    template <class Container>
+    using enable_if_container =
+        std::enable_if_t<!is_view<Container>::value &&
+                             (std::is_lvalue_reference_v<Container> || std::is_const_v<T>),
+                         int>;
 
   public:
     using element_type = T;
@@ -206,18 +229,25 @@ template <class T> class span
     {
     }
     template <class U, std::size_t n, class = enable_if_compatible<U>>
-    constexpr span(U (&array)[n]) noexcept : data_(array), size_(n)
+    constexpr span(U (&array LCKV_LIFETIME_BOUND)[n]) noexcept : data_(array), size_(n)
     {
     }
-    template <class Container,
+    template <class Container, enable_if_view<Container> = 0,
               class = std::enable_if_t<!std::is_same_v<std::decay_t<Container>, span>>,
               class = enable_if_compatible<elements<Container>>,
               class = decltype(std::declval<Container &>().size())>
-    constexpr span(Container &&container) : data_(container.data()), size_(container.size())
+    constexpr span(Container &&view) : data_(view.data()), size_(view.size())
+    {
+    }
+    template <class Container, enable_if_container<Container> = 0,
+              class = enable_if_compatible<elements<Container>>,
+              class = decltype(std::declval<Container &>().size())>
+    constexpr span(Container &&container LCKV_LIFETIME_BOUND)
+        : data_(container.data()), size_(container.size())
     {
     }
     template <class U = T, class = std::enable_if_t<std::is_const_v<U>>>
-    constexpr span(std::initializer_list<std::remove_cv_t<U>> list) noexcept
+    constexpr span(std::initializer_list<std::remove_cv_t<U>> list LCKV_LIFETIME_BOUND) noexcept
         : span(list.begin(), list.size())
     {
     }
@@ -297,9 +327,23 @@ class logits_view
 
 /* ---- Callbacks ----------------------------------------------------------------------------- */
 
+namespace detail
+{
+
+/* Pointers, std::function and their like; no lambda, though it converts to a pointer. */
+template <class Function, class = bool> struct can_be_null : std::false_type {
+};
+template <class Function>
+struct can_be_null<Function,
+                   decltype(static_cast<bool>(std::declval<const Function &>() == nullptr))>
+    : std::is_constructible<Function, std::nullptr_t> {
+};
+
+} // namespace detail
+
 /*
- * A copy of any callable that returns nothing, or a bool that is false to stop the call. Empty, it
- * lets every call go on.
+ * A copy of any callable that returns nothing, or a bool that is false to stop the call. Empty, as
+ * when made of a null pointer or of an empty std::function, it lets every call go on.
  */
 template <class... Arguments> class callback
 {
@@ -307,6 +351,14 @@ template <class... Arguments> class callback
     using enable_if_callable =
         std::enable_if_t<!std::is_same_v<std::decay_t<Function>, callback> &&
                          std::is_invocable_v<std::decay_t<Function> &, Arguments...>>;
+
+    template <class Function> static bool is_empty(const Function &function)
+    {
+        if constexpr (detail::can_be_null<Function>::value)
+            return function == nullptr;
+        else
+            return false;
+    }
 
   public:
     callback() = default;
@@ -319,14 +371,16 @@ template <class... Arguments> class callback
         using result = std::invoke_result_t<callable &, Arguments...>;
         static_assert(std::is_void_v<result> || std::is_same_v<result, bool>,
                       "a callback returns nothing, or a bool: true to go on, false to stop");
+        callable kept(std::forward<Function>(function));
+        if (is_empty(kept))
+            return;
         if constexpr (std::is_void_v<result>)
-            function_ = [kept = callable(std::forward<Function>(function))](
-                            Arguments... arguments) mutable {
+            function_ = [kept = std::move(kept)](Arguments... arguments) mutable {
                 std::invoke(kept, arguments...);
                 return true;
             };
         else
-            function_ = std::forward<Function>(function);
+            function_ = std::move(kept);
     }
     explicit operator bool() const noexcept
     {
@@ -1155,8 +1209,14 @@ class session
     lckv_generate_report generate(span<const lckv_token> prompt,
                                   const generate_options &options = {})
     {
-        lckv::sampler none;
-        return generate(none, prompt, options);
+        return generate(lckv::sampler(), prompt, options);
+    }
+    /* The same with a temporary sampler. It is deduced, since braces never stand for a sampler. */
+    template <class Sampler, class = std::enable_if_t<std::is_same_v<Sampler, lckv::sampler>>>
+    lckv_generate_report generate(Sampler &&sampler, span<const lckv_token> prompt,
+                                  const generate_options &options = {})
+    {
+        return generate(sampler, prompt, options);
     }
     lckv_generate_report generate(lckv::sampler &sampler, span<const lckv_token> prompt,
                                   const generate_options &options = {})
@@ -1210,17 +1270,28 @@ inline lckv_token sampler::sample(const session &session)
 /* ---- Evaluation ---------------------------------------------------------------------------- */
 
 /*
- * A session, the tokens to append to it, and LCKV_WANT_... Tokens are not copied: they must live
- * until the call.
+ * A session, the tokens to append to it, and LCKV_WANT_... The item and its copies keep a temporary
+ * vector and a list in braces. Other tokens are not copied: they must live until the call.
  */
 struct item : lckv_item {
-    item(lckv::session &to, span<const lckv_token> appended, std::uint32_t wanted) noexcept
+    item(lckv::session &to, span<const lckv_token> appended LCKV_LIFETIME_BOUND,
+         std::uint32_t wanted) noexcept
         : lckv_item()
     {
         session = to.get();
         tokens = appended.data();
         n_tokens = appended.size();
         want = wanted;
+    }
+    template <class Allocator>
+    item(lckv::session &to, std::vector<lckv_token, Allocator> &&appended, std::uint32_t wanted)
+        : item(to, span<const lckv_token>(), wanted)
+    {
+        keep(std::make_shared<const std::vector<lckv_token, Allocator>>(std::move(appended)));
+    }
+    item(lckv::session &to, std::initializer_list<lckv_token> appended, std::uint32_t wanted)
+        : item(to, std::vector<lckv_token>(appended), wanted)
+    {
     }
     /* The wanted logits go there, float32 [rows, n_vocab], and the cache holds none. */
     item &logits_to(span<float> rows) noexcept
@@ -1236,6 +1307,16 @@ struct item : lckv_item {
         hidden_capacity = rows.size();
         return *this;
     }
+
+  private:
+    template <class Vector> void keep(std::shared_ptr<const Vector> vector) noexcept
+    {
+        tokens = vector->data();
+        n_tokens = vector->size();
+        kept_ = std::move(vector);
+    }
+
+    std::shared_ptr<const void> kept_; /* what `tokens` points into, if it is the item's own */
 };
 
 inline lckv_evaluate_report cache::evaluate(span<const item> items, const evaluate_options &options)
@@ -1356,5 +1437,7 @@ inline std::vector<session> sessions_restore_file(const cache &cache, const std:
 template <class T> inline constexpr bool std::ranges::enable_borrowed_range<lckv::span<T>> = true;
 template <class T> inline constexpr bool std::ranges::enable_view<lckv::span<T>> = true;
 #endif
+
+#undef LCKV_LIFETIME_BOUND
 
 #endif

@@ -60,6 +60,32 @@ static void items_give_rows()
     CHECK(cache.evaluate(requests, sizeof requests[0], 2).n_tokens == 2);
 }
 
+/* The temporary tokens of an item live as long as it and its copies. */
+static void items_keep_temporary_tokens()
+{
+    lckv::cache cache(bundled());
+    const char *const prompts[] = {"Once upon a time there was", "One day, a little dog", "Tom"};
+    std::vector<lckv::session> sessions;
+    for (std::size_t i = 0; i < 4; i++)
+        sessions.emplace_back(cache);
+    std::vector<lckv::item> items;
+    for (std::size_t i = 0; i < 3; i++)
+        items.emplace_back(sessions[i], bundled().tokenize(prompts[i]), LCKV_WANT_LAST);
+    items.push_back({sessions[3], {5, 6, 7}, LCKV_WANT_LAST});
+    std::vector<lckv::item> copies = items;
+    items = {};
+    cache.evaluate(copies);
+    for (std::size_t i = 0; i < 3; i++)
+        CHECK(sessions[i].tokens() == bundled().tokenize(prompts[i]));
+    CHECK((sessions[3].tokens() == std::vector<lckv_token>{5, 6, 7}));
+
+    const std::vector<lckv_token> borrowed{8, 9};
+    lckv::item moved({sessions[3], borrowed, LCKV_WANT_LAST});
+    CHECK(moved.tokens == borrowed.data() && moved.n_tokens == 2);
+    moved = lckv::item(sessions[3], std::vector<lckv_token>(), LCKV_WANT_LAST);
+    CHECK(moved.n_tokens == 0);
+}
+
 static void forks_and_prefixes()
 {
     lckv::cache cache = small_cache();
@@ -119,11 +145,11 @@ static void samplers()
         sum += std::exp(static_cast<double>(value));
     CHECK(std::abs(sum - 1) < 1e-3);
     CHECK_FAILS(LCKV_INVALID_ARGUMENT, "", lckv::log_probabilities({}));
-    /* Without a sampler, with an empty one and with a greedy one, the same tokens come. */
+    /* Without a sampler, and with one that is empty, greedy or temporary, the same tokens come. */
     lckv::generate_options generating;
     generating.max_tokens = 8;
-    tokens chosen[3];
-    for (int i = 0; i < 3; i++) {
+    tokens chosen[4];
+    for (int i = 0; i < 4; i++) {
         generating.callback = [&](lckv_token token, std::string_view) {
             chosen[i].push_back(token);
         };
@@ -131,10 +157,13 @@ static void samplers()
         lckv::sampler empty;
         if (i == 0)
             other.generate(text, generating);
+        else if (i == 3)
+            other.generate(lckv::sampler(lckv::sampler_options()), text, generating);
         else
             other.generate(i == 1 ? empty : greedy, text, generating);
     }
     CHECK(chosen[0].size() == 9 && chosen[0] == chosen[1] && chosen[1] == chosen[2]);
+    CHECK(chosen[3] == chosen[0]);
 }
 
 static void full_caches_tell_what_is_missing()
@@ -210,6 +239,7 @@ static void threads_wait_for_their_turn()
 
 int main()
 {
-    return run({items_give_rows, forks_and_prefixes, samplers, full_caches_tell_what_is_missing,
-                cancels_come_from_other_threads, threads_wait_for_their_turn});
+    return run({items_give_rows, items_keep_temporary_tokens, forks_and_prefixes, samplers,
+                full_caches_tell_what_is_missing, cancels_come_from_other_threads,
+                threads_wait_for_their_turn});
 }

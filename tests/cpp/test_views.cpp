@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -35,9 +36,21 @@ static_assert(moves_only<lckv::plan>() && moves_only<lckv::pool>() && moves_only
 static_assert(sizeof(lckv::session) == sizeof(lckv_session *));
 static_assert(!std::is_convertible_v<lckv_model *, lckv::model>);
 
-/* Arrays of these go to the library as arrays of the C structs. */
-static_assert(sizeof(lckv::item) == sizeof(lckv_item));
+/* Arrays of these go to the library as arrays of the C struct. */
 static_assert(sizeof(lckv::message) == sizeof(lckv_message));
+
+/* What is written into a temporary container would be lost, and a view is no container. */
+using floats = std::vector<float>;
+template <class Rows, class = void> constexpr bool logits_go_to = false;
+template <class Rows>
+constexpr bool logits_go_to<
+    Rows, std::void_t<decltype(std::declval<lckv::item &>().logits_to(std::declval<Rows>()))>> =
+    true;
+static_assert(logits_go_to<floats &> && !logits_go_to<floats> && !logits_go_to<const floats &>);
+static_assert(logits_go_to<lckv::span<float>> && !logits_go_to<lckv::span<const float>>);
+static_assert(!logits_go_to<std::array<float, 4>> && logits_go_to<std::array<float, 4> &>);
+static_assert(std::is_constructible_v<lckv::span<const float>, floats> &&
+              std::is_constructible_v<lckv::span<const float>, const floats>);
 
 /* An element of another size or a constant one must not pass for what the span has. */
 static_assert(!std::is_convertible_v<std::vector<lckv::item>, lckv::span<const lckv_item>>);
@@ -95,6 +108,35 @@ static void callables()
     CHECK(copy(1, 2) && !copy(2, 2));
 }
 
+static bool stops(std::uint64_t, std::uint64_t)
+{
+    return false;
+}
+
+/* Whatever is empty makes an empty callback, which lets calls go on. */
+static void empty_callables()
+{
+    using stopping = bool (*)(std::uint64_t, std::uint64_t);
+    const lckv::progress_callback empty[] = {
+        std::function<void(std::uint64_t, std::uint64_t)>(),
+        std::function<bool(std::uint64_t, std::uint64_t)>(),
+        static_cast<void (*)(std::uint64_t, std::uint64_t)>(nullptr),
+        stopping(),
+        lckv::progress_callback(),
+    };
+    for (const lckv::progress_callback &callback : empty)
+        CHECK(!callback && callback(1, 2));
+    const lckv::progress_callback full[] = {
+        stops,
+        &stops,
+        stopping(stops),
+        std::function<bool(std::uint64_t, std::uint64_t)>(stops),
+        [](std::uint64_t, std::uint64_t) { return false; },
+    };
+    for (const lckv::progress_callback &callback : full)
+        CHECK(callback && !callback(1, 2));
+}
+
 static void sizes()
 {
     CHECK(lckv::model_options().size == sizeof(lckv_model_options));
@@ -119,6 +161,7 @@ static void std_spans()
     const std::span<lckv_token> theirs(vector);
     CHECK(sum(theirs) == 6 && sum(std::span<const lckv_token>(vector).first(2)) == 3);
     CHECK(lckv::span<lckv_token>(theirs).data() == vector.data());
+    CHECK(lckv::span<lckv_token>(std::span<lckv_token>(vector)).data() == vector.data());
     CHECK(std_sum(tokens(vector)) == 6 && std_sum(lckv::span<lckv_token>(vector)) == 6);
 }
 #endif
@@ -128,6 +171,7 @@ int main()
     spans();
     rows();
     callables();
+    empty_callables();
     sizes();
 #if __cplusplus >= 202002L
     std_spans();
