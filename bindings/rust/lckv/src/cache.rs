@@ -2,7 +2,7 @@
 
 use crate::constants::Dtype;
 use crate::error::{check, create, Error, Result};
-use crate::evaluate::Logits;
+use crate::evaluate::{Item, Logits};
 use crate::library::Pool;
 use crate::model::Model;
 use crate::session::Session;
@@ -49,6 +49,8 @@ use std::sync::Arc;
 pub struct Cache {
     handle: CacheHandle,
     n_vocab: usize,
+    /// The logits of the last [`append`](Self::append).
+    appended: Vec<f32>,
 }
 
 /// Asks a cache for its statistics and cancels its calls, at any time and from any thread.
@@ -239,6 +241,7 @@ impl CacheOptions {
                     n_cancels: Arc::default(),
                 },
                 n_vocab,
+                appended: Vec::new(),
             },
             // SAFETY: model and options are valid; the cache holds the model.
             |cache| unsafe { sys::lckv_cache_create(model.raw(), &raw, cache) },
@@ -331,19 +334,25 @@ impl Cache {
         })
     }
 
-    /// Appends tokens to a session and gives the logits after the last of them.
-    pub fn append<'a>(
-        &'a mut self,
-        session: &'a mut Session,
-        tokens: &[Token],
-    ) -> Result<Logits<'a>> {
-        self.evaluate(&mut [crate::Item::new(session, tokens)])?;
-        self.logits(session)
+    /// Appends tokens to a session and gives the logits after the last of them. If it fails, nothing
+    /// was appended.
+    ///
+    /// This is an evaluation whose logits go to an array of this object: [`logits`](Self::logits)
+    /// has none afterwards.
+    pub fn append(&mut self, session: &mut Session, tokens: &[Token]) -> Result<Logits<'_>> {
+        let mut logits = std::mem::take(&mut self.appended);
+        logits.resize(self.n_vocab, 0.0);
+        let result = self.evaluate(&mut [Item::new(session, tokens).logits_into(&mut logits)]);
+        self.appended = logits;
+        result?;
+        Ok(Logits::new(&self.appended, self.n_vocab))
     }
 
     /// The logits that the last evaluation computed for a session and the cache still holds.
     ///
-    /// They borrow the cache, which can compute again when they are no longer used.
+    /// They borrow the cache, which can compute again when they are no longer used. While another
+    /// thread works on one of the cache's sessions (by [`Session::fork`], for one), this fails with
+    /// [`Status::Busy`], also if calls wait, and can be asked again.
     pub fn logits<'a>(&'a self, session: &'a Session) -> Result<Logits<'a>> {
         self.check_owns(session)?;
         let (mut logits, mut n_rows) = (ptr::null(), 0);

@@ -111,7 +111,8 @@ record! {
 
 /// A generation, token by token: an iterator of pieces of text.
 ///
-/// Dropping it ends the generation. What has been appended to the session by then stays there.
+/// Dropping it ends the generation, and so does a failure or a panic of the sampler's filter. What
+/// has been appended to the session by then stays there.
 #[derive(Debug)]
 pub struct Generation<'a> {
     cache: &'a mut Cache,
@@ -176,7 +177,8 @@ impl Cache {
     }
 
     /// Generates text in one call of the library, which gives each piece to a closure; `Break` ends
-    /// the generation, and the closure is then not called again.
+    /// the generation, which is no failure, and the closure is then not called again. What has been
+    /// appended to the session by then stays there.
     ///
     /// At the end the closure is called once more, without a token, for the text that is left.
     pub fn generate_with(
@@ -307,7 +309,11 @@ impl Generation<'_> {
             Some(sampler) => &**sampler,
             None => greedy(&mut self.greedy)?,
         };
-        let report = match generate(self.session, Some(sampler), &self.next, raw) {
+        // If the sampler's filter panics, `next` may have been appended, and must not be again.
+        self.state = State::Failed;
+        let result = generate(self.session, Some(sampler), &self.next, raw);
+        self.state = State::Running;
+        let report = match result {
             Err(error) if !is_prompt && is_full(&error) => {
                 self.end(sys::LCKV_STOP_FULL);
                 return Ok(None);

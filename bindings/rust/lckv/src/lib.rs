@@ -47,6 +47,10 @@
 //! `Break` makes it fail with [`Status::Cancelled`]. If a closure panics, the call is stopped, and
 //! the panic goes on when it has returned; sessions are then as before, as after any failure.
 //!
+//! Only a generation is a loop of steps, and what it has appended to the session stays there,
+//! however it ends. A `Break` of the closure that takes the pieces is no failure: the report says
+//! [`StopReason::Callback`].
+//!
 //! # What is not here
 //!
 //! Custom allocators. The crate `lckv-sys` has the whole C interface.

@@ -2,7 +2,8 @@
 
 use crate::cache::Cache;
 use crate::callback::{self, guard, Progress};
-use crate::error::{c_path, check, Result};
+use crate::constants::Status;
+use crate::error::{c_path, check, Error, Result};
 use crate::session::Session;
 use lckv_sys as sys;
 use std::io::{self, Read, Write};
@@ -146,7 +147,8 @@ impl<'a> RestoreOptions<'a> {
         self
     }
 
-    /// Makes the sessions again, in the order in which they were given: all, or none.
+    /// Makes the sessions again, in the order in which they were given: all, or none. If the cache
+    /// cannot have so many, the call fails with [`Status::CacheFull`].
     ///
     /// No byte is read that does not belong to them. If the reader fails, its error is the source
     /// of the call's error.
@@ -202,8 +204,10 @@ impl<'a> RestoreOptions<'a> {
         (options.note, options.note_user) = callback::parts(&mut self.note, note as _);
         (options.progress, options.progress_user) =
             callback::parts(&mut self.progress, callback::progress as _);
-        // No cache holds more sessions than it may, so the library never asks for more room.
+        // A stream is read once, so there must be room for as many sessions as the cache may have.
+        // If that is too little, the cache is what was too small.
         let mut raw = vec![std::ptr::null_mut(); cache.stats()?.max_sessions as usize];
+        let capacity = raw.len();
         let mut count = 0;
         let status = restore(&options, raw.as_mut_ptr(), raw.len(), &mut count);
         // They are wrapped before anything can unwind, so that they are always released.
@@ -212,7 +216,13 @@ impl<'a> RestoreOptions<'a> {
             .filter_map(NonNull::new)
             .map(Session)
             .collect();
-        check(status)?;
+        check(status).map_err(|error| match error.status() {
+            Status::BufferTooSmall => Error::new(
+                Status::CacheFull,
+                format!("{count} sessions were saved; the cache can have {capacity}"),
+            ),
+            _ => error,
+        })?;
         Ok(sessions)
     }
 }

@@ -102,7 +102,10 @@ fn in_a_generation() {
     let options = GenerateOptions::new().sampler(&mut sampler);
     let mut generation = cache.generate(&mut session, &prompt, options);
     assert_eq!(panic_of(|| generation.next()), "filter");
+    assert!(generation.next().is_none(), "it does not begin again");
+    assert!(generation.report().is_none());
     drop(generation);
+    assert_eq!(session.tokens().unwrap(), prompt);
     assert!(cache.append(&mut session, &prompt).is_ok());
 }
 

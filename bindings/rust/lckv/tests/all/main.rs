@@ -8,7 +8,7 @@ mod saving;
 mod sessions;
 mod threads;
 
-use lckv::{Cache, CacheOptions, Model, Session};
+use lckv::{Cache, CacheOptions, Item, Model, Session};
 use std::sync::Mutex;
 
 /// The bundled model.
@@ -35,11 +35,13 @@ fn options() -> CacheOptions {
     CacheOptions::new().n_threads(1)
 }
 
-/// A session that holds a text.
+/// A session that holds a text, and its cache the logits after it.
 fn session_with(cache: &mut Cache, text: &str) -> Session {
     let mut session = cache.session().unwrap();
     let tokens = model().tokenize(text).unwrap();
-    cache.append(&mut session, &tokens).unwrap();
+    cache
+        .evaluate(&mut [Item::new(&mut session, &tokens)])
+        .unwrap();
     session
 }
 

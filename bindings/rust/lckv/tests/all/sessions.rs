@@ -26,7 +26,9 @@ fn a_truncated_session_goes_on_as_if_it_had_been_short() {
     let mut session = session_with(&mut cache, PROMPT);
     let last = *session.tokens().unwrap().last().unwrap();
     let before = cache.logits(&session).unwrap().to_vec();
-    cache.append(&mut session, &[3, 4, 5]).unwrap();
+    cache
+        .evaluate(&mut [Item::new(&mut session, &[3, 4, 5])])
+        .unwrap();
     let length = session.len() - 4;
     session.truncate(length).unwrap();
     assert!(cache.logits(&session).is_err());

@@ -3,6 +3,7 @@
 use crate::{cache, model, options, session_with, PROMPT};
 use lckv::*;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::Mutex;
 use std::thread;
@@ -122,6 +123,34 @@ fn calls_wait_for_their_turn_unless_they_are_told_not_to() {
                 let fork = fork.join().unwrap();
                 assert!(!waits || fork.is_ok());
             }
+        });
+    }
+}
+
+#[test]
+fn an_append_that_fails_has_appended_nothing() {
+    for waits in [true, false] {
+        let mut cache = options().waits(waits).create(&model()).unwrap();
+        let other = session_with(&mut cache, PROMPT);
+        let mut session = session_with(&mut cache, PROMPT);
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    drop(other.fork());
+                }
+            });
+            for _ in 0..200 {
+                let length = session.len();
+                match cache.append(&mut session, &[7]) {
+                    Ok(_) => assert_eq!(session.len(), length + 1),
+                    Err(error) => {
+                        assert_eq!((error.status(), waits), (Status::Busy, false));
+                        assert_eq!(session.len(), length);
+                    }
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
         });
     }
 }
