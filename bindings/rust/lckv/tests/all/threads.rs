@@ -140,17 +140,22 @@ fn an_append_that_fails_has_appended_nothing() {
                     drop(other.fork());
                 }
             });
-            for _ in 0..200 {
+            let mut append = || {
                 let length = session.len();
-                match cache.append(&mut session, &[7]) {
-                    Ok(_) => assert_eq!(session.len(), length + 1),
+                let result = cache.append(&mut session, &[7]).map(drop);
+                (result, session.len() - length)
+            };
+            let appends: Vec<_> = (0..200).map(|_| append()).collect();
+            is_over.store(true, Ordering::Relaxed);
+            for (result, n_appended) in appends {
+                match result {
+                    Ok(()) => assert_eq!(n_appended, 1),
                     Err(error) => {
                         assert_eq!((error.status(), waits), (Status::Busy, false));
-                        assert_eq!(session.len(), length);
+                        assert_eq!(n_appended, 0);
                     }
                 }
             }
-            is_over.store(true, Ordering::Relaxed);
         });
     }
 }
