@@ -222,6 +222,7 @@ void cache_wait_idle(struct lckv_cache *cache)
         pthread_cond_wait(&cache->left, &cache->mutex);
 }
 
+/* With the mutex held. Calls take turns in the order in which they come. */
 static void wait_for_turn(struct lckv_cache *cache)
 {
     if (!may_wait(cache))

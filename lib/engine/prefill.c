@@ -6,7 +6,7 @@
 #include "engine/movement.h"
 #include "engine/row_steps.h"
 
-#define MOST_SLOW_PASSES 16
+#define MOST_SLOW_PASSES 16 /* in a row, before a window narrows */
 
 /* Where the tokens of an item are in a stage. Both are numbers of tokens, from the first one on. */
 struct passage {
