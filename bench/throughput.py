@@ -11,6 +11,7 @@ The rows are
     fit         sessions in a budget, against what the planner says
     batch       the TinyLlama shape with short contexts: batches of 1, 8 and 32, and a prompt
     memory      equal memory for all plans: contexts of 5 + 8187 tokens
+    types       keys and values of f16, q8_0 and q4_0 for one session at a depth of 8192 tokens
     streamed    weights that do not fit in memory (512 + 1024 tokens), with a hard limit for the process
 Models have random weights (make_model.py), are packed for this machine (lckv convert --packed) and stay in the folder
 of --models, which needs 25 GB for everything; --row streamed alone needs 16 GB on a disk that allows O_DIRECT.
@@ -39,10 +40,12 @@ import throughput_page
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 SHAPES = {  # the arguments of make_model.py
+    "12": ["--preset", "110m"],
     "22": ["--preset", "tinyllama"],
+    "30": ["--preset", "smollm2"],
     "80": ["--preset", "tinyllama", "--layers", "80"],
 }
-LAYERS = {"22": 22, "80": 80}
+LAYERS = {"12": 12, "22": 22, "30": 30, "80": 80}
 PLANS = ("standard", "w10", "w2", "sandwich-middle", "cla2")
 GIBIBYTE = 1 << 30
 STREAMED_KV = 4 * 1536 * 80 * 1024  # bytes of four sessions of 1536 tokens of the 80 layers, in f16
@@ -352,6 +355,25 @@ def measure_memory(bench):
     return rows
 
 
+def measure_types(bench):
+    """One session of the standard plan, deep in a text: what smaller keys and values save of a step."""
+    depth, kinds, rows = 8192, ("f16", "q8_0", "q4_0"), []
+    for shape, weights in (("12", "q8_0"), ("30", "q4_1"), ("22", "q4_0")):
+        arguments = ["--context", depth, "--standard-sessions", 1]
+        engines = [bench.open(shape, "standard", weights, *arguments, "--kv-type", kind) for kind in kinds]
+        answers = [a for (a,) in in_turns(engines, [f"decode {depth} 12 1"], 2 if bench.quick else 9)]
+        for engine, kind, answer in zip(engines, kinds, answers):
+            n_bytes = engine.about["decode_bytes"] + engine.about["bytes_per_session"]
+            rows.append({
+                "shape": shape, "weights": weights, "kv_type": kind, "depth": depth, "bytes": n_bytes,
+                "tokens_per_second": tokens_per_second(answer), "over_f16": ratio(answer, answers[0]),
+            })  # fmt: skip
+            engine.close()
+            say(f"types: {shape} layers, weights {weights}, KV {kind}: {rows[-1]['over_f16']:.2f} times f16, "
+                f"{rows[-1 - kinds.index(kind)]['bytes'] / n_bytes:.2f} by bytes")  # fmt: skip
+    return rows
+
+
 def disk_rate(path, n_readers, seconds=4, piece=4 << 20):
     """Bytes per second that `n_readers` threads together read of the file past the page cache."""
     n_pieces, done, lock = os.path.getsize(path) // piece, [0], threading.Lock()
@@ -416,7 +438,10 @@ def measure_streamed(bench):
     return rows
 
 
-ROWS = {"fit": measure_fit, "batch": measure_batch, "memory": measure_memory, "streamed": measure_streamed}
+ROWS = {
+    "fit": measure_fit, "batch": measure_batch, "memory": measure_memory, "types": measure_types,
+    "streamed": measure_streamed,
+}  # fmt: skip
 
 
 def machine():

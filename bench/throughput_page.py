@@ -101,6 +101,17 @@ def plans(section):
     return lines
 
 
+def types(section):
+    rows, base = [], None
+    for row in section["rows"]:
+        base = row if row["kv_type"] == "f16" else base
+        rows.append([
+            row["shape"], row["weights"], row["kv_type"], megabytes(row["bytes"]), number(row["tokens_per_second"]),
+            number(row["over_f16"]), number(base["bytes"] / row["bytes"]),
+        ])  # fmt: skip
+    return table(["layers", "weights", "KV", ">a step reads", ">tokens/s", ">over f16", ">by bytes alone"], rows)
+
+
 def peak_of(result):
     """The peak of the process: that of its control group, or where there is none, of its resident memory."""
     memory = result["memory"]
@@ -202,7 +213,7 @@ def plot(results):
 
 def write(page, results):
     """Fills what stands between the lines `<!-- NAME -->` and `<!-- end -->`, where NAME was measured."""
-    parts = {"fit": fit, "batch": batch, "memory": memory, "plans": plans, "streamed": streamed}
+    parts = {"fit": fit, "batch": batch, "memory": memory, "plans": plans, "types": types, "streamed": streamed}
     with open(page, encoding="utf-8") as file:
         text = file.read()
     for name, part in parts.items():
