@@ -9,8 +9,8 @@
  * Adds pairs [begin, end) of a strip for `n_rows` (a constant) rows of a panel from at.row on. A
  * pair of activations is broadcast from the panel. The sums go on from what `out` holds.
  */
-INLINE void bf16_tile(const uint8_t *strip, size_t begin, size_t end, struct panel_row at,
-                      size_t n_rows, float *out, size_t stride)
+INLINE void bf16_tile(const uint8_t *strip, size_t begin, size_t end, struct shares shares,
+                      struct panel_row at, size_t n_rows, float *out, size_t stride)
 {
     vf sums[FLOAT_VECTORS][TILE_ROWS];
     out += at.row * stride;
@@ -25,9 +25,11 @@ INLINE void bf16_tile(const uint8_t *strip, size_t begin, size_t end, struct pan
         UNROLL for (size_t v = 0; v < FLOAT_VECTORS; v++)
         {
             const uint8_t *pairs = strip + (p * FLOAT_VECTORS + v) * 4 * LANES;
-            prefetch_floats_ahead(pairs, n_rows);
+            if (shares.step_bytes == 0)
+                prefetch_floats_ahead(pairs, n_rows);
             weights[v] = vb_load(pairs);
         }
+        prefetch_share(shares, at.row, p - begin);
         UNROLL for (size_t m = 0; m < n_rows; m++)
         {
             vb pair = vb_set_pair(x + m * BF16_BLOCK_BYTES);
@@ -45,6 +47,7 @@ INLINE void bf16_tile(const uint8_t *strip, size_t begin, size_t end, struct pan
 static void bf16_part(const struct matrix *matrix, const struct activations *x, size_t begin,
                       size_t end, float *out, size_t stride)
 {
+    const size_t pair_bytes = FLOAT_VECTORS * 4 * LANES;
     size_t n_pairs = (matrix->n_columns + 1) / 2;
     size_t at_once = x->n_rows <= TILE_ROWS ? n_pairs : BF16_PAIRS;
     for (size_t n = begin; n < end; n += FLOAT_STRIP, out += FLOAT_STRIP) {
@@ -52,10 +55,12 @@ static void bf16_part(const struct matrix *matrix, const struct activations *x, 
         for (size_t p = 0, last; p < n_pairs; p = last) {
             last = n_pairs - p < at_once ? n_pairs : p + at_once;
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
+                struct shares shares =
+                    shares_of_panel(strip + last * pair_bytes, last - p, pair_bytes, m, x->n_rows);
                 struct panel_row at =
                     panel_row(x->bf16, BF16_BLOCK_BYTES, x->columns, x->n_rows, m);
                 FOR_TILES(at.row, at.height,
-                          bf16_tile(strip, p, last, at, rows, out + m * stride, stride));
+                          bf16_tile(strip, p, last, shares, at, rows, out + m * stride, stride));
             }
         }
     }
