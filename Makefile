@@ -65,7 +65,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real demo examples tests benches bench-prefill \
+.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real check-abi record-abi demo examples tests benches bench-prefill \
         install install-strip uninstall dist lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
@@ -77,6 +77,8 @@ help:
 	@echo "check-threads   the tests under ThreadSanitizer"
 	@echo "check-valgrind  the tests under valgrind"
 	@echo "check-real      models from PyPI, in the folder LCKV_TEST_REAL: tests/real/README.md"
+	@echo "check-abi       whether programs that were built before keep working: docs/abi.md"
+	@echo "record-abi      records what is new in the interface, when a version is published"
 	@echo "fuzz            fuzzes SECONDS=60 each of TARGETS (all), with clang: tests/fuzz/README.md"
 	@echo "examples        $(BUILD)/examples/*"
 	@echo "benches         $(BUILD)/bench/*: the rates of the kernels alone"
@@ -259,6 +261,11 @@ check-real:
 	@$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 $(BUILD)/tests/golden/test_real
 	@tests/real/get_models.py "$(LCKV_TEST_REAL)"
 	@LCKV_TEST_REAL="$(LCKV_TEST_REAL)" $(BUILD)/tests/golden/test_real
+
+check-abi: $(BUILD)/liblckv.so
+	@bash tests/abi/check_abi.sh $(BUILD)/lckv $(BUNDLED) $(BUILD)
+record-abi: $(BUILD)/liblckv.so
+	@python3 tests/abi/record.py write include/lckv.h $(BUILD)/liblckv.so
 
 lint: $(OBJECTS)
 	@tests/lint.sh $(BUILD)

@@ -21,6 +21,10 @@ static lckv_status read_options(lckv_cache_options *options, const lckv_cache_op
     lckv_status status = options_read(options, sizeof *options, given, "lckv_cache_options");
     if (status == LCKV_OK && isnan(options->reuse_tolerance))
         status = fail(LCKV_INVALID_ARGUMENT, "lckv_cache_options: reuse_tolerance is not a number");
+    if (status == LCKV_OK && options->waits != 0 && options->waits != 1)
+        status = argument_range("lckv_cache_options.waits", options->waits, "0 or 1");
+    if (status == LCKV_OK && options->reserved != 0)
+        status = fail(LCKV_INVALID_ARGUMENT, "lckv_cache_options: reserved must be 0");
     return status;
 }
 

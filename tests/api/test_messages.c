@@ -110,6 +110,33 @@ START_TEST(options_of_conversion_are_checked)
 }
 END_TEST
 
+/* A value without a meaning is refused, so that a later version can give it one. */
+START_TEST(options_of_caches_are_checked)
+{
+    static const struct {
+        lckv_cache_options options;
+        const char *message;
+    } wrong[] = {
+        {{.waits = 2}, "lckv_cache_options.waits"},
+        {{.waits = -1}, "lckv_cache_options.waits"},
+        {{.reuse = 3}, "reuse"},
+        {{.reserved = 1}, "lckv_cache_options: reserved must be 0"},
+    };
+    lckv_model *model = open_model(MODEL, (lckv_model_options){0});
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        lckv_cache_options options = wrong[i].options;
+        lckv_cache_estimate_report report = {.size = sizeof report};
+        lckv_cache *cache;
+        options.size = sizeof options;
+        ck_assert_status(lckv_cache_create(model, &options, &cache), LCKV_INVALID_ARGUMENT);
+        ck_assert_error_has(wrong[i].message);
+        ck_assert_status(lckv_cache_estimate(model, &options, 0, &report), LCKV_INVALID_ARGUMENT);
+        ck_assert_error_has(wrong[i].message);
+    }
+    lckv_model_release(model);
+}
+END_TEST
+
 /* A stride is a whole item at least, and keeps all of them aligned. */
 START_TEST(strides_of_items_are_checked)
 {
@@ -167,6 +194,7 @@ static void add_all(Suite *suite)
     tcase_add_test(tcase, reserved_members_of_items_are_named);
     tcase_add_test(tcase, requests_that_contradict_themselves_are_named);
     tcase_add_test(tcase, options_of_conversion_are_checked);
+    tcase_add_test(tcase, options_of_caches_are_checked);
     tcase_add_test(tcase, strides_of_items_are_checked);
     tcase_add_test(tcase, many_sessions_need_no_other_option);
     suite_add_tcase(suite, tcase);
