@@ -319,6 +319,13 @@ to_man := $(call quote,$(DESTDIR)$(PREFIX)/share/man/man1)
 to_lib := $(call quote,$(DESTDIR)$(LIBDIR))
 pc_libdir := $(if $(findstring ^$(PREFIX)/,^$(LIBDIR)),$(subst ^$(PREFIX)/,$${prefix}/,^$(LIBDIR)),$(LIBDIR))
 pc_edit = -e $(call quote,s|@$(1)@|$(call replacement,$(2))|)
+# CMake's file names the headers from where it lies, and libraries as a list.
+to_cmake := $(call quote,$(DESTDIR)$(LIBDIR)/cmake/lckv)
+cmake_include = $(shell realpath -ms --relative-to=$(call quote,$(LIBDIR)/cmake/lckv) $(call quote,$(PREFIX)/include))
+cmake_list = $(subst $(space),;,$(strip $(1)))
+space := $(empty) $(empty)
+cmake_edits = $(call pc_edit,VERSION,$(VERSION)) $(call pc_edit,SONAME,$(SONAME)) \
+    $(call pc_edit,INCLUDE,$(cmake_include)) $(call pc_edit,LIBS,$(call cmake_list,$(LIBS)))
 
 # The loader finds libraries through a table, which root may renew. What is staged in DESTDIR will run elsewhere.
 with_ldconfig = @PATH="$$PATH:/usr/sbin:/sbin";
@@ -327,7 +334,7 @@ not_found := note: programs will not find the library in $(LIBDIR) by themselves
     with -Wl,-rpath, or name the folder in /etc/ld.so.conf and run ldconfig as root
 
 install: all
-	install -d $(to_include) $(to_bin) $(to_lib)/pkgconfig $(to_man)
+	install -d $(to_include) $(to_bin) $(to_lib)/pkgconfig $(to_cmake) $(to_man)
 	install -m 644 include/lckv.h include/lckv.hpp $(to_include)
 	install -m 755 $(BUILD)/lckv $(to_bin)
 	install -m 644 $(BUILD)/liblckv.a $(to_lib)
@@ -336,6 +343,8 @@ install: all
 	ln -sf $(SONAME) $(to_lib)/liblckv.so
 	$(Q)sed $(call pc_edit,PREFIX,$(PREFIX)) $(call pc_edit,LIBDIR,$(pc_libdir)) $(call pc_edit,VERSION,$(VERSION)) \
 	    $(call pc_edit,LIBS,$(LIBS)) lckv.pc.in > $(to_lib)/pkgconfig/lckv.pc
+	$(Q)sed $(cmake_edits) tools/cmake/lckv-config.cmake.in > $(to_cmake)/lckv-config.cmake
+	$(Q)sed $(cmake_edits) tools/cmake/lckv-config-version.cmake.in > $(to_cmake)/lckv-config-version.cmake
 	install -m 644 docs/man/lckv.1 $(to_man)
 	$(renew_loader)
 	$(if $(DESTDIR),,$(with_ldconfig) $(LDCONFIG) -p | grep -qF $(call quote,=> $(LIBDIR)/$(SONAME)) || \
@@ -348,19 +357,26 @@ install-strip: install
 
 uninstall:
 	rm -f $(to_include)/lckv.h $(to_include)/lckv.hpp $(to_bin)/lckv $(to_man)/lckv.1 $(to_lib)/pkgconfig/lckv.pc \
-	    $(to_lib)/liblckv.a $(to_lib)/liblckv.so $(to_lib)/$(SONAME) $(to_lib)/liblckv.so.$(VERSION)
+	    $(to_cmake)/lckv-config.cmake $(to_cmake)/lckv-config-version.cmake $(to_lib)/liblckv.a $(to_lib)/liblckv.so $(to_lib)/$(SONAME) $(to_lib)/liblckv.so.$(VERSION)
+	[ ! -d $(to_cmake) ] || rmdir --ignore-fail-on-non-empty $(to_cmake)
 	$(renew_loader)
 
-# What is committed; where there is no git repository, as in a tarball, what is there but BUILD.
-ARCHIVE = $(BUILD)/lckv-$(VERSION).tar.gz
+# What is committed; where there is no git repository, as in a tarball, what is there but BUILD. The tarball is the same,
+# byte for byte, whoever makes it: its times are those of the commit, and of the Makefile where there is none.
+NAME := lckv-$(VERSION)
+ARCHIVE = $(BUILD)/$(NAME).tar.gz
+PACK = tar -cf - --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX
 dist:
-	@mkdir -p $(BUILD)
-	@if [ -e .git ]; then \
-	    git archive --prefix=lckv-$(VERSION)/ -o $(ARCHIVE) HEAD; \
+	@rm -rf $(BUILD)/dist
+	@mkdir -p $(BUILD)/dist
+	@set -e; if [ -e .git ]; then \
+	    git archive --prefix=$(NAME)/ HEAD | tar -xf - -C $(BUILD)/dist; \
+	    $(PACK) --mtime=@$$(git log -1 --format=%ct) -C $(BUILD)/dist $(NAME) >$(BUILD)/dist/tar; \
 	else \
-	    tar -czf $(ARCHIVE) --exclude=./$(BUILD:./%=%) --sort=name --owner=0 --group=0 --numeric-owner \
-	        --transform='s|^\.|lckv-$(VERSION)|' .; \
+	    $(PACK) --mtime=@$$(stat -c %Y Makefile) --exclude=./$(BUILD:./%=%) --transform='s|^\.|$(NAME)|SH' . >$(BUILD)/dist/tar; \
 	fi
+	@gzip -9n <$(BUILD)/dist/tar >$(ARCHIVE)
+	@rm -rf $(BUILD)/dist
 	@echo $(ARCHIVE)
 
 clean:
