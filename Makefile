@@ -66,7 +66,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
 .PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real check-abi record-abi demo examples tests benches bench-prefill \
-        install install-strip uninstall dist lint clean
+        install install-strip uninstall dist docs lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
 help:
@@ -87,6 +87,7 @@ help:
 	@echo "install         to PREFIX ($(PREFIX)), under DESTDIR; uninstall removes it"
 	@echo "install-strip   the same, without the tables that debuggers need"
 	@echo "dist            $(BUILD)/lckv-$(VERSION).tar.gz"
+	@echo "docs            the documentation as a site, in $(BUILD)/docs/html"
 	@echo "clean           removes $(BUILD)"
 
 # Whatever is compiled or linked depends on this file, which changes only when the flags do.
@@ -315,7 +316,7 @@ replacement = $(subst |,\|,$(subst &,\&,$(subst \,\\,$(1))))
 
 to_include := $(call quote,$(DESTDIR)$(PREFIX)/include)
 to_bin := $(call quote,$(DESTDIR)$(PREFIX)/bin)
-to_man := $(call quote,$(DESTDIR)$(PREFIX)/share/man/man1)
+to_man := $(call quote,$(DESTDIR)$(PREFIX)/share/man)
 to_lib := $(call quote,$(DESTDIR)$(LIBDIR))
 pc_libdir := $(if $(findstring ^$(PREFIX)/,^$(LIBDIR)),$(subst ^$(PREFIX)/,$${prefix}/,^$(LIBDIR)),$(LIBDIR))
 pc_edit = -e $(call quote,s|@$(1)@|$(call replacement,$(2))|)
@@ -334,7 +335,7 @@ not_found := note: programs will not find the library in $(LIBDIR) by themselves
     with -Wl,-rpath, or name the folder in /etc/ld.so.conf and run ldconfig as root
 
 install: all
-	install -d $(to_include) $(to_bin) $(to_lib)/pkgconfig $(to_cmake) $(to_man)
+	install -d $(to_include) $(to_bin) $(to_lib)/pkgconfig $(to_cmake) $(to_man)/man1 $(to_man)/man3
 	install -m 644 include/lckv.h include/lckv.hpp $(to_include)
 	install -m 755 $(BUILD)/lckv $(to_bin)
 	install -m 644 $(BUILD)/liblckv.a $(to_lib)
@@ -345,7 +346,8 @@ install: all
 	    $(call pc_edit,LIBS,$(LIBS)) lckv.pc.in > $(to_lib)/pkgconfig/lckv.pc
 	$(Q)sed $(cmake_edits) tools/cmake/lckv-config.cmake.in > $(to_cmake)/lckv-config.cmake
 	$(Q)sed $(cmake_edits) tools/cmake/lckv-config-version.cmake.in > $(to_cmake)/lckv-config-version.cmake
-	install -m 644 docs/man/lckv.1 $(to_man)
+	install -m 644 docs/man/lckv.1 $(to_man)/man1
+	install -m 644 docs/man/lckv.3 $(to_man)/man3
 	$(renew_loader)
 	$(if $(DESTDIR),,$(with_ldconfig) $(LDCONFIG) -p | grep -qF $(call quote,=> $(LIBDIR)/$(SONAME)) || \
 	    printf '%s\n' $(call quote,$(not_found)))
@@ -356,8 +358,9 @@ install-strip: install
 	$(STRIP) --strip-debug $(to_lib)/liblckv.a
 
 uninstall:
-	rm -f $(to_include)/lckv.h $(to_include)/lckv.hpp $(to_bin)/lckv $(to_man)/lckv.1 $(to_lib)/pkgconfig/lckv.pc \
-	    $(to_cmake)/lckv-config.cmake $(to_cmake)/lckv-config-version.cmake $(to_lib)/liblckv.a $(to_lib)/liblckv.so $(to_lib)/$(SONAME) $(to_lib)/liblckv.so.$(VERSION)
+	rm -f $(to_include)/lckv.h $(to_include)/lckv.hpp $(to_bin)/lckv $(to_man)/man1/lckv.1 $(to_man)/man3/lckv.3 \
+	    $(to_lib)/pkgconfig/lckv.pc $(to_cmake)/lckv-config.cmake $(to_cmake)/lckv-config-version.cmake \
+	    $(to_lib)/liblckv.a $(to_lib)/liblckv.so $(to_lib)/$(SONAME) $(to_lib)/liblckv.so.$(VERSION)
 	[ ! -d $(to_cmake) ] || rmdir --ignore-fail-on-non-empty $(to_cmake)
 	$(renew_loader)
 
@@ -378,6 +381,10 @@ dist:
 	@gzip -9n <$(BUILD)/dist/tar >$(ARCHIVE)
 	@rm -rf $(BUILD)/dist
 	@echo $(ARCHIVE)
+
+# The pages and the reference of the headers as a site: tools/docs/build.py.
+docs:
+	@tools/docs/build.py $(BUILD)
 
 clean:
 	$(Q)rm -rf $(BUILD)
