@@ -66,7 +66,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
 .PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real check-abi record-abi demo examples tests benches bench-prefill \
-        install install-strip uninstall dist docs lint clean
+        install install-strip uninstall dist docs deb lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
 help:
@@ -88,6 +88,7 @@ help:
 	@echo "install-strip   the same, without the tables that debuggers need"
 	@echo "dist            $(BUILD)/lckv-$(VERSION).tar.gz"
 	@echo "docs            the documentation as a site, in $(BUILD)/docs/html"
+	@echo "deb             Debian packages of what is committed, in $(BUILD)/deb"
 	@echo "clean           removes $(BUILD)"
 
 # Whatever is compiled or linked depends on this file, which changes only when the flags do.
@@ -385,6 +386,10 @@ dist:
 # The pages and the reference of the headers as a site: tools/docs/build.py.
 docs:
 	@tools/docs/build.py $(BUILD)
+
+# The Debian packages, of what is committed: tools/debian/build.sh.
+deb:
+	@tools/debian/build.sh $(BUILD)
 
 clean:
 	$(Q)rm -rf $(BUILD)
