@@ -152,15 +152,18 @@ def freeze(header, frozen, version, old):
         (folder / "lckv.h").write_bytes(header.read_bytes())
 
 
+def run(action, header, library, record):
+    try:
+        {"check": check, "write": write}[action](header, library, record)
+    except interface.NotUnderstood as problem:
+        raise SystemExit(f"check-abi: {problem}") from problem
+
+
 def main():
-    actions = {"check": check, "write": write}
-    if len(sys.argv) not in (4, 5) or sys.argv[1] not in actions:
+    if len(sys.argv) not in (4, 5) or sys.argv[1] not in ("check", "write"):
         raise SystemExit(__doc__)
     record = pathlib.Path(sys.argv[4]) if len(sys.argv) == 5 else RECORD
-    try:
-        actions[sys.argv[1]](pathlib.Path(sys.argv[2]), sys.argv[3], record)
-    except interface.NotUnderstood as problem:
-        raise SystemExit(f"check-abi: {problem}")
+    run(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3], record)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,17 @@
 The folder of the build is in LCKV_TEST_BUILD: check_abi_breaks.sh sets it.
 """
 
+import contextlib
+import io
 import os
 import pathlib
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 import unittest
+
+import record
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -176,10 +179,16 @@ class Breaks(unittest.TestCase):
     def run_record(self, action, header=HEADER, library=BUILD / "liblckv.so"):
         """What record.py does with a header and a library: its status and what it says."""
 
-        (self.folder / "lckv.h").write_text(header, encoding="utf-8")
-        command = [sys.executable, HERE / "record.py", action, self.folder / "lckv.h", library, self.record]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        return done.returncode, done.stdout
+        path = self.folder / "lckv.h"
+        path.write_text(header, encoding="utf-8")
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said):
+                record.run(action, path, str(library), self.record)
+            return 0, said.getvalue()
+        except SystemExit as end:
+            # As Python ends: a text goes to the standard error, and the status is 1.
+            return (end.code, said.getvalue()) if isinstance(end.code, int) else (1, said.getvalue() + end.code)
 
     def library(self, soname="liblckv.so.0", without="", more=""):
         """The library, linked again with another name, or fewer or more exports."""
