@@ -21,6 +21,7 @@ from ._completion import Completion
 from ._convert import ConvertReport, convert
 from ._declarations import LCKV_VERSION_STRING as __version__
 from ._detokenizer import Detokenizer
+from ._engine import Engine
 from ._errors import (
     BadFormat,
     BadPlan,
@@ -39,12 +40,15 @@ from ._errors import (
 )
 from ._evaluation import EvaluateReport, Evaluation, Item, Result
 from ._generation import AsyncGeneration, Generation, Piece
+from ._job import Choice, Event, Job, JobResult, TokenLogprob
 from ._library import library as _loaded
+from ._metrics import EngineMetrics, SessionView
 from ._model import Message, Model, ModelInfo, ModelLayer, TokenInfo
 from ._plan import Group, Layer, MemoryReport, Plan, PlanInfo, Slot, memory_estimate
 from ._pool import Pool
 from ._sampler import Sampler, log_probabilities
 from ._saved import restore_sessions, save_sessions
+from ._scheduler import EngineFull
 from ._session import Session
 
 __all__ = [
@@ -59,18 +63,25 @@ __all__ = [
     "CacheOptions",
     "CacheStats",
     "Cancelled",
+    "Choice",
     "Completion",
     "ConvertReport",
     "Detokenizer",
+    "Engine",
+    "EngineFull",
+    "EngineMetrics",
     "Error",
     "EvaluateReport",
     "Evaluation",
+    "Event",
     "Generation",
     "Group",
     "IOError",
     "Internal",
     "InvalidArgument",
     "Item",
+    "Job",
+    "JobResult",
     "Layer",
     "MemoryReport",
     "Message",
@@ -87,8 +98,10 @@ __all__ = [
     "Result",
     "Sampler",
     "Session",
+    "SessionView",
     "Slot",
     "TokenInfo",
+    "TokenLogprob",
     "Unsupported",
     "__version__",
     "convert",

@@ -39,6 +39,8 @@ class Stops:
             raise ValueError("a stop string is empty")
         self._held = ""
         self.found = False
+        self.stop: Optional[str] = None
+        """The string that was found."""
 
     def push(self, text: str, is_last: bool) -> str:
         """Takes text and gives what can be given out now."""
@@ -46,10 +48,11 @@ class Stops:
         if self.found:
             return ""
         text = self._held + text
-        places = [place for place in map(text.find, self._stops) if place >= 0]
+        places = [(place, stop) for place, stop in ((text.find(stop), stop) for stop in self._stops) if place >= 0]
         if places:
+            place, self.stop = min(places, key=lambda found: found[0])
             self.found, self._held = True, ""
-            return text[: min(places)]
+            return text[:place]
         n_held = 0 if is_last else self._beginning(text)
         self._held = text[len(text) - n_held :]
         return text[: len(text) - n_held]

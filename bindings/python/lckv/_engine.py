@@ -1,0 +1,345 @@
+"""Engines: many requests at once over one cache, from any number of threads and tasks."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import weakref
+from array import array
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Union
+
+from . import _plan
+from ._answer import Answer, AnswerOptions, Constraint
+from ._arrays import Floats
+from ._cache import Cache
+from ._embedding import POOLINGS, EmbeddedText, EmbeddingRequest
+from ._errors import InvalidArgument
+from ._filling import Filling
+from ._free_memory import available_bytes, byte_count
+from ._generation import Stops
+from ._job import Job
+from ._metrics import EngineMetrics, SessionView
+from ._model import Model
+from ._sampler import Sampler
+from ._scheduler import Scheduler
+from ._session import Prompt, Stop
+from ._step import Step
+from ._tokens import token_array
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._cache import CacheOptions
+    from ._sequence import Sequence as Tokens
+
+MAX_SESSIONS = 64
+
+
+def _size(model: Model, options: CacheOptions) -> int:
+    """Half of the memory that is free, or what as many texts as possible take if each is as long as a text may be."""
+
+    context = model.info.context_length or 4096
+    most = Cache.estimate(model, context, n_tokens=context * options["max_sessions"], **options)  # type: ignore[misc]
+    return min(most.page_bytes_total + most.scratch_bytes + most.table_bytes, available_bytes() // 2)
+
+
+class Engine:
+    """Computes many requests at once, in one cache that it owns, and in a thread of its own.
+
+        >>> with lckv.Engine(model, memory="8GiB") as engine:
+        ...     print(engine.submit("Once upon a time", max_tokens=50).result().text)
+
+    Each step computes a token for every request that is decoding, and encodes parts of prompts beside them, so the
+    weights are read once for everybody. All methods may be called from any thread. What requests begin with in common
+    is computed once. When the memory is used up, the youngest give way and go on later; no answer is lost.
+
+    At temperature 0, and with a seed, an answer is the same whatever else the engine computes. Options:
+
+    - `memory`: bytes, or text such as "8GiB", for keys and values, tables and scratch together. Without it, half of
+      what is free, or less if the model could not use so much. `n_tokens` may be given instead
+    - `max_queue`: the most requests that wait; beyond, `submit` raises `EngineFull`
+    - `prefill_rows`: the most tokens of prompts in a step, and `prefill_seconds`: about how long those who decode may
+      wait for prompts in a step
+    - `window`, `tolerance`: for plans with upward layers, whose prompts are encoded exactly otherwise. In a window
+      they take less time; prompts are then not shared, unless `reuse_tolerance` says that near is good enough
+    - further ones are those of `Cache`: `max_sessions` (64 here), `kv_dtype`, `n_threads`, ...
+
+    A process that was forked has no loop: its `submit` raises. Make an engine after the fork.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        memory: Union[int, str, None] = None,
+        *,
+        max_queue: int = 1024,
+        prefill_rows: int = 512,
+        prefill_seconds: float = 0.25,
+        window: int = 1,
+        tolerance: float = 0.0,
+        **cache_options: Unpack[CacheOptions],
+    ) -> None:
+        if max_queue < 1 or prefill_rows < 1 or window < 1:
+            raise ValueError("max_queue, prefill_rows and window are at least 1")
+        options = cache_options.copy()
+        options.setdefault("max_sessions", MAX_SESSIONS)
+        options.setdefault("max_rows", prefill_rows + options["max_sessions"])
+        options["max_logit_rows"] = 1  # the engine has memory of its own for them
+        plan, info = model.plan, model.info
+        is_upward = plan is not None and plan.info.n_upward > 0
+        if is_upward and window > 1:
+            options.setdefault("reuse_tolerance", -1.0)
+        if memory is not None:
+            options["budget_bytes"] = byte_count(memory)
+        elif "budget_bytes" not in options and "n_tokens" not in options:
+            options["budget_bytes"] = _size(model, options)
+        self._model = model
+        self._n_vocab = info.n_vocab
+        self._cache = Cache(model, **options)
+        stats = self._cache.stats
+        self._windowed = (info.sliding_window or 0) + stats.rollback
+        self._n_full_slots = sum(not slot.is_windowed for slot in plan.slots) if plan is not None else 0
+        self._n_windowed_slots = len(plan.slots) - self._n_full_slots if plan is not None else 0
+        self._page_positions = stats.page_positions
+        self._standard_bytes = 0
+        if plan is not None:
+            self._standard_bytes = _plan.memory_estimate(
+                plan,
+                kv_shapes=[(layer.n_kv_heads, layer.head_dim) for layer in model.layers],
+                kv_dtype=stats.kv_dtype,
+                v_dtype=stats.v_dtype,
+                sliding_window=info.sliding_window,
+            ).standard_bytes_per_token
+        reuses = options.get("reuse", True) and not (is_upward and window > 1 and options["reuse_tolerance"] < 0)
+        step = Step(self._cache._handle, stats.max_sessions, info.n_vocab, window, tolerance)
+        filling = Filling(prefill_rows, prefill_seconds, is_upward, window)
+        self._scheduler = Scheduler(self._cache, filling, max_queue, step, reuses)
+        self._process = os.getpid()
+        self._finalizer = weakref.finalize(self, self._scheduler.stop)
+        self._finalizer.atexit = False
+        atexit.register(_close_at_exit, weakref.ref(self))
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+
+        return self._model
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens that a text of its own could have, prompt and answer, as far as pages go."""
+
+        if self._n_full_slots == 0 or self._cache.stats.context_window:
+            return 2**63
+        return self._cache.stats.n_pages // self._n_full_slots * self._page_positions
+
+    # ---- Requests ----
+
+    def submit(
+        self,
+        prompt: Prompt,
+        *,
+        max_tokens: Optional[int] = 256,
+        stop: Stop = (),
+        n: int = 1,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: Optional[int] = None,
+        repetition_penalty: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+        logit_bias: Optional[Mapping[int, float]] = None,
+        logprobs: Optional[int] = None,
+        echo: bool = False,
+        ignore_end: bool = False,
+        constraint: Optional[Callable[[], Constraint]] = None,
+        deadline: Optional[float] = None,
+    ) -> Job:
+        """Asks for an answer to a prompt, and returns at once.
+
+            >>> job = engine.submit(model.chat(messages), max_tokens=200, temperature=0.7, stop="\\n\\n")
+            >>> for event in job:
+            ...     print(event.text, end="", flush=True)
+
+        `prompt` is text or tokens. Options:
+
+        - `max_tokens`: None is no limit; with 0, only the prompt is computed
+        - `stop`: strings before the first of which the text ends
+        - `n`: so many choices; the prompt is computed once
+        - `temperature` to `logit_bias`: see `Sampler`. Without a `seed`, it is drawn; choice i has ``seed + i``
+        - `logprobs`: log-probabilities of every token, and of the so many that were most likely in its place
+        - `echo`: the prompt is given out first; with `logprobs`, its tokens have theirs
+        - `ignore_end`: the text goes on after the model's own end
+        - `constraint`: makes, for each choice, an object that says which tokens may come: see `lckv.constraints`
+        - `deadline`: seconds after which it is cancelled, with the text so far
+
+        Raises `EngineFull` if too many requests wait, and `InvalidArgument` if the prompt can never fit.
+        """
+
+        if os.getpid() != self._process:
+            raise RuntimeError("an engine works in the process that made it, and this is a fork of it")
+        if n < 1 or (max_tokens is not None and max_tokens < 0) or (logprobs is not None and logprobs < 0):
+            raise ValueError("n is at least 1, max_tokens and logprobs at least 0")
+        tokens = self._tokens(prompt)
+        drawn = random.getrandbits(63) if seed is None else seed
+        stops = [stop] if isinstance(stop, str) else list(stop)
+        counts = repetition_penalty not in (0.0, 1.0) or frequency_penalty != 0.0 or presence_penalty != 0.0
+        options = AnswerOptions(max_tokens, ignore_end, echo, logprobs, counts)
+        job = Job(self._scheduler, n, deadline, self)
+        job.n_prompt = len(tokens)
+        answers: List[Answer] = []
+        for index in range(n):
+            sampler = Sampler(
+                temperature,
+                top_k=top_k,
+                top_p=top_p,
+                min_p=min_p,
+                repetition_penalty=repetition_penalty,
+                frequency_penalty=frequency_penalty,
+                presence_penalty=presence_penalty,
+                logit_bias=logit_bias,
+                seed=(drawn + index) % 2**64,
+            )
+            made = None if constraint is None else constraint()
+            answers.append(Answer(job, index, tokens[:], self._model, options, sampler, Stops(stops), made))
+        answers[0].followers = [*answers[1:]]
+        self._scheduler.submit(job, [answers[0]])
+        return job
+
+    def retry_after(self) -> float:
+        """The seconds, an estimate, after which it may be worth to try again what raised `EngineFull`."""
+
+        return self._scheduler.retry_after()
+
+    def embed(self, inputs: Sequence[Prompt], *, pooling: str = "mean", normalize: bool = True) -> Floats:
+        """A vector for each text (or row of tokens): float32 [len(inputs), hidden_size].
+
+        It is the "mean" of the hidden states after the final norm, or that of the "last" token; with `normalize`,
+        made one long.
+        """
+
+        return self._embedding(inputs, pooling, normalize).result()
+
+    async def aembed(self, inputs: Sequence[Prompt], *, pooling: str = "mean", normalize: bool = True) -> Floats:
+        """`embed` for asyncio."""
+
+        return await self._embedding(inputs, pooling, normalize).aresult()
+
+    def _embedding(self, inputs: Sequence[Prompt], pooling: str, normalize: bool) -> EmbeddingRequest:
+        if os.getpid() != self._process:
+            raise RuntimeError("an engine works in the process that made it, and this is a fork of it")
+        if isinstance(inputs, str):
+            raise TypeError("embed takes a list of texts")
+        if pooling not in POOLINGS:
+            raise InvalidArgument(f"pooling is {pooling!r}; expected 'mean' or 'last'")
+        rows = [self._tokens(text) for text in inputs]
+        request = EmbeddingRequest(self._scheduler, len(rows), self._model.info.hidden_size, self)
+        if rows:
+            texts: List[Tokens] = [EmbeddedText(request, i, row, pooling, normalize) for i, row in enumerate(rows)]
+            self._scheduler.submit(request, texts)
+        return request
+
+    def _tokens(self, prompt: Prompt) -> "array[int]":
+        """The tokens of a prompt that can be computed."""
+
+        tokens = token_array(self._model.prompt(prompt) if isinstance(prompt, str) else prompt)
+        if not tokens:
+            raise InvalidArgument("the prompt has no tokens")
+        wrong = next((token for token in (min(tokens), max(tokens)) if not 0 <= token < self._n_vocab), None)
+        if wrong is not None:
+            raise InvalidArgument(f"{wrong} is no token of the model, which has {self._n_vocab}")
+        if len(tokens) > self.max_tokens:
+            raise InvalidArgument(
+                f"the prompt has {len(tokens)} tokens, and the cache has room for {self.max_tokens}: give the engine "
+                "more memory"
+            )
+        return tokens
+
+    # ---- Figures ----
+
+    def metrics(self) -> EngineMetrics:
+        """The figures of the engine, at any time."""
+
+        scheduler, counters, stats = self._scheduler, self._scheduler.counters, self._cache.stats
+        return EngineMetrics(
+            requests_running=len({sequence.request.id for sequence in list(scheduler.running)}),
+            requests_waiting=scheduler.n_waiting,
+            requests_done=counters.done,
+            requests_cancelled=counters.cancelled,
+            requests_failed=counters.failed,
+            requests_refused=counters.refused,
+            preemptions=counters.preemptions,
+            prompt_tokens=counters.prompt_tokens,
+            reused_tokens=counters.reused_tokens,
+            generated_tokens=counters.generated_tokens,
+            pages_total=stats.n_pages,
+            pages_free=stats.n_pages_free,
+            pages_kept=stats.n_pages_kept,
+            page_bytes=stats.page_bytes,
+            bytes_per_token=stats.bytes_per_token,
+            standard_bytes_per_token=self._standard_bytes,
+            sessions=stats.n_sessions,
+            max_sessions=stats.max_sessions,
+            steps=counters.steps,
+            step_seconds=counters.step_seconds,
+            step_rows=counters.step_rows,
+            first_tokens=counters.first_tokens,
+            first_token_seconds=counters.first_token_seconds,
+        )
+
+    def sessions(self) -> List[SessionView]:
+        """What is being computed, the oldest first, and then what waits."""
+
+        scheduler = self._scheduler
+        return [self._view(sequence) for sequence in [*list(scheduler.running), *list(scheduler.waiting)]]
+
+    def _view(self, sequence: Tokens) -> SessionView:
+        n = sequence.n_encoded
+        state = "waiting" if sequence.session is None else "prompt" if sequence.n_pending > 1 else "decoding"
+        pages, windowed = -(-n // self._page_positions), -(-min(n, self._windowed) // self._page_positions)
+        return SessionView(
+            id=sequence.request.id,
+            index=getattr(sequence, "index", 0),
+            state=state,
+            n_tokens=n,
+            n_reused=sequence.n_reused,
+            n_prompt=sequence.n_prompt,
+            n_generated=len(sequence.tokens) - sequence.n_prompt,
+            n_pages=pages * self._n_full_slots + windowed * self._n_windowed_slots,
+        )
+
+    # ---- The end ----
+
+    def close(self, finish: bool = True, timeout: Optional[float] = None) -> None:
+        """Takes no more requests and ends: those that go on are finished, or cancelled without `finish`.
+
+        After `timeout` seconds the rest is cancelled. `submit` raises ValueError from now on.
+        """
+
+        if os.getpid() == self._process:
+            self._scheduler.close(finish, timeout)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more requests."""
+
+        return self._scheduler.is_closed
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self.close(finish=kind is None)
+
+    def __repr__(self) -> str:
+        n, waiting = len(self._scheduler.running), self._scheduler.n_waiting
+        return f"<lckv.Engine, {'closed' if self.closed else f'{n} sequences running, {waiting} requests waiting'}>"
+
+
+def _close_at_exit(reference: "weakref.ref[Engine]") -> None:
+    engine = reference()
+    if engine is not None:
+        engine.close(finish=False)

@@ -1,0 +1,32 @@
+"""Calls of microseconds, which keep the GIL.
+
+Giving it up and getting it back costs more than such a call takes, and where other Python threads are busy, each
+getting it back may cost milliseconds. The loop of `Engine` makes several of these calls for each token.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from . import _declarations as c
+from ._library import library
+
+NAMES = (
+    "lckv_sampler_sample",
+    "lckv_sampler_accept",
+    "lckv_model_is_end_token",
+    "lckv_detokenizer_push",
+    "lckv_detokenizer_flush",
+    "lckv_log_probabilities",
+)
+
+
+def load() -> ctypes.PyDLL:
+    made = ctypes.PyDLL(library._name, handle=library._handle)
+    for name in NAMES:
+        function = getattr(made, name)
+        function.restype, function.argtypes = c.FUNCTIONS[name]
+    return made
+
+
+quick = load()

@@ -1,0 +1,441 @@
+"""The loop of an engine: who gets a session, what goes into the next call, and what happens when the cache is full.
+
+It is the loop that docs/server.md explains. One thread runs it and owns the cache; others reach it through a queue.
+
+    while there is anything to do:
+        end what was cancelled
+        give sessions to sequences that wait           (_admission.py)
+        put the next tokens of all of them into one call (_filling.py)
+        let each take what came out of it
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Deque, List, Optional
+
+from . import _declarations as c
+from ._cache import Cache
+from ._errors import CacheFull, Error, InvalidArgument, Unsupported, check
+from ._filling import Filling
+from ._handles import Reference
+from ._library import library
+from ._metrics import Counters
+from ._request import Request, Wakes
+from ._sequence import Sequence
+from ._step import Step
+
+if TYPE_CHECKING:
+    from array import array
+
+WORTH = 32
+"""A sequence waits for another one to encode what it could take over, if that are so many tokens."""
+PATIENCE = 3
+"""Calls that fail for no fault of an item are made again so many times."""
+
+
+class EngineFull(Error):
+    """As many requests wait as may: try again later (`Engine.retry_after`)."""
+
+
+def common(a: "array[int]", b: "array[int]") -> int:
+    """How many tokens two texts have in common at their beginning."""
+
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+class Scheduler:
+    """Runs sequences in a cache that nobody else uses."""
+
+    def __init__(self, cache: Cache, filling: Filling, max_queue: int, step: Step, reuses: bool) -> None:
+        stats = cache.stats
+        plan = cache.model.plan
+        self.counters = Counters()
+        self.running: List[Sequence] = []
+        """Those that have sessions, the youngest last."""
+        self.waiting: Deque[Sequence] = deque()
+        self._cache = cache
+        self._handle = cache._handle
+        self._n_slots = 1 if plan is None else plan.info.n_slots
+        self._max_sessions = stats.max_sessions
+        self._filling = filling
+        self._step = step
+        self._reuses = reuses
+        self._max_queue = max_queue
+        self._inbox: SimpleQueue[Optional[List[Sequence]]] = SimpleQueue()
+        self._wakes = Wakes()
+        self._lock = threading.Lock()  # of the three members that follow
+        self.n_waiting = 0
+        self.is_closed = False
+        self._broken: Optional[BaseException] = None
+        self._is_ending = False  # all is to be cancelled
+        self._is_nudged = False
+        self._n_timed = 0
+        self._is_full = False  # nothing more fits until a sequence has ended
+        self._n_failures = 0
+        self._interval = 0.0  # between the ends of two requests, while others waited
+        self._ended_at: Optional[float] = None
+        self._thread = threading.Thread(target=self._run, name="lckv engine", daemon=True)
+        self._thread.start()
+
+    # ---- From any thread ----
+
+    def submit(self, request: Request, sequences: List[Sequence]) -> None:
+        with self._lock:
+            if self._broken is not None:
+                raise RuntimeError("the engine has failed") from self._broken
+            if self.is_closed:
+                raise ValueError("the engine is closed")
+            if self.n_waiting >= self._max_queue:
+                self.counters.refused += 1
+                raise EngineFull(f"{self.n_waiting} requests wait already; try again in {self.retry_after():.1f} s")
+            self.n_waiting += 1
+            self._inbox.put(sequences)
+
+    def nudge(self) -> None:
+        """Makes the loop look at what was cancelled."""
+
+        self._is_nudged = True
+        self._inbox.put(None)
+
+    def retry_after(self) -> float:
+        """The seconds in which those who wait now are likely to have begun."""
+
+        return min(max(self._interval * self.n_waiting, 1.0), 60.0)
+
+    def close(self, finish: bool, timeout: Optional[float]) -> None:
+        with self._lock:
+            self.is_closed = True
+        if threading.current_thread() is self._thread:
+            self.stop()
+            return
+        if finish:
+            self.nudge()
+            self._thread.join(timeout)
+        self.stop()
+        while self._thread.is_alive():  # a call may be about to begin, and does not hear a cancel yet
+            library.lckv_cache_cancel(self._handle)
+            self._thread.join(0.01)
+
+    def stop(self) -> None:
+        """Tells the loop to cancel all and to end, without waiting for it."""
+
+        self.is_closed = self._is_ending = True
+        self.nudge()
+
+    # ---- The loop ----
+
+    def _run(self) -> None:
+        try:
+            while self._receive():
+                self._drop()
+                self._admit()
+                if self.running and not self._is_ending:
+                    self._compute()
+                self._wakes.flush()
+        except BaseException as error:  # a defect: nobody may wait for ever
+            self._break(error)
+
+    def _receive(self) -> bool:
+        """Takes what has come, and waits for it if there is nothing to do. False at the end."""
+
+        while True:
+            is_idle = not self.running and not self.waiting
+            if is_idle and self.is_closed and self._inbox.empty():
+                return False
+            try:
+                sequences = self._inbox.get(block=is_idle)
+            except Empty:
+                return True
+            if sequences is not None:
+                self.waiting.extend(sequences)
+                self._n_timed += sequences[0].request.deadline is not None
+
+    def _drop(self) -> None:
+        """Ends what was cancelled, or whose time has passed."""
+
+        if not self._is_nudged and self._n_timed == 0:
+            return
+        self._is_nudged = False
+        now = time.monotonic()
+        for sequence in [*self.running, *self.waiting]:
+            if self._is_ending or sequence.request.is_over(now):
+                sequence.request.is_cancelled = True
+                self._end(sequence, "cancelled")
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Forgets the sequences that are over, and gives their sessions back."""
+
+        n = len(self.running)
+        for sequence in self.running:
+            if sequence.is_over:
+                sequence.session = None
+        self.running = [sequence for sequence in self.running if not sequence.is_over]
+        if len(self.running) < n:
+            self._is_full = False
+        if any(sequence.is_over for sequence in self.waiting):
+            self.waiting = deque(sequence for sequence in self.waiting if not sequence.is_over)
+
+    def _end(self, sequence: Sequence, reason: str) -> None:
+        """Ends a sequence before its own end."""
+
+        followers, sequence.followers = sequence.followers, []
+        for one in [sequence, *followers]:
+            if not one.is_over:
+                one.end(reason, self._wakes)
+                one.is_over = True
+                self._count_end(one.request)
+
+    def _fail(self, sequence: Sequence, error: BaseException) -> None:
+        """Ends a sequence by an error, and with it all of its request."""
+
+        request = sequence.request
+        if request.error is None:
+            request.error = error
+        request.is_cancelled = self._is_nudged = True
+        self._end(sequence, "error")
+
+    def _count_end(self, request: Request) -> None:
+        """Counts a request whose last sequence has ended."""
+
+        self._stop_waiting(request)
+        if request.n_left > 0:
+            return
+        counters, now = self.counters, time.monotonic()
+        self._n_timed -= request.deadline is not None
+        if request.error is not None:
+            counters.failed += 1
+        elif request.is_cancelled:
+            counters.cancelled += 1
+        else:
+            counters.done += 1
+        if self.n_waiting > 0 and self._ended_at is not None:
+            self._interval += 0.2 * (now - self._ended_at - self._interval)
+        self._ended_at = now
+
+    def _stop_waiting(self, request: Request) -> None:
+        if request.is_waiting:
+            request.is_waiting = False
+            with self._lock:
+                self.n_waiting -= 1
+
+    def _break(self, error: BaseException) -> None:
+        with self._lock:
+            self.is_closed, self._broken = True, error
+        while True:
+            try:
+                self.waiting.extend(self._inbox.get(block=False) or ())
+            except Empty:
+                break
+        for sequence in [*self.running, *self.waiting]:
+            for one in [sequence, *sequence.followers]:
+                if not one.is_over:
+                    one.request.error = error
+                    one.request.abandon(self._wakes)
+        self.running, self.waiting = [], deque()
+        self._wakes.flush()
+
+    # ---- Admission ----
+
+    def _admit(self) -> None:
+        """Gives sessions to those that wait, in the order in which they came, until one does not fit."""
+
+        skipped: List[Sequence] = []
+        while self.waiting and not self._is_full and len(self.running) < self._max_sessions:
+            sequence = self.waiting.popleft()
+            if self._waits_for_another(sequence):
+                skipped.append(sequence)
+                if len(skipped) >= self._max_sessions:
+                    break
+            elif not self._begin(sequence):
+                self.waiting.appendleft(sequence)
+                self._is_full = True
+        self.waiting.extendleft(reversed(skipped))
+        if self.waiting and not self.running:
+            self._is_full = False  # what it was full of is gone
+
+    def _waits_for_another(self, sequence: Sequence) -> bool:
+        """Whether the sequence waits until a running one has encoded what it could take over."""
+
+        if sequence.waits_for is None:
+            return False
+        other, n = sequence.waits_for
+        if other.session is not None and not other.is_over and other.n_encoded < n:
+            return True
+        sequence.waits_for = None
+        return False
+
+    def _begin(self, sequence: Sequence) -> bool:
+        """Gives a sequence its session, which begins with what the cache has of its tokens. False if it must wait."""
+
+        session = ctypes.c_void_p()
+        try:
+            check(library.lckv_session_create(self._handle, ctypes.byref(session)))
+            assert session.value is not None
+            sequence.session = Reference(session.value, library.lckv_session_release)
+            if self._reuses and sequence.can_reuse:
+                self._take_over(sequence)
+        except CacheFull as full:
+            return self._refuse(sequence, full)
+        except Error as error:
+            self._fail(sequence, error)
+            sequence.session = None
+            return True
+        if self._find_leader(sequence):
+            sequence.begin_again()
+            self.waiting.appendleft(sequence)
+            return True
+        if self.running and not self._has_room(sequence):
+            return self._refuse(sequence, None)
+        self.running.append(sequence)
+        self._stop_waiting(sequence.request)
+        if not sequence.has_begun:
+            sequence.has_begun = True
+            sequence.started(self.counters)
+        self.counters.reused_tokens += sequence.n_reused
+        return True
+
+    def _take_over(self, sequence: Sequence) -> None:
+        n = ctypes.c_size_t()
+        tokens = sequence.tokens.buffer_info()
+        check(library.lckv_session_reuse(sequence.session, *tokens, ctypes.byref(n)))
+        sequence.n_encoded = sequence.n_reused = n.value
+
+    def _refuse(self, sequence: Sequence, full: Optional[CacheFull]) -> bool:
+        sequence.begin_again()
+        if self.running or full is None:
+            return False
+        self._fail(sequence, full)
+        return True
+
+    def _find_leader(self, sequence: Sequence) -> bool:
+        """Whether a running sequence is about to encode tokens that this one could take over: worth waiting for."""
+
+        if not self._reuses or not sequence.can_reuse:
+            return False
+        for other in self.running:
+            if other.n_pending > 1:
+                n = common(sequence.tokens, other.tokens)
+                if n > other.n_encoded and n >= sequence.n_encoded + WORTH:
+                    sequence.waits_for = other, n
+                    return True
+        return False
+
+    def _has_room(self, sequence: Sequence) -> bool:
+        """Whether the pages suffice for all that is pending, and for some growth."""
+
+        sequences = [*self.running, sequence]
+        status = self._step.cost(sequences)
+        report = self._step.report
+        growth = self._n_slots * len(sequences)
+        return bool(status == c.LCKV_OK and report.pages_needed + growth <= report.pages_free)
+
+    # ---- Computing ----
+
+    def _compute(self) -> None:
+        """One step. If the call fails, nothing has changed."""
+
+        step = self._step
+        step.clear()
+        self._filling.fill(step, self.running)
+        began = time.perf_counter()
+        status = step.evaluate()
+        seconds = time.perf_counter() - began
+        if status == c.LCKV_OK:
+            self._n_failures = 0
+            self._filling.learn(seconds)
+            self.counters.steps += 1
+            self.counters.step_seconds += seconds
+            self.counters.step_rows += step.report.n_tokens
+            self._take_results()
+        elif status == c.LCKV_CACHE_FULL:
+            self._preempt()
+        elif status != c.LCKV_CANCELLED:
+            self._blame(status)
+        self._sweep()
+
+    def _take_results(self) -> None:
+        for sequence, n, _ in self._step.taken:
+            sequence.n_encoded += n
+        for sequence, n, row in self._step.taken:
+            followers = self._fork(sequence) if sequence.followers and sequence.n_pending == 0 else ()
+            try:
+                row = sequence.take(n, row, self._wakes)
+                if sequence.is_over:
+                    self._count_end(sequence.request)
+                for sequence in followers:
+                    sequence.choose(row, self._wakes)
+                    if sequence.is_over:
+                        self._count_end(sequence.request)
+            except Exception as error:  # of a constraint, say
+                self._fail(sequence, error)
+
+    def _fork(self, leader: Sequence) -> List[Sequence]:
+        """Gives the followers of a sequence, whose prompt is encoded now, forks of its session, as far as they fit."""
+
+        followers, leader.followers = leader.followers, []
+        begun: List[Sequence] = []
+        for follower in followers:
+            follower.follow(leader)
+            session = ctypes.c_void_p()
+            is_full = len(self.running) >= self._max_sessions
+            if is_full or library.lckv_session_fork(leader.session, ctypes.byref(session)) != c.LCKV_OK:
+                break
+            assert session.value is not None
+            follower.session = Reference(session.value, library.lckv_session_release)
+            follower.n_encoded = follower.n_reused = leader.n_encoded
+            follower.has_begun = True
+            self.running.append(follower)
+            begun.append(follower)
+        self.waiting.extendleft(reversed(followers[len(begun) :]))  # they take the prompt over later
+        return begun
+
+    def _preempt(self) -> None:
+        """The youngest gives its session up and begins again later. If it is alone, it has all that there is."""
+
+        sequence = self.running[-1]
+        if len(self.running) == 1:
+            self._end_full(sequence, None)
+            return
+        self.running.pop()
+        sequence.begin_again()
+        self.waiting.appendleft(sequence)
+        self.counters.preemptions += 1
+        self._is_full = True
+
+    def _end_full(self, sequence: Sequence, error: Optional[Error]) -> None:
+        if len(sequence.tokens) > sequence.n_prompt:
+            self._end(sequence, "full")
+        else:
+            n = sequence.n_prompt
+            self._fail(sequence, error or InvalidArgument(f"the prompt has {n} tokens, more than the cache holds"))
+
+    def _blame(self, status: int) -> None:
+        """Ends the sequence that made a call fail. If none did, the call is made again, and then the youngest ends."""
+
+        try:
+            check(status)
+        except Error as error:
+            failed = self._step.report.failed_item
+            if failed >= 0 and isinstance(error, Unsupported):  # as long as the model's rotation allows
+                self._end_full(self._step.taken[failed][0], error)
+            elif failed >= 0:
+                self._fail(self._step.taken[failed][0], error)
+            elif self._n_failures < PATIENCE:
+                self._n_failures += 1
+                time.sleep(0.05 * self._n_failures)
+            else:
+                self._n_failures = 0
+                self._fail(self.running[-1], error)
