@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Dict
 
+from . import constraints
 from ._cache import Cache, CacheEstimate, CacheOptions, CacheStats
 from ._completion import Completion
 from ._convert import ConvertReport, convert
@@ -104,6 +105,7 @@ __all__ = [
     "TokenLogprob",
     "Unsupported",
     "__version__",
+    "constraints",
     "convert",
     "kernel_sets",
     "log_probabilities",

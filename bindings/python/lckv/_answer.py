@@ -7,11 +7,10 @@ import mmap
 import time
 from array import array
 from dataclasses import dataclass
-from typing import Any, List, Optional, Protocol, Tuple
+from typing import Any, List, Optional, Tuple
 
 from . import _arrays
 from . import _declarations as c
-from ._arrays import Floats
 from ._detokenizer import Detokenizer
 from ._errors import check
 from ._generation import Stops
@@ -21,21 +20,11 @@ from ._metrics import Counters
 from ._model import Model
 from ._quick import quick
 from ._request import Wakes
-from ._sampler import Sampler
+from ._sampler import Constraint, Sampler
 from ._sequence import Sequence, want_nothing
 
 SCORED_ROWS = 32
 """Tokens of a prompt in a call that asks for the logits of all of them."""
-
-
-class Constraint(Protocol):
-    """Says which tokens may come next: a grammar, say. Each choice of a job has one of its own."""
-
-    def mask(self, logits: Floats) -> None:
-        """Sets the logits, float32 [n_vocab], of tokens that may not come next to -inf."""
-
-    def accept(self, token: int) -> None:
-        """Is told the token that was chosen."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def complete(
         texts.append(text)
         if token >= 0:
             tokens.append(token)
+            chooser._tell(token)
         if on_token is not None and (text or token >= 0):
             is_stopped = bool(on_token(text.decode("utf-8", "replace"), token if token >= 0 else None))
 

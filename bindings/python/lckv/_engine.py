@@ -10,7 +10,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Union
 
 from . import _plan
-from ._answer import Answer, AnswerOptions, Constraint
+from ._answer import Answer, AnswerOptions
 from ._arrays import Floats
 from ._cache import Cache
 from ._embedding import POOLINGS, EmbeddedText, EmbeddingRequest
@@ -21,7 +21,7 @@ from ._generation import Stops
 from ._job import Job
 from ._metrics import EngineMetrics, SessionView
 from ._model import Model
-from ._sampler import Sampler
+from ._sampler import Constraint, Sampler
 from ._scheduler import Scheduler
 from ._session import Prompt, Stop
 from ._step import Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Protocol, Union
 
 from . import _arrays
 from . import _declarations as c
@@ -17,6 +17,16 @@ from ._structs import new, number
 
 if TYPE_CHECKING:
     from ._session import Session
+
+
+class Constraint(Protocol):
+    """Says which tokens may come next in one text: a grammar, say."""
+
+    def mask(self, logits: Floats) -> None:
+        """Sets the logits, float32 [n_vocab], of tokens that may not come next to -inf."""
+
+    def accept(self, token: int) -> None:
+        """Is told the token that was chosen."""
 
 
 class _Changing:
@@ -58,6 +68,19 @@ class _Changing:
         self._arrays.append(array)
 
 
+def _changing(callback: Optional[Callable[[Floats], Any]], constraint: Optional[Constraint]) -> Optional[_Changing]:
+    if constraint is None:
+        return None if callback is None else _Changing(callback)
+    if callback is None:
+        return _Changing(constraint.mask)
+
+    def both(logits: Floats, mask: Any = constraint.mask, change: Any = callback) -> None:
+        mask(logits)
+        change(logits)
+
+    return _Changing(both)
+
+
 class Sampler(Handle):
     """Chooses tokens from logits.
 
@@ -68,6 +91,7 @@ class Sampler(Handle):
     Applied in this order:
 
     - `logit_bias`: numbers that are added to the logits of some tokens; -inf bans one
+    - `constraint`: says which tokens may come next: see `lckv.constraints`. It is told what `accept` is told
     - `callback`: a function that changes the logits, a float32 array [n_vocab], in place: for a grammar, say. What it
       raises comes out of the call
     - `repetition_penalty`, `frequency_penalty`, `presence_penalty`, of the last `penalty_window` accepted tokens
@@ -94,13 +118,15 @@ class Sampler(Handle):
         seed: int = 0,
         logit_bias: Optional[Mapping[int, float]] = None,
         callback: Optional[Callable[[Floats], Any]] = None,
+        constraint: Optional[Constraint] = None,
     ) -> None:
         rows = [
             c.lckv_logit_bias(number(ctypes.c_int32, "token", token), bias)
             for token, bias in (logit_bias or {}).items()
         ]
         biases = (c.lckv_logit_bias * len(rows))(*rows)
-        changing = None if callback is None else _Changing(callback)
+        changing = _changing(callback, constraint)
+        self._constraint = constraint
         options = new(
             c.lckv_sampler_options,
             temperature=temperature,
@@ -161,21 +187,38 @@ class Sampler(Handle):
         """Tells the sampler that a token was appended: penalties count it."""
 
         check(library.lckv_sampler_accept(self._handle, number(ctypes.c_int32, "token", token)))
+        self._tell(token)
+
+    def _tell(self, token: int) -> None:
+        """Tells the constraint of a token that the library itself has accepted."""
+
+        if self._constraint is not None:
+            self._constraint.accept(token)
 
     def reset(self) -> None:
-        """Goes back to the beginning: no tokens seen, and the seed as given."""
+        """Goes back to the beginning: no tokens seen, and the seed as given. Not for samplers with a constraint."""
 
+        self._check_copies("go back")
         check(library.lckv_sampler_reset(self._handle))
 
     def clone(self) -> Sampler:
-        """A second sampler in the same state: both choose the same tokens from the same logits."""
+        """A second sampler in the same state: both choose the same tokens from the same logits.
 
+        A sampler with a constraint has no clones, because a constraint follows one text.
+        """
+
+        self._check_copies("have clones")
         handle = self._handle
         sampler = ctypes.c_void_p()
         check(library.lckv_sampler_clone(handle, ctypes.byref(sampler)))
         made = Sampler.__new__(Sampler)
         made._own(sampler.value, handle.kept)
+        made._constraint = None
         return made
+
+    def _check_copies(self, what: str) -> None:
+        if self._constraint is not None:
+            raise ValueError(f"a sampler with a constraint cannot {what}: make another, with a constraint of its own")
 
 
 def log_probabilities(logits: Any) -> Floats:

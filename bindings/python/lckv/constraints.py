@@ -1,0 +1,173 @@
+"""Output that follows a JSON schema, a regular expression or a grammar.
+
+    >>> schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    >>> grammar = lckv.constraints.json_schema(model, schema)
+    >>> engine.submit("A cat as JSON: ", constraint=grammar).result().text
+    >>> session.complete("A cat as JSON: ", sampler=lckv.Sampler(constraint=grammar()))
+
+Before each token, those that cannot be a part of such a text lose their probability. llguidance finds out which these
+are: ``pip install lckv[constraints]``. What comes out is as the grammar says if the text came to its own end, with the
+reason "end"; `max_tokens` and stop strings may cut it off before.
+
+A constraint need not come from here: anything with the methods of `Constraint` is one.
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from typing import TYPE_CHECKING, Any, List, Mapping, Union
+
+from . import _arrays
+from ._arrays import Floats
+from ._errors import InvalidArgument, Unsupported
+from ._model import Model
+from ._sampler import Constraint
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+
+LINE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+__all__ = ["Constraint", "Grammar", "Match", "json_object", "json_schema", "lark", "regex"]
+
+
+def _llguidance() -> Any:
+    try:
+        import llguidance
+    except ImportError as error:
+        raise ImportError("constraints need llguidance: pip install lckv[constraints]") from error
+    return llguidance
+
+
+class _Vocabulary:
+    """A model's tokens in the form that llguidance takes."""
+
+    def __init__(self, model: Model) -> None:
+        n = model.info.n_vocab
+        if not model.info.has_tokenizer:
+            raise Unsupported("a constraint is about text, and the model has no tokenizer")
+        self.ends = [token for token in range(n) if model.is_end(token)]
+        if not self.ends:
+            raise Unsupported("the model has no token that ends a text, so a constrained one could not end")
+        self.eos_token_id = self.ends[0] if model.eos is None else model.eos
+        self.bos_token_id = model.bos
+        self.special_token_ids: List[int] = []
+        self.tokens: List[bytes] = []
+        self._model = weakref.ref(model)
+        for token in range(n):
+            info = model.token(token)
+            if info.type in ("control", "unknown") or token in self.ends:
+                self.special_token_ids.append(token)
+                self.tokens.append(info.text or b"<%d>" % token)
+            else:  # some vocabularies spell a space in their own way, or bytes by number
+                self.tokens.append(model.detokenize_bytes([token], continues=True) if info.text else b"")
+
+    def __call__(self, text: Union[str, bytes]) -> List[int]:
+        model = self._model()
+        return [] if model is None else model.tokenize(text, bos=False, special=False)
+
+
+_tokenizers: weakref.WeakKeyDictionary[Model, LLTokenizer] = weakref.WeakKeyDictionary()
+
+
+def _tokenizer(model: Model) -> LLTokenizer:
+    """The model's vocabulary for llguidance. Making it takes a second for a large one, so each model has one."""
+
+    made = _tokenizers.get(model)
+    if made is None:
+        llguidance = _llguidance()
+        vocabulary = _Vocabulary(model)
+        wrapper = llguidance.TokenizerWrapper(vocabulary)
+        made = llguidance.LLTokenizer(wrapper, n_vocab=len(vocabulary.tokens), eos_token=vocabulary.ends)
+        _tokenizers[model] = made
+    return made
+
+
+class Match:
+    """One text that is matched with a grammar while it is generated: a `Constraint`."""
+
+    def __init__(self, matcher: LLMatcher, n_vocab: int) -> None:
+        self._matcher = matcher
+        self._n_vocab = n_vocab
+        self._bits: Any = _arrays.numpy().zeros(-(-n_vocab // 32) * 4, dtype="uint8")
+
+    def mask(self, logits: Floats) -> None:
+        """Sets the logits of tokens that may not come next to -inf."""
+
+        numpy = _arrays.numpy()
+        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.size)
+        self._check()
+        allowed = numpy.unpackbits(self._bits, count=self._n_vocab, bitorder="little")
+        numpy.copyto(logits, -numpy.inf, where=allowed == 0)
+
+    def accept(self, token: int) -> None:
+        """Is told the token that was chosen."""
+
+        if not self._matcher.is_stopped():
+            self._matcher.consume_token(token)
+        self._check()
+
+    def reset(self) -> None:
+        """Begins again."""
+
+        self._matcher.reset()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text so far is as the grammar says."""
+
+        return self._matcher.is_accepting()
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise InvalidArgument(f"the text does not follow its grammar any more: {self._matcher.get_error()}")
+
+
+class Grammar:
+    """What texts of a model are to look like. A call of it makes a `Match` for one text, as `Engine` does for each."""
+
+    def __init__(self, model: Model, grammar: str) -> None:
+        llguidance = _llguidance()
+        tokenizer = _tokenizer(model)
+        self._n_vocab = model.info.n_vocab
+        self._matcher: LLMatcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0)
+        if self._matcher.is_error():
+            raise InvalidArgument(f"the grammar cannot be used: {self._matcher.get_error()}")
+
+    def __call__(self) -> Match:
+        return Match(self._matcher.deep_copy(), self._n_vocab)
+
+
+def json_schema(model: Model, schema: Union[str, Mapping[str, Any]], *, whitespace: bool = False) -> Grammar:
+    """JSON that a schema describes, in one line, as json.dumps writes it, or with any `whitespace` between its parts.
+
+    With the latter, small models may go on with spaces for ever. Schemas with what llguidance does not know raise
+    `InvalidArgument`.
+    """
+
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    try:
+        options = {"whitespace_flexible": True} if whitespace else LINE
+        grammar = _llguidance().LLMatcher.grammar_from_json_schema(text, defaults=options)
+    except ValueError as error:
+        raise InvalidArgument(f"the schema is not one: {error}") from error
+    return Grammar(model, grammar)
+
+
+def json_object(model: Model) -> Grammar:
+    """Any JSON object."""
+
+    return json_schema(model, {"type": "object"})
+
+
+def regex(model: Model, pattern: str) -> Grammar:
+    r"""Texts that a regular expression matches as a whole, as in ``regex(model, r"[0-9]{4}-[0-9]{2}")``."""
+
+    return Grammar(model, _llguidance().LLMatcher.grammar_from_regex(pattern))
+
+
+def lark(model: Model, grammar: str) -> Grammar:
+    """Texts of a grammar in llguidance's dialect of Lark."""
+
+    return Grammar(model, _llguidance().LLMatcher.grammar_from_lark(grammar))
