@@ -11,9 +11,7 @@ from typing import Any, List, Optional, Tuple
 
 from . import _arrays
 from . import _declarations as c
-from ._detokenizer import Detokenizer
 from ._errors import check
-from ._generation import Stops
 from ._job import Choice, Event, Job, TokenLogprob, Top
 from ._likely import Likely
 from ._metrics import Counters
@@ -22,6 +20,7 @@ from ._quick import quick
 from ._request import Wakes
 from ._sampler import Constraint, Sampler
 from ._sequence import Sequence, want_nothing
+from ._spelling import Spelling
 
 SCORED_ROWS = 32
 """Tokens of a prompt in a call that asks for the logits of all of them."""
@@ -50,7 +49,7 @@ class Answer(Sequence):
         model: Model,
         options: AnswerOptions,
         sampler: Sampler,
-        stops: Stops,
+        stops: List[str],
         constraint: Optional[Constraint],
     ) -> None:
         super().__init__(job, tokens)
@@ -63,15 +62,13 @@ class Answer(Sequence):
         self._model_handle = model._handle
         self._options = options
         self._sampler = sampler._handle
-        self._stops = stops
         self._constraint = constraint
         self._likely = None if options.logprobs is None else Likely(info.n_vocab)
         self._masked = None if constraint is None else _arrays.empty(info.n_vocab)
         self._token = ctypes.c_int32()
         self._out = ctypes.byref(self._token)
-        self._detokenizer: Optional[Detokenizer] = None
-        if info.has_tokenizer:
-            self._detokenizer = model.detokenizer(continues=not model._begins_text(tokens[-1]))
+        continues = info.has_tokenizer and not model._begins_text(tokens[-1])
+        self._spelling = Spelling(model, continues, stops)
         self._texts: List[str] = []
         self._logprobs: List[TokenLogprob] = []
         self._is_echoed = not options.echo
@@ -143,12 +140,12 @@ class Answer(Sequence):
         self._is_echoed = True
         scores: List[Tuple[Optional[float], Top]] = [(None, ())]
         scores += self._scores or [(None, ())] * (self.n_prompt - 1)
-        detokenizer = self._model.detokenizer() if self._detokenizer else None
+        spelling = Spelling(self._model, False, [])
         for i in range(self.n_prompt):
             token = self.tokens[i]
-            text = detokenizer.push(token) if detokenizer else ""
-            if detokenizer and i == self.n_prompt - 1:
-                text += detokenizer.flush()
+            text = spelling.push(token)
+            if i == self.n_prompt - 1:
+                text += spelling.flush()
             self._give(text, token, *scores[i], None, wakes)
 
     # ---- The answer ----
@@ -193,9 +190,8 @@ class Answer(Sequence):
         reason: Optional[str] = None
         if not options.ignore_end and quick.lckv_model_is_end_token(self._model_handle, token):
             reason = "end"
-        text = self._detokenizer.push(token) if self._detokenizer is not None else ""
-        text = self._stops.push(text, False)
-        if reason is None and self._stops.found:
+        text = self._spelling.push(token)
+        if reason is None and self._spelling.found is not None:
             reason = "string"
         if reason is None and len(self.tokens) - self.n_prompt == options.max_tokens:
             reason = "length"
@@ -222,8 +218,7 @@ class Answer(Sequence):
 
         job = self._job
         self.is_over = True
-        left = self._detokenizer.flush() if self._detokenizer is not None else ""
-        text += self._stops.push(left, True)
+        text += self._spelling.flush()
         if token is not None:
             self._give(text, token, logprob, top, reason, wakes)
         else:
@@ -235,7 +230,7 @@ class Answer(Sequence):
             "".join(self._texts),
             tokens.tolist(),
             reason,
-            self._stops.stop if reason == "string" else None,
+            self._spelling.found if reason == "string" else None,
             None if self._likely is None else self._logprobs,
         )
         job.seconds = time.monotonic() - job.began

@@ -17,7 +17,6 @@ from ._embedding import POOLINGS, EmbeddedText, EmbeddingRequest
 from ._errors import InvalidArgument
 from ._filling import Filling
 from ._free_memory import available_bytes, byte_count
-from ._generation import Stops
 from ._job import Job
 from ._metrics import EngineMetrics, SessionView
 from ._model import Model
@@ -204,7 +203,7 @@ class Engine:
                 seed=(drawn + index) % 2**64,
             )
             made = None if constraint is None else constraint()
-            answers.append(Answer(job, index, tokens[:], self._model, options, sampler, Stops(stops), made))
+            answers.append(Answer(job, index, tokens[:], self._model, options, sampler, stops, made))
         answers[0].followers = [*answers[1:]]
         self._scheduler.submit(job, [answers[0]])
         return job

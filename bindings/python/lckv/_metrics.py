@@ -25,7 +25,7 @@ class EngineMetrics:
     prompt_tokens: int
     """Since the beginning: tokens of prompts, those that were reused included."""
     reused_tokens: int
-    """Since the beginning: tokens that the cache had already."""
+    """Since the beginning: of these, tokens that the cache had already."""
     generated_tokens: int
     """Since the beginning."""
     pages_total: int

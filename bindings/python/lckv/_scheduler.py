@@ -304,7 +304,6 @@ class Scheduler:
         if not sequence.has_begun:
             sequence.has_begun = True
             sequence.started(self.counters)
-        self.counters.reused_tokens += sequence.n_reused
         return True
 
     def _take_over(self, sequence: Sequence) -> None:

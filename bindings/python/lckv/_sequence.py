@@ -53,6 +53,7 @@ class Sequence:
         """It has got its session for the first time."""
 
         counters.prompt_tokens += self.n_prompt
+        counters.reused_tokens += self.n_reused
 
     def prepare(self, item: Any, n: int, row: int) -> None:
         """Says what it wants of a call with its next `n` tokens. `row` is the address of memory for a row of logits."""

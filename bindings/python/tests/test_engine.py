@@ -97,6 +97,21 @@ class Answers(unittest.TestCase):
                     self.assertEqual((figures.requests_running, figures.requests_waiting, figures.sessions), (0, 0, 0))
                     self.assertEqual(figures.pages_free, figures.pages_total)
 
+    def test_prompts_in_a_window(self):
+        prompts = [STORY, STORY * 2, STORY + "One day", PROMPT]
+        expected = []
+        for prompt in prompts:
+            session = cache().session()
+            made = session.generate(prompt, max_tokens=60, ignore_end=True, window=8, tolerance=0.01)
+            expected.append((made.read(), made.tokens))
+        for options in ({}, {"n_tokens": 250, "page_positions": 16}):
+            with self.subTest(**options), engine(window=8, tolerance=0.01, **options) as made:
+                jobs = [made.submit(prompt, max_tokens=60, ignore_end=True) for prompt in prompts * 2]
+                for job, right in zip(jobs, expected * 2):
+                    self.assertEqual(answer(job.result(60).choices[0])[:2], right)
+                self.assertEqual(made.metrics().reused_tokens, 0)
+                self.assertEqual(made.metrics().preemptions > 0, bool(options))
+
     def test_events_make_up_the_result(self):
         with engine() as made:
             job = made.submit(PROMPT, max_tokens=40, stop="Molly", n=2, temperature=0.8, seed=3)
