@@ -117,7 +117,7 @@ class Engine:
         self._process = os.getpid()
         self._finalizer = weakref.finalize(self, self._scheduler.stop)
         self._finalizer.atexit = False
-        atexit.register(_close_at_exit, weakref.ref(self))
+        _open.add(self)
 
     @property
     def model(self) -> Model:
@@ -338,7 +338,12 @@ class Engine:
         return f"<lckv.Engine, {'closed' if self.closed else f'{n} sequences running, {waiting} requests waiting'}>"
 
 
-def _close_at_exit(reference: "weakref.ref[Engine]") -> None:
-    engine = reference()
-    if engine is not None:
+_open: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Ends the loops while Python still runs."""
+
+    for engine in list(_open):
         engine.close(finish=False)

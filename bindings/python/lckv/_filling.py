@@ -47,7 +47,7 @@ class Filling:
         if self._is_upward and self._window == 1:
             n = min(min(sequence.n_pending for sequence in running), MOST_PASSES)
             for sequence in running:
-                step.add(sequence, min(n, sequence.most))
+                step.add(sequence, min(n, sequence.most_rows()))
             return
         is_decoding = any(sequence.n_pending == 1 for sequence in running)
         room = self._prompt_rows() if is_decoding else self._most
@@ -65,7 +65,7 @@ class Filling:
         """How many pending tokens a call takes."""
 
         if not self._is_upward:
-            return min(sequence.n_pending, room, sequence.most)
+            return min(sequence.n_pending, room, sequence.most_rows())
         n = sequence.n_prompt - sequence.n_encoded
         return n if n > 0 else 1
 

@@ -26,7 +26,7 @@ from ._handles import Reference
 from ._library import library
 from ._metrics import Counters
 from ._request import Request, Wakes
-from ._sequence import Sequence
+from ._sequence import NOWHERE, Sequence
 from ._step import Step
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ class Scheduler:
         """Gives sessions to those that wait, in the order in which they came, until one does not fit."""
 
         skipped: List[Sequence] = []
+        for sequence in self.running:
+            sequence.pause_at = NOWHERE
         while self.waiting and not self._is_full and len(self.running) < self._max_sessions:
             sequence = self.waiting.popleft()
             if self._waits_for_another(sequence):
@@ -262,6 +264,10 @@ class Scheduler:
             elif not self._begin(sequence):
                 self.waiting.appendleft(sequence)
                 self._is_full = True
+        for sequence in skipped:
+            if sequence.waits_for is not None:
+                leader, n = sequence.waits_for
+                leader.pause_at = min(leader.pause_at, n)
         self.waiting.extendleft(reversed(skipped))
         if self.waiting and not self.running:
             self._is_full = False  # what it was full of is gone

@@ -10,6 +10,8 @@ from ._handles import Reference
 from ._metrics import Counters
 from ._request import Request, Wakes
 
+NOWHERE = 1 << 62
+
 
 class Sequence:
     """Tokens, how many of them a session has encoded, and what is done with what comes out of them.
@@ -22,7 +24,7 @@ class Sequence:
     can_reuse = True
     """Whether it may take over what the cache has of its tokens."""
     most = 1 << 30
-    """The most tokens of it that a call may take."""
+    """The most tokens of it that a call may take, because of the memory for what it wants."""
 
     def __init__(self, request: Request, tokens: "array[int]") -> None:
         self.request = request
@@ -35,12 +37,19 @@ class Sequence:
         """Sequences with the same prompt, which get forks of the session when it is encoded."""
         self.waits_for: Optional[Tuple[Sequence, int]] = None
         """A sequence that is about to encode tokens that this one could take over, and up to where."""
+        self.pause_at = NOWHERE
+        """Where a call must not go beyond, because another sequence waits for the tokens up to there."""
         self.has_begun = False
         self.is_over = False
 
     @property
     def n_pending(self) -> int:
         return len(self.tokens) - self.n_encoded
+
+    def most_rows(self) -> int:
+        """The most tokens of it that a call may take."""
+
+        return min(self.most, self.pause_at - self.n_encoded)
 
     def begin_again(self) -> None:
         """The session is gone; the tokens stay."""

@@ -161,6 +161,12 @@ class Answers(unittest.TestCase):
                 later = made.submit([*prefix, 500], max_tokens=1).result(60)
                 self.assertGreaterEqual(later.n_reused, len(prefix) - 1)
 
+    def test_windowed_layers_share_prompts_while_they_can(self):
+        prefix = model().prompt(STORY * 4)
+        with engine(with_plan("windowed"), prefill_rows=4) as made:
+            jobs = [made.submit([*prefix, 300 + i] + [400] * 100, max_tokens=1) for i in range(4)]
+            self.assertEqual([job.result(60).n_reused for job in jobs], [0] + [len(prefix)] * 3)
+
     def test_a_long_prompt_holds_nobody_up(self):
         with engine(with_plan("downward"), prefill_rows=8, n_tokens=8192) as made:
             first = made.submit(PROMPT, max_tokens=400, ignore_end=True)
