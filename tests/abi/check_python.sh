@@ -10,6 +10,7 @@ fi
 for module in numpy jinja2; do
     python3 -c "import $module" 2>/dev/null || echo "skipped: no $module (Debian: python3-$module), so tests that need it"
 done
+python3 -c "import llguidance" 2>/dev/null || echo "skipped: no llguidance (PyPI), so tests of constraints"
 cd "$(dirname "$0")/../../bindings/python"
 LCKV_LIBRARY=$library LCKV_TEST_MODEL=$model PYTHONPATH=$PWD PYTHONDONTWRITEBYTECODE=1 \
     python3 -W error::ResourceWarning -m unittest discover -s tests 2>&1 | sed 's/^\(FAIL\|ERROR\):/FAIL \1:/'

@@ -21,6 +21,12 @@ try:
 except ImportError:
     jinja2 = None
 
+try:
+    import llguidance
+except ImportError:
+    llguidance = None
+
+needs_llguidance = unittest.skipIf(llguidance is None or numpy is None, "no llguidance or no numpy")
 needs_numpy = unittest.skipIf(numpy is None, "no numpy")
 needs_jinja = unittest.skipIf(jinja2 is None, "no jinja2")
 
