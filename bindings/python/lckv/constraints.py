@@ -55,6 +55,7 @@ class _Vocabulary:
         self.special_token_ids: List[int] = []
         self.tokens: List[bytes] = []
         self._model = weakref.ref(model)
+        self._adds_space = model.detokenize_bytes(model.tokenize("a", bos=False), continues=True) == b" a"
         for token in range(n):
             info = model.token(token)
             if info.type in ("control", "unknown") or token in self.ends:
@@ -64,8 +65,17 @@ class _Vocabulary:
                 self.tokens.append(model.detokenize_bytes([token], continues=True) if info.text else b"")
 
     def __call__(self, text: Union[str, bytes]) -> List[int]:
-        model = self._model()
-        return [] if model is None else model.tokenize(text, bos=False, special=False)
+        """The tokens of a text that continues another: without the space that some tokenizers put in front."""
+
+        model, data = self._model(), text.encode() if isinstance(text, str) else text
+        if model is None:
+            return []
+        if self._adds_space:
+            tokens = model.tokenize(b"\n" + data, bos=False, special=False)
+            for n in (1, 2):
+                if model.detokenize_bytes(tokens[:n], continues=True) in (b"\n", b" \n"):
+                    return tokens[n:]
+        return model.tokenize(data, bos=False, special=False)
 
 
 _tokenizers: weakref.WeakKeyDictionary[Model, LLTokenizer] = weakref.WeakKeyDictionary()
@@ -131,7 +141,9 @@ class Grammar:
         llguidance = _llguidance()
         tokenizer = _tokenizer(model)
         self._n_vocab = model.info.n_vocab
-        self._matcher: LLMatcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0)
+        self._matcher: LLMatcher = llguidance.LLMatcher(
+            tokenizer, grammar, log_level=0, limits=llguidance.LLParserLimits(verbose_errors=False)
+        )
         if self._matcher.is_error():
             raise InvalidArgument(f"the grammar cannot be used: {self._matcher.get_error()}")
 

@@ -1,12 +1,15 @@
 """Texts that follow JSON schemas, regular expressions and grammars."""
 
 import json
+import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
-from support import PROMPT, cache, model, needs_llguidance, needs_numpy, numpy
+from support import MODEL, PROMPT, ROOT, cache, model, needs_llguidance, needs_numpy, numpy
 
 import lckv
 from lckv import constraints
@@ -100,6 +103,22 @@ class Grammars(unittest.TestCase):
                 choice = made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=seed).result(60).choices[0]
                 self.assertRegex(choice.text, "^[äöü日本]{3}$")
 
+    def test_vocabularies_of_other_kinds(self):
+        text = '{"name": "Jürgen 日本 x", "n": -12}'
+        schema = {"type": "object", "properties": {"name": {"type": "string"}, "n": {"type": "integer"}}}
+        for name in ("spaced/llama", "spaced/gemma", "spaced/mistral", "llama3", "smollm"):
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                shutil.copy(ROOT / f"tests/data/text/{name}.json", pathlib.Path(folder, "tokenizer.json"))
+                other = lckv.Model(folder, weights="none")
+                match = constraints.json_schema(other, schema)()
+                logits = numpy.zeros(other.info.n_vocab, dtype="float32")
+                for token in constraints._Vocabulary(other)(text):
+                    match.mask(logits)
+                    self.assertTrue(numpy.isfinite(logits[token]), other.token(token))
+                    match.accept(token)
+                    logits.fill(0)
+                self.assertTrue(match.is_complete)
+
     def test_what_is_no_grammar(self):
         for call, wrong in (
             (constraints.json_schema, {"type": "strin"}),
@@ -137,8 +156,6 @@ class Without(unittest.TestCase):
             "try: lckv.constraints.regex(lckv.Model(sys.argv[1]), 'a')\n"
             "except ImportError as error: print(error)"
         )
-        from support import MODEL
-
         output = subprocess.run([sys.executable, "-c", code, MODEL], capture_output=True, text=True, check=True).stdout
         self.assertIn("pip install lckv[constraints]", output)
 
