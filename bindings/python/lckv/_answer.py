@@ -184,7 +184,7 @@ class Answer(Sequence):
         job.n_generated += 1
         self._counters.generated_tokens += 1
         if job.seconds_to_first is None:
-            job.seconds_to_first = time.monotonic() - job.began
+            job.seconds_to_first = time.monotonic() - job._began
             self._counters.first_tokens += 1
             self._counters.first_token_seconds += job.seconds_to_first
         reason: Optional[str] = None
@@ -206,7 +206,7 @@ class Answer(Sequence):
         self._texts.append(text)
         if self._likely is not None:
             self._logprobs.append(TokenLogprob(token, logprob, top))
-        self._job.deliver(Event(self.index, text, token, logprob, top, reason), wakes)
+        self._job._deliver(Event(self.index, text, token, logprob, top, reason), wakes)
 
     def end(self, reason: str, wakes: Wakes) -> None:
         self._finish("", None, None, (), reason, wakes)
@@ -223,7 +223,7 @@ class Answer(Sequence):
             self._give(text, token, logprob, top, reason, wakes)
         else:
             self._texts.append(text)
-            job.deliver(Event(self.index, text, None, None, (), reason), wakes)
+            job._deliver(Event(self.index, text, None, None, (), reason), wakes)
         tokens = self.tokens if self._options.echo else self.tokens[self.n_prompt :]
         job.choices[self.index] = Choice(
             self.index,
@@ -233,5 +233,5 @@ class Answer(Sequence):
             self._spelling.found if reason == "string" else None,
             None if self._likely is None else self._logprobs,
         )
-        job.seconds = time.monotonic() - job.began
-        job.end_one(wakes)
+        job.seconds = time.monotonic() - job._began
+        job._end_one(wakes)

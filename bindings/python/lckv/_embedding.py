@@ -40,7 +40,7 @@ class EmbeddingRequest(Request):
         return self._result()
 
     def _leave(self) -> None:
-        if self.n_left > 0:
+        if self._n_left > 0:
             self.cancel()
 
     def _result(self) -> Floats:
@@ -99,4 +99,4 @@ class EmbeddedText(Sequence):
             from ._errors import Cancelled
 
             request.error = Cancelled("the engine was closed, or the request cancelled")
-        request.end_one(wakes)
+        request._end_one(wakes)

@@ -102,23 +102,23 @@ class Job(Request):
         self._events: Deque[Event] = deque()
         self._readers: List[Waiter] = []
 
-    def deliver(self, event: Event, wakes: Wakes) -> None:
+    def _deliver(self, event: Event, wakes: Wakes) -> None:
         """Gives an event out. For the loop alone."""
 
         self._events.append(event)
         if self._readers:
             wakes.add(self._readers)
 
-    def end_one(self, wakes: Wakes) -> None:
-        super().end_one(wakes)
-        if self.n_left == 0:
+    def _end_one(self, wakes: Wakes) -> None:
+        super()._end_one(wakes)
+        if self._n_left == 0:
             self._owner = None
             wakes.add(self._readers)
 
     # ---- Reading ----
 
     def _is_ready(self) -> bool:
-        return bool(self._events) or self.n_left == 0
+        return bool(self._events) or self._n_left == 0
 
     def __iter__(self) -> Generator[Event, None, None]:
         try:
@@ -127,7 +127,7 @@ class Job(Request):
                 try:
                     event = self._events.popleft()
                 except IndexError:
-                    if self.n_left == 0 and not self._events:  # in this order: the last event comes before the end
+                    if self._n_left == 0 and not self._events:  # in this order: the last event comes before the end
                         self._check()
                         return
                     continue
@@ -142,7 +142,7 @@ class Job(Request):
                 try:
                     event = self._events.popleft()
                 except IndexError:
-                    if self.n_left == 0 and not self._events:  # in this order: the last event comes before the end
+                    if self._n_left == 0 and not self._events:  # in this order: the last event comes before the end
                         self._check()
                         return
                     continue
@@ -157,7 +157,7 @@ class Job(Request):
             raise self.error
 
     def _leave(self) -> None:
-        if self.n_left > 0:
+        if self._n_left > 0:
             self.cancel()
 
     def result(self, timeout: Optional[float] = None) -> JobResult:

@@ -97,12 +97,12 @@ class Request:
 
     def __init__(self, scheduler: Scheduler, n_sequences: int, seconds: Optional[float]) -> None:
         self.id = next(_numbers)
-        self.began = time.monotonic()
-        self.deadline = None if seconds is None else self.began + seconds
-        self.is_cancelled = False
-        self.is_waiting = True
+        self._began = time.monotonic()
+        self._deadline = None if seconds is None else self._began + seconds
+        self._is_cancelled = False
+        self._is_waiting = True
         """Whether it counts as waiting, which `max_queue` limits: until its first sequence has a session."""
-        self.n_left = n_sequences
+        self._n_left = n_sequences
         """The sequences that go on."""
         self.error: Optional[BaseException] = None
         """Why the reason of a choice is "error"."""
@@ -113,35 +113,35 @@ class Request:
     def done(self) -> bool:
         """Whether all of it has ended."""
 
-        return self.n_left == 0
+        return self._n_left == 0
 
     def cancel(self) -> None:
         """Ends the request, from any thread, at any time: its memory comes back by the next step."""
 
-        self.is_cancelled = True
+        self._is_cancelled = True
         self._scheduler.nudge()
 
-    def is_over(self, now: float) -> bool:
+    def _is_over(self, now: float) -> bool:
         """Whether it is to end, because somebody cancelled it or its time has passed."""
 
-        return self.is_cancelled or (self.deadline is not None and now >= self.deadline)
+        return self._is_cancelled or (self._deadline is not None and now >= self._deadline)
 
-    def end_one(self, wakes: Wakes) -> None:
+    def _end_one(self, wakes: Wakes) -> None:
         """Tells that one of the sequences has ended. For the loop alone."""
 
-        self.n_left -= 1
-        if self.n_left == 0:
+        self._n_left -= 1
+        if self._n_left == 0:
             wakes.add(self._enders)
 
-    def abandon(self, wakes: Wakes) -> None:
+    def _abandon(self, wakes: Wakes) -> None:
         """Ends all of it at once, because the loop itself has failed."""
 
-        self.n_left = 1
-        self.end_one(wakes)
+        self._n_left = 1
+        self._end_one(wakes)
 
     def _wait(self, timeout: Optional[float]) -> None:
-        if not wait(self._enders, lambda: self.n_left == 0, timeout):
+        if not wait(self._enders, lambda: self._n_left == 0, timeout):
             raise TimeoutError(f"request {self.id} has not ended within {timeout} seconds")
 
     async def _await(self) -> None:
-        await await_it(self._enders, lambda: self.n_left == 0)
+        await await_it(self._enders, lambda: self._n_left == 0)

@@ -160,7 +160,7 @@ class Scheduler:
                 return True
             if sequences is not None:
                 self.waiting.extend(sequences)
-                self._n_timed += sequences[0].request.deadline is not None
+                self._n_timed += sequences[0].request._deadline is not None
 
     def _drop(self) -> None:
         """Ends what was cancelled, or whose time has passed."""
@@ -170,8 +170,8 @@ class Scheduler:
         self._is_nudged = False
         now = time.monotonic()
         for sequence in [*self.running, *self.waiting]:
-            if self._is_ending or sequence.request.is_over(now):
-                sequence.request.is_cancelled = True
+            if self._is_ending or sequence.request._is_over(now):
+                sequence.request._is_cancelled = True
                 self._end(sequence, "cancelled")
         self._sweep()
 
@@ -204,20 +204,20 @@ class Scheduler:
         request = sequence.request
         if request.error is None:
             request.error = error
-        request.is_cancelled = self._is_nudged = True
+        request._is_cancelled = self._is_nudged = True
         self._end(sequence, "error")
 
     def _count_end(self, request: Request) -> None:
         """Counts a request whose last sequence has ended."""
 
         self._stop_waiting(request)
-        if request.n_left > 0:
+        if request._n_left > 0:
             return
         counters, now = self.counters, time.monotonic()
-        self._n_timed -= request.deadline is not None
+        self._n_timed -= request._deadline is not None
         if request.error is not None:
             counters.failed += 1
-        elif request.is_cancelled:
+        elif request._is_cancelled:
             counters.cancelled += 1
         else:
             counters.done += 1
@@ -226,8 +226,8 @@ class Scheduler:
         self._ended_at = now
 
     def _stop_waiting(self, request: Request) -> None:
-        if request.is_waiting:
-            request.is_waiting = False
+        if request._is_waiting:
+            request._is_waiting = False
             with self._lock:
                 self.n_waiting -= 1
 
@@ -243,7 +243,7 @@ class Scheduler:
             for one in [sequence, *sequence.followers]:
                 if not one.is_over:
                     one.request.error = error
-                    one.request.abandon(self._wakes)
+                    one.request._abandon(self._wakes)
         self.running, self.waiting = [], deque()
         self._wakes.flush()
 
