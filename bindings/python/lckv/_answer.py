@@ -16,7 +16,7 @@ from ._job import Choice, Event, Job, TokenLogprob, Top
 from ._likely import Likely
 from ._metrics import Counters
 from ._model import Model
-from ._quick import quick
+from ._quick import quick, suited
 from ._request import Wakes
 from ._sampler import Constraint, Sampler
 from ._sequence import Sequence, want_nothing
@@ -34,6 +34,7 @@ class AnswerOptions:
     ignore_end: bool
     echo: bool
     logprobs: Optional[int]
+    is_greedy: bool
     counts: bool
     """Whether the sampler wants to know the tokens: for penalties."""
 
@@ -62,6 +63,7 @@ class Answer(Sequence):
         self._model_handle = model._handle
         self._options = options
         self._sampler = sampler._handle
+        self._sample = suited(info.n_vocab, 1 if options.is_greedy else 16).lckv_sampler_sample
         self._constraint = constraint
         self._likely = None if options.logprobs is None else Likely(info.n_vocab)
         self._masked = None if constraint is None else _arrays.empty(info.n_vocab)
@@ -164,7 +166,7 @@ class Answer(Sequence):
             _arrays.copied(row, self._n_vocab, self._masked)
             self._constraint.mask(self._masked)
             address = _arrays.address(self._masked)
-        status = quick.lckv_sampler_sample(self._sampler, address, self._n_vocab, self._out)
+        status = self._sample(self._sampler, address, self._n_vocab, self._out)
         if status:
             check(status)
         token = self._token.value

@@ -186,7 +186,7 @@ class Engine:
         drawn = random.getrandbits(63) if seed is None else seed
         stops = [stop] if isinstance(stop, str) else list(stop)
         counts = repetition_penalty not in (0.0, 1.0) or frequency_penalty != 0.0 or presence_penalty != 0.0
-        options = AnswerOptions(max_tokens, ignore_end, echo, logprobs, counts)
+        options = AnswerOptions(max_tokens, ignore_end, echo, logprobs, temperature == 0.0, counts)
         job = Job(self._scheduler, n, deadline, self)
         job.n_prompt = len(tokens)
         answers: List[Answer] = []

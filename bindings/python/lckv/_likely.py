@@ -6,7 +6,7 @@ from typing import Any, Tuple
 
 from . import _arrays
 from ._errors import check
-from ._quick import quick
+from ._quick import suited
 
 BLOCK = 256
 
@@ -16,6 +16,7 @@ class Likely:
 
     def __init__(self, n_vocab: int) -> None:
         self._n = n_vocab
+        self._log_probabilities = suited(n_vocab, 4).lckv_log_probabilities
         self._numpy = _arrays.numpy()
         padded = _arrays.empty(-(-n_vocab // BLOCK) * BLOCK)
         padded.fill(-self._numpy.inf)
@@ -26,7 +27,7 @@ class Likely:
     def look(self, address: int, token: int, k: int) -> Tuple[float, Tuple[Tuple[int, float], ...]]:
         """log(probability) of a token under the logits at an address, and the `k` most likely tokens with theirs."""
 
-        check(quick.lckv_log_probabilities(address, self._n, self._address))
+        check(self._log_probabilities(address, self._n, self._address))
         return float(self._row[token]), self._top(min(k, self._n)) if k else ()
 
     def _top(self, k: int) -> Tuple[Tuple[int, float], ...]:

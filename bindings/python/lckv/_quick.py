@@ -1,7 +1,8 @@
 """Calls of microseconds, which keep the GIL.
 
 Giving it up and getting it back costs more than such a call takes, and where other Python threads are busy, each
-getting it back may cost milliseconds. The loop of `Engine` makes several of these calls for each token.
+getting it back may cost milliseconds. The loop of `Engine` makes several of these calls for each token. Those that look
+at all logits of a large vocabulary take long enough to give it up: `suited` decides that.
 """
 
 from __future__ import annotations
@@ -30,3 +31,9 @@ def load() -> ctypes.PyDLL:
 
 
 quick = load()
+
+
+def suited(n_vocab: int, operations: int) -> ctypes.CDLL:
+    """Where to make a call that has so many operations for each logit."""
+
+    return quick if n_vocab * operations <= 1 << 16 else library
