@@ -28,7 +28,7 @@ CAT = {
 
 
 def engine():
-    return lckv.Engine(model(), n_tokens=4096, max_sessions=16)
+    return lckv.Engine(model(), n_tokens=4096, max_sessions=16, n_threads=1)
 
 
 @needs_llguidance
@@ -47,7 +47,7 @@ class Grammars(unittest.TestCase):
         with engine() as made:
             options = dict(constraint=grammar, temperature=1.0, max_tokens=120, n=2)
             jobs = [made.submit("A cat called Tom: ", seed=seed, **options) for seed in range(0, 16, 2)]
-            texts = [choice.text for job in jobs for choice in job.result(60).choices]
+            texts = [choice.text for job in jobs for choice in job.result(600).choices]
             self.assertEqual({choice.reason for job in jobs for choice in job.result().choices}, {"end"})
         for text in texts:
             self.assertEqual(text, json.dumps(self.check_cat(text), ensure_ascii=False))
@@ -72,7 +72,7 @@ class Grammars(unittest.TestCase):
     def test_any_object(self):
         with engine() as made:
             grammar = constraints.json_object(model())
-            results = [made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=i).result(60) for i in range(6)]
+            results = [made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=i).result(600) for i in range(6)]
         for result in results:
             if result.choices[0].reason == "end":
                 self.assertIsInstance(json.loads(result.text), dict)
@@ -82,7 +82,7 @@ class Grammars(unittest.TestCase):
         with engine() as made:
             grammar = constraints.regex(model(), pattern)
             for seed in range(12):
-                choice = made.submit(PROMPT, constraint=grammar, temperature=1.5, seed=seed).result(60).choices[0]
+                choice = made.submit(PROMPT, constraint=grammar, temperature=1.5, seed=seed).result(600).choices[0]
                 self.assertEqual(choice.reason, "end")
                 self.assertRegex(choice.text, f"^({pattern})$")
 
@@ -90,7 +90,7 @@ class Grammars(unittest.TestCase):
         grammar = constraints.lark(model(), 'start: "a" start "b" | "ab"')
         with engine() as made:
             choice = (
-                made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=2, max_tokens=60).result(60).choices[0]
+                made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=2, max_tokens=60).result(600).choices[0]
             )
         match = re.fullmatch("(a+)(b*)", choice.text)
         self.assertIsNotNone(match)
@@ -100,7 +100,7 @@ class Grammars(unittest.TestCase):
         grammar = constraints.regex(model(), "[äöü日本]{3}")
         with engine() as made:
             for seed in range(4):
-                choice = made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=seed).result(60).choices[0]
+                choice = made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=seed).result(600).choices[0]
                 self.assertRegex(choice.text, "^[äöü日本]{3}$")
 
     def test_vocabularies_of_other_kinds(self):
