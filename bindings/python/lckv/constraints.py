@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from typing import TYPE_CHECKING, Any, List, Mapping, Union
+from typing import TYPE_CHECKING, Any, List, Mapping, NamedTuple, Union
 
 from . import _arrays
 from ._arrays import Floats
@@ -50,7 +50,7 @@ class _Vocabulary:
         self.ends = [token for token in range(n) if model.is_end(token)]
         if not self.ends:
             raise Unsupported("the model has no token that ends a text, so a constrained one could not end")
-        self.eos_token_id = self.ends[0] if model.eos is None else model.eos
+        self.eos_token_id = self.ends[0]
         self.bos_token_id = model.bos
         self.special_token_ids: List[int] = []
         self.tokens: List[bytes] = []
@@ -78,29 +78,38 @@ class _Vocabulary:
         return model.tokenize(data, bos=False, special=False)
 
 
-_tokenizers: weakref.WeakKeyDictionary[Model, LLTokenizer] = weakref.WeakKeyDictionary()
+class _Text(NamedTuple):
+    """A model's vocabulary for llguidance, and the tokens that end a text."""
+
+    tokenizer: LLTokenizer
+    ends: List[int]
+    n_vocab: int
 
 
-def _tokenizer(model: Model) -> LLTokenizer:
-    """The model's vocabulary for llguidance. Making it takes a second for a large one, so each model has one."""
+_texts: weakref.WeakKeyDictionary[Model, _Text] = weakref.WeakKeyDictionary()
 
-    made = _tokenizers.get(model)
+
+def _text_of(model: Model) -> _Text:
+    """Making it takes a second for a large vocabulary, so each model has one."""
+
+    made = _texts.get(model)
     if made is None:
         llguidance = _llguidance()
         vocabulary = _Vocabulary(model)
+        ends, n = vocabulary.ends, len(vocabulary.tokens)
         wrapper = llguidance.TokenizerWrapper(vocabulary)
-        made = llguidance.LLTokenizer(wrapper, n_vocab=len(vocabulary.tokens), eos_token=vocabulary.ends)
-        _tokenizers[model] = made
+        made = _texts[model] = _Text(llguidance.LLTokenizer(wrapper, n_vocab=n, eos_token=ends[0]), ends, n)
     return made
 
 
 class Match:
     """One text that is matched with a grammar while it is generated: a `Constraint`."""
 
-    def __init__(self, matcher: LLMatcher, n_vocab: int) -> None:
+    def __init__(self, matcher: LLMatcher, text: _Text) -> None:
         self._matcher = matcher
-        self._n_vocab = n_vocab
-        self._bits: Any = _arrays.numpy().zeros(-(-n_vocab // 32) * 4, dtype="uint8")
+        self._ends = text.ends  # llguidance knows the first of them
+        self._n_vocab = text.n_vocab
+        self._bits: Any = _arrays.numpy().zeros(-(-text.n_vocab // 32) * 4, dtype="uint8")
 
     def mask(self, logits: Floats) -> None:
         """Sets the logits of tokens that may not come next to -inf."""
@@ -109,13 +118,14 @@ class Match:
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.size)
         self._check()
         allowed = numpy.unpackbits(self._bits, count=self._n_vocab, bitorder="little")
+        allowed[self._ends] = allowed[self._ends[0]]
         numpy.copyto(logits, -numpy.inf, where=allowed == 0)
 
     def accept(self, token: int) -> None:
         """Is told the token that was chosen."""
 
         if not self._matcher.is_stopped():
-            self._matcher.consume_token(token)
+            self._matcher.consume_token(self._ends[0] if token in self._ends else token)
         self._check()
 
     def reset(self) -> None:
@@ -139,16 +149,14 @@ class Grammar:
 
     def __init__(self, model: Model, grammar: str) -> None:
         llguidance = _llguidance()
-        tokenizer = _tokenizer(model)
-        self._n_vocab = model.info.n_vocab
-        self._matcher: LLMatcher = llguidance.LLMatcher(
-            tokenizer, grammar, log_level=0, limits=llguidance.LLParserLimits(verbose_errors=False)
-        )
+        limits = llguidance.LLParserLimits(verbose_errors=False)
+        self._text = _text_of(model)
+        self._matcher: LLMatcher = llguidance.LLMatcher(self._text.tokenizer, grammar, log_level=0, limits=limits)
         if self._matcher.is_error():
             raise InvalidArgument(f"the grammar cannot be used: {self._matcher.get_error()}")
 
     def __call__(self) -> Match:
-        return Match(self._matcher.deep_copy(), self._n_vocab)
+        return Match(self._matcher.deep_copy(), self._text)
 
 
 def json_schema(model: Model, schema: Union[str, Mapping[str, Any]], *, whitespace: bool = False) -> Grammar:

@@ -119,6 +119,21 @@ class Grammars(unittest.TestCase):
                     logits.fill(0)
                 self.assertTrue(match.is_complete)
 
+    def test_all_ends_of_a_model_end_a_text(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(ROOT / "tests/data/text/llama3.json", pathlib.Path(folder, "tokenizer.json"))
+            pathlib.Path(folder, "generation_config.json").write_text('{"eos_token_id": [1, 3]}')
+            other = lckv.Model(folder, weights="none")
+            ends = [token for token in range(other.info.n_vocab) if other.is_end(token)]
+            self.assertGreater(len(ends), 1)
+            match = constraints.regex(other, "a+")()
+            for is_allowed in (False, True):
+                logits = numpy.zeros(other.info.n_vocab, dtype="float32")
+                match.mask(logits)
+                self.assertEqual(numpy.isfinite(logits[ends]).tolist(), [is_allowed] * len(ends))
+                match.accept(other.tokenize("a", bos=False)[0])
+            match.accept(ends[-1])
+
     def test_what_is_no_grammar(self):
         for call, wrong in (
             (constraints.json_schema, {"type": "strin"}),

@@ -472,7 +472,9 @@ class Probabilities(unittest.TestCase):
                 scored = made.submit(STORY, max_tokens=0, echo=True, logprobs=0).result(WAIT).choices[0]
                 self.assertEqual((scored.text, scored.reason, len(scored.logprobs)), (STORY, "length", len(tokens)))
                 self.assertEqual(made.submit(STORY, max_tokens=0).result(WAIT).choices[0].text, "")
-                self.assertEqual(made.submit(STORY, max_tokens=2, echo=True).result(WAIT).choices[0].tokens[:-2], tokens)
+                self.assertEqual(
+                    made.submit(STORY, max_tokens=2, echo=True).result(WAIT).choices[0].tokens[:-2], tokens
+                )
 
     def test_embeddings(self):
         texts = [PROMPT, STORY, "The cat", STORY + "One day"]
