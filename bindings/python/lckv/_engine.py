@@ -101,6 +101,8 @@ class Engine:
         self._n_full_slots = sum(not slot.is_windowed for slot in plan.slots) if plan is not None else 0
         self._n_windowed_slots = len(plan.slots) - self._n_full_slots if plan is not None else 0
         self._page_positions = stats.page_positions
+        is_endless = self._n_full_slots == 0 or stats.context_window > 0
+        self._max_tokens = 2**63 if is_endless else stats.n_pages // self._n_full_slots * stats.page_positions
         self._standard_bytes = 0
         if plan is not None:
             self._standard_bytes = _plan.memory_estimate(
@@ -129,9 +131,7 @@ class Engine:
     def max_tokens(self) -> int:
         """The most tokens that a text of its own could have, prompt and answer, as far as pages go."""
 
-        if self._n_full_slots == 0 or self._cache.stats.context_window:
-            return 2**63
-        return self._cache.stats.n_pages // self._n_full_slots * self._page_positions
+        return self._max_tokens
 
     # ---- Requests ----
 

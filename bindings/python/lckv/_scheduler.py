@@ -36,6 +36,8 @@ WORTH = 32
 """A sequence waits for another one to encode what it could take over, if that are so many tokens."""
 PATIENCE = 3
 """Calls that fail for no fault of an item are made again so many times."""
+TICK = 0.02
+"""Seconds between two looks at the deadlines."""
 
 
 class EngineFull(Error):
@@ -80,8 +82,9 @@ class Scheduler:
         self.is_closed = False
         self._broken: Optional[BaseException] = None
         self._is_ending = False  # all is to be cancelled
-        self._is_nudged = False
-        self._n_timed = 0
+        self._is_nudged = False  # something was cancelled
+        self._n_timed = 0  # requests with a deadline
+        self._looked_at = 0.0
         self._is_full = False  # nothing more fits until a sequence has ended
         self._n_failures = 0
         self._interval = 0.0  # between the ends of two requests, while others waited
@@ -106,7 +109,6 @@ class Scheduler:
     def nudge(self) -> None:
         """Makes the loop look at what was cancelled."""
 
-        self._is_nudged = True
         self._inbox.put(None)
 
     def retry_after(self) -> float:
@@ -158,25 +160,29 @@ class Scheduler:
                 sequences = self._inbox.get(block=is_idle)
             except Empty:
                 return True
-            if sequences is not None:
+            if sequences is None:
+                self._is_nudged = True
+            else:
                 self.waiting.extend(sequences)
                 self._n_timed += sequences[0].request._deadline is not None
 
     def _drop(self) -> None:
         """Ends what was cancelled, or whose time has passed."""
 
-        if not self._is_nudged and self._n_timed == 0:
-            return
-        self._is_nudged = False
         now = time.monotonic()
+        if not self._is_nudged and (self._n_timed == 0 or now < self._looked_at + TICK):
+            return
+        self._is_nudged, self._looked_at = False, now
         for sequence in [*self.running, *self.waiting]:
             if self._is_ending or sequence.request._is_over(now):
                 sequence.request._is_cancelled = True
                 self._end(sequence, "cancelled")
         self._sweep()
+        if any(sequence.is_over for sequence in self.waiting):
+            self.waiting = deque(sequence for sequence in self.waiting if not sequence.is_over)
 
     def _sweep(self) -> None:
-        """Forgets the sequences that are over, and gives their sessions back."""
+        """Forgets the running sequences that are over, and gives their sessions back."""
 
         n = len(self.running)
         for sequence in self.running:
@@ -185,8 +191,6 @@ class Scheduler:
         self.running = [sequence for sequence in self.running if not sequence.is_over]
         if len(self.running) < n:
             self._is_full = False
-        if any(sequence.is_over for sequence in self.waiting):
-            self.waiting = deque(sequence for sequence in self.waiting if not sequence.is_over)
 
     def _end(self, sequence: Sequence, reason: str) -> None:
         """Ends a sequence before its own end."""

@@ -285,6 +285,17 @@ class Ends(unittest.TestCase):
             self.assertEqual(choice.text, alone(model(), PROMPT, max_tokens=n, ignore_end=True)[0])
             self.assertEqual(made.metrics().requests_cancelled, 3)
 
+    def test_cancelling_at_any_time(self):
+        chosen = random.Random(5)
+        with engine(n_tokens=8192) as made:
+            for i in range(60):
+                job = made.submit(PROMPT, max_tokens=None, ignore_end=True)
+                if i % 2:
+                    time.sleep(chosen.random() * 0.002)
+                job.cancel()
+                self.assertEqual(job.result(WAIT).choices[0].reason, "cancelled")
+            self.assertEqual(made.metrics().sessions, 0)
+
     def test_closing(self):
         for finish in (True, False):
             made = engine(n_tokens=8192, max_sessions=2)
