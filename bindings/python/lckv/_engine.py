@@ -9,12 +9,12 @@ import weakref
 from array import array
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Union
 
-from . import _plan
 from ._answer import Answer, AnswerOptions
 from ._arrays import Floats
 from ._cache import Cache
 from ._embedding import POOLINGS, EmbeddedText, EmbeddingRequest
 from ._errors import InvalidArgument
+from ._figures import Figures
 from ._filling import Filling
 from ._free_memory import available_bytes, byte_count
 from ._job import Job
@@ -97,21 +97,7 @@ class Engine:
         self._n_vocab = info.n_vocab
         self._cache = Cache(model, **options)
         stats = self._cache.stats
-        self._windowed = (info.sliding_window or 0) + stats.rollback
-        self._n_full_slots = sum(not slot.is_windowed for slot in plan.slots) if plan is not None else 0
-        self._n_windowed_slots = len(plan.slots) - self._n_full_slots if plan is not None else 0
-        self._page_positions = stats.page_positions
-        is_endless = self._n_full_slots == 0 or stats.context_window > 0
-        self._max_tokens = 2**63 if is_endless else stats.n_pages // self._n_full_slots * stats.page_positions
-        self._standard_bytes = 0
-        if plan is not None:
-            self._standard_bytes = _plan.memory_estimate(
-                plan,
-                kv_shapes=[(layer.n_kv_heads, layer.head_dim) for layer in model.layers],
-                kv_dtype=stats.kv_dtype,
-                v_dtype=stats.v_dtype,
-                sliding_window=info.sliding_window,
-            ).standard_bytes_per_token
+        self._figures = Figures(model, self._cache)
         reuses = options.get("reuse", True) and not (is_upward and window > 1 and options["reuse_tolerance"] < 0)
         step = Step(self._cache._handle, stats.max_sessions, info.n_vocab, window, tolerance)
         filling = Filling(prefill_rows, prefill_seconds, is_upward, window)
@@ -131,7 +117,7 @@ class Engine:
     def max_tokens(self) -> int:
         """The most tokens that a text of its own could have, prompt and answer, as far as pages go."""
 
-        return self._max_tokens
+        return self._figures.max_tokens
 
     # ---- Requests ----
 
@@ -262,53 +248,13 @@ class Engine:
     def metrics(self) -> EngineMetrics:
         """The figures of the engine, at any time."""
 
-        scheduler, counters, stats = self._scheduler, self._scheduler.counters, self._cache.stats
-        return EngineMetrics(
-            requests_running=len({sequence.request.id for sequence in list(scheduler.running)}),
-            requests_waiting=scheduler.n_waiting,
-            requests_done=counters.done,
-            requests_cancelled=counters.cancelled,
-            requests_failed=counters.failed,
-            requests_refused=counters.refused,
-            preemptions=counters.preemptions,
-            prompt_tokens=counters.prompt_tokens,
-            reused_tokens=counters.reused_tokens,
-            generated_tokens=counters.generated_tokens,
-            pages_total=stats.n_pages,
-            pages_free=stats.n_pages_free,
-            pages_kept=stats.n_pages_kept,
-            page_bytes=stats.page_bytes,
-            bytes_per_token=stats.bytes_per_token,
-            standard_bytes_per_token=self._standard_bytes,
-            sessions=stats.n_sessions,
-            max_sessions=stats.max_sessions,
-            steps=counters.steps,
-            step_seconds=counters.step_seconds,
-            step_rows=counters.step_rows,
-            first_tokens=counters.first_tokens,
-            first_token_seconds=counters.first_token_seconds,
-        )
+        return self._figures.metrics(self._scheduler)
 
     def sessions(self) -> List[SessionView]:
         """What is being computed, the oldest first, and then what waits."""
 
         scheduler = self._scheduler
-        return [self._view(sequence) for sequence in [*list(scheduler.running), *list(scheduler.waiting)]]
-
-    def _view(self, sequence: Tokens) -> SessionView:
-        n = sequence.n_encoded
-        state = "waiting" if sequence.session is None else "prompt" if sequence.n_pending > 1 else "decoding"
-        pages, windowed = -(-n // self._page_positions), -(-min(n, self._windowed) // self._page_positions)
-        return SessionView(
-            id=sequence.request.id,
-            index=getattr(sequence, "index", 0),
-            state=state,
-            n_tokens=n,
-            n_reused=sequence.n_reused,
-            n_prompt=sequence.n_prompt,
-            n_generated=len(sequence.tokens) - sequence.n_prompt,
-            n_pages=pages * self._n_full_slots + windowed * self._n_windowed_slots,
-        )
+        return [self._figures.view(sequence) for sequence in [*scheduler.running, *scheduler.waiting]]
 
     # ---- The end ----
 

@@ -4,36 +4,30 @@ It is the loop that docs/server.md explains. One thread runs it and owns the cac
 
     while there is anything to do:
         end what was cancelled
-        give sessions to sequences that wait           (_admission.py)
+        give sessions to sequences that wait             (_admission.py)
         put the next tokens of all of them into one call (_filling.py)
         let each take what came out of it
 """
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Deque, List, Optional
+from typing import List, Optional
 
 from . import _declarations as c
+from ._admission import Admission
 from ._cache import Cache
-from ._errors import CacheFull, Error, InvalidArgument, Unsupported, check
+from ._errors import Error, InvalidArgument, Unsupported, check
 from ._filling import Filling
-from ._handles import Reference
 from ._library import library
 from ._metrics import Counters
 from ._request import Request, Wakes
-from ._sequence import NOWHERE, Sequence
+from ._sequence import Sequence
 from ._step import Step
 
-if TYPE_CHECKING:
-    from array import array
-
-WORTH = 32
-"""A sequence waits for another one to encode what it could take over, if that are so many tokens."""
 PATIENCE = 3
 """Calls that fail for no fault of an item are made again so many times."""
 TICK = 0.02
@@ -44,36 +38,15 @@ class EngineFull(Error):
     """As many requests wait as may: try again later (`Engine.retry_after`)."""
 
 
-def common(a: "array[int]", b: "array[int]") -> int:
-    """How many tokens two texts have in common at their beginning."""
-
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
 class Scheduler:
     """Runs sequences in a cache that nobody else uses."""
 
     def __init__(self, cache: Cache, filling: Filling, max_queue: int, step: Step, reuses: bool) -> None:
-        stats = cache.stats
-        plan = cache.model.plan
         self.counters = Counters()
-        self.running: List[Sequence] = []
-        """Those that have sessions, the youngest last."""
-        self.waiting: Deque[Sequence] = deque()
-        self._cache = cache
         self._handle = cache._handle
-        self._n_slots = 1 if plan is None else plan.info.n_slots
-        self._max_sessions = stats.max_sessions
+        self._sequences = Admission(cache, step, reuses, self._began, self._fail)
         self._filling = filling
         self._step = step
-        self._reuses = reuses
         self._max_queue = max_queue
         self._inbox: SimpleQueue[Optional[List[Sequence]]] = SimpleQueue()
         self._wakes = Wakes()
@@ -85,7 +58,6 @@ class Scheduler:
         self._is_nudged = False  # something was cancelled
         self._n_timed = 0  # requests with a deadline
         self._looked_at = 0.0
-        self._is_full = False  # nothing more fits until a sequence has ended
         self._n_failures = 0
         self._interval = 0.0  # between the ends of two requests, while others waited
         self._ended_at: Optional[float] = None
@@ -93,6 +65,18 @@ class Scheduler:
         self._thread.start()
 
     # ---- From any thread ----
+
+    @property
+    def running(self) -> List[Sequence]:
+        """A copy of the list of those that have sessions, the youngest last."""
+
+        return list(self._sequences.running)
+
+    @property
+    def waiting(self) -> List[Sequence]:
+        """A copy of the list of those that wait for a session."""
+
+        return list(self._sequences.waiting)
 
     def submit(self, request: Request, sequences: List[Sequence]) -> None:
         with self._lock:
@@ -139,11 +123,12 @@ class Scheduler:
     # ---- The loop ----
 
     def _run(self) -> None:
+        sequences = self._sequences
         try:
             while self._receive():
                 self._drop()
-                self._admit()
-                if self.running and not self._is_ending:
+                sequences.admit()
+                if sequences.running and not self._is_ending:
                     self._compute()
                 self._wakes.flush()
         except BaseException as error:  # a defect: nobody may wait for ever
@@ -153,7 +138,7 @@ class Scheduler:
         """Takes what has come, and waits for it if there is nothing to do. False at the end."""
 
         while True:
-            is_idle = not self.running and not self.waiting
+            is_idle = not self._sequences.running and not self._sequences.waiting
             if is_idle and self.is_closed and self._inbox.empty():
                 return False
             try:
@@ -163,7 +148,7 @@ class Scheduler:
             if sequences is None:
                 self._is_nudged = True
             else:
-                self.waiting.extend(sequences)
+                self._sequences.waiting.extend(sequences)
                 self._n_timed += sequences[0].request._deadline is not None
 
     def _drop(self) -> None:
@@ -177,20 +162,8 @@ class Scheduler:
             if self._is_ending or sequence.request._is_over(now):
                 sequence.request._is_cancelled = True
                 self._end(sequence, "cancelled")
-        self._sweep()
-        if any(sequence.is_over for sequence in self.waiting):
-            self.waiting = deque(sequence for sequence in self.waiting if not sequence.is_over)
-
-    def _sweep(self) -> None:
-        """Forgets the running sequences that are over, and gives their sessions back."""
-
-        n = len(self.running)
-        for sequence in self.running:
-            if sequence.is_over:
-                sequence.session = None
-        self.running = [sequence for sequence in self.running if not sequence.is_over]
-        if len(self.running) < n:
-            self._is_full = False
+        self._sequences.sweep()
+        self._sequences.sweep_waiting()
 
     def _end(self, sequence: Sequence, reason: str) -> None:
         """Ends a sequence before its own end."""
@@ -229,6 +202,14 @@ class Scheduler:
             self._interval += 0.2 * (now - self._ended_at - self._interval)
         self._ended_at = now
 
+    def _began(self, sequence: Sequence) -> None:
+        """Counts a sequence that has got its session."""
+
+        self._stop_waiting(sequence.request)
+        if not sequence.has_begun:
+            sequence.has_begun = True
+            sequence.started(self.counters)
+
     def _stop_waiting(self, request: Request) -> None:
         if request._is_waiting:
             request._is_waiting = False
@@ -236,120 +217,21 @@ class Scheduler:
                 self.n_waiting -= 1
 
     def _break(self, error: BaseException) -> None:
+        sequences = self._sequences
         with self._lock:
             self.is_closed, self._broken = True, error
         while True:
             try:
-                self.waiting.extend(self._inbox.get(block=False) or ())
+                sequences.waiting.extend(self._inbox.get(block=False) or ())
             except Empty:
                 break
-        for sequence in [*self.running, *self.waiting]:
+        for sequence in [*sequences.running, *sequences.waiting]:
             for one in [sequence, *sequence.followers]:
                 if not one.is_over:
                     one.request.error = error
                     one.request._abandon(self._wakes)
-        self.running, self.waiting = [], deque()
+        sequences.running, sequences.waiting = [], deque()
         self._wakes.flush()
-
-    # ---- Admission ----
-
-    def _admit(self) -> None:
-        """Gives sessions to those that wait, in the order in which they came, until one does not fit."""
-
-        skipped: List[Sequence] = []
-        for sequence in self.running:
-            sequence.pause_at = NOWHERE
-        while self.waiting and not self._is_full and len(self.running) < self._max_sessions:
-            sequence = self.waiting.popleft()
-            if self._waits_for_another(sequence):
-                skipped.append(sequence)
-                if len(skipped) >= self._max_sessions:
-                    break
-            elif not self._begin(sequence):
-                self.waiting.appendleft(sequence)
-                self._is_full = True
-        for sequence in skipped:
-            if sequence.waits_for is not None:
-                leader, n = sequence.waits_for
-                leader.pause_at = min(leader.pause_at, n)
-        self.waiting.extendleft(reversed(skipped))
-        if self.waiting and not self.running:
-            self._is_full = False  # what it was full of is gone
-
-    def _waits_for_another(self, sequence: Sequence) -> bool:
-        """Whether the sequence waits until a running one has encoded what it could take over."""
-
-        if sequence.waits_for is None:
-            return False
-        other, n = sequence.waits_for
-        if other.session is not None and not other.is_over and other.n_encoded < n:
-            return True
-        sequence.waits_for = None
-        return False
-
-    def _begin(self, sequence: Sequence) -> bool:
-        """Gives a sequence its session, which begins with what the cache has of its tokens. False if it must wait."""
-
-        session = ctypes.c_void_p()
-        try:
-            check(library.lckv_session_create(self._handle, ctypes.byref(session)))
-            assert session.value is not None
-            sequence.session = Reference(session.value, library.lckv_session_release)
-            if self._reuses and sequence.can_reuse:
-                self._take_over(sequence)
-        except CacheFull as full:
-            return self._refuse(sequence, full)
-        except Error as error:
-            self._fail(sequence, error)
-            sequence.session = None
-            return True
-        if self._find_leader(sequence):
-            sequence.begin_again()
-            self.waiting.appendleft(sequence)
-            return True
-        if self.running and not self._has_room(sequence):
-            return self._refuse(sequence, None)
-        self.running.append(sequence)
-        self._stop_waiting(sequence.request)
-        if not sequence.has_begun:
-            sequence.has_begun = True
-            sequence.started(self.counters)
-        return True
-
-    def _take_over(self, sequence: Sequence) -> None:
-        n = ctypes.c_size_t()
-        tokens = sequence.tokens.buffer_info()
-        check(library.lckv_session_reuse(sequence.session, *tokens, ctypes.byref(n)))
-        sequence.n_encoded = sequence.n_reused = n.value
-
-    def _refuse(self, sequence: Sequence, full: Optional[CacheFull]) -> bool:
-        sequence.begin_again()
-        if self.running or full is None:
-            return False
-        self._fail(sequence, full)
-        return True
-
-    def _find_leader(self, sequence: Sequence) -> bool:
-        """Whether a running sequence is about to encode tokens that this one could take over: worth waiting for."""
-
-        if not self._reuses or not sequence.can_reuse:
-            return False
-        for other in self.running:
-            if other.n_pending > 1:
-                n = common(sequence.tokens, other.tokens)
-                if n > other.n_encoded and n >= sequence.n_encoded + WORTH:
-                    sequence.waits_for = other, n
-                    return True
-        return False
-
-    def _has_room(self, sequence: Sequence) -> bool:
-        """Whether the pages suffice for all that is pending, and for some growth."""
-
-        sequences = [*self.running, sequence]
-        status = self._step.cost(sequences)
-        report = self._step.report
-        growth = self._n_slots * len(sequences)
-        return bool(status == c.LCKV_OK and report.pages_needed + growth <= report.pages_free)
 
     # ---- Computing ----
 
@@ -358,7 +240,7 @@ class Scheduler:
 
         step = self._step
         step.clear()
-        self._filling.fill(step, self.running)
+        self._filling.fill(step, self._sequences.running)
         began = time.perf_counter()
         status = step.evaluate()
         seconds = time.perf_counter() - began
@@ -370,16 +252,16 @@ class Scheduler:
             self.counters.step_rows += step.report.n_tokens
             self._take_results()
         elif status == c.LCKV_CACHE_FULL:
-            self._preempt()
+            self._make_room()
         elif status != c.LCKV_CANCELLED:
             self._blame(status)
-        self._sweep()
+        self._sequences.sweep()
 
     def _take_results(self) -> None:
         for sequence, n, _ in self._step.taken:
             sequence.n_encoded += n
         for sequence, n, row in self._step.taken:
-            followers = self._fork(sequence) if sequence.followers and sequence.n_pending == 0 else ()
+            followers = self._sequences.fork(sequence) if sequence.followers and sequence.n_pending == 0 else ()
             try:
                 row = sequence.take(n, row, self._wakes)
                 if sequence.is_over:
@@ -391,38 +273,15 @@ class Scheduler:
             except Exception as error:  # of a constraint, say
                 self._fail(sequence, error)
 
-    def _fork(self, leader: Sequence) -> List[Sequence]:
-        """Gives the followers of a sequence, whose prompt is encoded now, forks of its session, as far as they fit."""
+    def _make_room(self) -> None:
+        """The youngest gives way. If it is alone, it has all that there is."""
 
-        followers, leader.followers = leader.followers, []
-        begun: List[Sequence] = []
-        for follower in followers:
-            follower.follow(leader)
-            session = ctypes.c_void_p()
-            is_full = len(self.running) >= self._max_sessions
-            if is_full or library.lckv_session_fork(leader.session, ctypes.byref(session)) != c.LCKV_OK:
-                break
-            assert session.value is not None
-            follower.session = Reference(session.value, library.lckv_session_release)
-            follower.n_encoded = follower.n_reused = leader.n_encoded
-            follower.has_begun = True
-            self.running.append(follower)
-            begun.append(follower)
-        self.waiting.extendleft(reversed(followers[len(begun) :]))  # they take the prompt over later
-        return begun
-
-    def _preempt(self) -> None:
-        """The youngest gives its session up and begins again later. If it is alone, it has all that there is."""
-
-        sequence = self.running[-1]
-        if len(self.running) == 1:
-            self._end_full(sequence, None)
-            return
-        self.running.pop()
-        sequence.begin_again()
-        self.waiting.appendleft(sequence)
-        self.counters.preemptions += 1
-        self._is_full = True
+        running = self._sequences.running
+        if len(running) == 1:
+            self._end_full(running[0], None)
+        else:
+            self._sequences.preempt()
+            self.counters.preemptions += 1
 
     def _end_full(self, sequence: Sequence, error: Optional[Error]) -> None:
         if len(sequence.tokens) > sequence.n_prompt:
@@ -447,4 +306,4 @@ class Scheduler:
                 time.sleep(0.05 * self._n_failures)
             else:
                 self._n_failures = 0
-                self._fail(self.running[-1], error)
+                self._fail(self._sequences.running[-1], error)

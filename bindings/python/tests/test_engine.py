@@ -17,9 +17,9 @@ import weakref
 from support import MODEL, PROMPT, cache, model, needs_numpy, numpy
 
 import lckv
+from lckv._admission import common
 from lckv._filling import FEWEST_ROWS, Filling
 from lckv._free_memory import byte_count
-from lckv._scheduler import common
 
 WAIT = 600.0  # seconds, on a machine that has other things to do
 STORY = "Once upon a time, there was a little girl named Lily. She liked to play in the garden with her dog Max. "
