@@ -118,8 +118,9 @@ class Request:
     def cancel(self) -> None:
         """Ends the request, from any thread, at any time: its memory comes back by the next step."""
 
-        self._is_cancelled = True
-        self._scheduler.nudge()
+        if self._n_left > 0:
+            self._is_cancelled = True
+            self._scheduler.nudge()
 
     def _is_over(self, now: float) -> bool:
         """Whether it is to end, because somebody cancelled it or its time has passed."""

@@ -50,8 +50,8 @@ class Scheduler:
         self._max_queue = max_queue
         self._inbox: SimpleQueue[Optional[List[Sequence]]] = SimpleQueue()
         self._wakes = Wakes()
-        self._lock = threading.Lock()  # of the three members that follow
-        self.n_waiting = 0
+        self._n_waiting = 0  # of those that have come out of the inbox
+        self._lock = threading.Lock()  # of the two members that follow, and of adding to the inbox
         self.is_closed = False
         self._broken: Optional[BaseException] = None
         self._is_ending = False  # all is to be cancelled
@@ -78,6 +78,12 @@ class Scheduler:
 
         return list(self._sequences.waiting)
 
+    @property
+    def n_waiting(self) -> int:
+        """The requests that wait: those that the loop knows of, and what it has not looked at yet."""
+
+        return self._n_waiting + self._inbox.qsize()
+
     def submit(self, request: Request, sequences: List[Sequence]) -> None:
         with self._lock:
             if self._broken is not None:
@@ -87,7 +93,6 @@ class Scheduler:
             if self.n_waiting >= self._max_queue:
                 self.counters.refused += 1
                 raise EngineFull(f"{self.n_waiting} requests wait already; try again in {self.retry_after():.1f} s")
-            self.n_waiting += 1
             self._inbox.put(sequences)
 
     def nudge(self) -> None:
@@ -109,7 +114,8 @@ class Scheduler:
         if finish:
             self.nudge()
             self._thread.join(timeout)
-        self.stop()
+        if self._thread.is_alive():
+            self.stop()
         while self._thread.is_alive():  # a call may be about to begin, and does not hear a cancel yet
             library.lckv_cache_cancel(self._handle)
             self._thread.join(0.01)
@@ -148,6 +154,7 @@ class Scheduler:
             if sequences is None:
                 self._is_nudged = True
             else:
+                self._n_waiting += 1
                 self._sequences.waiting.extend(sequences)
                 self._n_timed += sequences[0].request._deadline is not None
 
@@ -213,8 +220,7 @@ class Scheduler:
     def _stop_waiting(self, request: Request) -> None:
         if request._is_waiting:
             request._is_waiting = False
-            with self._lock:
-                self.n_waiting -= 1
+            self._n_waiting -= 1
 
     def _break(self, error: BaseException) -> None:
         sequences = self._sequences

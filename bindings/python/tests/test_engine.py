@@ -301,6 +301,9 @@ class Ends(unittest.TestCase):
             made = engine(n_tokens=8192, max_sessions=2)
             jobs = [made.submit(PROMPT, max_tokens=100, ignore_end=True) for _ in range(6)]
             made.close(finish=finish)
+            self.assertEqual(made.metrics().requests_waiting, 0)
+            jobs[0].cancel()  # too late: nothing happens
+            self.assertEqual(made.metrics().requests_waiting, 0)
             reasons = {job.result(0).choices[0].reason for job in jobs}
             self.assertEqual(reasons, {"length"} if finish else {"cancelled"})
             made.close()
