@@ -16,7 +16,8 @@ class Spelling:
 
     def __init__(self, model: Model, continues: bool, stops: List[str]) -> None:
         self.stops: Optional[Stops] = Stops(stops) if stops else None
-        self._handle = model.detokenizer(continues=continues)._handle if model.info.has_tokenizer else None
+        has_text = model.info.has_tokenizer or len(stops) > 0  # stop strings need a tokenizer
+        self._handle = model.detokenizer(continues=continues)._handle if has_text else None
         self._text = ctypes.c_void_p()
         self._length = ctypes.c_size_t()
         self._out = ctypes.byref(self._text), ctypes.byref(self._length)

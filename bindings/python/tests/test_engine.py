@@ -14,6 +14,7 @@ import time
 import unittest
 import weakref
 
+import gguf_edit
 from support import MODEL, PROMPT, cache, model, needs_numpy, numpy
 
 import lckv
@@ -140,6 +141,18 @@ class Answers(unittest.TestCase):
                 if not options:  # the prompt is computed once, and each choice but for its last token
                     self.assertEqual(made.metrics().step_rows, result.n_prompt + 5 * 19)
                 self.assertEqual(made.metrics().prompt_tokens, result.n_prompt)
+
+    def test_models_without_text(self):
+        data = gguf_edit.with_metadata(MODEL.read_bytes(), {"tokenizer.ggml.model": "unheard-of"})
+        other, tokens = lckv.Model.from_bytes(data), model().prompt(PROMPT)
+        self.assertFalse(other.info.has_tokenizer)
+        with engine(other) as made:
+            choice = made.submit(tokens, max_tokens=10, echo=True).result(WAIT).choices[0]
+            self.assertEqual(choice.tokens, tokens + alone(model(), PROMPT, max_tokens=10)[1])
+            self.assertEqual(choice.text, "")
+            for prompt, options in ((PROMPT, {}), (tokens, {"stop": "."})):
+                with self.assertRaises(lckv.Unsupported):
+                    made.submit(prompt, **options)
 
     def test_a_stop_string_is_named(self):
         whole = alone(model(), PROMPT, max_tokens=40)[0]
