@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 
 class Constraint(Protocol):
-    """Says which tokens may come next in one text: a grammar, say."""
+    """Says which tokens may come next in one text: a grammar, say.
+
+    In an engine it is called by the thread that computes for everybody, so it had better be quick. What it raises ends
+    its own request.
+    """
 
     def mask(self, logits: Floats) -> None:
         """Sets the logits, float32 [n_vocab], of tokens that may not come next to -inf."""
