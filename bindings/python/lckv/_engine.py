@@ -58,8 +58,8 @@ class Engine:
     - `memory`: bytes, or text such as "8GiB", for keys and values, tables and scratch together. Without it, half of
       what is free, or less if the model could not use so much. `n_tokens` may be given instead
     - `max_queue`: the most requests that wait; beyond, `submit` raises `EngineFull`
-    - `prefill_rows`: the most tokens of prompts in a step, and `prefill_seconds`: about how long those who decode may
-      wait for prompts in a step
+    - `prefill_rows`: the most tokens of prompts in a step, and `prefill_seconds`: about how long those who decode wait
+      for prompts in a step
     - `window`, `tolerance`: for plans with upward layers, whose prompts are encoded exactly otherwise. In a window
       they take less time; prompts are then not shared, unless `reuse_tolerance` says that near is good enough
     - further ones are those of `Cache`: `max_sessions` (64 here), `kv_dtype`, `n_threads`, ...

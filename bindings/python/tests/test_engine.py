@@ -19,7 +19,7 @@ from support import MODEL, PROMPT, cache, model, needs_numpy, numpy
 
 import lckv
 from lckv._admission import common
-from lckv._filling import FEWEST_ROWS, Filling
+from lckv._filling import FEWEST_ROWS, FIRST_ROWS, MOST_PASSES, Filling
 from lckv._free_memory import byte_count
 
 WAIT = 600.0  # seconds, on a machine that has other things to do
@@ -609,12 +609,27 @@ class Parts(unittest.TestCase):
 
     def test_rows_of_prompts_follow_their_times(self):
         filling = Filling(512, 0.25, False, 1)
-        self.assertEqual(filling._prompt_rows(), FEWEST_ROWS)
-        for seconds, rows in ((1e-3, 250), (1e-5, 512), (1.0, FEWEST_ROWS)):
+        self.assertEqual((filling._prompt_rows(True), filling._prompt_rows(False)), (FEWEST_ROWS, FIRST_ROWS))
+        for seconds, rows, more in (
+            (1e-3, 250, 512),
+            (5e-3, 50, 200),
+            (1e-5, 512, 512),
+            (1.0, FEWEST_ROWS, FEWEST_ROWS),
+        ):
             for _ in range(50):
                 filling._n_prompt_rows = 100
                 filling.learn(100 * seconds)
-            self.assertAlmostEqual(filling._prompt_rows(), rows, delta=1)
+            self.assertAlmostEqual(filling._prompt_rows(True), rows, delta=1)
+            self.assertAlmostEqual(filling._prompt_rows(False), more, delta=1)
+
+    def test_passes_of_upward_plans_follow_their_times(self):
+        filling = Filling(512, 0.25, True, 1)
+        self.assertEqual(filling._passes(), 1)
+        for seconds, passes in ((0.1, 10), (1e-4, MOST_PASSES), (5.0, 1)):
+            for _ in range(50):
+                filling._n_passes = 4
+                filling.learn(4 * seconds)
+            self.assertAlmostEqual(filling._passes(), passes, delta=1)
 
 
 if __name__ == "__main__":
