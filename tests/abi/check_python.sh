@@ -11,6 +11,9 @@ for module in numpy jinja2; do
     python3 -c "import $module" 2>/dev/null || echo "skipped: no $module (Debian: python3-$module), so tests that need it"
 done
 python3 -c "import llguidance" 2>/dev/null || echo "skipped: no llguidance (PyPI), so tests of constraints"
+for module in starlette uvicorn prometheus_client openai anthropic; do
+    python3 -c "import $module" 2>/dev/null || echo "skipped: no $module (PyPI), so tests of the server that need it"
+done
 cd "$(dirname "$0")/../../bindings/python"
 LCKV_LIBRARY=$library LCKV_TEST_MODEL=$model PYTHONPATH=$PWD PYTHONDONTWRITEBYTECODE=1 \
     python3 -W error::ResourceWarning -m unittest discover -s tests 2>&1 | sed 's/^\(FAIL\|ERROR\):/FAIL \1:/'

@@ -23,6 +23,7 @@ PAGES = [
     "docs/plans.md",
     "docs/models.md",
     "docs/server.md",
+    "docs/http-server.md",
     "docs/cpp.md",
     "bindings/python/README.md",
     "bindings/rust/README.md",
