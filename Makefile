@@ -65,7 +65,7 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real check-abi record-abi demo examples tests benches bench-prefill \
+.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real check-abi check-deb record-abi demo examples tests benches bench-prefill \
         install install-strip uninstall dist docs deb lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
@@ -78,6 +78,7 @@ help:
 	@echo "check-valgrind  the tests under valgrind"
 	@echo "check-real      models from PyPI, in the folder LCKV_TEST_REAL: tests/real/README.md"
 	@echo "check-abi       whether programs that were built before keep working: docs/abi.md"
+	@echo "check-deb       whether what make deb built installs and works on a fresh Debian; as root"
 	@echo "record-abi      records what is new in the interface, when a version is published"
 	@echo "fuzz            fuzzes SECONDS=60 each of TARGETS (all), with clang: tests/fuzz/README.md"
 	@echo "examples        $(BUILD)/examples/*"
@@ -390,6 +391,8 @@ docs:
 # The Debian packages, of what is committed: tools/debian/build.sh.
 deb:
 	@tools/debian/build.sh $(BUILD)
+check-deb:
+	@bash tests/packages/check_deb.sh $(BUILD)
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -39,6 +39,7 @@ assert importlib.metadata.version("lckv") == lckv.version() == sys.argv[2]
 PROGRAM
 version=$(sed -n 's/^#define LCKV_VERSION_STRING "\(.*\)"/\1/p' include/lckv.h)
 cp /etc/resolv.conf "$chroot/etc/resolv.conf"
+echo 'Dpkg::Use-Pty "0";' >"$chroot/etc/apt/apt.conf.d/90without-pty" # a chroot has none
 cat >"$work/try.sh" <<'TRY'
 set -eu
 cd /work
