@@ -69,9 +69,9 @@ extern "C" {
 /* ---- Library ------------------------------------------------------------------------------- */
 
 #define LCKV_VERSION_MAJOR 0
-#define LCKV_VERSION_MINOR 0
-#define LCKV_VERSION_PATCH 1
-#define LCKV_VERSION_STRING "0.0.1"
+#define LCKV_VERSION_MINOR 1
+#define LCKV_VERSION_PATCH 0
+#define LCKV_VERSION_STRING "0.1.0"
 
 /* The version of the running library, as major * 10000 + minor * 100 + patch, and as text. */
 LCKV_API uint32_t lckv_version_number(void);
@@ -640,6 +640,7 @@ enum LCKV_OF_INT32 {
 LCKV_API lckv_status lckv_model_token(const lckv_model *model, lckv_token token, const char **text,
                                       size_t *length, lckv_token_type *type);
 
+/* A turn of a conversation. This struct never grows. */
 typedef struct lckv_message {
     const char *role; /* "system", "user", "assistant"; no control characters, no special tokens */
     size_t role_length;
@@ -1080,7 +1081,10 @@ enum LCKV_OF_UINT32 {
     LCKV_WANT_HIDDEN_ALL = 8
 };
 
-/* A session and the tokens to append to it. A decode step brings one token, a prompt many. */
+/*
+ * A session and the tokens to append to it. A decode step brings one token, a prompt many. This
+ * struct never grows.
+ */
 typedef struct lckv_item {
     lckv_session *session; /* of the cache; at most once in a call */
     const lckv_token *tokens;

@@ -1,4 +1,4 @@
-"""The declarations of lckv.h 0.0.1 for ctypes.
+"""The declarations of lckv.h 0.1.0 for ctypes.
 
 Made by tools/declare.py from the header: do not edit it. Names are those of the header, which explains them. Pointers
 to arrays and to handles are ``c_void_p``, which takes addresses, arrays and ``byref(...)``.
@@ -21,9 +21,9 @@ from ctypes import (
 from typing import Any, Dict, List, Optional, Tuple
 
 LCKV_VERSION_MAJOR = 0
-LCKV_VERSION_MINOR = 0
-LCKV_VERSION_PATCH = 1
-LCKV_VERSION_STRING = "0.0.1"
+LCKV_VERSION_MINOR = 1
+LCKV_VERSION_PATCH = 0
+LCKV_VERSION_STRING = "0.1.0"
 
 LCKV_OK = 0
 LCKV_INVALID_ARGUMENT = 1

@@ -2774,6 +2774,7 @@ extern "C" {
         type_: *mut lckv_token_type,
     ) -> lckv_status;
 }
+#[doc = " A turn of a conversation. This struct never grows."]
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct lckv_message {
@@ -4909,7 +4910,8 @@ pub const LCKV_WANT_HIDDEN: _bindgen_ty_13 = 4;
 pub const LCKV_WANT_HIDDEN_ALL: _bindgen_ty_13 = 8;
 #[doc = " What an item wants back: one of the first three, and perhaps one of the last two added to it."]
 pub type _bindgen_ty_13 = u32;
-#[doc = " A session and the tokens to append to it. A decode step brings one token, a prompt many."]
+#[doc = " A session and the tokens to append to it. A decode step brings one token, a prompt many. This"]
+#[doc = " struct never grows."]
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct lckv_item {
