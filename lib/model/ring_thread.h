@@ -30,8 +30,9 @@ struct weight_ring {
     bool started;
     _Atomic bool ending;
     bool taken;         /* a pass runs, or may begin because it was handed the ring */
-    bool handed;        /* to one of the waiting passes */
+    bool handed;        /* to one of the passes that waited when it was given back */
     uint32_t n_waiting; /* passes */
+    uint64_t n_given;   /* times that it was given back */
     uint32_t *place_of; /* [n_portions] RING_NONE: not there */
     uint32_t *held; /* [n_places] the portion in a place; RING_NONE: none, or one is being read */
     struct portion_order order;

@@ -121,6 +121,7 @@ static void start_empty(struct weight_ring *ring)
     pthread_condattr_destroy(&monotonic);
     ring->started = ring->taken = ring->handed = ring->failed = false;
     ring->n_waiting = 0;
+    ring->n_given = 0;
     ring->status = LCKV_OK;
     for (uint32_t i = 0; i < ring->n_portions; i++)
         ring->place_of[i] = RING_NONE;
@@ -167,29 +168,31 @@ static bool is_cancelled(const _Atomic int *cancelled)
     return *cancelled != 0;
 }
 
-/* Takes the ring. A pass that ends hands it to one that waits, so that all of them get on. */
-static bool take(struct weight_ring *ring, const _Atomic int *cancelled)
-{
-    bool has_waited = false; /* a ring that is handed on is not for those who have just come */
-    ring->n_waiting++;
-    while (ring->taken && !(ring->handed && has_waited) && !is_cancelled(cancelled)) {
-        wait_briefly(ring, &ring->turn);
-        has_waited = true;
-    }
-    const bool mine = !ring->taken || (ring->handed && has_waited);
-    if (mine) {
-        ring->taken = true;
-        ring->handed = false;
-    }
-    ring->n_waiting--;
-    return mine;
-}
-
+/* Hands the ring to one of the passes that wait, so that all of them get on. */
 static void give_back(struct weight_ring *ring)
 {
+    ring->n_given++;
     ring->handed = ring->n_waiting > 0;
     ring->taken = ring->handed;
-    pthread_cond_signal(&ring->turn);
+    pthread_cond_broadcast(&ring->turn);
+}
+
+/* Takes the ring. What was handed on is for passes that waited already, not for later ones. */
+static bool take(struct weight_ring *ring, const _Atomic int *cancelled)
+{
+    const uint64_t n_given = ring->n_given;
+    bool is_handed = false;
+    ring->n_waiting++;
+    while (ring->taken && !is_handed && !is_cancelled(cancelled)) {
+        wait_briefly(ring, &ring->turn);
+        is_handed = ring->handed && ring->n_given != n_given;
+    }
+    ring->n_waiting--;
+    if (ring->taken && !is_handed)
+        return false;
+    ring->taken = true;
+    ring->handed = false;
+    return true;
 }
 
 lckv_status weight_ring_begin(struct weight_ring *ring, const struct ring_pass *pass,
