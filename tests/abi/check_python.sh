@@ -14,6 +14,11 @@ python3 -c "import llguidance" 2>/dev/null || echo "skipped: no llguidance (PyPI
 for module in starlette uvicorn prometheus_client openai anthropic; do
     python3 -c "import $module" 2>/dev/null || echo "skipped: no $module (PyPI), so tests of the server that need it"
 done
+if ! python3 -c "import ray.data" 2>/dev/null; then
+    echo "skipped: no ray (PyPI), so tests of lckv.ray"
+elif [ -z "${LCKV_TEST_RAY:-}" ]; then
+    echo "skipped: LCKV_TEST_RAY is not set, so a cluster of two workers"
+fi
 cd "$(dirname "$0")/../../bindings/python"
 LCKV_LIBRARY=$library LCKV_TEST_MODEL=$model PYTHONPATH=$PWD PYTHONDONTWRITEBYTECODE=1 \
     python3 -W error::ResourceWarning -m unittest discover -s tests 2>&1 | sed 's/^\(FAIL\|ERROR\):/FAIL \1:/'
