@@ -1,5 +1,7 @@
 """python -m lckv, the README, and what the package needs."""
 
+import contextlib
+import io
 import os
 import pathlib
 import re
@@ -91,6 +93,13 @@ class Package(unittest.TestCase):
                     sys.stdout = stdout
             finally:
                 os.chdir(here)
+
+    def test_the_program_of_the_page_on_scale(self):
+        text = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
+        program, printed = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", text, re.S).groups()
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(compile(program, "scale.md", "exec"), {})
+        self.assertEqual(out.getvalue(), printed)
 
     def test_every_public_name_teaches(self):
         for name in lckv.__all__:

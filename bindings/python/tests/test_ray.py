@@ -193,11 +193,20 @@ class Cluster(unittest.TestCase):
                 killed = running[0]
                 os.kill(killed, signal.SIGKILL)
             answers += block.to_pylist()
-        self.assertGreater(len(answers), 0)
+        self.assertIsNotNone(killed)
         found = {row["id"]: (row["text"], row["tokens"], row["reason"]) for row in answers}
         self.assertEqual(len(answers), 200)
         self.assertEqual(found, expected(requests, "p.jsonl"))
         self.assertNotIn(killed, workers())
+
+    def test_any_dataset_has_answers(self):
+        rows = [{"id": f"p:{i}", "temperature": None, **request} for i, request in enumerate(prompts(40), 1)]
+        read = ray.data.from_arrow(table(rows)).map_batches(lambda block: block, batch_size=20, batch_format="pyarrow")
+        made = lckv.ray.answer(read, MODEL.as_uri(), model_cache=str(self.folder), max_tokens=12, **OPTIONS)
+        made = made.materialize()
+        self.assertEqual(made.num_blocks(), 4)  # and not one, in one task
+        found = {row["id"]: (row["text"], row["tokens"], row["reason"]) for row in made.take_all()}
+        self.assertEqual(found, expected(prompts(40), "p"))
 
     def test_a_command_goes_on_where_it_was(self):
         requests = prompts(60)

@@ -59,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
     add("--stop", action="append", metavar="TEXT", help="end answers before this text; may be given several times")
     add("--seed", type=int, default=0, metavar="N", help="with the id of a prompt, it makes the prompt's seed (0)")
     add("--kv-type", metavar="TYPE", help="of keys and values: f16, bf16, q8_0, ...")
+    add("--window", type=int, default=1, metavar="N", help="of prompts, for plans with upward layers (1: exact)")
+    add("--tolerance", type=float, default=0.0, metavar="T", help="in such a window (0)")
     add("--kernel-set", metavar="NAME", help="for processors of several kinds: one that all can run")
     add("--model-cache", metavar="FOLDER", help="where nodes keep models that they fetched")
     return made
@@ -104,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
             "model": os.path.basename(options.model.rstrip("/")),
             "kernel_set": options.kernel_set,
             "kv_type": options.kv_type,
+            "window": options.window,
+            "tolerance": options.tolerance,
             "seed": options.seed,
             **defaults,
         },
@@ -124,7 +128,7 @@ def run(options: argparse.Namespace) -> int:
         block=options.block,
         seed=options.seed,
         model_options={"kernel_set": options.kernel_set},
-        engine_options={"kv_dtype": options.kv_type},
+        engine_options={"kv_dtype": options.kv_type, "window": options.window, "tolerance": options.tolerance},
         model_cache=options.model_cache,
         **defaults,
     )

@@ -69,17 +69,17 @@ def answered(path: str) -> Answered:
     filesystem, root = _resolve(path)
     is_folder = filesystem.get_file_info(root).type == fs.FileType.Directory
     files = _files(filesystem, root, ANSWERS) if is_folder else []
-    digests: List[bytes] = []
+    digests = [numpy.array([], "S16")]
     n_errors, n_tokens = 0, 0
     if files:
         table: Any
         for table in _map(files, _read_answers, filesystem=filesystem).iter_batches(
             batch_size=None, batch_format="pyarrow"
         ):
-            digests += table["digest"].to_pylist()
+            digests.append(numpy.array(table["digest"].to_pylist(), "S16"))
             n_errors += sum(table["is_error"].to_pylist())
             n_tokens += sum(table["n_tokens"].to_pylist())
-    return Answered(numpy.sort(numpy.array(digests, "S16")), n_errors, n_tokens)
+    return Answered(numpy.sort(numpy.concatenate(digests)), n_errors, n_tokens)
 
 
 def fetch(model: str, cache: Optional[str] = None) -> str:
