@@ -76,7 +76,9 @@ def answer(
 
     least, most = (workers, workers) if isinstance(workers, int) else workers
     _check_names(defaults, OPTIONS)
-    return prompts.repartition(target_num_rows_per_block=block or sessions, strict=True).map_batches(
+    # With _same between, Ray does not join what makes the prompts, the cutting into blocks and the answers in one task.
+    blocks = prompts.map_batches(_same, batch_size=None, batch_format="pyarrow")
+    return blocks.repartition(target_num_rows_per_block=block or sessions, strict=True).map_batches(
         Answerer,
         fn_constructor_args=(model, memory),
         fn_constructor_kwargs={
@@ -98,10 +100,12 @@ def answer(
         batch_size=None,  # a whole block, whose answers are then one block
         batch_format="pyarrow",
         num_cpus=cpus,
-        # A worker that has died is started anew. That is Ray's default, but saying so keeps Ray from making one task of
-        # reading a file and answering all of it.
-        **{"max_restarts": -1, "max_task_retries": -1, **(ray_options or {})},
+        **(ray_options or {}),
     )
+
+
+def _same(block: pyarrow.Table) -> pyarrow.Table:
+    return block
 
 
 class Answerer:
