@@ -232,6 +232,12 @@ class Cluster(unittest.TestCase):
             self.assertEqual(len({row["id"] for row in rows}), len(rows))
             return {row["id"]: (row["text"], row["tokens"], row["reason"]) for row in rows}
 
+        command[0] = "/nowhere.gguf"
+        status, _, err = run()
+        self.assertEqual(status, 1)
+        self.assertRegex(err, "python -m lckv.ray: .*/nowhere.gguf: cannot open: No such file or directory\n$")
+        command[0] = str(MODEL)
+
         def kill_one():
             """As soon as there are answers in a file."""
 

@@ -74,20 +74,19 @@ def node_cpus() -> List[float]:
     return [n for n in found if n > 0] or [1.0]
 
 
-def keep_settings(output: str, settings: Dict[str, Any]) -> None:
-    """Writes what answers depend on beside them, or refuses to go on if it was something else."""
+def keep_settings(output: str, settings: Dict[str, Any], has_answers: bool) -> None:
+    """Writes what answers depend on beside them. If there are answers that something else was used for, it refuses."""
 
     filesystem, folder = _resolve(output)
     path = f"{folder}/settings.txt"
-    filesystem.create_dir(folder, recursive=True)
-    if filesystem.get_file_info(path).is_file:
+    if has_answers and filesystem.get_file_info(path).is_file:
         with filesystem.open_input_stream(path) as stream:
             before = json.loads(stream.read())
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            name = changed[0]
-            raise ValueError(f"answers in {output} are of {name} {before.get(name)}, and now it is {settings[name]}")
+        for name, value in settings.items():
+            if before.get(name) != value:
+                raise ValueError(f"answers in {output} are of {name} {before.get(name)}, and now it is {value}")
     else:
+        filesystem.create_dir(folder, recursive=True)
         with filesystem.open_output_stream(path) as stream:
             stream.write(json.dumps(settings, indent=1).encode())
 
@@ -100,20 +99,18 @@ def run(options: argparse.Namespace) -> int:
         "top_k": options.top_k,
         "stop": options.stop or [],
     }
-    keep_settings(
-        options.output,
-        {
-            "model": os.path.basename(options.model.rstrip("/")),
-            "kernel_set": options.kernel_set,
-            "kv_type": options.kv_type,
-            "window": options.window,
-            "tolerance": options.tolerance,
-            "seed": options.seed,
-            **defaults,
-        },
-    )
-    cpus = node_cpus()
+    settings = {
+        "model": os.path.basename(options.model.rstrip("/")),
+        "kernel_set": options.kernel_set,
+        "kv_type": options.kv_type,
+        "window": options.window,
+        "tolerance": options.tolerance,
+        "seed": options.seed,
+        **defaults,
+    }
     before = answered(options.output)
+    keep_settings(options.output, settings, before.n_answers > 0)
+    cpus = node_cpus()
     if before.n_answers:
         print(f"{before.n_answers} answers are there already", file=sys.stderr)
     began = time.monotonic()
@@ -149,7 +146,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             ray.init()
         return run(options)
     except (Error, OSError, ValueError, ray.exceptions.RayError) as error:
-        print(f"python -m lckv.ray: {error}", file=sys.stderr)
+        # Ray's errors are tracebacks, which are in its logs, too; what was wrong is their last line
+        print(f"python -m lckv.ray: {[repr(error), *str(error).splitlines()][-1]}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
