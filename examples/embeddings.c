@@ -26,7 +26,7 @@ static int check(lckv_status status)
     return status != LCKV_OK;
 }
 
-/* Scales vectors to length 1, so that the product of two is the cosine of the angle between them. */
+/* Scales vectors to length 1, so that the product of two is the cosine of their angle. */
 static void normalize(float *vectors, size_t size)
 {
     for (size_t t = 0; t < N_TEXTS; t++) {

@@ -75,8 +75,8 @@ static int same_vocabulary(const struct reader *a, const struct reader *b)
 }
 
 /*
- * Appends tokens[n_held .. n) to the session. With LCKV_WANT_LAST or LCKV_WANT_ALL it gives the most
- * likely token after the last, or after each of them.
+ * Appends tokens[n_held .. n) to the session. With LCKV_WANT_LAST or LCKV_WANT_ALL it gives the
+ * most likely token after the last, or after each of them.
  */
 static int evaluate(struct reader *reader, lckv_sampler *greedy, const lckv_token *tokens, size_t n,
                     uint32_t want, lckv_token *next)
