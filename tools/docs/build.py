@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [
     "README.md",
     "docs/guide.md",
+    "docs/cookbook.md",
     "docs/plans.md",
     "docs/models.md",
     "docs/server.md",
