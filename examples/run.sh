@@ -72,9 +72,9 @@ is_load() {
 is_pairs() {
     [ "$(wc -l <"$out")" -eq 14 ] &&
         awk 'NR > 1 && NR < 8 {
-                 own = NR - 1; pair = own % 2 ? own + 1 : own - 1; nearest = pair
-                 for (i = 1; i <= 6; i++) if (i != own && $i > $nearest) nearest = i
-                 if (nearest != pair || $own != "1.00") wrong = 1
+                 own = NR - 1; pair = own % 2 ? own + 1 : own - 1
+                 for (i = 1; i <= 6; i++) if (i != own && i != pair && $i >= $pair) wrong = 1
+                 if ($own != "1.00") wrong = 1
              }
              END {exit wrong}' "$out"
 }
