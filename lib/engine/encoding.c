@@ -61,8 +61,8 @@ enum encoding encoding_of(const struct schedule *schedule, lckv_prefill prefill,
             return ENCODE_EXACT;
         prefill = LCKV_PREFILL_ITERATED;
     }
-    if (prefill == LCKV_PREFILL_EXACT)
-        return ENCODE_EXACT;
+    if (prefill == LCKV_PREFILL_EXACT && (upward || model->use_openblas))
+        return ENCODE_EXACT; /* OpenBLAS adds in an order that depends on the number of rows */
     if (!upward)
         return ENCODE_PARALLEL;
     if (prefill == LCKV_PREFILL_ITERATED)

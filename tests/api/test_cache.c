@@ -195,8 +195,8 @@ START_TEST(a_cancelled_call_changes_nothing)
                                                      cancel_at_the_end};
     lckv_model *model = open_golden(models[_i % 3], LCKV_PRECISION_FULL);
     reference_logits(model, 0, expected);
-    lckv_cache *cache =
-        make_cache(model, (lckv_cache_options){.page_positions = 16, .n_threads = 2});
+    lckv_cache *cache = make_cache(
+        model, (lckv_cache_options){.page_positions = 16, .max_rows = 2, .n_threads = 2});
     lckv_session *a = make_session(cache), *b = make_session(cache);
     lckv_cache_cancel(cache); /* no call: nothing to cancel */
     lckv_item items[2] = {item_of(a, 0, 10, got[0]), item_of(b, 0, 7, got[1])};
