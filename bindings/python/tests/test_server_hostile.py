@@ -1,6 +1,7 @@
 """Clients that are slow, broken or hostile: none of them blocks, ends or fills the server."""
 
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -131,6 +132,20 @@ class Hostile(unittest.TestCase):
         for client in clients:
             self.read(client)
         self.assertLess(time.monotonic() - start, 6)
+
+    def test_clients_that_come_again_are_not_slow(self):
+        """Short requests on one connection, which is idle whenever somebody looks, but never for long."""
+
+        client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        self.addCleanup(client.close)
+        client.connect()
+        connection, start = client.sock, time.monotonic()
+        while time.monotonic() - start < 2.5:
+            client.request("GET", "/health")
+            self.assertEqual(client.getresponse().read(), b'{"status":"ok"}')
+            time.sleep(0.05)
+        self.assertIs(client.sock, connection)
+        client.close()
 
     def test_bodies_that_do_not_come(self):
         clients = [self.connect() for _ in range(50)]

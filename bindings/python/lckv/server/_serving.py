@@ -21,8 +21,6 @@ from ._settings import Limits
 LOG = logging.getLogger("lckv.server")
 
 LOOKS_SECONDS = 0.5
-KEEP_ALIVE_SECONDS = 30
-"""How long a connection may be idle between two requests."""
 MOST_HEAD_BYTES = 64 << 10
 BACKLOG = 1024
 """Connections that the system holds for a server that has not accepted them yet."""
@@ -33,14 +31,14 @@ class Patience:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._heads: Dict[Any, float] = {}  # connections without a request: since when
+        self._heads: Dict[Any, Tuple[float, Any]] = {}  # connections without a request: since when, the last request
         self._stalls: Dict[Any, Tuple[float, int]] = {}  # those that do not take what is sent: since when, how much
 
     def look(self, connections: Set[Any], now: float) -> None:
         """Cuts connections that have waited too long, and if there are too many, the oldest without a request."""
 
         limits = self._limits
-        self._heads = {c: since for c, since in self._heads.items() if c in connections}
+        self._heads = {c: head for c, head in self._heads.items() if c in connections and head[1] is c.cycle}
         self._stalls = {c: stall for c, stall in self._stalls.items() if c in connections}
         for connection in list(connections):
             cycle, transport = connection.cycle, connection.transport
@@ -48,7 +46,7 @@ class Patience:
             is_idle = (cycle is None or cycle.response_complete) and n_unsent == 0
             if not is_idle:
                 self._heads.pop(connection, None)
-            elif now - self._heads.setdefault(connection, now) > limits.head_seconds:
+            elif now - self._heads.setdefault(connection, (now, cycle))[0] > limits.head_seconds:
                 transport.abort()
             since, before = self._stalls.get(connection, (now, 0))
             if n_unsent == 0:
@@ -114,7 +112,7 @@ def server(app: Starlette, limits: Limits, log_level: str = "warning", access_lo
         log_level=log_level,
         access_log=access_log,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=max(1, int(limits.head_seconds)),
         timeout_graceful_shutdown=max(1, int(limits.ending_seconds)),
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
     )
