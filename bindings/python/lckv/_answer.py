@@ -11,6 +11,7 @@ from typing import Any, List, Optional, Tuple
 
 from . import _arrays
 from . import _declarations as c
+from ._arrays import Floats
 from ._errors import check
 from ._job import Choice, Event, Job, TokenLogprob, Top
 from ._likely import Likely
@@ -37,6 +38,11 @@ class AnswerOptions:
     is_greedy: bool
     counts: bool
     """Whether the sampler wants to know the tokens: for penalties."""
+    likely: Optional[Likely]
+    """What looks at the logits, if `logprobs` are asked for."""
+    masked: Optional[Floats]
+    """Memory for a row of logits, if there is a constraint. All answers of an engine share both: its loop, which has
+    one answer at a time choose, is the only one to use them."""
 
 
 class Answer(Sequence):
@@ -53,6 +59,8 @@ class Answer(Sequence):
         stops: List[str],
         constraint: Optional[Constraint],
     ) -> None:
+        """The choices of a job may share their `tokens`: those that follow another get their own when they begin."""
+
         super().__init__(job, tokens)
         info = model.info
         self.index = index
@@ -65,8 +73,8 @@ class Answer(Sequence):
         self._sampler = sampler._handle
         self._sample = suited(info.n_vocab, 1 if options.is_greedy else 16).lckv_sampler_sample
         self._constraint = constraint
-        self._likely = None if options.logprobs is None else Likely(info.n_vocab)
-        self._masked = None if constraint is None else _arrays.empty(info.n_vocab)
+        self._likely = options.likely
+        self._masked = options.masked
         self._token = ctypes.c_int32()
         self._out = ctypes.byref(self._token)
         continues = info.has_tokenizer and not model._begins_text(tokens[-1])
@@ -133,6 +141,7 @@ class Answer(Sequence):
         self.can_reuse, self.most = True, Sequence.most
 
     def follow(self, leader: Sequence) -> None:
+        self.tokens = leader.tokens[:]
         if not self.can_reuse and isinstance(leader, Answer):
             self._know(leader._scores)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import random
 import weakref
 from array import array
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Union
 
+from . import _arrays
 from ._answer import Answer, AnswerOptions
 from ._arrays import Floats
 from ._cache import Cache
@@ -18,6 +20,7 @@ from ._figures import Figures
 from ._filling import Filling
 from ._free_memory import available_bytes, byte_count
 from ._job import Job
+from ._likely import Likely
 from ._metrics import EngineMetrics, SessionView
 from ._model import Model
 from ._sampler import Constraint, Sampler
@@ -172,7 +175,9 @@ class Engine:
         drawn = random.getrandbits(63) if seed is None else seed
         stops = [stop] if isinstance(stop, str) else list(stop)
         counts = repetition_penalty not in (0.0, 1.0) or frequency_penalty != 0.0 or presence_penalty != 0.0
-        options = AnswerOptions(max_tokens, ignore_end, echo, logprobs, temperature == 0.0, counts)
+        likely = None if logprobs is None else self._likely
+        masked = None if constraint is None else self._masked
+        options = AnswerOptions(max_tokens, ignore_end, echo, logprobs, temperature == 0.0, counts, likely, masked)
         job = Job(self._scheduler, n, deadline, self)
         job.n_prompt = len(tokens)
         answers: List[Answer] = []
@@ -189,7 +194,7 @@ class Engine:
                 seed=(drawn + index) % 2**64,
             )
             made = None if constraint is None else constraint()
-            answers.append(Answer(job, index, tokens[:], self._model, options, sampler, stops, made))
+            answers.append(Answer(job, index, tokens, self._model, options, sampler, stops, made))
         answers[0].followers = [*answers[1:]]
         self._scheduler.submit(job, [answers[0]])
         return job
@@ -226,6 +231,14 @@ class Engine:
             texts: List[Tokens] = [EmbeddedText(request, i, row, pooling, normalize) for i, row in enumerate(rows)]
             self._scheduler.submit(request, texts)
         return request
+
+    @functools.cached_property
+    def _likely(self) -> Likely:
+        return Likely(self._n_vocab)
+
+    @functools.cached_property
+    def _masked(self) -> Floats:
+        return _arrays.empty(self._n_vocab)
 
     def _tokens(self, prompt: Prompt) -> "array[int]":
         """The tokens of a prompt that can be computed."""

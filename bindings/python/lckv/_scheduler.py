@@ -98,7 +98,9 @@ class Scheduler:
     def nudge(self) -> None:
         """Makes the loop look at what was cancelled."""
 
-        self._inbox.put(None)
+        self._is_nudged = True
+        if self._inbox.empty():  # anything else in it wakes the loop, too
+            self._inbox.put(None)
 
     def retry_after(self) -> float:
         """The seconds in which those who wait now are likely to have begun."""
@@ -151,9 +153,7 @@ class Scheduler:
                 sequences = self._inbox.get(block=is_idle)
             except Empty:
                 return True
-            if sequences is None:
-                self._is_nudged = True
-            else:
+            if sequences is not None:
                 self._n_waiting += 1
                 self._sequences.waiting.extend(sequences)
                 self._n_timed += sequences[0].request._deadline is not None

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 import unittest
 import weakref
 
@@ -70,6 +71,29 @@ def wait_until(condition, seconds=WAIT):
         if time.monotonic() > end:
             raise AssertionError("it did not come to pass")
         time.sleep(0.002)
+
+
+class Held:
+    """A constraint that holds the loop of an engine until it may go on."""
+
+    def __init__(self):
+        self.has_come, self.go_on = threading.Event(), threading.Event()
+
+    def mask(self, logits):
+        self.has_come.set()
+        self.go_on.wait(WAIT)
+
+    def accept(self, token):
+        pass
+
+    def reset(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.go_on.set()
 
 
 class Answers(unittest.TestCase):
@@ -255,6 +279,42 @@ class Memory(unittest.TestCase):
             self.assertEqual(figures.requests_refused, 1)
             events.close()
             self.assertEqual([job.result(WAIT).choices[0].reason for job in jobs], ["length"] * 2)
+
+    @needs_numpy
+    def test_what_waits_takes_little_memory(self):
+        """However large the vocabulary is, and whatever the choices of a request have in common."""
+
+        prompt = 2000 * [model().bos]
+        with engine(max_sessions=1, n_tokens=8192) as made, Held() as held:
+            first = made.submit(PROMPT, max_tokens=1, constraint=lambda: held)
+            self.assertTrue(held.has_come.wait(WAIT))
+            options = {"n": 16, "logprobs": 1, "constraint": lambda: held}
+            made.submit(prompt, **options).cancel()
+            tracemalloc.start()
+            try:
+                jobs = [made.submit(prompt, **options) for _ in range(20)]
+                taken = tracemalloc.get_traced_memory()[0]
+            finally:
+                tracemalloc.stop()
+            self.assertLess(taken / (20 * 16), 12000)
+            for job in jobs:
+                job.cancel()
+            held.go_on.set()
+            first.result(WAIT)
+
+    @needs_numpy
+    def test_cancelling_is_not_waiting(self):
+        with engine(max_sessions=1, max_queue=4, n_tokens=8192) as made, Held() as held:
+            made.submit(PROMPT, max_tokens=1, constraint=lambda: held)
+            self.assertTrue(held.has_come.wait(WAIT))
+            jobs = [made.submit(PROMPT, max_tokens=1) for _ in range(2)]
+            for _ in range(20):
+                jobs[0].cancel()
+            self.assertLessEqual(made.metrics().requests_waiting, 3)
+            jobs.append(made.submit(PROMPT, max_tokens=1))
+            held.go_on.set()
+            reasons = [job.result(WAIT).choices[0].reason for job in jobs]
+            self.assertEqual(reasons, ["cancelled", "length", "length"])
 
     def test_sizes(self):
         sizes = {"8GiB": 2**33, "8 gib": 2**33, "1.5G": 1_500_000_000, "100kB": 100_000, "12": 12, 7: 7}
