@@ -1,16 +1,21 @@
 """Clients that are slow, broken or hostile: none of them blocks, ends or fills the server."""
 
 import contextlib
+import gc
 import http.client
 import json
 import os
 import socket
+import threading
 import time
 import unittest
 from unittest import mock
 
 from server_support import FakeEngine, Running, chat_model, engine, needs_server
 from support import PROMPT
+
+with contextlib.suppress(ImportError):
+    from lckv.server._fields import parse
 
 QUICK = {"head_seconds": 1.0, "body_seconds": 1.0, "stall_seconds": 1.5, "body_bytes": 1 << 20}
 HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
@@ -257,6 +262,61 @@ class Hostile(unittest.TestCase):
                 for client in clients:
                     client.close()
             self.assertTrue(server.wait_until(lambda: server.post("/tokenize", {"prompt": "a"}).status == 200))
+
+    def test_small_bodies_are_always_read(self):
+        limits = {**QUICK, "all_bodies_bytes": 1000010, "body_seconds": 10.0}
+        with Running(FakeEngine(chat_model()), limits=limits) as server:
+            client = socket.create_connection(("127.0.0.1", server.port))
+            self.addCleanup(client.close)
+            client.sendall(HEAD + b"Content-Length: 1000001\r\n\r\n" + b" " * 1000000)
+            bodies = server.app.state.service.bodies
+            self.assertTrue(server.wait_until(lambda: bodies._held == 1000000))
+            self.assertEqual(server.post("/v1/completions", {"prompt": PROMPT}).status, 200)
+            self.assertEqual(server.post("/v1/completions", {"prompt": PROMPT, "user": 100000 * "x"}).status, 429)
+            client.close()
+        self.assertEqual(bodies._held, 0)
+
+    def test_large_bodies_are_understood_beside(self):
+        """While somebody else is served: not in the thread of the event loop."""
+
+        threads = []
+
+        def look(body):
+            threads.append(threading.current_thread().name)
+            return parse(body)
+
+        with mock.patch("lckv.server._answers.parse", look):
+            for path in ("completions", "chat/completions", "messages", "messages/count_tokens", "embeddings"):
+                self.server.post(f"/v1/{path}", {"messages": [], "prompt": 3, "input": 3, "max_tokens": 1})
+            for path in ("tokenize", "detokenize"):
+                self.server.post(f"/{path}", {"prompt": "a", "tokens": []})
+        self.assertEqual({name[:11] for name in threads}, {"lckv-server"})
+        self.assertEqual(len(threads), 7)
+
+    def test_what_waits_keeps_nothing_of_its_body(self):
+        """It may have many times the size of the body: here 20 times."""
+
+        data = b'{"prompt": "a", "max_tokens": 4, "stream": %s, "x": [' + 300000 * b"[]," + b"[]]}"
+        with Running(engine(max_sessions=1)) as server:
+            running = server.engine.submit(PROMPT, max_tokens=None, ignore_end=True)
+            events = iter(running)
+            next(events)
+            clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(6)]
+            try:
+                gc.collect()
+                before = len(gc.get_objects())
+                for i, client in enumerate(clients):
+                    client.sendall(request(data % (b"true" if i % 2 else b"false")))
+                self.assertTrue(server.wait_until(lambda: server.engine.metrics().requests_waiting == 6))
+                gc.collect()
+                self.assertLess(len(gc.get_objects()) - before, 300000)
+                events.close()
+                for client in clients:
+                    self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 200 OK"))
+            finally:
+                events.close()
+                for client in clients:
+                    client.close()
 
     def is_closed(self, client):
         try:

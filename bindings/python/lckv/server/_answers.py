@@ -7,6 +7,7 @@ import functools
 import logging
 import secrets
 import time
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from typing import (
     TYPE_CHECKING,
@@ -28,6 +29,7 @@ from starlette.requests import ClientDisconnect, Request
 from .. import EngineFull, Error, InvalidArgument, OutOfMemory, Unsupported
 from ._asks import ChatAsk, Sampling, TextAsk
 from ._conversation import Conversation
+from ._fields import Fields, parse
 from ._openai import Spelled, model_body, options_of
 from ._parts import PlainReader, reader_for
 from ._problems import Problem, busy, no_time, too_long
@@ -71,6 +73,14 @@ class Service:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(function, *arguments))
 
+    async def read(self, request: Request, work: Callable[[Fields], T]) -> T:
+        """Does something with the JSON object that a client sends, in another thread, because it may be large.
+
+        What the work gives is kept as long as the answer takes, so it should hold nothing of what it was given.
+        """
+
+        return await self.bodies.use(request, lambda body: self.beside(lambda: work(parse(body))))
+
     def describe(self, name: str) -> Dict[str, Any]:
         """The model, as /v1/models tells of it."""
 
@@ -91,7 +101,7 @@ class Service:
             found = self._spelled[token] = Spelled(name, is_text)
         return found
 
-    async def embed(self, request: Request, prompts: List[List[int]], pooling: str) -> List[List[float]]:
+    async def embed(self, request: Request, prompts: Sequence[array[int]], pooling: str) -> List[List[float]]:
         """A vector for each prompt."""
 
         for prompt in prompts:
@@ -254,10 +264,7 @@ async def parts_of(request: Request, job: Job, readers: List[PlainReader]) -> Tu
 
 
 async def stream(service: Service, jobs: Sequence[Job], writer: Writer) -> AsyncGenerator[bytes, None]:
-    """The bytes of a stream, one job behind the other, though all of them are computed meanwhile.
-
-    When it is left before the end, because the client has gone, the jobs are cancelled.
-    """
+    """The bytes of a stream, one job behind the other, though all of them are computed meanwhile."""
 
     try:
         yield writer.begin()
@@ -270,5 +277,3 @@ async def stream(service: Service, jobs: Sequence[Job], writer: Writer) -> Async
         yield writer.end([await job.aresult() for job in jobs])
     except Exception as error:
         yield writer.fail(service.problem(error))
-    finally:
-        cancel(jobs)

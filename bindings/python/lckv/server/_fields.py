@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence, Tuple, TypeVar, Union
 
 from ._problems import Problem
 
@@ -19,7 +19,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def parse(body: bytes) -> Fields:
+def parse(body: Union[bytes, bytearray]) -> Fields:
     """The object that a request's body is."""
 
     try:

@@ -216,7 +216,8 @@ class ChatStream:
 
     def __init__(self, id: str, model: str, ask: ChatAsk, readers: Sequence[PlainReader], spell: openai.Spell) -> None:
         self._head = {"id": id, "object": "chat.completion.chunk", "created": int(time.time()), "model": model}
-        self._ask = ask
+        self._has_logprobs = ask.sampling.logprobs is not None
+        self._include_usage = ask.include_usage
         self._readers = readers
         self._spell = spell
         self._n_calls = [0] * len(readers)
@@ -230,7 +231,7 @@ class ChatStream:
         if event.reason is not None:
             parts += reader.end()
         logprobs = None
-        if self._ask.sampling.logprobs is not None and event.token is not None and event.reason != "end":
+        if self._has_logprobs and event.token is not None and event.reason != "end":
             logprobs = logprobs_body(self._spell, [event])
         text = "".join(part for part in parts if isinstance(part, str))
         made = b""
@@ -248,11 +249,11 @@ class ChatStream:
         self, i: int, delta: Dict[str, Any], logprobs: Optional[Dict[str, Any]] = None, finish: Optional[str] = None
     ) -> bytes:
         choice = {"index": i, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        usage = {"usage": None} if self._ask.include_usage else {}
+        usage = {"usage": None} if self._include_usage else {}
         return sse({**self._head, "choices": [choice], **usage})
 
     def end(self, results: Sequence[JobResult]) -> bytes:
-        return openai.stream_end(self._head, results, self._ask.include_usage)
+        return openai.stream_end(self._head, results, self._include_usage)
 
     def fail(self, problem: Problem) -> bytes:
         return openai.stream_failure(problem)

@@ -100,25 +100,26 @@ class TextStream:
 
     def __init__(self, id: str, model: str, ask: TextAsk, spell: openai.Spell) -> None:
         self._head = text_head(id, model)
-        self._ask = ask
-        n = len(ask.prompts) * ask.sampling.n
-        self._logprobs = [TextLogprobs(spell) for _ in range(n)]
+        self._n = ask.sampling.n
+        self._has_logprobs = ask.sampling.logprobs is not None
+        self._include_usage = ask.include_usage
+        self._logprobs = [TextLogprobs(spell) for _ in range(len(ask.prompts) * self._n)]
 
     def begin(self) -> bytes:
         return b""
 
     def event(self, event: Event, job: int) -> bytes:
-        i = job * self._ask.sampling.n + event.index
+        i = job * self._n + event.index
         logprobs = None
-        if self._ask.sampling.logprobs is not None and event.token is not None and event.reason != "end":
+        if self._has_logprobs and event.token is not None and event.reason != "end":
             logprobs = self._logprobs[i].body([event])
         if not event.text and logprobs is None and event.reason is None:
             return b""
         choice = text_choice(i, event.text, logprobs, event.reason)
-        return sse({**self._head, "choices": [choice], **({"usage": None} if self._ask.include_usage else {})})
+        return sse({**self._head, "choices": [choice], **({"usage": None} if self._include_usage else {})})
 
     def end(self, results: Sequence[JobResult]) -> bytes:
-        return openai.stream_end(self._head, results, self._ask.include_usage)
+        return openai.stream_end(self._head, results, self._include_usage)
 
     def fail(self, problem: Problem) -> bytes:
         return openai.stream_failure(problem)

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, Awaitable, Callable, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
+from ._answers import Service, cancel, stream
 from ._wire import refusal
 
 if TYPE_CHECKING:
-    from ._answers import Service
+    from .._job import Job
+    from ._answers import Writer
 
-Endpoint = Callable[["Service", Request], Awaitable[Response]]
+Endpoint = Callable[[Service, Request], Awaitable[Response]]
 
 
 class EventStream(StreamingResponse):
-    """A stream of server-sent events. Its generator is closed when the client goes away."""
+    """A stream of server-sent events. When it is over, and be it because the client has gone, so are its jobs."""
 
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, service: Service, jobs: Sequence[Job], writer: Writer) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(events, headers=headers, media_type="text/event-stream")
-        self._events = events
+        self._events, self._jobs = stream(service, jobs, writer), jobs
+        super().__init__(self._events, headers=headers, media_type="text/event-stream")
 
-    async def stream_response(self, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().stream_response(send)
+            await super().__call__(scope, receive, send)
         finally:
             await self._events.aclose()
+            cancel(self._jobs)
 
 
 def route(path: str, work: Endpoint, method: str) -> Route:

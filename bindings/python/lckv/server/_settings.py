@@ -14,7 +14,7 @@ class Limits:
 
     body_bytes: int = 4 << 20
     all_bodies_bytes: int = 64 << 20
-    """Bodies that are being read at one time, together."""
+    """Bodies that are being read or understood at one time, together; small ones always are."""
     messages: int = 1024
     """Messages of a conversation."""
     choices: int = 16

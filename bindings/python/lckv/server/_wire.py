@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Dict, Optional
+from typing import Any, Awaitable, Callable, Dict, Optional, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ._fields import Fields, parse
 from ._problems import Problem, busy, too_large, too_slow
 from ._settings import Limits
+
+T = TypeVar("T")
 
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 ANTHROPIC_TYPES = {
@@ -23,6 +24,9 @@ ANTHROPIC_TYPES = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
+
+SMALL_BYTES = 64 << 10
+"""Bodies of so many bytes are always read: a few clients that send large ones slowly do not keep the others out."""
 
 READ_IN_VAIN = 4
 """A body that is too large is read nevertheless if it has up to so many times the bytes that it may have: clients that
@@ -60,10 +64,14 @@ class Bodies:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._held = 0  # bytes of bodies that are not complete
+        self._held = 0  # bytes of bodies that are not done with
 
-    async def fields(self, request: Request) -> Fields:
-        """The JSON object that a client sends, if it is small enough and comes in time."""
+    async def use(self, request: Request, work: Callable[[bytearray], Awaitable[T]]) -> T:
+        """Reads the body that a client sends, if it is small enough and comes in time, and does something with it.
+
+        Its bytes count as held until that is done. What is made of them may take many times their memory, so little
+        of it should be left by then.
+        """
 
         limits = self._limits
         encoding = request.headers.get("content-encoding", "identity")
@@ -72,30 +80,29 @@ class Bodies:
         length = request.headers.get("content-length", "0")
         if length.isdigit() and int(length) > READ_IN_VAIN * limits.body_bytes:
             raise self._too_large()
+        body = bytearray()
         try:
-            body = await asyncio.wait_for(self._read(request), limits.body_seconds)
-        except asyncio.TimeoutError:
-            raise too_slow(f"the body did not come within {limits.body_seconds:g} seconds") from None
-        return parse(body)
-
-    async def _read(self, request: Request) -> bytes:
-        limits = self._limits
-        body, n = bytearray(), 0
-        try:
-            async for chunk in request.stream():
-                n += len(chunk)
-                if n > READ_IN_VAIN * limits.body_bytes:
-                    break
-                if n <= limits.body_bytes:
-                    body += chunk
-                    self._held += len(chunk)
-                if self._held > limits.all_bodies_bytes:
-                    raise busy("too many large requests are being sent; try again later", 1, close=True)
-            if n > limits.body_bytes:
-                raise self._too_large()
-            return bytes(body)
+            try:
+                await asyncio.wait_for(self._read(request, body), limits.body_seconds)
+            except asyncio.TimeoutError:
+                raise too_slow(f"the body did not come within {limits.body_seconds:g} seconds") from None
+            return await work(body)
         finally:
             self._held -= len(body)
+
+    async def _read(self, request: Request, body: bytearray) -> None:
+        limits, n = self._limits, 0
+        async for chunk in request.stream():
+            n += len(chunk)
+            if n > READ_IN_VAIN * limits.body_bytes:
+                break
+            if n <= limits.body_bytes:
+                body += chunk
+                self._held += len(chunk)
+            if self._held > limits.all_bodies_bytes and n > SMALL_BYTES:
+                raise busy("too many large requests are being read; try again later", 1, close=True)
+        if n > limits.body_bytes:
+            raise self._too_large()
 
     def _too_large(self) -> Problem:
         return too_large(f"the body has more than {self._limits.body_bytes} bytes, the most here (--max-body)")
