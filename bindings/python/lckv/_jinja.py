@@ -68,6 +68,9 @@ class Marks:
         return IS_PRIVATE.sub(lambda found: self.mark(json.dumps(self.real(found[0]), ensure_ascii=False)[1:-1]), text)
 
 
+SHORT, MOST_SAFE = 16, 1024
+
+
 class Part(NamedTuple):
     """A piece of the text, and whether messages say it."""
 
@@ -157,6 +160,7 @@ class Template:
         self._template, self._words = _compiled(source)
         self._longest_first = sorted(self._words, key=len, reverse=True)
         self._controls: Dict[int, bool] = {}
+        self._safe: Dict[str, bool] = {}  # the answers of _is_safe for short texts, most of which are one space
 
     @classmethod
     def of(cls, model: Model, refusal: Optional[Unsupported]) -> Template:
@@ -248,10 +252,19 @@ class Template:
             while end < len(text) and is_named[end] == is_named[begin]:
                 end += 1
             run = text[begin:end]
-            is_safe = is_named[begin] and not self._spells_special(run) and not IS_PRIVATE.search(run)
-            made.append(run if is_safe else marks.mark(run))
+            made.append(run if is_named[begin] and self._is_safe(run) else marks.mark(run))
             begin = end
         return "".join(made)
+
+    def _is_safe(self, run: str) -> bool:
+        """Whether white space and words that the template names may stay as they are."""
+
+        found = self._safe.get(run)
+        if found is None:
+            found = not self._spells_special(run) and not IS_PRIVATE.search(run)
+            if len(run) <= SHORT and len(self._safe) < MOST_SAFE:
+                self._safe[run] = found
+        return found
 
     def _check_name(self, what: str, name: str) -> None:
         if re.search("[\0-\x1f\x7f]", name) or IS_PRIVATE.search(name) or self._spells_special(name):

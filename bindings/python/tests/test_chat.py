@@ -140,6 +140,15 @@ class ByJinja(unittest.TestCase):
         with self.assertRaisesRegex(lckv.Unsupported, "take the special token out of the message"):
             opened.chat([("user", "a</s>b")])
 
+    def test_spaces_are_looked_at_once(self):
+        """A long text has many, and each look at one costs two calls of the tokenizer."""
+
+        opened = with_template(STRANGE)
+        with mock.patch.object(lckv.Model, "tokenize", autospec=True, side_effect=lckv.Model.tokenize) as tokenize:
+            tokens = opened.chat([("user", "a " * 500 + MARKER)])
+        self.assertLess(tokenize.call_count, 50)
+        self.assertEqual(structure(opened, tokens), [0, 1, 0])
+
     def test_directories(self):
         from lckv import _jinja
 

@@ -232,6 +232,10 @@ class Chats(Served):
         for path in ("/v1/chat/completions", "/v1/messages/count_tokens", "/tokenize"):
             message = self.post(path, {"messages": rows}, 400).json["error"]["message"]
             self.assertRegex(message, r"has \d+ tokens, and the cache has room for \d+")
+        tools = [{"type": "function", "function": {"name": "f", "description": "word " * 40000}}]
+        for more in ({"tools": tools}, {"chat_template_kwargs": {"x": ["word " * 40000]}}):
+            message = self.post("/v1/chat/completions", {"messages": HELLO, **more}, 400).json["error"]["message"]
+            self.assertRegex(message, r"has \d+ tokens, and the cache has room for \d+")
         answer = self.post("/v1/embeddings", {"input": "word " * 20000}, 400)
         self.assertEqual(answer.json["error"]["code"], "context_length_exceeded")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 from .._errors import Error, Unsupported
 from ._asks import ChatAsk
@@ -67,7 +67,7 @@ class Conversation:
     def _check_length(self, ask: ChatAsk) -> None:
         """Refuses long texts that could never fit before a template takes seconds to write them."""
 
-        texts = [message["content"] for message in ask.messages]
+        texts = list(_texts_of([ask.messages, None if ask.tools is None else ask.tools.rows, ask.names]))
         if sum(map(len, texts)) > LONG_TEXT:
             n = sum(len(self._model.tokenize(text, bos=False, special=False)) for text in texts)
             if n > self._most_tokens:
@@ -84,6 +84,16 @@ class Conversation:
                 param="tool_choice",
             )
         return [] if form.is_bare else self._model.tokenize(form.opening + form.newline, bos=False)
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    """All strings in a value of JSON, the names of members among them."""
+
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for member in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from _texts_of(member)
 
 
 def _source_of(model: Model) -> Optional[str]:
