@@ -286,6 +286,12 @@ class Engine:
 
         return self._scheduler.is_closed
 
+    @property
+    def failure(self) -> Optional[BaseException]:
+        """Why the engine ended by itself, which is a defect: nothing is computed any more. None as long as it works."""
+
+        return self._scheduler.failure
+
     def __enter__(self) -> Engine:
         return self
 

@@ -53,7 +53,7 @@ class Scheduler:
         self._n_waiting = 0  # of those that have come out of the inbox
         self._lock = threading.Lock()  # of the two members that follow, and of adding to the inbox
         self.is_closed = False
-        self._broken: Optional[BaseException] = None
+        self.failure: Optional[BaseException] = None
         self._is_ending = False  # all is to be cancelled
         self._is_nudged = False  # something was cancelled
         self._n_timed = 0  # requests with a deadline
@@ -86,8 +86,8 @@ class Scheduler:
 
     def submit(self, request: Request, sequences: List[Sequence]) -> None:
         with self._lock:
-            if self._broken is not None:
-                raise RuntimeError("the engine has failed") from self._broken
+            if self.failure is not None:
+                raise RuntimeError("the engine has failed") from self.failure
             if self.is_closed:
                 raise ValueError("the engine is closed")
             if self.n_waiting >= self._max_queue:
@@ -225,7 +225,7 @@ class Scheduler:
     def _break(self, error: BaseException) -> None:
         sequences = self._sequences
         with self._lock:
-            self.is_closed, self._broken = True, error
+            self.is_closed, self.failure = True, error
         while True:
             try:
                 sequences.waiting.extend(self._inbox.get(block=False) or ())

@@ -197,7 +197,7 @@ class FakeEngine:
 
     def __init__(self, model, says="", seconds=0.0):
         self.model, self.says, self.seconds = model, says, seconds
-        self.jobs, self.asked, self.closed = [], [], False
+        self.jobs, self.asked, self.closed, self.failure = [], [], False, None
 
     def submit(self, prompt, n=1, **options):
         self.asked.append((prompt, {"n": n, **options}))

@@ -405,6 +405,7 @@ class Ends(unittest.TestCase):
             job.result(WAIT)
         with self.assertRaises(RuntimeError):
             made.submit(PROMPT)
+        self.assertIsInstance(made.failure, TypeError)
         made.close()
 
     def run_python(self, code):

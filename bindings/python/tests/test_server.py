@@ -525,12 +525,25 @@ class Told(unittest.TestCase):
                 self.assertIn("event: error\n", answer.text)
                 self.assertEqual(answer.events[-1]["error"]["type"], "api_error")
 
+    def test_an_engine_that_has_failed(self):
+        made = engine(max_sessions=1)
+        with Running(made) as server:
+            made._scheduler._filling.fill = None  # a defect
+            for _ in range(2):  # the request that it happens to, and those that come later
+                with self.assertLogs("lckv.server", "CRITICAL"):
+                    answer = server.post("/v1/completions", TEXT)
+                self.assertEqual((answer.status, answer.json["error"]["code"]), (500, "failed"))
+            answer = server.get("/health")
+            self.assertEqual((answer.status, answer.json), (503, {"status": "failed"}))
+
     def test_no_time(self):
         slow = engine(max_sessions=1)
         with Running(slow, limits={"answer_seconds": 0.3}) as server:
             busy = slow.submit(PROMPT, max_tokens=None, ignore_end=True)
             answer = server.post("/v1/completions", TEXT)
             self.assertEqual((answer.status, answer.json["error"]["code"]), (503, "no_time"))
+            [event] = server.post("/v1/completions", {**TEXT, "stream": True}).events
+            self.assertEqual(event["error"]["code"], "no_time")
             busy.cancel()
             answer = server.post("/v1/completions", {**TEXT, "max_tokens": 4000, "ignore_eos": True})
             choice = answer.json["choices"][0]

@@ -116,6 +116,16 @@ class Command(unittest.TestCase):
         self.assertEqual(caught.exception.code, 403)
         caught.exception.close()
 
+    def test_it_warns_of_being_open(self):
+        for options, is_open in (
+            ([], False),
+            (["--host", "0.0.0.0"], True),
+            (["--host", "0.0.0.0", "--allow-host", "a"], False),
+        ):
+            process = self.start(*options)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual("whoever reaches this address may use it" in process.communicate(timeout=60)[1], is_open)
+
     def test_what_it_cannot_do(self):
         for words, arguments in (
             ("lckv-server: ", ["nowhere.gguf", "--port", "0"]),

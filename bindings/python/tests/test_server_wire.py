@@ -129,6 +129,7 @@ class OpenAI(Cases):
             ("stop is an empty string", {"stop": [""]}),
             ("logit_bias.x is no number of a token", {"logit_bias": {"x": 1}}),
             ("logit_bias.1 is 200; expected", {"logit_bias": {"1": 200}}),
+            ("with 1025 members; expected at most 1024", {"logit_bias": {str(i): 1 for i in range(1025)}}),
             ("top_logprobs needs logprobs", {"top_logprobs": 2}),
             ("functions: use tools", {"functions": [{}]}),
             ("response_format.type is", {"response_format": {"type": "xml"}}),

@@ -15,6 +15,10 @@ from .. import Error, Model, __version__, version
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 KEY_VARIABLE = "LCKV_API_KEY"
+OPEN = (
+    "lckv-server: whoever reaches this address may use it, and so may any web page that they look at; "
+    "--api-key-file and --allow-host say who may"
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,6 +135,8 @@ def run(options: argparse.Namespace) -> int:
             app = application(engine, settings)
             host, port = socket.getsockname()[:2]
             host = f"[{host}]" if ":" in host else host
+            if settings.hosts is None and settings.key is None:
+                print(OPEN, file=sys.stderr)
             print(f"lckv-server: {settings.names[0]} at http://{host}:{port}", flush=True)
             server(app, settings.limits, "info" if options.log else "warning", options.log).run(sockets=[socket])
         finally:

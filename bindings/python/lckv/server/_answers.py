@@ -144,6 +144,9 @@ class Service:
 
         if isinstance(error, Problem):
             return error
+        if self.engine.failure is not None:
+            LOG.critical("the engine has failed; start the server again", exc_info=self.engine.failure)
+            return Problem("the engine has failed; the log of the server says why", status=500, code="failed")
         if self.engine.closed:
             return Problem("the server is ending", status=503, code="ending", headers={"Retry-After": "10"})
         if isinstance(error, RecursionError):
@@ -270,6 +273,8 @@ async def stream(service: Service, jobs: Sequence[Job], writer: Writer) -> Async
         yield writer.begin()
         for i, job in enumerate(jobs):
             async for event in job:
+                if event.reason == "cancelled" and job.n_generated == 0:
+                    raise no_time()
                 made = b"" if event.reason == "error" else writer.event(event, i)
                 if made:
                     yield made

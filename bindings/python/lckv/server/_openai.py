@@ -72,7 +72,7 @@ def sampling(fields: Fields, limits: Limits, default_tokens: int, least_tokens: 
         repetition_penalty=fields.number("repetition_penalty", 1.0, 0.01, 100),
         frequency_penalty=fields.number("frequency_penalty", 0.0, -2, 2),
         presence_penalty=fields.number("presence_penalty", 0.0, -2, 2),
-        logit_bias=_logit_bias(fields),
+        logit_bias=_logit_bias(fields, limits),
         ignore_end=fields.flag("ignore_eos"),
     )
 
@@ -84,10 +84,13 @@ def stop_strings(fields: Fields, name: str, limits: Limits) -> Tuple[str, ...]:
     return stops
 
 
-def _logit_bias(fields: Fields) -> Optional[Dict[int, float]]:
+def _logit_bias(fields: Fields, limits: Limits) -> Optional[Dict[int, float]]:
     biases = fields.object("logit_bias")
     if biases is None:
         return None
+    n = len(biases.members())
+    if n > limits.biases:
+        raise wrong("logit_bias", f"an object with {n} members", f"at most {limits.biases}")
     made = {}
     for name in biases.members():
         if not name.isascii() or not name.isdigit() or len(name) > 9:

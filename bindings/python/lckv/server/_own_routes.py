@@ -19,10 +19,11 @@ PAGE = Path(__file__).parent / "page"
 
 
 async def health(service: Service, request: Request) -> Response:
-    """200 while requests are taken, 503 from when the server ends."""
+    """200 while requests are taken, 503 from when the server ends or its engine has failed."""
 
-    is_ending = service.engine.closed
-    return json_response({"status": "ending" if is_ending else "ok"}, 503 if is_ending else 200)
+    engine = service.engine
+    status = "failed" if engine.failure is not None else "ending" if engine.closed else "ok"
+    return json_response({"status": status}, 200 if status == "ok" else 503)
 
 
 async def metrics(service: Service, request: Request) -> Response:
@@ -55,7 +56,7 @@ def plan_body(service: Service) -> Dict[str, Any]:
 
 
 async def page(service: Service, request: Request) -> Response:
-    name = request.url.path.rpartition("/")[2] or "page.html"
+    name = request.scope["path"].rpartition("/")[2] or "page.html"
     return FileResponse(PAGE / name, headers={"Cache-Control": "no-cache"})
 
 

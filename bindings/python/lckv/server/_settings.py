@@ -23,6 +23,8 @@ class Limits:
     """Texts of one request for embeddings."""
     stops: int = 16
     """Stop strings."""
+    biases: int = 1024
+    """Tokens of `logit_bias`."""
     answer_tokens: int = 4096
     """A request that asks for more, or does not say, gets so many."""
     connections: int = 1024
