@@ -1,5 +1,6 @@
 """The server as clients see it: every path, over real connections."""
 
+import asyncio
 import base64
 import json
 import math
@@ -442,6 +443,41 @@ class Guarded(Served):
         preflight = {"Origin": "http://app.example", "Access-Control-Request-Method": "POST"}
         answer = self.server.ask("OPTIONS", "/v1/models", **preflight)
         self.assertEqual(answer.headers["access-control-allow-origin"], "http://app.example")
+
+
+@needs_server
+class Mounted(unittest.TestCase):
+    """Below a path of another application."""
+
+    def ask(self, path, method="GET"):
+        from starlette.applications import Starlette
+        from starlette.routing import Mount
+
+        from lckv import server
+
+        settings = server.Settings(names=("m",), key="k")
+        outer = Starlette(routes=[Mount("/llm", server.application(FakeEngine(chat_model()), settings))])
+        scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+                 "headers": [(b"host", b"a")], "scheme": "http", "server": ("a", 80), "root_path": ""}  # fmt: skip
+        sent = []
+
+        async def receive():
+            await asyncio.Event().wait()  # there is no body, and the client stays
+
+        async def send(message):
+            sent.append(message)
+
+        asyncio.run(outer(scope, receive, send))
+        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+
+    def test_its_paths(self):
+        for path, words in (("", b"<!DOCTYPE html>"), ("page.js", b"use strict"), ("health", b"ok")):
+            status, body = self.ask(f"/llm/{path}")
+            self.assertEqual(status, 200, body)
+            self.assertIn(words, body)
+        self.assertEqual(self.ask("/llm/v1/models")[0], 401)
+        status, body = self.ask("/llm/v1/messages", "POST")
+        self.assertEqual((status, json.loads(body)["type"]), (401, "error"))
 
 
 @needs_server

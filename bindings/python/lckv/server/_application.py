@@ -17,7 +17,7 @@ from ._answers import Service
 from ._guard import Guard
 from ._problems import Problem
 from ._settings import Settings
-from ._wire import refusal
+from ._wire import own_path, refusal
 
 if TYPE_CHECKING:
     from .._engine import Engine
@@ -34,7 +34,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     text = STATUS_TEXTS.get(error.status_code, error.detail).format(path=request.url.path, method=request.method)
     problem = Problem(text, status=error.status_code, headers=dict(error.headers or {}))
-    return refusal(request.url.path, problem)
+    return refusal(own_path(request.scope), problem)
 
 
 def application(engine: Engine, settings: Settings) -> Starlette:

@@ -64,11 +64,12 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        problem = self._problem(scope["method"], scope["path"], Headers(scope=scope))
+        path = _wire.own_path(scope)
+        problem = self._problem(scope["method"], path, Headers(scope=scope))
         if problem is None:
             await self._app(scope, receive, send_protected)
         else:
-            await _wire.refusal(scope["path"], problem)(scope, receive, send_protected)
+            await _wire.refusal(path, problem)(scope, receive, send_protected)
 
     def _problem(self, method: str, path: str, headers: Headers) -> Optional[Problem]:
         settings = self._settings

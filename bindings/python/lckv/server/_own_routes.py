@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 from ._answers import Service
 from ._metrics import EngineCollector
 from ._responses import route
-from ._wire import json_response
+from ._wire import json_response, own_path
 
 PAGE = Path(__file__).parent / "page"
 
@@ -56,7 +56,7 @@ def plan_body(service: Service) -> Dict[str, Any]:
 
 
 async def page(service: Service, request: Request) -> Response:
-    name = request.scope["path"].rpartition("/")[2] or "page.html"
+    name = own_path(request.scope)[1:] or "page.html"
     return FileResponse(PAGE / name, headers={"Cache-Control": "no-cache"})
 
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ._answers import Service, cancel, stream
-from ._wire import refusal
+from ._wire import own_path, refusal
 
 if TYPE_CHECKING:
     from .._job import Job
@@ -45,7 +45,7 @@ def route(path: str, work: Endpoint, method: str) -> Route:
         except ClientDisconnect:
             response = Response(status_code=499)  # nobody reads it
         except Exception as error:
-            response = refusal(request.url.path, service.problem(error))
+            response = refusal(own_path(request.scope), service.problem(error))
         service.count(path, response.status_code)
         return response
 

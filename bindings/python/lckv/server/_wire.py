@@ -8,6 +8,7 @@ from typing import Any, Awaitable, Callable, Dict, Optional, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ._problems import Problem, busy, too_large, too_slow
 from ._settings import Limits
@@ -31,6 +32,14 @@ SMALL_BYTES = 64 << 10
 READ_IN_VAIN = 4
 """A body that is too large is read nevertheless if it has up to so many times the bytes that it may have: clients that
 have sent all look for the answer, others may see a broken connection."""
+
+
+def own_path(scope: Scope) -> str:
+    """The path of a request without that below which another application may have mounted this one."""
+
+    path: str = scope["path"]
+    above: str = scope.get("root_path", "")
+    return path[len(above) :] if above and path.startswith(f"{above}/") else path
 
 
 def is_anthropic(path: str) -> bool:
