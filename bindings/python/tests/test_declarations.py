@@ -123,7 +123,7 @@ class Loading(unittest.TestCase):
             "p._declarations = d\n"
             "import lckv._library\n"
         )
-        self.assertRegex(import_error(newer), r"^ImportError: lckv needs version 0\.0.*; .* is 0\.\d+\.\d+$")
+        self.assertRegex(import_error(newer), r"^ImportError: lckv needs version 0\.\d+\.\d+ .*; .* is 0\.\d+\.\d+$")
 
     def test_structs_that_differ(self):
         c = _declarations
