@@ -15,6 +15,8 @@ A constraint need not come from here: anything with the methods of `Constraint` 
 from __future__ import annotations
 
 import json
+import re
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, List, Mapping, NamedTuple, Union
 
@@ -27,9 +29,21 @@ from ._sampler import Constraint
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
+LIMITS = {"step_lexer_fuel": 100_000, "step_max_items": 10_000, "max_lexer_states": 10_000}
+"""The most work for a token, some milliseconds, and the most states of a text's lexer, of which each takes 1 to 2 KB.
+Others wait meanwhile, so these are less than llguidance's own; schemas and patterns as people write them need a tenth."""
+TOO_MUCH = re.compile("too (many|big|large|complex)|fuel|limit")
+"""What llguidance's messages say when a limit is reached."""
+SECONDS, SECONDS_A_TOKEN = 0.5, 0.0005
+"""The processor's time that the masks of one text may take: so much, and so much more with each token."""
+
 LINE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 __all__ = ["Constraint", "Grammar", "Match", "json_object", "json_schema", "lark", "regex"]
+
+
+def _too_much(what: str, why: str) -> InvalidArgument:
+    return InvalidArgument(f"the {what} needs too much work: {why}; simplify its patterns and repetitions")
 
 
 def _llguidance() -> Any:
@@ -102,11 +116,19 @@ def _text_of(model: Model) -> _Text:
     return made
 
 
+def _first_line(matcher: LLMatcher) -> str:
+    """What is wrong; the lines that follow are about the insides of llguidance."""
+
+    return matcher.get_error().partition("\n<")[0]
+
+
 class Match:
     """One text that is matched with a grammar while it is generated: a `Constraint`."""
 
-    def __init__(self, matcher: LLMatcher, text: _Text) -> None:
+    def __init__(self, matcher: LLMatcher, text: _Text, what: str = "grammar") -> None:
         self._matcher = matcher
+        self._what = what
+        self._seconds_left = SECONDS
         self._ends = text.ends  # llguidance knows the first of them
         self._n_vocab = text.n_vocab
         self._bits: Any = _arrays.numpy().zeros(-(-text.n_vocab // 32) * 4, dtype="uint8")
@@ -115,8 +137,12 @@ class Match:
         """Sets the logits of tokens that may not come next to -inf."""
 
         numpy = _arrays.numpy()
+        began = time.thread_time()
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.size)
+        self._seconds_left += SECONDS_A_TOKEN - (time.thread_time() - began)
         self._check()
+        if self._seconds_left < 0:
+            raise _too_much(self._what, "to find out which tokens may come next takes too long")
         allowed = numpy.unpackbits(self._bits, count=self._n_vocab, bitorder="little")
         allowed[self._ends] = allowed[self._ends[0]]
         numpy.copyto(logits, -numpy.inf, where=allowed == 0)
@@ -132,6 +158,7 @@ class Match:
         """Begins again."""
 
         self._matcher.reset()
+        self._seconds_left = SECONDS
 
     @property
     def is_complete(self) -> bool:
@@ -141,29 +168,37 @@ class Match:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise InvalidArgument(f"the text does not follow its grammar any more: {self._matcher.get_error()}")
+            error = _first_line(self._matcher)
+            if TOO_MUCH.search(error):
+                raise _too_much(self._what, error)
+            raise InvalidArgument(f"the text does not follow its {self._what} any more: {error}")
 
 
 class Grammar:
     """What texts of a model are to look like. A call of it makes a `Match` for one text, as `Engine` does for each."""
 
-    def __init__(self, model: Model, grammar: str) -> None:
+    def __init__(self, model: Model, grammar: str, what: str = "grammar") -> None:
         llguidance = _llguidance()
-        limits = llguidance.LLParserLimits(verbose_errors=False)
+        limits = llguidance.LLParserLimits(verbose_errors=False, **LIMITS)
+        self._what = what
         self._text = _text_of(model)
         self._matcher: LLMatcher = llguidance.LLMatcher(self._text.tokenizer, grammar, log_level=0, limits=limits)
         if self._matcher.is_error():
-            raise InvalidArgument(f"the grammar cannot be used: {self._matcher.get_error()}")
+            error = _first_line(self._matcher)
+            if TOO_MUCH.search(error):
+                raise _too_much(what, error)
+            raise InvalidArgument(f"the {what} cannot be used: {error}")
 
     def __call__(self) -> Match:
-        return Match(self._matcher.deep_copy(), self._text)
+        return Match(self._matcher.deep_copy(), self._text, self._what)
 
 
 def json_schema(model: Model, schema: Union[str, Mapping[str, Any]], *, whitespace: bool = False) -> Grammar:
     """JSON that a schema describes, in one line, as json.dumps writes it, or with any `whitespace` between its parts.
 
     With the latter, small models may go on with spaces for ever. Schemas with what llguidance does not know raise
-    `InvalidArgument`.
+    `InvalidArgument`, and so do those that need too much work; some patterns show only while a text is generated that
+    they do, and end it by this error.
     """
 
     text = schema if isinstance(schema, str) else json.dumps(schema)
@@ -172,7 +207,7 @@ def json_schema(model: Model, schema: Union[str, Mapping[str, Any]], *, whitespa
         grammar = _llguidance().LLMatcher.grammar_from_json_schema(text, defaults=options)
     except ValueError as error:
         raise InvalidArgument(f"the schema is not one: {error}") from error
-    return Grammar(model, grammar)
+    return Grammar(model, grammar, "schema")
 
 
 def json_object(model: Model) -> Grammar:
@@ -184,7 +219,7 @@ def json_object(model: Model) -> Grammar:
 def regex(model: Model, pattern: str) -> Grammar:
     r"""Texts that a regular expression matches as a whole, as in ``regex(model, r"[0-9]{4}-[0-9]{2}")``."""
 
-    return Grammar(model, _llguidance().LLMatcher.grammar_from_regex(pattern))
+    return Grammar(model, _llguidance().LLMatcher.grammar_from_regex(pattern), "pattern")
 
 
 def lark(model: Model, grammar: str) -> Grammar:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 from support import MODEL, PROMPT, ROOT, cache, model, needs_llguidance, needs_numpy, numpy
 
@@ -143,6 +144,56 @@ class Grammars(unittest.TestCase):
         ):
             with self.assertRaises(lckv.InvalidArgument):
                 call(model(), wrong)
+
+    def test_what_needs_too_much_work(self):
+        """It ends by an error, and those beside it go on."""
+
+        pattern = "(.*[ab].{60}.*){3}"
+        with engine() as made:
+            alone = made.submit(PROMPT, max_tokens=60).result(600).text
+            beside = made.submit(PROMPT, max_tokens=60)
+            for grammar, what in (
+                (constraints.json_schema(model(), {"type": "string", "pattern": pattern}), "schema"),
+                (constraints.regex(model(), pattern), "pattern"),
+                (constraints.lark(model(), f"start: /{pattern}/"), "grammar"),
+            ):
+                job = made.submit(PROMPT, constraint=grammar, temperature=1.0, seed=1, n=4, max_tokens=2000)
+                with self.assertRaisesRegex(lckv.InvalidArgument, f"the {what} needs too much work: .*too many"):
+                    job.result(60)
+                self.assertLess(job.n_generated, 1000)
+            self.assertEqual(beside.result(60).text, alone)
+
+    def test_work_that_is_too_much_in_the_long_run(self):
+        match = constraints.regex(model(), "a+")()
+        with unittest.mock.patch.object(constraints, "SECONDS_A_TOKEN", -0.1):
+            match.reset()
+            with self.assertRaisesRegex(lckv.InvalidArgument, "the pattern needs too much work: .* too long"):
+                for _ in range(9):
+                    match.mask(numpy.zeros(model().info.n_vocab, dtype="float32"))
+
+    def test_patterns_that_people_write(self):
+        fields = {
+            "mail": r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}$",
+            "phone": r"^\+?[0-9]{1,3}[ -]?\(?[0-9]{2,4}\)?([ -]?[0-9]{2,4}){2,4}$",
+            "title": r"^\p{L}[\p{L} .-]{1,80}$",
+            "story": r"^(\w+ ){3,40}\w+\.$",
+            "find": "cat.*dog",
+        }
+        texts = [{"type": "string", "pattern": pattern} for pattern in fields.values()]
+        schema = {"type": "array", "prefixItems": [*texts, {"type": "string", "minLength": 9, "maxLength": 3000}]}
+        match = constraints.json_schema(model(), schema)()
+        values = [
+            "tom.cat@mice.org",
+            "+49 89 1234 5678",
+            "Die Maus",
+            "she saw a cat.",
+            "a cat and a dog",
+            400 * "a mouse",
+        ]
+        for token in constraints._Vocabulary(model())(json.dumps(values)):
+            match.mask(numpy.zeros(model().info.n_vocab, dtype="float32"))
+            match.accept(token)
+        self.assertTrue(match.is_complete)
 
     def test_a_match_begins_again(self):
         match = constraints.regex(model(), "ab?")()

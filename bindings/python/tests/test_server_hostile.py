@@ -12,7 +12,7 @@ import unittest
 from unittest import mock
 
 from server_support import FakeEngine, Running, chat_model, engine, needs_server
-from support import PROMPT
+from support import PROMPT, needs_llguidance
 
 with contextlib.suppress(ImportError):
     from lckv.server._fields import parse
@@ -179,6 +179,18 @@ class Hostile(unittest.TestCase):
         self.assertGreater(time.monotonic() - start, 1)
 
     # ---- Gone ----
+
+    @needs_llguidance
+    def test_patterns_that_need_too_much_work(self):
+        beside = self.server.engine.submit(PROMPT, max_tokens=100)
+        schema = {"type": "string", "pattern": "(.*[ab].{60}.*){3}"}
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        body = {"prompt": PROMPT, "n": 16, "max_tokens": 4000, "seed": 1, "response_format": form}
+        for _ in range(2):
+            answer = self.server.post("/v1/completions", body)
+            self.assertEqual(answer.status, 400)
+            self.assertIn("the schema needs too much work", answer.json["error"]["message"])
+        self.assertEqual(beside.result(20).n_generated, 100)
 
     def test_clients_that_go_away(self):
         """Whatever a client does not wait for is not computed further."""
