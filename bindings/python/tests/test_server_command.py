@@ -24,8 +24,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 @needs_server
 class Command(unittest.TestCase):
-    def start(self, *options, **environment):
-        command = [sys.executable, "-m", "lckv.server", str(MODEL), "--port", "0", "--memory", "64MiB", *options]
+    def start(self, *options, program=("-m", "lckv.server"), **environment):
+        command = [sys.executable, *program, str(MODEL), "--port", "0", "--memory", "64MiB", *options]
         made = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -83,6 +83,19 @@ class Command(unittest.TestCase):
             process.send_signal(signal.SIGINT)
             process.wait(20)
         self.assertLess(time.monotonic() - start, 3)
+
+    def test_it_ends_when_its_engine_has_failed(self):
+        """Whoever waits is told, and the status tells a supervisor to start it again."""
+
+        defect = "import sys; from lckv import _filling; _filling.Filling.fill = None"
+        code = f"{defect}; from lckv.server.__main__ import main; sys.exit(main())"
+        process = self.start(program=("-c", code))
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            self.ask("/v1/completions", {"prompt": PROMPT})
+        with caught.exception as answer:
+            self.assertEqual((answer.code, json.load(answer)["error"]["code"]), (500, "failed"))
+        self.assertEqual(process.wait(20), 1)
+        self.assertIn("lckv-server: the engine has failed: TypeError", process.stderr.read())
 
     def test_idle_connections_do_not_hold_it(self):
         process = self.start()

@@ -138,9 +138,13 @@ def run(options: argparse.Namespace) -> int:
             if settings.hosts is None and settings.key is None:
                 print(OPEN, file=sys.stderr)
             print(f"lckv-server: {settings.names[0]} at http://{host}:{port}", flush=True)
-            server(app, settings.limits, "info" if options.log else "warning", options.log).run(sockets=[socket])
+            level = "info" if options.log else "warning"
+            server(app, settings.limits, level, options.log, engine).run(sockets=[socket])
         finally:
             engine.close(finish=False)
+    if engine.failure is not None:
+        print(f"lckv-server: the engine has failed: {engine.failure!r}", file=sys.stderr)
+        return 1
     return 0
 
 

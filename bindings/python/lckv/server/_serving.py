@@ -11,12 +11,15 @@ import asyncio
 import logging
 import socket
 import time
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
 import uvicorn
 from starlette.applications import Starlette
 
 from ._settings import Limits
+
+if TYPE_CHECKING:
+    from .._engine import Engine
 
 LOG = logging.getLogger("lckv.server")
 
@@ -60,11 +63,12 @@ class Patience:
 
 
 class Server(uvicorn.Server):
-    """A server whose connections are looked after, from its start to its end."""
+    """A server whose connections are looked after, from its start to its end. It ends if its engine fails."""
 
-    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
+    def __init__(self, config: uvicorn.Config, limits: Limits, engine: Optional[Engine]) -> None:
         super().__init__(config)
         self._patience = Patience(limits)
+        self._engine = engine
         self._looking: Optional[asyncio.Task[None]] = None
 
     async def startup(self, sockets: Optional[List[socket.socket]] = None) -> None:
@@ -81,6 +85,8 @@ class Server(uvicorn.Server):
         while True:
             await asyncio.sleep(LOOKS_SECONDS)
             self._patience.look(self.server_state.connections, time.monotonic())
+            if self._engine is not None and self._engine.failure is not None:
+                self.should_exit = True
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:
@@ -97,8 +103,17 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def server(app: Starlette, limits: Limits, log_level: str = "warning", access_log: bool = False) -> Server:
-    """A uvicorn for the application. It trusts nothing that a proxy says, and tells nobody what it is."""
+def server(
+    app: Starlette,
+    limits: Limits,
+    log_level: str = "warning",
+    access_log: bool = False,
+    engine: Optional[Engine] = None,
+) -> Server:
+    """A uvicorn for the application. It trusts nothing that a proxy says, and tells nobody what it is.
+
+    If the `engine` fails, it tells those who wait and ends. Without one it goes on, and refuses all requests.
+    """
 
     config = uvicorn.Config(
         app,
@@ -116,4 +131,4 @@ def server(app: Starlette, limits: Limits, log_level: str = "warning", access_lo
         timeout_graceful_shutdown=max(1, int(limits.ending_seconds)),
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
     )
-    return Server(config, limits)
+    return Server(config, limits, engine)
