@@ -548,6 +548,29 @@ class Told(unittest.TestCase):
                     self.assertEqual((answer.status, answer.headers["retry-after"]), (429, "3"))
                     self.assertEqual(answer.json["error"]["type"], kind)
 
+    def test_answers_that_are_too_large(self):
+        with self.serve("Red.", CHAT_TEMPLATE) as server:
+            chat = {"messages": HELLO, "logprobs": True, "top_logprobs": 20}
+            text = {"prompt": "a", "max_tokens": 4096, "logprobs": 5}
+            most = {"prompt": "a", "max_tokens": 4096, "n": 16}
+            for path, body, n in (
+                ("/v1/chat/completions", {**chat, "n": 4}, 16384),
+                ("/v1/chat/completions", {**chat, "n": 4, "stream": True}, 16384),
+                ("/v1/completions", {**text, "n": 11}, 45056),
+                ("/v1/completions", {**text, "prompt": 11 * ["a"]}, 45056),
+                ("/v1/completions", {**most, "prompt": 50000 * [5], "max_tokens": 1, "n": 6, "echo": True}, 300006),
+            ):
+                answer = server.post(path, body)
+                self.assertEqual((answer.status, answer.json["error"]["param"]), (400, "max_tokens"), body)
+                self.assertRegex(answer.text, f"may have {n} tokens.*more than the 262144.*ask for fewer")
+            self.assertEqual(server.engine.asked, [])
+            for path, body in (
+                ("/v1/chat/completions", {**chat, "n": 4, "max_tokens": 3000}),
+                ("/v1/completions", {**text, "n": 10}),
+                ("/v1/completions", most),
+            ):
+                self.assertEqual(server.post(path, body).status, 200, body)
+
     def test_failures(self):
         for error, words in ((lckv.Internal("page 3 is gone"), "page 3"), (KeyError("secret"), "its log says why")):
             with self.serve(error, CHAT_TEMPLATE) as server, self.assertLogs("lckv.server", "ERROR"):

@@ -91,6 +91,7 @@ def settings_of(options: argparse.Namespace) -> Any:
         messages=options.max_messages,
         answer_tokens=options.max_tokens,
         choices=options.max_choices,
+        answer_parts=max(Limits.answer_parts, options.max_tokens * options.max_choices),
         answer_seconds=options.max_seconds,
         ending_seconds=options.end_seconds,
     )

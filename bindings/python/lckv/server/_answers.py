@@ -122,6 +122,18 @@ class Service:
         if n_tokens > self.engine.max_tokens:
             raise too_long(n_tokens, self.engine.max_tokens)
 
+    def check_size(self, sampling: Sampling, n_prompts: int = 1, n_repeated: int = 0) -> None:
+        """Refuses what would need too much memory when it is answered."""
+
+        n, most = sampling.n * (n_prompts * sampling.max_tokens + n_repeated), self.limits.answer_parts
+        if n * (1 + (sampling.logprobs or 0)) > most:
+            logprobs = f", with {sampling.logprobs} log-probabilities each" if sampling.logprobs else ""
+            raise Problem(
+                f"the answers may have {n} tokens{logprobs}, together more than the {most} that a request may have; "
+                f"ask for fewer tokens (max_tokens is {sampling.max_tokens}), answers or log-probabilities",
+                param="max_tokens",
+            )
+
     def submit(self, prompt: List[int], sampling: Sampling, schema: Any = None, **options: Any) -> Job:
         """Puts a request into the engine's queue. What is wrong with it, or that the queue is full, is a `Problem`."""
 
@@ -168,7 +180,9 @@ class Service:
 
         jobs: List[Job] = []
         try:
-            for prompt in self.prompts(ask.prompts):
+            prompts = self.prompts(ask.prompts)
+            self.check_size(ask.sampling, len(prompts), sum(map(len, prompts)) if ask.echo else 0)
+            for prompt in prompts:
                 jobs.append(self.submit(prompt, ask.sampling, ask.schema, echo=ask.echo))
         except Exception:
             cancel(jobs)
@@ -190,6 +204,7 @@ class Service:
     def submit_chat(self, ask: ChatAsk) -> Tuple[Job, List[PlainReader], int]:
         """A job, what reads its choices, and the tokens of the prompt. It may take long."""
 
+        self.check_size(ask.sampling)
         tokens = self.conversation.tokens(ask)
         form, schema = self.conversation.tool_format, ask.schema
         if ask.tools is not None and ask.tools.forced and form is not None:

@@ -27,6 +27,9 @@ class Limits:
     """Tokens of `logit_bias`."""
     answer_tokens: int = 4096
     """A request that asks for more, or does not say, gets so many."""
+    answer_parts: int = 1 << 18
+    """Tokens of all answers to a request, those of prompts that are repeated too, and their log-probabilities: at most
+    (n x max_tokens x (1 + logprobs)) for a prompt. They are kept until the last answer is finished."""
     connections: int = 1024
     head_seconds: float = 10.0
     """A client sends the head of a request within this time,"""
