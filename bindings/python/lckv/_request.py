@@ -7,6 +7,7 @@ that nothing is missed.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -42,8 +43,11 @@ class Wakes:
     def add(self, waiters: List[Waiter]) -> None:
         """Takes all waiters out of a list."""
 
-        while waiters:
-            waiter = waiters.pop()
+        while True:
+            try:
+                waiter = waiters.pop()
+            except IndexError:  # looking first does not help: a waiter may leave meanwhile
+                return
             if isinstance(waiter, tuple):
                 self._futures.setdefault(waiter[0], []).append(waiter[1])
             else:
@@ -62,6 +66,13 @@ class Wakes:
                     pass
 
 
+def _leave(waiters: List[Waiter], waiter: Waiter) -> None:
+    """Takes a waiter out of a list, if the loop has not done so, because it waits no more."""
+
+    with contextlib.suppress(ValueError):
+        waiters.remove(waiter)
+
+
 def wait(waiters: List[Waiter], is_ready: Callable[[], bool], timeout: Optional[float]) -> bool:
     """Waits in a thread until it is ready; False if the time has passed. Ctrl-C interrupts it."""
 
@@ -73,7 +84,13 @@ def wait(waiters: List[Waiter], is_ready: Callable[[], bool], timeout: Optional[
         if is_ready():
             return True
         left = -1.0 if end is None else max(end - time.monotonic(), 0.0)
-        if not lock.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+        is_woken = False
+        try:
+            is_woken = lock.acquire(timeout=min(left, threading.TIMEOUT_MAX))
+        finally:
+            if not is_woken:
+                _leave(waiters, lock)
+        if not is_woken:
             return is_ready()
     return True
 
@@ -89,7 +106,11 @@ async def await_it(waiters: List[Waiter], is_ready: Callable[[], bool]) -> None:
         waiters.append((loop, future))
         if is_ready():
             return
-        await future
+        try:
+            await future
+        finally:
+            if not future.done() or future.cancelled():
+                _leave(waiters, (loop, future))
 
 
 class Request:

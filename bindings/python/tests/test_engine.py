@@ -22,6 +22,7 @@ import lckv
 from lckv._admission import common
 from lckv._filling import FEWEST_ROWS, FIRST_ROWS, MOST_PASSES, Filling
 from lckv._free_memory import byte_count
+from lckv._request import await_it
 
 WAIT = 600.0  # seconds, on a machine that has other things to do
 STORY = "Once upon a time, there was a little girl named Lily. She liked to play in the garden with her dog Max. "
@@ -384,6 +385,25 @@ class Ends(unittest.TestCase):
         job = made.submit(PROMPT, max_tokens=None, ignore_end=True)
         made.close(timeout=0.05)
         self.assertIn(job.result(0).choices[0].reason, ("cancelled", "full"))
+
+    def test_who_waits_no_more_leaves_nothing(self):
+        async def give_up(waiters):
+            task = asyncio.ensure_future(await_it(waiters, lambda: False))
+            await asyncio.sleep(0)
+            self.assertEqual(len(waiters), 1)
+            task.cancel()
+            await asyncio.wait([task])
+
+        with engine() as made:
+            job = made.submit(PROMPT, max_tokens=None, ignore_end=True)
+            for _ in range(20):
+                with self.assertRaises(TimeoutError):
+                    job.result(timeout=0.001)
+            self.assertEqual(job._enders, [])
+            asyncio.run(give_up(job._enders))
+            self.assertEqual(job._enders, [])
+            job.cancel()
+            self.assertEqual(job.result(WAIT).choices[0].reason, "cancelled")
 
     def test_nobody_has_it_any_more(self):
         made = engine()
