@@ -601,6 +601,7 @@ class Told(unittest.TestCase):
             busy = slow.submit(PROMPT, max_tokens=None, ignore_end=True)
             answer = server.post("/v1/completions", TEXT)
             self.assertEqual((answer.status, answer.json["error"]["code"]), (503, "no_time"))
+            self.assertEqual((answer.headers["x-should-retry"], answer.headers["retry-after"]), ("false", None))
             [event] = server.post("/v1/completions", {**TEXT, "stream": True}).events
             self.assertEqual(event["error"]["code"], "no_time")
             busy.cancel()

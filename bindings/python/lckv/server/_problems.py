@@ -38,9 +38,14 @@ def busy(text: str, seconds: float, close: bool = False) -> Problem:
 
 
 def no_time() -> Problem:
-    """The time for an answer has passed, and nothing of it is there."""
+    """The time for an answer has passed, and nothing of it is there.
 
-    return Problem("the server had no time for this request; try again later", status=503, code="no_time")
+    The client has waited long, and others as well. The header keeps OpenAI's and Anthropic's clients from asking again
+    by themselves, which would only make it worse.
+    """
+
+    text, headers = "the server had no time for this request; try again later", {"x-should-retry": "false"}
+    return Problem(text, status=503, code="no_time", headers=headers)
 
 
 def too_long(n_tokens: int, most: int) -> Problem:
