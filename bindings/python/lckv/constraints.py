@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 LIMITS = {"step_lexer_fuel": 100_000, "step_max_items": 10_000, "max_lexer_states": 10_000}
 """The most work for a token, some milliseconds, and the most states of a text's lexer, of which each takes 1 to 2 KB.
 Others wait meanwhile, so these are less than llguidance's own; schemas and patterns as people write them need a tenth."""
-TOO_MUCH = re.compile("too (many|big|large|complex)|fuel|limit")
+TOO_MUCH = re.compile("too (many|big|large|complex)|current row has", re.IGNORECASE)
 """What llguidance's messages say when a limit is reached."""
 SECONDS, SECONDS_A_TOKEN = 0.5, 0.0005
-"""The processor's time that the masks of one text may take: so much, and so much more with each token."""
+"""The processor's time that one text may take: so much, and so much more with each token."""
 
 LINE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
@@ -139,10 +139,7 @@ class Match:
         numpy = _arrays.numpy()
         began = time.thread_time()
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.size)
-        self._seconds_left += SECONDS_A_TOKEN - (time.thread_time() - began)
-        self._check()
-        if self._seconds_left < 0:
-            raise _too_much(self._what, "to find out which tokens may come next takes too long")
+        self._check(began)
         allowed = numpy.unpackbits(self._bits, count=self._n_vocab, bitorder="little")
         allowed[self._ends] = allowed[self._ends[0]]
         numpy.copyto(logits, -numpy.inf, where=allowed == 0)
@@ -150,9 +147,11 @@ class Match:
     def accept(self, token: int) -> None:
         """Is told the token that was chosen."""
 
+        began = time.thread_time()
         if not self._matcher.is_stopped():
             self._matcher.consume_token(self._ends[0] if token in self._ends else token)
-        self._check()
+        self._seconds_left += SECONDS_A_TOKEN
+        self._check(began)
 
     def reset(self) -> None:
         """Begins again."""
@@ -166,12 +165,15 @@ class Match:
 
         return self._matcher.is_accepting()
 
-    def _check(self) -> None:
+    def _check(self, began: float) -> None:
+        self._seconds_left -= time.thread_time() - began
         if self._matcher.is_error():
             error = _first_line(self._matcher)
             if TOO_MUCH.search(error):
                 raise _too_much(self._what, error)
             raise InvalidArgument(f"the text does not follow its {self._what} any more: {error}")
+        if self._seconds_left < 0:
+            raise _too_much(self._what, "to find out which tokens may come next takes too long")
 
 
 class Grammar:

@@ -161,15 +161,20 @@ class Grammars(unittest.TestCase):
                 with self.assertRaisesRegex(lckv.InvalidArgument, f"the {what} needs too much work: .*too many"):
                     job.result(60)
                 self.assertLess(job.n_generated, 1000)
+            items = "start: " + " | ".join(f"r{i}" for i in range(3000)) + "".join(f'\nr{i}: "a"' for i in range(3000))
+            with self.assertRaisesRegex(lckv.InvalidArgument, "the grammar needs too much work: "):
+                made.submit(PROMPT, constraint=constraints.lark(model(), items)).result(60)
             self.assertEqual(beside.result(60).text, alone)
 
     def test_work_that_is_too_much_in_the_long_run(self):
         match = constraints.regex(model(), "a+")()
+        [a] = model().tokenize("a", bos=False)
         with unittest.mock.patch.object(constraints, "SECONDS_A_TOKEN", -0.1):
             match.reset()
             with self.assertRaisesRegex(lckv.InvalidArgument, "the pattern needs too much work: .* too long"):
                 for _ in range(9):
                     match.mask(numpy.zeros(model().info.n_vocab, dtype="float32"))
+                    match.accept(a)
 
     def test_patterns_that_people_write(self):
         fields = {
