@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LIMITS = {"step_lexer_fuel": 100_000, "step_max_items": 10_000, "max_lexer_states": 10_000}
 """The most work for a token, some milliseconds, and the most states of a text's lexer, of which each takes 1 to 2 KB.
-Others wait meanwhile, so these are less than llguidance's own; schemas and patterns as people write them need a tenth."""
+Others wait meanwhile, so these are less than llguidance's own; schemas and patterns as people write them stay below."""
 TOO_MUCH = re.compile("too (many|big|large|complex)|current row has", re.IGNORECASE)
 """What llguidance's messages say when a limit is reached."""
 SECONDS, SECONDS_A_TOKEN = 0.5, 0.0005
