@@ -211,8 +211,8 @@ INLINE void fast_block(lckv_dtype dtype, struct weight_block w, const struct int
  * that is NULL (a constant).
  */
 INLINE void fast_tile(lckv_dtype dtype, const uint8_t *strip, const struct ready_stretch *ready,
-                      size_t begin, size_t end, struct shares shares, struct panel_row at,
-                      size_t n_rows, float *out, size_t stride)
+                      size_t begin, size_t end, struct panel_row at, size_t n_rows, float *out,
+                      size_t stride)
 {
     vf sums[TILE_ROWS];
     out += at.row * stride;
@@ -220,9 +220,6 @@ INLINE void fast_tile(lckv_dtype dtype, const uint8_t *strip, const struct ready
         begin == 0 ? v_set(0) : v_load(out + m * stride);
     for (size_t b = begin; b < end; b++) {
         struct int8_block x = int8_block(at, b);
-        prefetch_share(shares, at.row, b - begin);
-        if (ready == NULL && shares.step_bytes == 0)
-            prefetch_blocks(dtype, strip, b, n_rows);
         if (ready != NULL) {
             const struct ready_block *w = &ready->blocks[b - begin];
             struct weight_block block = {.scale = w->scale, .second = w->second, .ready = w->quads};
@@ -233,6 +230,7 @@ INLINE void fast_tile(lckv_dtype dtype, const uint8_t *strip, const struct ready
             fast_block(dtype, block, &x, n_rows, sums);
             continue;
         }
+        prefetch_blocks(dtype, strip, b, n_rows);
         if (dtype == LCKV_DTYPE_Q6_K && b % 2 != 0)
             fast_block(dtype, block_at(dtype, strip, b, 1), &x, n_rows, sums);
         else
@@ -264,15 +262,12 @@ INLINE void fast_multiply(lckv_dtype dtype, const struct matrix *matrix,
                 struct panel_row at =
                     panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
                 float *to = out + m * stride;
-                struct shares shares = shares_of_panel(strip + last * block_bytes(dtype), last - b,
-                                                       block_bytes(dtype), m, x->n_rows);
                 if (is_ready)
-                    FOR_TILES(
-                        at.row, at.height,
-                        fast_tile(dtype, strip, &ready, b, last, shares, at, rows, to, stride));
+                    FOR_TILES(at.row, at.height,
+                              fast_tile(dtype, strip, &ready, b, last, at, rows, to, stride));
                 else
                     FOR_TILES(at.row, at.height,
-                              fast_tile(dtype, strip, NULL, b, last, shares, at, rows, to, stride));
+                              fast_tile(dtype, strip, NULL, b, last, at, rows, to, stride));
             }
         }
     }

@@ -39,7 +39,7 @@ struct unpacking {
     }                                                                                              \
     static void row_##name(const uint8_t *strip, size_t n_blocks, struct panel_row at, float *out) \
     {                                                                                              \
-        fast_tile(dtype, strip, NULL, 0, n_blocks, no_shares, at, 1, out, 0);                      \
+        fast_tile(dtype, strip, NULL, 0, n_blocks, at, 1, out, 0);                                 \
     }
 
 DEFINE_UNPACKING(q5_0, LCKV_DTYPE_Q5_0)
@@ -83,7 +83,6 @@ INLINE void unpacked_multiply(lckv_dtype form, const struct matrix *matrix,
         unpacked_row(matrix, x, begin, end, out);
         return;
     }
-    size_t bytes = matrix->size.strip_bytes / n_blocks; /* of a block */
     size_t depth = x->n_rows <= TILE_ROWS ? UNPACKED_FEW_BLOCKS : FAST_BLOCKS;
     for (size_t n = begin; n < end; n += LANES, out += LANES) {
         const uint8_t *strip = strip_at(form, matrix, n);
@@ -93,11 +92,9 @@ INLINE void unpacked_multiply(lckv_dtype form, const struct matrix *matrix,
             for (size_t m = 0; m < x->n_rows; m += PANEL_ROWS) {
                 struct panel_row at =
                     panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
-                struct shares shares =
-                    shares_of_panel(strip + last * bytes, last - b, bytes, m, x->n_rows);
                 float *to = out + m * stride;
                 FOR_TILES(at.row, at.height,
-                          fast_tile(form, strip, &ready, b, last, shares, at, rows, to, stride));
+                          fast_tile(form, strip, &ready, b, last, at, rows, to, stride));
             }
         }
     }

@@ -89,8 +89,6 @@ struct shares {
     size_t tile_bytes;
 };
 
-static const struct shares no_shares;
-
 /*
  * The shares of the panel that begins with row m of `n_rows`. `next` is the stretch that follows;
  * this one has `n_steps` of `step_bytes` each.

@@ -177,9 +177,8 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
                 if (at.height == PANEL_ROWS)
                     amx_panel(dtype, &stretch, b, last, at, m == 0 ? next : NULL, to, stride);
                 else
-                    FOR_TILES(
-                        at.row, at.height,
-                        fast_tile(dtype, strip, NULL, b, last, no_shares, at, rows, to, stride));
+                    FOR_TILES(at.row, at.height,
+                              fast_tile(dtype, strip, NULL, b, last, at, rows, to, stride));
             }
         }
     }
