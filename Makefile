@@ -65,8 +65,8 @@ $(BUILD)/lib/kernels/x86/%_avx512.o: ISA := -mavx2 -mfma -mf16c -mavx512f -mavx5
     -mavx512vnni -mavx512bf16 -mprefer-vector-width=512
 $(BUILD)/lib/kernels/%.o: OPTIMIZE := -O3
 
-.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real check-abi check-deb record-abi demo examples tests benches bench-prefill \
-        install install-strip uninstall dist docs deb lint clean
+.PHONY: FORCE all help check check-sanitize check-threads check-valgrind check-real check-abi record-abi check-deb \
+        demo examples tests benches bench-prefill install install-strip uninstall dist docs deb lint clean
 all: $(BUILD)/liblckv.so $(BUILD)/liblckv.a $(BUILD)/lckv
 
 help:

@@ -19,9 +19,8 @@ struct reader {
     lckv_cache *cache;
     lckv_session *session;
     lckv_model_info info;
-    lckv_prefill prefill; /* what gives the same result however the text is cut into calls */
-    size_t n_held;        /* tokens in the session */
-    uint64_t n_passes;    /* over the weights of its layers */
+    size_t n_held;     /* tokens in the session */
+    uint64_t n_passes; /* over the weights of its layers */
 };
 
 static int check(lckv_status status)
@@ -36,16 +35,12 @@ static int open_reader(struct reader *reader, const char *path)
     /* The target wants a row of logits for each guess, and one for the token before them. */
     lckv_cache_options options = {
         .size = sizeof options, .max_sessions = 1, .max_logit_rows = N_GUESSES + 1};
-    lckv_plan_info plan = {.size = sizeof plan};
     reader->info.size = sizeof reader->info;
     if (check(lckv_model_open(path, NULL, &reader->model)) ||
         check(lckv_model_get_info(reader->model, &reader->info)) ||
-        check(lckv_plan_get_info(lckv_model_plan(reader->model), &plan)) ||
         check(lckv_cache_create(reader->model, &options, &reader->cache)) ||
         check(lckv_session_create(reader->cache, &reader->session)))
         return 1;
-    /* With upward layers AUTO is only nearly exact for several tokens; without, it is exact. */
-    reader->prefill = plan.n_upward > 0 ? LCKV_PREFILL_EXACT : LCKV_PREFILL_AUTO;
     return 0;
 }
 
@@ -81,7 +76,8 @@ static int same_vocabulary(const struct reader *a, const struct reader *b)
 static int evaluate(struct reader *reader, lckv_sampler *greedy, const lckv_token *tokens, size_t n,
                     uint32_t want, lckv_token *next)
 {
-    lckv_evaluate_options options = {.size = sizeof options, .prefill = reader->prefill};
+    /* The same result however the text is cut into calls; AUTO is only nearly that. */
+    lckv_evaluate_options options = {.size = sizeof options, .prefill = LCKV_PREFILL_EXACT};
     lckv_evaluate_report report = {.size = sizeof report};
     const lckv_item item = {.session = reader->session,
                             .tokens = tokens + reader->n_held,

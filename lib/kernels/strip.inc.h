@@ -76,36 +76,3 @@ INLINE void prefetch_blocks(lckv_dtype dtype, const uint8_t *strip, size_t b, si
             prefetch_ahead(strip + b * block_bytes(dtype) + i, n_rows);
     }
 }
-
-/*
- * A tile that is the only one fetches the weights that it comes to soon. Where several tiles use a
- * stretch one after the other, all but the first find it in the caches, and memory would be idle
- * while they compute. So there each fetches its share of the next stretch, some bytes with each
- * step of its loop.
- */
-struct shares {
-    const uint8_t *begin; /* of the share of a panel's first tile */
-    size_t step_bytes;    /* 0: there is only one tile */
-    size_t tile_bytes;
-};
-
-/*
- * The shares of the panel that begins with row m of `n_rows`. `next` is the stretch that follows;
- * this one has `n_steps` of `step_bytes` each.
- */
-INLINE struct shares shares_of_panel(const uint8_t *next, size_t n_steps, size_t step_bytes,
-                                     size_t m, size_t n_rows)
-{
-    size_t n_tiles = (n_rows + TILE_ROWS - 1) / TILE_ROWS;
-    size_t bytes = n_tiles == 1 ? 0 : (step_bytes + n_tiles - 1) / n_tiles;
-    return (struct shares){next + m / TILE_ROWS * n_steps * bytes, bytes, n_steps * bytes};
-}
-
-/* Fetches the bytes of step `step` for the tile that begins with row `row` of the panel. */
-INLINE void prefetch_share(struct shares shares, size_t row, size_t step)
-{
-    const uint8_t *at =
-        shares.begin + row / TILE_ROWS * shares.tile_bytes + step * shares.step_bytes;
-    for (size_t i = 0; i < shares.step_bytes; i += 64)
-        __builtin_prefetch(at + i, 0, 2);
-}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bindings/python/tools"))
-from declare import statements
+from declare import statements, understand
 
 SIZES = {"int32_t": 4, "uint32_t": 4, "float": 4, "int64_t": 8, "uint64_t": 8, "size_t": 8, "double": 8}
 POINTER_SIZE = 8
@@ -124,28 +124,16 @@ class Reader:
         self.interface.version = string.strip('"')
         self.interface.macros = [name for name in macros if name not in OWN_MACROS]
         for statement in statements(text):
-            self.read(statement)
-
-    def read(self, statement):
-        patterns = [
-            (r"typedef (\w+) (\w+)", self.number),
-            (r"typedef struct (\w+) \1", self.interface.handles.append),
-            (r"typedef struct (\w+) \{(.*)\} \1", self.struct),
-            (r"enum LCKV_OF_(U?INT32) \{(.*)\}", self.enum),
-            (r"typedef ([\w ]+\**) ?\(\*(\w+)\)\((.*)\)", self.callback),
-            (r"LCKV_API ([\w ]+ \**)(\w+)\((.*)\)", self.function),
-        ]
-        for pattern, take in patterns:
-            match = re.fullmatch(pattern, statement)
-            if match:
-                take(*match.groups())
-                return
-        raise NotUnderstood(f"lckv.h: not understood: {statement!r}")
+            if not understand(statement, self):
+                raise NotUnderstood(f"lckv.h: not understood: {statement!r}")
 
     def number(self, type, name):
         self.interface.types[name] = type
 
-    def enum(self, type, body):
+    def handle(self, name):
+        self.interface.handles.append(name)
+
+    def constants(self, type, body):
         for entry in filter(None, map(str.strip, body.split(","))):
             match = re.fullmatch(r"(\w+) = (-?\w+)", entry)
             if match is None:

@@ -38,11 +38,14 @@ static int32_t count_passes(void *user, uint64_t done, uint64_t total)
 }
 
 /* The passes of a call; each reads each weight once, and then tells its progress. */
-static int passes_of(lckv_cache *cache, const lckv_item *items, size_t n)
+static int passes_of(lckv_cache *cache, const lckv_item *items, size_t n, lckv_prefill prefill)
 {
     int n_passes = 0;
-    lckv_evaluate_options options = {
-        .size = sizeof options, .window = 1, .progress = count_passes, .progress_user = &n_passes};
+    lckv_evaluate_options options = {.size = sizeof options,
+                                     .prefill = prefill,
+                                     .window = prefill == LCKV_PREFILL_AUTO,
+                                     .progress = count_passes,
+                                     .progress_user = &n_passes};
     lckv_evaluate_report report = {.size = sizeof report};
     ck_assert_ok(lckv_evaluate(cache, items, sizeof *items, n, &options, &report));
     ck_assert_uint_eq(report.n_rows, report.n_tokens);
@@ -53,13 +56,15 @@ static int passes_of(lckv_cache *cache, const lckv_item *items, size_t n)
  * Prompt chunks share a pass with decode steps as long as there are rows. Plans with upward layers
  * take a prompt token by token through a cyclic stage, but all sessions in step: that takes as many
  * passes as the longest chunk has tokens. Below and above it a pass takes all tokens for which
- * there is room, so that each session's eight rows need three. _i: model.
+ * there is room, so that each session's eight rows need three. _i: model, for AUTO with a window of
+ * one token and for EXACT.
  */
 START_TEST(mixed_calls_read_each_weight_once)
 {
     enum { ROWS = 48 };
     static const size_t sizes[] = {1, 20, 1, 1, 17, 8}; /* 48 together */
-    lckv_model *model = open_golden(names[_i], LCKV_PRECISION_FAST);
+    const lckv_prefill prefill = _i < N_NAMES ? LCKV_PREFILL_AUTO : LCKV_PREFILL_EXACT;
+    lckv_model *model = open_golden(names[_i % N_NAMES], LCKV_PRECISION_FAST);
     lckv_cache *cache =
         make_cache(model, (lckv_cache_options){.max_rows = ROWS, .max_sessions = N_CLIENTS});
     lckv_item items[N_CLIENTS];
@@ -73,7 +78,7 @@ START_TEST(mixed_calls_read_each_weight_once)
                                .tokens = texts[c] + 5,
                                .n_tokens = sizes[c],
                                .want = sizes[c] == 1 ? LCKV_WANT_LAST : LCKV_WANT_NOTHING};
-    int n_passes = passes_of(cache, items, 6);
+    int n_passes = passes_of(cache, items, 6, prefill);
     ck_assert_int_ge(n_passes, is_upward ? 20 : 1);
     ck_assert_int_le(n_passes, is_upward ? 20 + 2 * 3 : 1);
     /* One row more needs another pass; in step, it is a row of the first. */
@@ -81,7 +86,7 @@ START_TEST(mixed_calls_read_each_weight_once)
         items[c].tokens = texts[c] + 30;
     items[6].tokens = texts[6] + 5;
     items[6].n_tokens = 1;
-    n_passes = passes_of(cache, items, 7);
+    n_passes = passes_of(cache, items, 7, prefill);
     ck_assert_int_ge(n_passes, is_upward ? 20 : 2);
     ck_assert_int_le(n_passes, is_upward ? 20 + 2 * 4 : 2);
     for (size_t c = 0; c < N_CLIENTS; c++)
@@ -221,7 +226,7 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("batching");
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, make_texts, NULL);
-    tcase_add_loop_test(tcase, mixed_calls_read_each_weight_once, 0, N_NAMES);
+    tcase_add_loop_test(tcase, mixed_calls_read_each_weight_once, 0, 2 * N_NAMES);
     tcase_add_loop_test(tcase, served_sessions_get_the_bits_of_sessions_alone, 0, 2 * N_NAMES);
     suite_add_tcase(suite, tcase);
 }

@@ -1,7 +1,7 @@
 /*
  * The contract of structs that carry their size, through the public calls that take them: sizes
- * that are impossible, the sizes of version 0.0.1 (which stay valid for ever), shorter and longer
- * structs.
+ * that are impossible, the sizes of the first version (which stay valid for ever), shorter and
+ * longer structs.
  */
 #include "support.h"
 

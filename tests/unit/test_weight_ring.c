@@ -390,6 +390,24 @@ START_TEST(a_pass_that_waits_is_next)
 }
 END_TEST
 
+/* That holds as long as the pass that waits gets no processor, too. */
+START_TEST(a_late_pass_does_not_overtake_a_slow_one)
+{
+    pthread_t thread;
+    cancelled = 0;
+    begin_trial(RING_LEAST_PLACES, RING_PATIENCE);
+    ck_assert_ok(weight_ring_begin(trial.ring, &whole, &never));
+    trial.ring->n_waiting++; /* a pass whose thread does not run */
+    ck_assert_ok(weight_ring_end(trial.ring));
+    ck_assert_int_eq(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
+    ck_assert_status(weight_ring_begin(trial.ring, &whole, &cancelled), LCKV_CANCELLED);
+    pthread_join(thread, NULL);
+    trial.ring->n_waiting--;
+    trial.ring->taken = trial.ring->handed = false;
+    end_trial();
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("ring");
@@ -404,6 +422,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, waiting_ends_when_the_call_is_cancelled, 0, 2);
     tcase_add_test(tcase, passes_take_turns);
     tcase_add_test(tcase, a_pass_that_waits_is_next);
+    tcase_add_test(tcase, a_late_pass_does_not_overtake_a_slow_one);
     suite_add_tcase(suite, tcase);
 }
 

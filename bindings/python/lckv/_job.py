@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, AsyncGenerator, Deque, Generator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Deque, Generator, Iterator, List, NamedTuple, Optional, Tuple
 
 from ._request import Request, Waiter, Wakes, await_it, wait
 
@@ -122,33 +122,35 @@ class Job(Request):
 
     def __iter__(self) -> Generator[Event, None, None]:
         try:
-            while True:
+            while not self._is_read():
                 wait(self._readers, self._is_ready, None)
-                try:
-                    event = self._events.popleft()
-                except IndexError:
-                    if self._n_left == 0 and not self._events:  # in this order: the last event comes before the end
-                        self._check()
-                        return
-                    continue
-                yield event
+                yield from self._take()
+            self._check()
         finally:
             self._leave()
 
     async def __aiter__(self) -> AsyncGenerator[Event, None]:
         try:
-            while True:
+            while not self._is_read():
                 await await_it(self._readers, self._is_ready)
-                try:
-                    event = self._events.popleft()
-                except IndexError:
-                    if self._n_left == 0 and not self._events:  # in this order: the last event comes before the end
-                        self._check()
-                        return
-                    continue
-                yield event
+                for event in self._take():
+                    yield event
+            self._check()
         finally:
             self._leave()
+
+    def _is_read(self) -> bool:
+        return self._n_left == 0 and not self._events  # in this order: the last event comes before the end
+
+    def _take(self) -> Iterator[Event]:
+        """The events that are there. Other readers may take some of them."""
+
+        while True:
+            try:
+                event = self._events.popleft()
+            except IndexError:
+                return
+            yield event
 
     def _check(self) -> None:
         """Raises the error of an engine that has failed itself, so that there are no last events."""

@@ -1,6 +1,7 @@
 """What the server makes of JSON, and what JSON it makes, without a server."""
 
 import json
+import time
 import unittest
 
 from server_support import needs_server
@@ -253,6 +254,13 @@ class Anthropic(Cases):
         self.assertEqual((ask.sampling.stop, ask.sampling.top_k, ask.sampling.max_tokens), (("x",), 3, 9))
         ask = self.ask(messages=[*HI, {"role": "assistant", "content": "It is"}])
         self.assertEqual((ask.messages, ask.beginning), ([{"role": "user", "content": "hi"}], "It is"))
+
+    def test_many_blocks_behind_a_long_text_take_little_time(self):
+        long = [{"type": "text", "text": "x" * 2_000_000}, *[{"type": "text", "text": "y"}] * 30_000]
+        began = time.process_time()
+        ask = self.ask(messages=[{"role": role, "content": long} for role in ("user", "assistant", "user")])
+        self.assertLess(time.process_time() - began, 3)
+        self.assertEqual([len(message["content"]) for message in ask.messages], [2_030_000] * 3)
 
     def test_tools(self):
         rows = [{"name": "look", "description": "d", "input_schema": {"type": "object"}}]

@@ -71,6 +71,27 @@ def statements(text):
         raise SystemExit(f"declare.py: not understood at the end of the header: {rest[:80]!r}")
 
 
+DECLARATIONS = {  # the method of a reader that takes what the groups of a pattern find
+    "number": r"typedef (\w+) (\w+)",
+    "handle": r"typedef struct (\w+) \1",
+    "struct": r"typedef struct (\w+) \{(.*)\} \1",
+    "constants": r"enum LCKV_OF_(U?INT32) \{(.*)\}",
+    "callback": r"typedef ([\w ]+\**) ?\(\*(\w+)\)\((.*)\)",
+    "function": r"LCKV_API ([\w ]+ \**)(\w+)\((.*)\)",
+}
+
+
+def understand(statement, reader):
+    """Gives a statement to the method of the reader that is for it. False if it is none that the header may have."""
+
+    for name, pattern in DECLARATIONS.items():
+        match = re.fullmatch(pattern, statement)
+        if match:
+            getattr(reader, name)(*match.groups())
+            return True
+    return False
+
+
 class Header:
     """What has been declared so far, and the lines that declare it again for ctypes."""
 
@@ -85,23 +106,8 @@ class Header:
         for name, value in self.version.items():
             self.lines.append(f"LCKV_VERSION_{name} = {value}")
         for statement in statements(text):
-            self.read(statement)
-
-    def read(self, statement):
-        patterns = [
-            (r"typedef (\w+) (\w+)", self.number),
-            (r"typedef struct (\w+) \1", self.handle),
-            (r"typedef struct (\w+) \{(.*)\} \1", self.struct),
-            (r"enum \w+ \{(.*)\}", self.constants),
-            (r"typedef ([\w ]+\**) ?\(\*(\w+)\)\((.*)\)", self.callback),
-            (r"LCKV_API ([\w ]+ \**)(\w+)\((.*)\)", self.function),
-        ]
-        for pattern, take in patterns:
-            match = re.fullmatch(pattern, statement)
-            if match:
-                take(*match.groups())
-                return
-        raise SystemExit(f"declare.py: not understood: {statement!r}")
+            if not understand(statement, self):
+                raise SystemExit(f"declare.py: not understood: {statement!r}")
 
     def number(self, known, name):
         self.numbers[name] = self.numbers[known]
@@ -109,7 +115,7 @@ class Header:
     def handle(self, name):
         self.handles.add(name)
 
-    def constants(self, body):
+    def constants(self, _, body):
         self.lines.append("")
         for entry in filter(None, map(str.strip, body.split(","))):
             name, value = entry.split(" = ")

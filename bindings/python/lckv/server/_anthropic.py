@@ -104,12 +104,12 @@ def _blocks(row: Fields) -> List[Fields]:
 def _user(row: Fields, called: Dict[str, str]) -> List[Dict[str, Any]]:
     """Results of tools, and behind them what the user says."""
 
-    made, texts, has_text = [], "", False
+    made, texts = [], []
     for block in _blocks(row):
         found = block.text("type", "")
         if found == "text":
             block.need("text")
-            texts, has_text = texts + block.text("text", ""), True
+            texts.append(block.text("text", ""))
         elif found == "tool_result":
             block.need("tool_use_id")
             id = block.text("tool_use_id", "")
@@ -122,16 +122,16 @@ def _user(row: Fields, called: Dict[str, str]) -> List[Dict[str, Any]]:
             made.append(result)
         else:
             raise _unknown(block, '"text" or "tool_result"')
-    return made + ([{"role": "user", "content": texts}] if has_text or not made else [])
+    return made + ([{"role": "user", "content": "".join(texts)}] if texts or not made else [])
 
 
 def _assistant(row: Fields, called: Dict[str, str]) -> List[Dict[str, Any]]:
-    texts, calls = "", []
+    texts, calls = [], []
     for block in _blocks(row):
         found = block.text("type", "")
         if found == "text":
             block.need("text")
-            texts += block.text("text", "")
+            texts.append(block.text("text", ""))
         elif found == "tool_use":
             block.need("id", "name")
             name, id = block.text("name", ""), block.text("id", "")
@@ -141,7 +141,7 @@ def _assistant(row: Fields, called: Dict[str, str]) -> List[Dict[str, Any]]:
             calls.append({"id": id, "type": "function", "function": function})
         elif found not in ("thinking", "redacted_thinking"):  # earlier thoughts are not read again
             raise _unknown(block, '"text" or "tool_use"')
-    made: Dict[str, Any] = {"role": "assistant", "content": texts}
+    made: Dict[str, Any] = {"role": "assistant", "content": "".join(texts)}
     if calls:
         made["tool_calls"] = calls
     return [made]
