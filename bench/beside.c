@@ -12,6 +12,7 @@
  */
 #include "lckv.h"
 #include "tools/bandwidth.h"
+#include "tools/tiles.h"
 
 #include <llama.h>
 
@@ -101,6 +102,7 @@ static void open_lckv(struct engines *engines, const char *path)
     lckv_cache_options_init(&options, sizeof options);
     options.n_tokens = (uint64_t)(engines->depth + BATCH);
     options.n_threads = N_THREADS;
+    request_tiles();
     check_lckv(lckv_model_open(path, NULL, &model));
     check_lckv(lckv_cache_create(model, &options, &engines->cache));
     check_lckv(lckv_session_create(engines->cache, &engines->session));

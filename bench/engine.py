@@ -86,7 +86,7 @@ def one_text(options, model, row, how):
     session = lckv.Cache(model, n_tokens=4096, n_threads=options.threads, reuse=False).session()
     if how == "complete":
         made = session.complete(row, max_tokens=options.tokens, ignore_end=True, prefill="exact")
-        return made.decode_seconds / made.n_generated, made.tokens
+        return made.decode_seconds / (made.n_generated - 1), made.tokens  # the last one is not appended
     if how == "generate":
         tokens, began = [], 0.0
         for piece in session.generate(row, max_tokens=options.tokens, ignore_end=True, prefill="exact"):
@@ -116,6 +116,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stream", action="store_true")
     options = parser.parse_args()
+    lckv.request_tiles()  # as lckv does
     model = lckv.Model(options.model)
     rows = prompts(model, options.requests, options.prompt)
     batch, engine = Batch(options, rows), Engine(options, rows, model)

@@ -4,6 +4,7 @@
 #include "bench/filled_cache.h"
 
 #include "sample/random.h"
+#include "tools/tiles.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static void open_model(struct filled_cache *filled)
         options.weights = LCKV_WEIGHTS_COPIED; /* memory reads them faster than a mapped file */
     }
     filled->info.size = sizeof filled->info;
+    request_tiles();
     check_lckv(lckv_model_open(filled->setting.path, &options, &filled->model));
     check_lckv(lckv_model_get_info(filled->model, &filled->info));
 }

@@ -14,7 +14,7 @@
 #include "base/pool.h"
 #include "base/status.h"
 
-#include "../tools/tiles.h"
+#include "tools/tiles.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

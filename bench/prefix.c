@@ -11,6 +11,7 @@
  * do not give the same logits, bit for bit, the program fails.
  */
 #include "lckv.h"
+#include "tools/tiles.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -188,6 +189,7 @@ int main(int argc, char **argv)
     if (bench.prefix == 0 || bench.n_sessions < 2 || bench.own == 0)
         fail("expected a prefix, at least two sessions, and a token of their own");
     const lckv_model_options options = {.size = sizeof options, .gemm = LCKV_GEMM_OWN};
+    request_tiles();
     require(lckv_model_open(argv[1], &options, &bench.model));
     lckv_model_info info = {.size = sizeof info};
     require(lckv_model_get_info(bench.model, &info));

@@ -3,6 +3,8 @@
  */
 #include "bench/prompt.h"
 
+#include "tools/tiles.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,6 +57,7 @@ struct prompt prompt_open(const char *path, const char *text, size_t n_tokens,
 {
     struct prompt prompt = {.n_tokens = n_tokens};
     const lckv_model_options model_options = {.size = sizeof model_options, .precision = precision};
+    request_tiles();
     require(lckv_model_open(path, &model_options, &prompt.model));
     lckv_model_info info = {.size = sizeof info};
     require(lckv_model_get_info(prompt.model, &info));

@@ -51,6 +51,7 @@ from ._sampler import Sampler, log_probabilities
 from ._saved import restore_sessions, save_sessions
 from ._scheduler import EngineFull
 from ._session import Session
+from ._tiles import request_tiles
 
 __all__ = [
     "AsyncGeneration",
@@ -110,6 +111,7 @@ __all__ = [
     "kernel_sets",
     "log_probabilities",
     "memory_estimate",
+    "request_tiles",
     "restore_sessions",
     "save_sessions",
     "version",

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from typing import List, Optional, Sequence, Tuple
 
-from . import Cache, Error, Model, OutOfWindow, Sampler, Session, Unsupported, __version__, kernel_sets, version
+from . import Cache, Error, Model, OutOfWindow, Sampler, Session, Unsupported, __version__, kernel_sets, request_tiles, version
 
 HELP = """/reset begins a new conversation, /exit or Ctrl-D ends, Ctrl-C stops an answer."""
 
@@ -131,6 +131,7 @@ def can_chat(model: Model) -> bool:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser().parse_args(arguments)
     prompt: Optional[str] = options.prompt
+    request_tiles()
     try:
         model = Model(options.model)
         sampler = Sampler(options.temp, top_p=options.top_p, top_k=options.top_k, seed=options.seed)

@@ -189,6 +189,23 @@ def evaluate(cache: Cache, items: Sequence[Item], options: Any, call: Call) -> E
     return Evaluation(batch.results, _report(report))
 
 
+class NextToken:
+    """Appends one token to a session, again and again: the call is made ready once, since that takes longer in Python
+    than a small model takes for a hundredth of a token. The logits go into `out`."""
+
+    def __init__(self, session: Session, out: Buffer) -> None:
+        self._session, self._cache = session, session.cache
+        self._token = token_array([0])
+        self._batch = Batch([Item(session, self._token, out=out)])
+        self._batch.items[0].tokens = self._token.buffer_info()[0]
+        self._report = new(c.lckv_evaluate_report)
+
+    def append(self, token: int, call: Call) -> None:
+        self._session._handle  # it must not be closed
+        self._token[0] = token
+        call.run(lambda: _make(self._cache, call, library.lckv_evaluate, self._batch, None, self._report))
+
+
 def cost(cache: Cache, items: Sequence[Item], options: Any) -> EvaluateReport:
     wanted = [Item(i.session, i.tokens, i.logits, "none", hold=True) for i in items]
     batch, report = Batch(wanted), new(c.lckv_evaluate_report)

@@ -11,8 +11,8 @@ import time
 from array import array
 from typing import AsyncIterator, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from . import _arrays, _evaluation
 from . import _declarations as c
-from . import _evaluation
 from ._calls import Call, awaitable
 from ._detokenizer import Detokenizer
 from ._errors import CacheFull, Cancelled, Error, Unsupported
@@ -97,6 +97,8 @@ class Steps:
         self._stops = Stops([stop] if isinstance(stop, str) else stop)
         self._ignore_end = ignore_end
         self._logits = array("f", bytes(4 * session._shared.n_vocab))  # others may use those that the cache holds
+        self._row = _arrays.writable(self._logits)
+        self._next_token = _evaluation.NextToken(session, self._logits)
         self._prefill = prefill
         self._window = window
         self._tolerance = tolerance
@@ -206,9 +208,12 @@ class Steps:
     def _evaluate(self, tokens: List[int], call: Call, prefill: Optional[str], window: int, tolerance: float) -> bool:
         """Appends tokens; whether it was not cancelled by somebody, which ends the text and is no failure."""
 
-        options = _evaluation.options(prefill, 0, 0, window, tolerance)
         try:
-            _evaluation.evaluate(self._cache, [Item(self._session, tokens, out=self._logits)], options, call)
+            if len(tokens) == 1 and prefill is None and not call.tells:
+                self._next_token.append(tokens[0], call)
+            else:
+                options = _evaluation.options(prefill, 0, 0, window, tolerance)
+                _evaluation.evaluate(self._cache, [Item(self._session, tokens, out=self._logits)], options, call)
         except Cancelled:
             if call.is_cancelled:  # by the caller, who may go on later
                 raise
@@ -216,7 +221,7 @@ class Steps:
         return self.reason is None
 
     def _choose(self) -> None:
-        token = self._sampler.sample(self._logits)
+        token = self._sampler._sample_row(*self._row[:2])
         self._sampler.accept(token)
         self.tokens.append(token)
 

@@ -159,16 +159,21 @@ class Sampler(Handle):
 
         from ._session import Session
 
-        handle = self._handle
-        token = ctypes.c_int32()
-        out = ctypes.byref(token)
-        if isinstance(logits, Session):
-            session, shared, call = logits._handle, logits._shared, logits._shared.call(logits.cache._handle)
-            self._sample(call, lambda: shared.work(call, library.lckv_sampler_sample_session, handle, session, out))
-        else:
+        if not isinstance(logits, Session):
             address, n, kept = _arrays.row(logits)
-            self._sample(Call(), lambda: check(library.lckv_sampler_sample(handle, address, n, out)))
-            del kept
+            return self._sample_row(address, n)
+        handle, token = self._handle, ctypes.c_int32()
+        out = ctypes.byref(token)
+        session, shared, call = logits._handle, logits._shared, logits._shared.call(logits.cache._handle)
+        self._sample(call, lambda: shared.work(call, library.lckv_sampler_sample_session, handle, session, out))
+        return token.value
+
+    def _sample_row(self, address: int, n: int) -> int:
+        """Chooses a token from `n` logits at an address."""
+
+        handle, token = self._handle, ctypes.c_int32()
+        out = ctypes.byref(token)
+        self._sample(Call(), lambda: check(library.lckv_sampler_sample(handle, address, n, out)))
         return token.value
 
     def _sample(self, call: Call, function: Callable[[], None]) -> None:

@@ -5,6 +5,8 @@ import ctypes
 import mmap
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -19,6 +21,14 @@ class Library(unittest.TestCase):
         self.assertRegex(lckv.version(), r"^\d+\.\d+\.\d+$")
         self.assertTrue(lckv.kernel_sets()["portable"])
         self.assertEqual(next(iter(lckv.kernel_sets())), "portable")
+
+    def test_tiles_are_there_once_they_were_asked_for(self):
+        """In a process of its own, since the permission is for good."""
+
+        program = "import lckv; lckv.request_tiles(); print(lckv.kernel_sets().get('amx', False))"
+        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True)
+        flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+        self.assertEqual(done.stdout.strip(), str("amx_int8" in flags))
 
     def test_each_status_has_an_exception(self):
         from lckv import _errors

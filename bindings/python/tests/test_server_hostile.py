@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import unittest
@@ -16,6 +17,8 @@ from support import PROMPT, needs_llguidance
 
 with contextlib.suppress(ImportError):
     from lckv.server._fields import parse
+    from lckv.server._serving import Patience, n_taken
+    from lckv.server._settings import Limits
 
 QUICK = {"head_seconds": 1.0, "body_seconds": 1.0, "stall_seconds": 1.5, "body_bytes": 1 << 20}
 HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
@@ -25,6 +28,54 @@ def request(body, **headers):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     rows = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     return HEAD + f"Content-Length: {len(data)}\r\n{rows}\r\n".encode() + data
+
+
+class Slow:
+    """A connection whose client takes `taken` bytes while more and more is unsent."""
+
+    cycle = None
+
+    def __init__(self):
+        self.transport, self.unsent, self.taken, self.cut = self, 0, 0, False
+
+    def get_write_buffer_size(self):
+        return self.unsent
+
+    def get_extra_info(self, name):
+        return self if name == "socket" else None
+
+    def getsockopt(self, level, option, size):
+        return bytes(size - 8) + self.taken.to_bytes(8, sys.byteorder)
+
+    def abort(self):
+        self.cut = True
+
+
+@needs_server
+class SlowClients(unittest.TestCase):
+    def test_who_takes_less_than_comes_is_not_cut_off(self):
+        slow, stuck, patience = Slow(), Slow(), Patience(Limits(stall_seconds=30))
+        for second in range(100):
+            slow.unsent += 100
+            slow.taken += 1
+            stuck.unsent += 100
+            patience.look({slow, stuck}, float(second))
+            self.assertFalse(slow.cut)
+            self.assertEqual(stuck.cut, second > 30)
+
+    def test_what_clients_have_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client, transport = socket.create_connection(server.getsockname()), mock.Mock()
+            served = transport.get_extra_info.return_value = server.accept()[0]
+            self.addCleanup(client.close)
+            self.addCleanup(served.close)
+            before = n_taken(transport)
+            served.sendall(bytes(1000))
+            self.assertEqual(len(client.recv(1000, socket.MSG_WAITALL)), 1000)
+            until = time.monotonic() + 5
+            while n_taken(transport) < before + 1000 and time.monotonic() < until:
+                time.sleep(0.01)
+            self.assertEqual(n_taken(transport), before + 1000)
 
 
 @needs_server

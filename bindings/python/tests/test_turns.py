@@ -40,7 +40,7 @@ def refused(_evaluate):
 
 
 def changed(change):
-    return mock.patch.object(_evaluation, "evaluate", change(_evaluation.evaluate))
+    return mock.patch.object(_evaluation, "_make", change(_evaluation._make))
 
 
 class Steps(unittest.TestCase):

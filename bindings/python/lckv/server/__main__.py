@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-from .. import Error, Model, __version__, version
+from .. import Error, Model, __version__, request_tiles, version
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 KEY_VARIABLE = "LCKV_API_KEY"
@@ -130,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_of(options)
     allow_many_files()
+    request_tiles()
     with listen(options.host, options.port) as socket, Model(options.model) as model:
         engine = Engine(model, options.memory, max_queue=options.max_queue, **cache_options(options))
         try:

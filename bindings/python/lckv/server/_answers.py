@@ -165,7 +165,7 @@ class Service:
             return Problem("the request is nested too deeply")
         if isinstance(error, EngineFull):
             return busy(f"{error}; try again later", self.engine.retry_after())
-        if isinstance(error, (InvalidArgument, Unsupported, ImportError)) or type(error) in (ValueError, TypeError):
+        if isinstance(error, (InvalidArgument, Unsupported, ImportError)):
             return Problem(str(error))
         if isinstance(error, OutOfMemory):
             return busy("there is not enough memory for this now", self.engine.retry_after())

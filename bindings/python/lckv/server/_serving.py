@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
@@ -24,9 +25,23 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("lckv.server")
 
 LOOKS_SECONDS = 0.5
+BYTES_ACKED = slice(120, 128)
+"""Of Linux's struct tcp_info: tcpi_bytes_acked."""
 MOST_HEAD_BYTES = 64 << 10
 BACKLOG = 1024
 """Connections that the system holds for a server that has not accepted them yet."""
+
+
+def n_taken(transport: asyncio.Transport) -> int:
+    """The bytes that the client has acknowledged. What is unsent may grow all the time, if the client is a little
+    slower than its answer; this grows as long as the client takes anything."""
+
+    opened = transport.get_extra_info("socket")
+    try:
+        told = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_ACKED.stop)
+    except OSError:  # the connection has just ended
+        return 0
+    return int.from_bytes(told[BYTES_ACKED], sys.byteorder)
 
 
 class Patience:
@@ -35,7 +50,7 @@ class Patience:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._heads: Dict[Any, Tuple[float, Any]] = {}  # connections without a request: since when, the last request
-        self._stalls: Dict[Any, Tuple[float, int]] = {}  # those that do not take what is sent: since when, how much
+        self._stalls: Dict[Any, Tuple[float, int]] = {}  # those with something unsent: when they last took some of it
 
     def look(self, connections: Set[Any], now: float) -> None:
         """Cuts connections that have waited too long, and if there are too many, the oldest without a request."""
@@ -51,11 +66,13 @@ class Patience:
                 self._heads.pop(connection, None)
             elif now - self._heads.setdefault(connection, (now, cycle))[0] > limits.head_seconds:
                 transport.abort()
-            since, before = self._stalls.get(connection, (now, 0))
             if n_unsent == 0:
                 self._stalls.pop(connection, None)
-            elif n_unsent < before or before == 0:
-                self._stalls[connection] = now, n_unsent
+                continue
+            taken = n_taken(transport)
+            since, before = self._stalls.setdefault(connection, (now, taken))
+            if taken > before:
+                self._stalls[connection] = now, taken
             elif now - since > limits.stall_seconds:
                 transport.abort()
         for connection in list(self._heads)[: max(0, len(connections) - limits.connections)]:
