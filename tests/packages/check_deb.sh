@@ -66,6 +66,6 @@ apt-get purge -y -qq lckv liblckv0 liblckv-dev python3-lckv >/dev/null
 left=$(find / -xdev -name '*lckv*' -not -path '/work/*' -not -path '/proc/*' -not -path '/var/lib/apt/*' -not -path '/var/cache/*')
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
 TRY
-chroot "$chroot" bash /work/try.sh "$version"
+env -u CC -u CXX -u CFLAGS -u LDFLAGS chroot "$chroot" bash /work/try.sh "$version" # the tools are those of the chroot
 rm -rf "$work"
 echo "installed, used and removed on Debian $(cat "$chroot/etc/debian_version")"
