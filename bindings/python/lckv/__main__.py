@@ -7,7 +7,19 @@ import contextlib
 import sys
 from typing import List, Optional, Sequence, Tuple
 
-from . import Cache, Error, Model, OutOfWindow, Sampler, Session, Unsupported, __version__, kernel_sets, request_tiles, version
+from . import (
+    Cache,
+    Error,
+    Model,
+    OutOfWindow,
+    Sampler,
+    Session,
+    Unsupported,
+    __version__,
+    kernel_sets,
+    request_tiles,
+    version,
+)
 
 HELP = """/reset begins a new conversation, /exit or Ctrl-D ends, Ctrl-C stops an answer."""
 

@@ -198,12 +198,14 @@ class NextToken:
         self._token = token_array([0])
         self._batch = Batch([Item(session, self._token, out=out)])
         self._batch.items[0].tokens = self._token.buffer_info()[0]
+        self._batch._kept.remove(session._handle)  # so that closing the session gives it up
         self._report = new(c.lckv_evaluate_report)
 
     def append(self, token: int, call: Call) -> None:
-        self._session._handle  # it must not be closed
+        kept = self._session._handle  # for the time of the call
         self._token[0] = token
         call.run(lambda: _make(self._cache, call, library.lckv_evaluate, self._batch, None, self._report))
+        del kept
 
 
 def cost(cache: Cache, items: Sequence[Item], options: Any) -> EvaluateReport:

@@ -74,6 +74,19 @@ class Steps(unittest.TestCase):
             self.assertEqual(generation.read(), self.whole.text)
             self.assertEqual(s.tokens, model().tokenize(PROMPT) + self.whole.tokens[:-1])
 
+    def test_a_closed_session_is_given_up(self):
+        """Whoever still has its text does not keep its pages."""
+
+        made = cache(reuse=False)
+        s = made.session()
+        generation = s.generate(PROMPT, max_tokens=12)
+        next(generation), next(generation)
+        before = made.stats.n_pages_free
+        s.close()
+        self.assertGreater(made.stats.n_pages_free, before)
+        with self.assertRaisesRegex(ValueError, "closed"):
+            next(generation)
+
     def test_signals_at_any_time(self):
         is_armed = False
 
