@@ -254,8 +254,8 @@ class Cache(Handle):
         The whole call succeeds, or nothing changes; then the exception's `report` tells which item it was. `prefill`
         says how prompts of plans with upward layers are encoded: "auto" in a `window` of tokens, within a
         `tolerance`; "exact" token by token (others in one pass); "iterated" `forward_passes` and `backward_passes`
-        times; "model" as the model's configuration says. `progress` is called with the tokens that are done and all tokens; what it
-        raises ends the call. In the main thread Ctrl-C ends it, too.
+        times; "model" as the model's configuration says. `progress` is called with the tokens that are done and all
+        tokens; what it raises ends the call. In the main thread Ctrl-C ends it, too.
         """
 
         from . import _evaluation
