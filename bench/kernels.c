@@ -306,7 +306,8 @@ int main(int argc, char **argv)
     bool attention = argc <= 2 || strcmp(argv[2], "attention") == 0;
     for (int d = LCKV_DTYPE_F32; attention && d <= LCKV_DTYPE_Q4_0; d++) {
         measure_attention(pool, kernels, (lckv_dtype)d, false);
-        if (d >= LCKV_DTYPE_Q8_0 || (d == LCKV_DTYPE_BF16 && kernels->multiply_bf16 != NULL))
+        if (d >= LCKV_DTYPE_Q8_0 ||
+            (d == LCKV_DTYPE_BF16 && strcmp(kernels->name, "avx512bf16") == 0))
             measure_attention(pool, kernels, (lckv_dtype)d, true);
     }
     pool_release(pool);

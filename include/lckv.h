@@ -114,8 +114,8 @@ LCKV_API size_t lckv_last_error_copy(char *buffer, size_t capacity);
 /*
  * The kernel sets, in the order of the instructions that they need: "portable" is always first.
  * lckv_kernel_set_name gives the name of set `index`, or NULL past the end;
- * lckv_kernel_set_available says whether this processor can run a set. For "amx" the process must
- * have asked Linux for tiles (docs/guide.md), which the library never does.
+ * lckv_kernel_set_available says whether this processor can run a set. For "amx" and "amxbf16" the
+ * process must have asked Linux for tiles (docs/guide.md), which the library never does.
  */
 LCKV_API const char *lckv_kernel_set_name(size_t index);
 LCKV_API int32_t lckv_kernel_set_available(const char *name);
@@ -324,7 +324,7 @@ enum LCKV_OF_INT32 {
     /*
      * Activations have 8 bits where that makes kernels faster. The kernel set avx512bf16 also
      * rounds to bf16 what is multiplied by bf16: activations (by weights), queries (by keys) and
-     * probabilities (by values).
+     * probabilities (by values). The set amxbf16 rounds activations.
      */
     LCKV_PRECISION_FAST = 2
 };

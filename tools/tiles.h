@@ -1,6 +1,6 @@
 /*
- * Asks Linux to let this process use AMX tiles, which the kernel set "amx" needs. The library
- * leaves that to programs, because it applies to the whole process.
+ * Asks Linux to let this process use AMX tiles, which the kernel sets "amx" and "amxbf16" need. The
+ * library leaves that to programs, because it applies to the whole process.
  */
 #ifndef TOOLS_TILES_H
 #define TOOLS_TILES_H

@@ -77,6 +77,12 @@ static bool has_amx(void)
            (d & needed) == needed && tiles_are_permitted();
 }
 
+static bool has_amxbf16(void)
+{
+    unsigned a, b, c, d;
+    return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & 1u << 22) != 0;
+}
+
 /*
  * Today's Intel cores start one vdpbf16ps in two cycles but two multiply-adds of float32 in each
  * cycle (measured on Sapphire Rapids). On them the set for bfloat16 is the slower one.
@@ -92,7 +98,7 @@ static bool is_intel(void)
 static const struct kernels *const sets[] = {
     &kernels_portable,
 #if defined(__x86_64__)
-    &kernels_avx2,     &kernels_avx512, &kernels_avx512bf16, &kernels_amx,
+    &kernels_avx2,     &kernels_avx512, &kernels_avx512bf16, &kernels_amx, &kernels_amxbf16,
 #endif
 };
 #define N_SETS (sizeof sets / sizeof sets[0])
@@ -114,6 +120,8 @@ bool kernels_available(const struct kernels *kernels)
         return has_avx512bf16();
     if (kernels == &kernels_amx)
         return has_amx();
+    if (kernels == &kernels_amxbf16)
+        return has_amxbf16();
 #endif
     return kernels == &kernels_portable;
 }

@@ -13,6 +13,7 @@ extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512;
 extern const struct kernels kernels_avx512bf16;
 extern const struct kernels kernels_amx;
+extern const struct kernels kernels_amxbf16;
 #endif
 
 #endif

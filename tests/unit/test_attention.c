@@ -46,7 +46,8 @@ static bool is_quantised(lckv_dtype dtype)
 /* Whether fast precision rounds queries for these keys, or probabilities for these values. */
 static bool is_rounded(const struct kernels *kernels, lckv_dtype dtype)
 {
-    return is_quantised(dtype) || (dtype == LCKV_DTYPE_BF16 && kernels->multiply_bf16 != NULL);
+    return is_quantised(dtype) ||
+           (dtype == LCKV_DTYPE_BF16 && strcmp(kernels->name, "avx512bf16") == 0);
 }
 
 /*

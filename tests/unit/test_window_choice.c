@@ -14,7 +14,8 @@ static const struct window_load load = {.kernel_set = "avx512",
                                         .attention = 256 * PER_POSITION,
                                         .n_streams = 1};
 
-static const char *const kernel_sets[] = {"portable", "avx2", "avx512", "avx512bf16", "amx"};
+static const char *const kernel_sets[] = {"portable",   "avx2", "avx512",
+                                          "avx512bf16", "amx",  "amxbf16"};
 static const double bytes[] = {0.5625, 1.0625, 2, 4}; /* of a weight */
 
 /* More sessions and deeper contexts make it smaller, down to one token. */

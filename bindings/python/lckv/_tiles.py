@@ -10,11 +10,11 @@ _ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XTILEDATA = 158, 0x1023, 18
 
 
 def request_tiles() -> None:
-    """Lets this process use AMX tiles, which the kernel set "amx" needs; call it before a model is opened.
+    """Lets this process use AMX tiles, which the kernel sets "amx" and "amxbf16" need.
 
-    It is left to programs because it holds for the whole process: signal handlers with stacks of their own then need
-    larger ones. The programs `lckv-server` and ``python -m lckv`` call it. Where there are no tiles it does nothing,
-    and another set is used, which gives the same bits.
+    Call it before a model is opened. It is left to programs because it holds for the whole process: signal handlers
+    with stacks of their own then need larger ones. The programs `lckv-server` and ``python -m lckv`` call it. Where
+    there are no tiles it does nothing, and another set is used, which gives the same bits except with bf16 weights.
     """
 
     if sys.platform.startswith("linux") and platform.machine() == "x86_64":

@@ -1,6 +1,7 @@
 /*
  * The AVX-512 kernel sets: the templates over 16-lane vectors. "avx512" needs F, BW, DQ, VL and
- * VNNI. "avx512bf16" also multiplies bfloat16 directly, and "amx" also multiplies bytes in tiles.
+ * VNNI. "avx512bf16" also multiplies bfloat16 directly, "amx" also multiplies bytes in tiles, and
+ * "amxbf16" bfloat16 in tiles, too.
  * Only this file is compiled with these instructions.
  */
 #include "kernels/kernels_sets.h"
@@ -18,6 +19,8 @@
 #include "kernels/x86/multiply_amx.inc.h"
 #include "kernels/x86/multiply_bf16.inc.h"
 
+#include "kernels/x86/multiply_amx_bf16.inc.h"
+
 #include "kernels/attend.inc.h"
 #include "kernels/kv_store.inc.h"
 #include "kernels/logits.inc.h"
@@ -30,3 +33,7 @@ const struct kernels kernels_avx512bf16 = {KERNELS_TABLE("avx512bf16", fast, att
                                            .round_bf16 = round_bf16};
 
 const struct kernels kernels_amx = {KERNELS_TABLE("amx", amx, attend_fast)};
+
+const struct kernels kernels_amxbf16 = {KERNELS_TABLE("amxbf16", amx, attend_fast),
+                                        .multiply_bf16 = amx_multiply_bf16,
+                                        .round_bf16 = round_bf16};

@@ -26,19 +26,27 @@ INLINE size_t amx_columns(lckv_dtype dtype)
     return dtype == LCKV_DTYPE_Q6_K ? 16 : 32;
 }
 
+/* The shapes of the tiles. */
+struct amx_config {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+};
+
+INLINE void amx_configure(const struct amx_config *config)
+{
+    __asm__ volatile("ldtilecfg %0" : : "m"(*config));
+}
+
 /* Tiles 0 to 3 are sums [16][16] of int32, 4 and 5 activations [16][columns], 6 and 7 weights. */
 INLINE void amx_begin(size_t columns)
 {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1};
+    struct amx_config config = {.palette = 1};
     for (int tile = 0; tile < 8; tile++) {
         config.rows[tile] = tile < 6 ? PANEL_ROWS : (uint8_t)(columns / 4);
         config.row_bytes[tile] = tile < 4 || tile > 5 ? 4 * LANES : (uint16_t)columns;
     }
-    __asm__ volatile("ldtilecfg %0" : : "m"(config));
+    amx_configure(&config);
 }
 
 INLINE void amx_end(void)

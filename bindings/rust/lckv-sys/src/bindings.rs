@@ -58,8 +58,8 @@ extern "C" {
 extern "C" {
     #[doc = " The kernel sets, in the order of the instructions that they need: \"portable\" is always first."]
     #[doc = " lckv_kernel_set_name gives the name of set `index`, or NULL past the end;"]
-    #[doc = " lckv_kernel_set_available says whether this processor can run a set. For \"amx\" the process must"]
-    #[doc = " have asked Linux for tiles (docs/guide.md), which the library never does."]
+    #[doc = " lckv_kernel_set_available says whether this processor can run a set. For \"amx\" and \"amxbf16\" the"]
+    #[doc = " process must have asked Linux for tiles (docs/guide.md), which the library never does."]
     pub fn lckv_kernel_set_name(index: usize) -> *const ::std::os::raw::c_char;
 }
 extern "C" {
@@ -1454,7 +1454,7 @@ pub const LCKV_PRECISION_DEFAULT: _bindgen_ty_3 = 0;
 pub const LCKV_PRECISION_FULL: _bindgen_ty_3 = 1;
 #[doc = " Activations have 8 bits where that makes kernels faster. The kernel set avx512bf16 also"]
 #[doc = " rounds to bf16 what is multiplied by bf16: activations (by weights), queries (by keys) and"]
-#[doc = " probabilities (by values)."]
+#[doc = " probabilities (by values). The set amxbf16 rounds activations."]
 pub const LCKV_PRECISION_FAST: _bindgen_ty_3 = 2;
 pub type _bindgen_ty_3 = i32;
 pub type lckv_gemm = i32;
