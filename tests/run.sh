@@ -77,11 +77,13 @@ programs=("$build"/tests/unit/test_* "$build"/tests/api/test_* "$build"/tests/cp
 if [ "$what" = valgrind ]; then
     export CK_FORK=no CK_TIMEOUT_MULTIPLIER=50
     # valgrind computes each fused multiply-add in C, which makes the set avx2 five times as slow as portable. The
-    # tests of kernels and attention go through every set that valgrind knows.
+    # tests of kernels and attention go through every set that valgrind knows. It also runs one thread at a time, and
+    # without --fair-sched a thread that asks again and again for the end of another may be the only one.
     export LCKV_CPU=${LCKV_CPU-portable}
     for program in "${programs[@]}"; do
         runnable "$program" || continue
-        start "valgrind $(basename "$program")" valgrind -q --error-exitcode=9 --leak-check=full \
+        start "valgrind $(basename "$program")" valgrind -q --fair-sched=yes \
+            --error-exitcode=9 --leak-check=full \
             --errors-for-leak-kinds=definite,indirect "$program"
     done
 else
