@@ -36,7 +36,7 @@ struct costs {
 
 /*
  * Measured with bench/kernels on two cores (bench/results/prefill.md). Those of 8-bit and 16-bit
- * weights in fast precision were measured in a model, where 16 rows gain less.
+ * weights in fast precision were measured in a model, where many rows gain less.
  */
 static const struct costs costs[] = {
     {"portable", LCKV_PRECISION_FAST, 9, {1, 1.6F, 3.1F, 6.2F, 12, 24, 48, 96}},
@@ -81,11 +81,13 @@ static float cost_of(const struct costs *table, double n_rows)
 static const struct costs *costs_of(const struct window_load *load)
 {
     const double bits = 8 * load->weight_bytes / load->weights;
+    const lckv_precision precision =
+        2 * load->float_weights > load->weights ? LCKV_PRECISION_FULL : load->precision;
     size_t i = 0;
     for (; i + 1 < sizeof costs / sizeof costs[0]; i++) {
         const struct costs *line = &costs[i];
         if ((line->kernel_set == NULL || strcmp(line->kernel_set, load->kernel_set) == 0) &&
-            (line->precision == LCKV_PRECISION_DEFAULT || line->precision == load->precision) &&
+            (line->precision == LCKV_PRECISION_DEFAULT || line->precision == precision) &&
             bits <= line->bits)
             break;
     }
@@ -112,9 +114,14 @@ uint32_t window_for(const struct window_load *load)
     return best;
 }
 
-static void add_matrix(const struct matrix *matrix, struct window_load *load)
+static void add_matrix(const struct lckv_model *model, const struct matrix *matrix,
+                       struct window_load *load)
 {
-    load->weights += (double)matrix->n_rows * (double)matrix->n_columns;
+    const double n = (double)matrix->n_rows * (double)matrix->n_columns;
+    const bool fast = model->precision == LCKV_PRECISION_FAST;
+    load->weights += n;
+    if (kernels_input(model->kernels, matrix->dtype, fast) == INPUT_FLOAT)
+        load->float_weights += n;
     load->weight_bytes += (double)matrix->size.n_strips * (double)matrix->size.strip_bytes;
 }
 
@@ -138,7 +145,7 @@ static void add_layer(const struct lckv_cache *cache, uint32_t index, double dep
         &layer->gate.matrix, &layer->up.matrix, &layer->down.matrix};
     for (size_t k = 0; k < sizeof matrices / sizeof matrices[0]; k++) {
         if (matrices[k]->dtype != LCKV_DTYPE_DEFAULT) /* else there is none */
-            add_matrix(matrices[k], load);
+            add_matrix(model, matrices[k], load);
     }
     load->attention +=
         4.0 * model->hparams.n_heads * layer->shape->head_dim * attended(cache, index, depth);

@@ -12,6 +12,7 @@ struct window_load {
     const char *kernel_set;
     lckv_precision precision;
     double weights, weight_bytes;
+    double float_weights; /* of `weights`: those that are multiplied as float32 */
     double attention; /* operations of a row on keys and values */
     double n_streams; /* sessions that share the passes */
     bool is_streamed; /* the weights are read from a file for each pass */

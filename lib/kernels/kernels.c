@@ -85,7 +85,7 @@ static bool has_amxbf16(void)
 
 /*
  * Today's Intel cores start one vdpbf16ps in two cycles but two multiply-adds of float32 in each
- * cycle (measured on Sapphire Rapids). On them the set for bfloat16 is the slower one.
+ * cycle (measured on Sapphire Rapids). On them avx512bf16 is slower than avx512.
  */
 static bool is_intel(void)
 {

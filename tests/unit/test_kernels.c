@@ -263,8 +263,10 @@ START_TEST(products_agree_with_plain_sums)
         uint32_t columns = elements == 1 ? 331 : (uint32_t)elements * (elements == 32 ? 11 : 1);
         check_products(kernels, dtypes[_i], false, FEWER_ROWS, columns);
         check_products(kernels, dtypes[_i], true, FEWER_ROWS, columns);
-        if (elements == 1)
+        if (elements == 1) { /* less than a block of activations */
             check_products(kernels, dtypes[_i], false, ROWS, 24);
+            check_products(kernels, dtypes[_i], true, ROWS, 24);
+        }
     }
 }
 END_TEST

@@ -44,6 +44,21 @@ START_TEST(sessions_and_depth_make_a_window_smaller)
 }
 END_TEST
 
+/* With the set amxbf16, f16 weights do not go through tiles. */
+START_TEST(floats_have_the_window_of_full_precision)
+{
+    struct window_load each = load;
+    each.kernel_set = "amxbf16";
+    each.weight_bytes = 2 * each.weights;
+    const uint32_t in_tiles = window_for(&each);
+    each.float_weights = 0.6 * each.weights;
+    const uint32_t as_floats = window_for(&each);
+    ck_assert_uint_gt(in_tiles, as_floats);
+    each.kernel_set = "amx";
+    ck_assert_uint_eq(window_for(&each), as_floats);
+}
+END_TEST
+
 START_TEST(wide_weights_have_a_wider_window)
 {
     struct window_load each = load;
@@ -98,6 +113,7 @@ static void add_all(Suite *suite)
     TCase *tcase = tcase_create("window choice");
     tcase_add_loop_test(tcase, sessions_and_depth_make_a_window_smaller, 0,
                         8 * (int)COUNT(kernel_sets));
+    tcase_add_test(tcase, floats_have_the_window_of_full_precision);
     tcase_add_test(tcase, wide_weights_have_a_wider_window);
     tcase_add_test(tcase, a_model_that_caches_hold_has_none);
     tcase_add_test(tcase, streamed_weights_have_the_widest);

@@ -14,7 +14,8 @@ def request_tiles() -> None:
 
     Call it before a model is opened. It is left to programs because it holds for the whole process: signal handlers
     with stacks of their own then need larger ones. The programs `lckv-server` and ``python -m lckv`` call it. Where
-    there are no tiles it does nothing, and another set is used, which gives the same bits except with bf16 weights.
+    there are no tiles it does nothing, and another set is used, which gives the same bits except with bf16 weights in
+    fast precision.
     """
 
     if sys.platform.startswith("linux") and platform.machine() == "x86_64":

@@ -1,8 +1,7 @@
 /*
  * The AVX-512 kernel sets: the templates over 16-lane vectors. "avx512" needs F, BW, DQ, VL and
  * VNNI. "avx512bf16" also multiplies bfloat16 directly, "amx" also multiplies bytes in tiles, and
- * "amxbf16" bfloat16 in tiles, too.
- * Only this file is compiled with these instructions.
+ * "amxbf16" bfloat16 in tiles, too. Only this file is compiled with these instructions.
  */
 #include "kernels/kernels_sets.h"
 #include "kernels/x86/simd_avx512.h"
@@ -19,7 +18,7 @@
 #include "kernels/x86/multiply_amx.inc.h"
 #include "kernels/x86/multiply_bf16.inc.h"
 
-#include "kernels/x86/multiply_amx_bf16.inc.h"
+#include "kernels/x86/multiply_amx_bf16.inc.h" /* goes on from both */
 
 #include "kernels/attend.inc.h"
 #include "kernels/kv_store.inc.h"
