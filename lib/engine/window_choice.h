@@ -13,9 +13,9 @@ struct window_load {
     lckv_precision precision;
     double weights, weight_bytes;
     double float_weights; /* of `weights`: those that are multiplied as float32 */
-    double attention; /* operations of a row on keys and values */
-    double n_streams; /* sessions that share the passes */
-    bool is_streamed; /* the weights are read from a file for each pass */
+    double attention;     /* operations of a row on keys and values */
+    double n_streams;     /* sessions that share the passes */
+    bool is_streamed;     /* the weights are read from a file for each pass */
 };
 
 /* The window with which a prompt is likely to take the least time. It may be 1. */
