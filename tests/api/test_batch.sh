@@ -149,8 +149,8 @@ for plan in standard-llama lckv-w2 yoco-windows cycle3-window; do
         echo "{\"tokens\": [$(seq -s, 1 $((i * i * 3)))], \"max_tokens\": $((4 * i)), \"temperature\": 1}"
     done >"$work/tokens"
     rm -f "$work/large" "$work/small"
-    run batch tests/data/goldens/$plan -f "$work/tokens" -o "$work/large"
-    run batch tests/data/goldens/$plan -f "$work/tokens" -o "$work/small" --sessions 1
+    run batch tests/data/goldens/$plan -f "$work/tokens" --ignore-eos -o "$work/large"
+    run batch tests/data/goldens/$plan -f "$work/tokens" --ignore-eos -o "$work/small" --sessions 1
     check "$plan: the same answers alone and together" same "$work/large" "$work/small"
     check "$plan: tokens and no text" holds "n == 7 and all('text' not in x and len(x['tokens']) == 4 * i for i, x in a.items())" "$work/large"
 done
