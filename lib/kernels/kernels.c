@@ -79,8 +79,9 @@ static bool has_amx(void)
 
 static bool has_amxbf16(void)
 {
+    const unsigned amx_bf16 = 1u << 22;
     unsigned a, b, c, d;
-    return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & 1u << 22) != 0;
+    return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & amx_bf16) != 0;
 }
 
 /*

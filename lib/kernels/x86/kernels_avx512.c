@@ -18,7 +18,7 @@
 #include "kernels/x86/multiply_amx.inc.h"
 #include "kernels/x86/multiply_bf16.inc.h"
 
-#include "kernels/x86/multiply_amx_bf16.inc.h" /* goes on from both */
+#include "kernels/x86/multiply_amx_bf16.inc.h" /* uses what both define */
 
 #include "kernels/attend.inc.h"
 #include "kernels/kv_store.inc.h"

@@ -14,7 +14,7 @@
  */
 struct share {
     const uint8_t *begin;
-    size_t bytes; /* for each pair, half a pair's or less; 0: the tile is the only one */
+    size_t bytes; /* for each step of the tile, here a pair; 0: the tile is the only one */
 };
 
 /* The share of tile `tile` of all that `n_rows` take. `next` follows a stretch of `n_pairs`. */
