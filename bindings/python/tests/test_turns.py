@@ -384,11 +384,12 @@ class Workers(unittest.TestCase):
 
     @unittest.skipUnless(hasattr(os, "fork"), "no fork")
     def test_a_child_has_its_own(self):
+        # Both write to one pipe, each line in one call: print makes two with PYTHONUNBUFFERED.
         script = (
             "import os, sys, lckv; s = lckv.Model(sys.argv[1]).cache(n_threads=1).session();"
             "s.evaluate([300] * 9, logits='none'); child = os.fork();"
-            "s.evaluate([300] * 9, logits='none'); print(s.length, flush=True);"
-            "child and print(os.waitpid(child, 0)[1])"
+            "s.evaluate([300] * 9, logits='none'); os.write(1, b'%d\\n' % s.length);"
+            "child and os.write(1, b'%d\\n' % os.waitpid(child, 0)[1])"
         )
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", script, str(MODEL)],
