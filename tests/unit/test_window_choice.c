@@ -59,6 +59,23 @@ START_TEST(floats_have_the_window_of_full_precision)
 }
 END_TEST
 
+/* Tiles of bytes compute more rows in the time in which weights are read. */
+START_TEST(tiles_have_a_wider_window)
+{
+    struct window_load each = load;
+    for (size_t i = 0; i < 2; i++) {
+        each.weight_bytes = each.weights * bytes[i];
+        each.kernel_set = "avx512";
+        const uint32_t in_vectors = window_for(&each);
+        each.kernel_set = "amx";
+        const uint32_t in_tiles = window_for(&each);
+        ck_assert_uint_gt(in_tiles, in_vectors);
+        each.kernel_set = "amxbf16";
+        ck_assert_uint_eq(window_for(&each), in_tiles);
+    }
+}
+END_TEST
+
 START_TEST(wide_weights_have_a_wider_window)
 {
     struct window_load each = load;
@@ -114,6 +131,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, sessions_and_depth_make_a_window_smaller, 0,
                         8 * (int)COUNT(kernel_sets));
     tcase_add_test(tcase, floats_have_the_window_of_full_precision);
+    tcase_add_test(tcase, tiles_have_a_wider_window);
     tcase_add_test(tcase, wide_weights_have_a_wider_window);
     tcase_add_test(tcase, a_model_that_caches_hold_has_none);
     tcase_add_test(tcase, streamed_weights_have_the_widest);

@@ -10,8 +10,9 @@
  * Instructions are written out, because GCC 12's intrinsics do not say which memory they read.
  */
 
-#define AMX_BLOCKS 16 /* of 32 columns, ready as signed bytes: 8 KiB */
-#define AMX_TILES 4   /* of sums: multiplying, storing and scaling run two tiles apart */
+#define AMX_BLOCKS 16  /* of 32 columns, ready as signed bytes: 8 KiB */
+#define AMX_TILES 4    /* of sums: multiplying, storing and scaling run two tiles apart */
+#define AMX_FETCHERS 8 /* panels that share the fetching of weights, at most */
 
 /* A stretch of a strip, ready for tiles. A sub-block is the part of a block that has one scale. */
 struct amx_stretch {
@@ -125,18 +126,35 @@ INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_
     }
 }
 
+/* The sub-blocks of the next stretch that a panel fetches: `first`, and then one of `every`. */
+struct amx_fetch {
+    const uint8_t *next;
+    size_t first, every;
+};
+
+/*
+ * A few panels take turns, so that memory is busy while any of them computes. Where there are many,
+ * the weights come soon enough if the first one fetches them all.
+ */
+INLINE struct amx_fetch amx_fetch(const uint8_t *next, size_t panel, size_t n_panels)
+{
+    if (n_panels <= AMX_FETCHERS)
+        return (struct amx_fetch){next, panel, n_panels};
+    return (struct amx_fetch){next, panel == 0 ? 0 : SIZE_MAX, 1};
+}
+
 /*
  * Adds blocks [begin, end) for a whole panel. The sums go on from what the blocks before these left
  * in `out`. A sub-block is multiplied in one step, stored two steps later and scaled two later
- * still: each takes longer than the processor looks ahead, so they run beside each other. Memory
- * from `ahead` on is fetched meanwhile, unless `ahead` is NULL.
+ * still: each takes longer than the processor looks ahead, so they run beside each other. What the
+ * panel has to fetch comes into the second-level cache meanwhile.
  */
 INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begin, size_t end,
-                      struct panel_row at, const uint8_t *ahead, float *out, size_t stride)
+                      struct panel_row at, struct amx_fetch fetch, float *out, size_t stride)
 {
     vf sums[PANEL_ROWS];
     const size_t columns = amx_columns(dtype), sub_blocks = 32 / columns,
-                 n = (end - begin) * sub_blocks;
+                 n = (end - begin) * sub_blocks, n_bytes = block_bytes(dtype) / sub_blocks;
     UNROLL for (size_t m = 0; m < PANEL_ROWS; m++) sums[m] =
         begin == 0 ? v_set(0) : v_load(out + m * stride);
     for (size_t step = 0; step < n + AMX_TILES; step += AMX_TILES) {
@@ -144,8 +162,11 @@ INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begi
         {
             size_t u = step + (size_t)tile;
             int other = (tile + AMX_TILES / 2) % AMX_TILES;
-            for (size_t i = 0; ahead != NULL && i < block_bytes(dtype) / sub_blocks; i += 64)
-                __builtin_prefetch(ahead + u * (block_bytes(dtype) / sub_blocks) + i);
+            if (u == fetch.first) {
+                for (size_t i = 0; i < n_bytes; i += 64)
+                    __builtin_prefetch(fetch.next + u * n_bytes + i, 0, 2);
+                fetch.first += fetch.every;
+            }
             if (u < n)
                 amx_add(tile,
                         int8_block(at, begin + u / sub_blocks).quants + u % sub_blocks * columns,
@@ -183,7 +204,8 @@ INLINE void amx_multiply(lckv_dtype dtype, const struct matrix *matrix, const st
                     panel_row(x->int8, INT8_BLOCK_BYTES, x->columns, x->n_rows, m);
                 float *to = out + m * stride;
                 if (at.height == PANEL_ROWS)
-                    amx_panel(dtype, &stretch, b, last, at, m == 0 ? next : NULL, to, stride);
+                    amx_panel(dtype, &stretch, b, last, at,
+                              amx_fetch(next, m / PANEL_ROWS, x->n_rows / PANEL_ROWS), to, stride);
                 else
                     FOR_TILES(at.row, at.height,
                               fast_tile(dtype, strip, NULL, b, last, at, rows, to, stride));
