@@ -287,6 +287,7 @@ $(BUILD)/tests/malloc_faults/preload.so: tests/malloc_faults/preload.c $(BUILD)/
 
 FUZZ_MAIN ?= tests/fuzz/replay.c
 FUZZ_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SEEDS := $(wildcard tests/fuzz/seeds*.c)
 FUZZ_PROGRAMS := $(FUZZ_TESTS) $(BUILD)/tests/fuzz/seeds
 tests: $(FUZZ_PROGRAMS)
 $(FUZZ_PROGRAMS): $(wildcard tests/fuzz/*.h)
@@ -294,6 +295,11 @@ $(BUILD)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_MAIN) $(BUILD)/liblckv.a 
 	@mkdir -p $(@D)
 	$(call show,CC,$<)
 	$(Q)$(CC) $(filter-out -MMD -MP,$(C11)) $(ERRORS) -Iinclude $(CFLAGS) $(FUZZ_LINK) $(LDFLAGS) $< $(FUZZ_MAIN) $(BUILD)/liblckv.a $(LIBS) -o $@
+$(BUILD)/tests/fuzz/seeds: $(FUZZ_SEEDS) $(BUILD)/liblckv.a $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$@)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(C11)) $(ERRORS) -Iinclude $(CFLAGS) $(LDFLAGS) $(FUZZ_SEEDS) \
+	    $(BUILD)/liblckv.a $(LIBS) -o $@
 
 FUZZ_CC ?= clang
 FUZZ := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
