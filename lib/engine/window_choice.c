@@ -12,7 +12,6 @@
 
 #include "kernels/kernels.h"
 
-#include <math.h>
 #include <string.h>
 
 /* The windows to choose from, and how many tokens leave them in a pass (docs/prefill.md). */
@@ -25,45 +24,47 @@ static const struct {
     {48, {6.4F, 7.9F}}, {64, {7.7F, 9.6F}},
 };
 
+#define TILES "tiles"
+
 #define N_COSTS 8 /* at 1, 2, 4, ... 128 rows */
 
 /* The time of a pass over weights, relative to that with one row. */
 struct costs {
-    const char *kernel_set;   /* all whose names begin so; NULL: any other */
+    const char *kernel_set;   /* TILES: most weights are multiplied in tiles; NULL: any other */
     lckv_precision precision; /* DEFAULT: both */
     float bits;               /* of a weight, at most */
-    double tile;              /* rows beyond so many take the time of a multiple of it */
     float at[N_COSTS];
 };
 
 /*
  * Measured with bench/kernels on two cores (bench/results/prefill.md). Those of 8-bit and 16-bit
- * weights in fast precision were measured in a model, where many rows gain less.
+ * weights in fast precision, and those of tiles, were measured in a model, where many rows gain
+ * less.
  */
 static const struct costs costs[] = {
-    {"portable", LCKV_PRECISION_FAST, 9, 1, {1, 1.6F, 3.1F, 6.2F, 12, 24, 48, 96}},
-    {"portable", LCKV_PRECISION_FULL, 9, 1, {1, 1.2F, 1.4F, 2.4F, 2.6F, 4, 7, 14}},
-    {"portable", LCKV_PRECISION_DEFAULT, 17, 1, {1, 2.1F, 5, 10, 19, 37, 75, 150}},
-    {"portable", LCKV_PRECISION_DEFAULT, 33, 1, {1, 1.5F, 2.4F, 4.7F, 7, 12.5F, 24, 48}},
-    {"avx2", LCKV_PRECISION_FAST, 5, 1, {1, 1.1F, 1.4F, 2.8F, 4.8F, 9.1F, 17, 34}},
-    {"avx2", LCKV_PRECISION_FAST, 9, 1, {1, 1.02F, 1.12F, 2.1F, 4.1F, 8, 15.9F, 31.7F}},
-    {"avx2", LCKV_PRECISION_FULL, 9, 1, {1, 1.03F, 1.16F, 2.2F, 3.7F, 6.4F, 12, 24}},
-    {"avx2", LCKV_PRECISION_DEFAULT, 17, 1, {1, 1.03F, 1.08F, 1.65F, 3.1F, 6, 11.5F, 22}},
-    {"avx2", LCKV_PRECISION_DEFAULT, 33, 1, {1, 1.02F, 1.04F, 1.2F, 2, 3.6F, 6.4F, 12}},
-    {"amx", LCKV_PRECISION_FAST, 5, 16, {1, 1.15F, 1.39F, 1.6F, 2, 3.4F, 5.6F, 11}},
-    {"amx", LCKV_PRECISION_FAST, 9, 16, {1, 1.02F, 1.04F, 1.3F, 1.5F, 1.9F, 2.7F, 5.2F}},
-    {NULL, LCKV_PRECISION_FAST, 5, 1, {1, 1.01F, 1.05F, 1.5F, 2.9F, 5.5F, 11, 22}},
-    {NULL, LCKV_PRECISION_FAST, 9, 1, {1, 1.02F, 1.12F, 1.3F, 2.1F, 3.5F, 6.7F, 13.3F}},
-    {NULL, LCKV_PRECISION_FULL, 9, 1, {1, 1.22F, 1.65F, 2.45F, 4.8F, 8.2F, 15.5F, 30}},
-    {"amxbf16", LCKV_PRECISION_FAST, 17, 1, {1, 1, 1, 1.01F, 1.06F, 1.28F, 1.75F, 2.65F}},
-    {NULL, LCKV_PRECISION_FAST, 17, 1, {1, 1.01F, 1.05F, 1.2F, 1.5F, 2.8F, 5.4F, 10.8F}},
-    {NULL, LCKV_PRECISION_FULL, 17, 1, {1, 1.01F, 1.03F, 1.4F, 2.75F, 5.5F, 10.9F, 21.5F}},
-    {NULL, LCKV_PRECISION_DEFAULT, 33, 1, {1, 1.01F, 1.03F, 1.05F, 1.45F, 2.8F, 5.2F, 10}},
+    {TILES, LCKV_PRECISION_FAST, 5, {1, 1.15F, 1.39F, 1.6F, 2, 3.4F, 5.6F, 11}},
+    {TILES, LCKV_PRECISION_FAST, 9, {1, 1.02F, 1.04F, 1.3F, 1.5F, 1.9F, 2.7F, 5.2F}},
+    {TILES, LCKV_PRECISION_FAST, 17, {1, 1, 1, 1.01F, 1.06F, 1.28F, 1.75F, 2.65F}},
+    {"portable", LCKV_PRECISION_FAST, 9, {1, 1.6F, 3.1F, 6.2F, 12, 24, 48, 96}},
+    {"portable", LCKV_PRECISION_FULL, 9, {1, 1.2F, 1.4F, 2.4F, 2.6F, 4, 7, 14}},
+    {"portable", LCKV_PRECISION_DEFAULT, 17, {1, 2.1F, 5, 10, 19, 37, 75, 150}},
+    {"portable", LCKV_PRECISION_DEFAULT, 33, {1, 1.5F, 2.4F, 4.7F, 7, 12.5F, 24, 48}},
+    {"avx2", LCKV_PRECISION_FAST, 5, {1, 1.1F, 1.4F, 2.8F, 4.8F, 9.1F, 17, 34}},
+    {"avx2", LCKV_PRECISION_FAST, 9, {1, 1.02F, 1.12F, 2.1F, 4.1F, 8, 15.9F, 31.7F}},
+    {"avx2", LCKV_PRECISION_FULL, 9, {1, 1.03F, 1.16F, 2.2F, 3.7F, 6.4F, 12, 24}},
+    {"avx2", LCKV_PRECISION_DEFAULT, 17, {1, 1.03F, 1.08F, 1.65F, 3.1F, 6, 11.5F, 22}},
+    {"avx2", LCKV_PRECISION_DEFAULT, 33, {1, 1.02F, 1.04F, 1.2F, 2, 3.6F, 6.4F, 12}},
+    {NULL, LCKV_PRECISION_FAST, 5, {1, 1.01F, 1.05F, 1.5F, 2.9F, 5.5F, 11, 22}},
+    {NULL, LCKV_PRECISION_FAST, 9, {1, 1.02F, 1.12F, 1.3F, 2.1F, 3.5F, 6.7F, 13.3F}},
+    {NULL, LCKV_PRECISION_FULL, 9, {1, 1.22F, 1.65F, 2.45F, 4.8F, 8.2F, 15.5F, 30}},
+    {NULL, LCKV_PRECISION_FAST, 17, {1, 1.01F, 1.05F, 1.2F, 1.5F, 2.8F, 5.4F, 10.8F}},
+    {NULL, LCKV_PRECISION_FULL, 17, {1, 1.01F, 1.03F, 1.4F, 2.75F, 5.5F, 10.9F, 21.5F}},
+    {NULL, LCKV_PRECISION_DEFAULT, 33, {1, 1.01F, 1.03F, 1.05F, 1.45F, 2.8F, 5.2F, 10}},
 };
 
 /* A file is read so slowly that computing with dozens of rows takes no longer. */
 static const struct costs streamed = {
-    NULL, LCKV_PRECISION_DEFAULT, 33, 1, {1, 1.01F, 1.02F, 1.03F, 1.05F, 1.1F, 1.3F, 2.4F}};
+    NULL, LCKV_PRECISION_DEFAULT, 33, {1, 1.01F, 1.02F, 1.03F, 1.05F, 1.1F, 1.3F, 2.4F}};
 
 /* Weights that caches hold are read so fast that every row costs time. */
 #define CACHED_BYTES ((double)(24 << 20))
@@ -75,18 +76,10 @@ static float cost_of(const struct costs *table, double n_rows)
 {
     double rows = 1;
     size_t i = 0;
-    if (n_rows > table->tile)
-        n_rows = ceil(n_rows / table->tile) * table->tile;
     for (; i + 2 < N_COSTS && 2 * rows < n_rows; i++)
         rows *= 2;
     const double slope = (table->at[i + 1] - table->at[i]) / rows;
     return (float)(table->at[i] + (n_rows - rows) * slope);
-}
-
-static bool is_for(const struct costs *line, const char *kernel_set)
-{
-    return line->kernel_set == NULL ||
-           strncmp(line->kernel_set, kernel_set, strlen(line->kernel_set)) == 0;
 }
 
 /* The first line for the kernel set, the precision and weights of so many bits. */
@@ -95,10 +88,11 @@ static const struct costs *costs_of(const struct window_load *load)
     const double bits = 8 * load->weight_bytes / load->weights;
     const lckv_precision precision =
         2 * load->float_weights > load->weights ? LCKV_PRECISION_FULL : load->precision;
+    const char *set = 2 * load->tile_weights > load->weights ? TILES : load->kernel_set;
     size_t i = 0;
     for (; i + 1 < sizeof costs / sizeof costs[0]; i++) {
         const struct costs *line = &costs[i];
-        if (is_for(line, load->kernel_set) &&
+        if ((line->kernel_set == NULL || strcmp(line->kernel_set, set) == 0) &&
             (line->precision == LCKV_PRECISION_DEFAULT || line->precision == precision) &&
             bits <= line->bits)
             break;
@@ -134,6 +128,8 @@ static void add_matrix(const struct lckv_model *model, const struct matrix *matr
     load->weights += n;
     if (kernels_input(model->kernels, matrix->dtype, fast) == INPUT_FLOAT)
         load->float_weights += n;
+    if (fast && model->kernels->in_tiles[matrix->dtype])
+        load->tile_weights += n;
     load->weight_bytes += (double)matrix->size.n_strips * (double)matrix->size.strip_bytes;
 }
 

@@ -13,6 +13,7 @@ struct window_load {
     lckv_precision precision;
     double weights, weight_bytes;
     double float_weights; /* of `weights`: those that are multiplied as float32 */
+    double tile_weights;  /* of `weights`: those that are multiplied in tiles of AMX */
     double attention;     /* operations of a row on keys and values */
     double n_streams;     /* sessions that share the passes */
     bool is_streamed;     /* the weights are read from a file for each pass */

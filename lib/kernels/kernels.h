@@ -38,6 +38,7 @@ struct kernels {
     multiply_function multiply_full[DTYPE_COUNT]; /* reads float32 activations */
     multiply_function multiply_int8[DTYPE_COUNT]; /* in fast precision; if NULL, multiply_full */
     multiply_function multiply_bf16;              /* the same for bfloat16 weights */
+    bool in_tiles[DTYPE_COUNT]; /* whether the last two compute many rows in tiles of AMX */
 
     /*
      * Write one row of `n` float32 (zeros up to whole blocks) into its panel: quantize as

@@ -25,6 +25,7 @@ START_TEST(sessions_and_depth_make_a_window_smaller)
     each.kernel_set = kernel_sets[_i / 8];
     each.weight_bytes = each.weights * bytes[_i % 8 / 2];
     each.precision = _i % 2 == 0 ? LCKV_PRECISION_FULL : LCKV_PRECISION_FAST;
+    each.tile_weights = _i / 8 >= 4 && _i % 2 == 1 ? each.weights : 0; /* amx, amxbf16 */
     uint32_t before = UINT32_MAX;
     for (each.n_streams = 1; each.n_streams < 2e3; each.n_streams *= 2) {
         ck_assert_uint_ge(window_for(&each), 1);
@@ -50,8 +51,10 @@ START_TEST(floats_have_the_window_of_full_precision)
     struct window_load each = load;
     each.kernel_set = "amxbf16";
     each.weight_bytes = 2 * each.weights;
+    each.tile_weights = each.weights;
     const uint32_t in_tiles = window_for(&each);
     each.float_weights = 0.6 * each.weights;
+    each.tile_weights = 0.4 * each.weights;
     const uint32_t as_floats = window_for(&each);
     ck_assert_uint_gt(in_tiles, as_floats);
     each.kernel_set = "amx";
@@ -59,20 +62,25 @@ START_TEST(floats_have_the_window_of_full_precision)
 }
 END_TEST
 
-/* Tiles of bytes compute more rows in the time in which weights are read. */
+/* Tiles compute more rows in the time in which weights are read. */
 START_TEST(tiles_have_a_wider_window)
 {
+    static const uint32_t in_tiles[] = {16, 64, 64}; /* bench/results/prefill.md */
     struct window_load each = load;
-    for (size_t i = 0; i < 2; i++) {
-        each.weight_bytes = each.weights * bytes[i];
-        each.kernel_set = "avx512";
-        const uint32_t in_vectors = window_for(&each);
-        each.kernel_set = "amx";
-        const uint32_t in_tiles = window_for(&each);
-        ck_assert_uint_gt(in_tiles, in_vectors);
-        each.kernel_set = "amxbf16";
-        ck_assert_uint_eq(window_for(&each), in_tiles);
-    }
+    each.kernel_set = "amxbf16";
+    each.weight_bytes = each.weights * bytes[_i];
+    const uint32_t in_vectors = window_for(&each);
+    each.tile_weights = 0.4 * each.weights; /* the others are of types that have no tiles */
+    ck_assert_uint_eq(window_for(&each), in_vectors);
+    each.tile_weights = 0.6 * each.weights;
+    ck_assert_uint_eq(window_for(&each), in_tiles[_i]);
+    ck_assert_uint_gt(in_tiles[_i], in_vectors);
+    each.precision = LCKV_PRECISION_FULL; /* has no tiles */
+    each.tile_weights = 0;
+    each.kernel_set = "avx512";
+    const uint32_t in_full = window_for(&each);
+    each.kernel_set = "amxbf16";
+    ck_assert_uint_eq(window_for(&each), in_full);
 }
 END_TEST
 
@@ -131,7 +139,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, sessions_and_depth_make_a_window_smaller, 0,
                         8 * (int)COUNT(kernel_sets));
     tcase_add_test(tcase, floats_have_the_window_of_full_precision);
-    tcase_add_test(tcase, tiles_have_a_wider_window);
+    tcase_add_loop_test(tcase, tiles_have_a_wider_window, 0, 3);
     tcase_add_test(tcase, wide_weights_have_a_wider_window);
     tcase_add_test(tcase, a_model_that_caches_hold_has_none);
     tcase_add_test(tcase, streamed_weights_have_the_widest);

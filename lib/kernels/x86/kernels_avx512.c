@@ -31,8 +31,13 @@ const struct kernels kernels_avx512bf16 = {KERNELS_TABLE("avx512bf16", fast, att
                                            .multiply_bf16 = fast_multiply_bf16,
                                            .round_bf16 = round_bf16};
 
-const struct kernels kernels_amx = {KERNELS_TABLE("amx", amx, attend_fast)};
+#define AMX_TYPES                                                                 \
+    [LCKV_DTYPE_Q8_0] = true, [LCKV_DTYPE_Q4_0] = true, [LCKV_DTYPE_Q4_1] = true, \
+    [LCKV_DTYPE_Q4_K] = true, [LCKV_DTYPE_Q5_K] = true, [LCKV_DTYPE_Q6_K] = true
 
-const struct kernels kernels_amxbf16 = {KERNELS_TABLE("amxbf16", amx, attend_fast),
-                                        .multiply_bf16 = amx_multiply_bf16,
-                                        .round_bf16 = round_bf16};
+const struct kernels kernels_amx = {KERNELS_TABLE("amx", amx, attend_fast),
+                                    .in_tiles = {AMX_TYPES}};
+
+const struct kernels kernels_amxbf16 = {
+    KERNELS_TABLE("amxbf16", amx, attend_fast), .in_tiles = {AMX_TYPES, [LCKV_DTYPE_BF16] = true},
+    .multiply_bf16 = amx_multiply_bf16, .round_bf16 = round_bf16};

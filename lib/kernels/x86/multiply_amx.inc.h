@@ -126,7 +126,7 @@ INLINE void amx_scale(lckv_dtype dtype, const struct amx_stretch *stretch, size_
     }
 }
 
-/* The sub-blocks of the next stretch that a panel fetches: `first`, and then one of `every`. */
+/* A panel fetches sub-block `first` of what follows the stretch, and then every `every`-th. */
 struct amx_fetch {
     const uint8_t *next;
     size_t first, every;
@@ -146,8 +146,9 @@ INLINE struct amx_fetch amx_fetch(const uint8_t *next, size_t panel, size_t n_pa
 /*
  * Adds blocks [begin, end) for a whole panel. The sums go on from what the blocks before these left
  * in `out`. A sub-block is multiplied in one step, stored two steps later and scaled two later
- * still: each takes longer than the processor looks ahead, so they run beside each other. What the
- * panel has to fetch comes into the second-level cache meanwhile.
+ * still: each takes longer than the processor looks ahead, so they run beside each other. Meanwhile
+ * the panel fetches its part of the next stretch, and of what follows that, into the second-level
+ * cache.
  */
 INLINE void amx_panel(lckv_dtype dtype, struct amx_stretch *stretch, size_t begin, size_t end,
                       struct panel_row at, struct amx_fetch fetch, float *out, size_t stride)
