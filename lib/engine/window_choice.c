@@ -159,19 +159,23 @@ static void add_layer(const struct lckv_cache *cache, uint32_t index, double dep
         4.0 * model->hparams.n_heads * layer->shape->head_dim * attended(cache, index, depth);
 }
 
-uint32_t window_choose(const struct lckv_cache *cache, double n_streams, double depth)
+struct window_load window_load(const struct lckv_cache *cache, double n_streams, double depth)
 {
     const struct lckv_model *model = cache->model;
     struct window_load load = {.kernel_set = model->kernels->name,
                                .precision = model->precision,
                                .n_streams = n_streams,
                                .is_streamed = model->ring != NULL};
-    if (!cache_shows_rest(cache))
-        return 1;
     for (uint32_t g = 0; g < model->plan->n_groups; g++) {
         const struct plan_group *group = &model->plan->groups[g];
         for (uint32_t i = group->first; group->cyclic && i <= group->last; i++)
             add_layer(cache, i, depth, &load);
     }
-    return window_for(&load);
+    return load;
+}
+
+uint32_t window_choose(const struct lckv_cache *cache, double n_streams, double depth)
+{
+    const struct window_load load = window_load(cache, n_streams, depth);
+    return cache_shows_rest(cache) ? window_for(&load) : 1;
 }

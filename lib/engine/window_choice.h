@@ -22,7 +22,10 @@ struct window_load {
 /* The window with which a prompt is likely to take the least time. It may be 1. */
 uint32_t window_for(const struct window_load *load);
 
-/* The same for a cache whose sessions have tokens at such a depth. */
+/* What cyclic layers ask of passes over a cache whose sessions have tokens at such a depth. */
+struct window_load window_load(const struct lckv_cache *cache, double n_streams, double depth);
+
+/* The window for that load. It is 1 if the cache cannot see tokens come to rest. */
 uint32_t window_choose(const struct lckv_cache *cache, double n_streams, double depth);
 
 #endif

@@ -359,6 +359,28 @@ START_TEST(kernel_sets_are_chosen_by_name)
 }
 END_TEST
 
+/* A set says of the types for which it has other products than the set without tiles. */
+START_TEST(types_in_tiles_have_products_of_their_own)
+{
+    const struct kernels *vectors;
+    size_t count, n_in_tiles = 0;
+    const struct kernels *const *sets = kernels_all(&count);
+    if (kernels_find("avx512bf16", &vectors) != LCKV_OK)
+        return; /* no tiles on this architecture */
+    for (size_t s = 0; s < count; s++) {
+        const bool has_tiles = strncmp(sets[s]->name, "amx", 3) == 0;
+        for (size_t d = 0; d < DTYPE_COUNT; d++) {
+            const bool differs = sets[s]->multiply_int8[d] != vectors->multiply_int8[d] ||
+                                 (d == LCKV_DTYPE_BF16 && sets[s]->multiply_bf16 != NULL &&
+                                  sets[s]->multiply_bf16 != vectors->multiply_bf16);
+            ck_assert_int_eq(sets[s]->in_tiles[d], has_tiles && differs);
+            n_in_tiles += sets[s]->in_tiles[d];
+        }
+    }
+    ck_assert_uint_ge(n_in_tiles, 13);
+}
+END_TEST
+
 static void add_all(Suite *suite)
 {
     TCase *tcase = tcase_create("kernels");
@@ -368,6 +390,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, the_largest_numbers_fit, FIRST_INTEGER, N_DTYPES);
     tcase_add_test(tcase, quantised_activations_are_within_half_a_step);
     tcase_add_test(tcase, kernel_sets_are_chosen_by_name);
+    tcase_add_test(tcase, types_in_tiles_have_products_of_their_own);
     suite_add_tcase(suite, tcase);
 }
 

@@ -119,6 +119,24 @@ START_TEST(a_model_that_caches_hold_has_none)
 }
 END_TEST
 
+/* The weights of a model are counted by how this machine's kernel set multiplies them. */
+START_TEST(weights_count_as_they_are_multiplied)
+{
+    const bool fast = _i == 1;
+    lckv_model *model = open_model(
+        "examples/models/stories-lckv-q8_0.gguf",
+        (lckv_model_options){.precision = fast ? LCKV_PRECISION_FAST : LCKV_PRECISION_FULL});
+    lckv_cache *cache = make_cache(model, (lckv_cache_options){0});
+    const struct window_load counted = window_load(cache, 1, 0);
+    const bool in_tiles = fast && strncmp(counted.kernel_set, "amx", 3) == 0;
+    ck_assert_double_gt(counted.weights, 0);
+    ck_assert_double_eq(counted.tile_weights, in_tiles ? counted.weights : 0);
+    ck_assert_double_eq(counted.float_weights, fast ? 0 : counted.weights);
+    lckv_cache_release(cache);
+    lckv_model_release(model);
+}
+END_TEST
+
 /* Reading a file takes so long that rows cost nothing, however few weights there are. */
 START_TEST(streamed_weights_have_the_widest)
 {
@@ -142,6 +160,7 @@ static void add_all(Suite *suite)
     tcase_add_loop_test(tcase, tiles_have_a_wider_window, 0, 3);
     tcase_add_test(tcase, wide_weights_have_a_wider_window);
     tcase_add_test(tcase, a_model_that_caches_hold_has_none);
+    tcase_add_loop_test(tcase, weights_count_as_they_are_multiplied, 0, 2);
     tcase_add_test(tcase, streamed_weights_have_the_widest);
     suite_add_tcase(suite, tcase);
 }
